@@ -1,0 +1,104 @@
+package conversation
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// A Role says who speaks.
+type Role string
+
+// The roles, named as the model vendors name them.
+const (
+	RoleSystem    Role = "system"
+	RoleUser      Role = "user"      // the persona, the task, the person
+	RoleAssistant Role = "assistant" // the agent
+	RoleTool      Role = "tool"
+)
+
+// A PartType says which field of a [Part] is set.
+type PartType string
+
+// The kinds of message parts.
+const (
+	PartText       PartType = "text"
+	PartData       PartType = "data"
+	PartToolCall   PartType = "tool_call"
+	PartToolResult PartType = "tool_result"
+)
+
+// A Part is one piece of a message.
+type Part struct {
+	Type       PartType        `json:"type"`
+	Text       string          `json:"text,omitempty"`
+	Data       json.RawMessage `json:"data,omitempty"`
+	ToolCall   *ToolCall       `json:"tool_call,omitempty"`
+	ToolResult *ToolResult     `json:"tool_result,omitempty"`
+}
+
+// A ToolCall is the agent's wish to have a tool run.
+type ToolCall struct {
+	ID        string          `json:"id"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+}
+
+// A ToolResult is what a tool call gave.
+type ToolResult struct {
+	CallID  string `json:"call_id"`
+	Content string `json:"content"`
+	IsError bool   `json:"is_error,omitempty"`
+}
+
+// A Message is what one side said.
+type Message struct {
+	Role  Role      `json:"role"`
+	Parts []Part    `json:"parts"`
+	Time  time.Time `json:"time,omitzero"`
+}
+
+// Text returns a message of one text part.
+func Text(role Role, text string) Message {
+	return Message{Role: role, Parts: []Part{{Type: PartText, Text: text}}}
+}
+
+// Text joins the message's text parts with blank lines. Other parts are left
+// out.
+func (m Message) Text() string {
+	var texts []string
+	for _, p := range m.Parts {
+		if p.Type == PartText {
+			texts = append(texts, p.Text)
+		}
+	}
+	return strings.Join(texts, "\n\n")
+}
+
+// Size is about the number of bytes the message takes when it is recorded.
+func (m Message) Size() int {
+	n := 64
+	for _, p := range m.Parts {
+		n += 32 + len(p.Text) + len(p.Data)
+		if p.ToolCall != nil {
+			n += len(p.ToolCall.Arguments) + len(p.ToolCall.Name) + len(p.ToolCall.ID)
+		}
+		if p.ToolResult != nil {
+			n += len(p.ToolResult.Content) + len(p.ToolResult.CallID)
+		}
+	}
+	return n
+}
+
+// Newest returns the longest tail of messages whose sizes add up to at most
+// budget bytes. It always keeps the last message.
+func Newest(messages []Message, budget int) []Message {
+	total := 0
+	for i := len(messages) - 1; i >= 0; i-- {
+		total += messages[i].Size()
+		if total > budget && i < len(messages)-1 {
+			return messages[i+1:]
+		}
+	}
+	return messages
+}

@@ -1,0 +1,47 @@
+package conversation
+
+import (
+	"errors"
+	"strings"
+)
+
+// A Ref names one conversation.
+type Ref struct {
+	// Platform is the name of the platform instance in the configuration, such
+	// as "onerun". It is not the kind of platform: two OneRun deployments have
+	// two names.
+	Platform string `json:"platform"`
+	// Project is the platform's project id. Empty where a platform has none.
+	Project string `json:"project,omitempty"`
+	// Simulation is the simulation (or scheduled task) the conversation belongs
+	// to. Empty where a platform has none.
+	Simulation string `json:"simulation,omitempty"`
+	// Agent is the platform's id of the agent that speaks as the assistant.
+	Agent string `json:"agent,omitempty"`
+	// ID is the platform's id of the conversation.
+	ID string `json:"id"`
+}
+
+// String is the ref as people write it: "<platform>/<project>/<conversation>".
+func (r Ref) String() string {
+	return strings.Join([]string{r.Platform, r.Project, r.ID}, "/")
+}
+
+// Validate reports every missing field that a conversation cannot do without,
+// and separators in the fields the workflow id is made of.
+func (r Ref) Validate() error {
+	var errs []error
+	if r.Platform == "" {
+		errs = append(errs, errors.New("conversation ref: platform is empty"))
+	}
+	if r.ID == "" {
+		errs = append(errs, errors.New("conversation ref: id is empty"))
+	}
+	if strings.Contains(r.Platform, "/") {
+		errs = append(errs, errors.New("conversation ref: platform must not contain \"/\""))
+	}
+	if strings.Contains(r.Project, "/") {
+		errs = append(errs, errors.New("conversation ref: project must not contain \"/\""))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,85 @@
+// Package executors is the seam to whatever speaks for the agent: a model, a
+// program, a service. Each backend is a package below this one; package
+// executortest holds the suite that every backend passes.
+package executors
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// An Executor produces the agent's side of one turn. Execute is safe for
+// concurrent use and returns promptly once ctx is done. It must not retry: the
+// caller does, with the same Request but for Attempt and Attach. Failures are
+// [conversation.Error] values with the kind that fits; an error without a kind
+// counts as [conversation.Unavailable] and is retried.
+type Executor interface {
+	Execute(ctx context.Context, req Request) (Result, error)
+}
+
+// Request is what an executor gets for one turn.
+type Request struct {
+	Conversation conversation.Ref
+	// Turn counts the agent's replies, from 1.
+	Turn int
+	// Attempt counts tries of this turn, from 1.
+	Attempt int
+	// IdempotencyKey is the same for all attempts of this turn and different for
+	// any other. It is made from the workflow id and the turn, not from text.
+	IdempotencyKey string
+	// Messages is the conversation so far, oldest first, without the agent's own
+	// instructions (those are the executor's). Empty: the agent opens.
+	Messages []conversation.Message
+	// New is how many of Messages, at the end, the executor has not seen in an
+	// earlier turn. Executors that keep state on their own side send only these.
+	New int
+	// State is what the executor returned with its last reply in this
+	// conversation. Nil at first.
+	State json.RawMessage
+	// Attach is the token that an earlier attempt handed to OnAttach. Nil if none
+	// did: there is nothing to attach to.
+	Attach json.RawMessage
+	// OnAttach, if not nil, records a token by which a later attempt finds the
+	// run that is about to start or has started at the provider. Call it once, as
+	// soon as the token is known.
+	OnAttach func(token json.RawMessage)
+	// OnDelta, if not nil, is told the text of a streaming reply as it comes.
+	OnDelta func(text string)
+}
+
+// Result is the agent's reply.
+type Result struct {
+	Message conversation.Message
+	// State is handed back with the next request of the conversation. At most a
+	// few KiB: a session id, a previous response id. Nil: none.
+	State json.RawMessage
+	Usage conversation.Usage
+	// Provider and Model say who answered, in OpenTelemetry's words ("openai").
+	Provider string
+	Model    string
+	// FinishReason says why the model stopped.
+	FinishReason FinishReason
+	// End means that the agent wishes to end the conversation after this
+	// message. With an empty message it ends without another word.
+	End bool
+}
+
+// A FinishReason says why a model stopped, in OpenTelemetry's words.
+type FinishReason string
+
+// The finish reasons.
+const (
+	FinishStop          FinishReason = "stop"
+	FinishLength        FinishReason = "length"
+	FinishContentFilter FinishReason = "content_filter"
+	FinishToolCall      FinishReason = "tool_call"
+	FinishError         FinishReason = "error"
+)
+
+// A Checker is an executor that can tell cheaply, without spending tokens,
+// whether it could work now. The error says what is missing and how to mend it.
+type Checker interface {
+	Check(ctx context.Context) error
+}
