@@ -49,6 +49,10 @@ type Error struct {
 	// answer came: a timeout, a lost connection, a gateway's error. A caller
 	// must look before it sends again.
 	MayHaveLanded bool
+	// Answered means that the other side gave an answer, if a bad one: whatever
+	// the request did is done by now, so a look is enough. Without it, a request
+	// that may have landed may also land later.
+	Answered bool
 	// Usage is what a failed model call cost, where the provider says.
 	Usage Usage
 	Err   error

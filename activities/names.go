@@ -1,0 +1,194 @@
+package activities
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/platforms"
+)
+
+// Activity names, as recorded in histories. Renaming one strands open runs.
+const (
+	ClaimName    = "conversation.Claim"
+	ContextName  = "conversation.Context"
+	ReplyName    = "conversation.Reply"
+	ExchangeName = "conversation.Exchange"
+	EndName      = "conversation.End"
+	PollName     = "inbox.Poll"
+)
+
+// ClaimInput asks for a conversation to be taken for us.
+type ClaimInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// Tried is what a handed-over attempt had done.
+	Tried *Mark `json:"tried,omitempty"`
+}
+
+// ClaimResult says whether we have it.
+type ClaimResult struct {
+	Claimed bool `json:"claimed"`
+	// Detail says why not, for people.
+	Detail     string `json:"detail,omitempty"`
+	HandedOver bool   `json:"handed_over,omitempty"`
+	Tried      *Mark  `json:"tried,omitempty"`
+}
+
+// A Mark is recorded by heartbeat before a request that must not be repeated
+// blindly goes out.
+type Mark struct {
+	// Time is when the last such request was about to go out.
+	Time time.Time `json:"time"`
+	// Answered means that the request is over: looking once is enough.
+	Answered bool `json:"answered,omitempty"`
+}
+
+// ContextInput asks what the platform knows about the conversation.
+type ContextInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// CarryBytes bounds Messages of the result.
+	CarryBytes int `json:"carry_bytes,omitempty"`
+}
+
+// ContextResult is what the platform knows.
+type ContextResult struct {
+	Context conversation.Context `json:"context"`
+	// Messages are the newest that the platform holds already, and Count how many
+	// it holds in all. A fresh conversation has none.
+	Messages  []conversation.Message `json:"messages,omitempty"`
+	Count     int                    `json:"count,omitempty"`
+	State     platforms.State        `json:"state,omitempty"`
+	EndedBy   conversation.EndedBy   `json:"ended_by,omitempty"`
+	EndDetail string                 `json:"end_detail,omitempty"`
+}
+
+// ReplyInput asks an executor for the agent's next message. It carries only
+// what is new: history stays linear in the number of turns.
+type ReplyInput struct {
+	Ref      conversation.Ref `json:"ref"`
+	Executor string           `json:"executor"`
+	// Turn counts the agent's replies, from 1.
+	Turn int `json:"turn"`
+	// Before is how many messages came before New.
+	Before int                    `json:"before"`
+	New    []conversation.Message `json:"new,omitempty"`
+	State  json.RawMessage        `json:"state,omitempty"`
+	// Resume is what a handed-over attempt had done.
+	Resume *ReplyProgress `json:"resume,omitempty"`
+}
+
+// ReplyProgress is what an unfinished attempt at a reply leaves behind, by
+// heartbeat.
+type ReplyProgress struct {
+	// Attach finds the run at the provider.
+	Attach json.RawMessage `json:"attach,omitempty"`
+	// Spent is what failed attempts cost.
+	Spent conversation.Usage `json:"spent,omitzero"`
+}
+
+// ReplyResult is the agent's next message.
+type ReplyResult struct {
+	Message      conversation.Message   `json:"message"`
+	State        json.RawMessage        `json:"state,omitempty"`
+	Usage        conversation.Usage     `json:"usage,omitzero"` // failed attempts included
+	Executor     string                 `json:"executor,omitempty"`
+	Provider     string                 `json:"provider,omitempty"`
+	Model        string                 `json:"model,omitempty"`
+	FinishReason executors.FinishReason `json:"finish_reason,omitempty"`
+	End          bool                   `json:"end,omitempty"`
+	HandedOver   bool                   `json:"handed_over,omitempty"`
+	Resume       *ReplyProgress         `json:"resume,omitempty"`
+}
+
+// ExchangeInput sends the agent's messages and asks for what comes back.
+type ExchangeInput struct {
+	Ref  conversation.Ref `json:"ref"`
+	Turn int              `json:"turn"`
+	// Before is how many messages the platform holds before this exchange.
+	Before   int                    `json:"before"`
+	Messages []conversation.Message `json:"messages,omitempty"`
+	// Tried is what a handed-over attempt had done.
+	Tried *Mark `json:"tried,omitempty"`
+}
+
+// ExchangeResult is what came back.
+type ExchangeResult struct {
+	Messages []conversation.Message `json:"messages,omitempty"`
+	// Count is how many messages the platform holds now.
+	Count int `json:"count"`
+	// Taken is how many of our messages the platform took. Less than sent means
+	// that the conversation had ended before.
+	Taken      int                  `json:"taken"`
+	Ended      bool                 `json:"ended,omitempty"`
+	EndedBy    conversation.EndedBy `json:"ended_by,omitempty"`
+	EndDetail  string               `json:"end_detail,omitempty"`
+	HandedOver bool                 `json:"handed_over,omitempty"`
+	Tried      *Mark                `json:"tried,omitempty"`
+}
+
+// EndInput closes the conversation on the platform.
+type EndInput struct {
+	Ref conversation.Ref `json:"ref"`
+}
+
+// EndResult says how the platform saw the end.
+type EndResult struct {
+	EndedBy    conversation.EndedBy `json:"ended_by,omitempty"`
+	EndDetail  string               `json:"end_detail,omitempty"`
+	Count      int                  `json:"count,omitempty"`
+	HandedOver bool                 `json:"handed_over,omitempty"`
+}
+
+// PollInput asks for new conversations of one agent to be found and started,
+// until something happens that the inbox must know.
+type PollInput struct {
+	Platform string `json:"platform"`
+	Project  string `json:"project,omitempty"`
+	Agent    string `json:"agent,omitempty"`
+	// Executor and Policy go into every conversation that is started.
+	Executor string              `json:"executor"`
+	Policy   conversation.Policy `json:"policy,omitzero"`
+	// Interval is the time between two polls; jitter of a quarter is added.
+	// Zero: 2 seconds.
+	Interval time.Duration `json:"interval,omitempty"`
+	// AdoptAfter starts conversations that somebody claimed, whose newest message
+	// is older than this and that no workflow of ours runs. Zero: never.
+	AdoptAfter time.Duration `json:"adopt_after,omitempty"`
+	// For is how long to poll before returning with the counts. Zero: 10 minutes.
+	For time.Duration `json:"for,omitempty"`
+	// Served are the simulations in the order they were last served.
+	Served []string `json:"served,omitempty"`
+}
+
+// PollResult is what a Poll did.
+type PollResult struct {
+	PollStatus
+	HandedOver bool     `json:"handed_over,omitempty"`
+	Served     []string `json:"served,omitempty"`
+}
+
+// PollStatus is where a Poll stands. It is also its heartbeat, so that it can be
+// read while the activity runs.
+type PollStatus struct {
+	// Open is how many conversations of the platform instance run now.
+	Open int `json:"open"`
+	// Waiting is how many were waiting at the last poll.
+	Waiting int `json:"waiting"`
+	// Started and Adopted count the workflows started by this Poll.
+	Started int `json:"started"`
+	Adopted int `json:"adopted,omitempty"`
+	// LastPoll is when the platform last answered; LastError what went wrong
+	// since, if anything.
+	LastPoll  time.Time `json:"last_poll,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+	Worker    string    `json:"worker,omitempty"`
+}
+
+// ErrorDetails goes with every ApplicationError, for the workflow to act on.
+type ErrorDetails struct {
+	Kind       conversation.Kind  `json:"kind"`
+	Remedy     string             `json:"remedy,omitempty"`
+	RetryAfter time.Duration      `json:"retry_after,omitempty"`
+	Spent      conversation.Usage `json:"spent,omitzero"`
+}

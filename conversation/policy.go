@@ -1,0 +1,82 @@
+package conversation
+
+import "time"
+
+// OnExhausted says what happens to a conversation when retries have ended.
+type OnExhausted string
+
+// What happens when retries have ended.
+const (
+	// Park waits, visible as "needs attention", until an operator resumes, takes
+	// over or ends the conversation.
+	Park OnExhausted = "park"
+	// EndConversation ends it on the platform and records the failure.
+	EndConversation OnExhausted = "end"
+)
+
+// A Policy says how one conversation is run. It travels in the workflow's input,
+// so that a change of configuration affects new conversations only. Zero values
+// mean the defaults of [Policy.WithDefaults].
+type Policy struct {
+	OnExhausted OnExhausted `json:"on_exhausted,omitempty"`
+	// MaxTurns ends the conversation, as budget spent, after this many replies of
+	// the agent. Zero: only the platform's own limit counts.
+	MaxTurns int `json:"max_turns,omitempty"`
+	// ReplyTimeout is how long one attempt at the agent's reply may take.
+	ReplyTimeout time.Duration `json:"reply_timeout,omitempty"`
+	// ReplyAttempts is how often a reply is tried before OnExhausted applies.
+	ReplyAttempts int `json:"reply_attempts,omitempty"`
+	// ExchangeTimeout is how long one attempt to send and get an answer may take,
+	// looking for an earlier attempt's message included.
+	ExchangeTimeout time.Duration `json:"exchange_timeout,omitempty"`
+	// PlatformAttempts is how often a call to the platform is tried before
+	// OnExhausted applies.
+	PlatformAttempts int `json:"platform_attempts,omitempty"`
+	// RunTurns continues the workflow as new after this many turns. Zero: when
+	// Temporal suggests it.
+	RunTurns int `json:"run_turns,omitempty"`
+	// CarryBytes bounds the transcript that goes along when the workflow
+	// continues as new. The platform keeps the whole.
+	CarryBytes int `json:"carry_bytes,omitempty"`
+}
+
+// The defaults of a Policy, and why.
+const (
+	// A reasoning model can think for minutes; a dead worker is noticed by the
+	// heartbeat, not by this.
+	DefaultReplyTimeout = 5 * time.Minute
+	// With backoff from 1 to 30 seconds: about three minutes of trouble.
+	DefaultReplyAttempts = 10
+	// A persona model may take two minutes, and an answer that got lost is looked
+	// for as long again before it counts as not sent.
+	DefaultExchangeTimeout = 6 * time.Minute
+	// With backoff from 1 to 30 seconds: about eight minutes of an unreachable
+	// platform, enough for a restart or a deploy there.
+	DefaultPlatformAttempts = 20
+	// Far below Temporal's limit of 2 MiB a payload, and a small part of the
+	// history of a run.
+	DefaultCarryBytes = 32 << 10
+)
+
+// WithDefaults fills zero fields.
+func (p Policy) WithDefaults() Policy {
+	if p.OnExhausted == "" {
+		p.OnExhausted = Park
+	}
+	if p.ReplyTimeout == 0 {
+		p.ReplyTimeout = DefaultReplyTimeout
+	}
+	if p.ReplyAttempts == 0 {
+		p.ReplyAttempts = DefaultReplyAttempts
+	}
+	if p.ExchangeTimeout == 0 {
+		p.ExchangeTimeout = DefaultExchangeTimeout
+	}
+	if p.PlatformAttempts == 0 {
+		p.PlatformAttempts = DefaultPlatformAttempts
+	}
+	if p.CarryBytes == 0 {
+		p.CarryBytes = DefaultCarryBytes
+	}
+	return p
+}

@@ -1,0 +1,151 @@
+// Package launch starts workflows: conversations, one per platform conversation,
+// and inboxes, one per agent. It is the only place that chooses workflow ids,
+// id policies and what the Temporal UI shows before a workflow has run.
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// A Launcher starts workflows on one task queue.
+type Launcher struct {
+	Client    client.Client
+	TaskQueue string // empty: workflows.DefaultTaskQueue
+}
+
+// A Conversation is what is needed to start one.
+type Conversation struct {
+	Input workflows.ConversationInput
+	// Persona is a few words about the other side, shown in lists.
+	Persona string
+	// Again allows a conversation whose workflow has completed to be run once
+	// more. Without it only one that failed, was cancelled or terminated may. One
+	// that is running is never started twice.
+	Again bool
+}
+
+// Conversation starts the workflow of a conversation. Started is false if it runs
+// already, or has run and Again is not set: that is no error.
+func (l Launcher) Conversation(ctx context.Context, c Conversation) (started bool, err error) {
+	ref := c.Input.Ref
+	if err := ref.Validate(); err != nil {
+		return false, fmt.Errorf("launch: %w", err)
+	}
+	reuse := enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+	if c.Again {
+		reuse = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	}
+	_, err = l.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+		ID:                       workflows.ConversationID(ref),
+		TaskQueue:                l.taskQueue(),
+		WorkflowIDReusePolicy:    reuse,
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		// Otherwise the SDK answers with the existing run as if it had been started.
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		// No retry policy and no execution timeout: a second run would pay for the
+		// same replies again, and waiting for a person is not a failure.
+		StaticSummary: clip(summary(ref, c.Persona), 200),
+		StaticDetails: details(ref, c),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.KeyPlatform.ValueSet(ref.Platform),
+			workflows.KeyProject.ValueSet(ref.Project),
+			workflows.KeyAgent.ValueSet(ref.Agent),
+			workflows.KeySimulation.ValueSet(ref.Simulation),
+			workflows.KeyStatus.ValueSet(string(workflows.StateClaiming)),
+		),
+	}, workflows.ConversationName, c.Input)
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	if errors.As(err, &already) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("launch: start conversation %q: %w", ref, err)
+	}
+	return true, nil
+}
+
+// Inbox starts the inbox of an agent, or hands its settings to the one that is
+// running.
+func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
+	id := workflows.InboxID(in.Platform, in.Project, in.Agent)
+	name := in.Settings.AgentName
+	if name == "" {
+		name = in.Agent
+	}
+	_, err := l.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalConfigure, in.Settings, client.StartWorkflowOptions{
+		ID:                    id,
+		TaskQueue:             l.taskQueue(),
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         clip(fmt.Sprintf("inbox of %s on %s", name, in.Platform), 200),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.KeyPlatform.ValueSet(in.Platform),
+			workflows.KeyProject.ValueSet(in.Project),
+			workflows.KeyAgent.ValueSet(in.Agent),
+			workflows.KeyStatus.ValueSet(string(workflows.InboxPolling)),
+		),
+	}, workflows.InboxName, in)
+	if err != nil {
+		return fmt.Errorf("launch: start inbox %q: %w", id, err)
+	}
+	return nil
+}
+
+func (l Launcher) taskQueue() string {
+	if l.TaskQueue == "" {
+		return workflows.DefaultTaskQueue
+	}
+	return l.TaskQueue
+}
+
+func summary(ref conversation.Ref, persona string) string {
+	if persona == "" {
+		return "conversation " + ref.ID
+	}
+	return persona
+}
+
+func details(ref conversation.Ref, c Conversation) string {
+	var b strings.Builder
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "- %s: `%s`\n", name, value)
+		}
+	}
+	row("platform", ref.Platform)
+	row("project", ref.Project)
+	row("simulation", ref.Simulation)
+	row("agent", ref.Agent)
+	row("conversation", ref.ID)
+	row("executor", c.Input.Executor)
+	if c.Input.Adopt {
+		b.WriteString("- adopted: somebody else had claimed it and left it\n")
+	}
+	return b.String()
+}
+
+// clip cuts s to at most max bytes at a rune's border. Temporal refuses longer
+// summaries.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	cut := 0
+	for i := range s {
+		if i > limit-len("…") {
+			break
+		}
+		cut = i
+	}
+	return s[:cut] + "…"
+}

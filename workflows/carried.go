@@ -1,0 +1,36 @@
+package workflows
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Carried is the state of a Conversation that goes along when it continues as
+// new. Fields are only ever added.
+type Carried struct {
+	Context  conversation.Context   `json:"context"`
+	Started  time.Time              `json:"started"`
+	Turn     int                    `json:"turn"`
+	Count    int                    `json:"count"` // messages in all
+	Messages []conversation.Message `json:"messages,omitempty"`
+	// New is how many of Messages, at the end, the executor has not seen.
+	New      int                `json:"new,omitempty"`
+	State    json.RawMessage    `json:"state,omitempty"`
+	Executor string             `json:"executor,omitempty"`
+	Model    string             `json:"model,omitempty"`
+	Usage    conversation.Usage `json:"usage,omitzero"`
+	Paused   *Attention         `json:"paused,omitempty"`
+	Takeover *TakeoverRequest   `json:"takeover,omitempty"`
+	End      *EndRequest        `json:"end,omitempty"`
+}
+
+// CarriedInbox is the state of an Inbox that goes along when it continues as new.
+type CarriedInbox struct {
+	Started   int        `json:"started,omitempty"`
+	Adopted   int        `json:"adopted,omitempty"`
+	Served    []string   `json:"served,omitempty"`
+	State     InboxState `json:"state,omitempty"`
+	Attention *Attention `json:"attention,omitempty"`
+}

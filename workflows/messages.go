@@ -1,0 +1,167 @@
+package workflows
+
+import (
+	"time"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// ConversationInput starts a Conversation. It carries everything that a later
+// run needs: continuing as new is the same call.
+type ConversationInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// Executor is the registry's name of who speaks for the agent; "auto" takes
+	// the first that is available, once for the whole conversation.
+	Executor string              `json:"executor"`
+	Policy   conversation.Policy `json:"policy,omitzero"`
+	// Adopt takes over a conversation that somebody else claimed and left.
+	Adopt bool `json:"adopt,omitempty"`
+	// Carried is the state of the run before this one.
+	Carried *Carried `json:"carried,omitempty"`
+}
+
+// A State says what a conversation is doing. It is also the search attribute
+// ParleyStatus.
+type State string
+
+// The states.
+const (
+	StateClaiming       State = "claiming"
+	StateTalking        State = "talking"
+	StatePaused         State = "paused"
+	StateNeedsAttention State = "needs_attention"
+	StateEnding         State = "ending"
+	StateClosed         State = "closed"
+)
+
+// Status is the answer to QueryStatus and to every update.
+type Status struct {
+	Ref   conversation.Ref `json:"ref"`
+	State State            `json:"state"`
+	// Step is what is being done now, for people: "turn 3 · reply".
+	Step     string               `json:"step,omitempty"`
+	Turn     int                  `json:"turn"`
+	Messages int                  `json:"messages"`
+	Persona  conversation.Persona `json:"persona,omitzero"`
+	Executor string               `json:"executor,omitempty"`
+	Model    string               `json:"model,omitempty"`
+	Usage    conversation.Usage   `json:"usage,omitzero"`
+	Started  time.Time            `json:"started,omitzero"`
+	// Attention is set while the conversation is parked.
+	Attention *Attention `json:"attention,omitempty"`
+	// Outcome is set once it has ended.
+	Outcome *conversation.Outcome `json:"outcome,omitempty"`
+}
+
+// Attention says why something waits for a person.
+type Attention struct {
+	Since time.Time `json:"since"`
+	// Step is what failed: "turn 3 · reply".
+	Step   string            `json:"step,omitempty"`
+	Kind   conversation.Kind `json:"kind,omitempty"`
+	Reason string            `json:"reason"`
+	Remedy string            `json:"remedy,omitempty"`
+}
+
+// TranscriptQuery is the argument of QueryTranscript. The zero value asks for
+// what there is, from the oldest message on, up to about a megabyte.
+type TranscriptQuery struct {
+	// From is the index of the first message wanted, counted over the whole
+	// conversation from 0.
+	From int `json:"from,omitempty"`
+}
+
+// Transcript is the answer to QueryTranscript.
+type Transcript struct {
+	// First is the index of Messages[0]. It is greater than asked for where this
+	// run no longer has the older messages: earlier runs, or the platform, do.
+	First    int                    `json:"first"`
+	Messages []conversation.Message `json:"messages"`
+	// Total counts the conversation's messages. More are to be had with From =
+	// First + len(Messages) while that is below Total.
+	Total int `json:"total"`
+}
+
+// EndRequest ends a conversation on its platform, now.
+type EndRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// PauseRequest stops a conversation before its next step.
+type PauseRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// ResumeRequest goes on with a paused or parked conversation: what failed is
+// tried again.
+type ResumeRequest struct {
+	// Executor, if not empty, speaks from now on.
+	Executor string `json:"executor,omitempty"`
+}
+
+// TakeoverRequest answers the next turn instead of the executor. A parked or
+// paused conversation goes on with it.
+type TakeoverRequest struct {
+	Text string `json:"text"`
+	// End ends the conversation after this message.
+	End bool `json:"end,omitempty"`
+}
+
+// InboxInput starts an Inbox.
+type InboxInput struct {
+	Platform string        `json:"platform"`
+	Project  string        `json:"project,omitempty"`
+	Agent    string        `json:"agent,omitempty"`
+	Settings InboxSettings `json:"settings,omitzero"`
+	Carried  *CarriedInbox `json:"carried,omitempty"`
+}
+
+// InboxSettings can be changed while an inbox runs, by SignalConfigure. They
+// apply to conversations that are found later.
+type InboxSettings struct {
+	// AgentName is the agent's name in the configuration, for people.
+	AgentName  string              `json:"agent_name,omitempty"`
+	Executor   string              `json:"executor"`
+	Policy     conversation.Policy `json:"policy,omitzero"`
+	Interval   time.Duration       `json:"interval,omitempty"`
+	AdoptAfter time.Duration       `json:"adopt_after,omitempty"`
+	// PollFor is how long one Poll activity runs. Zero: 10 minutes.
+	PollFor time.Duration `json:"poll_for,omitempty"`
+}
+
+// InboxState says what an inbox is doing. It is also its search attribute
+// ParleyStatus.
+type InboxState string
+
+// The states of an inbox.
+const (
+	InboxPolling        InboxState = "polling"
+	InboxPaused         InboxState = "paused"
+	InboxNeedsAttention InboxState = "needs_attention"
+	InboxStopped        InboxState = "stopped"
+)
+
+// InboxStatus is the answer to QueryStatus and to every update of an inbox. Its
+// counts are as of the last Poll that returned; the heartbeat of the running one,
+// an activities.PollStatus, is newer.
+type InboxStatus struct {
+	Platform  string                `json:"platform"`
+	Project   string                `json:"project,omitempty"`
+	Agent     string                `json:"agent,omitempty"`
+	State     InboxState            `json:"state"`
+	Settings  InboxSettings         `json:"settings"`
+	Started   int                   `json:"started"`
+	Adopted   int                   `json:"adopted,omitempty"`
+	Poll      activities.PollStatus `json:"poll,omitzero"`
+	Attention *Attention            `json:"attention,omitempty"`
+}
+
+// Trouble tells an inbox that going on would be of no use: its conversations
+// would park one by one.
+type Trouble struct {
+	Conversation string            `json:"conversation"`
+	Kind         conversation.Kind `json:"kind"`
+	Reason       string            `json:"reason"`
+	Remedy       string            `json:"remedy,omitempty"`
+}

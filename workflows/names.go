@@ -1,0 +1,65 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Names recorded in histories. Renaming one strands open runs.
+const (
+	ConversationName = "Conversation"
+	InboxName        = "Inbox"
+
+	// Queries.
+	QueryTranscript = "transcript" // Conversation: TranscriptQuery -> Transcript
+	QueryStatus     = "status"     // Conversation: Status; Inbox: InboxStatus
+
+	// Updates of Conversation: EndRequest, PauseRequest, ResumeRequest,
+	// TakeoverRequest, each answering with Status. Inbox has pause, resume and
+	// stop, answering with InboxStatus.
+	UpdateEnd      = "end"
+	UpdatePause    = "pause"
+	UpdateResume   = "resume"
+	UpdateTakeover = "takeover"
+	UpdateStop     = "stop"
+
+	// Signals to Inbox: Trouble, InboxSettings.
+	SignalTrouble   = "trouble"
+	SignalConfigure = "configure"
+)
+
+// DefaultTaskQueue is where workflows and activities meet unless configured
+// otherwise.
+const DefaultTaskQueue = "parley"
+
+// Search attributes, to find conversations by. SearchAttributes lists them with
+// their types.
+var (
+	KeyPlatform   = temporal.NewSearchAttributeKeyKeyword("ParleyPlatform")
+	KeyProject    = temporal.NewSearchAttributeKeyKeyword("ParleyProject")
+	KeyAgent      = temporal.NewSearchAttributeKeyKeyword("ParleyAgent")
+	KeySimulation = temporal.NewSearchAttributeKeyKeyword("ParleySimulation")
+	KeyStatus     = temporal.NewSearchAttributeKeyKeyword("ParleyStatus")
+	KeyOutcome    = temporal.NewSearchAttributeKeyKeyword("ParleyOutcome")
+	KeyEndedBy    = temporal.NewSearchAttributeKeyKeyword("ParleyEndedBy")
+	KeyTurns      = temporal.NewSearchAttributeKeyInt64("ParleyTurns")
+)
+
+// SearchAttributes lists what must be registered on the namespace.
+func SearchAttributes() []temporal.SearchAttributeKey {
+	return []temporal.SearchAttributeKey{
+		KeyPlatform, KeyProject, KeyAgent, KeySimulation, KeyStatus, KeyOutcome, KeyEndedBy, KeyTurns,
+	}
+}
+
+// ConversationID is the workflow id of a conversation. There is one function for
+// it, so that two starters meet on one execution.
+func ConversationID(ref conversation.Ref) string { return ref.String() }
+
+// InboxID is the workflow id of the inbox of one agent.
+func InboxID(platform, project, agent string) string {
+	return strings.Join([]string{"inbox", platform, project, agent}, "/")
+}
