@@ -70,8 +70,9 @@ type ReplyInput struct {
 	Executor string           `json:"executor"`
 	// Turn counts the agent's replies, from 1.
 	Turn int `json:"turn"`
-	// Before is how many messages came before New.
+	// Before is how many messages came before New, and Digest their Digest.
 	Before int                    `json:"before"`
+	Digest string                 `json:"digest,omitempty"`
 	New    []conversation.Message `json:"new,omitempty"`
 	State  json.RawMessage        `json:"state,omitempty"`
 	// Resume is what a handed-over attempt had done.

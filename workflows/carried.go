@@ -15,6 +15,8 @@ type Carried struct {
 	Turn     int                    `json:"turn"`
 	Count    int                    `json:"count"` // messages in all
 	Messages []conversation.Message `json:"messages,omitempty"`
+	// Digest is that of the messages the executor has seen.
+	Digest string `json:"digest,omitempty"`
 	// New is how many of Messages, at the end, the executor has not seen.
 	New      int                `json:"new,omitempty"`
 	State    json.RawMessage    `json:"state,omitempty"`

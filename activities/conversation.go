@@ -1,0 +1,188 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/platforms"
+)
+
+// Executors finds the executor of a name. "auto" is resolved to the name of the
+// first that is available.
+type Executors interface {
+	Resolve(ctx context.Context, name string) (string, executors.Executor, error)
+}
+
+// Transcripts reads the messages of a running conversation from its workflow.
+type Transcripts interface {
+	// Messages returns the messages from index first on, below upTo. First is
+	// greater than 0 where the workflow no longer has the older ones.
+	Messages(ctx context.Context, workflowID, runID string, upTo int) (first int, messages []conversation.Message, err error)
+}
+
+// Config is what the activities of a conversation need.
+type Config struct {
+	Platforms map[string]platforms.Instance
+	Executors Executors
+	// Transcripts reads a transcript that the worker does not hold. Nil: it is
+	// read from the platform.
+	Transcripts Transcripts
+	// Heartbeats records what must be known to the next attempt at once. Nil: the
+	// SDK's throttled heartbeat is used, which is enough in tests.
+	Heartbeats HeartbeatClient
+	// Drain is the worker's stop timeout: how long an activity may go on after the
+	// worker was told to stop. Zero: not at all.
+	Drain time.Duration
+	// CacheBytes bounds the transcripts held in memory. Zero: 64 MiB.
+	CacheBytes int
+	// Metrics counts. Nil: nothing is counted.
+	Metrics *Metrics
+}
+
+// Conversation does the work of one conversation at a time for any number of
+// them. Its methods are activities.
+type Conversation struct {
+	platforms   map[string]platforms.Instance
+	executors   Executors
+	transcripts Transcripts
+	heartbeats  HeartbeatClient
+	drain       time.Duration
+	cache       *transcriptCache
+	metrics     *Metrics
+}
+
+// NewConversation returns the activities of conversations.
+func NewConversation(cfg Config) (*Conversation, error) {
+	var errs []error
+	if len(cfg.Platforms) == 0 {
+		errs = append(errs, errors.New("activities: no platforms"))
+	}
+	if cfg.Executors == nil {
+		errs = append(errs, errors.New("activities: no executors"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = noMetrics()
+	}
+	return &Conversation{
+		platforms:   cfg.Platforms,
+		executors:   cfg.Executors,
+		transcripts: cfg.Transcripts,
+		heartbeats:  cfg.Heartbeats,
+		drain:       cfg.Drain,
+		cache:       newTranscriptCache(cfg.CacheBytes),
+		metrics:     cfg.Metrics,
+	}, nil
+}
+
+// Register makes the activities known to a worker under their recorded names.
+func (c *Conversation) Register(r worker.ActivityRegistry) {
+	for name, f := range map[string]any{
+		ClaimName: c.Claim, ContextName: c.Context, ReplyName: c.Reply, ExchangeName: c.Exchange, EndName: c.End,
+	} {
+		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
+	}
+}
+
+func (c *Conversation) instance(ref conversation.Ref) (platforms.Instance, error) {
+	inst, ok := c.platforms[ref.Platform]
+	if !ok {
+		names := make([]string, 0, len(c.platforms))
+		for name := range c.platforms {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		// Not final: another worker on the task queue may be configured for it.
+		return platforms.Instance{}, &conversation.Error{
+			Kind:   conversation.Unavailable,
+			Op:     fmt.Sprintf("platform %q", ref.Platform),
+			Err:    fmt.Errorf("this worker knows only %s", strings.Join(names, ", ")),
+			Remedy: "give all workers of a task queue the same platforms",
+		}
+	}
+	return inst, nil
+}
+
+// failed counts err and turns it into what Temporal is told. A cancellation by
+// the workflow stays one.
+func (c *Conversation) failed(ctx context.Context, step string, err error, spent conversation.Usage) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	c.metrics.failure(ctx, step, conversation.KindOf(err))
+	return temporalError(err, spent)
+}
+
+// Context reads what the platform knows about a conversation.
+func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextResult, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	out, err := c.context(ctx, in)
+	if err != nil {
+		return ContextResult{}, c.failed(ctx, "context", err, conversation.Usage{})
+	}
+	return out, nil
+}
+
+func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextResult, error) {
+	inst, err := c.instance(in.Ref)
+	if err != nil {
+		return ContextResult{}, err
+	}
+	about, err := inst.Platform.Context(ctx, in.Ref)
+	if err != nil {
+		return ContextResult{}, err
+	}
+	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	if err != nil {
+		return ContextResult{}, err
+	}
+	return ContextResult{
+		Context:   about,
+		Messages:  conversation.Newest(transcript.Messages, max(in.CarryBytes, 1)),
+		Count:     len(transcript.Messages),
+		State:     transcript.State,
+		EndedBy:   transcript.EndedBy,
+		EndDetail: transcript.EndDetail,
+	}, nil
+}
+
+// End closes the conversation on the platform and reads how it took it.
+func (c *Conversation) End(ctx context.Context, in EndInput) (EndResult, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	out, err := c.end(ctx, in)
+	if err != nil {
+		return EndResult{}, c.failed(ctx, "end", err, conversation.Usage{})
+	}
+	return out, nil
+}
+
+func (c *Conversation) end(ctx context.Context, in EndInput) (EndResult, error) {
+	inst, err := c.instance(in.Ref)
+	if err != nil {
+		return EndResult{}, err
+	}
+	if err := inst.Platform.End(ctx, in.Ref); err != nil && !conversation.IsKind(err, conversation.Ended) {
+		return EndResult{}, err
+	}
+	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	if err != nil {
+		return EndResult{}, err
+	}
+	return EndResult{EndedBy: transcript.EndedBy, EndDetail: transcript.EndDetail, Count: len(transcript.Messages)}, nil
+}

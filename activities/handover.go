@@ -1,0 +1,52 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+)
+
+var errHandOver = errors.New("the worker is shutting down: the work is handed over")
+
+// handOverReserve is the part of the drain time that is kept back to tell
+// Temporal what an unfinished attempt has done.
+const handOverReserve = 2 * time.Second
+
+// withDrain returns a context that is done shortly before a worker that is
+// shutting down would cut the activity off, with a cause by which handedOver
+// tells it from a cancellation. The drain time begins when the worker is told to
+// stop. Call stop before the activity returns.
+func withDrain(ctx context.Context, drain time.Duration) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stopping := activity.GetWorkerStopChannel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+			return
+		case <-stopping:
+		}
+		timer := time.NewTimer(max(0, drain-handOverReserve))
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+			cancel(errHandOver)
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+	}
+}
+
+// handedOver reports whether ctx is done because the worker shuts down, as
+// opposed to a cancellation or a timeout.
+func handedOver(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return errors.Is(cause, errHandOver) || errors.Is(cause, worker.ErrWorkerShutdown)
+}

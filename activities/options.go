@@ -1,0 +1,97 @@
+package activities
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// heartbeatTimeout is how long a dead worker goes unnoticed. Heartbeats go out
+// three times as often; less would take a busy machine for a dead one.
+const heartbeatTimeout = 15 * time.Second
+
+// None of the options has a schedule-to-close timeout: time without any worker is
+// no failure of the conversation, and must not use up its tries.
+
+// retries spaces tries from 1 to 30 seconds apart: the first repeats quickly what
+// a blip broke, the later ones leave a struggling service alone.
+func retries(attempts int) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{
+		InitialInterval:    time.Second,
+		BackoffCoefficient: 2,
+		MaximumInterval:    30 * time.Second,
+		MaximumAttempts:    int32(attempts),
+	}
+}
+
+// ClaimOptions leave time to look for a rival's messages after a claim whose
+// answer was lost.
+func ClaimOptions(p conversation.Policy) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: p.ExchangeTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(p.PlatformAttempts),
+	}
+}
+
+// ContextOptions allow for a few reads.
+func ContextOptions(p conversation.Policy) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(p.PlatformAttempts),
+	}
+}
+
+// ReplyOptions give a model time to think. A cancelled reply is not waited for:
+// whoever cancels has no use for it.
+func ReplyOptions(p conversation.Policy) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: p.ReplyTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(p.ReplyAttempts),
+	}
+}
+
+// ExchangeOptions give a persona's model time to answer, and as much again to
+// look for an earlier answer. A cancelled exchange is waited for, because what is
+// done next depends on whether the message got through.
+func ExchangeOptions(p conversation.Policy) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: p.ExchangeTimeout,
+		HeartbeatTimeout:    heartbeatTimeout,
+		WaitForCancellation: true,
+		RetryPolicy:         retries(p.PlatformAttempts),
+	}
+}
+
+// EndOptions allow for a few calls.
+func EndOptions(p conversation.Policy) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(p.PlatformAttempts),
+	}
+}
+
+// PollOptions let a poll run for long and be moved to another worker in seconds.
+// Its tries are unlimited: an inbox has nothing better to do.
+func PollOptions(in PollInput) workflow.ActivityOptions {
+	pollFor := in.For
+	if pollFor <= 0 {
+		pollFor = defaultPollFor
+	}
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: pollFor + 10*time.Minute,
+		HeartbeatTimeout:    10 * time.Second,
+		WaitForCancellation: true,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    10 * time.Second,
+		},
+	}
+}

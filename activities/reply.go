@@ -1,0 +1,192 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+)
+
+// Limits on what an executor may answer. Temporal refuses payloads of 2 MiB; a
+// reply is recorded twice and shown to people.
+const (
+	maxReplyBytes = 512 << 10
+	maxStateBytes = 16 << 10
+)
+
+// Reply lets an executor produce the agent's next message.
+func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, error) {
+	progress := ReplyProgress{}
+	if p := earlier(ctx, in.Resume); p != nil {
+		progress = *p
+	}
+	live := keepAlive(ctx, c.heartbeats, progress)
+	defer live.stop()
+	work, stop := withDrain(ctx, c.drain)
+	defer stop()
+
+	begin := time.Now()
+	out, err := c.reply(work, in, &progress, live)
+	if err != nil {
+		if e := asError(err); e != nil {
+			progress.Spent = progress.Spent.Add(e.Usage)
+			// What a failed attempt cost must not be lost with it.
+			live.note(ctx, progress)
+		}
+		if handedOver(work) {
+			return ReplyResult{HandedOver: true, Resume: &progress}, nil
+		}
+		return ReplyResult{}, c.failed(ctx, "reply", err, progress.Spent)
+	}
+	c.metrics.replied(ctx, out, time.Since(begin))
+	out.Usage = out.Usage.Add(progress.Spent)
+	return out, nil
+}
+
+func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *ReplyProgress, live *liveness) (ReplyResult, error) {
+	name, executor, err := c.executors.Resolve(ctx, in.Executor)
+	if err != nil {
+		return ReplyResult{}, err
+	}
+	messages, err := c.history(ctx, in)
+	if err != nil {
+		return ReplyResult{}, err
+	}
+	info := activity.GetInfo(ctx)
+	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
+	defer cancel()
+	result, err := executor.Execute(ctx, executors.Request{
+		Conversation:   in.Ref,
+		Turn:           in.Turn,
+		Attempt:        int(info.Attempt),
+		IdempotencyKey: fmt.Sprintf("%s/reply/%d", info.WorkflowExecution.ID, in.Turn),
+		Messages:       messages,
+		New:            len(in.New),
+		State:          in.State,
+		Attach:         progress.Attach,
+		OnAttach: func(token json.RawMessage) {
+			progress.Attach = token
+			// Best effort: without the record a kill repeats the call, as it would
+			// have without the token.
+			_ = live.record(ctx, *progress)
+		},
+	})
+	if err != nil {
+		return ReplyResult{}, err
+	}
+	if err := checkReply(name, result); err != nil {
+		return ReplyResult{}, err
+	}
+	if result.Message.Time.IsZero() {
+		result.Message.Time = time.Now().UTC()
+	}
+	c.cache.put(info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
+		append(messages[:len(messages):len(messages)], result.Message))
+	return ReplyResult{
+		Message:      result.Message,
+		State:        result.State,
+		Usage:        result.Usage,
+		Executor:     name,
+		Provider:     result.Provider,
+		Model:        result.Model,
+		FinishReason: result.FinishReason,
+		End:          result.End,
+	}, nil
+}
+
+// reserve is the part of the time for an attempt that is kept back to record its
+// answer: a model that answers at the last moment has been paid for.
+func reserve(info activity.Info) time.Duration {
+	return min(10*time.Second, info.Deadline.Sub(info.StartedTime)/10)
+}
+
+func checkReply(name string, result executors.Result) error {
+	invalid := func(kind conversation.Kind, format string, args ...any) error {
+		return &conversation.Error{
+			Kind:  kind,
+			Op:    fmt.Sprintf("executor %q", name),
+			Err:   fmt.Errorf(format, args...),
+			Usage: result.Usage,
+		}
+	}
+	text := result.Message.Text()
+	switch {
+	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
+		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
+	case strings.TrimSpace(text) == "" && !result.End:
+		return invalid(conversation.Unavailable, "answered with nothing")
+	case !utf8.ValidString(text):
+		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
+	case result.Message.Size() > maxReplyBytes:
+		return invalid(conversation.Invalid, "answered with %d KiB; at most %d are possible", result.Message.Size()>>10, maxReplyBytes>>10)
+	case len(result.State) > maxStateBytes:
+		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
+	}
+	return nil
+}
+
+// history is the conversation so far: from memory, else from the workflow, else
+// from the platform.
+func (c *Conversation) history(ctx context.Context, in ReplyInput) ([]conversation.Message, error) {
+	id := activity.GetInfo(ctx).WorkflowExecution.ID
+	var before []conversation.Message
+	if in.Before > 0 {
+		held, ok := c.cache.get(id, in.Digest)
+		c.metrics.cacheLookup(ctx, ok)
+		if ok {
+			before = held
+		} else {
+			read, err := c.read(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			before = read
+		}
+	}
+	all := make([]conversation.Message, 0, len(before)+len(in.New)+1)
+	return append(append(all, before...), in.New...), nil
+}
+
+func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.Message, error) {
+	first, newest := in.Before, []conversation.Message(nil)
+	if c.transcripts != nil {
+		execution := activity.GetInfo(ctx).WorkflowExecution
+		var err error
+		if first, newest, err = c.transcripts.Messages(ctx, execution.ID, execution.RunID, in.Before); err != nil {
+			// The workflow may have no worker for the moment: the platform knows too.
+			first, newest = in.Before, nil
+		}
+	}
+	if first == 0 {
+		return newest, nil
+	}
+	inst, err := c.instance(in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	if err != nil {
+		return nil, err
+	}
+	if len(transcript.Messages) < first {
+		return newest, nil // a platform that keeps less than the workflow
+	}
+	older := transcript.Messages[:first:first]
+	return append(older, newest...), nil
+}
+
+func asError(err error) *conversation.Error {
+	var e *conversation.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}

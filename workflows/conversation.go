@@ -1,0 +1,383 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// ErrTypeFailed is the type of the error with which the workflow of a
+// conversation that had to be given up fails. Its details are the Outcome.
+const ErrTypeFailed = "ConversationFailed"
+
+// Conversation runs one conversation from claim to outcome.
+func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outcome, error) {
+	t := newTalk(ctx, in)
+	if err := t.listen(ctx); err != nil {
+		return conversation.Outcome{}, err
+	}
+	t.show(ctx)
+	verdict, err := t.converse(ctx)
+	var again *workflow.ContinueAsNewError
+	if errors.As(err, &again) {
+		return conversation.Outcome{}, err
+	}
+	return t.close(ctx, verdict, err)
+}
+
+// A verdict is how the conversation is to end.
+type verdict struct {
+	kind   conversation.OutcomeKind
+	by     conversation.EndedBy
+	detail string
+	// tell means that the platform does not know yet.
+	tell bool
+}
+
+// converse does everything up to the end. An error means cancellation, or that
+// the workflow continues as new.
+func (t *talk) converse(ctx workflow.Context) (verdict, error) {
+	if t.in.Carried == nil {
+		if v, err := t.begin(ctx); v != nil || err != nil {
+			return deref(v), err
+		}
+	}
+	for {
+		if err := t.rollOver(ctx); err != nil {
+			return verdict{}, err
+		}
+		if v, err := t.gate(ctx); v != nil || err != nil {
+			return deref(v), err
+		}
+		v, err := t.turnAround(ctx)
+		if v != nil || err != nil {
+			return deref(v), err
+		}
+	}
+}
+
+func deref(v *verdict) verdict {
+	if v == nil {
+		return verdict{}
+	}
+	return *v
+}
+
+// begin claims the conversation and learns about it.
+func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
+	if !t.in.Adopt {
+		lost, err := t.claim(ctx)
+		if lost != nil || err != nil {
+			return lost, err
+		}
+	}
+	t.claimed = true
+	if v, err := t.learn(ctx); v != nil || err != nil {
+		return v, err
+	}
+	t.setState(ctx, StateTalking)
+	return nil, nil
+}
+
+func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
+	in := activities.ClaimInput{Ref: t.in.Ref}
+	var out activities.ClaimResult
+	v, err := t.attempt(ctx, "claim", t.endWanted, func(ctx workflow.Context) workflow.Future {
+		opts := activities.ClaimOptions(t.policy)
+		opts.Summary = "claim"
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ClaimName, in)
+	}, func(f workflow.Future) (bool, error) {
+		out = activities.ClaimResult{}
+		err := f.Get(ctx, &out)
+		in.Tried = out.Tried
+		return out.HandedOver, err
+	})
+	if v != nil || err != nil {
+		return v, err
+	}
+	if !out.Claimed {
+		return &verdict{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
+	}
+	return nil, nil
+}
+
+func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
+	var out activities.ContextResult
+	v, err := t.attempt(ctx, "context", t.endWanted, func(ctx workflow.Context) workflow.Future {
+		opts := activities.ContextOptions(t.policy)
+		opts.Summary = "context"
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName,
+			activities.ContextInput{Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes})
+	}, func(f workflow.Future) (bool, error) {
+		out = activities.ContextResult{}
+		return false, f.Get(ctx, &out)
+	})
+	if v != nil || err != nil {
+		return v, err
+	}
+	t.about = out.Context
+	t.messages, t.count, t.unseen = out.Messages, out.Count, len(out.Messages)
+	for _, m := range out.Messages {
+		if m.Role == conversation.RoleAssistant {
+			t.turn++
+		}
+	}
+	if out.State == "ended" {
+		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
+	}
+	return nil, nil
+}
+
+// gate holds the conversation back while it is paused and ends it when its time
+// is over or somebody wants it to.
+func (t *talk) gate(ctx workflow.Context) (*verdict, error) {
+	if t.paused != nil {
+		t.setState(ctx, StatePaused)
+		if err := t.waitForPeople(ctx, func() bool { return t.paused == nil || t.end != nil }); err != nil {
+			return nil, err
+		}
+		if t.end == nil {
+			t.setState(ctx, StateTalking)
+		}
+	}
+	return t.overdue(ctx), nil
+}
+
+// overdue is the verdict if the conversation should not go on, else nil.
+func (t *talk) overdue(ctx workflow.Context) *verdict {
+	switch {
+	case t.end != nil:
+		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByOperator, detail: t.end.Reason, tell: t.claimed}
+	case t.expired(ctx):
+		return &verdict{kind: conversation.OutcomeExpired, detail: "the platform gave it up at " + t.about.Expires.UTC().Format("2006-01-02 15:04:05 UTC"), tell: true}
+	default:
+		return nil
+	}
+}
+
+func (t *talk) expired(ctx workflow.Context) bool {
+	return !t.about.Expires.IsZero() && !workflow.Now(ctx).Before(t.about.Expires)
+}
+
+// turnAround is one turn: the agent's reply and what comes back for it. Where the
+// other side is to speak first, or owes an answer, it is asked without a reply.
+func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
+	if t.othersTurn() {
+		return t.exchange(ctx, nil, false)
+	}
+	message, end, v, err := t.reply(ctx)
+	switch {
+	case v != nil || err != nil:
+		return v, err
+	case message.Text() == "" && end:
+		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
+	}
+	t.turn++
+	v, err = t.exchange(ctx, []conversation.Message{message}, end)
+	if v != nil || err != nil {
+		return v, err
+	}
+	if t.policy.MaxTurns > 0 && t.turn >= t.policy.MaxTurns {
+		return &verdict{
+			kind: conversation.OutcomeBudgetSpent, tell: true,
+			detail: fmt.Sprintf("it has had the %d turns that max_turns allows", t.policy.MaxTurns),
+		}, nil
+	}
+	return nil, nil
+}
+
+// othersTurn: nobody has spoken and the agent does not open, or the agent spoke
+// last.
+func (t *talk) othersTurn() bool {
+	if len(t.messages) == 0 {
+		return !t.about.AgentFirst
+	}
+	return t.messages[len(t.messages)-1].Role == conversation.RoleAssistant
+}
+
+// reply gets the agent's next message from the executor, or from an operator who
+// takes over.
+func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
+	in := activities.ReplyInput{
+		Ref:      t.in.Ref,
+		Executor: t.executor,
+		Turn:     t.turn + 1,
+		Before:   t.count - t.unseen,
+		Digest:   t.digest,
+		New:      t.messages[len(t.messages)-t.unseen:],
+		State:    t.state,
+	}
+	var out activities.ReplyResult
+	interrupted := func() bool { return t.takeover != nil || t.end != nil }
+	if !interrupted() {
+		v, err = t.attempt(ctx, fmt.Sprintf("turn %d · reply", t.turn+1), interrupted, func(ctx workflow.Context) workflow.Future {
+			in.Executor = t.executor // resume may have changed it
+			opts := activities.ReplyOptions(t.policy)
+			opts.Summary = fmt.Sprintf("turn %d · reply", t.turn+1)
+			return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReplyName, in)
+		}, func(f workflow.Future) (bool, error) {
+			out = activities.ReplyResult{}
+			err := f.Get(ctx, &out)
+			in.Resume = out.Resume
+			return out.HandedOver, err
+		})
+	}
+	t.usage = t.usage.Add(out.Usage)
+	switch {
+	case err != nil:
+		return message, false, nil, err
+	case t.takeover != nil && t.end == nil:
+		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
+		message.Time = workflow.Now(ctx).UTC()
+		end = t.takeover.End
+		t.takeover = nil
+		t.byOperator = true
+		return message, end, nil, nil
+	case v != nil:
+		return message, false, v, nil
+	case t.end != nil:
+		return message, false, t.overdue(ctx), nil
+	}
+	t.state, t.executor, t.model = out.State, out.Executor, out.Model
+	t.digest = activities.Digest(t.digest, in.New...)
+	t.unseen = 0
+	t.byOperator = false
+	return out.Message, out.End, nil, nil
+}
+
+// exchange sends the agent's messages and takes in what comes back.
+func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, end bool) (*verdict, error) {
+	in := activities.ExchangeInput{Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages}
+	var out activities.ExchangeResult
+	step := fmt.Sprintf("turn %d · exchange", t.turn)
+	if messages == nil {
+		step = "opening"
+	}
+	t.sending = true
+	v, err := t.attempt(ctx, step, t.endWanted, func(ctx workflow.Context) workflow.Future {
+		opts := activities.ExchangeOptions(t.policy)
+		opts.Summary = step
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ExchangeName, in)
+	}, func(f workflow.Future) (bool, error) {
+		out = activities.ExchangeResult{}
+		err := f.Get(ctx, &out)
+		in.Tried = out.Tried
+		if err != nil {
+			// Whatever the last attempt did, the next must look before it sends.
+			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
+		}
+		return out.HandedOver, err
+	})
+	t.sending = false
+	if v != nil || err != nil {
+		if messages != nil {
+			t.turn-- // not known to have arrived; close reads the platform's count
+		}
+		return v, err
+	}
+	t.take(messages[:min(out.Taken, len(messages))], out)
+	switch {
+	case out.Ended && out.Taken < len(messages):
+		t.turn--
+		fallthrough
+	case out.Ended:
+		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
+	case end:
+		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
+	}
+	return nil, nil
+}
+
+// take adds what an exchange brought to the transcript.
+func (t *talk) take(sent []conversation.Message, out activities.ExchangeResult) {
+	for _, m := range sent {
+		t.messages = append(t.messages, m)
+		if t.byOperator {
+			t.unseen++
+			continue
+		}
+		// The executor's own belongs to what it has seen.
+		t.digest = activities.Digest(t.digest, m)
+	}
+	t.messages = append(t.messages, out.Messages...)
+	t.unseen += len(out.Messages)
+	t.count = out.Count
+}
+
+func (t *talk) endWanted() bool { return t.end != nil }
+
+// close tells the platform if it has to be told, and gives the outcome. A
+// cancelled workflow does so too, in a context of its own.
+func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation.Outcome, error) {
+	cancelled := cause != nil && (temporal.IsCanceledError(cause) || ctx.Err() != nil)
+	if cause != nil && !cancelled {
+		return conversation.Outcome{}, cause
+	}
+	if cancelled {
+		v = verdict{kind: conversation.OutcomeCancelled, by: conversation.EndedByOperator, tell: t.claimed}
+	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	t.setState(ctx, StateEnding)
+	if v.tell {
+		t.tellPlatform(ctx, &v)
+	}
+	t.outcome = &conversation.Outcome{
+		Kind: v.kind, EndedBy: v.by, Detail: v.detail,
+		Turns: t.turn, Messages: t.count, Usage: t.usage,
+		Started: t.started, Duration: workflow.Now(ctx).Sub(t.started),
+	}
+	t.step, t.stateNow = "", StateClosed
+	if err := t.upsertOutcome(ctx); err != nil {
+		return conversation.Outcome{}, err
+	}
+	t.show(ctx)
+	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(v.kind)}).Counter("parley_conversations_closed").Inc(1)
+	// An update that was accepted must get its answer.
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return conversation.Outcome{}, err
+	}
+	switch {
+	case cancelled:
+		return *t.outcome, cause
+	case v.kind == conversation.OutcomeFailed:
+		return *t.outcome, temporal.NewApplicationErrorWithOptions(v.detail, ErrTypeFailed,
+			temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{*t.outcome}})
+	}
+	return *t.outcome, nil
+}
+
+// tellPlatform ends the conversation there. If that fails for good, the outcome
+// says so: nobody else will end it.
+func (t *talk) tellPlatform(ctx workflow.Context, v *verdict) {
+	opts := activities.EndOptions(t.policy)
+	opts.Summary = "end"
+	t.step = "end"
+	t.show(ctx)
+	var out activities.EndResult
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.EndName, activities.EndInput{Ref: t.in.Ref}).Get(ctx, &out)
+	if err != nil {
+		f := failureOf(err)
+		v.detail = join(v.detail, "it could not be ended on the platform: "+f.reason)
+		return
+	}
+	t.count = max(t.count, out.Count)
+	// It may have ended there before we wanted it to.
+	if v.kind == conversation.OutcomeEnded && out.EndedBy != "" && out.EndedBy != conversation.EndedByAgent {
+		v.by, v.detail = out.EndedBy, join(v.detail, out.EndDetail)
+	}
+}
+
+func join(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return a + "; " + b
+}

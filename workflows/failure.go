@@ -1,0 +1,44 @@
+package workflows
+
+import (
+	"errors"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// A failure is what is left of an activity's error in the workflow.
+type failure struct {
+	kind   conversation.Kind
+	reason string
+	remedy string
+	spent  conversation.Usage
+}
+
+// failureOf reads the error of an activity whose retries have ended.
+func failureOf(err error) failure {
+	f := failure{kind: conversation.Unavailable, reason: err.Error()}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) {
+		f.kind = conversation.Kind(app.Type())
+		f.reason = app.Message()
+		var details activities.ErrorDetails
+		if app.HasDetails() && app.Details(&details) == nil {
+			f.kind, f.remedy, f.spent = details.Kind, details.Remedy, details.Spent
+		}
+		return f
+	}
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) {
+		f.reason = "it did not finish in time, or its worker died: " + timeout.Error()
+	}
+	return f
+}
+
+// contagious reports whether other conversations of the agent will meet the same
+// failure.
+func (f failure) contagious() bool {
+	return f.kind == conversation.Unauthorized || f.kind == conversation.QuotaExhausted
+}

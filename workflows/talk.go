@@ -1,0 +1,238 @@
+package workflows
+
+import (
+	"encoding/json"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// talk is the state of a Conversation.
+type talk struct {
+	in     ConversationInput
+	policy conversation.Policy
+
+	about   conversation.Context
+	claimed bool
+	started time.Time
+	outcome *conversation.Outcome
+
+	// messages are the newest of the conversation, count how many there are in
+	// all, and unseen how many, at the end, the executor has not been given yet.
+	// digest is the activities.Digest of all the others.
+	messages []conversation.Message
+	count    int
+	unseen   int
+	digest   string
+	// byOperator: the message being sent is not the executor's.
+	byOperator bool
+
+	turn     int // the agent's replies
+	state    json.RawMessage
+	executor string
+	model    string
+	usage    conversation.Usage
+
+	// What people want.
+	paused    *Attention
+	attention *Attention
+	takeover  *TakeoverRequest
+	end       *EndRequest
+
+	stateNow State
+	step     string
+	sending  bool // an exchange may have reached the platform
+}
+
+func newTalk(ctx workflow.Context, in ConversationInput) *talk {
+	t := &talk{
+		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
+		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming,
+	}
+	if c := in.Carried; c != nil {
+		t.claimed, t.stateNow = true, StateTalking
+		t.about, t.started = c.Context, c.Started
+		t.messages, t.count, t.unseen, t.digest = c.Messages, c.Count, c.New, c.Digest
+		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
+		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
+	}
+	return t
+}
+
+// carried is what goes along when the workflow continues as new.
+func (t *talk) carried() *Carried {
+	messages := conversation.Newest(t.messages, t.policy.CarryBytes)
+	if len(messages) < t.unseen {
+		messages = t.messages[len(t.messages)-t.unseen:]
+	}
+	return &Carried{
+		Context: t.about, Started: t.started,
+		Messages: messages, Count: t.count, New: t.unseen, Digest: t.digest,
+		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
+		Paused: t.paused, Takeover: t.takeover, End: t.end,
+	}
+}
+
+// rollOver continues the workflow as new, between turns, when its history has
+// grown long, or when a newer version of the worker waits to take it over.
+func (t *talk) rollOver(ctx workflow.Context) error {
+	info := workflow.GetInfo(ctx)
+	moved := info.GetTargetWorkerDeploymentVersionChanged()
+	long := info.GetContinueAsNewSuggested()
+	if t.policy.RunTurns > 0 && t.in.Carried != nil {
+		long = long || t.turn-t.in.Carried.Turn >= t.policy.RunTurns
+	} else if t.policy.RunTurns > 0 {
+		long = long || t.turn >= t.policy.RunTurns
+	}
+	if !long && !moved {
+		return nil
+	}
+	// An update that was accepted must not be lost, nor its answer.
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+		return err
+	}
+	in := t.in
+	in.Carried = t.carried()
+	var opts workflow.ContinueAsNewErrorOptions
+	if moved {
+		opts.InitialVersioningBehavior = workflow.ContinueAsNewVersioningBehaviorAutoUpgrade
+	}
+	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)
+}
+
+// attempt runs one step: an activity, as often as it is handed over by a worker
+// that stops, and again after people have mended what made it fail. It returns
+// with neither a verdict nor an error when the step has its result or when
+// interrupted says that somebody wants something else.
+func (t *talk) attempt(
+	ctx workflow.Context,
+	step string,
+	interrupted func() bool,
+	schedule func(workflow.Context) workflow.Future,
+	get func(workflow.Future) (handedOver bool, err error),
+) (*verdict, error) {
+	for {
+		t.step = step
+		t.show(ctx)
+		stepCtx, cancel := workflow.WithCancel(ctx)
+		future := schedule(stepCtx)
+		// An error means that the workflow is cancelled, and the activity with it.
+		_ = workflow.Await(ctx, func() bool { return future.IsReady() || interrupted() })
+		if !future.IsReady() {
+			cancel()
+		}
+		handedOver, err := get(future)
+		cancel()
+		switch {
+		case err == nil && !handedOver:
+			return nil, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case interrupted():
+			return t.overdue(ctx), nil
+		case err == nil:
+			continue
+		}
+		if v, err := t.trouble(ctx, step, failureOf(err), interrupted); v != nil || err != nil {
+			return v, err
+		}
+		if interrupted() {
+			return t.overdue(ctx), nil
+		}
+	}
+}
+
+// trouble decides what becomes of a conversation whose step has failed for good.
+// It returns nothing when the step is to be tried again.
+func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted func() bool) (*verdict, error) {
+	t.usage = t.usage.Add(f.spent)
+	workflow.GetLogger(ctx).Warn("step failed", "step", step, "kind", string(f.kind), "reason", f.reason)
+	switch f.kind {
+	case conversation.Claimed:
+		return &verdict{kind: conversation.OutcomeClaimLost, detail: f.reason}, nil
+	case conversation.NotFound:
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason}, nil
+	}
+	if f.contagious() {
+		t.warnInbox(ctx, f)
+	}
+	if t.policy.OnExhausted == conversation.EndConversation {
+		return &verdict{kind: conversation.OutcomeFailed, detail: join(step+" failed", f.reason), tell: t.claimed}, nil
+	}
+	t.attention = &Attention{
+		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason,
+		Remedy: join(f.remedy, "then resume, take over or end the conversation"),
+	}
+	t.setState(ctx, StateNeedsAttention)
+	err := t.waitForPeople(ctx, func() bool { return t.attention == nil || interrupted() })
+	t.attention = nil
+	if err != nil {
+		return nil, err
+	}
+	if v := t.overdue(ctx); v != nil {
+		return v, nil
+	}
+	t.setState(ctx, StateTalking)
+	return nil, nil
+}
+
+// warnInbox tells the agent's inbox that its other conversations would fail the
+// same way. There may be none.
+func (t *talk) warnInbox(ctx workflow.Context, f failure) {
+	ref := t.in.Ref
+	_ = workflow.SignalExternalWorkflow(ctx, InboxID(ref.Platform, ref.Project, ref.Agent), "", SignalTrouble, Trouble{
+		Conversation: ConversationID(ref), Kind: f.kind, Reason: f.reason, Remedy: f.remedy,
+	}).Get(ctx, nil)
+}
+
+// waitForPeople waits until done, or until the platform gives the conversation
+// up: nobody should have to clear away what has expired.
+func (t *talk) waitForPeople(ctx workflow.Context, done func() bool) error {
+	t.show(ctx)
+	if t.about.Expires.IsZero() {
+		return workflow.Await(ctx, done)
+	}
+	left := t.about.Expires.Sub(workflow.Now(ctx))
+	if left <= 0 {
+		return nil
+	}
+	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      left,
+		TimerOptions: workflow.TimerOptions{Summary: "expiry of the conversation"},
+	}, done)
+	return err
+}
+
+// setState changes what the conversation is seen to be doing.
+func (t *talk) setState(ctx workflow.Context, s State) {
+	if t.stateNow == s {
+		return
+	}
+	t.stateNow = s
+	t.show(ctx)
+	if s == StateEnding || s == StateClosed {
+		return // over in a moment, with the outcome
+	}
+	t.upsert(ctx, KeyStatus.ValueSet(string(s)), KeyTurns.ValueSet(int64(t.turn)))
+}
+
+func (t *talk) upsert(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) {
+	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
+		workflow.GetLogger(ctx).Error("upsert search attributes", "error", err)
+	}
+}
+
+func (t *talk) upsertOutcome(ctx workflow.Context) error {
+	updates := []temporal.SearchAttributeUpdate{
+		KeyStatus.ValueSet(string(StateClosed)),
+		KeyOutcome.ValueSet(string(t.outcome.Kind)),
+		KeyTurns.ValueSet(int64(t.outcome.Turns)),
+	}
+	if t.outcome.EndedBy != "" {
+		updates = append(updates, KeyEndedBy.ValueSet(string(t.outcome.EndedBy)))
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+}
