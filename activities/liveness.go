@@ -31,7 +31,8 @@ type liveness struct {
 func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *liveness {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &liveness{client: client, detail: detail, cancel: cancel, done: make(chan struct{})}
-	every := activity.GetInfo(ctx).HeartbeatTimeout / 3
+	// Often, because a heartbeat is also how a cancellation gets here.
+	every := activity.GetInfo(ctx).HeartbeatTimeout / 5
 	go func() {
 		defer close(l.done)
 		if every <= 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // heartbeatTimeout is how long a dead worker goes unnoticed. Heartbeats go out
-// three times as often; less would take a busy machine for a dead one.
+// five times as often; less would take a busy machine for a dead one.
 const heartbeatTimeout = 15 * time.Second
 
 // None of the options has a schedule-to-close timeout: time without any worker is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/conversation"
@@ -59,17 +60,21 @@ type Runs interface {
 type InboxConfig struct {
 	Platforms map[string]platforms.Instance
 	Runs      Runs
-	Metrics   *Metrics // nil: nothing is counted
-	Worker    string   // the worker's identity, shown in the status
+	// Heartbeats tells at once whether the inbox still wants a poll. Nil: it is
+	// learned from the SDK's throttled heartbeat.
+	Heartbeats HeartbeatClient
+	Metrics    *Metrics // nil: nothing is counted
+	Worker     string   // the worker's identity, shown in the status
 }
 
 // Inbox finds new conversations. Its method Poll is an activity.
 type Inbox struct {
-	platforms map[string]platforms.Instance
-	runs      Runs
-	rooms     *rooms
-	metrics   *Metrics
-	worker    string
+	platforms  map[string]platforms.Instance
+	runs       Runs
+	rooms      *rooms
+	heartbeats HeartbeatClient
+	metrics    *Metrics
+	worker     string
 }
 
 // NewInbox returns the activities of inboxes. All polls of one Inbox share the
@@ -82,7 +87,8 @@ func NewInbox(cfg InboxConfig) (*Inbox, error) {
 		cfg.Metrics = noMetrics()
 	}
 	return &Inbox{
-		platforms: cfg.Platforms, runs: cfg.Runs, rooms: newRooms(cfg.Runs), metrics: cfg.Metrics, worker: cfg.Worker,
+		platforms: cfg.Platforms, runs: cfg.Runs, rooms: newRooms(cfg.Runs),
+		heartbeats: cfg.Heartbeats, metrics: cfg.Metrics, worker: cfg.Worker,
 	}, nil
 }
 
@@ -131,7 +137,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	if p.in.For <= 0 {
 		p.in.For = defaultPollFor
 	}
-	p.live = keepAlive(ctx, nil, p.status)
+	p.live = keepAlive(ctx, i.heartbeats, p.status)
 	defer p.live.stop()
 	return p.run(ctx)
 }
@@ -169,7 +175,7 @@ func (p *poll) run(ctx context.Context) (PollResult, error) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return PollResult{}, ctx.Err()
+			return p.result(true), nil // with the counts, whatever the reason
 		case <-stopping:
 			timer.Stop()
 			return p.result(true), nil
@@ -228,15 +234,15 @@ func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
 	if p.room.free() == 0 && time.Since(p.looked) < fullHouseFactor*p.in.Interval {
 		return nil
 	}
-	waiting, err := p.source.Assigned(ctx, p.in.Project, p.in.Agent)
-	if err != nil {
-		return err
+	waiting, listErr := p.source.Assigned(ctx, p.in.Project, p.in.Agent)
+	if listErr == nil {
+		p.looked = time.Now()
+		p.status.LastPoll = p.looked.UTC()
+		p.status.Waiting = len(waiting)
 	}
-	p.looked = time.Now()
-	p.status.LastPoll = p.looked.UTC()
-	p.status.Waiting = len(waiting)
-	if err := p.start(ctx, stopping, waiting); err != nil {
-		return err
+	// One simulation that cannot be listed must not hold up the others.
+	if err := p.start(ctx, stopping, waiting); err != nil || listErr != nil {
+		return errors.Join(err, listErr)
 	}
 	return p.adopt(ctx, stopping)
 }
@@ -266,10 +272,7 @@ func (p *poll) adopt(ctx context.Context, stopping <-chan struct{}) error {
 		return nil
 	}
 	p.adopted = time.Now()
-	open, err := p.source.Open(ctx, p.in.Project, p.in.Agent)
-	if err != nil {
-		return err
-	}
+	open, listErr := p.source.Open(ctx, p.in.Project, p.in.Agent)
 	for _, a := range open {
 		if time.Since(a.Touched) < p.in.AdoptAfter || p.room.has(a.Ref.String()) {
 			continue
@@ -278,10 +281,10 @@ func (p *poll) adopt(ctx context.Context, stopping <-chan struct{}) error {
 			return nil
 		}
 		if full, err := p.startOne(ctx, a, true); err != nil || full {
-			return err
+			return errors.Join(err, listErr)
 		}
 	}
-	return nil
+	return listErr
 }
 
 // startOne starts one conversation if there is room, and reports whether there
@@ -290,6 +293,16 @@ func (p *poll) startOne(ctx context.Context, a platforms.Assignment, adopt bool)
 	id := a.Ref.String()
 	if !p.room.take(id, a.Ref.Simulation) {
 		return true, nil
+	}
+	// A paused inbox must not go on starting until the next heartbeat happens to
+	// tell.
+	if err := p.live.record(ctx, p.status); err != nil {
+		p.room.release(id)
+		if temporal.IsCanceledError(err) {
+			<-ctx.Done() // at the next heartbeat
+			return false, ctx.Err()
+		}
+		return false, fmt.Errorf("inbox: ask whether to go on: %w", err)
 	}
 	_, started, err := p.runs.Start(ctx, StartRequest{
 		Ref: a.Ref, Executor: p.in.Executor, Policy: p.in.Policy, Persona: a.Persona, Adopt: adopt,

@@ -62,6 +62,7 @@ type Rig struct {
 
 	opts     Options
 	registry *executors.Registry
+	stops    []func()
 }
 
 // New starts the simulator and seeds it. The task queue is the test's own.
@@ -119,7 +120,7 @@ func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	return a
 }
 
-const drain = 10 * time.Second
+const drain = 4 * time.Second
 
 // StartWorker starts a worker; the test's end stops it, if stop did not before.
 func (r *Rig) StartWorker(t testing.TB) (stop func()) {
@@ -134,15 +135,25 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	workflows.Register(w)
 	r.Activities(t).Register(w)
 	inbox, err := activities.NewInbox(activities.InboxConfig{
-		Platforms: map[string]platforms.Instance{PlatformName: r.Instance()},
-		Runs:      launch.Runs{Launcher: r.Launcher},
+		Platforms:  map[string]platforms.Instance{PlatformName: r.Instance()},
+		Runs:       launch.Runs{Launcher: r.Launcher},
+		Heartbeats: r.Client,
 	})
 	require.NoError(t, err)
 	inbox.Register(w)
 	require.NoError(t, w.Start())
 	stop = sync.OnceFunc(w.Stop)
+	r.stops = append(r.stops, stop)
 	t.Cleanup(stop)
 	return stop
+}
+
+// StopWorkers stops all workers started so far, as a deploy would.
+func (r *Rig) StopWorkers() {
+	for _, stop := range r.stops {
+		stop()
+	}
+	r.stops = nil
 }
 
 // InboxInput is for the seeded agent.

@@ -1,0 +1,258 @@
+package onerun
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Client calls the OneRun API. Its methods are safe for concurrent use. They
+// make one request each (lists: one a page) and never retry. Failures are
+// [conversation.Error] values; an answer that carries a status of failure is an
+// [AnswerError] inside.
+type Client struct {
+	base            string
+	http            *http.Client
+	header          http.Header
+	secrets         []string
+	timeout         time.Duration
+	responseTimeout time.Duration
+}
+
+// NewClient checks the configuration, reporting every fault at once, and makes
+// no request.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("onerun: %w", err)
+	}
+	base, err := parseBaseURL(cfg.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("onerun: %w", err)
+	}
+	c := &Client{
+		base:            base.String(),
+		http:            httpClient(cfg.HTTPClient),
+		header:          http.Header{},
+		timeout:         cmp.Or(cfg.Timeout, DefaultTimeout),
+		responseTimeout: cmp.Or(cfg.ResponseTimeout, DefaultResponseTimeout),
+	}
+	for name, value := range cfg.Header {
+		c.header.Set(name, value)
+	}
+	key := strings.TrimSpace(cfg.APIKey)
+	c.header.Set("x-api-key", key)
+	c.header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
+	c.secrets = secrets(key, slices.Collect(maps.Values(cfg.Header)))
+	return c, nil
+}
+
+// CloseIdleConnections closes connections that no request is using.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// httpClient returns a client that follows no redirects: what OneRun answers
+// counts, and the key goes to nobody else.
+func httpClient(given *http.Client) *http.Client {
+	var h http.Client
+	if given != nil {
+		h = *given
+	}
+	if given == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = 32
+		// OneRun's server closes idle connections after five seconds. A send that
+		// meets the closing is a send that may have landed, so close before it does.
+		t.IdleConnTimeout = 4 * time.Second
+		h.Transport = t
+	}
+	h.Timeout = 0
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+// Health asks whether the API is up. It needs no key.
+func (c *Client) Health(ctx context.Context) error {
+	return c.call(ctx, request{op: "health", method: http.MethodGet, path: path("health")}, nil)
+}
+
+// Projects lists all projects, newest first.
+func (c *Client) Projects(ctx context.Context) iter.Seq2[Project, error] {
+	return pages(ctx, c, request{op: "list projects", path: path("v1", "projects")},
+		func(p Project) string { return p.ID })
+}
+
+// Project gets one project.
+func (c *Client) Project(ctx context.Context, id string) (Project, error) {
+	var p Project
+	err := c.call(ctx, request{
+		op: fmt.Sprintf("get project %q", id), ids: []string{id},
+		method: http.MethodGet, path: path("v1", "projects", id),
+	}, &p)
+	return p, err
+}
+
+// Agents lists all agents of a project, newest first.
+func (c *Client) Agents(ctx context.Context, project string) iter.Seq2[Agent, error] {
+	return pages(ctx, c, request{
+		op: "list agents", path: path("v1", "agents"), query: inProject(project),
+	}, func(a Agent) string { return a.ID })
+}
+
+// Agent gets one agent.
+func (c *Client) Agent(ctx context.Context, project, id string) (Agent, error) {
+	var a Agent
+	err := c.call(ctx, request{
+		op: fmt.Sprintf("get agent %q", id), ids: []string{id},
+		method: http.MethodGet, path: path("v1", "agents", id), query: inProject(project),
+	}, &a)
+	return a, err
+}
+
+// Simulations lists all simulations of a project, oldest first. An empty agent
+// or status stands for any.
+func (c *Client) Simulations(ctx context.Context, project, agent, status string) iter.Seq2[Simulation, error] {
+	q := inProject(project)
+	// Ascending order also keeps new simulations from moving the others about
+	// while the pages are read.
+	q.Set("sort_by", "created_at")
+	q.Set("sort_dir", "asc")
+	if agent != "" {
+		q.Set("agent_id", agent)
+	}
+	if status != "" {
+		q.Set("status", status)
+	}
+	return pages(ctx, c, request{op: "list simulations", path: path("v1", "simulations"), query: q},
+		func(s Simulation) string { return s.ID })
+}
+
+// Simulation gets one simulation with its objectives. OneRun answers 500 where
+// there is no such simulation; it takes a second request to tell that from a
+// real failure, and then it is kind NotFound.
+func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation, error) {
+	var s Simulation
+	err := c.call(ctx, request{
+		op: fmt.Sprintf("get simulation %q", id), ids: []string{id},
+		method: http.MethodGet, path: path("v1", "simulations", id), query: inProject(project),
+	}, &s)
+	if statusOf(err) == http.StatusInternalServerError {
+		for _, listErr := range c.Conversations(ctx, project, id, "") {
+			if conversation.IsKind(listErr, conversation.NotFound) {
+				return s, listErr
+			}
+			break
+		}
+	}
+	return s, err
+}
+
+// Conversations lists all conversations of a simulation, newest first. An empty
+// status stands for any.
+func (c *Client) Conversations(ctx context.Context, project, simulation, status string) iter.Seq2[Conversation, error] {
+	q := inProject(project)
+	if status != "" {
+		q.Set("status", status)
+	}
+	return pages(ctx, c, request{
+		op: fmt.Sprintf("list conversations of simulation %q", simulation), ids: []string{simulation},
+		path: path("v1", "simulations", simulation, "conversations"), query: q,
+	}, func(cv Conversation) string { return cv.ID })
+}
+
+// Conversation gets one conversation.
+func (c *Client) Conversation(ctx context.Context, at Location) (Conversation, error) {
+	var cv Conversation
+	err := c.call(ctx, c.on(at, "get", http.MethodGet, ""), &cv)
+	return cv, err
+}
+
+// Start claims a conversation that is queued. Kind Claimed: it is not queued.
+func (c *Client) Start(ctx context.Context, at Location) error {
+	r := c.on(at, "start", http.MethodPost, "start")
+	r.writes, r.conflict = true, conversation.Claimed
+	return c.call(ctx, r, nil)
+}
+
+// Respond sends the agent's messages, none for the persona to speak, and waits
+// for the persona's answer. It is not idempotent, unless the server takes note of
+// the key, which goes out as Idempotency-Key.
+func (c *Client) Respond(ctx context.Context, at Location, input []WireMessage, idempotencyKey string) (Response, error) {
+	r := c.on(at, "send to", http.MethodPost, "responses")
+	r.writes, r.conflict, r.timeout, r.idempotencyKey = true, conversation.Unavailable, c.responseTimeout, idempotencyKey
+	body := struct {
+		Input []WireMessage `json:"input"`
+	}{input}
+	if len(input) == 0 {
+		body.Input = nil
+	}
+	r.body = body
+	var answer struct {
+		Ended  *bool         `json:"ended"`
+		Output []WireMessage `json:"output"`
+	}
+	r.check = func() error {
+		if answer.Ended == nil {
+			return errNoEnded
+		}
+		return nil
+	}
+	if err := c.call(ctx, r, &answer); err != nil {
+		return Response{}, err
+	}
+	return Response{Ended: *answer.Ended, Output: answer.Output}, nil
+}
+
+// End ends a conversation from the agent's side. It is an error, of kind
+// Invalid, where the conversation is not in progress.
+func (c *Client) End(ctx context.Context, at Location) error {
+	r := c.on(at, "end", http.MethodPost, "end")
+	r.writes, r.conflict = true, conversation.Unavailable
+	return c.call(ctx, r, nil)
+}
+
+// Items reads the whole transcript, oldest first.
+func (c *Client) Items(ctx context.Context, at Location) ([]Item, error) {
+	var l list[Item]
+	// A read, although the method is POST.
+	err := c.call(ctx, c.on(at, "read the items of", http.MethodPost, "items"), &l)
+	return l.Data, err
+}
+
+// on is a request about one conversation.
+func (c *Client) on(at Location, verb, method, action string) request {
+	segments := []string{"v1", "simulations", at.Simulation, "conversations", at.Conversation}
+	if action != "" {
+		segments = append(segments, action)
+	}
+	return request{
+		op:     fmt.Sprintf("%s conversation %q", verb, at.Conversation),
+		ids:    []string{at.Simulation, at.Conversation},
+		method: method, path: path(segments...), query: inProject(at.Project),
+	}
+}
+
+// inProject is the query that every route but health and projects asks for.
+func inProject(project string) url.Values {
+	if project == "" {
+		return url.Values{}
+	}
+	return url.Values{"project_id": {project}}
+}
+
+// path joins segments, each escaped.
+func path(segments ...string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}

@@ -1,0 +1,69 @@
+// Package platformtest is the suite that every platform passes: what package
+// platforms promises to its callers, sentence by sentence. A new sentence there
+// is a new case here.
+package platformtest
+
+import (
+	"testing"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// A Fixture is a platform to be tested, with something behind it.
+type Fixture struct {
+	Platform platforms.Platform
+	// Fresh makes a conversation that is waiting to be claimed. Every call makes
+	// another one, or finds one that no other call has returned.
+	Fresh func(testing.TB) conversation.Ref
+	// Unknown names a conversation that the platform does not know.
+	Unknown conversation.Ref
+	// Project and Agent are those of the conversations, for Check and the Source.
+	// Empty where the platform has none.
+	Project, Agent string
+	// AgentFirst is what Context says, and how the suite opens conversations.
+	AgentFirst bool
+	// Limit is the number of Sends after which a conversation has surely ended.
+	Limit int
+	// Secrets are what no error may contain.
+	Secrets []string
+	// Unclaimed means that the platform hands each conversation to one worker by
+	// itself, so that claiming always succeeds.
+	Unclaimed bool
+	// TakesKeys means that the platform takes note of Send's IdempotencyKey.
+	TakesKeys bool
+	// LoseAnswer, if not nil, makes the answer to the next Send get lost after the
+	// platform has stored it.
+	LoseAnswer func(testing.TB)
+}
+
+// Run runs the suite. It calls setup for every case, from parallel tests.
+func Run(t *testing.T, setup func(testing.TB) Fixture) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, *bundle)
+	}{
+		{"Check", testCheck},
+		{"ClaimOnce", testClaimOnce},
+		{"ClaimRace", testClaimRace},
+		{"Context", testContext},
+		{"Opening", testOpening},
+		{"States", testStates},
+		{"TranscriptGrowsByWhatWasSaid", testTranscriptGrows},
+		{"LastWords", testLastWords},
+		{"SendAfterEnd", testSendAfterEnd},
+		{"EndTwice", testEndTwice},
+		{"UnknownConversation", testUnknown},
+		{"CancelledContext", testCancelled},
+		{"ConcurrentUse", testConcurrentUse},
+		{"SameKeyTwice", testSameKeyTwice},
+		{"LostAnswer", testLostAnswer},
+		{"Source", testSource},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, &bundle{Fixture: setup(t)})
+		})
+	}
+}
