@@ -199,7 +199,7 @@ func (p *poll) delay(err error) time.Duration {
 	d := p.in.Interval
 	if err != nil {
 		p.faults++
-		d = min(d<<min(p.faults, 6), max(longestPollBackoff, p.in.Interval))
+		d = min(min(d, defaultPollInterval)<<min(p.faults, 6), longestPollBackoff)
 		var e *conversation.Error
 		if errors.As(err, &e) {
 			d = max(d, e.RetryAfter)

@@ -98,7 +98,7 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 		if c.Status != "in_progress" {
 			continue
 		}
-		id := workflows.ConversationID(conversation.Ref{Platform: rig.PlatformName, Project: r.Seeded.ProjectID, ID: c.ID})
+		id := workflows.ConversationID(conversation.Ref{Platform: r.Name, Project: r.Seeded.ProjectID, ID: c.ID})
 		parked = append(parked, id)
 		status := requireState(t, r, id, workflows.StateNeedsAttention)
 		require.Contains(t, status.Attention.Remedy, "mend the key")

@@ -6,8 +6,10 @@ package rig
 
 import (
 	"context"
+	"fmt"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,9 +27,6 @@ import (
 	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
-
-// PlatformName is what the simulator is called in refs.
-const PlatformName = "sim"
 
 // ExecutorName is the name of the one executor.
 const ExecutorName = "agent"
@@ -51,6 +50,9 @@ type Options struct {
 
 // A Rig is what New put together.
 type Rig struct {
+	// Name is what the simulator is called in refs: rigs on one server must not
+	// share a platform's room.
+	Name      string
 	Sim       *sim.Simulator
 	URL       string
 	Seeded    sim.Seeded
@@ -65,10 +67,13 @@ type Rig struct {
 	stops    []func()
 }
 
+var rigs atomic.Int64
+
 // New starts the simulator and seeds it. The task queue is the test's own.
 func New(t testing.TB, c client.Client, opts Options) *Rig {
 	t.Helper()
-	r := &Rig{Client: c, TaskQueue: "test-" + t.Name(), opts: opts, registry: executors.NewRegistry()}
+	name := fmt.Sprintf("sim-%d", rigs.Add(1))
+	r := &Rig{Name: name, Client: c, TaskQueue: "test-" + name, opts: opts, registry: executors.NewRegistry()}
 	if opts.Sim.APIKey == "" {
 		opts.Sim.APIKey = "rig-key"
 	}
@@ -87,7 +92,7 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 	r.Seeded, err = r.Sim.Seed(t.Context(), opts.Setup)
 	require.NoError(t, err)
 	r.Platform, err = onerun.New(onerun.Config{
-		Name: PlatformName, BaseURL: server.URL, APIKey: opts.APIKey, Opening: opts.Opening,
+		Name: r.Name, BaseURL: server.URL, APIKey: opts.APIKey, Opening: opts.Opening,
 		ResponseTimeout: opts.ResponseTimeout,
 	})
 	require.NoError(t, err)
@@ -103,14 +108,14 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 
 // Instance is the platform as workers hold it.
 func (r *Rig) Instance() platforms.Instance {
-	return platforms.Instance{Name: PlatformName, Platform: r.Platform, Settle: r.opts.Settle, MaxOpen: r.opts.MaxOpen}
+	return platforms.Instance{Name: r.Name, Platform: r.Platform, Settle: r.opts.Settle, MaxOpen: r.opts.MaxOpen}
 }
 
 // Activities are the activities of conversations, without a worker.
 func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	t.Helper()
 	a, err := activities.NewConversation(activities.Config{
-		Platforms:   map[string]platforms.Instance{PlatformName: r.Instance()},
+		Platforms:   map[string]platforms.Instance{r.Name: r.Instance()},
 		Executors:   r.registry,
 		Transcripts: launch.Runs{Launcher: r.Launcher},
 		Heartbeats:  r.Client,
@@ -135,7 +140,7 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	workflows.Register(w)
 	r.Activities(t).Register(w)
 	inbox, err := activities.NewInbox(activities.InboxConfig{
-		Platforms:  map[string]platforms.Instance{PlatformName: r.Instance()},
+		Platforms:  map[string]platforms.Instance{r.Name: r.Instance()},
 		Runs:       launch.Runs{Launcher: r.Launcher},
 		Heartbeats: r.Client,
 	})
@@ -159,7 +164,7 @@ func (r *Rig) StopWorkers() {
 // InboxInput is for the seeded agent.
 func (r *Rig) InboxInput() workflows.InboxInput {
 	return workflows.InboxInput{
-		Platform: PlatformName, Project: r.Seeded.ProjectID, Agent: r.Seeded.AgentID,
+		Platform: r.Name, Project: r.Seeded.ProjectID, Agent: r.Seeded.AgentID,
 		Settings: workflows.InboxSettings{Executor: ExecutorName, Policy: r.opts.Policy, Interval: 200 * time.Millisecond},
 	}
 }
@@ -256,6 +261,12 @@ func (r *Rig) WaitDone(t testing.TB, limit time.Duration) {
 // message of the agent on the platform once, no persona asked twice.
 func (r *Rig) RequireOnce(t testing.TB) {
 	t.Helper()
+	// The last workflows may still be closing after the simulator's last end.
+	require.Eventually(t, func() bool {
+		open, err := launch.Runs{Launcher: r.Launcher}.Open(t.Context(), r.Name)
+		require.NoError(t, err)
+		return len(open) == 0
+	}, time.Minute, 50*time.Millisecond, "workflows of ended conversations still run")
 	report := r.Sim.Report()
 	for _, c := range report.Conversations {
 		require.Equal(t, "ended", c.Status, "conversation %s", c.ID)

@@ -1,0 +1,246 @@
+package endtoend_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/onerun"
+	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/workflows"
+)
+
+var record = flag.String("record", "", "record the golden histories of this release under workflows/testdata/histories")
+
+// TestGoldenHistories goes every path through the workflows once. With -record it
+// keeps the histories; without, it only proves that the paths can be gone.
+func TestGoldenHistories(t *testing.T) {
+	for name, walk := range map[string]func(*testing.T) (*rig.Rig, string){
+		"conversation-persona-first":  goldenPersonaFirst,
+		"conversation-agent-first":    goldenAgentFirst,
+		"conversation-claim-lost":     goldenClaimLost,
+		"conversation-paused":         goldenPaused,
+		"conversation-taken-over":     goldenTakenOver,
+		"conversation-parked-resumed": goldenParkedResumed,
+		"conversation-failed":         goldenFailed,
+		"conversation-cancelled":      goldenCancelled,
+		"conversation-ended":          goldenEnded,
+		"conversation-handed-over":    goldenHandedOver,
+		"conversation-rolled-over":    goldenRolledOver,
+		"conversation-adopted":        goldenAdopted,
+		"conversation-max-turns":      goldenMaxTurns,
+		"inbox-lifecycle":             goldenInbox,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, id := walk(t)
+			if *record != "" {
+				save(t, r, id, name)
+			}
+		})
+	}
+}
+
+// save writes the histories of all runs of a workflow.
+func save(t *testing.T, r *rig.Rig, id, name string) {
+	t.Helper()
+	dir := filepath.Join("..", "..", "workflows", "testdata", "histories", *record)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	for i, run := range runChain(t, r, id) {
+		var h history.History
+		events := r.Client.GetWorkflowHistory(t.Context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			event, err := events.Next()
+			require.NoError(t, err)
+			h.Events = append(h.Events, event)
+		}
+		raw, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
+		require.NoError(t, err)
+		file := name
+		if i > 0 {
+			file += "-run" + string(rune('1'+i))
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file+".json"), append(raw, '\n'), 0o644))
+	}
+}
+
+func goldenPersonaFirst(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 5)
+	id := r.Start(t, ref)
+	gate.Asked(t).Reply(t)
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenAgentFirst(t *testing.T) (*rig.Rig, string) {
+	r := rig.New(t, localstacktest.Client(t), rig.Options{
+		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 4}, Opening: onerun.OpeningAgent,
+	})
+	r.StartWorker(t)
+	ref := r.Waiting(t)[0].Ref
+	id := r.Start(t, ref)
+	requireOutcome(t, r, id, "ended by turn limit")
+	require.Equal(t, "assistant: reply 1", texts(t, r, ref)[0])
+	return r, id
+}
+
+func goldenClaimLost(t *testing.T) (*rig.Rig, string) {
+	r, _, ref := gated(t, 5)
+	require.NoError(t, r.Platform.Claim(t.Context(), ref))
+	id := r.Start(t, ref)
+	requireOutcome(t, r, id, "claim lost")
+	return r, id
+}
+
+func goldenPaused(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 5)
+	id := r.Start(t, ref)
+	ask := gate.Asked(t)
+	require.NoError(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{Reason: "golden"}))
+	ask.Reply(t)
+	requireState(t, r, id, workflows.StatePaused)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenTakenOver(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 20)
+	id := r.Start(t, ref)
+	gate.Asked(t)
+	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by hand"}))
+	ask := gate.Asked(t)
+	require.NoError(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{}))
+	ask.Reply(t)
+	requireState(t, r, id, workflows.StatePaused)
+	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "goodbye", End: true}))
+	requireOutcome(t, r, id, "ended by agent")
+	return r, id
+}
+
+func goldenParkedResumed(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 3)
+	id := r.Start(t, ref)
+	gate.Asked(t).Fail(t, fault(conversation.Unauthorized, "mend the key"))
+	requireState(t, r, id, workflows.StateNeedsAttention)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenFailed(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 3)
+	id := r.StartWith(t, workflows.ConversationInput{
+		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
+	})
+	gate.Asked(t).Fail(t, fault(conversation.Invalid, ""))
+	_, err := r.Outcome(t, id)
+	require.Error(t, err)
+	return r, id
+}
+
+func goldenCancelled(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 20)
+	id := r.Start(t, ref)
+	gate.Asked(t)
+	require.NoError(t, r.Client.CancelWorkflow(t.Context(), id, ""))
+	_, err := r.Outcome(t, id)
+	require.Error(t, err)
+	return r, id
+}
+
+func goldenEnded(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 20)
+	id := r.Start(t, ref)
+	gate.Asked(t)
+	require.NoError(t, r.Update(t, id, workflows.UpdateEnd, workflows.EndRequest{Reason: "golden"}))
+	requireOutcome(t, r, id, "ended by operator")
+	return r, id
+}
+
+func goldenHandedOver(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 3)
+	id := r.Start(t, ref)
+	gate.Asked(t)
+	r.StopWorkers()
+	r.StartWorker(t)
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenRolledOver(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 7)
+	id := r.StartWith(t, workflows.ConversationInput{
+		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{RunTurns: 1},
+	})
+	for range 3 {
+		gate.Asked(t).Reply(t)
+	}
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenAdopted(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 5)
+	require.NoError(t, r.Platform.Claim(t.Context(), ref))
+	_, err := r.Platform.Send(t.Context(), ref, platforms.Send{})
+	require.NoError(t, err)
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Adopt: true})
+	gate.Asked(t).Reply(t)
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenMaxTurns(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 20)
+	id := r.StartWith(t, workflows.ConversationInput{
+		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTurns: 1},
+	})
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "budget spent")
+	return r, id
+}
+
+func goldenInbox(t *testing.T) (*rig.Rig, string) {
+	r, gate, _ := gated(t, 3)
+	in := r.InboxInput()
+	id := r.StartInbox(t, in)
+	gate.Asked(t).Fail(t, fault(conversation.QuotaExhausted, "buy more"))
+	require.Eventually(t, func() bool {
+		return r.InboxStatus(t, id).State == workflows.InboxNeedsAttention
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	require.NoError(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{Reason: "golden"}))
+	require.Error(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{}))
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	in.Settings.AdoptAfter = time.Hour
+	require.NoError(t, r.Launcher.Inbox(t.Context(), in))
+	require.Eventually(t, func() bool {
+		return r.InboxStatus(t, id).Settings.AdoptAfter == time.Hour
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, r.Update(t, id, workflows.UpdateStop, workflows.EndRequest{}))
+	require.NoError(t, r.Client.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
+	return r, id
+}
+
+func requireOutcome(t *testing.T, r *rig.Rig, id, want string) {
+	t.Helper()
+	out, err := r.Outcome(t, id)
+	require.NoError(t, err)
+	require.Equal(t, want, out.String())
+}
