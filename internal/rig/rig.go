@@ -28,6 +28,9 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
+// APIKey is what the simulator wants unless Options say otherwise.
+const APIKey = "rig-key"
+
 // ExecutorName is the name of the one executor.
 const ExecutorName = "agent"
 
@@ -75,7 +78,7 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 	name := fmt.Sprintf("sim-%d", rigs.Add(1))
 	r := &Rig{Name: name, Client: c, TaskQueue: "test-" + name, opts: opts, registry: executors.NewRegistry()}
 	if opts.Sim.APIKey == "" {
-		opts.Sim.APIKey = "rig-key"
+		opts.Sim.APIKey = APIKey
 	}
 	if opts.APIKey == "" {
 		opts.APIKey = opts.Sim.APIKey
