@@ -19,7 +19,7 @@ import (
 // reply is recorded twice and shown to people.
 const (
 	maxReplyBytes = 512 << 10
-	maxStateBytes = 16 << 10
+	maxStateBytes = 4 << 10
 )
 
 // Reply lets an executor produce the agent's next message.

@@ -14,7 +14,8 @@ import (
 // concurrent use and returns promptly once ctx is done. It must not retry: the
 // caller does, with the same Request but for Attempt and Attach. Failures are
 // [conversation.Error] values with the kind that fits; an error without a kind
-// counts as [conversation.Unavailable] and is retried.
+// counts as [conversation.Unavailable] and is retried. Once ctx is done, the error
+// wraps ctx's own; an executor's own timers are no cancellation.
 type Executor interface {
 	Execute(ctx context.Context, req Request) (Result, error)
 }
@@ -30,13 +31,15 @@ type Request struct {
 	// any other. It is made from the workflow id and the turn, not from text.
 	IdempotencyKey string
 	// Messages is the conversation so far, oldest first, without the agent's own
-	// instructions (those are the executor's). Empty: the agent opens.
+	// instructions (those are the executor's). Empty: the agent opens. They are
+	// not to be changed.
 	Messages []conversation.Message
 	// New is how many of Messages, at the end, the executor has not seen in an
 	// earlier turn. Executors that keep state on their own side send only these.
 	New int
 	// State is what the executor returned with its last reply in this
-	// conversation. Nil at first.
+	// conversation. Nil at first, and again when another executor has spoken in
+	// between: New is then len(Messages).
 	State json.RawMessage
 	// Attach is the token that an earlier attempt handed to OnAttach. Nil if none
 	// did: there is nothing to attach to.
@@ -45,15 +48,16 @@ type Request struct {
 	// run that is about to start or has started at the provider. Call it once, as
 	// soon as the token is known.
 	OnAttach func(token json.RawMessage)
-	// OnDelta, if not nil, is told the text of a streaming reply as it comes.
+	// OnDelta, if not nil, is told the text of a streaming reply as it comes. The
+	// pieces add up to the reply.
 	OnDelta func(text string)
 }
 
 // Result is the agent's reply.
 type Result struct {
 	Message conversation.Message
-	// State is handed back with the next request of the conversation. At most a
-	// few KiB: a session id, a previous response id. Nil: none.
+	// State is handed back with the next request of the conversation. Valid JSON
+	// of at most 4 KiB: a session id, a previous response id. Nil: none.
 	State json.RawMessage
 	Usage conversation.Usage
 	// Provider and Model say who answered, in OpenTelemetry's words ("openai").

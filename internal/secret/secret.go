@@ -14,8 +14,9 @@ const redacted = "[redacted]"
 // "[redacted]" in its place, and nothing where it is empty; only [String.Reveal]
 // gives the value away. It decodes like any string.
 //
-// fmt cannot call methods on unexported struct fields, so keep a String in an
-// exported field, or do not keep it.
+// Two things it cannot do. fmt does not call methods on unexported struct
+// fields, so keep a String in an exported field, or do not keep it. And JSON
+// writes map keys as they are, so it is no key of a map.
 type String string
 
 // Reveal returns the value.

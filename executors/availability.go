@@ -1,0 +1,108 @@
+package executors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// checkTimeout bounds one check. A turn may wait for it, so it is short.
+	checkTimeout = 3 * time.Second
+	// checkedFor is how long a check's result holds: long enough that busy turns
+	// do not each ask, short enough that a new key is seen soon.
+	checkedFor = 5 * time.Second
+)
+
+// availability is the remembered answer of one executor's [Checker]. At most
+// one check runs at a time, whoever asks.
+type availability struct {
+	checker Checker // nil: always available
+
+	mu      sync.Mutex
+	probe   *probe // nil: none running
+	err     error
+	expires time.Time
+}
+
+// A probe is one running check.
+type probe struct {
+	ctx  context.Context // done once the check has taken too long
+	done chan struct{}
+	err  error // to be read after done
+}
+
+func newAvailability(e Executor) availability {
+	c, _ := e.(Checker)
+	return availability{checker: c}
+}
+
+// refresh begins a check unless the last result still holds or one is running.
+// A check is not tied to whoever asked first: others may be waiting for it.
+func (a *availability) refresh() {
+	if a.checker == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.probe != nil || time.Now().Before(a.expires) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	p := &probe{ctx: ctx, done: make(chan struct{})}
+	a.probe = p
+	go func() {
+		defer cancel()
+		p.err = a.check(ctx)
+		if p.err != nil && ctx.Err() != nil {
+			p.err = errTooSlow
+		}
+		a.mu.Lock()
+		a.probe, a.err, a.expires = nil, p.err, time.Now().Add(checkedFor)
+		a.mu.Unlock()
+		close(p.done)
+	}()
+}
+
+var errTooSlow = fmt.Errorf("the availability check took longer than %v", checkTimeout)
+
+// wait returns the result of the running check, or the last one.
+func (a *availability) wait(ctx context.Context) error {
+	if a.checker == nil {
+		return nil
+	}
+	a.mu.Lock()
+	p, err := a.probe, a.err
+	a.mu.Unlock()
+	if p == nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-p.ctx.Done():
+	}
+	// The check has just ended, or it does not heed its context: then it stays
+	// the one running check and everybody gets this answer.
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return errTooSlow
+	}
+}
+
+// check keeps a panicking backend from taking the process along: it runs on a
+// goroutine of ours.
+func (a *availability) check(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = errors.Join(err, fmt.Errorf("the availability check panicked: %v", v))
+		}
+	}()
+	return a.checker.Check(ctx)
+}

@@ -1,0 +1,296 @@
+package openai
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/openai/openai-go/v3/packages/ssestream"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// A statusError is what the provider said instead of an answer.
+type statusError struct {
+	status     int // 0: said inside an answer
+	retryAfter time.Duration
+	code       string // error.code
+	kind       string // error.type
+	param      string
+	message    string
+}
+
+func (e *statusError) Error() string {
+	var b strings.Builder
+	if e.status != 0 {
+		fmt.Fprintf(&b, "%d %s", e.status, http.StatusText(e.status))
+	} else {
+		b.WriteString("error in the answer")
+	}
+	if code := cmp.Or(e.code, e.kind); code != "" {
+		fmt.Fprintf(&b, ", %s", code)
+	}
+	if e.message != "" {
+		fmt.Fprintf(&b, ": %s", e.message)
+	}
+	return b.String()
+}
+
+func newStatusError(res *http.Response, body []byte) *statusError {
+	e := parseError(body)
+	e.status = res.StatusCode
+	e.retryAfter = retryAfter(res.Header, time.Now())
+	return e
+}
+
+// errorIn finds an error in what should be an answer, and returns nil if there
+// is none.
+func errorIn(raw string) error {
+	var probe struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal([]byte(raw), &probe) != nil || len(probe.Error) == 0 || string(probe.Error) == "null" {
+		return nil
+	}
+	return errorInside([]byte(raw))
+}
+
+// errorInside reads an error that came with a good status. Gateways put the
+// status into the code then.
+func errorInside(raw []byte) *statusError {
+	e := parseError(raw)
+	if n, err := strconv.Atoi(e.code); err == nil && n >= 400 && n <= 599 {
+		e.status = n
+	}
+	return e
+}
+
+// parseError reads the body of an error: the vendor's form and those of
+// compatible servers, which may have the fields at the top, a text in place of
+// the object, or a number as the code.
+func parseError(body []byte) *statusError {
+	e := &statusError{}
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return e
+	}
+	switch inner := fields["error"].(type) {
+	case map[string]any:
+		fields = inner
+	case string:
+		e.message = inner
+	}
+	text := func(key string) string {
+		switch v := fields[key].(type) {
+		case string:
+			return v
+		case float64:
+			return strconv.FormatFloat(v, 'f', -1, 64)
+		}
+		return ""
+	}
+	e.code, e.kind, e.param = text("code"), text("type"), text("param")
+	e.message = cmp.Or(e.message, text("message"), text("detail"))
+	return e
+}
+
+// codes are the error codes and types whose meaning differs from what the
+// status would say, or that come with several.
+var codes = map[string]conversation.Kind{
+	"insufficient_quota":         conversation.QuotaExhausted,
+	"billing_hard_limit_reached": conversation.QuotaExhausted,
+	"billing_not_active":         conversation.QuotaExhausted,
+	"quota_exceeded":             conversation.QuotaExhausted,
+	"insufficient_balance":       conversation.QuotaExhausted,
+	"insufficient_credits":       conversation.QuotaExhausted,
+	"access_terminated":          conversation.Unauthorized,
+	"account_deactivated":        conversation.Unauthorized,
+	"invalid_api_key":            conversation.Unauthorized,
+	"context_length_exceeded":    conversation.ContextTooLong,
+	"context_window_exceeded":    conversation.ContextTooLong,
+	"exceed_context_size_error":  conversation.ContextTooLong,
+	"content_filter":             conversation.Refused,
+	"content_policy_violation":   conversation.Refused,
+	"moderation_blocked":         conversation.Refused,
+	"invalid_prompt":             conversation.Refused, // how reasoning models report flagged input
+	"model_not_found":            conversation.Invalid,
+	"rate_limit_exceeded":        conversation.RateLimited,
+	"slow_down":                  conversation.RateLimited,
+	"server_error":               conversation.Unavailable,
+	"overloaded_error":           conversation.Unavailable,
+}
+
+// tooLong finds the servers that report an overlong request in words alone.
+var tooLong = regexp.MustCompile(`(?i)(maximum|max) context length|context (window|length|size) (of|is|exceeded)|exceeds? the (available |model's )?context|prompt is too long`)
+
+// classify is the kind of what the provider said: by its code first, then by
+// the status.
+func (e *statusError) classify() conversation.Kind {
+	for _, code := range []string{e.code, e.kind} {
+		if kind, ok := codes[strings.ToLower(code)]; ok {
+			return kind
+		}
+	}
+	switch s := e.status; {
+	case s == http.StatusPaymentRequired && e.retryAfter > 0:
+		return conversation.RateLimited // the header beats the status: it is temporary
+	case s == http.StatusPaymentRequired:
+		return conversation.QuotaExhausted
+	case s == http.StatusTooManyRequests:
+		return conversation.RateLimited
+	case s == http.StatusUnauthorized, s == http.StatusForbidden:
+		return conversation.Unauthorized
+	case s == http.StatusRequestEntityTooLarge:
+		return conversation.ContextTooLong
+	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500, s == 0:
+		return conversation.Unavailable
+	case (s == http.StatusBadRequest || s == http.StatusUnprocessableEntity) && tooLong.MatchString(e.message):
+		return conversation.ContextTooLong
+	}
+	return conversation.Invalid
+}
+
+// remedy says what a person can do about it.
+func (e *statusError) remedy(kind conversation.Kind) string {
+	switch kind {
+	case conversation.QuotaExhausted:
+		return "add credit or raise the limit at the provider, or set the api_key of another account"
+	case conversation.Unauthorized:
+		return "check api_key, organization and project, and that the key may use the model"
+	case conversation.ContextTooLong:
+		return "lower max_history_messages, shorten instructions, or set a model with a larger context"
+	case conversation.Invalid:
+		switch {
+		case e.code == "model_not_found", e.param == "model":
+			return "check model"
+		case e.status == http.StatusNotFound:
+			return "check model, and that base_url leads to the API, usually ending in /v1"
+		case e.status >= 300 && e.status < 400:
+			return "set base_url to where the server redirects"
+		case setting[e.param] != "":
+			return "check " + setting[e.param]
+		default:
+			return "check model, extra and the other settings of this executor"
+		}
+	}
+	return ""
+}
+
+// setting is the configuration key behind a parameter of the API.
+var setting = map[string]string{
+	"temperature":           "temperature",
+	"max_tokens":            "max_output_tokens",
+	"max_completion_tokens": "max_output_tokens",
+	"stream":                "stream",
+	"stream_options":        "stream, or take the field out with extra: {stream_options: null}",
+}
+
+// failed turns whatever went wrong into an error with a kind.
+func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) error {
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Usage: usage}
+	var (
+		timeout   *timeoutError
+		status    *statusError
+		inStream  *ssestream.StreamError
+		untrusted *tls.CertificateVerificationError
+		dns       *net.DNSError
+		urlErr    *url.Error
+	)
+	switch {
+	case errors.As(context.Cause(ctx), &timeout):
+		out.Err = timeout
+	case ctx.Err() != nil:
+		out.Err = ctx.Err()
+	case errors.As(err, &inStream):
+		status = errorInside(inStream.Event.Data)
+		e.say(out, status)
+	case errors.As(err, &status):
+		e.say(out, status)
+	case errors.Is(err, errTooLarge):
+		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, remedyTooLarge
+	case errors.Is(err, errWebPage):
+		out.Kind, out.Err, out.Remedy = conversation.Invalid, err, "check that base_url leads to the API, usually ending in /v1"
+	case errors.As(err, &untrusted):
+		out.Kind, out.Err = conversation.Invalid, errors.New(e.clean(untrusted.Error()))
+		out.Remedy = "check base_url, and that this machine trusts the server's certificate"
+	default:
+		if errors.As(err, &urlErr) {
+			err = urlErr.Err // the URL is no news, and may hold a secret
+		}
+		if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+			out.Remedy = "check base_url, and that the server is running"
+		}
+		out.Err = errors.New(e.clean(err.Error()))
+	}
+	return out
+}
+
+// stopped is the error for a context that was done beforehand.
+func (e *Executor) stopped(ctx context.Context) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
+}
+
+// say takes over what the provider said.
+func (e *Executor) say(out *conversation.Error, said *statusError) {
+	out.Kind = said.classify()
+	out.RetryAfter = said.retryAfter
+	out.Remedy = said.remedy(out.Kind)
+	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+}
+
+// maxMessage bounds how much of the provider's own words an error repeats.
+const maxMessage = 300
+
+// clean makes the provider's words fit for an error: one line, not long, and
+// without keys, which some servers echo.
+func (e *Executor) clean(s string) string {
+	s = e.redact(strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " "))
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+}
+
+// anyKey is what the vendor's keys look like, whole or with their middle
+// starred out.
+var anyKey = regexp.MustCompile(`\b(sk|sess|Bearer)[-_ ][A-Za-z0-9_*.-]{6,}`)
+
+// redactor returns a function that takes the configured secrets out of a text.
+func redactor(cfg Config) func(string) string {
+	secrets := []secret.String{cfg.APIKey}
+	for _, value := range cfg.Headers {
+		secrets = append(secrets, value)
+	}
+	// The longest first: one may be part of another.
+	slices.SortFunc(secrets, func(a, b secret.String) int { return len(b) - len(a) })
+	var pairs []string
+	for _, s := range secrets {
+		if s != "" {
+			pairs = append(pairs, s.Reveal(), s.String())
+		}
+	}
+	known := strings.NewReplacer(pairs...)
+	return func(s string) string { return anyKey.ReplaceAllString(known.Replace(s), "[redacted]") }
+}
+
+func hasAuthorization(headers map[string]secret.String) bool {
+	for name := range headers {
+		if strings.EqualFold(name, "Authorization") {
+			return true
+		}
+	}
+	return false
+}
