@@ -1,0 +1,197 @@
+// Package assemble makes a configuration real: platforms, executors and the
+// inboxes of agents. It is the one place that knows every backend; see
+// [Builtin].
+package assemble
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/workflows"
+)
+
+// An Assembly is a configuration made real.
+type Assembly struct {
+	Config    *config.Config
+	Platforms map[string]platforms.Instance
+	Executors *executors.Registry
+	// Inboxes are the inputs of the agents' inboxes, in the file's order.
+	Inboxes []workflows.InboxInput
+}
+
+// Load reads a configuration and makes it real with the built-in backends,
+// without touching the network. Its error is [config.Faults]: all there are.
+func Load(src config.Source) (*Assembly, error) { return LoadWith(src, Builtin()) }
+
+// LoadWith is [Load] with other backends.
+func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
+	cfg, loadErr := config.Load(src)
+	if cfg == nil {
+		return nil, loadErr
+	}
+	// What could be read is built all the same, for the faults in it.
+	a, err := Build(cfg, backends)
+	if err := config.Join(loadErr, err); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Build makes a configuration real. Its error is [config.Faults]: all there are.
+func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
+	a := &Assembly{Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry()}
+	var faults []error
+	sendTimeouts := make(map[string]time.Duration)
+	for _, p := range cfg.Platforms {
+		kind, ok := backends.Platforms[p.Type]
+		if !ok {
+			faults = append(faults, unknownType(p.Settings, p.Type, slices.Sorted(maps.Keys(backends.Platforms))))
+			continue
+		}
+		built, err := kind.New(p)
+		if err != nil {
+			faults = append(faults, p.Settings.Place(err))
+			continue
+		}
+		instance := built.Instance
+		instance.Name = p.Name
+		if p.Settle != nil {
+			instance.Settle = *p.Settle
+		}
+		if p.MaxOpen != nil {
+			instance.MaxOpen = *p.MaxOpen
+		}
+		a.Platforms[p.Name] = instance
+		sendTimeouts[p.Name] = built.SendTimeout
+	}
+	for _, e := range cfg.Executors {
+		create, ok := backends.Executors[e.Type]
+		if !ok {
+			faults = append(faults, unknownType(e.Settings, e.Type, slices.Sorted(maps.Keys(backends.Executors))))
+			continue
+		}
+		executor, about, err := create(e, cfg.Dir)
+		if err == nil && e.Name != executors.Auto { // Load has reported such a name
+			err = a.Executors.Add(e.Name, executor, about)
+		}
+		if err != nil {
+			faults = append(faults, e.Settings.Place(err))
+		}
+	}
+	for _, agent := range cfg.Agents {
+		p, ok := cfg.Platform(agent.Platform)
+		if !ok {
+			continue
+		}
+		faults = append(faults, scopeFaults(agent, p.Type, backends.Platforms[p.Type])...)
+		if instance, built := a.Platforms[p.Name]; built {
+			faults = append(faults, timeFault(agent, instance, sendTimeouts[p.Name]))
+		}
+		a.Inboxes = append(a.Inboxes, workflows.InboxInput{
+			Platform: agent.Platform, Project: agent.Project, Agent: agent.Agent,
+			Settings: workflows.InboxSettings{
+				AgentName: agent.Name, Executor: agent.Executor, Policy: agent.Policy,
+				Interval: p.PollInterval, AdoptAfter: p.AdoptAfter,
+			},
+		})
+	}
+	if err := config.Join(faults...); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func unknownType(s config.Settings, kind string, known []string) error {
+	if kind == "" {
+		return s.Fault("type", "is missing: write one of %s", strings.Join(known, ", "))
+	}
+	return s.Fault("type", "is %q: write one of %s", kind, strings.Join(known, ", "))
+}
+
+// scopeFaults holds what an agent names against what its platform has.
+func scopeFaults(agent config.Agent, kind string, needs PlatformType) []error {
+	var faults []error
+	if needs.NeedsProject && agent.Project == "" {
+		faults = append(faults, agent.Fault("project", "is missing: write the id of the project on %s", kind))
+	}
+	if needs.NeedsAgent && agent.Agent == "" {
+		faults = append(faults, agent.Fault("agent", "is missing: write the id of the agent on %s", kind))
+	}
+	return faults
+}
+
+// timeFault finds an exchange that could not both look for a lost message and
+// send it again: it would fail in every attempt.
+func timeFault(agent config.Agent, instance platforms.Instance, send time.Duration) error {
+	have, need := agent.Policy.WithDefaults().ExchangeTimeout, instance.Settle+send
+	if have >= need {
+		return nil
+	}
+	return agent.Fault("exchange_timeout",
+		"is %v, which is too short to wait for a lost message (settle, %v) and send it again (response_timeout, %v): write %v or more",
+		have, instance.Settle, send, need)
+}
+
+// checkTimeout bounds [Assembly.Check]: a start must not hang on a platform that
+// does not answer.
+const checkTimeout = 15 * time.Second
+
+// Check asks the platforms about address, key and every agent, all at once.
+// Faults need mending before the worker can be of use; warnings, such as a
+// platform that cannot be reached, may pass by themselves.
+func (a *Assembly) Check(ctx context.Context) (warnings []error, faults error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found := make([]error, len(a.Config.Agents))
+	var wg sync.WaitGroup
+	for i, agent := range a.Config.Agents {
+		wg.Go(func() {
+			found[i] = a.Platforms[agent.Platform].Platform.Check(ctx, agent.Project, agent.Agent)
+		})
+	}
+	wg.Wait()
+	var bad []error
+	said := make(map[string]bool)
+	for i, agent := range a.Config.Agents {
+		for _, err := range parts(found[i]) {
+			p, _ := a.Config.Platform(agent.Platform)
+			switch conversation.KindOf(err) {
+			case conversation.Unavailable, conversation.RateLimited:
+				if text := p.Name + err.Error(); !said[text] {
+					said[text] = true
+					warnings = append(warnings, fmt.Errorf("platform %q: %w", p.Name, err))
+				}
+			case conversation.NotFound:
+				bad = append(bad, agent.Fault("", ": %v", err))
+			default:
+				bad = append(bad, p.Settings.Fault("", ": %v", err))
+			}
+		}
+	}
+	return warnings, config.Join(bad...)
+}
+
+// parts are the errors that were joined.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, parts(one)...)
+	}
+	return all
+}

@@ -1,0 +1,206 @@
+package assemble_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/onerun"
+	"github.com/parley-run/parley/workflows"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func source(yaml string, env map[string]string) config.Source {
+	return config.Source{
+		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+		ReadFile: func(path string) ([]byte, error) {
+			if path == "parley.yaml" && yaml != "" {
+				return []byte(yaml), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+var oneRun = map[string]string{
+	"ONERUN_API_BASE_URL": "http://127.0.0.1:3001", "ONERUN_API_KEY": "k", "ONERUN_PROJECT_ID": "p1", "ONERUN_AGENT_ID": "a1",
+}
+
+func TestLoadFromEnvironment(t *testing.T) {
+	t.Parallel()
+	a, err := assemble.Load(source("", oneRun))
+	require.NoError(t, err)
+	instance := a.Platforms["onerun"]
+	require.Equal(t, "onerun", instance.Name)
+	require.Equal(t, onerun.DefaultSettle, instance.Settle)
+	require.Equal(t, onerun.DefaultMaxOpen, instance.MaxOpen)
+	require.Equal(t, []workflows.InboxInput{{
+		Platform: "onerun", Project: "p1", Agent: "a1",
+		Settings: workflows.InboxSettings{AgentName: "a1", Executor: "auto", Interval: config.DefaultPollInterval},
+	}}, a.Inboxes)
+	name, _, err := a.Executors.Resolve(t.Context(), "auto")
+	require.NoError(t, err)
+	require.Equal(t, "scripted", name)
+}
+
+func TestLoadFromFile(t *testing.T) {
+	t.Parallel()
+	a, err := assemble.Load(source(`
+platforms:
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 0s, max_open: 0, adopt_after: 1h}
+executors:
+  script: {type: scripted, latency: 1ms}
+agents:
+  support: {project: p1, agent: a1, executor: script, max_turns: 3}
+`, map[string]string{"KEY": "k"}))
+	require.NoError(t, err)
+	require.Zero(t, a.Platforms["main"].Settle)
+	require.Zero(t, a.Platforms["main"].MaxOpen)
+	require.Equal(t, workflows.InboxSettings{
+		AgentName: "support", Executor: "script", Policy: conversation.Policy{MaxTurns: 3},
+		Interval: config.DefaultPollInterval, AdoptAfter: time.Hour,
+	}, a.Inboxes[0].Settings)
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := assemble.Load(source(`
+platforms:
+  main:
+    type: onerun
+    base_url: localhost:3001
+    api_key: sk-12345
+    response_timeout: 2
+    opening: nobody
+  other: {type: twoerun}
+  third: {base_url: "http://x"}
+executors:
+  gpt: {type: openai, temprature: 1, api_key: "${OPENAI_API_KEY:-}"}
+  script: {type: scripted, script: gone.yaml}
+agents:
+  support: {platform: main, executor: gtp}
+  hasty: {platform: fourth, project: p, agent: a, exchange_timeout: 1m}
+`, nil))
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "sk-12345")
+	require.Equal(t, []string{
+		`parley.yaml:5: platforms.main.base_url "localhost:3001" is no http:// or https:// address: write it in full, such as http://localhost:3001`,
+		"parley.yaml:6: platforms.main.api_key is written out: keep secrets out of the file, write ${MAIN_API_KEY} or ${file:/path/to/it}",
+		`parley.yaml:7: platforms.main.response_timeout is "2": write a duration with its unit, such as 500ms, 90s or 2m`,
+		`parley.yaml:8: platforms.main.opening is "nobody": use "persona" or "agent"`,
+		`parley.yaml:9: platforms.other.type is "twoerun": write one of onerun`,
+		"parley.yaml:10: platforms.third.type is missing: write one of onerun",
+		"parley.yaml:12: executors.gpt.temprature is no setting of openai: did you mean temperature?",
+		"parley.yaml:12: executors.gpt.model: it is empty; name the model to ask",
+		"parley.yaml:13: executors.script.script: open gone.yaml: file does not exist",
+		`parley.yaml:15: agents.support.executor is "gtp", which is not among the executors: did you mean gpt?`,
+		"parley.yaml:15: agents.support.project is missing: write the id of the project on onerun",
+		"parley.yaml:15: agents.support.agent is missing: write the id of the agent on onerun",
+		`parley.yaml:16: agents.hasty.platform is "fourth", which is not among the platforms: there are main, other, third`,
+	}, strings.Split(strings.ReplaceAll(err.Error(), "no such file or directory", "file does not exist"), "\n"))
+}
+
+func TestFaultsOfTheEnvironmentNameVariables(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"ONERUN_API_BASE_URL": "http://127.0.0.1:3001/v1", "ONERUN_API_KEY": "a\nb", "ONERUN_AGENT_ID": "a1"}
+	_, err := assemble.Load(source("", env))
+	require.Error(t, err)
+	require.Equal(t, []string{
+		"ONERUN_PROJECT_ID is not set: the id of the project in OneRun",
+		"ONERUN_API_BASE_URL contains /v1, which is added by itself: write http://127.0.0.1:3001",
+		"ONERUN_API_KEY contains a line break or a character no header can carry: check where it is read from",
+	}, strings.Split(err.Error(), "\n"))
+}
+
+func TestTooShortToSendAgain(t *testing.T) {
+	t.Parallel()
+	_, err := assemble.Load(source(`
+platforms:
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 1m, response_timeout: 30s}
+agents:
+  support: {project: p1, agent: a1, exchange_timeout: 1m}
+`, map[string]string{"KEY": "k"}))
+	require.EqualError(t, err, "parley.yaml:5: agents.support.exchange_timeout is 1m0s, which is too short to wait for a lost message "+
+		"(settle, 1m0s) and send it again (response_timeout, 30s): write 1m30s or more")
+}
+
+// checked is a platform that only answers Check.
+type checked struct {
+	platforms.Platform
+	err func(project, agent string) error
+}
+
+func (c checked) Check(_ context.Context, project, agent string) error { return c.err(project, agent) }
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	failing := func(kind conversation.Kind, text string) error {
+		return &conversation.Error{Kind: kind, Op: "fake: check", Err: errors.New(text), Remedy: "mend it"}
+	}
+	backends := assemble.Builtin()
+	backends.Platforms = map[string]assemble.PlatformType{"fake": {New: func(p config.Platform) (assemble.Platform, error) {
+		return assemble.Platform{Instance: platforms.Instance{Platform: checked{err: func(project, agent string) error {
+			switch {
+			case p.Name == "down":
+				return failing(conversation.Unavailable, "connection refused")
+			case p.Name == "locked":
+				return failing(conversation.Unauthorized, "wrong key")
+			case agent == "gone":
+				return errors.Join(failing(conversation.NotFound, "no project "+project), failing(conversation.NotFound, "no agent "+agent))
+			}
+			return nil
+		}}}}, nil
+	}}}
+	a, err := assemble.LoadWith(source(`
+platforms:
+  down: {type: fake}
+  locked: {type: fake}
+  up: {type: fake}
+agents:
+  a: {platform: down, agent: a}
+  b: {platform: down, agent: b}
+  c: {platform: locked, agent: a}
+  d: {platform: locked, agent: b}
+  e: {platform: up, project: p, agent: gone}
+  f: {platform: up, agent: here}
+`, nil), backends)
+	require.NoError(t, err)
+	warnings, faults := a.Check(t.Context())
+	require.EqualError(t, faults, strings.Join([]string{
+		"parley.yaml:4: platforms.locked: fake: check: wrong key (mend it)",
+		"parley.yaml:11: agents.e: fake: check: no project p (mend it)",
+		"parley.yaml:11: agents.e: fake: check: no agent gone (mend it)",
+	}, "\n"))
+	require.Len(t, warnings, 1)
+	require.EqualError(t, warnings[0], `platform "down": fake: check: connection refused (mend it)`)
+}
+
+func TestExecutorsOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	backends := assemble.Builtin()
+	backends.Executors["echo"] = func(config.Executor, string) (executors.Executor, executors.About, error) {
+		return nil, executors.About{}, fmt.Errorf("out of order")
+	}
+	_, err := assemble.LoadWith(source(`
+platforms:
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}"}
+executors:
+  mine: {type: echo}
+agents:
+  support: {project: p1, agent: a1}
+`, map[string]string{"KEY": "k"}), backends)
+	require.EqualError(t, err, "parley.yaml:5: executors.mine: out of order")
+}

@@ -1,0 +1,99 @@
+package assemble
+
+import (
+	"cmp"
+	"path/filepath"
+	"time"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/openai"
+	"github.com/parley-run/parley/executors/scripted"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/onerun"
+)
+
+// Backends are the types that a configuration can name. Whoever embeds Parley
+// adds types of their own.
+type Backends struct {
+	Platforms map[string]PlatformType
+	Executors map[string]ExecutorType
+}
+
+// Builtin are the backends that come with Parley. A new one is one line here.
+func Builtin() Backends {
+	return Backends{
+		Platforms: map[string]PlatformType{
+			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
+		},
+		Executors: map[string]ExecutorType{
+			"openai":   newOpenAI,
+			"scripted": newScripted,
+		},
+	}
+}
+
+// A PlatformType makes the instances of one type of platform.
+type PlatformType struct {
+	// New makes an instance from its settings, without touching the network. It
+	// need not set the instance's name, nor heed what every platform has.
+	New func(config.Platform) (Platform, error)
+	// NeedsProject and NeedsAgent tell what an agent must name.
+	NeedsProject, NeedsAgent bool
+}
+
+// A Platform is an instance together with what its agents are held against.
+type Platform struct {
+	platforms.Instance
+	// SendTimeout is how long one Send may take. Zero: unknown.
+	SendTimeout time.Duration
+}
+
+// An ExecutorType makes the executors of one type from their settings, without
+// touching the network.
+type ExecutorType func(cfg config.Executor, dir string) (executors.Executor, executors.About, error)
+
+func newOneRun(p config.Platform) (Platform, error) {
+	cfg := onerun.Config{Name: p.Name}
+	var platform *onerun.Platform
+	err := p.Settings.Build(&cfg, "onerun", func() (err error) {
+		platform, err = onerun.New(cfg)
+		return err
+	})
+	if err != nil {
+		return Platform{}, err
+	}
+	return Platform{
+		Instance:    platforms.Instance{Platform: platform, Settle: onerun.DefaultSettle, MaxOpen: onerun.DefaultMaxOpen},
+		SendTimeout: cmp.Or(cfg.ResponseTimeout, onerun.DefaultResponseTimeout),
+	}, nil
+}
+
+func newOpenAI(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+	var cfg openai.Config
+	var executor *openai.Executor
+	err := e.Settings.Build(&cfg, "openai", func() (err error) {
+		executor, err = openai.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "openai", Model: cfg.Model}, nil
+}
+
+func newScripted(e config.Executor, dir string) (executors.Executor, executors.About, error) {
+	var cfg scripted.Config
+	var executor *scripted.Executor
+	err := e.Settings.Build(&cfg, "scripted", func() (err error) {
+		if cfg.Path != "" && !filepath.IsAbs(cfg.Path) {
+			cfg.Path = filepath.Join(dir, cfg.Path)
+		}
+		executor, err = scripted.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "scripted", Model: executor.Name()}, nil
+}

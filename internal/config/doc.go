@@ -1,0 +1,26 @@
+// Package config reads parley.yaml, or the environment in its place.
+//
+//	task_queue: parley
+//	platforms:
+//	  main:
+//	    type: onerun
+//	    base_url: ${ONERUN_API_BASE_URL}
+//	    api_key: ${ONERUN_API_KEY}
+//	executors:
+//	  gpt: {type: openai, api_key: "${file:/run/secrets/openai}", model: "${MODEL:-gpt-5}"}
+//	agents:
+//	  support: {platform: main, project: pr1, agent: ag1, executor: gpt}
+//
+// Every value may refer to the environment and to files: ${NAME} is a variable
+// that must be set, ${NAME:-default} one that need not be, ${file:path} the
+// content of a file without its last line break, relative to parley.yaml. $${
+// stands for ${ itself. Secrets, which are the keys named api_key, password and
+// the like, are accepted only so.
+//
+// With no file at all, OneRun's own variables describe one agent; see [Load].
+//
+// The settings of a backend belong to its package. This package keeps them as
+// [Settings], which whoever builds the backend decodes; so it knows no backend
+// and holds no secret that could be printed. Whatever is wrong is a [Fault], and
+// all faults are reported at once.
+package config

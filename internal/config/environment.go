@@ -1,0 +1,113 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/workflows"
+)
+
+// fromEnvironment is the configuration that stands in for a file.
+const fromEnvironment = `
+platforms:
+  onerun:
+    type: onerun
+    base_url: ${ONERUN_API_BASE_URL}
+    api_key: ${ONERUN_API_KEY}
+agents:
+  default:
+    platform: onerun
+    project: ${ONERUN_PROJECT_ID}
+    agent: ${ONERUN_AGENT_ID}
+`
+
+// defaultModel answers where there is a key and no word about the model: a small
+// one that every key may use.
+const defaultModel = "gpt-4.1-mini"
+
+// The executors there are where none are configured.
+const (
+	openaiExecutor = `
+  openai:
+    type: openai
+    api_key: ${OPENAI_API_KEY:-}
+    base_url: ${OPENAI_BASE_URL:-}
+    model: %s
+`
+	scriptedExecutor = `
+  scripted:
+    type: scripted
+`
+)
+
+// variables says what the environment must tell.
+var variables = map[string]string{
+	"ONERUN_API_BASE_URL": "the address of OneRun's API, such as http://localhost:3001",
+	"ONERUN_API_KEY":      "the key that OneRun has as AUTH_API_KEY",
+	"ONERUN_PROJECT_ID":   "the id of the project in OneRun",
+	"ONERUN_AGENT_ID":     "the id of the agent in OneRun that this worker speaks for",
+	"OPENAI_MODEL":        "the model to ask at OPENAI_BASE_URL",
+}
+
+// environment is the configuration without a file.
+func (src Source) environment() (*Config, error) {
+	c := &Config{Dir: src.Dir}
+	d := src.builtin(fromEnvironment, c)
+	err := src.defaultExecutors(c)
+	for i := range c.Agents {
+		a := &c.Agents[i]
+		a.Executor = cmp.Or(src.Executor, executors.Auto)
+		a.Name = cmp.Or(a.Agent, a.Name)
+	}
+	d.references(c)
+	for _, f := range d.faults { // the only setting that is no variable's
+		if f.Key == "agents.default.executor" {
+			f.Key = "--executor"
+		}
+	}
+	c.TaskQueue = cmp.Or(src.TaskQueue, workflows.DefaultTaskQueue)
+	return c, Join(d.faults, err)
+}
+
+func (src Source) defaultExecutors(c *Config) error {
+	text := "executors:"
+	key, _ := src.Lookup("OPENAI_API_KEY")
+	server, _ := src.Lookup("OPENAI_BASE_URL")
+	switch {
+	case server != "": // only its owner knows which models it has
+		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL}")
+	case key != "":
+		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL:-"+defaultModel+"}")
+	}
+	var executors Config
+	d := src.builtin(text+scriptedExecutor, &executors)
+	c.Executors = executors.Executors
+	return Join(d.faults)
+}
+
+// builtin reads one of the texts above. Its faults are those of the variables.
+func (src Source) builtin(text string, c *Config) *document {
+	d := newDocument("")
+	root := d.parse([]byte(text))
+	x := &expander{
+		document: d, lookup: src.Lookup, readFile: src.ReadFile, done: map[*yaml.Node]bool{},
+		missing: func(name string) string { return fmt.Sprintf("is not set: %s", variables[name]) },
+	}
+	x.node("", root, false)
+	for _, p := range d.pairs("", root) {
+		for _, e := range d.section(p) {
+			switch p.name {
+			case "platforms":
+				c.Platforms = append(c.Platforms, d.platform(e))
+			case "executors":
+				c.Executors = append(c.Executors, d.executor(e))
+			case "agents":
+				c.Agents = append(c.Agents, d.agent(e))
+			}
+		}
+	}
+	return d
+}

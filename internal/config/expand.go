@@ -1,0 +1,138 @@
+package config
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// An expander replaces references to the environment and to files.
+type expander struct {
+	*document
+	lookup   func(string) (string, bool)
+	readFile func(string) ([]byte, error)
+	dir      string // what ${file:…} is relative to
+	// missing says of a variable that is not set what to do. Nil: the usual.
+	missing func(name string) string
+
+	done map[*yaml.Node]bool
+}
+
+// node expands all values below a node; at is the node's key, and secret tells
+// that the key is one of a secret.
+func (x *expander) node(at string, node *yaml.Node, secret bool) {
+	node = deref(node)
+	if x.done[node] {
+		return
+	}
+	x.done[node] = true
+	switch node.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			name := node.Content[i].Value
+			x.node(join(at, name), node.Content[i+1], secret || isSecret(name))
+		}
+	case yaml.SequenceNode:
+		for i, item := range node.Content {
+			x.node(at+"["+strconv.Itoa(i)+"]", item, secret)
+		}
+	case yaml.ScalarNode:
+		x.scalar(at, node, secret)
+	}
+}
+
+var reference = regexp.MustCompile(`\$?\$\{[^}]*\}`)
+
+func (x *expander) scalar(at string, node *yaml.Node, secret bool) {
+	raw := node.Value
+	refs := reference.FindAllString(raw, -1)
+	literal := !slices.ContainsFunc(refs, func(ref string) bool { return !strings.HasPrefix(ref, "$$") })
+	if secret && literal && raw != "" && !isNull(node) {
+		// The value itself is not repeated: it may be a real key.
+		x.fault(node, at, "is written out: keep secrets out of the file, write ${%s} or ${file:/path/to/it}", variableFor(at))
+		node.Value = ""
+		return
+	}
+	if len(refs) == 0 {
+		if strings.Contains(raw, "${") {
+			x.fault(node, at, `has a "${" without its "}": close it, or write $${ for the characters themselves`)
+		}
+		return
+	}
+	if name := strings.TrimSuffix(strings.TrimPrefix(raw, "${"), "}"); len(refs) == 1 && refs[0] == raw {
+		name, _, _ = strings.Cut(name, ":-")
+		x.origin[node] = name
+	}
+	node.Value = reference.ReplaceAllStringFunc(raw, func(ref string) string {
+		if strings.HasPrefix(ref, "$$") {
+			return ref[1:]
+		}
+		return x.resolve(at, node, ref[2:len(ref)-1], secret)
+	})
+	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
+		node.Tag = "" // ${PORT} becomes the number, ${X:-} nothing at all
+	}
+}
+
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// resolve is what stands for ${inner}.
+func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool) string {
+	if path, ok := strings.CutPrefix(inner, "file:"); ok {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(x.dir, path)
+		}
+		data, err := x.readFile(path)
+		if err != nil {
+			x.fault(node, at, "cannot be read: %v", err)
+			return ""
+		}
+		return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	}
+	name, fallback, optional := strings.Cut(inner, ":-")
+	if !variableName.MatchString(name) {
+		x.fault(node, at, "has ${%s}, which names no variable: write ${NAME}, ${NAME:-default} or ${file:path}", inner)
+		return ""
+	}
+	if secret && fallback != "" {
+		x.fault(node, at, "has a default written out: keep secrets out of the file, write ${%s} or ${%s:-}", name, name)
+		return ""
+	}
+	value, set := x.lookup(name)
+	switch {
+	case value != "":
+		return value
+	case optional:
+		return fallback
+	case x.missing != nil: // without a file, an empty variable is as good as none
+		x.fault(node, at, "%s", x.missing(name))
+	case !set && secret:
+		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${file:/path/to/it}", name)
+	case !set:
+		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${%s:-default}", name, name)
+	}
+	return ""
+}
+
+// isSecret tells from a key's name that its value must not stand in a file.
+func isSecret(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	// A token is also what models count: first_token is no secret.
+	return name == "token" || slices.ContainsFunc(
+		[]string{"api_key", "apikey", "access_token", "auth_token", "api_token", "secret", "password", "authorization", "private_key"},
+		func(word string) bool { return name == word || strings.HasSuffix(name, "_"+word) })
+}
+
+var notInNames = regexp.MustCompile(`[^A-Z0-9]+`)
+
+// variableFor is a good name for the variable of a setting: the last two parts
+// of its key, MAIN_API_KEY.
+func variableFor(at string) string {
+	parts := strings.Split(at, ".")
+	parts = parts[max(0, len(parts)-2):]
+	return strings.Trim(notInNames.ReplaceAllString(strings.ToUpper(strings.Join(parts, "_")), "_"), "_")
+}

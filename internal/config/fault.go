@@ -1,0 +1,110 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Fault is one thing that is wrong with the configuration, and how to mend it.
+type Fault struct {
+	// File and Line say where. Empty: the fault is in the environment. Line 0:
+	// the file as a whole.
+	File string
+	Line int
+	// Key is the setting, such as platforms.main.base_url, or the variable.
+	Key string
+	// Text goes on after the key: "is empty: set it to …".
+	Text string
+}
+
+// Error is "parley.yaml:7: platforms.main.base_url is empty: set it to …".
+func (f *Fault) Error() string {
+	var where string
+	switch {
+	case f.File != "" && f.Line > 0:
+		where = fmt.Sprintf("%s:%d: ", f.File, f.Line)
+	case f.File != "":
+		where = f.File + ": "
+	}
+	switch {
+	case f.Key == "":
+		return where + f.Text
+	case strings.HasPrefix(f.Text, ":"):
+		return where + f.Key + f.Text
+	default:
+		return where + f.Key + " " + f.Text
+	}
+}
+
+// Faults is every [Fault] found, in the order of the file's lines.
+type Faults []*Fault
+
+// Error is one line for each fault.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the faults one by one.
+func (fs Faults) Unwrap() []error {
+	errs := make([]error, len(fs))
+	for i, f := range fs {
+		errs[i] = f
+	}
+	return errs
+}
+
+// Join puts the faults of several errors into one error, sorted, each once. An
+// error that holds none becomes a fault without a place. It is nil if all errs
+// are.
+func Join(errs ...error) error {
+	var all Faults
+	for _, err := range errs {
+		for _, one := range flatten(err) {
+			var f *Fault
+			if !errors.As(one, &f) {
+				f = &Fault{Text: one.Error()}
+			}
+			if !slices.ContainsFunc(all, func(have *Fault) bool { return *have == *f }) {
+				all = append(all, f)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all, func(a, b *Fault) int {
+		if a.File != b.File {
+			return strings.Compare(a.File, b.File)
+		}
+		return a.Line - b.Line
+	})
+	return all
+}
+
+// flatten takes joined errors apart.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	var out []error
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if _, ok := e.(*Fault); ok {
+			return []error{e}
+		}
+		joined, ok := e.(interface{ Unwrap() []error })
+		if !ok {
+			continue
+		}
+		for _, one := range joined.Unwrap() {
+			out = append(out, flatten(one)...)
+		}
+		return out
+	}
+	return []error{err}
+}

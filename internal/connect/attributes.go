@@ -1,0 +1,136 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// ErrSearchAttributes: the namespace lacks search attributes and they cannot be
+// added from here. Without them no workflow of ours can start.
+var ErrSearchAttributes = errors.New("temporal: search attributes")
+
+const (
+	// usableWithin bounds the wait for search attributes to become usable after
+	// they were added: servers learn of them by a cache of about ten seconds.
+	usableWithin = 30 * time.Second
+	lookEvery    = 250 * time.Millisecond
+)
+
+// MissingSearchAttributes lists the names of those that the namespace lacks. One
+// that is there with another type is an error.
+func MissingSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
+	list, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if notForUs(err) {
+		return unusable(ctx, c, namespace)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("temporal: list search attributes: %w", err)
+	}
+	var missing, wrong []string
+	for _, key := range workflows.SearchAttributes() {
+		have, ok := list.GetCustomAttributes()[key.GetName()]
+		switch {
+		case !ok:
+			missing = append(missing, key.GetName())
+		case have != key.GetValueType():
+			wrong = append(wrong, fmt.Sprintf("%s is of type %v and must be %v", key.GetName(), have, key.GetValueType()))
+		}
+	}
+	if wrong != nil {
+		text := fmt.Sprintf("temporal: search attributes of namespace %q: %s (remove them: temporal operator search-attribute remove --name …)",
+			namespace, strings.Join(wrong, ", "))
+		return missing, &Error{Reason: ErrSearchAttributes, Text: text}
+	}
+	return missing, nil
+}
+
+// EnsureSearchAttributes adds to the namespace what it lacks, and returns once it
+// can be used. It returns the names of what it added.
+func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
+	missing, err := MissingSearchAttributes(ctx, c, namespace)
+	if err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	add := make(map[string]enums.IndexedValueType)
+	for _, key := range workflows.SearchAttributes() {
+		if slices.Contains(missing, key.GetName()) {
+			add[key.GetName()] = key.GetValueType()
+		}
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
+		Namespace: namespace, SearchAttributes: add,
+	})
+	var exists *serviceerror.AlreadyExists // another worker has just been quicker
+	if err != nil && !errors.As(err, &exists) {
+		return nil, &Error{Reason: ErrSearchAttributes, Err: err, Text: fmt.Sprintf(
+			"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (have somebody who may run: go run ./starter setup, or: %s)",
+			namespace, strings.Join(missing, ", "), oneLine(err), commands(namespace, missing))}
+	}
+	ctx, cancel := context.WithTimeout(ctx, usableWithin)
+	defer cancel()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		left, err := unusable(ctx, c, namespace)
+		if err == nil && len(left) == 0 {
+			return missing, nil
+		}
+		select {
+		case <-ctx.Done():
+			return missing, fmt.Errorf("temporal: search attributes were added to namespace %q but are not usable yet: %s (start again in a moment)",
+				namespace, strings.Join(left, ", "))
+		case <-tick.C:
+		}
+	}
+}
+
+// commands is what somebody can run instead.
+func commands(namespace string, names []string) string {
+	var b strings.Builder
+	b.WriteString("temporal operator search-attribute create --namespace " + namespace)
+	for _, key := range workflows.SearchAttributes() {
+		if slices.Contains(names, key.GetName()) {
+			fmt.Fprintf(&b, " --name %s --type %v", key.GetName(), key.GetValueType())
+		}
+	}
+	return b.String()
+}
+
+// unusable lists those that a query cannot name. It needs no more rights than to
+// list workflows.
+func unusable(ctx context.Context, c client.Client, namespace string) ([]string, error) {
+	var names []string
+	for _, key := range workflows.SearchAttributes() {
+		_, err := c.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{
+			Namespace: namespace, Query: key.GetName() + " IS NOT NULL",
+		})
+		var invalid *serviceerror.InvalidArgument
+		switch {
+		case errors.As(err, &invalid):
+			names = append(names, key.GetName())
+		case err != nil:
+			return names, fmt.Errorf("temporal: look for search attribute %s: %w", key.GetName(), err)
+		}
+	}
+	return names, nil
+}
+
+// notForUs reports that the operator's service is closed to us, as on Temporal
+// Cloud.
+func notForUs(err error) bool {
+	var denied *serviceerror.PermissionDenied
+	var unimplemented *serviceerror.Unimplemented
+	return errors.As(err, &denied) || errors.As(err, &unimplemented)
+}

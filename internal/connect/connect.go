@@ -1,0 +1,225 @@
+// Package connect opens the connection to Temporal and says in one line what is
+// wrong where that fails. The connection is described as for Temporal's own
+// tools: TEMPORAL_* variables, profiles in temporal.toml, TLS, API keys.
+package connect
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+)
+
+// DefaultTimeout is how long Temporal may take to answer at first.
+const DefaultTimeout = 5 * time.Second
+
+// Options say where Temporal is. The zero value is a local server without TLS.
+type Options struct {
+	// Environ is the environment, as from os.Environ.
+	Environ []string
+	// Lookup, if not nil, finds variables instead of Environ, which is then asked
+	// only for TEMPORAL_GRPC_META_*, whose names nobody can know.
+	Lookup func(name string) (string, bool)
+	// Address and Namespace override what the environment and its profile say.
+	Address, Namespace string
+	// Logger is the SDK's. Nil: silent.
+	Logger *slog.Logger
+	// Metrics is the SDK's. Nil: none.
+	Metrics client.MetricsHandler
+	// Identity names this process in histories. Empty: pid and host.
+	Identity string
+	// Timeout is how long Temporal may take to answer. Zero: [DefaultTimeout].
+	Timeout time.Duration
+	// Change, if not nil, has the last word on the client's options.
+	Change func(*client.Options)
+}
+
+// A Client is a connection, together with what it is connected to.
+type Client struct {
+	client.Client
+	Address, Namespace string
+}
+
+// The reasons why there is no connection.
+var (
+	// ErrConfig: the settings are of no use.
+	ErrConfig = errors.New("temporal: settings")
+	// ErrUnreachable: nobody answers at the address.
+	ErrUnreachable = errors.New("temporal: unreachable")
+	// ErrDenied: the server does not accept the credentials.
+	ErrDenied = errors.New("temporal: denied")
+	// ErrNamespace: the server has no such namespace.
+	ErrNamespace = errors.New("temporal: no such namespace")
+)
+
+// An Error is why there is no connection, in one line with a remedy. It wraps one
+// of the reasons above and the cause.
+type Error struct {
+	Reason error
+	Text   string
+	Err    error
+}
+
+// Error is the line.
+func (e *Error) Error() string { return e.Text }
+
+// Unwrap returns reason and cause.
+func (e *Error) Unwrap() []error { return []error{e.Reason, e.Err} }
+
+// Dial connects and makes sure that the namespace is there.
+func Dial(ctx context.Context, o Options) (*Client, error) {
+	options, err := o.load()
+	if err != nil {
+		return nil, err
+	}
+	timeout := cmp.Or(o.Timeout, DefaultTimeout)
+	options.ConnectionOptions.GetSystemInfoTimeout = timeout
+	c, err := dial(ctx, options, timeout)
+	switch {
+	case err != nil && ctx.Err() != nil: // it is the caller who had enough
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, explain(err, options, timeout)
+	}
+	return &Client{Client: c, Address: options.HostPort, Namespace: options.Namespace}, nil
+}
+
+func dial(ctx context.Context, options client.Options, timeout time.Duration) (client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := client.DialContext(ctx, options)
+	if err == nil {
+		if err = checkNamespace(ctx, c, options.Namespace); err == nil {
+			return c, nil
+		}
+		c.Close()
+	}
+	if ctx.Err() != nil { // what a call cut off says of itself varies
+		err = errors.Join(ctx.Err(), err)
+	}
+	return nil, err
+}
+
+func (o Options) load() (client.Options, error) {
+	options, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{EnvLookup: environment{o}})
+	if err != nil {
+		return client.Options{}, &Error{
+			Reason: ErrConfig, Err: err,
+			Text: fmt.Sprintf("temporal: %s (check the TEMPORAL_* variables and the profile)", oneLine(err)),
+		}
+	}
+	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
+	options.Namespace = cmp.Or(o.Namespace, options.Namespace, client.DefaultNamespace)
+	if _, _, err := net.SplitHostPort(options.HostPort); err != nil && !strings.Contains(options.HostPort, ":///") {
+		return client.Options{}, &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf(
+			"temporal: the address %q is no host:port (write it like 127.0.0.1:7233, in TEMPORAL_ADDRESS or the profile)", options.HostPort)}
+	}
+	options.Logger = log.NewStructuredLogger(cmp.Or(o.Logger, slog.New(slog.DiscardHandler)))
+	options.MetricsHandler = o.Metrics
+	options.Identity = cmp.Or(o.Identity, options.Identity)
+	if o.Change != nil {
+		o.Change(&options)
+	}
+	return options, nil
+}
+
+// checkNamespace looks for the namespace: nothing else would, until the first
+// poll fails. A key that may not look passes.
+func checkNamespace(ctx context.Context, c client.Client, name string) error {
+	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
+	var denied *serviceerror.PermissionDenied
+	var unimplemented *serviceerror.Unimplemented
+	if err == nil || errors.As(err, &denied) || errors.As(err, &unimplemented) {
+		return nil
+	}
+	return err
+}
+
+func explain(err error, options client.Options, timeout time.Duration) error {
+	var (
+		noNamespace *serviceerror.NamespaceNotFound
+		notFound    *serviceerror.NotFound
+		denied      *serviceerror.PermissionDenied
+		invalid     *serviceerror.InvalidArgument
+	)
+	at, text := options.HostPort, oneLine(err)
+	switch {
+	case errors.As(err, &noNamespace), errors.As(err, &notFound):
+		return &Error{Reason: ErrNamespace, Err: err, Text: fmt.Sprintf(
+			"temporal: the server at %s has no namespace %q (set TEMPORAL_NAMESPACE, or make it: temporal operator namespace create --namespace %s)",
+			at, options.Namespace, options.Namespace)}
+	case errors.As(err, &denied), strings.Contains(text, "Unauthenticated"), strings.Contains(text, "nauthorized"):
+		return &Error{Reason: ErrDenied, Err: err, Text: fmt.Sprintf(
+			"temporal: the server at %s refuses the credentials: %s (check TEMPORAL_API_KEY, the TEMPORAL_TLS_* variables and the profile)", at, text)}
+	case isTLS(err, text):
+		return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf(
+			"temporal: no secure connection to %s: %s (check the TEMPORAL_TLS* variables)", at, text)}
+	case errors.As(err, &invalid):
+		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("temporal: the server at %s: %s", at, text)}
+	case strings.Contains(text, "no children to pick from"): // gRPC's word for a name without an address
+		text = "the host is not known"
+	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "context deadline exceeded"):
+		text = fmt.Sprintf("no answer within %v", timeout)
+	}
+	return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf(
+		"temporal: no Temporal server at %s: %s (start one with make demo or temporal server start-dev, or set TEMPORAL_ADDRESS)", at, text)}
+}
+
+func isTLS(err error, text string) bool {
+	var (
+		certificate *tls.CertificateVerificationError
+		authority   x509.UnknownAuthorityError
+		header      tls.RecordHeaderError
+	)
+	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &header) ||
+		strings.Contains(text, "tls: ") || strings.Contains(text, "x509: ") || strings.Contains(text, "error reading server preface")
+}
+
+// oneLine takes out of an error what gRPC and the SDK wrap around it.
+func oneLine(err error) string {
+	text := err.Error()
+	for _, marker := range []string{"Error while dialing: ", "last connection error: ", "failed reaching server: ", "desc = "} {
+		if _, after, found := strings.Cut(text, marker); found {
+			text = after
+			break
+		}
+	}
+	return strings.TrimSuffix(strings.Join(strings.Fields(text), " "), `"`)
+}
+
+// environment is the environment as envconfig wants it.
+type environment struct{ Options }
+
+func (e environment) Environ() []string { return e.Options.Environ }
+
+func (e environment) LookupEnv(name string) (string, bool) {
+	if e.Lookup != nil {
+		return e.Lookup(name)
+	}
+	return LookupIn(e.Options.Environ)(name)
+}
+
+// LookupIn finds variables in a list such as os.Environ returns. The last of
+// several counts.
+func LookupIn(environ []string) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		for i := len(environ) - 1; i >= 0; i-- {
+			if k, v, _ := strings.Cut(environ[i], "="); k == name {
+				return v, true
+			}
+		}
+		return "", false
+	}
+}

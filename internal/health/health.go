@@ -1,0 +1,207 @@
+// Package health tells orchestrators and people whether a worker lives, is ready
+// and what it measures:
+//
+//	/healthz  the process is alive
+//	/readyz   Temporal answers, and the last poll of every inbox succeeded
+//	/metrics  for Prometheus
+//
+// It listens on loopback unless told otherwise: there is no key, and metrics name
+// agents.
+package health
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// DefaultAddress is where a worker listens unless told otherwise.
+const DefaultAddress = "127.0.0.1:8089"
+
+const (
+	// heldFor keeps a crowd of probes from asking Temporal each by itself.
+	heldFor = time.Second
+	// askFor is how long Temporal may take to answer.
+	askFor = 3 * time.Second
+)
+
+// Temporal is what is asked of a client. A client.Client is one.
+type Temporal interface {
+	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
+	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
+	QueryWorkflow(ctx context.Context, workflowID, runID, queryType string, args ...any) (converter.EncodedValue, error)
+}
+
+// Config is what a [Checker] needs.
+type Config struct {
+	Temporal Temporal
+	// Inboxes are those of the agents this worker serves. None: only Temporal is
+	// asked.
+	Inboxes []workflows.InboxInput
+	// Converter decodes heartbeats. Nil: the SDK's default.
+	Converter converter.DataConverter
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// A Report is the body of /readyz.
+type Report struct {
+	Ready bool `json:"ready"`
+	// Reasons are why it is not, or what a person should know all the same.
+	Reasons []string  `json:"reasons,omitempty"`
+	Checked time.Time `json:"checked"`
+	Inboxes []Inbox   `json:"inboxes,omitempty"`
+}
+
+// A Checker finds out whether a worker is ready.
+type Checker struct {
+	cfg      Config
+	draining atomic.Bool
+
+	mu   sync.Mutex
+	last Report
+	seen map[string]Inbox // the last good look at each inbox
+}
+
+// NewChecker returns a checker.
+func NewChecker(cfg Config) *Checker {
+	if cfg.Converter == nil {
+		cfg.Converter = converter.GetDefaultDataConverter()
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Checker{cfg: cfg, seen: make(map[string]Inbox)}
+}
+
+// Drain makes the worker not ready for good.
+func (c *Checker) Drain() { c.draining.Store(true) }
+
+// Check returns how things are, not much more than a second ago.
+func (c *Checker) Check(ctx context.Context) Report {
+	if c.draining.Load() {
+		return Report{Reasons: []string{"the worker is draining"}, Checked: c.cfg.Now().UTC()}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.cfg.Now(); c.last.Checked.IsZero() || now.Sub(c.last.Checked) >= heldFor {
+		c.last = c.look(ctx)
+	}
+	return c.last
+}
+
+func (c *Checker) look(ctx context.Context) Report {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	report := Report{Ready: true}
+	if _, err := c.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		report.Ready = false
+		report.Reasons = append(report.Reasons, fmt.Sprintf("Temporal does not answer: %v", err))
+	} else {
+		report.Inboxes = c.inboxes(ctx)
+	}
+	for _, inbox := range report.Inboxes {
+		report.Ready = report.Ready && inbox.OK
+		if inbox.Detail != "" {
+			report.Reasons = append(report.Reasons, inbox.Name+": "+inbox.Detail)
+		}
+	}
+	report.Checked = c.cfg.Now().UTC()
+	return report
+}
+
+// Handler serves the three pages. Without metrics there are two.
+func (c *Checker) Handler(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		// The answer is kept for others: whoever asks first may go away.
+		report := c.Check(context.WithoutCancel(r.Context()))
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		if !report.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		_ = encoder.Encode(report)
+	})
+	if metrics != nil {
+		mux.Handle("GET /metrics", metrics)
+	}
+	return mux
+}
+
+// ErrInUse: somebody listens at the address already.
+var ErrInUse = errors.New("in use")
+
+// A Server serves the pages until it is closed.
+type Server struct {
+	server *http.Server
+	addr   net.Addr
+	done   chan struct{}
+}
+
+// Serve listens at the address, in the background.
+func Serve(ctx context.Context, address string, handler http.Handler, logger *slog.Logger) (*Server, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("health: %s is %w, perhaps by another worker (choose another with --health-addr, "+
+			"127.0.0.1:0 for any, \"\" for none)", address, ErrInUse)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("health: cannot listen at %q: %w (--health-addr wants host:port)", address, cause(err))
+	}
+	s := &Server{
+		server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)},
+		addr:   listener.Addr(),
+		done:   make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("health pages are gone", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// cause leaves out what the net package says around an error.
+func cause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return s.addr.String() }
+
+// Close ends the server; requests under way have a moment to finish.
+func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		_ = s.server.Close()
+	}
+	<-s.done
+}

@@ -1,0 +1,215 @@
+package process
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/telemetry"
+)
+
+// Settings say how a whole worker process is to run. The zero value serves what
+// an empty environment describes, which is nothing.
+type Settings struct {
+	// Source is where the configuration comes from.
+	Source config.Source
+	// Backends are the types the configuration may name. Zero: the built-in ones.
+	Backends assemble.Backends
+	// Temporal is the connection. Lookup, Logger, Metrics and Identity are filled
+	// in where they are missing.
+	Temporal connect.Options
+
+	// HealthAddress is where the health pages are. Empty: nowhere. HealthAnywhere
+	// takes any port if that one is taken.
+	HealthAddress  string
+	HealthAnywhere bool
+	// NoInbox leaves inboxes alone: others start them.
+	NoInbox bool
+	// Drain, MaxActivities and Deployment are as in [Options].
+	Drain         time.Duration
+	MaxActivities int
+	Deployment    worker.WorkerDeploymentVersion
+
+	// Version is that of the build.
+	Version string
+	// Logger is told what happens. Nil: silent.
+	Logger *slog.Logger
+}
+
+// Serve runs a worker process until ctx is done and everything has drained. To
+// be told to stop is no error, not even while it still starts.
+func Serve(ctx context.Context, s Settings) error {
+	err := s.withDefaults().serve(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (s Settings) serve(ctx context.Context) error {
+	a, err := assemble.LoadWith(s.Source, s.Backends)
+	if err != nil {
+		return err
+	}
+	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
+	if err := s.check(ctx, a); err != nil {
+		return err
+	}
+	metrics, err := telemetry.New(s.Version, s.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = metrics.Shutdown(context.WithoutCancel(ctx)) }()
+	if s.Temporal.Metrics == nil {
+		s.Temporal.Metrics = metrics.Temporal
+	}
+	temporal, err := connect.Dial(ctx, s.Temporal)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	s.Logger.Info("connected to Temporal", "address", temporal.Address, "namespace", temporal.Namespace)
+	if err := s.prepare(ctx, temporal); err != nil {
+		return err
+	}
+
+	options := Options{
+		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Inboxes: a.Inboxes,
+		Drain: s.Drain, MaxActivities: s.MaxActivities, Deployment: s.Deployment,
+		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger,
+	}
+	if s.NoInbox {
+		options.Inboxes = nil
+	}
+	checker := health.NewChecker(health.Config{Temporal: temporal, Inboxes: options.Inboxes})
+	options.OnDrain = checker.Drain
+	w, err := New(options)
+	if err != nil {
+		return err
+	}
+	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	s.Logger.Info("starting to work", "version", s.Version, "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
+	return w.Run(ctx)
+}
+
+func (s Settings) withDefaults() Settings {
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.Backends.Platforms == nil && s.Backends.Executors == nil {
+		s.Backends = assemble.Builtin()
+	}
+	if s.Temporal.Lookup == nil && s.Temporal.Environ == nil {
+		s.Temporal.Lookup = s.Source.Lookup
+	}
+	if s.Temporal.Logger == nil {
+		s.Temporal.Logger = s.Logger
+	}
+	s.Temporal.Identity = cmp.Or(s.Temporal.Identity, Identity())
+	s.Version = cmp.Or(s.Version, "dev")
+	return s
+}
+
+// Identity is this process by pid and host, as the SDK names it too.
+func Identity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%d@%s", os.Getpid(), host)
+}
+
+// check asks platforms and executors whether they can be worked with. Only what
+// waiting cannot mend stops the start.
+func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
+	warnings, faults := a.Check(ctx)
+	for _, warning := range warnings {
+		s.Logger.Warn("not reachable yet, it is tried again while the worker runs", "reason", warning)
+	}
+	if faults != nil {
+		return faults
+	}
+	used := make(map[string]bool)
+	for _, agent := range a.Config.Agents {
+		used[agent.Executor] = true
+	}
+	for _, e := range a.Executors.List(ctx) {
+		switch {
+		case e.Auto && used[executors.Auto]:
+			s.Logger.Info("executor chosen", "executor", e.Name, "model", e.Model)
+		case !e.Available && (used[e.Name] || used[executors.Auto]):
+			s.Logger.Warn("executor not available", "executor", e.Name, "reason", e.Reason)
+		}
+	}
+	return nil
+}
+
+// prepare makes sure of what the namespace must have.
+func (s Settings) prepare(ctx context.Context, temporal *connect.Client) error {
+	added, err := connect.EnsureSearchAttributes(ctx, temporal, temporal.Namespace)
+	if len(added) > 0 {
+		s.Logger.Info("search attributes added", "namespace", temporal.Namespace, "names", strings.Join(added, " "))
+	}
+	if err != nil {
+		return err
+	}
+	if d := s.Deployment; d.DeploymentName != "" {
+		s.Logger.Info("versioned: new conversations come here once this version is current", "command", fmt.Sprintf(
+			"temporal worker deployment set-current-version --deployment-name %s --build-id %s", d.DeploymentName, d.BuildID))
+	}
+	return nil
+}
+
+// pages serves the health pages if they are wanted.
+func (s Settings) pages(ctx context.Context, handler http.Handler) (stop func(), err error) {
+	if s.HealthAddress == "" {
+		return func() {}, nil
+	}
+	server, err := health.Serve(ctx, s.HealthAddress, handler, s.Logger)
+	if host, _, splitErr := net.SplitHostPort(s.HealthAddress); errors.Is(err, health.ErrInUse) && s.HealthAnywhere && splitErr == nil {
+		server, err = health.Serve(ctx, net.JoinHostPort(host, "0"), handler, s.Logger)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Logger.Info("health pages", "url", "http://"+server.Addr()+"/readyz")
+	return server.Close, nil
+}
+
+// The exit codes of a worker.
+const (
+	ExitOK     = 0
+	ExitFailed = 1 // starting again may help
+	ExitUsage  = 2 // it will not: command line or configuration must change
+)
+
+// ExitCode is what a process should end with after err.
+func ExitCode(err error) int {
+	var faults config.Faults
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &faults), errors.Is(err, connect.ErrConfig):
+		return ExitUsage
+	default:
+		return ExitFailed
+	}
+}

@@ -1,0 +1,200 @@
+// Package process runs a worker inside this process: the worker command is a thin
+// layer above it, and so are the demo, tests and programs that embed Parley.
+//
+// [New] and [Worker] are the worker alone, made of parts that the caller has.
+// [Serve] is the whole process: configuration, checks, connection, health pages,
+// worker, inboxes and the orderly end of all of them.
+package process
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/workflows"
+)
+
+const (
+	// DefaultDrain leaves most turns the time to end: a reply takes seconds, a
+	// persona's answer tens of them. What takes longer is handed over.
+	DefaultDrain = 30 * time.Second
+	// DefaultMaxActivities is far above what platforms allow to be open at once; it
+	// bounds memory, not models.
+	DefaultMaxActivities = 200
+
+	// heartbeatThrottle has the heartbeat of a poll, by which readiness is judged,
+	// reach the server soon.
+	heartbeatThrottle = 2 * time.Second
+)
+
+// Options are what a [Worker] is made of.
+type Options struct {
+	// Client is the connection. Required.
+	Client client.Client
+	// TaskQueue defaults to workflows.DefaultTaskQueue.
+	TaskQueue string
+	// Platforms and Executors are those of the configuration. Required.
+	Platforms map[string]platforms.Instance
+	Executors activities.Executors
+	// Inboxes are started by the worker, or given these settings if they run.
+	Inboxes []workflows.InboxInput
+
+	// Drain is how long work under way may go on once the worker is told to stop.
+	// Zero: [DefaultDrain].
+	Drain time.Duration
+	// MaxActivities is how many activities may run at once. Zero:
+	// [DefaultMaxActivities].
+	MaxActivities int
+	// Deployment switches worker versioning on. Zero: off.
+	Deployment worker.WorkerDeploymentVersion
+	// Identity names the worker in histories and in the status of inboxes.
+	Identity string
+	// Meter makes the instruments. Nil: nothing is counted.
+	Meter metric.Meter
+	// Logger is told what happens. Nil: silent.
+	Logger *slog.Logger
+	// OnDrain, if not nil, is called when the worker begins to drain.
+	OnDrain func()
+	// Change, if not nil, has the last word on the SDK's options.
+	Change func(*worker.Options)
+}
+
+// A Worker serves conversations and inboxes on one task queue.
+type Worker struct {
+	opts     Options
+	sdk      worker.Worker
+	launcher launch.Launcher
+	fatal    chan error
+}
+
+// New makes a worker. Nothing happens before [Worker.Run].
+func New(opts Options) (*Worker, error) {
+	opts.TaskQueue = cmp.Or(opts.TaskQueue, workflows.DefaultTaskQueue)
+	opts.Drain = cmp.Or(opts.Drain, DefaultDrain)
+	opts.MaxActivities = cmp.Or(opts.MaxActivities, DefaultMaxActivities)
+	if opts.Meter == nil {
+		opts.Meter = noop.NewMeterProvider().Meter("")
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.Client == nil {
+		return nil, errors.New("process: no Temporal client")
+	}
+	if c, ok := opts.Client.(*connect.Client); ok {
+		opts.Client = c.Client // the SDK makes workers of its own clients only
+	}
+	if n := len(opts.Inboxes); n >= opts.MaxActivities {
+		return nil, fmt.Errorf("process: %d activities at once leave no room for conversations: "+
+			"polling takes one for each of %d agents (raise --max-activities)", opts.MaxActivities, n)
+	}
+	w := &Worker{opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, fatal: make(chan error, 1)}
+	conversations, inbox, err := w.activities()
+	if err != nil {
+		return nil, err
+	}
+	w.sdk = worker.New(opts.Client, opts.TaskQueue, w.options())
+	workflows.Register(w.sdk)
+	conversations.Register(w.sdk)
+	inbox.Register(w.sdk)
+	return w, nil
+}
+
+func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, error) {
+	metrics, err := activities.NewMetrics(w.opts.Meter)
+	if err != nil {
+		return nil, nil, fmt.Errorf("process: %w", err)
+	}
+	runs := launch.Runs{Launcher: w.launcher}
+	conversations, err := activities.NewConversation(activities.Config{
+		Platforms: w.opts.Platforms, Executors: w.opts.Executors,
+		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, Metrics: metrics,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	inbox, err := activities.NewInbox(activities.InboxConfig{
+		Platforms: w.opts.Platforms, Runs: runs, Heartbeats: w.opts.Client, Metrics: metrics, Worker: w.opts.Identity,
+	})
+	return conversations, inbox, err
+}
+
+func (w *Worker) options() worker.Options {
+	o := worker.Options{
+		Identity:                           w.opts.Identity,
+		WorkerStopTimeout:                  w.opts.Drain,
+		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
+		MaxConcurrentActivityExecutionSize: w.opts.MaxActivities,
+		// Polls grow with the work: fixed numbers are too few under load and too many
+		// without.
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		OnFatalError: func(err error) {
+			select {
+			case w.fatal <- err:
+			default: // one is enough to stop
+			}
+		},
+	}
+	if w.opts.Deployment.DeploymentName != "" {
+		o.DeploymentOptions = worker.DeploymentOptions{
+			UseVersioning: true,
+			Version:       w.opts.Deployment,
+			// Every workflow says for itself; this is for none that forgot.
+			DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
+		}
+	}
+	if w.opts.Change != nil {
+		w.opts.Change(&o)
+	}
+	return o
+}
+
+// Run works until ctx is done, and then drains: it takes no new work, hands the
+// inboxes over, and lets what is under way end within the drain time. It returns
+// nil after that, and an error if the worker could not start or go on.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := w.sdk.Start(); err != nil {
+		return fmt.Errorf("process: start worker: %w", err)
+	}
+	err := w.work(ctx)
+	if w.opts.OnDrain != nil {
+		w.opts.OnDrain()
+	}
+	begin := time.Now()
+	w.opts.Logger.Info("draining: no new work is taken; to be told again stops at once", "at_most", w.opts.Drain.String())
+	w.sdk.Stop()
+	w.opts.Logger.Info("stopped", "after", time.Since(begin).Round(time.Millisecond).String())
+	return err
+}
+
+func (w *Worker) work(ctx context.Context) error {
+	for _, in := range w.opts.Inboxes {
+		if err := w.launcher.Inbox(ctx, in); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		w.opts.Logger.Info("inbox open", "agent", in.Settings.AgentName, "platform", in.Platform, "executor", in.Settings.Executor)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-w.fatal:
+		return fmt.Errorf("process: the worker cannot go on: %w", err)
+	}
+}
