@@ -1,0 +1,60 @@
+package operate
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// Look is one line about a conversation, by its workflow id. Unlike List it is
+// never behind.
+func (o *Operator) Look(ctx context.Context, id string) (Conversation, error) {
+	d, err := o.describe(ctx, id)
+	if err != nil {
+		return Conversation{}, err
+	}
+	return o.fromDescription(ctx, d), nil
+}
+
+// Await waits until each of the conversations has ended or waits for a person:
+// the latter may take for ever. It tells of each as it happens, and returns them
+// in the order of ids.
+func (o *Operator) Await(ctx context.Context, ids []string, tell func(Conversation)) ([]Conversation, error) {
+	result := make([]Conversation, len(ids))
+	pending := make([]int, len(ids))
+	for i := range ids {
+		pending[i] = i
+	}
+	for {
+		var group errgroup.Group
+		group.SetLimit(parallel)
+		for _, i := range pending {
+			group.Go(func() error {
+				var err error
+				result[i], err = o.Look(ctx, ids[i])
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return nil, err
+		}
+		var still []int
+		for _, i := range pending {
+			if result[i].Open && result[i].Status != string(workflows.StateNeedsAttention) {
+				still = append(still, i)
+				continue
+			}
+			tell(result[i])
+		}
+		if pending = still; len(pending) == 0 {
+			return result, nil
+		}
+		// A hundred conversations must not cost the server a hundred requests a second.
+		if err := wait(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
+			return nil, giveUp("wait", err)
+		}
+	}
+}

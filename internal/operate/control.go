@@ -1,0 +1,132 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// End ends a conversation on its platform.
+func (o *Operator) End(ctx context.Context, id string, req workflows.EndRequest) (workflows.Status, error) {
+	return o.update(ctx, id, workflows.UpdateEnd, "end", req)
+}
+
+// Pause stops a conversation before its next step.
+func (o *Operator) Pause(ctx context.Context, id string, req workflows.PauseRequest) (workflows.Status, error) {
+	return o.update(ctx, id, workflows.UpdatePause, "pause", req)
+}
+
+// Resume goes on with a paused or parked conversation.
+func (o *Operator) Resume(ctx context.Context, id string, req workflows.ResumeRequest) (workflows.Status, error) {
+	return o.update(ctx, id, workflows.UpdateResume, "resume", req)
+}
+
+// Takeover answers the next turn in the executor's stead.
+func (o *Operator) Takeover(ctx context.Context, id string, req workflows.TakeoverRequest) (workflows.Status, error) {
+	return o.update(ctx, id, workflows.UpdateTakeover, "take over", req)
+}
+
+func (o *Operator) update(ctx context.Context, id, name, op string, req any) (workflows.Status, error) {
+	var status workflows.Status
+	err := o.send(ctx, id, name, op, req, &status)
+	if KindOf(err) != Ended {
+		return status, err
+	}
+	// Say how it ended, if that can be had.
+	if record, e := o.Show(ctx, id); e == nil && record.Result() != "" {
+		err = fault(Ended, err, "%s %q: it has ended: %s after %d turns", op, id, record.Result(), record.Turns)
+	}
+	return status, err
+}
+
+// send sends an update and waits for its answer.
+func (o *Operator) send(ctx context.Context, id, name, op string, req, into any) error {
+	op = fmt.Sprintf("%s %q", op, id)
+	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: id, UpdateName: name, Args: []any{req}, WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	if err == nil {
+		err = handle.Get(ctx, into)
+	}
+	var (
+		gone     *serviceerror.NotFound
+		rejected *temporal.ApplicationError
+		late     *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &rejected):
+		return fault(Rejected, err, "%s: %s", op, firstLine(rejected))
+	case errors.As(err, &gone):
+		return o.whyGone(ctx, id, op, err)
+	case errors.As(err, &late) && !errors.Is(context.Cause(ctx), context.Canceled):
+		return fault(NoWorker, err, "%s: no worker answered in time: is one running on task queue %q? It may still take effect", op, o.TaskQueue)
+	}
+	return o.Explain(op, err)
+}
+
+// whyGone tells a workflow that has closed from one that never was.
+func (o *Operator) whyGone(ctx context.Context, id, op string, cause error) error {
+	if _, err := o.describe(ctx, id); err != nil {
+		return err
+	}
+	return fault(Ended, cause, "%s: it has ended", op)
+}
+
+// A Done is what became of one of many.
+type Done struct {
+	ID     string `json:"id"`
+	Status string `json:"status,omitempty"`
+	Error  string `json:"error,omitempty"`
+
+	Err error `json:"-"`
+}
+
+// Each does something to many, several at a time, and reports in their order. One
+// that fails does not keep it from the others.
+func Each(ctx context.Context, ids []string, do func(ctx context.Context, id string) (status string, err error)) []Done {
+	done := make([]Done, len(ids))
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i, id := range ids {
+		group.Go(func() error {
+			status, err := do(ctx, id)
+			done[i] = Done{ID: id, Status: status, Err: err}
+			if err != nil {
+				done[i].Error = err.Error()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return done
+}
+
+// Matching lists the ids of the open conversations that a filter chooses.
+func (o *Operator) Matching(ctx context.Context, f Filter) ([]string, error) {
+	query, err := f.visibility(workflows.ConversationName)
+	if err != nil {
+		return nil, err
+	}
+	return o.openIDs(ctx, query)
+}
+
+func (o *Operator) openIDs(ctx context.Context, query string) ([]string, error) {
+	found, err := o.search(ctx, query+" AND ExecutionStatus = 'Running'", 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(found))
+	for i, c := range found {
+		ids[i] = c.ID
+	}
+	return ids, nil
+}

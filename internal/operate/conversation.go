@@ -1,0 +1,175 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// A Conversation is one line of a list.
+type Conversation struct {
+	// ID is the workflow id, "<platform>/<project>/<conversation>".
+	ID    string `json:"id"`
+	RunID string `json:"run_id"`
+	// Platform, Project, Simulation and Agent are as in conversation.Ref.
+	Platform   string `json:"platform,omitempty"`
+	Project    string `json:"project,omitempty"`
+	Simulation string `json:"simulation,omitempty"`
+	Agent      string `json:"agent,omitempty"`
+	// Persona is a few words about the other side.
+	Persona string `json:"persona,omitempty"`
+	// Status is a workflows.State, or says how the workflow broke: "failed",
+	// "timed_out", "terminated", "cancelled".
+	Status string `json:"status"`
+	// Open is false once the workflow has closed.
+	Open    bool                     `json:"open"`
+	Turns   int                      `json:"turns"`
+	Outcome conversation.OutcomeKind `json:"outcome,omitempty"`
+	EndedBy conversation.EndedBy     `json:"ended_by,omitempty"`
+	// Started is when the first run began.
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// Seconds is the time from Started to Ended, or to now.
+	Seconds float64 `json:"duration_seconds"`
+}
+
+// Duration is Seconds as a duration.
+func (c Conversation) Duration() time.Duration {
+	return time.Duration(c.Seconds * float64(time.Second))
+}
+
+// Troubled reports whether a person should look at it: it waits for one, or it
+// did not come to a proper end.
+func (c Conversation) Troubled() bool {
+	switch c.Status {
+	case string(workflows.StateNeedsAttention), "failed", "timed_out", "terminated", "cancelled":
+		return true
+	}
+	return c.Outcome == conversation.OutcomeFailed || c.Outcome == conversation.OutcomeCancelled
+}
+
+// Result is the outcome in words, or what is known instead of one.
+func (c Conversation) Result() string {
+	switch {
+	case c.Outcome != "":
+		return conversation.Outcome{Kind: c.Outcome, EndedBy: c.EndedBy}.String()
+	case !c.Open && c.Status != string(workflows.StateClosed):
+		return strings.ReplaceAll(c.Status, "_", " ")
+	}
+	return ""
+}
+
+func (c *Conversation) setTimes(started, ended time.Time) {
+	c.Started, c.Ended = started, ended
+	if ended.IsZero() {
+		ended = time.Now()
+	}
+	if !started.IsZero() {
+		c.Seconds = ended.Sub(started).Round(time.Millisecond).Seconds()
+	}
+}
+
+// fromInfo is what visibility and a description have in common.
+func fromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
+	c := Conversation{
+		ID:         info.GetExecution().GetWorkflowId(),
+		RunID:      info.GetExecution().GetRunId(),
+		Open:       info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
+		Platform:   attribute[string](info, workflows.KeyPlatform.GetName()),
+		Project:    attribute[string](info, workflows.KeyProject.GetName()),
+		Simulation: attribute[string](info, workflows.KeySimulation.GetName()),
+		Agent:      attribute[string](info, workflows.KeyAgent.GetName()),
+		Turns:      int(attribute[int64](info, workflows.KeyTurns.GetName())),
+		Outcome:    conversation.OutcomeKind(attribute[string](info, workflows.KeyOutcome.GetName())),
+		EndedBy:    conversation.EndedBy(attribute[string](info, workflows.KeyEndedBy.GetName())),
+		Status:     status(info.GetStatus(), attribute[string](info, workflows.KeyStatus.GetName())),
+	}
+	c.setTimes(when(info.GetStartTime()), when(info.GetCloseTime()))
+	return c
+}
+
+// status prefers what Temporal knows for sure: a workflow that was terminated had
+// no chance to say so itself.
+func status(execution enums.WorkflowExecutionStatus, attribute string) string {
+	switch execution {
+	case enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return attribute
+	case enums.WORKFLOW_EXECUTION_STATUS_FAILED:
+		return "failed"
+	case enums.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return "timed_out"
+	case enums.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		return "terminated"
+	case enums.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		return "cancelled"
+	}
+	return string(workflows.StateClosed)
+}
+
+// when is zero for an absent time, where AsTime would say 1970.
+func when(t interface{ AsTime() time.Time }) time.Time {
+	at := t.AsTime()
+	if at.Unix() <= 0 {
+		return time.Time{}
+	}
+	return at
+}
+
+// attribute reads a search attribute; no codec encodes these. One that cannot be
+// read counts as absent.
+func attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
+	var value T
+	if payload, ok := info.GetSearchAttributes().GetIndexedFields()[name]; ok {
+		_ = converter.GetDefaultDataConverter().FromPayload(payload, &value)
+	}
+	return value
+}
+
+// describe asks the server, not visibility, about the newest run of a workflow:
+// the answer is never behind.
+func (o *Operator) describe(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	d, err := o.Client.DescribeWorkflowExecution(ctx, id, "")
+	if err != nil {
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return nil, fault(NotFound, err, "no workflow %q in namespace %q at %s", id, o.Namespace, o.Address)
+		}
+		return nil, o.Explain(fmt.Sprintf("describe %q", id), err)
+	}
+	return d, nil
+}
+
+// fromDescription adds what only a description has: the summary, and when the
+// first run of a chain began.
+func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
+	info := d.GetWorkflowExecutionInfo()
+	c := fromInfo(info)
+	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
+	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
+		// Gone by retention, it costs no more than an earlier start.
+		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {
+			c.setTimes(when(f.GetWorkflowExecutionInfo().GetStartTime()), c.Ended)
+		}
+	}
+	return c
+}
+
+func (o *Operator) summary(id string, payload *common.Payload) string {
+	var text string
+	if payload != nil {
+		_ = o.converter(id).FromPayload(payload, &text)
+	}
+	return text
+}

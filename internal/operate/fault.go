@@ -1,0 +1,122 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+)
+
+// A FaultKind says what a caller can do about a Fault.
+type FaultKind string
+
+// The kinds.
+const (
+	NotFound    FaultKind = "not_found"   // no such conversation
+	Ambiguous   FaultKind = "ambiguous"   // several conversations go by that name
+	Malformed   FaultKind = "malformed"   // a filter or a query that makes no sense
+	Ended       FaultKind = "ended"       // it has closed: nothing can be done to it
+	Rejected    FaultKind = "rejected"    // the workflow declined
+	NoWorker    FaultKind = "no_worker"   // nobody answers on the task queue
+	Unreachable FaultKind = "unreachable" // Temporal does not answer
+	Failed      FaultKind = "failed"      // anything else
+)
+
+// A Fault is an error in one line, for people. Act on Kind, never on the text.
+type Fault struct {
+	Kind FaultKind
+	Text string
+	// Err is the cause, where there is one. It is not part of the text.
+	Err error
+}
+
+// Error is the line.
+func (f *Fault) Error() string { return f.Text }
+
+// Unwrap returns the cause.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// KindOf is the kind of the first Fault in err's chain, Failed if there is none,
+// and empty for nil.
+func KindOf(err error) FaultKind {
+	if err == nil {
+		return ""
+	}
+	var f *Fault
+	if errors.As(err, &f) {
+		return f.Kind
+	}
+	return Failed
+}
+
+func fault(kind FaultKind, cause error, format string, args ...any) *Fault {
+	return &Fault{Kind: kind, Text: fmt.Sprintf(format, args...), Err: cause}
+}
+
+// Explain turns what the server or the SDK says into a Fault. op is what was
+// tried: "list conversations".
+func (o *Operator) Explain(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var (
+		known       *Fault
+		namespace   *serviceerror.NamespaceNotFound
+		notFound    *serviceerror.NotFound
+		unavailable *serviceerror.Unavailable
+		deadline    *serviceerror.DeadlineExceeded
+		canceled    *serviceerror.Canceled
+		invalid     *serviceerror.InvalidArgument
+		denied      *serviceerror.PermissionDenied
+		late        *client.WorkflowUpdateServiceTimeoutOrCanceledError
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.Is(err, context.Canceled), errors.As(err, &canceled):
+		return fault(Failed, context.Canceled, "%s: interrupted", op)
+	case errors.As(err, &namespace):
+		return fault(Failed, err, "%s: Temporal at %s has no namespace %q: create it, or give another with --namespace", op, o.Address, o.Namespace)
+	case errors.As(err, &late):
+		return fault(NoWorker, err, "%s: no worker answered in time: is one running on task queue %q?", op, o.TaskQueue)
+	case errors.As(err, &unavailable):
+		return fault(Unreachable, err, "%s: Temporal at %s does not answer: is it running, and is the address right?", op, o.Address)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &deadline):
+		return fault(Unreachable, err, "%s: Temporal at %s did not answer in time", op, o.Address)
+	case errors.As(err, &denied):
+		return fault(Failed, err, "%s: Temporal at %s does not permit it: %s", op, o.Address, firstLine(err))
+	case errors.As(err, &invalid) && aboutAttributes(err):
+		return fault(Failed, err, "%s: %s: run `starter setup` once to register the search attributes", op, firstLine(err))
+	case errors.As(err, &invalid):
+		return fault(Malformed, err, "%s: %s", op, firstLine(err))
+	case errors.As(err, &notFound):
+		return fault(NotFound, err, "%s: %s", op, firstLine(err))
+	}
+	return fault(Failed, err, "%s: %s", op, firstLine(err))
+}
+
+// aboutAttributes finds the one mistake that every new namespace makes.
+func aboutAttributes(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Parley") && strings.Contains(strings.ToLower(text), "search attribute")
+}
+
+// firstLine keeps walls of text out of a terminal.
+func firstLine(err error) string {
+	var app *temporal.ApplicationError
+	text := err.Error()
+	if errors.As(err, &app) {
+		text = app.Message() // Error() adds type and retryability
+	}
+	text = strings.TrimPrefix(text, "rpc error: ")
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	const limit = 300
+	if runes := []rune(line); len(runes) > limit {
+		line = string(runes[:limit]) + "…"
+	}
+	return line
+}

@@ -1,0 +1,213 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// A runRecord is what the history of one run says. It is read without a worker.
+type runRecord struct {
+	input    workflows.ConversationInput
+	previous string // the run before, in a chain of continued runs
+	started  time.Time
+	messages transcript
+	// unsent is a reply that is not known to have reached the platform.
+	unsent   *conversation.Message
+	usage    conversation.Usage
+	executor string
+	model    string
+	persona  conversation.Persona
+	turn     int
+	outcome  *conversation.Outcome
+	// broken says, for a workflow that closed without an outcome, how.
+	broken string
+}
+
+// readRun reads the history of one run, from its start to where it stands now.
+func (o *Operator) readRun(ctx context.Context, id, runID string) (runRecord, error) {
+	r := newHistoryReader(o.converter(id))
+	events := o.Client.GetWorkflowHistory(ctx, id, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return r.run, fault(NotFound, err, "the history of run %s of %q is gone", runID, id)
+		}
+		if err != nil {
+			return r.run, o.Explain(fmt.Sprintf("read the history of %q", id), err)
+		}
+		if err := r.read(event); err != nil {
+			return r.run, fault(Failed, err, "read the history of %q: event %d: %s (is it encoded by a codec that this command does not have?)", id, event.GetEventId(), firstLine(err))
+		}
+	}
+	return r.run, nil
+}
+
+// readChain reads the runs that an execution continued, the newest first, until
+// enough says so, the chain ends, or retention has taken the rest.
+func (o *Operator) readChain(ctx context.Context, id, runID string, enough func(runRecord) bool) ([]runRecord, error) {
+	var runs []runRecord
+	for runID != "" {
+		run, err := o.readRun(ctx, id, runID)
+		if KindOf(err) == NotFound && len(runs) > 0 {
+			return runs, nil
+		}
+		if err != nil {
+			return runs, err
+		}
+		runs = append(runs, run)
+		if enough(run) {
+			break
+		}
+		runID = run.previous
+	}
+	return runs, nil
+}
+
+// A historyReader takes in the events of one run, in order.
+type historyReader struct {
+	convert   converter.DataConverter
+	scheduled map[int64]*history.ActivityTaskScheduledEventAttributes
+	run       runRecord
+}
+
+func newHistoryReader(convert converter.DataConverter) *historyReader {
+	return &historyReader{convert: convert, scheduled: make(map[int64]*history.ActivityTaskScheduledEventAttributes)}
+}
+
+func (r *historyReader) read(event *history.HistoryEvent) error {
+	switch event.GetEventType() {
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+		r.run.started = when(event.GetEventTime())
+		return r.begin(event.GetWorkflowExecutionStartedEventAttributes())
+	case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+		r.scheduled[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes()
+	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+		done := event.GetActivityTaskCompletedEventAttributes()
+		asked := r.scheduled[done.GetScheduledEventId()]
+		delete(r.scheduled, done.GetScheduledEventId())
+		return r.activity(asked, done.GetResult())
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+		var outcome conversation.Outcome
+		if err := r.convert.FromPayloads(event.GetWorkflowExecutionCompletedEventAttributes().GetResult(), &outcome); err != nil {
+			return err
+		}
+		r.run.outcome = &outcome
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+		r.fail(event.GetWorkflowExecutionFailedEventAttributes().GetFailure())
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+		r.run.broken = "it was cancelled"
+		r.outcomeFrom(event.GetWorkflowExecutionCanceledEventAttributes().GetDetails())
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+		r.run.broken = "it was terminated"
+		if reason := event.GetWorkflowExecutionTerminatedEventAttributes().GetReason(); reason != "" {
+			r.run.broken += ": " + reason
+		}
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+		r.run.broken = "its workflow timed out"
+	}
+	return nil
+}
+
+func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttributes) error {
+	if err := r.convert.FromPayloads(started.GetInput(), &r.run.input); err != nil {
+		return err
+	}
+	r.run.previous = started.GetContinuedExecutionRunId()
+	r.run.executor = r.run.input.Executor
+	carried := r.run.input.Carried
+	if carried == nil {
+		return nil
+	}
+	r.run.messages.endAt(carried.Count, carried.Messages...)
+	r.run.usage, r.run.model, r.run.turn = carried.Usage, carried.Model, carried.Turn
+	r.run.persona = carried.Context.Persona
+	if carried.Executor != "" {
+		r.run.executor = carried.Executor
+	}
+	if !carried.Started.IsZero() {
+		r.run.started = carried.Started
+	}
+	return nil
+}
+
+// activity takes in the result of an activity. What it brought is placed by the
+// platform's count of messages, as the workflow does.
+func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttributes, result *common.Payloads) error {
+	switch asked.GetActivityType().GetName() {
+	case activities.ContextName:
+		var out activities.ContextResult
+		if err := r.convert.FromPayloads(result, &out); err != nil {
+			return err
+		}
+		r.run.persona = out.Context.Persona
+		r.run.messages.endAt(out.Count, out.Messages...)
+		for _, m := range out.Messages {
+			if m.Role == conversation.RoleAssistant {
+				r.run.turn++
+			}
+		}
+	case activities.ReplyName:
+		var out activities.ReplyResult
+		if err := r.convert.FromPayloads(result, &out); err != nil {
+			return err
+		}
+		if out.HandedOver {
+			return nil
+		}
+		r.run.usage = r.run.usage.Add(out.Usage)
+		r.run.executor, r.run.model = out.Executor, out.Model
+		if len(out.Message.Parts) > 0 {
+			r.run.unsent = &out.Message
+		}
+	case activities.ExchangeName:
+		var in activities.ExchangeInput
+		var out activities.ExchangeResult
+		if err := r.convert.FromPayloads(asked.GetInput(), &in); err != nil {
+			return err
+		}
+		if err := r.convert.FromPayloads(result, &out); err != nil {
+			return err
+		}
+		if out.HandedOver {
+			return nil
+		}
+		sent := in.Messages[:min(out.Taken, len(in.Messages))]
+		r.run.messages.endAt(out.Count, append(append([]conversation.Message(nil), sent...), out.Messages...)...)
+		if len(sent) == len(in.Messages) {
+			r.run.turn = in.Turn
+			r.run.unsent = nil
+		}
+	}
+	return nil
+}
+
+// fail reads the outcome that a conversation that was given up leaves in its
+// failure, and the message in any case.
+func (r *historyReader) fail(f *failure.Failure) {
+	r.run.broken = "its workflow failed: " + firstLine(errors.New(f.GetMessage()))
+	if f.GetApplicationFailureInfo().GetType() == workflows.ErrTypeFailed {
+		r.outcomeFrom(f.GetApplicationFailureInfo().GetDetails())
+	}
+}
+
+// outcomeFrom reads an outcome where there may be one.
+func (r *historyReader) outcomeFrom(details *common.Payloads) {
+	var outcome conversation.Outcome
+	if len(details.GetPayloads()) > 0 && r.convert.FromPayloads(details, &outcome) == nil && outcome.Kind != "" {
+		r.run.outcome = &outcome
+	}
+}

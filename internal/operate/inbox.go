@@ -1,0 +1,141 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/workflow/v1"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/workflows"
+)
+
+// InboxAbsent is the state of an inbox whose workflow does not run.
+const InboxAbsent = string(workflows.InboxStopped)
+
+// An Inbox is where the inbox of one agent stands.
+type Inbox struct {
+	// ID is the workflow id.
+	ID string `json:"id"`
+	// Name is the agent's name in the configuration.
+	Name     string `json:"name,omitempty"`
+	Platform string `json:"platform"`
+	Project  string `json:"project,omitempty"`
+	Agent    string `json:"agent,omitempty"`
+	// State is a workflows.InboxState; "stopped" too where none was ever started.
+	State string `json:"state"`
+	// Polling tells whether a worker is polling at this moment.
+	Polling bool `json:"polling"`
+	// Open counts running conversations of the platform instance, Waiting those
+	// that wait on the platform, Started and Adopted those that this inbox began.
+	Open     int    `json:"open"`
+	Waiting  int    `json:"waiting"`
+	Started  int    `json:"started"`
+	Adopted  int    `json:"adopted"`
+	Executor string `json:"executor,omitempty"`
+	// LastPoll is when the platform last answered; LastError what has gone wrong
+	// since.
+	LastPoll  time.Time            `json:"last_poll,omitzero"`
+	LastError string               `json:"last_error,omitempty"`
+	Worker    string               `json:"worker,omitempty"`
+	Attention *workflows.Attention `json:"attention,omitempty"`
+}
+
+// Inbox tells where the inbox of an agent stands. An inbox that does not run is
+// no fault.
+func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (Inbox, error) {
+	in := Inbox{
+		ID:       workflows.InboxID(platform, project, agent),
+		Platform: platform, Project: project, Agent: agent, State: InboxAbsent,
+	}
+	d, err := o.describe(ctx, in.ID)
+	if KindOf(err) == NotFound {
+		return in, nil
+	}
+	if err != nil {
+		return in, err
+	}
+	info := d.GetWorkflowExecutionInfo()
+	if !fromInfo(info).Open {
+		return in, nil
+	}
+	in.State = attribute[string](info, workflows.KeyStatus.GetName())
+	var status workflows.InboxStatus
+	bounded, cancel := context.WithTimeout(ctx, o.patience())
+	defer cancel()
+	switch err := o.query(bounded, in.ID, "", &status, workflows.QueryStatus); KindOf(err) {
+	case "":
+		in.fromStatus(status)
+	case NoWorker:
+		in.LastError = fmt.Sprintf("no worker answers on task queue %q", o.TaskQueue)
+	default:
+		return in, err
+	}
+	// The heartbeat of the running Poll is newer than what the workflow knows.
+	for _, pending := range d.GetPendingActivities() {
+		if pending.GetActivityType().GetName() == activities.PollName {
+			o.addPending(&in, pending)
+		}
+	}
+	return in, nil
+}
+
+func (in *Inbox) fromStatus(s workflows.InboxStatus) {
+	in.State = string(s.State)
+	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Executor
+	in.Started, in.Adopted = s.Started, s.Adopted
+	in.Open, in.Waiting = s.Poll.Open, s.Poll.Waiting
+	in.LastPoll, in.LastError, in.Worker = s.Poll.LastPoll, s.Poll.LastError, s.Poll.Worker
+	in.Attention = s.Attention
+}
+
+func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) {
+	in.Polling = pending.GetLastWorkerIdentity() != "" && pending.GetLastHeartbeatTime() != nil
+	var beat activities.PollStatus
+	if details := pending.GetHeartbeatDetails(); len(details.GetPayloads()) > 0 {
+		if err := o.converter(in.ID).FromPayloads(details, &beat); err == nil {
+			in.Open, in.Waiting = beat.Open, beat.Waiting
+			in.Started += beat.Started
+			in.Adopted += beat.Adopted
+			in.LastPoll, in.LastError, in.Worker = beat.LastPoll, beat.LastError, beat.Worker
+		}
+	}
+	if failure := pending.GetLastFailure(); failure != nil && in.LastError == "" {
+		in.LastError = failure.GetMessage()
+	}
+}
+
+// StopInbox ends an inbox. Its open conversations go on.
+func (o *Operator) StopInbox(ctx context.Context, id string) (workflows.InboxStatus, error) {
+	return o.updateInbox(ctx, id, workflows.UpdateStop, "stop inbox", workflows.EndRequest{})
+}
+
+// PauseInbox keeps an inbox from starting more conversations.
+func (o *Operator) PauseInbox(ctx context.Context, id string, req workflows.PauseRequest) (workflows.InboxStatus, error) {
+	return o.updateInbox(ctx, id, workflows.UpdatePause, "pause inbox", req)
+}
+
+// ResumeInbox goes on with a paused or parked inbox.
+func (o *Operator) ResumeInbox(ctx context.Context, id string, req workflows.ResumeRequest) (workflows.InboxStatus, error) {
+	return o.updateInbox(ctx, id, workflows.UpdateResume, "resume inbox", req)
+}
+
+func (o *Operator) updateInbox(ctx context.Context, id, name, op string, req any) (workflows.InboxStatus, error) {
+	var status workflows.InboxStatus
+	err := o.send(ctx, id, name, op, req, &status)
+	if kind := KindOf(err); kind == Ended || kind == NotFound {
+		err = fault(kind, err, "%s %q: it is not running: `starter inbox start` starts it", op, id)
+	}
+	return status, err
+}
+
+// Inboxes lists the workflow ids of the inboxes that run. Filter fields that only
+// conversations have are left out of account.
+func (o *Operator) Inboxes(ctx context.Context, f Filter) ([]string, error) {
+	query, err := f.visibility(workflows.InboxName)
+	if err != nil {
+		return nil, err
+	}
+	return o.openIDs(ctx, query)
+}

@@ -1,0 +1,75 @@
+package operate_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+const inboxID = "inbox/onerun/pr1/ag1"
+
+func TestInboxReadsTheRunningPoll(t *testing.T) {
+	t.Parallel()
+	var s server
+	polled := began.Add(time.Minute)
+	s.put(workflows.InboxName, inboxID, "run", running, func(e *execution) {
+		e.status = workflows.InboxStatus{
+			State: workflows.InboxPolling, Started: 7, Adopted: 1,
+			Settings: workflows.InboxSettings{AgentName: "support", Executor: "gpt"},
+			Poll:     activities.PollStatus{Open: 9, LastPoll: began},
+		}
+		e.pending = []*workflow.PendingActivityInfo{{
+			ActivityType:       &common.ActivityType{Name: activities.PollName},
+			HeartbeatDetails:   payloads(t, activities.PollStatus{Open: 2, Waiting: 3, Started: 4, LastPoll: polled, LastError: "503", Worker: "w1"}),
+			LastHeartbeatTime:  timestamppb.New(polled),
+			LastWorkerIdentity: "w1",
+			LastFailure:        &failure.Failure{Message: "an older failure"},
+		}}
+	})
+	in, err := newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
+	require.NoError(t, err)
+	require.Equal(t, operate.Inbox{
+		ID: inboxID, Name: "support", Platform: "onerun", Project: "pr1", Agent: "ag1", State: "polling", Polling: true,
+		Open: 2, Waiting: 3, Started: 11, Adopted: 1, Executor: "gpt", LastPoll: polled, LastError: "503", Worker: "w1",
+	}, in)
+}
+
+func TestInboxThatDoesNotRun(t *testing.T) {
+	t.Parallel()
+	var s server
+	in, err := newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
+	require.NoError(t, err)
+	require.Equal(t, "stopped", in.State)
+	s.put(workflows.InboxName, inboxID, "run", completed)
+	in, err = newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
+	require.NoError(t, err)
+	require.Equal(t, "stopped", in.State)
+
+	s.update = func(client.UpdateWorkflowOptions) (any, error) { return nil, serviceerror.NewNotFound("completed") }
+	_, err = newOperator(&s).PauseInbox(t.Context(), inboxID, workflows.PauseRequest{})
+	require.ErrorContains(t, err, "it is not running: `starter inbox start` starts it")
+	require.Equal(t, operate.Ended, operate.KindOf(err))
+}
+
+func TestInboxWithoutAWorker(t *testing.T) {
+	t.Parallel()
+	var s server
+	s.put(workflows.InboxName, inboxID, "run", running, func(e *execution) {
+		e.attribute(t, workflows.KeyStatus.GetName(), "paused")
+	})
+	in, err := newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
+	require.NoError(t, err)
+	require.Equal(t, "paused", in.State)
+	require.Contains(t, in.LastError, "no worker answers")
+}

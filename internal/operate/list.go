@@ -1,0 +1,128 @@
+package operate
+
+import (
+	"context"
+	"slices"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/converter"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// A Page is a part of the conversations that a filter chooses, with the counts of
+// all of them.
+type Page struct {
+	Conversations []Conversation `json:"conversations"`
+	Counts        Counts         `json:"counts"`
+}
+
+// Counts are of all conversations that a filter chooses. Visibility may be a
+// second behind.
+type Counts struct {
+	// Shown is how many are in the page, of Total.
+	Shown int64 `json:"shown"`
+	Total int64 `json:"total"`
+	Open  int64 `json:"open"`
+	// NeedAttention is a part of Open.
+	NeedAttention int64 `json:"need_attention"`
+	// Completed workflows have an outcome; Broken ones failed, timed out, were
+	// cancelled or terminated.
+	Completed int64 `json:"completed"`
+	Broken    int64 `json:"broken"`
+}
+
+// List returns conversations, the newest first. limit bounds how many: zero or
+// less means all.
+func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) {
+	query, err := f.visibility(workflows.ConversationName)
+	if err != nil {
+		return Page{}, err
+	}
+	found, err := o.search(ctx, query, limit)
+	if err != nil {
+		return Page{}, err
+	}
+	counts, err := o.count(ctx, f, query)
+	if err != nil {
+		return Page{}, err
+	}
+	var group errgroup.Group
+	group.SetLimit(parallel)
+	for i := range found {
+		group.Go(func() error {
+			// Only a description has the summary. One that is gone since keeps its line.
+			d, err := o.describe(ctx, found[i].ID)
+			if err == nil && d.GetWorkflowExecutionInfo().GetExecution().GetRunId() == found[i].RunID {
+				found[i] = o.fromDescription(ctx, d)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	slices.SortStableFunc(found, func(a, b Conversation) int { return b.Started.Compare(a.Started) })
+	counts.Shown = int64(len(found))
+	counts.Total = max(counts.Total, counts.Shown)
+	return Page{Conversations: found, Counts: counts}, nil
+}
+
+// search pages through visibility, which gives open ones first and then those
+// that closed last.
+func (o *Operator) search(ctx context.Context, query string, limit int) ([]Conversation, error) {
+	found := []Conversation{}
+	var next []byte
+	for {
+		size := 500
+		if limit > 0 {
+			size = min(size, limit-len(found))
+		}
+		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Query: query, PageSize: int32(size), NextPageToken: next,
+		})
+		if err != nil {
+			return nil, o.Explain("list", err)
+		}
+		for _, info := range page.GetExecutions() {
+			found = append(found, fromInfo(info))
+		}
+		next = page.GetNextPageToken()
+		if len(next) == 0 || limit > 0 && len(found) >= limit {
+			return found, nil
+		}
+	}
+}
+
+func (o *Operator) count(ctx context.Context, f Filter, query string) (Counts, error) {
+	var counts Counts
+	all, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " GROUP BY ExecutionStatus"})
+	if err != nil {
+		return counts, o.Explain("count", err)
+	}
+	counts.Total = all.GetCount()
+	for _, group := range all.GetGroups() {
+		var name string
+		if values := group.GetGroupValues(); len(values) > 0 {
+			_ = converter.GetDefaultDataConverter().FromPayload(values[0], &name)
+		}
+		switch name {
+		case enums.WORKFLOW_EXECUTION_STATUS_RUNNING.String():
+			counts.Open += group.GetCount()
+		case enums.WORKFLOW_EXECUTION_STATUS_COMPLETED.String():
+			counts.Completed += group.GetCount()
+		default:
+			counts.Broken += group.GetCount()
+		}
+	}
+	if counts.Open == 0 {
+		return counts, nil
+	}
+	attention := query + " AND ExecutionStatus = 'Running' AND " + workflows.KeyStatus.GetName() + " = " + quote(string(workflows.StateNeedsAttention))
+	parked, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: attention})
+	if err != nil {
+		return counts, o.Explain("count", err)
+	}
+	counts.NeedAttention = parked.GetCount()
+	return counts, nil
+}

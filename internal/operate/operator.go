@@ -1,0 +1,49 @@
+package operate
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+)
+
+// An Operator acts on the conversations and inboxes of one namespace. Its
+// methods are safe for concurrent use.
+type Operator struct {
+	Client client.Client
+	// Address and Namespace say in messages where was looked.
+	Address   string
+	Namespace string
+	// TaskQueue says in messages where a worker is missing.
+	TaskQueue string
+	// Converter is the client's: it reads histories. Nil: the SDK's default.
+	Converter converter.DataConverter
+	// Patience is how long a worker may take to answer a query before the history
+	// is read instead. Zero: 5 seconds.
+	Patience time.Duration
+}
+
+const (
+	defaultPatience = 5 * time.Second
+	// parallel bounds the requests that go to the server at once: the frontend
+	// allows some thousand a second, a laptop's dev server far fewer.
+	parallel = 8
+)
+
+func (o *Operator) patience() time.Duration {
+	if o.Patience > 0 {
+		return o.Patience
+	}
+	return defaultPatience
+}
+
+// converter reads payloads of one workflow: a codec may keep one key for each.
+func (o *Operator) converter(workflowID string) converter.DataConverter {
+	dc := o.Converter
+	if dc == nil {
+		dc = converter.GetDefaultDataConverter()
+	}
+	return converter.WithDataConverterSerializationContext(dc, converter.WorkflowSerializationContext{
+		Namespace: o.Namespace, WorkflowID: workflowID,
+	})
+}

@@ -1,0 +1,120 @@
+package operate_test
+
+import (
+	"testing"
+	"time"
+
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/history/v1"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// recording makes the history of a run, as the SDK records it.
+type recording struct {
+	t      *testing.T
+	events []*history.HistoryEvent
+}
+
+func (r *recording) add(kind enums.EventType, e *history.HistoryEvent) int64 {
+	e.EventId = int64(len(r.events) + 1)
+	e.EventType = kind
+	e.EventTime = timestamppb.New(began.Add(time.Duration(len(r.events)) * time.Second))
+	r.events = append(r.events, e)
+	return e.EventId
+}
+
+func record(t *testing.T, in workflows.ConversationInput, previous string) *recording {
+	t.Helper()
+	r := &recording{t: t}
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+			WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{
+				Input: payloads(t, in), ContinuedExecutionRunId: previous,
+			},
+		},
+	})
+	return r
+}
+
+// activity records an activity that completed.
+func (r *recording) activity(name string, in, out any) *recording {
+	r.t.Helper()
+	id := r.add(enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
+			ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{
+				ActivityType: &common.ActivityType{Name: name}, Input: payloads(r.t, in),
+			},
+		},
+	})
+	r.add(enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_ActivityTaskCompletedEventAttributes{
+			ActivityTaskCompletedEventAttributes: &history.ActivityTaskCompletedEventAttributes{
+				ScheduledEventId: id, Result: payloads(r.t, out),
+			},
+		},
+	})
+	return r
+}
+
+func (r *recording) reply(turn int, text string) *recording {
+	r.t.Helper()
+	return r.activity(activities.ReplyName, activities.ReplyInput{Turn: turn}, activities.ReplyResult{
+		Message: conversation.Text(conversation.RoleAssistant, text), Executor: "gpt", Model: "small",
+		Usage: conversation.Usage{InputTokens: 10, OutputTokens: 1, Calls: 1},
+	})
+}
+
+// exchange records what was sent and what came back.
+func (r *recording) exchange(turn, before int, sent string, back ...string) *recording {
+	r.t.Helper()
+	in := activities.ExchangeInput{Turn: turn, Before: before}
+	if sent != "" {
+		in.Messages = []conversation.Message{conversation.Text(conversation.RoleAssistant, sent)}
+	}
+	out := activities.ExchangeResult{Taken: len(in.Messages)}
+	for _, text := range back {
+		out.Messages = append(out.Messages, conversation.Text(conversation.RoleUser, text))
+	}
+	out.Count = before + out.Taken + len(out.Messages)
+	return r.activity(activities.ExchangeName, in, out)
+}
+
+func (r *recording) completed(out conversation.Outcome) []*history.HistoryEvent {
+	r.t.Helper()
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionCompletedEventAttributes{
+			WorkflowExecutionCompletedEventAttributes: &history.WorkflowExecutionCompletedEventAttributes{Result: payloads(r.t, out)},
+		},
+	})
+	return r.events
+}
+
+func (r *recording) failed(out conversation.Outcome) []*history.HistoryEvent {
+	r.t.Helper()
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionFailedEventAttributes{
+			WorkflowExecutionFailedEventAttributes: &history.WorkflowExecutionFailedEventAttributes{Failure: &failure.Failure{
+				Message: out.Detail,
+				FailureInfo: &failure.Failure_ApplicationFailureInfo{ApplicationFailureInfo: &failure.ApplicationFailureInfo{
+					Type: workflows.ErrTypeFailed, NonRetryable: true, Details: payloads(r.t, out),
+				}},
+			}},
+		},
+	})
+	return r.events
+}
+
+func (r *recording) terminated(reason string) []*history.HistoryEvent {
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionTerminatedEventAttributes{
+			WorkflowExecutionTerminatedEventAttributes: &history.WorkflowExecutionTerminatedEventAttributes{Reason: reason},
+		},
+	})
+	return r.events
+}

@@ -1,0 +1,192 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// A Record is everything there is to know about one conversation.
+type Record struct {
+	Conversation
+	// Step is what is being done now: "turn 3 · reply".
+	Step     string             `json:"step,omitempty"`
+	Executor string             `json:"executor,omitempty"`
+	Model    string             `json:"model,omitempty"`
+	Usage    conversation.Usage `json:"usage"`
+	// Attention is set while it waits for a person.
+	Attention *workflows.Attention `json:"attention,omitempty"`
+	// Detail is one sentence on how it ended.
+	Detail string `json:"detail,omitempty"`
+	// Source says who told: "worker", or "history" where no worker was needed or
+	// none answered.
+	Source   Source    `json:"source"`
+	Messages []Message `json:"messages"`
+}
+
+// A Source says where a Record comes from.
+type Source string
+
+// The sources.
+const (
+	SourceWorker  Source = "worker"
+	SourceHistory Source = "history"
+)
+
+// Show reads one conversation, by its workflow id: a running one from its worker
+// and, where that does not answer or has not all of it, from the history; one
+// that has ended from the history alone.
+func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
+	d, err := o.describe(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	return o.show(ctx, d)
+}
+
+func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
+	record := Record{Conversation: o.fromDescription(ctx, d), Source: SourceHistory}
+	if record.Open {
+		live, err := o.ask(ctx, record.ID, record.RunID, 0)
+		if err == nil {
+			record.fromStatus(live.status)
+			if live.transcript.first() > 0 {
+				o.addEarlier(ctx, record.ID, record.RunID, &live.transcript, 0)
+			}
+			record.Messages = live.transcript.from(0)
+			return record, nil
+		}
+		if KindOf(err) != NoWorker {
+			return Record{}, err
+		}
+	}
+	runs, err := o.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.messages.first() == 0 })
+	if err != nil {
+		return Record{}, err
+	}
+	record.fromHistory(runs)
+	return record, nil
+}
+
+// addEarlier fills the beginning of a transcript, from an index on, from the
+// histories of the run and those before it. What cannot be had stays a gap: the
+// rest is still worth showing.
+func (o *Operator) addEarlier(ctx context.Context, id, runID string, t *transcript, from int) {
+	_, _ = o.readChain(ctx, id, runID, func(r runRecord) bool {
+		t.add(r.messages)
+		return t.first() <= from
+	})
+}
+
+func (r *Record) fromStatus(s workflows.Status) {
+	r.Source = SourceWorker
+	r.Status, r.Step, r.Turns = string(s.State), s.Step, s.Turn
+	r.Executor, r.Model, r.Usage = s.Executor, s.Model, s.Usage
+	r.Attention = s.Attention
+	if r.Persona == "" {
+		r.Persona = s.Persona.Summary
+	}
+	if s.Outcome != nil {
+		r.fromOutcome(*s.Outcome)
+	}
+}
+
+func (r *Record) fromOutcome(out conversation.Outcome) {
+	r.Outcome, r.EndedBy, r.Detail = out.Kind, out.EndedBy, out.Detail
+	r.Turns, r.Usage = out.Turns, out.Usage
+	if !out.Started.IsZero() {
+		r.setTimes(out.Started, r.Ended)
+	}
+}
+
+// fromHistory takes in the runs of a chain, the newest first.
+func (r *Record) fromHistory(runs []runRecord) {
+	newest := runs[0]
+	var all transcript
+	for _, run := range runs {
+		all.add(run.messages)
+	}
+	r.Messages = all.from(0)
+	if newest.unsent != nil {
+		m := newMessage(all.next(), *newest.unsent)
+		m.Unsent = true
+		r.Messages = append(r.Messages, m)
+	}
+	r.Executor, r.Model, r.Usage = newest.executor, newest.model, newest.usage
+	r.Turns = max(r.Turns, newest.turn)
+	if r.Persona == "" {
+		r.Persona = newest.persona.Summary
+	}
+	r.fillRef(newest.input.Ref)
+	r.setTimes(newest.started, r.Ended)
+	switch {
+	case newest.outcome != nil:
+		r.fromOutcome(*newest.outcome)
+	case newest.broken != "":
+		r.Detail = newest.broken
+	}
+}
+
+func (r *Record) fillRef(ref conversation.Ref) {
+	for _, f := range []struct {
+		into  *string
+		value string
+	}{{&r.Platform, ref.Platform}, {&r.Project, ref.Project}, {&r.Simulation, ref.Simulation}, {&r.Agent, ref.Agent}} {
+		if *f.into == "" {
+			*f.into = f.value
+		}
+	}
+}
+
+// An answer is what a worker says about a running conversation.
+type answer struct {
+	status     workflows.Status
+	transcript transcript
+}
+
+// ask queries a running conversation for its status and its messages from an
+// index on. No worker in time is a fault of kind NoWorker.
+func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer, error) {
+	var a answer
+	ctx, cancel := context.WithTimeout(ctx, o.patience())
+	defer cancel()
+	if err := o.query(ctx, id, runID, &a.status, workflows.QueryStatus); err != nil {
+		return a, err
+	}
+	for {
+		var page workflows.Transcript
+		if err := o.query(ctx, id, runID, &page, workflows.QueryTranscript, workflows.TranscriptQuery{From: from}); err != nil {
+			return a, err
+		}
+		a.transcript.startAt(page.First, page.Messages...)
+		from = page.First + len(page.Messages)
+		if len(page.Messages) == 0 || from >= page.Total {
+			return a, nil
+		}
+	}
+}
+
+// query asks a worker. Whatever goes wrong on the worker's side counts as no
+// worker: the history can tell in its stead.
+func (o *Operator) query(ctx context.Context, id, runID string, into any, name string, args ...any) error {
+	value, err := o.Client.QueryWorkflow(ctx, id, runID, name, args...)
+	if err == nil {
+		err = value.Get(into)
+	}
+	if err == nil {
+		return nil
+	}
+	op := fmt.Sprintf("query %q", id)
+	switch f := o.Explain(op, err); {
+	case KindOf(f) == NotFound, KindOf(f) == Malformed:
+		return f
+	case context.Cause(ctx) == context.Canceled:
+		return f
+	default:
+		return fault(NoWorker, err, "%s: no worker answered: is one running on task queue %q?", op, o.TaskQueue)
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/parley-run/parley/simulator/sim"
+)
+
+// Exit codes, as the help says.
+const (
+	codeOK     = 0
+	codeFailed = 1
+	codeUsage  = 2
+)
+
+// grace is how long open calls get to finish when the simulator stops.
+const grace = 5 * time.Second
+
+// version is set when a release is built.
+var version string
+
+// run is the whole command. It returns the exit code.
+func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	f, err := parseFlags(args, lookup)
+	switch {
+	case err != nil:
+		return fail(stderr, codeUsage, err)
+	case f.help:
+		fmt.Fprint(stdout, help)
+		return codeOK
+	case f.version:
+		fmt.Fprintln(stdout, "simulator", versionText())
+		return codeOK
+	}
+	cfg, err := f.config()
+	if err != nil {
+		return fail(stderr, codeUsage, err)
+	}
+	if f.printEnv {
+		if err := printEnv(ctx, f, stdout); err != nil {
+			return fail(stderr, codeFailed, err)
+		}
+		return codeOK
+	}
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.logLevel)) // config has checked it
+	cfg.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	// The port comes first: two simulators must not share a state file.
+	listener, err := listen(ctx, f.addr, f.nextFreePort)
+	if err != nil {
+		return fail(stderr, codeFailed, err)
+	}
+	s, err := sim.New(cfg)
+	if err != nil {
+		_ = listener.Close()
+		return fail(stderr, codeUsage, err)
+	}
+	if err := serve(ctx, s, f, listener, stdout, stderr); err != nil {
+		return fail(stderr, codeFailed, err)
+	}
+	return codeOK
+}
+
+func fail(stderr io.Writer, code int, err error) int {
+	fmt.Fprintf(stderr, "simulator: %v\n", err)
+	return code
+}
+
+// listen opens the address, or with next the first of a hundred ports from it
+// that is free.
+func listen(ctx context.Context, addr string, next bool) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	first, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return nil, err
+	}
+	for p := first; ; p++ {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(p)))
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, err
+		}
+		if !next {
+			return nil, fmt.Errorf("%w; use --next-free-port or another --addr", err)
+		}
+		if p >= min(first+99, 65535) {
+			return nil, fmt.Errorf("%w, and so are the ports before it down to %d", err, first)
+		}
+	}
+}
+
+// serve runs until ctx is done, the server fails, or everything has ended and
+// that was the point.
+func serve(ctx context.Context, s *sim.Simulator, f flags, listener net.Listener, stdout, stderr io.Writer) (err error) {
+	defer func() { err = errors.Join(err, s.Close()) }()
+	setup := sim.Setup{
+		Simulations: f.simulations, Conversations: f.conversations, MaxTurns: f.maxTurns, Reuse: true, NoSimulations: f.conversations == 0,
+	}
+	seeded, err := s.Seed(ctx, setup)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+
+	url := baseURL(listener.Addr())
+	writeEnv(stdout, environment{url, f.apiKey, seeded.ProjectID, seeded.AgentID})
+	greet(stderr, url, f, s, seeded)
+
+	var finished <-chan struct{} // nil: never
+	if f.exitWhenDone {
+		finished = s.Done()
+	}
+	select {
+	case <-ctx.Done():
+	case <-finished:
+	case err := <-failed:
+		return err
+	}
+	shutCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	if server.Shutdown(shutCtx) != nil {
+		// Somebody is still thinking. Close interrupts that; nothing that has been
+		// answered is lost.
+		_ = s.Close()
+		_ = server.Close()
+	}
+	farewell(stderr, s.Report())
+	return nil
+}
+
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

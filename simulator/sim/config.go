@@ -1,0 +1,84 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config is what a [Simulator] is made from. The zero value works.
+type Config struct {
+	// Scenario has the personas. Nil: [Builtin].
+	Scenario *Scenario
+	// APIKey is what callers must send. Empty: anything is accepted.
+	APIKey string
+	// Seed decides what personas say and which calls fail.
+	Seed int64
+	// StateFile keeps everything over restarts. Empty: memory only. Only one
+	// simulator may use a file at a time.
+	StateFile string
+	// Latency is how long personas think.
+	Latency Latency
+	// Faults are switched off by default.
+	Faults Faults
+	// Player speaks for the personas. Nil: the scenario's script does.
+	Player Player
+	// Pass limits how fast conversations are made. Zero: all at once.
+	Pass Pass
+	// Clock tells the time for time stamps and expiry. Nil: [time.Now].
+	Clock func() time.Time
+	// Logger is told what happens. Nil: silent.
+	Logger *slog.Logger
+	// Strict ignores Idempotency-Key, as stock OneRun does: a message that is
+	// sent twice is stored twice.
+	Strict bool
+}
+
+// Latency is how long a persona thinks about each answer, drawn evenly between
+// Min and Max. A Max below Min counts as Min.
+type Latency struct {
+	Min time.Duration `json:"min" yaml:"min"`
+	Max time.Duration `json:"max" yaml:"max"`
+}
+
+// Pass makes conversations in portions, as OneRun does (ten a minute).
+type Pass struct {
+	// Size is the most conversations one pass makes in one simulation. Zero: no
+	// limit.
+	Size int
+	// Every is the time between passes. Zero: a second, if Size is set.
+	Every time.Duration
+}
+
+func (cfg Config) validate() error {
+	var errs []error
+	if cfg.Latency.Min < 0 || cfg.Latency.Max < 0 {
+		errs = append(errs, fmt.Errorf("latency %v..%v: must not be negative", cfg.Latency.Min, cfg.Latency.Max))
+	}
+	if cfg.Pass.Size < 0 || cfg.Pass.Every < 0 {
+		errs = append(errs, fmt.Errorf("pass of %d every %v: must not be negative", cfg.Pass.Size, cfg.Pass.Every))
+	}
+	errs = append(errs, cfg.Faults.Validate())
+	return errors.Join(errs...)
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Scenario == nil {
+		cfg.Scenario = Builtin()
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Player == nil {
+		cfg.Player = ScriptPlayer{}
+	}
+	if cfg.Pass.Size > 0 {
+		cfg.Pass.Every = cmp.Or(cfg.Pass.Every, time.Second)
+	}
+	return cfg
+}

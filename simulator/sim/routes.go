@@ -1,0 +1,215 @@
+package sim
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// A handler answers with what becomes the JSON body of a 200, or with an error.
+type handler func(r *http.Request) (any, error)
+
+func (s *Simulator) routes() http.Handler {
+	const (
+		project      = "/v1/projects/{id}"
+		agent        = "/v1/agents/{id}"
+		objective    = "/v1/objectives/{id}"
+		simulation   = "/v1/simulations/{sid}"
+		persona      = simulation + "/personas/{pid}"
+		conversation = simulation + "/conversations/{cid}"
+	)
+	table := []struct {
+		method, path string
+		handle       handler
+	}{
+		{"GET", "/health", s.health},
+
+		{"POST", "/v1/projects", s.createProject},
+		{"GET", "/v1/projects", s.listProjects},
+		{"GET", project, s.getProject},
+		{"PATCH", project, s.updateProject},
+		{"POST", "/v1/agents", s.createAgent},
+		{"GET", "/v1/agents", s.listAgents},
+		{"GET", agent, s.getAgent},
+		{"PATCH", agent, s.updateAgent},
+		{"POST", "/v1/objectives", s.createObjective},
+		{"GET", "/v1/objectives", s.listObjectives},
+		{"GET", objective, s.getObjective},
+		{"PATCH", objective, s.updateObjective},
+
+		{"POST", "/v1/simulations", s.createSimulation},
+		{"GET", "/v1/simulations", s.listSimulations},
+		{"GET", simulation, s.getSimulation},
+		{"POST", simulation + "/run", s.runSimulation},
+		{"POST", simulation + "/cancel", s.cancelSimulation},
+		{"GET", simulation + "/personas", s.listPersonas},
+		{"POST", persona + "/approve", s.approvePersona},
+		{"POST", persona + "/reject", s.rejectPersona},
+
+		{"GET", simulation + "/conversations", s.listConversations},
+		{"GET", conversation, s.getConversation},
+		{"POST", conversation + "/start", s.start},
+		{"POST", conversation + "/responses", s.responses},
+		{"POST", conversation + "/end", s.end},
+		{"POST", conversation + "/items", s.items},
+		{"GET", conversation + "/items", s.items},
+
+		{"GET", "/simulator/report", s.getReport},
+		{"GET", "/simulator/conversations/{cid}/events", s.getEvents},
+		{"GET", "/simulator/faults", s.getFaults},
+		{"PUT", "/simulator/faults", s.putFaults},
+	}
+	methods := map[string]map[string]handler{}
+	for _, row := range table {
+		if methods[row.path] == nil {
+			methods[row.path] = map[string]handler{}
+		}
+		methods[row.path][row.method] = row.handle
+	}
+	mux := http.NewServeMux()
+	for path, byMethod := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { s.dispatch(w, r, byMethod) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if trimmed := strings.TrimRight(r.URL.Path, "/"); trimmed != r.URL.Path && trimmed != "" {
+			u := *r.URL
+			u.Path, u.RawPath = trimmed, ""
+			if _, pattern := mux.Handler(&http.Request{Method: r.Method, URL: &u, Host: r.Host}); pattern != "/" {
+				w.Header().Set("Location", u.RequestURI())
+				w.WriteHeader(http.StatusTemporaryRedirect)
+				return
+			}
+		}
+		s.answer(w, nil, &httpError{status: http.StatusNotFound, detail: "Not Found"})
+	})
+	return cors(mux)
+}
+
+// cors lets web pages of any origin in, as OneRun does.
+func cors(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" {
+			h := w.Header()
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Allow-Credentials", "true")
+			h.Add("Vary", "Origin")
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, OPTIONS")
+				h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+				h.Set("Access-Control-Max-Age", "600")
+				w.WriteHeader(http.StatusOK)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Simulator) dispatch(w http.ResponseWriter, r *http.Request, byMethod map[string]handler) {
+	handle, ok := byMethod[r.Method]
+	if !ok {
+		s.answer(w, nil, &httpError{status: http.StatusMethodNotAllowed, detail: "Method Not Allowed"})
+		return
+	}
+	if r.URL.Path != "/health" {
+		if err := s.authorize(r); err != nil {
+			s.answer(w, nil, err)
+			return
+		}
+	}
+	s.catchUp()
+	body, err := handle(r)
+	s.answer(w, body, err)
+}
+
+// authorize wants the key. An Authorization header counts instead of it, as in
+// OneRun; there are no users here, so its token must be the key too.
+func (s *Simulator) authorize(r *http.Request) error {
+	s.mu.RLock()
+	want := s.key
+	s.mu.RUnlock()
+	if want == "" {
+		return nil
+	}
+	given, detail := r.Header.Get("X-Api-Key"), "Invalid API key"
+	if auth := r.Header.Get("Authorization"); auth != "" {
+		given, detail = strings.TrimPrefix(auth, "Bearer "), "Invalid token"
+	} else if given == "" {
+		detail = "Not authenticated"
+	}
+	if subtle.ConstantTimeCompare([]byte(given), []byte(want)) == 1 {
+		return nil
+	}
+	return &httpError{status: http.StatusUnauthorized, detail: detail}
+}
+
+// answer writes the outcome of a call, once all it tells of is on the disk.
+func (s *Simulator) answer(w http.ResponseWriter, body any, err error) {
+	if jerr := s.journal.wait(); jerr != nil {
+		s.cfg.Logger.Error("state cannot be kept", "error", jerr)
+		body, err = nil, internalError()
+	}
+	var (
+		failed *httpError
+		ruined *spoiled
+	)
+	status := http.StatusOK
+	switch {
+	case errors.As(err, &ruined) && ruined.cut:
+		s.count(0)
+		panic(http.ErrAbortHandler) // net/http's way to drop the connection
+	case errors.As(err, &ruined):
+		s.count(status)
+		data := encode(ruined.body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(data[:len(data)/2])
+		return
+	case errors.As(err, &failed):
+		status = failed.status
+		if failed.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(failed.retryAfter.Seconds()))))
+		}
+		if failed.plain {
+			s.count(status)
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, failed.detail.(string))
+			return
+		}
+		body = map[string]any{"detail": failed.detail}
+	case err != nil:
+		s.cfg.Logger.Error("call failed", "error", err)
+		s.answer(w, nil, internalError())
+		return
+	}
+	s.count(status)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(encode(body))
+}
+
+func (s *Simulator) count(status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.totals.statuses[status]++
+}
+
+func encode(v any) []byte {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return []byte(`{"detail":"the answer cannot be written as JSON"}`)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+func (s *Simulator) health(*http.Request) (any, error) {
+	return map[string]string{"status": "ok", "message": "Practice partner is running"}, nil
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/operate"
+)
+
+// chooseAgents finds the configured agents with these names, or, without names,
+// the only one, or all of them.
+func chooseAgents(agents []config.Agent, names []string, all bool) ([]config.Agent, error) {
+	if len(names) == 0 {
+		switch {
+		case all, len(agents) == 1:
+			return agents, nil
+		case len(agents) == 0:
+			return nil, usagef("the configuration has no agent")
+		}
+		return nil, usagef("there are several agents, name one: %s", strings.Join(agentNames(agents), ", "))
+	}
+	var chosen []config.Agent
+	for _, name := range names {
+		i := slices.IndexFunc(agents, func(a config.Agent) bool { return a.Name == name || a.Agent == name })
+		if i < 0 {
+			return nil, usagef("no agent %q in the configuration: there are %s", name, strings.Join(agentNames(agents), ", "))
+		}
+		chosen = append(chosen, agents[i])
+	}
+	return chosen, nil
+}
+
+func agentNames(agents []config.Agent) []string {
+	names := make([]string, len(agents))
+	for i, a := range agents {
+		names[i] = a.Name
+	}
+	return names
+}
+
+// filterFlags are the filters that several commands share.
+type filterFlags struct {
+	platform, project, agent, simulation string
+	statuses                             []string
+	outcomes                             []string
+	query                                string
+}
+
+// filter turns the flags into a filter. An agent that the configuration knows by
+// name stands for its id, on its platform and in its project.
+func (s *starter) filter(f filterFlags) operate.Filter {
+	out := operate.Filter{
+		Platform: f.platform, Project: f.project, Agent: f.agent, Simulation: f.simulation,
+		Statuses: f.statuses, Outcomes: f.outcomes, Query: f.query,
+	}
+	if f.agent == "" {
+		return out
+	}
+	c, err := s.configuration()
+	if err != nil {
+		return out // then it is the platform's id
+	}
+	i := slices.IndexFunc(c.Agents, func(a config.Agent) bool { return a.Name == f.agent })
+	if i < 0 {
+		return out
+	}
+	a := c.Agents[i]
+	out.Agent = a.Agent
+	if out.Platform == "" {
+		out.Platform = a.Platform
+	}
+	if out.Project == "" {
+		out.Project = a.Project
+	}
+	return out
+}
+
+// knownExecutor finds a slip of the pen before a conversation parks for it.
+func knownExecutor(c *config.Config, name string) error {
+	if name == "" || name == executors.Auto {
+		return nil
+	}
+	var names []string
+	for _, e := range c.Executors {
+		if e.Name == name {
+			return nil
+		}
+		names = append(names, e.Name)
+	}
+	return usagef("no executor %q in the configuration: there are %s, %s", name, strings.Join(names, ", "), executors.Auto)
+}

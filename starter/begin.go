@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+type runFlags struct {
+	platform, project, agent, simulation, executor string
+	again, adopt, wait                             bool
+	limit                                          int
+}
+
+func (s *starter) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use: "run [CONVERSATION…]", Long: runHelp, Example: runExample,
+		RunE: s.does(func(ctx context.Context, names []string) error { return s.begin(ctx, f, names) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.agent, "agent", "", "the agent, by its `name` in the configuration or its id")
+	flags.StringVar(&f.platform, "platform", "", "only agents of a platform, by its `name` in the configuration")
+	flags.StringVar(&f.project, "project", "", "only agents in a project, by its `id`")
+	flags.StringVar(&f.simulation, "simulation", "", "all that waits in a simulation, by its `id`; or where the named ones are")
+	flags.StringVar(&f.executor, "executor", "", "this `executor` speaks instead of the agent's")
+	flags.IntVar(&f.limit, "limit", 0, "start at most this many; 0 starts all")
+	flags.BoolVar(&f.again, "again", false, "run conversations that have been run once more")
+	flags.BoolVar(&f.adopt, "adopt", false, "take over the named ones where somebody has claimed and left them")
+	flags.BoolVar(&f.wait, "wait", false, "wait until all have ended or wait for a person")
+	return cmd
+}
+
+// begun is what became of one conversation that was to be started.
+type begun struct {
+	ID         string `json:"id"`
+	Simulation string `json:"simulation,omitempty"`
+	Persona    string `json:"persona,omitempty"`
+	// Started is false where it runs already, or has run and is not to run again.
+	Started bool   `json:"started"`
+	Error   string `json:"error,omitempty"`
+	// Result is how it ended, with --wait.
+	Result *operate.Conversation `json:"result,omitempty"`
+
+	err error
+}
+
+func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
+	if f.adopt && len(names) == 0 {
+		return usagef("--adopt is for named conversations: the inbox takes over in general, with adopt_after")
+	}
+	assembly, err := s.assembly()
+	if err != nil {
+		return err
+	}
+	agents, err := f.agents(assembly.Config, names)
+	if err != nil {
+		return err
+	}
+	if err := knownExecutor(assembly.Config, f.executor); err != nil {
+		return err
+	}
+	finding, cancel := s.bounded(ctx)
+	defer cancel()
+	found, err := find(finding, assembly, agents, f, names)
+	if err != nil {
+		return err
+	}
+	if f.limit > 0 && len(found) > f.limit {
+		found = found[:f.limit]
+	}
+	o, err := s.operator(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, stop := s.lasting(ctx)
+	defer stop()
+	all := s.start(ctx, o, f, found)
+	s.sayBegun(all)
+	if f.wait {
+		if err := s.await(ctx, o, all); err != nil {
+			return err
+		}
+	}
+	return s.reportBegun(all)
+}
+
+// start starts the workflows.
+func (s *starter) start(ctx context.Context, o *operate.Operator, f runFlags, found []candidate) []begun {
+	launcher := launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue}
+	var (
+		all []begun
+		ids []string
+		by  = make(map[string]candidate, len(found))
+	)
+	for _, c := range found {
+		id := workflows.ConversationID(c.Ref)
+		if _, twice := by[id]; twice {
+			continue
+		}
+		by[id] = c
+		ids = append(ids, id)
+		all = append(all, begun{ID: id, Simulation: c.Ref.Simulation, Persona: c.Persona})
+	}
+	const begins = "started"
+	done := operate.Each(ctx, ids, func(ctx context.Context, id string) (string, error) {
+		c := by[id]
+		executor := c.agent.Executor
+		if f.executor != "" {
+			executor = f.executor
+		}
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		started, err := launcher.Conversation(ctx, launch.Conversation{
+			Input:   workflows.ConversationInput{Ref: c.Ref, Executor: executor, Policy: c.agent.Policy, Adopt: c.adopt},
+			Persona: c.Persona,
+			Again:   f.again || c.adopt,
+		})
+		if !started {
+			return "", o.Explain(fmt.Sprintf("start %q", id), errors.Unwrap(err)) // the launcher says the same first
+		}
+		return begins, nil
+	})
+	for i, d := range done {
+		all[i].Started, all[i].err, all[i].Error = d.Status == begins, d.Err, d.Error
+	}
+	return all
+}
+
+// await waits for those that run, and says how each ends.
+func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) error {
+	var ids []string
+	at := make(map[string]int)
+	for i, b := range all {
+		if b.err == nil {
+			ids = append(ids, b.ID)
+			at[b.ID] = i
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	s.say("Waiting for %s.", count(len(ids), "conversation"))
+	results, err := o.Await(ctx, ids, func(c operate.Conversation) {
+		if !s.inJSON() {
+			s.print("%s  %s\n", c.ID, ending(c))
+		}
+	})
+	for _, c := range results {
+		all[at[c.ID]].Result = &c
+	}
+	return err
+}
+
+// ending says how a conversation ended, or why it is not waited for any more.
+func ending(c operate.Conversation) string {
+	if c.Open {
+		return words(c.Status) + ": `starter show " + c.ID + "` says why"
+	}
+	return fmt.Sprintf("%s after %s in %s", c.Result(), count(c.Turns, "turn"), span(c.Duration()))
+}
+
+// sayBegun tells people what was started, and what was not.
+func (s *starter) sayBegun(all []begun) {
+	started := 0
+	for _, b := range all {
+		switch {
+		case b.err != nil:
+			s.say("starter: %v", b.err)
+		case b.Started:
+			started++
+		default:
+			s.say("%s runs already, or has run (--again runs it once more)", b.ID)
+		}
+	}
+	if len(all) == 0 {
+		s.say("Nothing waits.")
+	} else if len(all) > 1 {
+		s.say("%d of %s started.", started, count(len(all), "conversation"))
+	}
+}
+
+// reportBegun writes the output, and gives the exit code.
+func (s *starter) reportBegun(all []begun) error {
+	var started, failed, troubled int
+	for _, b := range all {
+		switch {
+		case b.err != nil:
+			failed++
+		case b.Started:
+			started++
+			if b.Result == nil && !s.inJSON() {
+				s.print("started %s\n", b.ID)
+			}
+		}
+		if b.Result != nil && b.Result.Troubled() {
+			troubled++
+		}
+	}
+	if s.inJSON() {
+		if all == nil {
+			all = []begun{}
+		}
+		err := s.document(map[string]any{"conversations": all, "started": started, "failed": failed, "troubled": troubled})
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case failed > 0:
+		return exit(codeFailed)
+	case troubled > 0:
+		return exit(codeTroubled)
+	}
+	return nil
+}

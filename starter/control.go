@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// An action is something done to conversations: the named ones, or all that
+// filters choose.
+type action struct {
+	verb  string // "end"
+	doing string // what is reported: "ending"
+	all   bool
+	yes   bool
+	// statuses are those that --all is about unless told otherwise.
+	statuses []string
+	filterFlags
+	// prepare, if not nil, looks at the flags first.
+	prepare func() error
+	do      func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error)
+}
+
+func (a *action) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&a.all, "all", false, "all that the filters choose, after a question")
+	flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask")
+	a.filterFlags.register(flags)
+}
+
+// filtered reports whether a filter was given: with --all only they make sense.
+func (a *action) filtered() bool {
+	f := a.filterFlags
+	return f.platform+f.project+f.agent+f.simulation+f.query != "" || len(f.statuses) > 0
+}
+
+func (a *action) check(names []string) error {
+	switch {
+	case a.all && len(names) > 0:
+		return usagef("name conversations or give --all, not both")
+	case !a.all && len(names) == 0:
+		return usagef("name the conversations to %s, or give --all", a.verb)
+	case !a.all && a.filtered():
+		return usagef("filters go with --all")
+	case a.prepare != nil:
+		return a.prepare()
+	}
+	return nil
+}
+
+func (s *starter) endCommand() *cobra.Command {
+	var req workflows.EndRequest
+	a := &action{verb: "end", doing: "ending", do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+		return o.End(ctx, id, req)
+	}}
+	cmd := s.actionCommand(a, endHelp, endExample)
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "why: it goes into the outcome")
+	return cmd
+}
+
+func (s *starter) pauseCommand() *cobra.Command {
+	var req workflows.PauseRequest
+	a := &action{
+		verb: "pause", doing: "pausing",
+		statuses: []string{string(workflows.StateClaiming), string(workflows.StateTalking)},
+		do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+			return o.Pause(ctx, id, req)
+		},
+	}
+	cmd := s.actionCommand(a, pauseHelp, pauseExample)
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "why: it is shown while it lasts")
+	return cmd
+}
+
+func (s *starter) resumeCommand() *cobra.Command {
+	var req workflows.ResumeRequest
+	a := &action{
+		verb: "resume", doing: "resuming",
+		statuses: []string{string(workflows.StateNeedsAttention)},
+		do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+			return o.Resume(ctx, id, req)
+		},
+	}
+	a.prepare = func() error {
+		c, err := s.configuration()
+		if err != nil {
+			return nil // the workers' configuration decides
+		}
+		return knownExecutor(c, req.Executor)
+	}
+	cmd := s.actionCommand(a, resumeHelp, resumeExample)
+	cmd.Flags().StringVar(&req.Executor, "executor", "", "from now on this `executor` speaks, by its name in the configuration")
+	return cmd
+}
+
+func (s *starter) actionCommand(a *action, help, example string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: a.verb + " CONVERSATION…", Long: help, Example: example,
+		RunE: s.does(func(ctx context.Context, names []string) error { return s.act(ctx, a, names) }),
+	}
+	a.register(cmd.Flags())
+	return cmd
+}
+
+func (s *starter) act(ctx context.Context, a *action, names []string) error {
+	if err := a.check(names); err != nil {
+		return err
+	}
+	o, err := s.operator(ctx)
+	if err != nil {
+		return err
+	}
+	if a.all {
+		return s.actOnAll(ctx, o, a)
+	}
+	done := operate.Each(ctx, names, func(ctx context.Context, name string) (string, error) {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		id, err := o.Find(ctx, name)
+		if err != nil {
+			return "", err
+		}
+		status, err := a.do(ctx, o, id)
+		return string(status.State), err
+	})
+	return s.report(a.doing, done)
+}
+
+func (s *starter) actOnAll(ctx context.Context, o *operate.Operator, a *action) error {
+	if len(a.filterFlags.statuses) == 0 {
+		a.filterFlags.statuses = a.statuses
+	}
+	filter := s.filter(a.filterFlags)
+	finding, cancel := s.bounded(ctx)
+	defer cancel()
+	ids, err := o.Matching(finding, filter)
+	if err != nil {
+		return err
+	}
+	inboxes, err := s.parkedInboxes(finding, o, a, filter)
+	if err != nil {
+		return err
+	}
+	if len(ids)+len(inboxes) == 0 {
+		s.say("There is nothing to %s.", a.verb)
+		return s.report(a.doing, nil)
+	}
+	if !a.yes {
+		what := count(len(ids), "conversation")
+		if len(inboxes) > 0 {
+			what += " and " + inboxCount(len(inboxes))
+		}
+		if err := s.confirm(capital(a.verb) + " " + what + "?"); err != nil {
+			return err
+		}
+	}
+	done := operate.Each(ctx, ids, func(ctx context.Context, id string) (string, error) {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		status, err := a.do(ctx, o, id)
+		return string(status.State), err
+	})
+	done = append(done, operate.Each(ctx, inboxes, func(ctx context.Context, id string) (string, error) {
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		status, err := o.ResumeInbox(ctx, id, workflows.ResumeRequest{})
+		return string(status.State), err
+	})...)
+	return s.report(a.doing, done)
+}
+
+// parkedInboxes are the inboxes that go on together with their conversations: what
+// parked those parked these.
+func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *action, f operate.Filter) ([]string, error) {
+	parked := string(workflows.StateNeedsAttention)
+	if a.verb != "resume" || f.Simulation != "" || f.Query != "" || strings.Join(f.Statuses, ",") != parked {
+		return nil, nil
+	}
+	return o.Inboxes(ctx, operate.Filter{Platform: f.Platform, Project: f.Project, Agent: f.Agent, Statuses: []string{parked}})
+}
+
+// report tells what became of each, and gives the exit code.
+func (s *starter) report(doing string, done []operate.Done) error {
+	if s.inJSON() {
+		if done == nil {
+			done = []operate.Done{}
+		}
+		if err := s.document(map[string]any{"action": doing, "results": done}); err != nil {
+			return err
+		}
+	}
+	var failed []error
+	for _, d := range done {
+		switch {
+		case d.Err != nil:
+			failed = append(failed, d.Err)
+			if len(done) > 1 {
+				s.say("starter: %v", d.Err)
+			}
+		case !s.inJSON():
+			s.print("%s %s\n", doing, d.ID)
+		}
+	}
+	switch {
+	case len(failed) == 0:
+		return nil
+	case len(done) == 1:
+		return failed[0]
+	}
+	s.say("starter: %d of %d failed", len(failed), len(done))
+	for _, err := range failed {
+		if operate.KindOf(err) != operate.NotFound {
+			return exit(codeFailed)
+		}
+	}
+	return exit(codeNotFound)
+}
+
+func inboxCount(n int) string {
+	if n == 1 {
+		return "1 inbox"
+	}
+	return fmt.Sprintf("%d inboxes", n)
+}
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
+func (s *starter) takeoverCommand() *cobra.Command {
+	var req workflows.TakeoverRequest
+	cmd := &cobra.Command{
+		Use: "takeover CONVERSATION", Long: takeoverHelp, Example: takeoverExample, Args: oneConversation,
+		RunE: s.does(func(ctx context.Context, args []string) error { return s.takeover(ctx, args[0], req) }),
+	}
+	cmd.Flags().StringVar(&req.Text, "text", "", "what to say; - reads it from standard input")
+	cmd.Flags().BoolVar(&req.End, "end", false, "end the conversation after it")
+	return cmd
+}
+
+func (s *starter) takeover(ctx context.Context, name string, req workflows.TakeoverRequest) error {
+	if req.Text == "-" {
+		text, err := io.ReadAll(s.stdin)
+		if err != nil {
+			return fmt.Errorf("read the text: %w", err)
+		}
+		req.Text = strings.TrimRight(string(text), "\r\n")
+	}
+	if strings.TrimSpace(req.Text) == "" {
+		return usage(errors.New("what is to be said? Give --text"))
+	}
+	a := &action{doing: "taking over", do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+		return o.Takeover(ctx, id, req)
+	}}
+	return s.act(ctx, a, []string{name})
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.temporal.io/api/enums/v1"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/operate"
+)
+
+func (s *starter) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Long: doctorHelp, Example: doctorExample, Args: noArguments,
+		RunE: s.does(func(ctx context.Context, _ []string) error { return s.doctor(ctx) }),
+	}
+}
+
+// A checkState is how a check ended.
+type checkState string
+
+const (
+	checkFine    checkState = "fine"
+	checkWrong   checkState = "wrong"
+	checkSkipped checkState = "skipped" // it could not be looked at, or does not matter
+)
+
+// A finding is one line of doctor's checklist.
+type finding struct {
+	Check  string     `json:"check"`
+	State  checkState `json:"state"`
+	Detail string     `json:"detail,omitempty"`
+	// Remedy says how to mend what is wrong.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// A check looks at one thing. Checks run at once and are told of in their order.
+type check func(ctx context.Context) []finding
+
+func (s *starter) doctor(ctx context.Context) error {
+	s.examining = true
+	assembly, configuration := s.examineConfiguration()
+	checks := []check{s.examineTemporal}
+	if assembly != nil {
+		for _, agent := range assembly.Config.Agents {
+			checks = append(checks, func(ctx context.Context) []finding { return examineAgent(ctx, assembly, agent) })
+		}
+		checks = append(checks, func(ctx context.Context) []finding {
+			return examineExecutors(ctx, assembly.Executors, neededExecutors(assembly.Config.Agents))
+		})
+	} else {
+		checks = append(checks, func(context.Context) []finding {
+			return []finding{{Check: "platforms", State: checkSkipped, Detail: "no usable configuration"}}
+		}, func(ctx context.Context) []finding {
+			registry, err := s.executorRegistry()
+			if err != nil {
+				return []finding{{Check: "executors", State: checkSkipped, Detail: "no usable configuration"}}
+			}
+			return examineExecutors(ctx, registry, []string{executors.Auto})
+		})
+	}
+	findings := configuration
+	s.showFindings(configuration)
+	results := make([]chan []finding, len(checks))
+	for i, look := range checks {
+		results[i] = make(chan []finding, 1)
+		go func() {
+			ctx, cancel := s.bounded(ctx)
+			defer cancel()
+			results[i] <- look(ctx)
+		}()
+	}
+	for _, result := range results {
+		found := <-result
+		findings = append(findings, found...)
+		s.showFindings(found)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	wrong := 0
+	for _, f := range findings {
+		if f.State == checkWrong {
+			wrong++
+		}
+	}
+	if s.inJSON() {
+		if err := s.document(map[string]any{"checks": findings, "wrong": wrong}); err != nil {
+			return err
+		}
+	}
+	if wrong > 0 {
+		return exit(codeFailed)
+	}
+	return nil
+}
+
+func (s *starter) showFindings(findings []finding) {
+	if s.inJSON() {
+		return
+	}
+	for _, f := range findings {
+		s.print("%s", findingText(f))
+	}
+}
+
+func findingText(f finding) string {
+	mark := map[checkState]string{checkFine: "✓", checkWrong: "✗", checkSkipped: "–"}[f.State]
+	text := mark + " " + f.Check
+	if f.Detail != "" {
+		text += ": " + clip(f.Detail, 600)
+	}
+	text += "\n"
+	if f.Remedy != "" {
+		text += "    → " + clip(f.Remedy, 600) + "\n"
+	}
+	return text
+}
+
+// wrong makes a finding of an error, its remedy apart from it where it has one.
+func wrong(what string, err error) finding {
+	f := finding{Check: what, State: checkWrong, Detail: strings.TrimPrefix(err.Error(), "temporal: ")}
+	var e *conversation.Error
+	if errors.As(err, &e) && e.Remedy != "" {
+		f.Remedy = e.Remedy
+		f.Detail = strings.TrimSuffix(f.Detail, " ("+e.Remedy+")")
+		return f
+	}
+	// "what is wrong (how to mend it)" is how our errors end.
+	if before, after, ok := cutLast(f.Detail, " ("); ok && strings.HasSuffix(after, ")") {
+		f.Detail, f.Remedy = before, strings.TrimSuffix(after, ")")
+	}
+	return f
+}
+
+func cutLast(text, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(text, sep)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(sep):], true
+}
+
+func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
+	assembly, err := s.assembly()
+	if err == nil {
+		c := assembly.Config
+		return assembly, []finding{{Check: "configuration", State: checkFine, Detail: fmt.Sprintf("%s: %s, %s",
+			c.From(), count(len(c.Platforms), "platform"), count(len(c.Agents), "agent"))}}
+	}
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return nil, []finding{wrong("configuration", err)}
+	}
+	var found []finding
+	for _, f := range faults {
+		found = append(found, finding{Check: "configuration", State: checkWrong, Detail: f.Error()})
+	}
+	return nil, found
+}
+
+// examineTemporal looks at the server, its namespace, the search attributes and
+// the workers. Each needs those before it.
+func (s *starter) examineTemporal(ctx context.Context) []finding {
+	rest := []string{"namespace", "search attributes", "workers"}
+	skip := func(found []finding, from int, why string) []finding {
+		for _, name := range rest[from:] {
+			found = append(found, finding{Check: name, State: checkSkipped, Detail: why})
+		}
+		return found
+	}
+	o, err := s.operator(ctx)
+	switch {
+	case errors.Is(err, connect.ErrNamespace):
+		return skip([]finding{{Check: "Temporal", State: checkFine}, wrong("namespace", err)}, 1, "no namespace")
+	case err != nil:
+		return skip([]finding{wrong("Temporal", err)}, 0, "no connection to Temporal")
+	}
+	return []finding{
+		{Check: "Temporal", State: checkFine, Detail: o.Address},
+		{Check: "namespace", State: checkFine, Detail: o.Namespace},
+		s.examineAttributes(ctx, o),
+		examineWorkers(ctx, o),
+	}
+}
+
+func (s *starter) examineAttributes(ctx context.Context, o *operate.Operator) finding {
+	const name = "search attributes"
+	missing, err := connect.MissingSearchAttributes(ctx, o.Client, o.Namespace)
+	switch {
+	case err != nil:
+		return wrong(name, err)
+	case len(missing) > 0:
+		return finding{Check: name, State: checkWrong, Detail: "missing: " + strings.Join(missing, ", "),
+			Remedy: "run `starter setup` once"}
+	}
+	return finding{Check: name, State: checkFine}
+}
+
+// examineWorkers looks who asks the task queue for work.
+func examineWorkers(ctx context.Context, o *operate.Operator) finding {
+	const name = "workers"
+	var pollers []string
+	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
+		d, err := o.Client.DescribeTaskQueue(ctx, o.TaskQueue, kind)
+		if err != nil {
+			return wrong(name, o.Explain(fmt.Sprintf("describe task queue %q", o.TaskQueue), err))
+		}
+		for _, p := range d.GetPollers() {
+			if !slices.Contains(pollers, p.GetIdentity()) {
+				pollers = append(pollers, p.GetIdentity())
+			}
+		}
+	}
+	if len(pollers) == 0 {
+		return finding{Check: name, State: checkWrong, Detail: fmt.Sprintf("none has polled task queue %q of late", o.TaskQueue),
+			Remedy: "start one (go run ./worker), with the same address, namespace and task queue"}
+	}
+	return finding{Check: name, State: checkFine, Detail: fmt.Sprintf("%s on task queue %q", strings.Join(pollers, ", "), o.TaskQueue)}
+}
+
+// examineAgent asks the platform of an agent about address, key and the agent.
+func examineAgent(ctx context.Context, assembly *assemble.Assembly, agent config.Agent) []finding {
+	name := fmt.Sprintf("agent %s on platform %s", agent.Name, agent.Platform)
+	err := assembly.Platforms[agent.Platform].Platform.Check(ctx, agent.Project, agent.Agent)
+	if err == nil {
+		return []finding{{Check: name, State: checkFine}}
+	}
+	var found []finding
+	for _, one := range split(err) {
+		found = append(found, wrong(name, one))
+	}
+	return found
+}
+
+// split takes joined errors apart.
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range joined.Unwrap() {
+			all = append(all, split(one)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+// examineExecutors finds the agents that nothing could speak for. An executor that
+// no agent needs may be unavailable.
+func examineExecutors(ctx context.Context, registry *executors.Registry, needed []string) []finding {
+	var found []finding
+	auto := false
+	for _, l := range registry.List(ctx) {
+		auto = auto || l.Auto
+		f := finding{Check: "executor " + l.Name, State: checkFine, Detail: strings.TrimSpace(l.Backend + " " + l.Model)}
+		if !l.Available {
+			f = wrong(f.Check, errors.New(l.Reason))
+			if !slices.Contains(needed, l.Name) {
+				f.State = checkSkipped
+				f.Detail += "; no agent names it"
+			}
+		}
+		found = append(found, f)
+	}
+	if slices.Contains(needed, executors.Auto) && !auto {
+		found = append(found, finding{Check: "executor " + executors.Auto, State: checkWrong, Detail: "no executor is available",
+			Remedy: "mend one of those above"})
+	}
+	return found
+}
+
+func neededExecutors(agents []config.Agent) []string {
+	names := make([]string, len(agents))
+	for i, a := range agents {
+		names[i] = a.Executor
+	}
+	return names
+}

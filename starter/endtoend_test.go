@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/simulator/sim"
+)
+
+// house is a simulator, a Temporal server, and the command configured for both.
+type house struct {
+	*rig.Rig
+	t       *testing.T
+	environ []string
+	stdin   string
+}
+
+func newHouse(t *testing.T, conversations int, speaker ...executors.Executor) *house {
+	t.Helper()
+	options := rig.Options{Setup: sim.Setup{Conversations: conversations, MaxTurns: 4}}
+	if len(speaker) > 0 {
+		options.Executor = speaker[0]
+	}
+	r := rig.New(t, localstacktest.Client(t), options)
+	path := filepath.Join(t.TempDir(), "parley.yaml")
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
+task_queue: %q
+platforms:
+  %s: {type: onerun, base_url: %q, api_key: "${KEY}"}
+executors:
+  %s: {type: scripted}
+agents:
+  support: {platform: %[2]s, project: %[5]q, agent: %[6]q, platform_attempts: 1}
+`, r.TaskQueue, r.Name, r.URL, rig.ExecutorName, r.Seeded.ProjectID, r.Seeded.AgentID), 0o600))
+	return &house{Rig: r, t: t, environ: []string{
+		"KEY=rig-key", "PARLEY_CONFIG=" + path, "TEMPORAL_ADDRESS=" + localstacktest.Address(t),
+	}}
+}
+
+// starter runs the command and expects an exit code.
+func (h *house) starter(code int, args ...string) string {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	got := run(ctx, args, h.environ, strings.NewReader(h.stdin), &stdout, &stderr)
+	require.Equal(h.t, code, got, "starter %v\n%s%s", args, &stdout, &stderr)
+	return stdout.String()
+}
+
+// json runs the command for its JSON document.
+func (h *house) json(into any, code int, args ...string) {
+	h.t.Helper()
+	out := h.starter(code, append(args, "--output", "json")...)
+	require.NoError(h.t, json.Unmarshal([]byte(out), into), out)
+}
+
+type runDocument struct {
+	Conversations []begun `json:"conversations"`
+	Started       int     `json:"started"`
+	Troubled      int     `json:"troubled"`
+}
+
+func TestConversationsFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 3)
+	h.StartWorker(t)
+	h.starter(0, "doctor")
+
+	var ran runDocument
+	h.json(&ran, 0, "run", "--simulation", h.Seeded.SimulationIDs[0], "--wait")
+	require.Equal(t, 3, ran.Started)
+	require.Len(t, ran.Conversations, 3)
+	require.NotEmpty(t, ran.Conversations[0].Result.Outcome)
+	h.WaitDone(t, time.Minute)
+	h.RequireOnce(t)
+
+	// Nothing is left to start, and starting a named one twice is harmless.
+	h.json(&ran, 0, "run", "--agent", "support")
+	require.Zero(t, ran.Started)
+	id := closedOne(t, h)
+	h.json(&ran, 0, "run", id, "--simulation", h.Seeded.SimulationIDs[0])
+	require.Zero(t, ran.Started)
+
+	// What a worker told is what the history tells.
+	bare := id[strings.LastIndex(id, "/")+1:]
+	var first, second operate.Record
+	h.json(&first, 0, "show", bare)
+	h.StopWorkers()
+	h.json(&second, 0, "show", id)
+	require.NotEmpty(t, first.Messages)
+	require.Equal(t, first.Messages, second.Messages)
+	require.Equal(t, first.Turns, second.Turns)
+	require.Contains(t, h.starter(0, "show", bare), "#1 persona")
+	require.Contains(t, h.starter(0, "watch", bare), "outcome")
+
+	// What has ended cannot be paused, and says so.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 1, run(ctx, []string{"pause", bare}, h.environ, strings.NewReader(""), &stdout, &stderr))
+	require.Contains(t, stderr.String(), "it has ended: ended")
+}
+
+// closedOne is one of the conversations that list shows, once it shows all.
+func closedOne(t *testing.T, h *house) string {
+	t.Helper()
+	var page operate.Page
+	require.Eventually(t, func() bool {
+		h.json(&page, 0, "list", "--agent", "support", "--status", "closed")
+		return page.Counts.Total == 3 && page.Counts.Completed == 3
+	}, 30*time.Second, 200*time.Millisecond)
+	require.Len(t, page.Conversations, 3)
+	require.Equal(t, "closed", page.Conversations[0].Status)
+	require.NotEmpty(t, page.Conversations[0].Persona)
+	return page.Conversations[0].ID
+}
+
+func TestParkedConversationsGoOn(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 2)
+	var ran runDocument
+	h.json(&ran, 0, "run", "--agent", "support")
+	require.Equal(t, 2, ran.Started)
+	h.starter(0, "inbox", "start")
+
+	// The key goes bad: everything waits for a person.
+	h.Sim.SetAPIKey("another")
+	h.StartWorker(t)
+	ids := []string{ran.Conversations[0].ID, ran.Conversations[1].ID}
+	record := operate.Record{}
+	require.Eventually(t, func() bool {
+		h.json(&record, 0, "show", ids[0])
+		return record.Attention != nil
+	}, time.Minute, 200*time.Millisecond)
+	require.NotEmpty(t, record.Attention.Remedy)
+	require.Contains(t, h.starter(0, "show", ids[0]), "remedy")
+	var page operate.Page
+	require.Eventually(t, func() bool {
+		h.json(&page, 0, "list", "--agent", "support", "--status", "needs-attention")
+		return page.Counts.NeedAttention == 2
+	}, time.Minute, 200*time.Millisecond)
+	var inboxes struct {
+		Inboxes []operate.Inbox `json:"inboxes"`
+	}
+	require.Eventually(t, func() bool {
+		h.json(&inboxes, 0, "inbox", "status", "support")
+		return inboxes.Inboxes[0].State == "needs_attention"
+	}, time.Minute, 200*time.Millisecond)
+	h.starter(1, "doctor")
+
+	// Mended: all goes on, the inbox too.
+	h.Sim.SetAPIKey("rig-key")
+	var done struct {
+		Results []operate.Done `json:"results"`
+	}
+	h.json(&done, 0, "resume", "--all", "--agent", "support", "--yes")
+	require.Len(t, done.Results, 3)
+	require.Contains(t, h.starter(0, "watch", ids[0]), "outcome")
+	h.starter(0, "watch", ids[1], "--output", "json")
+	h.WaitDone(t, time.Minute)
+	h.RequireOnce(t)
+	h.json(&inboxes, 0, "inbox", "status")
+	h.starter(0, "inbox", "pause", "support", "--reason", "testing")
+	h.starter(1, "inbox", "pause", "support")
+	h.starter(0, "inbox", "resume", "support")
+	h.starter(0, "inbox", "stop", "support")
+	require.Eventually(t, func() bool {
+		h.json(&inboxes, 0, "inbox", "status", "support")
+		return inboxes.Inboxes[0].State == "stopped"
+	}, time.Minute, 200*time.Millisecond)
+}
+
+func TestAnOperatorSteers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1)
+	var ran runDocument
+	h.json(&ran, 0, "run", "--agent", "support", "--limit", "1")
+	id := ran.Conversations[0].ID
+	h.Sim.SetAPIKey("another")
+	h.StartWorker(t)
+	require.Eventually(t, func() bool {
+		var r operate.Record
+		h.json(&r, 0, "show", id)
+		return r.Attention != nil
+	}, time.Minute, 200*time.Millisecond)
+	// It stays parked until somebody says otherwise, whatever has been mended.
+	h.Sim.SetAPIKey("rig-key")
+	h.starter(3, "run", id, "--simulation", h.Seeded.SimulationIDs[0], "--wait")
+	h.starter(0, "end", id, "--reason", "enough")
+	h.starter(0, "watch", id)
+	var r operate.Record
+	h.json(&r, 0, "show", id)
+	require.Equal(t, "ended by operator", r.Result())
+	require.Equal(t, "enough", r.Detail)
+}
+
+// stuck is an executor whose key is wrong.
+type stuck struct{}
+
+func (stuck) Execute(context.Context, executors.Request) (executors.Result, error) {
+	return executors.Result{}, &conversation.Error{Kind: conversation.Unauthorized, Op: "model", Remedy: "set another key"}
+}
+
+func TestAPersonAnswers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1, stuck{})
+	h.StartWorker(t)
+	var ran runDocument
+	h.json(&ran, 3, "run", "--agent", "support", "--wait")
+	require.Equal(t, 1, ran.Troubled)
+	id := ran.Conversations[0].ID
+	require.Contains(t, h.starter(0, "show", id), "set another key")
+
+	h.stdin = "I take over.\nGood bye.\n"
+	require.Equal(t, "taking over "+id+"\n", h.starter(0, "takeover", id, "--text", "-", "--end"))
+	h.starter(0, "watch", id)
+	var r operate.Record
+	h.json(&r, 0, "show", id)
+	require.Equal(t, "ended by agent", r.Result())
+	require.Equal(t, "I take over.\nGood bye.", r.Messages[1].Text)
+}
+
+func TestMany(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 3, stuck{})
+	h.StartWorker(t)
+	h.starter(3, "run", "--agent", "support", "--wait")
+	require.Eventually(t, func() bool {
+		var page operate.Page
+		h.json(&page, 0, "list", "--agent", "support", "--status", "needs_attention")
+		return page.Counts.Total == 3
+	}, time.Minute, 200*time.Millisecond)
+
+	h.starter(2, "end", "--all", "--agent", "support") // nobody is there to answer
+	h.stdin = "n\n"
+	h.starter(1, "end", "--all", "--agent", "support")
+	h.stdin = "y\n"
+	require.Equal(t, 3, strings.Count(h.starter(0, "end", "--all", "--agent", "support"), "ending "))
+	h.WaitDone(t, time.Minute)
+}
+
+// TestInterrupt: Ctrl-C ends a watch, without a word about errors.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout, stderr bytes.Buffer
+	w := cancelOnWrite{&stdout, cancel}
+	h.starter(0, "run", "--agent", "support")
+	require.Eventually(t, func() bool {
+		var page operate.Page
+		h.json(&page, 0, "list", "--agent", "support", "--status", "open")
+		return page.Counts.Open == 1
+	}, time.Minute, 200*time.Millisecond)
+	code := run(ctx, []string{"watch", "--agent", "support"}, h.environ, strings.NewReader(""), w, &stderr)
+	require.Equal(t, codeInterrupted, code)
+	require.Contains(t, stdout.String(), "claiming")
+	require.Empty(t, stderr.String())
+}
+
+// cancelOnWrite interrupts as soon as there is output.
+type cancelOnWrite struct {
+	*bytes.Buffer
+	cancel context.CancelFunc
+}
+
+func (w cancelOnWrite) Write(p []byte) (int, error) {
+	w.cancel()
+	return w.Buffer.Write(p)
+}

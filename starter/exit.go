@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/operate"
+)
+
+// Exit codes. Scripts rely on them: see docs/starter.md.
+const (
+	codeOK          = 0
+	codeFailed      = 1   // something went wrong: no Temporal, no worker, a platform that declines
+	codeUsage       = 2   // the command line or the configuration is at fault
+	codeTroubled    = 3   // a conversation failed, was cut off, or waits for a person
+	codeNotFound    = 4   // no such conversation
+	codeInterrupted = 130 // Ctrl-C
+)
+
+// An exitError ends the command with a code. Without an error nothing more is
+// said: the output says it already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(err error) error { return &exitError{codeUsage, err} }
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// exit ends the command with a code after the output has said why.
+func exit(code int) error {
+	if code == codeOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var e *exitError
+	switch {
+	case err == nil:
+		return codeOK
+	case ctx.Err() != nil:
+		return codeInterrupted
+	case errors.As(err, &e):
+		return e.code
+	}
+	switch operate.KindOf(err) {
+	case operate.NotFound:
+		return codeNotFound
+	case operate.Ambiguous, operate.Malformed:
+		return codeUsage
+	}
+	return codeFailed
+}
+
+// message is what people read: one line, or one for each fault of the
+// configuration.
+func message(err error) []string {
+	if err == nil || err.Error() == "" {
+		return nil
+	}
+	var faults config.Faults
+	if errors.As(err, &faults) {
+		lines := make([]string, len(faults))
+		for i, f := range faults {
+			lines[i] = f.Error()
+		}
+		return lines
+	}
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if strings.HasPrefix(text, "unknown command") {
+		text += ": `starter --help` lists the commands"
+	}
+	return []string{text}
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// globalFlags are those of every command.
+type globalFlags struct {
+	config    string
+	taskQueue string
+	address   string
+	namespace string
+	output    string
+	timeout   time.Duration
+	// timeoutGiven tells a default from a wish.
+	timeoutGiven func() bool
+}
+
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+func (f *globalFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.config, "config", "", "configuration `file` (default: parley.yaml, if there is one)")
+	flags.StringVar(&f.address, "temporal-address", "", "`host:port` of Temporal (default: TEMPORAL_ADDRESS, else localhost:7233)")
+	flags.StringVar(&f.namespace, "namespace", "", "Temporal `namespace` (default: TEMPORAL_NAMESPACE, else default)")
+	flags.StringVar(&f.taskQueue, "task-queue", "", "task `queue` of the workers (default: the configuration's, else parley)")
+	flags.StringVarP(&f.output, "output", "o", outputText, "output `format`: text or json")
+	flags.DurationVar(&f.timeout, "timeout", 15*time.Second, "how long to wait for Temporal and for workers; 0 waits for ever")
+	f.timeoutGiven = func() bool { return flags.Changed("timeout") }
+}
+
+func (f *globalFlags) validate() error {
+	switch {
+	case f.output != outputText && f.output != outputJSON:
+		return usagef("unknown output format %q: use text or json", f.output)
+	case f.timeout < 0:
+		return usagef("--timeout %v is negative", f.timeout)
+	}
+	return nil
+}

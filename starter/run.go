@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-run/parley/internal/connect"
+)
+
+// run is the command without the process around it. It returns the exit code.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	s := &starter{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, dial: connect.Dial}
+	defer s.close()
+	return s.run(ctx, args)
+}
+
+func (s *starter) run(ctx context.Context, args []string) int {
+	root := s.command()
+	root.SetArgs(args)
+	root.SetIn(s.stdin)
+	root.SetOut(s.stdout)
+	root.SetErr(s.stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !s.began {
+		err = usage(err) // cobra's: an unknown command or flag, arguments that do not fit
+	}
+	code := exitCode(ctx, err)
+	if code != codeInterrupted {
+		for _, line := range message(err) {
+			s.say("starter: %s", line)
+		}
+	}
+	return code
+}
+
+// command is the whole tree.
+func (s *starter) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "starter",
+		Long:          rootHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return s.flags.validate()
+		},
+	}
+	root.SetHelpTemplate(helpTemplate)
+	root.SetUsageTemplate(helpTemplate)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // there is --help
+	s.flags.register(root.PersistentFlags())
+	root.AddCommand(
+		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
+		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(),
+		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(),
+	)
+	return root
+}
+
+// does marks the point from which on errors are not about usage.
+func (s *starter) does(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s.began = true
+		return f(cmd.Context(), args)
+	}
+}
+
+// oneConversation is for commands about a single one.
+func oneConversation(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s takes one conversation: `%s --help` says how", cmd.Name(), cmd.CommandPath())
+	}
+	return nil
+}
+
+// noArguments is for commands that take none.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s takes no arguments, but got %q: `%s --help` says how", cmd.Name(), args[0], cmd.CommandPath())
+	}
+	return nil
+}

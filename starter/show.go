@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/operate"
+)
+
+func (s *starter) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show CONVERSATION", Long: showHelp, Example: showExample, Args: oneConversation,
+		RunE: s.does(func(ctx context.Context, args []string) error { return s.show(ctx, args[0]) }),
+	}
+}
+
+func (s *starter) show(ctx context.Context, name string) error {
+	o, err := s.operator(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	id, err := o.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	record, err := o.Show(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.inJSON() {
+		return s.document(record)
+	}
+	s.print("%s", recordText(record, time.Now()))
+	if record.Open && record.Source == operate.SourceHistory {
+		s.say("No worker answers on task queue %q: this is from the history, and may lack what is being done now.", o.TaskQueue)
+	}
+	return nil
+}
+
+func recordText(r operate.Record, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(header(r, now))
+	next := 0
+	for _, m := range r.Messages {
+		if m.Index > next {
+			fmt.Fprintf(&b, "\n… %s before this: Temporal no longer has them, the platform does\n", count(m.Index-next, "message"))
+		}
+		next = m.Index + 1
+		b.WriteString("\n")
+		b.WriteString(messageText(m, now))
+	}
+	return b.String()
+}
+
+func header(r operate.Record, now time.Time) string {
+	status := words(r.Status)
+	if r.Step != "" {
+		status += " · " + r.Step
+	}
+	executor := r.Executor
+	if r.Model != "" && r.Model != r.Executor {
+		executor += " (" + r.Model + ")"
+	}
+	started := clock(r.Started, now)
+	if started != "" {
+		started += ", for " + span(r.Duration())
+	}
+	outcome := r.Result()
+	if r.Detail != "" {
+		outcome = strings.TrimPrefix(outcome+": "+r.Detail, ": ")
+	}
+	rows := [][2]string{
+		{"conversation", r.ID},
+		{"persona", clip(r.Persona, 200)},
+		{"simulation", r.Simulation},
+		{"agent", r.Agent},
+		{"status", status},
+		{"executor", executor},
+		{"turns", fmt.Sprint(r.Turns)},
+		{"tokens", tokens(r.Usage)},
+		{"started", started},
+		{"outcome", clip(outcome, 500)},
+	}
+	if a := r.Attention; a != nil {
+		reason := a.Reason
+		if a.Step != "" {
+			reason = a.Step + ": " + reason
+		}
+		rows = append(rows,
+			[2]string{"waiting", "since " + clock(a.Since, now) + ", " + clip(reason, 500)},
+			[2]string{"remedy", clip(a.Remedy, 500)})
+	}
+	return pairs(rows...)
+}
+
+// messageText is one message: who spoke and when, and below it what was said.
+func messageText(m operate.Message, now time.Time) string {
+	head := fmt.Sprintf("#%d %s", m.Index+1, speaker(m.Role))
+	if at := clock(m.Time, now); at != "" {
+		head += " · " + at
+	}
+	if m.Unsent {
+		head += " · not sent"
+	}
+	body := clean(m.Text)
+	if len(m.Parts) > 0 {
+		body = clean(partsText(m.Parts))
+	}
+	return head + "\n" + indent(strings.TrimRight(body, "\n"), "   ") + "\n"
+}
+
+func partsText(parts []conversation.Part) string {
+	var lines []string
+	for _, p := range parts {
+		switch {
+		case p.Type == conversation.PartText:
+			lines = append(lines, p.Text)
+		case p.Type == conversation.PartData:
+			lines = append(lines, compact(p.Data))
+		case p.ToolCall != nil:
+			lines = append(lines, fmt.Sprintf("→ %s(%s)", p.ToolCall.Name, compact(p.ToolCall.Arguments)))
+		case p.ToolResult != nil && p.ToolResult.IsError:
+			lines = append(lines, "← error: "+p.ToolResult.Content)
+		case p.ToolResult != nil:
+			lines = append(lines, "← "+p.ToolResult.Content)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func compact(data json.RawMessage) string {
+	var v any
+	if json.Unmarshal(data, &v) != nil {
+		return string(data)
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return string(data)
+	}
+	return string(out)
+}
+
+// speaker names the roles as people think of them.
+func speaker(r conversation.Role) string {
+	switch r {
+	case conversation.RoleUser:
+		return "persona"
+	case conversation.RoleAssistant:
+		return "agent"
+	}
+	return string(r)
+}

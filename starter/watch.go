@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// How often is looked again: soon enough to read along, seldom enough for a
+// laptop's server.
+const (
+	followEvery = 500 * time.Millisecond
+	boardEvery  = 2 * time.Second
+	// boardSize is what fits on a screen.
+	boardSize = 40
+)
+
+func (s *starter) watchCommand() *cobra.Command {
+	var f filterFlags
+	cmd := &cobra.Command{
+		Use: "watch [CONVERSATION]", Long: watchHelp, Example: watchExample,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return oneConversation(cmd, args)
+		},
+		RunE: s.does(func(ctx context.Context, args []string) error {
+			o, err := s.operator(ctx)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				return s.follow(ctx, o, args[0])
+			}
+			return s.board(ctx, o, f)
+		}),
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+// A watchLine is one JSON line of a followed conversation. Event says which
+// field is set.
+type watchLine struct {
+	Event   string            `json:"event"` // "message", "status", "ended"
+	Message *operate.Message  `json:"message,omitempty"`
+	Status  *workflows.Status `json:"status,omitempty"`
+	Record  *endedRecord      `json:"record,omitempty"`
+}
+
+// endedRecord is a Record without the messages, which have been told already.
+type endedRecord struct {
+	operate.Conversation
+	Executor string             `json:"executor,omitempty"`
+	Model    string             `json:"model,omitempty"`
+	Usage    conversation.Usage `json:"usage"`
+	Detail   string             `json:"detail,omitempty"`
+}
+
+func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) error {
+	ctx, cancel := s.lasting(ctx)
+	defer cancel()
+	finding, stop := s.bounded(ctx)
+	id, err := o.Find(finding, name)
+	stop()
+	if err != nil {
+		return err
+	}
+	record, err := o.Follow(ctx, id, followEvery, s.tell(o))
+	if err != nil {
+		return err
+	}
+	if s.inJSON() {
+		if err := s.line(watchLine{Event: "ended", Record: &endedRecord{record.Conversation, record.Executor, record.Model, record.Usage, record.Detail}}); err != nil {
+			return err
+		}
+	} else {
+		s.print("%s", header(record, time.Now()))
+	}
+	if record.Troubled() {
+		return exit(codeTroubled)
+	}
+	return nil
+}
+
+// tell writes what is new: messages to the output, the rest as remarks.
+func (s *starter) tell(o *operate.Operator) func(operate.Sighting) error {
+	return func(seen operate.Sighting) error {
+		switch {
+		case seen.NoWorker:
+			s.say("No worker answers on task queue %q: waiting for one.", o.TaskQueue)
+		case seen.Lost != nil:
+			s.say("%v: waiting for it.", seen.Lost)
+		}
+		for _, m := range seen.Messages {
+			if s.inJSON() {
+				if err := s.line(watchLine{Event: "message", Message: &m}); err != nil {
+					return err
+				}
+				continue
+			}
+			s.print("%s\n", messageText(m, time.Now()))
+		}
+		if seen.Status == nil {
+			return nil
+		}
+		if s.inJSON() {
+			return s.line(watchLine{Event: "status", Status: seen.Status})
+		}
+		s.say("%s", statusLine(*seen.Status))
+		return nil
+	}
+}
+
+func statusLine(st workflows.Status) string {
+	text := "· " + words(string(st.State))
+	if a := st.Attention; a != nil {
+		text += ": " + clip(a.Reason, 300)
+		if a.Remedy != "" {
+			text += " (" + clip(a.Remedy, 300) + ")"
+		}
+	} else if st.Step != "" {
+		text += " · " + st.Step
+	}
+	return text
+}
+
+// board shows all open conversations again and again: a table that is drawn anew
+// on a terminal, a line for each change elsewhere.
+func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags) error {
+	ctx, cancel := s.lasting(ctx)
+	defer cancel()
+	if len(f.statuses) == 0 {
+		f.statuses = []string{operate.StatusOpen}
+	}
+	filter := s.filter(f)
+	draw := isTerminal(s.stdout) && !s.inJSON()
+	known := make(map[string]operate.Conversation)
+	lost := false
+	for {
+		looking, stop := s.bounded(ctx)
+		page, err := o.List(looking, filter, boardSize)
+		stop()
+		switch {
+		case err != nil && operate.KindOf(err) == operate.Unreachable && ctx.Err() == nil && len(known) > 0:
+			if !lost {
+				s.say("%v: waiting for it.", err)
+			}
+			lost = true
+		case err != nil:
+			return err
+		case draw:
+			// To the top, and clear from there: no flicker, nothing left over.
+			s.print("\x1b[H\x1b[2J%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
+		default:
+			lost = false
+			if err := s.changes(ctx, o, page.Conversations, known); err != nil {
+				return err
+			}
+		}
+		timer := time.NewTimer(boardEvery)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// changes tells of conversations that are new or stand elsewhere than before, and
+// what became of those that are not listed any more.
+func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operate.Conversation, known map[string]operate.Conversation) error {
+	listed := make(map[string]bool)
+	for _, c := range now {
+		listed[c.ID] = true
+		before, had := known[c.ID]
+		known[c.ID] = c
+		if had && before.Status == c.Status && before.Turns == c.Turns {
+			continue
+		}
+		if err := s.boardLine(c); err != nil {
+			return err
+		}
+	}
+	for id := range known {
+		if listed[id] {
+			continue
+		}
+		delete(known, id)
+		looking, stop := s.bounded(ctx)
+		c, err := o.Look(looking, id)
+		stop()
+		if err != nil {
+			continue // the next look at the list will tell of it
+		}
+		if err := s.boardLine(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boardLine is one conversation on a line of its own.
+func (s *starter) boardLine(c operate.Conversation) error {
+	if s.inJSON() {
+		return s.line(c)
+	}
+	text := words(c.Status) + ", " + count(c.Turns, "turn")
+	if !c.Open {
+		text = ending(c)
+	}
+	s.print("%s  %s  %s\n", time.Now().Format(time.TimeOnly), c.ID, text)
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/process"
+)
+
+// A command is one call of the worker: its flags, and what it may touch.
+type command struct {
+	Config     string
+	TaskQueue  string
+	Executor   string
+	Address    string // of Temporal
+	Namespace  string
+	HealthAddr string
+	LogLevel   string
+	LogFormat  string
+	Drain      time.Duration
+	Activities int
+	Deployment worker.WorkerDeploymentVersion
+	NoInbox    bool
+	Help       bool
+	Version    bool
+	Dev        bool
+	DevOptions devOptions
+
+	// Environ is the environment, and Lookup finds one variable in it.
+	Environ        []string
+	Lookup         func(name string) (string, bool)
+	Stdout, Stderr io.Writer
+
+	flags, devFlags *pflag.FlagSet
+}
+
+// parse reads the command line, reporting every fault it can at once.
+func (c *command) parse(args []string) error {
+	f := pflag.NewFlagSet("worker", pflag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.StringVar(&c.Config, "config", "", "")
+	f.StringVar(&c.TaskQueue, "task-queue", "", "")
+	f.StringVar(&c.Executor, "executor", "", "")
+	f.StringVar(&c.Address, "temporal-address", "", "")
+	f.StringVar(&c.Namespace, "namespace", "", "")
+	f.StringVar(&c.HealthAddr, "health-addr", health.DefaultAddress, "")
+	f.StringVar(&c.LogLevel, "log-level", "info", "")
+	f.StringVar(&c.LogFormat, "log-format", "text", "")
+	f.DurationVar(&c.Drain, "drain-timeout", process.DefaultDrain, "")
+	f.IntVar(&c.Activities, "max-activities", process.DefaultMaxActivities, "")
+	f.StringVar(&c.Deployment.DeploymentName, "deployment-name", "", "")
+	f.StringVar(&c.Deployment.BuildID, "build-id", "", "")
+	f.BoolVar(&c.NoInbox, "no-inbox", false, "")
+	f.BoolVar(&c.Dev, "dev", false, "")
+	c.devFlags = pflag.NewFlagSet("worker --dev", pflag.ContinueOnError)
+	c.DevOptions.register(c.devFlags)
+	f.AddFlagSet(c.devFlags)
+	f.BoolVarP(&c.Help, "help", "h", false, "")
+	f.BoolVar(&c.Version, "version", false, "")
+	c.flags = f
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if c.Help || c.Version {
+		return nil
+	}
+	return c.validate()
+}
+
+func (c *command) validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if rest := c.flags.Args(); len(rest) > 0 {
+		fault("%q is no flag: the worker takes flags only", rest[0])
+	}
+	if _, ok := levels[c.LogLevel]; !ok {
+		fault("--log-level is %q: use debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("--log-format is %q: use text or json", c.LogFormat)
+	}
+	if c.Drain <= 0 {
+		fault("--drain-timeout is %v: use a positive duration such as 30s", c.Drain)
+	}
+	if c.Activities < 1 {
+		fault("--max-activities is %d: use 1 or more", c.Activities)
+	}
+	if _, _, err := net.SplitHostPort(c.HealthAddr); err != nil && c.HealthAddr != "" {
+		fault("--health-addr is %q: use host:port such as %s, or \"\" for none", c.HealthAddr, health.DefaultAddress)
+	}
+	if d := c.Deployment; (d.DeploymentName == "") != (d.BuildID == "") {
+		fault("--deployment-name and --build-id go together: give both, or neither")
+	}
+	if strings.ContainsAny(c.Deployment.DeploymentName, ". ") {
+		fault("--deployment-name is %q: Temporal allows no dot and no space in it", c.Deployment.DeploymentName)
+	}
+	if !c.Dev {
+		c.devFlags.VisitAll(func(f *pflag.Flag) {
+			if f.Changed {
+				fault("--%s goes with --dev only", f.Name)
+			}
+		})
+		return errors.Join(errs...)
+	}
+	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "max-activities", "deployment-name", "build-id"} {
+		if c.flags.Changed(name) {
+			fault("--%s does not go with --dev, which sees to that itself", name)
+		}
+	}
+	return errors.Join(append(errs, c.DevOptions.validate())...)
+}
+
+// devOptionsOf are the flags that --dev heeds, its own and others.
+func (c *command) devOptionsOf() devOptions {
+	o := c.DevOptions
+	o.Address, o.Namespace, o.Executor = c.Address, c.Namespace, c.Executor
+	o.Version, o.Environ = version(), c.Environ
+	if c.flags.Changed("log-level") {
+		o.Level = levels[c.LogLevel]
+	}
+	return o
+}
+
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}
+
+// logger writes the log that the flags ask for.
+func (c *command) logger(to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: levels[c.LogLevel]}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+// settings are those of a worker process that the flags ask for.
+func (c *command) settings(log io.Writer) process.Settings {
+	return process.Settings{
+		Source:        config.Source{Path: c.Config, Lookup: c.Lookup, Executor: c.Executor, TaskQueue: c.TaskQueue},
+		Temporal:      connect.Options{Environ: c.Environ, Lookup: c.Lookup, Address: c.Address, Namespace: c.Namespace},
+		HealthAddress: c.HealthAddr,
+		NoInbox:       c.NoInbox,
+		Drain:         c.Drain,
+		MaxActivities: c.Activities,
+		Deployment:    c.Deployment,
+		Version:       version(),
+		Logger:        c.logger(log),
+	}
+}

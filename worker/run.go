@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/process"
+)
+
+// run is the worker command. It returns its exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	c := &command{Environ: environ, Lookup: connect.LookupIn(environ), Stdout: stdout, Stderr: stderr}
+	if err := c.parse(args); err != nil {
+		report(stderr, err)
+		_, _ = fmt.Fprintln(stderr, "Run worker --help for what there is.")
+		return process.ExitUsage
+	}
+	switch {
+	case c.Help:
+		_, _ = io.WriteString(stdout, help)
+		return process.ExitOK
+	case c.Version:
+		_, _ = fmt.Fprintf(stdout, "worker %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return process.ExitOK
+	case c.Dev:
+		err := runDev(ctx, c.devOptionsOf(), stdout, stderr)
+		if err != nil {
+			report(stderr, err)
+		}
+		return devExitCode(err)
+	}
+	err := process.Serve(ctx, c.settings(stderr))
+	if err != nil {
+		report(stderr, err)
+		if lacksEnvironment(err) {
+			_, _ = fmt.Fprintln(stderr, "Set them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev.")
+		}
+	}
+	return process.ExitCode(err)
+}
+
+// report says what is wrong, a line for each fault.
+func report(stderr io.Writer, err error) {
+	lines := strings.Split(err.Error(), "\n")
+	if _, joined := err.(interface{ Unwrap() []error }); !joined || len(lines) == 1 {
+		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
+		return
+	}
+	_, _ = fmt.Fprintf(stderr, "worker: %d faults:\n", len(lines))
+	for _, line := range lines {
+		_, _ = fmt.Fprintf(stderr, "  %s\n", line)
+	}
+}
+
+// lacksEnvironment reports that there is no file, and variables are missing.
+func lacksEnvironment(err error) bool {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return false
+	}
+	for _, f := range faults {
+		if f.File == "" && strings.HasPrefix(f.Key, "ONERUN_") && strings.HasPrefix(f.Text, "is not set") {
+			return true
+		}
+	}
+	return false
+}
+
+// buildVersion is set by the linker in releases.
+var buildVersion string
+
+// version is that of the release, or of the source it was built from.
+func version() string {
+	if buildVersion != "" {
+		return buildVersion
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
+	}
+	return info.Main.Version
+}
