@@ -32,6 +32,11 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	if err != nil {
 		return ExchangeResult{}, c.failed(ctx, "exchange", err, conversation.Usage{})
 	}
+	for i := range out.Messages {
+		if out.Messages[i].Time.IsZero() {
+			out.Messages[i].Time = time.Now().UTC()
+		}
+	}
 	c.metrics.exchanged(ctx, time.Since(begin))
 	return out, nil
 }

@@ -22,15 +22,14 @@ type liveness struct {
 	client HeartbeatClient
 	mu     sync.Mutex
 	detail any // nil: none
-	cancel context.CancelFunc
+	quit   chan struct{}
 	done   chan struct{}
 }
 
 // keepAlive starts the heartbeats. The details begin with what an earlier attempt
 // left, so that a heartbeat of this one does not wipe it out.
 func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *liveness {
-	ctx, cancel := context.WithCancel(ctx)
-	l := &liveness{client: client, detail: detail, cancel: cancel, done: make(chan struct{})}
+	l := &liveness{client: client, detail: detail, quit: make(chan struct{}), done: make(chan struct{})}
 	// Often, because a heartbeat is also how a cancellation gets here.
 	every := activity.GetInfo(ctx).HeartbeatTimeout / 5
 	go func() {
@@ -43,6 +42,8 @@ func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *livenes
 		for {
 			select {
 			case <-ctx.Done():
+				return
+			case <-l.quit:
 				return
 			case <-ticker.C:
 				l.beat(ctx)
@@ -85,7 +86,7 @@ func (l *liveness) record(ctx context.Context, detail any) error {
 
 // stop ends the heartbeats and waits for the last.
 func (l *liveness) stop() {
-	l.cancel()
+	close(l.quit)
 	<-l.done
 }
 

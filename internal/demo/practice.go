@@ -1,0 +1,89 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/parley-run/parley/internal/localstack"
+	"github.com/parley-run/parley/simulator/sim"
+)
+
+const (
+	defaultSimulatorPort = 3001 // OneRun's
+	// practiceKey is what the worker sends. The simulator takes anything, so that its
+	// pages open in a browser.
+	practiceKey  = "practice"
+	practiceSeed = 1
+	maxPortSteps = 1000
+)
+
+// practice is the simulator with a server around it.
+type practice struct {
+	URL    string
+	seeded sim.Seeded
+	sim    *sim.Simulator
+	server *http.Server
+	served chan error
+}
+
+func startPractice(ctx context.Context, port, conversations int) (*practice, error) {
+	s, err := sim.New(sim.Config{Seed: practiceSeed})
+	if err != nil {
+		return nil, fmt.Errorf("demo: start the simulator: %w", err)
+	}
+	seeded, err := s.Seed(ctx, sim.Setup{Conversations: conversations})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: start the simulator: %w", err), s.Close())
+	}
+	l, err := listen(port)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: start the simulator: %w", err), s.Close())
+	}
+	p := &practice{
+		URL:    "http://" + l.Addr().String(),
+		seeded: seeded,
+		sim:    s,
+		server: &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second},
+		served: make(chan error, 1),
+	}
+	go func() { p.served <- p.server.Serve(l) }()
+	return p, nil
+}
+
+// listen takes the port, or the next free one.
+func listen(port int) (net.Listener, error) {
+	if port == localstack.AnyPort {
+		return net.Listen("tcp", "127.0.0.1:0")
+	}
+	for p := port; p <= 65535 && p < port+maxPortSteps; p++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no free port from %d on", port)
+}
+
+// personas counts who takes part.
+func (p *practice) personas() int {
+	keys := make(map[string]bool)
+	for _, c := range p.sim.Report().Conversations {
+		keys[c.Persona] = true
+	}
+	return len(keys)
+}
+
+func (p *practice) stop() error {
+	err := p.server.Close()
+	<-p.served
+	return errors.Join(err, p.sim.Close())
+}
