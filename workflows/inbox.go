@@ -30,7 +30,7 @@ func Inbox(ctx workflow.Context, in InboxInput) error {
 		case b.stop:
 			b.setState(ctx, InboxStopped)
 			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
-		case workflow.GetInfo(ctx).GetContinueAsNewSuggested(), workflow.GetInfo(ctx).GetTargetWorkerDeploymentVersionChanged():
+		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
 			return b.rollOver(ctx)
 		case b.state != InboxPolling:
 			if err := workflow.Await(ctx, func() bool { return b.state == InboxPolling || b.stop }); err != nil {

@@ -77,17 +77,17 @@ func (t *talk) carried() *Carried {
 }
 
 // rollOver continues the workflow as new, between turns, when its history has
-// grown long, or when a newer version of the worker waits to take it over.
+// grown long. That is also when it moves to a newer version of the worker: not
+// before, so that a conversation does not change its agent in the middle.
 func (t *talk) rollOver(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx)
-	moved := info.GetTargetWorkerDeploymentVersionChanged()
 	long := info.GetContinueAsNewSuggested()
 	if t.policy.RunTurns > 0 && t.in.Carried != nil {
 		long = long || t.turn-t.in.Carried.Turn >= t.policy.RunTurns
 	} else if t.policy.RunTurns > 0 {
 		long = long || t.turn >= t.policy.RunTurns
 	}
-	if !long && !moved {
+	if !long {
 		return nil
 	}
 	// An update that was accepted must not be lost, nor its answer.
@@ -97,7 +97,7 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	in := t.in
 	in.Carried = t.carried()
 	var opts workflow.ContinueAsNewErrorOptions
-	if moved {
+	if info.GetTargetWorkerDeploymentVersionChanged() {
 		opts.InitialVersioningBehavior = workflow.ContinueAsNewVersioningBehaviorAutoUpgrade
 	}
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)

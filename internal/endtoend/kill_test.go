@@ -29,7 +29,7 @@ func TestKilledWorkers(t *testing.T) {
 		Sim:   sim.Config{Strict: true, Latency: sim.Latency{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}},
 		Setup: sim.Setup{Conversations: conversations, MaxTurns: 11},
 	})
-	pair := [2]*process{newProcess(t, r), newProcess(t, r)}
+	pair := [2]*workerProcess{newProcess(t, r), newProcess(t, r)}
 	for _, p := range pair {
 		p.start(t)
 	}
@@ -96,8 +96,8 @@ func poller(t *testing.T, r *rig.Rig) string {
 	return ""
 }
 
-// A process is a worker command on its own.
-type process struct {
+// A workerProcess is a worker command on its own.
+type workerProcess struct {
 	dir  string
 	env  []string
 	cmd  *exec.Cmd
@@ -139,9 +139,9 @@ agents:
     executor: agent
 `
 
-func newProcess(t *testing.T, r *rig.Rig) *process {
+func newProcess(t *testing.T, r *rig.Rig) *workerProcess {
 	t.Helper()
-	p := &process{dir: t.TempDir()}
+	p := &workerProcess{dir: t.TempDir()}
 	text := fmt.Sprintf(processConfig, r.TaskQueue, r.Name, r.URL, r.Name, r.Seeded.ProjectID, r.Seeded.AgentID)
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "parley.yaml"), []byte(text), 0o600))
 	p.env = []string{
@@ -156,7 +156,7 @@ func newProcess(t *testing.T, r *rig.Rig) *process {
 	return p
 }
 
-func (p *process) start(t *testing.T) {
+func (p *workerProcess) start(t *testing.T) {
 	t.Helper()
 	bin, err := workerBinary()
 	require.NoError(t, err)
@@ -172,7 +172,7 @@ func (p *process) start(t *testing.T) {
 }
 
 // kill gives the process no chance to say goodbye.
-func (p *process) kill(t *testing.T) {
+func (p *workerProcess) kill(t *testing.T) {
 	t.Helper()
 	if p.cmd == nil {
 		return
@@ -187,7 +187,7 @@ func (p *process) kill(t *testing.T) {
 	p.cmd = nil
 }
 
-func (p *process) log() string { return p.out.String() }
+func (p *workerProcess) log() string { return p.out.String() }
 
 type lockedBuffer struct {
 	mu  sync.Mutex

@@ -114,11 +114,19 @@ func (r *Rig) Instance() platforms.Instance {
 	return platforms.Instance{Name: r.Name, Platform: r.Platform, Settle: r.opts.Settle, MaxOpen: r.opts.MaxOpen}
 }
 
+// Platforms are what workers are given, and Executors.
+func (r *Rig) Platforms() map[string]platforms.Instance {
+	return map[string]platforms.Instance{r.Name: r.Instance()}
+}
+
+// Executors hold the one executor, as ExecutorName.
+func (r *Rig) Executors() *executors.Registry { return r.registry }
+
 // Activities are the activities of conversations, without a worker.
 func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	t.Helper()
 	a, err := activities.NewConversation(activities.Config{
-		Platforms:   map[string]platforms.Instance{r.Name: r.Instance()},
+		Platforms:   r.Platforms(),
 		Executors:   r.registry,
 		Transcripts: launch.Runs{Launcher: r.Launcher},
 		Heartbeats:  r.Client,
@@ -143,7 +151,7 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	workflows.Register(w)
 	r.Activities(t).Register(w)
 	inbox, err := activities.NewInbox(activities.InboxConfig{
-		Platforms:  map[string]platforms.Instance{r.Name: r.Instance()},
+		Platforms:  r.Platforms(),
 		Runs:       launch.Runs{Launcher: r.Launcher},
 		Heartbeats: r.Client,
 	})

@@ -1,0 +1,29 @@
+//go:build unix
+
+package server
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// lockPort keeps other devservers of this user away from a port until the
+// returned lock is closed or the process ends, however it ends.
+func lockPort(port int) (io.Closer, error) {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("parley-devserver-%d", os.Getuid()))
+	_ = os.MkdirAll(dir, 0o700)
+	// The file stays behind, empty: removing it would let two processes hold
+	// locks on two files of the same name.
+	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("port-%d.lock", port)), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return noClaim{}, nil // nowhere to write: go without, as on other systems
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, errPortTaken
+	}
+	return f, nil
+}
