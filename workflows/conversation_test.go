@@ -31,7 +31,6 @@ type platform struct {
 	transcript  platforms.Transcript
 	maxMessages int
 	ends        int
-	sent        []time.Time
 }
 
 func (p *platform) Claim(context.Context, conversation.Ref) error {
