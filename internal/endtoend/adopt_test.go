@@ -17,6 +17,7 @@ import (
 // What another worker claimed and left is finished from the platform's
 // transcript; what a workflow of ours runs is never touched, however old.
 func TestAdoptOrphans(t *testing.T) {
+	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:   sim.Config{Player: rig.Endless{}},

@@ -15,6 +15,7 @@ import (
 
 // Cancelling a conversation ends it on the platform, whatever it is doing.
 func TestCancelAtEveryStep(t *testing.T) {
+	t.Parallel()
 	// pending waits until the activity of the first step is under way.
 	pending := func(t *testing.T, r *rig.Rig, _ *rig.Gate, id string) {
 		require.Eventually(t, func() bool {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestOneConversation(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{Setup: sim.Setup{Conversations: 1}})
 	r.StartWorker(t)
 	id := r.Start(t, r.Waiting(t)[0].Ref)
@@ -24,6 +25,7 @@ func TestOneConversation(t *testing.T) {
 }
 
 func TestInboxRunsEverythingAssigned(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Setup: sim.Setup{Simulations: 3, Conversations: 6}, MaxOpen: 5,
 	})

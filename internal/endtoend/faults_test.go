@@ -14,6 +14,7 @@ import (
 // A platform that fails in every way it can, and takes no idempotency keys: all
 // conversations end, nothing is doubled, nothing is lost.
 func TestFaultyPlatform(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim: sim.Config{
 			Player: rig.Endless{}, Strict: true, Seed: 7,
@@ -25,7 +26,7 @@ func TestFaultyPlatform(t *testing.T) {
 		Setup:           sim.Setup{Conversations: 24, MaxTurns: 11},
 		ResponseTimeout: 500 * time.Millisecond,
 		Settle:          2500 * time.Millisecond,
-		MaxOpen:         12,
+		MaxOpen:         24,
 	})
 	r.StartWorker(t)
 	r.StartInbox(t, r.InboxInput())

@@ -30,6 +30,7 @@ var machine = regexp.MustCompile(`"identity": "[0-9]+@[^"]*"`)
 // TestGoldenHistories goes every path through the workflows once. With -record it
 // keeps the histories; without, it only proves that the paths can be gone.
 func TestGoldenHistories(t *testing.T) {
+	t.Parallel()
 	for name, walk := range map[string]func(*testing.T) (*rig.Rig, string){
 		"conversation-persona-first":  goldenPersonaFirst,
 		"conversation-agent-first":    goldenAgentFirst,

@@ -24,6 +24,7 @@ import (
 // Two worker processes, one of which is killed at random moments, again and again,
 // while fifty conversations run against a platform that takes no idempotency keys.
 func TestKilledWorkers(t *testing.T) {
+	t.Parallel()
 	const kills, conversations = 24, 50
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:   sim.Config{Strict: true, Latency: sim.Latency{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}},

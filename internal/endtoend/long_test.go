@@ -21,6 +21,7 @@ import (
 // A thousand turns, over continue-as-new as Temporal suggests it: the history of
 // turn 900 is as small as that of turn 100.
 func TestThousandTurns(t *testing.T) {
+	t.Parallel()
 	const turns = 1000
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:   sim.Config{Player: rig.Endless{Pad: 300}},

@@ -49,6 +49,7 @@ func requireState(t *testing.T, r *rig.Rig, id string, want workflows.State) wor
 }
 
 func TestEndWhileTheExecutorThinks(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 20)
 	id := r.Start(t, ref)
 	gate.Asked(t)
@@ -63,6 +64,7 @@ func TestEndWhileTheExecutorThinks(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 5)
 	id := r.Start(t, ref)
 	first := gate.Asked(t)
@@ -82,6 +84,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestTakeoverInsteadOfAReplyUnderWay(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 5)
 	id := r.Start(t, ref)
 	gate.Asked(t)
@@ -100,6 +103,7 @@ func TestTakeoverInsteadOfAReplyUnderWay(t *testing.T) {
 }
 
 func TestTakeoverEndsTheConversation(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 20)
 	id := r.Start(t, ref)
 	gate.Asked(t)

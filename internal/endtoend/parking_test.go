@@ -21,6 +21,7 @@ func fault(kind conversation.Kind, remedy string) error {
 }
 
 func TestExhaustedRetriesPark(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	id := r.StartWith(t, workflows.ConversationInput{
 		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{ReplyAttempts: 2},
@@ -40,6 +41,7 @@ func TestExhaustedRetriesPark(t *testing.T) {
 }
 
 func TestParkedConversationIsTakenOver(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	id := r.Start(t, ref)
 	gate.Asked(t).Fail(t, fault(conversation.Refused, ""))
@@ -52,6 +54,7 @@ func TestParkedConversationIsTakenOver(t *testing.T) {
 }
 
 func TestExhaustedRetriesEnd(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	id := r.StartWith(t, workflows.ConversationInput{
 		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
@@ -71,6 +74,7 @@ func TestExhaustedRetriesEnd(t *testing.T) {
 // A bad key in the middle of twenty conversations: they park, the inbox stops
 // claiming, and after the key is mended everything goes on where it was.
 func TestBadKeyInTheMiddle(t *testing.T) {
+	t.Parallel()
 	fake := &executortest.Fake{}
 	key := newBrokenKey(fake)
 	r := rig.New(t, localstacktest.Client(t), rig.Options{

@@ -20,6 +20,7 @@ import (
 // A conversation that continues as new every second turn, with room for hardly
 // any transcript, still shows its executor everything.
 func TestContinueAsNewLosesNothing(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:    sim.Config{Player: rig.Endless{}},
 		Setup:  sim.Setup{Conversations: 1, MaxTurns: 21},
@@ -43,6 +44,7 @@ func TestContinueAsNewLosesNothing(t *testing.T) {
 
 // What a person wants is carried over, too.
 func TestPauseSurvivesContinueAsNew(t *testing.T) {
+	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:      sim.Config{Player: rig.Endless{}},
@@ -66,6 +68,7 @@ func TestPauseSurvivesContinueAsNew(t *testing.T) {
 // A worker that is told to stop finishes the reply it has begun; the next worker,
 // which knows nothing of the conversation, reads what it needs from the workflow.
 func TestTranscriptAfterAWorkerRestart(t *testing.T) {
+	t.Parallel()
 	begun := make(chan struct{})
 	fake := &executortest.Fake{}
 	fake.Reply = func(ctx context.Context, req executors.Request) (executors.Result, error) {
@@ -98,6 +101,7 @@ func TestTranscriptAfterAWorkerRestart(t *testing.T) {
 // A reply that does not finish within the drain time is handed over: it begins
 // anew on the next worker, without an attempt used up.
 func TestDrainHandsOver(t *testing.T) {
+	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	// gated has started a worker; it is the one that stops.
 	id := r.Start(t, ref)

@@ -19,6 +19,7 @@ import (
 // A conversation stays on the version of the worker that it began on, while new
 // ones begin on the next.
 func TestConversationsArePinned(t *testing.T) {
+	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:      sim.Config{Player: rig.Endless{}},
@@ -50,6 +51,7 @@ func TestConversationsArePinned(t *testing.T) {
 
 // A conversation that continues as new moves to the current version with it.
 func TestLongConversationsMoveUp(t *testing.T) {
+	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:      sim.Config{Player: rig.Endless{}},

@@ -13,6 +13,7 @@ import (
 
 // Five workers that all start the same inbox: no conversation runs twice.
 func TestFiveWorkers(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Setup: sim.Setup{Simulations: 2, Conversations: 10}, MaxOpen: 8,
 	})
@@ -30,6 +31,7 @@ func TestFiveWorkers(t *testing.T) {
 
 // Forty simulations with five hundred waiting conversations: all are found.
 func TestBigBacklog(t *testing.T) {
+	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Setup: sim.Setup{Simulations: 40, Conversations: 13, MaxTurns: 1}, MaxOpen: 40,
 	})
@@ -58,6 +60,7 @@ func TestBigBacklog(t *testing.T) {
 
 // A slot that frees is filled at once, not at the next poll.
 func TestFreedSlotIsFilledAtOnce(t *testing.T) {
+	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:   sim.Config{Player: rig.Endless{}},
