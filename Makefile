@@ -1,0 +1,132 @@
+# "make help" lists what there is. Everything runs with Go alone, but for
+# "conformance" (Python as well), the race detector in "test" (a C compiler) and
+# the containers (Docker).
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory --warn-undefined-variables
+.DEFAULT_GOAL := help
+
+# Further arguments: make demo ARGS="--dev-conversations 50"
+ARGS ?=
+# What "make test" tests: make test PKG=./workflows/... RUN=TestReplay
+PKG ?= ./...
+RUN ?=
+# How long the tests of one package may take.
+TEST_TIMEOUT ?= 30m
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Every Go module of this repository, the product's own ("." here) first.
+MODULES := $(patsubst ./%,%,$(patsubst %/go.mod,%,$(shell find . \( -name '.?*' -o -name testdata -o -name node_modules -o -path ./bin \) -prune -o -name go.mod -print | sort)))
+# Those with tests of their own, beside the product's.
+OTHER_MODULES := $(filter-out . tools,$(MODULES))
+
+TOOLS         := $(CURDIR)/bin/tools
+STATICCHECK   := $(TOOLS)/staticcheck
+WORKFLOWCHECK := $(TOOLS)/workflowcheck
+LINTERS_BUILT := $(TOOLS)/.built
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: ## Temporal, practice personas and a worker on this machine (ARGS="--exit" stops when done)
+	@# The same as "go run ./worker --dev", but that compiles in silence, the first
+	@# time for minutes.
+	@echo "Preparing; the first time compiles for minutes" >&2
+	@go run ./internal/localstack/prepare ./worker bin/worker
+	@exec bin/worker --dev $(ARGS)
+
+.PHONY: build
+build: ## Build bin/worker, bin/starter and bin/simulator
+	go build -ldflags "-s -w -X main.version=$(VERSION) -X main.buildVersion=$(VERSION)" -o bin/ ./worker ./starter ./simulator
+
+##@ Check
+
+.PHONY: test
+test: need-cgo devserver ## Every test, with the race detector and a real Temporal server (PKG=, RUN= choose)
+	@status=0; run() { echo "$$*"; "$$@" || status=1; }; \
+	run go test -race -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') $(ARGS) $(PKG); \
+	if [ '$(PKG)' = ./... ]; then \
+		for m in $(OTHER_MODULES); do run go test -C $$m -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') ./...; done; \
+	fi; \
+	exit $$status
+
+.PHONY: devserver
+devserver: ## Build the Temporal server that tests and demo run, once, into your cache
+	@go run ./internal/localstack/prepare
+
+.PHONY: lint
+lint: fmt-check tidy-check vet staticcheck workflowcheck ## Every linter, over every module
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	gofmt -w .
+
+.PHONY: fmt-check
+fmt-check: ## Fail if a Go file is not formatted
+	@echo "gofmt"; unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then \
+		printf 'not formatted (make fmt does it):\n%s\n' "$$unformatted" >&2; exit 1; \
+	fi
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	@set -e; for m in $(MODULES); do echo "go mod tidy ($$m)"; (cd $$m && go mod tidy); done
+
+.PHONY: tidy-check
+tidy-check: ## Fail if a go.mod or go.sum is not tidy
+	@set -e; for m in $(MODULES); do \
+		echo "go mod tidy -diff ($$m)"; \
+		(cd $$m && go mod tidy -diff) || { echo "$$m/go.mod is not tidy (make tidy does it)" >&2; exit 1; }; \
+	done
+
+.PHONY: vet
+vet: ## go vet
+	@set -e; for m in $(filter-out tools,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
+
+.PHONY: staticcheck
+staticcheck: $(LINTERS_BUILT) ## staticcheck, every check it has (staticcheck.conf)
+	@set -e; for m in $(filter-out tools,$(MODULES)); do echo "staticcheck ($$m)"; (cd $$m && $(STATICCHECK) ./...); done
+
+.PHONY: workflowcheck
+workflowcheck: $(LINTERS_BUILT) ## Look for what is not deterministic in workflow code
+	@echo "workflowcheck (.)"; $(WORKFLOWCHECK) -config workflowcheck.config.yaml ./...
+
+.PHONY: conformance
+conformance: ## OneRun's own Python SDK against the simulator (needs Python 3.10 with venv)
+	@command -v python3 >/dev/null || { \
+		echo "make conformance needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@python3 conformance/onerun_python/run.py $(ARGS)
+
+.PHONY: ci
+ci: ## What CI runs: all of the above and the demo
+	@.ci/run
+
+##@ Other
+
+.PHONY: image
+image: ## Build the container image parley:dev
+	docker build --build-arg VERSION=$(VERSION) -t parley:dev .
+
+.PHONY: clean
+clean: ## Remove what was built here (the caches outside of this folder stay)
+	rm -rf bin
+
+.PHONY: need-cgo
+need-cgo:
+	@cc=$$(go env CC); \
+	if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$${cc%% *}" >/dev/null; then \
+		echo "the race detector needs a C compiler and CGO_ENABLED=1; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; \
+	fi
+
+# Built anew when their versions change, and whenever Go does.
+$(LINTERS_BUILT): tools/go.mod tools/go.sum $(shell command -v go)
+	@echo "building the linters (tools/go.mod)"
+	@cd tools && GOBIN=$(TOOLS) go install tool
+	@touch $@

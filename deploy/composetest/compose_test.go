@@ -1,0 +1,205 @@
+// Package composetest checks docker-compose.yml without a container engine.
+package composetest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/schema"
+	"github.com/compose-spec/compose-go/v2/types"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const root = "../.."
+
+// load reads the file as "docker compose --profile … up" does, with the
+// environment given in place of the shell's. No profile: what .env says.
+func load(t *testing.T, environment []string, profiles ...string) *types.Project {
+	t.Helper()
+	return loadWith(t, environment, nil, profiles...)
+}
+
+// loadWith has files in the place of .env.
+func loadWith(t *testing.T, environment, envFiles []string, profiles ...string) *types.Project {
+	t.Helper()
+	dir, err := filepath.Abs(root)
+	require.NoError(t, err)
+	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "docker-compose.yml")},
+		cli.WithWorkingDirectory(dir),
+		cli.WithEnv(environment),
+		cli.WithEnvFiles(envFiles...),
+		cli.WithDotEnv,
+		cli.WithDefaultProfiles(profiles...),
+	)
+	require.NoError(t, err)
+	project, err := options.LoadProject(t.Context())
+	require.NoError(t, err)
+	return project
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "docker-compose.yml"))
+	require.NoError(t, err)
+	var document map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &document))
+	require.NoError(t, schema.Validate(document))
+
+	// The schema is really asked.
+	document["services"].(map[string]any)["worker"].(map[string]any)["port"] = "8089"
+	require.Error(t, schema.Validate(document))
+}
+
+var (
+	base     = []string{"postgresql", "setup", "temporal", "temporal-namespace", "temporal-schema", "temporal-ui"}
+	practice = append([]string{"practice-ids", "simulator", "worker"}, base...)
+	onerun   = append([]string{"worker-onerun"}, base...)
+)
+
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name     string
+		profiles []string
+		services []string
+	}{
+		{"PlainUp", nil, practice},
+		{"Practice", []string{"practice"}, practice},
+		{"OneRun", []string{"onerun"}, onerun},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			require.ElementsMatch(t, tc.services, load(t, nil, tc.profiles...).ServiceNames())
+		})
+	}
+}
+
+// oneShots end when they have done their work; the others go on and are healthy
+// or not.
+var oneShots = []string{"practice-ids", "setup", "temporal-namespace", "temporal-schema"}
+
+func TestStartOrder(t *testing.T) {
+	t.Parallel()
+	project := load(t, nil, "practice", "onerun")
+	for name, service := range project.Services {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			oneShot := slices.Contains(oneShots, name)
+			require.Equal(t, oneShot, service.HealthCheck == nil, "one or the other: a health check, or an end")
+			if oneShot {
+				require.Regexp(t, `^on-failure:\d+$`, service.Restart, "it must end, but may try again")
+			} else {
+				require.Equal(t, "unless-stopped", service.Restart)
+			}
+			for on, dependency := range service.DependsOn {
+				want := types.ServiceConditionHealthy
+				if slices.Contains(oneShots, on) {
+					want = types.ServiceConditionCompletedSuccessfully
+				}
+				require.Equal(t, want, dependency.Condition, "how it waits for %s", on)
+			}
+		})
+	}
+	// Everything that talks to Temporal comes after the namespace.
+	for _, worker := range []string{"worker", "worker-onerun"} {
+		for _, earlier := range []string{"postgresql", "temporal-schema", "temporal", "temporal-namespace", "setup"} {
+			require.True(t, comesAfter(project, worker, earlier), "%s before %s", earlier, worker)
+		}
+	}
+	require.True(t, comesAfter(project, "worker", "simulator"))
+	require.False(t, comesAfter(project, "worker-onerun", "simulator"))
+}
+
+func comesAfter(project *types.Project, name, earlier string) bool {
+	for on := range project.Services[name].DependsOn {
+		if on == earlier || comesAfter(project, on, earlier) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestImagesArePinned(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t, nil, "practice", "onerun").Services {
+		if service.Build != nil {
+			require.Equal(t, "parley:dev", service.Image, name)
+			continue
+		}
+		_, tag, _ := strings.Cut(service.Image, ":")
+		require.NotEmpty(t, tag, "%s: %s has no tag", name, service.Image)
+		require.NotEqual(t, "latest", tag, name)
+	}
+}
+
+func TestPortsAreLoopbackOnly(t *testing.T) {
+	t.Parallel()
+	taken := map[string]string{}
+	for name, service := range load(t, nil, "practice", "onerun").Services {
+		for _, port := range service.Ports {
+			require.Equal(t, "127.0.0.1", port.HostIP, "%s publishes %s to everyone", name, port.Published)
+			require.Empty(t, taken[port.Published], "%s and another publish %s", name, port.Published)
+			taken[port.Published] = name
+		}
+	}
+	require.NotEmpty(t, taken)
+}
+
+// What is mounted must exist: an engine would make an empty folder of it.
+func TestMountsExist(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t, nil, "practice", "onerun").Services {
+		for _, volume := range service.Volumes {
+			if volume.Type != types.VolumeTypeBind {
+				continue
+			}
+			info, err := os.Stat(volume.Source)
+			require.NoError(t, err, name)
+			require.True(t, info.Mode().IsRegular(), "%s mounts %s", name, volume.Source)
+			require.True(t, volume.ReadOnly, "%s may write %s", name, volume.Source)
+		}
+	}
+}
+
+func TestWorkerForOneRun(t *testing.T) {
+	t.Parallel()
+	settings := []string{
+		"ONERUN_API_BASE_URL=http://host.docker.internal:3001", "ONERUN_API_KEY=key", "ONERUN_PROJECT_ID=pr_1", "ONERUN_AGENT_ID=ag_1",
+	}
+	project := load(t, settings, "onerun")
+	environment := project.Services["worker-onerun"].Environment
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		require.NotNil(t, environment[name], name)
+		require.Equal(t, value, *environment[name])
+	}
+
+	// A file serves as well: docker compose --env-file onerun.env.
+	file := filepath.Join(t.TempDir(), "onerun.env")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Join(settings, "\n")), 0o600))
+	require.Equal(t, environment, loadWith(t, nil, []string{file}, "onerun").Services["worker-onerun"].Environment)
+
+	// The practice worker never meets a real OneRun, whatever the shell has set.
+	text, err := json.Marshal(load(t, settings, "practice").Services["worker"].Environment)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "host.docker.internal")
+	require.NotContains(t, string(text), "pr_1")
+}
+
+// Two workers may run at once, on one Temporal: on queues of their own.
+func TestPracticeHasAQueueOfItsOwn(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "deploy/practice/parley.yaml"))
+	require.NoError(t, err)
+	var settings struct {
+		TaskQueue string `yaml:"task_queue"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &settings))
+	require.Equal(t, "practice", settings.TaskQueue)
+}
