@@ -19,7 +19,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Every Go module of this repository, the product's own ("." here) first.
 MODULES := $(patsubst ./%,%,$(patsubst %/go.mod,%,$(shell find . \( -name '.?*' -o -name testdata -o -name node_modules -o -path ./bin \) -prune -o -name go.mod -print | sort)))
 # Those with tests of their own, beside the product's.
-OTHER_MODULES := $(filter-out . tools,$(MODULES))
+OTHER_MODULES := $(filter-out . linters,$(MODULES))
 
 TOOLS         := $(CURDIR)/bin/tools
 STATICCHECK   := $(TOOLS)/staticcheck
@@ -88,11 +88,11 @@ tidy-check: ## Fail if a go.mod or go.sum is not tidy
 
 .PHONY: vet
 vet: ## go vet
-	@set -e; for m in $(filter-out tools,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
+	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
 
 .PHONY: staticcheck
 staticcheck: $(LINTERS_BUILT) ## staticcheck, every check it has (staticcheck.conf)
-	@set -e; for m in $(filter-out tools,$(MODULES)); do echo "staticcheck ($$m)"; (cd $$m && $(STATICCHECK) ./...); done
+	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "staticcheck ($$m)"; (cd $$m && $(STATICCHECK) ./...); done
 
 .PHONY: workflowcheck
 workflowcheck: $(LINTERS_BUILT) ## Look for what is not deterministic in workflow code
@@ -126,7 +126,7 @@ need-cgo:
 	fi
 
 # Built anew when their versions change, and whenever Go does.
-$(LINTERS_BUILT): tools/go.mod tools/go.sum $(shell command -v go)
-	@echo "building the linters (tools/go.mod)"
-	@cd tools && GOBIN=$(TOOLS) go install tool
+$(LINTERS_BUILT): linters/go.mod linters/go.sum $(shell command -v go)
+	@echo "building the linters (linters/go.mod)"
+	@cd linters && GOBIN=$(TOOLS) go install tool
 	@touch $@

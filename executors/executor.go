@@ -27,13 +27,20 @@ type Request struct {
 	Turn int
 	// Attempt counts tries of this turn, from 1.
 	Attempt int
-	// IdempotencyKey is the same for all attempts of this turn and different for
-	// any other. It is made from the workflow id and the turn, not from text.
+	// IdempotencyKey is the same for all attempts of this request and different for
+	// any other. It is made from the workflow id, the turn and the round, not from
+	// text.
 	IdempotencyKey string
 	// Messages is the conversation so far, oldest first, without the agent's own
 	// instructions (those are the executor's). Empty: the agent opens. They are
 	// not to be changed.
 	Messages []conversation.Message
+	// Tools are what the model may call. A reply that calls some (FinishToolCall)
+	// is not sent to anybody: the next request has the calls and their results
+	// among Messages, as New, under the same Turn.
+	Tools []conversation.Tool
+	// Round counts the requests of this turn that follow tool calls, from 0.
+	Round int
 	// New is how many of Messages, at the end, the executor has not seen in an
 	// earlier turn. Executors that keep state on their own side send only these.
 	New int

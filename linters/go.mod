@@ -1,6 +1,6 @@
 // The linters of this repository, pinned. A module of its own keeps what they
 // depend on out of the product's build list; "make lint" builds them from here.
-module github.com/parley-run/parley/tools
+module github.com/parley-run/parley/linters
 
 go 1.26.0
 
