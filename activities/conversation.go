@@ -33,6 +33,8 @@ type Transcripts interface {
 type Config struct {
 	Platforms map[string]platforms.Instance
 	Executors Executors
+	// Tools are the sets of tools. Nil: none.
+	Tools Tools
 	// Transcripts reads a transcript that the worker does not hold. Nil: it is
 	// read from the platform.
 	Transcripts Transcripts
@@ -53,6 +55,7 @@ type Config struct {
 type Conversation struct {
 	platforms   map[string]platforms.Instance
 	executors   Executors
+	tools       Tools
 	transcripts Transcripts
 	heartbeats  HeartbeatClient
 	drain       time.Duration
@@ -81,6 +84,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 	return &Conversation{
 		platforms:   cfg.Platforms,
 		executors:   cfg.Executors,
+		tools:       cfg.Tools,
 		transcripts: cfg.Transcripts,
 		heartbeats:  cfg.Heartbeats,
 		drain:       cfg.Drain,
@@ -93,6 +97,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 func (c *Conversation) Register(r worker.ActivityRegistry) {
 	for name, f := range map[string]any{
 		ClaimName: c.Claim, ContextName: c.Context, ReplyName: c.Reply, ExchangeName: c.Exchange, EndName: c.End,
+		CallToolName: c.CallTool,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

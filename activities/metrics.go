@@ -22,6 +22,7 @@ type Metrics struct {
 	resends   metric.Int64Counter
 	recovers  metric.Int64Counter
 	lookups   metric.Int64Counter
+	toolCalls metric.Float64Histogram
 	started   metric.Int64Counter
 	polls     metric.Int64Counter
 	open      metric.Int64Gauge
@@ -49,6 +50,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	seconds(&m.replies, "parley.reply.duration", "Time of attempts at the agent's reply that succeeded.")
 	count(&m.tokens, "parley.tokens", "Model tokens of replies, by direction.")
 	seconds(&m.exchanges, "parley.exchange.duration", "Time of exchanges with the platform that succeeded.")
+	seconds(&m.toolCalls, "parley.tool.duration", "Time of tool calls that gave a result, by tool.")
 	count(&m.resends, "parley.exchange.resends", "Messages sent again because an earlier attempt had not reached the platform.")
 	count(&m.recovers, "parley.exchange.recoveries", "Answers taken from the platform's transcript because they had got lost on the way.")
 	count(&m.lookups, "parley.transcript.lookups", "Transcripts asked of the worker's memory, by hit.")
@@ -83,6 +85,10 @@ func (m *Metrics) replied(ctx context.Context, out ReplyResult, took time.Durati
 
 func (m *Metrics) exchanged(ctx context.Context, took time.Duration) {
 	m.exchanges.Record(ctx, took.Seconds())
+}
+func (m *Metrics) toolCalled(ctx context.Context, call PlannedCall, out CallToolResult, took time.Duration) {
+	m.toolCalls.Record(ctx, took.Seconds(), metric.WithAttributes(
+		attribute.String("set", call.Set), attribute.String("tool", call.Name), attribute.Bool("error", out.IsError)))
 }
 func (m *Metrics) resent(ctx context.Context)    { m.resends.Add(ctx, 1) }
 func (m *Metrics) recovered(ctx context.Context) { m.recovers.Add(ctx, 1) }

@@ -16,6 +16,7 @@ const (
 	ReplyName    = "conversation.Reply"
 	ExchangeName = "conversation.Exchange"
 	EndName      = "conversation.End"
+	CallToolName = "conversation.CallTool"
 	PollName     = "inbox.Poll"
 )
 
@@ -71,8 +72,18 @@ type ReplyInput struct {
 	// Turn counts the agent's replies, from 1.
 	Turn int `json:"turn"`
 	// Before is how many messages came before New, and Digest their Digest.
-	Before int                    `json:"before"`
-	Digest string                 `json:"digest,omitempty"`
+	Before int    `json:"before"`
+	Digest string `json:"digest,omitempty"`
+	// Internal is how many of the messages before New were between the agent and
+	// its tools: the platform does not have them.
+	Internal int `json:"internal,omitempty"`
+	// Round counts the requests of this turn that followed tool calls.
+	Round int `json:"round,omitempty"`
+	// Tools names the sets of tools to offer. None, after the last round.
+	Tools []string `json:"tools,omitempty"`
+	// Window, if not zero, is how many messages the executor is given at most: an
+	// earlier request was too long for it.
+	Window int                    `json:"window,omitempty"`
 	New    []conversation.Message `json:"new,omitempty"`
 	State  json.RawMessage        `json:"state,omitempty"`
 	// Resume is what a handed-over attempt had done.
@@ -98,8 +109,43 @@ type ReplyResult struct {
 	Model        string                 `json:"model,omitempty"`
 	FinishReason executors.FinishReason `json:"finish_reason,omitempty"`
 	End          bool                   `json:"end,omitempty"`
-	HandedOver   bool                   `json:"handed_over,omitempty"`
-	Resume       *ReplyProgress         `json:"resume,omitempty"`
+	// Calls says, for each tool call in Message, how it is to be made.
+	Calls      []PlannedCall  `json:"calls,omitempty"`
+	HandedOver bool           `json:"handed_over,omitempty"`
+	Resume     *ReplyProgress `json:"resume,omitempty"`
+}
+
+// A PlannedCall is a tool call, looked up.
+type PlannedCall struct {
+	// CallID and Tool are the model's; Set and Name are where the tool is found.
+	CallID    string          `json:"call_id"`
+	Tool      string          `json:"tool"`
+	Set       string          `json:"set,omitempty"`
+	Name      string          `json:"name,omitempty"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+	// Ask means that a person must approve.
+	Ask     bool          `json:"ask,omitempty"`
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Fault says why the call cannot be made. The model is told.
+	Fault string `json:"fault,omitempty"`
+}
+
+// CallToolInput asks for one tool call to be made.
+type CallToolInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// Turn and Index, the place of the call among the calls of the turn, make its
+	// key.
+	Turn     int         `json:"turn"`
+	Index    int         `json:"index"`
+	Call     PlannedCall `json:"call"`
+	MaxBytes int         `json:"max_bytes,omitempty"`
+}
+
+// CallToolResult is what the tool said.
+type CallToolResult struct {
+	Content    string `json:"content"`
+	IsError    bool   `json:"is_error,omitempty"`
+	HandedOver bool   `json:"handed_over,omitempty"`
 }
 
 // ExchangeInput sends the agent's messages and asks for what comes back.

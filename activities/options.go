@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/tools"
 )
 
 // heartbeatTimeout is how long a dead worker goes unnoticed. Heartbeats go out
@@ -65,6 +66,20 @@ func ExchangeOptions(p conversation.Policy) workflow.ActivityOptions {
 		HeartbeatTimeout:    heartbeatTimeout,
 		WaitForCancellation: true,
 		RetryPolicy:         retries(p.PlatformAttempts),
+	}
+}
+
+// ToolOptions give a tool the time its set's rules say, and a little more to
+// report that it has passed.
+func ToolOptions(p conversation.Policy, call PlannedCall) workflow.ActivityOptions {
+	timeout := call.Timeout
+	if timeout <= 0 {
+		timeout = tools.DefaultTimeout
+	}
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: timeout + 15*time.Second,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(p.ToolAttempts),
 	}
 }
 

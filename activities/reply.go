@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/tools"
 )
 
 // Limits on what an executor may answer. Temporal refuses payloads of 2 MiB; a
@@ -60,6 +61,10 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *Reply
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	offered, err := c.offer(ctx, in.Tools)
+	if err != nil {
+		return ReplyResult{}, err
+	}
 	info := activity.GetInfo(ctx)
 	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
 	defer cancel()
@@ -67,9 +72,11 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *Reply
 		Conversation:   in.Ref,
 		Turn:           in.Turn,
 		Attempt:        int(info.Attempt),
-		IdempotencyKey: fmt.Sprintf("%s/reply/%d", info.WorkflowExecution.ID, in.Turn),
-		Messages:       messages,
+		Round:          in.Round,
+		IdempotencyKey: replyKey(info.WorkflowExecution.ID, in),
+		Messages:       conversation.Window(messages, in.Window),
 		New:            len(in.New),
+		Tools:          described(offered),
 		State:          in.State,
 		Attach:         progress.Attach,
 		OnAttach: func(token json.RawMessage) {
@@ -85,6 +92,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *Reply
 	if err := checkReply(name, result); err != nil {
 		return ReplyResult{}, err
 	}
+	nameCalls(result.Message, in)
 	if result.Message.Time.IsZero() {
 		result.Message.Time = time.Now().UTC()
 	}
@@ -99,7 +107,33 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *Reply
 		Model:        result.Model,
 		FinishReason: result.FinishReason,
 		End:          result.End,
+		Calls:        plan(result.Message, offered),
 	}, nil
+}
+
+// replyKey is the same for all attempts of one request to an executor.
+func replyKey(workflowID string, in ReplyInput) string {
+	if in.Round == 0 {
+		return fmt.Sprintf("%s/reply/%d", workflowID, in.Turn)
+	}
+	return fmt.Sprintf("%s/reply/%d/%d", workflowID, in.Turn, in.Round)
+}
+
+func described(offered []tools.Offered) []conversation.Tool {
+	var out []conversation.Tool
+	for _, o := range offered {
+		out = append(out, o.Tool)
+	}
+	return out
+}
+
+// nameCalls gives calls that came without an id one, so that results find them.
+func nameCalls(m conversation.Message, in ReplyInput) {
+	for i, p := range m.Parts {
+		if p.ToolCall != nil && p.ToolCall.ID == "" {
+			p.ToolCall.ID = fmt.Sprintf("call_%d_%d_%d", in.Turn, in.Round, i)
+		}
+	}
 }
 
 // reserve is the part of the time for an attempt that is kept back to record its
@@ -121,7 +155,7 @@ func checkReply(name string, result executors.Result) error {
 	switch {
 	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
 		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
-	case strings.TrimSpace(text) == "" && !result.End:
+	case strings.TrimSpace(text) == "" && !result.End && len(result.Message.ToolCalls()) == 0:
 		return invalid(conversation.Unavailable, "answered with nothing")
 	case !utf8.ValidString(text):
 		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
@@ -176,10 +210,18 @@ func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.
 	if err != nil {
 		return nil, err
 	}
-	if len(transcript.Messages) < first {
+	if len(transcript.Messages) < first-in.Internal {
 		return newest, nil // a platform that keeps less than the workflow
 	}
-	older := transcript.Messages[:first:first]
+	// The platform has none of what went on between the agent and its tools.
+	missing := in.Internal
+	for _, m := range newest {
+		if m.Internal() {
+			missing--
+		}
+	}
+	upTo := min(max(0, first-max(0, missing)), len(transcript.Messages))
+	older := transcript.Messages[:upTo:upTo]
 	return append(older, newest...), nil
 }
 

@@ -41,3 +41,15 @@ type Objective struct {
 	Name     string `json:"name,omitempty"`
 	Criteria string `json:"criteria,omitempty"`
 }
+
+// Executor is the executor that the metadata asks for, as {"executor": "name"},
+// or empty.
+func (c Context) Executor() string {
+	var m struct {
+		Executor string `json:"executor"`
+	}
+	if json.Unmarshal(c.Metadata, &m) != nil {
+		return ""
+	}
+	return m.Executor
+}

@@ -49,6 +49,9 @@ type ToolResult struct {
 	CallID  string `json:"call_id"`
 	Content string `json:"content"`
 	IsError bool   `json:"is_error,omitempty"`
+	// Decision says why a call that needs approval was not made: "refused" by a
+	// person, or "timed_out" because nobody decided. Empty: it was made.
+	Decision string `json:"decision,omitempty"`
 }
 
 // A Message is what one side said.

@@ -32,6 +32,24 @@ type Policy struct {
 	// PlatformAttempts is how often a call to the platform is tried before
 	// OnExhausted applies.
 	PlatformAttempts int `json:"platform_attempts,omitempty"`
+	// Tools names the sets of tools the agent may use.
+	Tools []string `json:"tools,omitempty"`
+	// ToolRounds is how often in one turn the agent may call tools before it must
+	// answer. Zero: DefaultToolRounds.
+	ToolRounds int `json:"tool_rounds,omitempty"`
+	// ToolAttempts is how often a tool call is tried when the tool's server fails.
+	// What the tool itself says is final.
+	ToolAttempts int `json:"tool_attempts,omitempty"`
+	// ToolResultBytes bounds what a tool may say; the rest is cut off.
+	ToolResultBytes int `json:"tool_result_bytes,omitempty"`
+	// ApprovalTimeout is how long a call that needs approval waits for it.
+	ApprovalTimeout time.Duration `json:"approval_timeout,omitempty"`
+	// Executors names those that a conversation's metadata may choose instead of
+	// the agent's. Empty: none.
+	Executors []string `json:"executors,omitempty"`
+	// RefusalText is sent instead of a reply that the model refuses to give. Empty:
+	// OnExhausted applies.
+	RefusalText string `json:"refusal_text,omitempty"`
 	// RunTurns continues the workflow as new after this many turns. Zero: when
 	// Temporal suggests it.
 	RunTurns int `json:"run_turns,omitempty"`
@@ -53,6 +71,14 @@ const (
 	// With backoff from 1 to 30 seconds: about eight minutes of an unreachable
 	// platform, enough for a restart or a deploy there.
 	DefaultPlatformAttempts = 20
+	// Enough for an agent that looks things up; one that goes on is lost.
+	DefaultToolRounds = 8
+	// With backoff from 1 to 30 seconds: about a minute.
+	DefaultToolAttempts = 6
+	// A page of text. It is recorded twice, and read by a model that is paid for.
+	DefaultToolResultBytes = 64 << 10
+	// A person's working hour; the persona is still there after it.
+	DefaultApprovalTimeout = time.Hour
 	// Far below Temporal's limit of 2 MiB a payload, and a small part of the
 	// history of a run.
 	DefaultCarryBytes = 32 << 10
@@ -74,6 +100,18 @@ func (p Policy) WithDefaults() Policy {
 	}
 	if p.PlatformAttempts == 0 {
 		p.PlatformAttempts = DefaultPlatformAttempts
+	}
+	if p.ToolRounds == 0 {
+		p.ToolRounds = DefaultToolRounds
+	}
+	if p.ToolAttempts == 0 {
+		p.ToolAttempts = DefaultToolAttempts
+	}
+	if p.ToolResultBytes == 0 {
+		p.ToolResultBytes = DefaultToolResultBytes
+	}
+	if p.ApprovalTimeout == 0 {
+		p.ApprovalTimeout = DefaultApprovalTimeout
 	}
 	if p.CarryBytes == 0 {
 		p.CarryBytes = DefaultCarryBytes

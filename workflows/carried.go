@@ -10,10 +10,12 @@ import (
 // Carried is the state of a Conversation that goes along when it continues as
 // new. Fields are only ever added.
 type Carried struct {
-	Context  conversation.Context   `json:"context"`
-	Started  time.Time              `json:"started"`
-	Turn     int                    `json:"turn"`
-	Count    int                    `json:"count"` // messages in all
+	Context conversation.Context `json:"context"`
+	Started time.Time            `json:"started"`
+	Turn    int                  `json:"turn"`
+	Count   int                  `json:"count"` // messages on the platform
+	// Internal counts the messages between the agent and its tools.
+	Internal int                    `json:"internal,omitempty"`
 	Messages []conversation.Message `json:"messages,omitempty"`
 	// Digest is that of the messages the executor has seen.
 	Digest string `json:"digest,omitempty"`

@@ -87,7 +87,7 @@ func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
 func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 	in := activities.ClaimInput{Ref: t.in.Ref}
 	var out activities.ClaimResult
-	v, err := t.attempt(ctx, "claim", t.endWanted, func(ctx workflow.Context) workflow.Future {
+	v, err := t.attempt(ctx, "claim", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
 		opts := activities.ClaimOptions(t.policy)
 		opts.Summary = "claim"
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ClaimName, in)
@@ -108,7 +108,7 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 
 func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 	var out activities.ContextResult
-	v, err := t.attempt(ctx, "context", t.endWanted, func(ctx workflow.Context) workflow.Future {
+	v, err := t.attempt(ctx, "context", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
 		opts := activities.ContextOptions(t.policy)
 		opts.Summary = "context"
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName,
@@ -127,6 +127,7 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 			t.turn++
 		}
 	}
+	t.choose(out.Context)
 	if out.State == "ended" {
 		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
 	}
@@ -200,56 +201,6 @@ func (t *talk) othersTurn() bool {
 	return t.messages[len(t.messages)-1].Role == conversation.RoleAssistant
 }
 
-// reply gets the agent's next message from the executor, or from an operator who
-// takes over.
-func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
-	in := activities.ReplyInput{
-		Ref:      t.in.Ref,
-		Executor: t.executor,
-		Turn:     t.turn + 1,
-		Before:   t.count - t.unseen,
-		Digest:   t.digest,
-		New:      t.messages[len(t.messages)-t.unseen:],
-		State:    t.state,
-	}
-	var out activities.ReplyResult
-	interrupted := func() bool { return t.takeover != nil || t.end != nil }
-	if !interrupted() {
-		v, err = t.attempt(ctx, fmt.Sprintf("turn %d · reply", t.turn+1), interrupted, func(ctx workflow.Context) workflow.Future {
-			in.Executor = t.executor // resume may have changed it
-			opts := activities.ReplyOptions(t.policy)
-			opts.Summary = fmt.Sprintf("turn %d · reply", t.turn+1)
-			return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReplyName, in)
-		}, func(f workflow.Future) (bool, error) {
-			out = activities.ReplyResult{}
-			err := f.Get(ctx, &out)
-			in.Resume = out.Resume
-			return out.HandedOver, err
-		})
-	}
-	t.usage = t.usage.Add(out.Usage)
-	switch {
-	case err != nil:
-		return message, false, nil, err
-	case t.takeover != nil && t.end == nil:
-		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
-		message.Time = workflow.Now(ctx).UTC()
-		end = t.takeover.End
-		t.takeover = nil
-		t.byOperator = true
-		return message, end, nil, nil
-	case v != nil:
-		return message, false, v, nil
-	case t.end != nil:
-		return message, false, t.overdue(ctx), nil
-	}
-	t.state, t.executor, t.model = out.State, out.Executor, out.Model
-	t.digest = activities.Digest(t.digest, in.New...)
-	t.unseen = 0
-	t.byOperator = false
-	return out.Message, out.End, nil, nil
-}
-
 // exchange sends the agent's messages and takes in what comes back.
 func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, end bool) (*verdict, error) {
 	in := activities.ExchangeInput{Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages}
@@ -259,7 +210,7 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		step = "opening"
 	}
 	t.sending = true
-	v, err := t.attempt(ctx, step, t.endWanted, func(ctx workflow.Context) workflow.Future {
+	v, err := t.attempt(ctx, step, t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
 		opts := activities.ExchangeOptions(t.policy)
 		opts.Summary = step
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ExchangeName, in)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"go.temporal.io/sdk/temporal"
@@ -175,7 +176,7 @@ func (b *inbox) onTrouble(ctx workflow.Context, signal Trouble) {
 }
 
 func (b *inbox) configure(ctx workflow.Context, settings InboxSettings) {
-	if settings == b.settings {
+	if reflect.DeepEqual(settings, b.settings) {
 		return
 	}
 	b.settings, b.changed = settings, true

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/parley-run/parley/activities"
@@ -30,6 +31,7 @@ const (
 	StateClaiming       State = "claiming"
 	StateTalking        State = "talking"
 	StatePaused         State = "paused"
+	StateNeedsApproval  State = "needs_approval"
 	StateNeedsAttention State = "needs_attention"
 	StateEnding         State = "ending"
 	StateClosed         State = "closed"
@@ -48,10 +50,22 @@ type Status struct {
 	Model    string               `json:"model,omitempty"`
 	Usage    conversation.Usage   `json:"usage,omitzero"`
 	Started  time.Time            `json:"started,omitzero"`
+	// Approvals are the tool calls that wait for somebody's approval.
+	Approvals []Approval `json:"approvals,omitempty"`
 	// Attention is set while the conversation is parked.
 	Attention *Attention `json:"attention,omitempty"`
 	// Outcome is set once it has ended.
 	Outcome *conversation.Outcome `json:"outcome,omitempty"`
+}
+
+// An Approval is a tool call that waits for a person.
+type Approval struct {
+	CallID    string          `json:"call_id"`
+	Tool      string          `json:"tool"`
+	Arguments json.RawMessage `json:"arguments,omitempty"`
+	Since     time.Time       `json:"since"`
+	// Until is when it counts as not approved in time.
+	Until time.Time `json:"until"`
 }
 
 // Attention says why something waits for a person.
@@ -106,6 +120,15 @@ type TakeoverRequest struct {
 	Text string `json:"text"`
 	// End ends the conversation after this message.
 	End bool `json:"end,omitempty"`
+}
+
+// ApproveRequest decides on a tool call that waits.
+type ApproveRequest struct {
+	// CallID names the call. Empty: the only one that waits.
+	CallID string `json:"call_id,omitempty"`
+	// Deny refuses it. The agent is told, with Reason.
+	Deny   bool   `json:"deny,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // InboxInput starts an Inbox.

@@ -18,12 +18,13 @@ const (
 	QueryStatus     = "status"     // Conversation: Status; Inbox: InboxStatus
 
 	// Updates of Conversation: EndRequest, PauseRequest, ResumeRequest,
-	// TakeoverRequest, each answering with Status. Inbox has pause, resume and
+	// TakeoverRequest, ApproveRequest, each answering with Status. Inbox has pause, resume and
 	// stop, answering with InboxStatus.
 	UpdateEnd      = "end"
 	UpdatePause    = "pause"
 	UpdateResume   = "resume"
 	UpdateTakeover = "takeover"
+	UpdateApprove  = "approve"
 	UpdateStop     = "stop"
 
 	// Signals to Inbox: Trouble, InboxSettings.

@@ -32,6 +32,8 @@ func (t *talk) listen(ctx workflow.Context) error {
 			Validator: t.mayResume, Description: "Goes on with a paused conversation, or tries again what made it need attention."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateTakeover, t.onTakeover, workflow.UpdateHandlerOptions{
 			Validator: t.mayTakeover, Description: "Answers the next turn instead of the executor."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, t.onApprove, workflow.UpdateHandlerOptions{
+			Validator: t.mayApprove, Description: "Approves or refuses a tool call that waits for it."}),
 	)
 }
 
@@ -117,7 +119,7 @@ func (t *talk) status() Status {
 	s := Status{
 		Ref: t.in.Ref, State: t.stateNow, Step: t.step, Turn: t.turn, Messages: t.count,
 		Persona: t.about.Persona, Executor: t.executor, Model: t.model, Usage: t.usage,
-		Started: t.started, Attention: t.attention, Outcome: t.outcome,
+		Started: t.started, Attention: t.attention, Outcome: t.outcome, Approvals: t.waitingApprovals(),
 	}
 	if s.Attention == nil {
 		s.Attention = t.paused
@@ -126,9 +128,9 @@ func (t *talk) status() Status {
 }
 
 func (t *talk) transcript(q TranscriptQuery) (Transcript, error) {
-	held := t.count - len(t.messages) // index of the first message held
+	held := t.total() - len(t.messages) // index of the first message held
 	from := max(q.From, held)
-	out := Transcript{First: from, Total: t.count, Messages: []conversation.Message{}}
+	out := Transcript{First: from, Total: t.total(), Messages: []conversation.Message{}}
 	size := 0
 	for _, m := range t.messages[min(from-held, len(t.messages)):] {
 		if size += m.Size(); size > maxQueryBytes && len(out.Messages) > 0 {

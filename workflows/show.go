@@ -46,6 +46,10 @@ func (t *talk) details() string {
 		}
 		b.WriteString("\n\n")
 	}
+	for _, a := range t.waitingApprovals() {
+		fmt.Fprintf(&b, "**needs approval** until %s: `%s` with %s (call `%s`)\n\n",
+			a.Until.Format("2006-01-02 15:04:05 UTC"), a.Tool, oneLine(string(a.Arguments), shownRunes), a.CallID)
+	}
 	fmt.Fprintf(&b, "%d turns · %d messages", t.turn, t.count)
 	if t.about.MaxMessages > 0 {
 		fmt.Fprintf(&b, " of at most %d", t.about.MaxMessages)
@@ -61,11 +65,21 @@ func (t *talk) details() string {
 	}
 	b.WriteString("\n\n")
 	shown := t.messages[max(0, len(t.messages)-shownMessages):]
-	if hidden := t.count - len(shown); hidden > 0 {
+	if hidden := t.total() - len(shown); hidden > 0 {
 		fmt.Fprintf(&b, "… %d earlier messages\n\n", hidden)
 	}
 	for _, m := range shown {
-		fmt.Fprintf(&b, "**%s**: %s\n\n", speaker(m.Role), oneLine(m.Text(), shownRunes))
+		if text := m.Text(); text != "" {
+			fmt.Fprintf(&b, "**%s**: %s\n\n", speaker(m.Role), oneLine(text, shownRunes))
+		}
+		for _, p := range m.Parts {
+			switch {
+			case p.ToolCall != nil:
+				fmt.Fprintf(&b, "**agent** calls `%s` with %s\n\n", p.ToolCall.Name, oneLine(string(p.ToolCall.Arguments), shownRunes))
+			case p.ToolResult != nil:
+				fmt.Fprintf(&b, "**tool**: %s\n\n", oneLine(p.ToolResult.Content, shownRunes))
+			}
+		}
 	}
 	return b.String()
 }

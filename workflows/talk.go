@@ -20,11 +20,13 @@ type talk struct {
 	started time.Time
 	outcome *conversation.Outcome
 
-	// messages are the newest of the conversation, count how many there are in
-	// all, and unseen how many, at the end, the executor has not been given yet.
-	// digest is the activities.Digest of all the others.
+	// messages are the newest of the conversation, those between the agent and its
+	// tools included. count is how many the platform holds, internal how many there
+	// are beside them, and unseen how many, at the end, the executor has not been
+	// given yet. digest is the activities.Digest of all the others.
 	messages []conversation.Message
 	count    int
+	internal int
 	unseen   int
 	digest   string
 	// byOperator: the message being sent is not the executor's.
@@ -45,7 +47,12 @@ type talk struct {
 	stateNow State
 	step     string
 	sending  bool // an exchange may have reached the platform
+
+	approvals []*approval // that wait, or were decided in this round
 }
+
+// total counts all messages.
+func (t *talk) total() int { return t.count + t.internal }
 
 func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 	t := &talk{
@@ -55,7 +62,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 	if c := in.Carried; c != nil {
 		t.claimed, t.stateNow = true, StateTalking
 		t.about, t.started = c.Context, c.Started
-		t.messages, t.count, t.unseen, t.digest = c.Messages, c.Count, c.New, c.Digest
+		t.messages, t.count, t.internal, t.unseen, t.digest = c.Messages, c.Count, c.Internal, c.New, c.Digest
 		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
 	}
@@ -70,7 +77,7 @@ func (t *talk) carried() *Carried {
 	}
 	return &Carried{
 		Context: t.about, Started: t.started,
-		Messages: messages, Count: t.count, New: t.unseen, Digest: t.digest,
+		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end,
 	}
@@ -103,14 +110,25 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)
 }
 
+// mending is what became of a failure.
+type mending int
+
+const (
+	unmended mending = iota
+	again            // try the step again, differently
+	settled          // go on without a result
+)
+
 // attempt runs one step: an activity, as often as it is handed over by a worker
 // that stops, and again after people have mended what made it fail. It returns
 // with neither a verdict nor an error when the step has its result or when
-// interrupted says that somebody wants something else.
+// interrupted says that somebody wants something else. mend, if not nil, is shown a
+// failure first: it may have found another way, or settled the matter.
 func (t *talk) attempt(
 	ctx workflow.Context,
 	step string,
 	interrupted func() bool,
+	mend func(failure) mending,
 	schedule func(workflow.Context) workflow.Future,
 	get func(workflow.Future) (handedOver bool, err error),
 ) (*verdict, error) {
@@ -136,7 +154,17 @@ func (t *talk) attempt(
 		case err == nil:
 			continue
 		}
-		if v, err := t.trouble(ctx, step, failureOf(err), interrupted); v != nil || err != nil {
+		f := failureOf(err)
+		t.usage = t.usage.Add(f.spent)
+		if mend != nil {
+			switch mend(f) {
+			case again:
+				continue
+			case settled:
+				return nil, nil
+			}
+		}
+		if v, err := t.trouble(ctx, step, f, interrupted); v != nil || err != nil {
 			return v, err
 		}
 		if interrupted() {
@@ -148,13 +176,15 @@ func (t *talk) attempt(
 // trouble decides what becomes of a conversation whose step has failed for good.
 // It returns nothing when the step is to be tried again.
 func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted func() bool) (*verdict, error) {
-	t.usage = t.usage.Add(f.spent)
 	workflow.GetLogger(ctx).Warn("step failed", "step", step, "kind", string(f.kind), "reason", f.reason)
 	switch f.kind {
 	case conversation.Claimed:
 		return &verdict{kind: conversation.OutcomeClaimLost, detail: f.reason}, nil
 	case conversation.NotFound:
 		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason}, nil
+	case conversation.ContextTooLong:
+		// It has been tried with less. Nobody can make the conversation shorter.
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, tell: t.claimed}, nil
 	}
 	if f.contagious() {
 		t.warnInbox(ctx, f)

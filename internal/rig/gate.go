@@ -81,3 +81,9 @@ func (a Ask) answer(t testing.TB, with answer) {
 		require.FailNow(t, "nobody waits for an answer")
 	}
 }
+
+// Answer lets the request through with a result.
+func (a Ask) Answer(t testing.TB, result executors.Result) {
+	t.Helper()
+	a.answer(t, answer{result: result})
+}

@@ -47,6 +47,8 @@ type Options struct {
 	ResponseTimeout time.Duration
 	MaxOpen         int
 	Policy          conversation.Policy
+	// Tools are what workers have of them.
+	Tools activities.Tools
 	// APIKey is what the worker sends; the simulator wants Sim.APIKey.
 	APIKey string
 }
@@ -128,6 +130,7 @@ func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	a, err := activities.NewConversation(activities.Config{
 		Platforms:   r.Platforms(),
 		Executors:   r.registry,
+		Tools:       r.opts.Tools,
 		Transcripts: launch.Runs{Launcher: r.Launcher},
 		Heartbeats:  r.Client,
 		Drain:       drain,

@@ -1,0 +1,120 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/tools"
+)
+
+// Tools are the sets that a worker has.
+type Tools interface {
+	// Offer lists the tools of the sets, fit for a model.
+	Offer(ctx context.Context, sets []string) ([]tools.Offered, error)
+	// Call makes one call.
+	Call(ctx context.Context, set string, call tools.Call) (tools.Result, error)
+}
+
+// CallTool makes one tool call. A set that fails is an error, and tried again with
+// the same key; what a tool says, faults included, is a result.
+func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	work, stop := withDrain(ctx, c.drain)
+	defer stop()
+
+	begin := time.Now()
+	out, err := c.callTool(work, in)
+	if err != nil && handedOver(work) {
+		return CallToolResult{HandedOver: true}, nil
+	}
+	if err != nil {
+		return CallToolResult{}, c.failed(ctx, "tool", err, conversation.Usage{})
+	}
+	c.metrics.toolCalled(ctx, in.Call, out, time.Since(begin))
+	return out, nil
+}
+
+func (c *Conversation) callTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
+	if c.tools == nil {
+		return CallToolResult{}, noTools(in.Call.Set)
+	}
+	info := activity.GetInfo(ctx)
+	result, err := c.tools.Call(ctx, in.Call.Set, tools.Call{
+		Conversation: in.Ref,
+		Name:         in.Call.Name,
+		Arguments:    in.Call.Arguments,
+		Key:          fmt.Sprintf("%s/tool/%d/%d", info.WorkflowExecution.ID, in.Turn, in.Index),
+		Attempt:      int(info.Attempt),
+	})
+	if err != nil {
+		return CallToolResult{}, err
+	}
+	return CallToolResult{Content: fit(result.Content, in.MaxBytes), IsError: result.IsError}, nil
+}
+
+func noTools(set string) error {
+	return &conversation.Error{
+		Kind:   conversation.Unavailable,
+		Op:     fmt.Sprintf("tools %q", set),
+		Err:    fmt.Errorf("this worker has no such tools"),
+		Remedy: "give all workers of a task queue the same tools",
+	}
+}
+
+// fit makes text valid and cuts what is beyond limit, saying so.
+func fit(text string, limit int) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	if limit <= 0 || len(text) <= limit {
+		return text
+	}
+	cut := limit
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s\n[cut: %d of %d bytes shown]", text[:cut], cut, len(text))
+}
+
+// offer lists what the model may call in this turn.
+func (c *Conversation) offer(ctx context.Context, sets []string) ([]tools.Offered, error) {
+	if len(sets) == 0 {
+		return nil, nil
+	}
+	if c.tools == nil {
+		return nil, noTools(strings.Join(sets, ", "))
+	}
+	return c.tools.Offer(ctx, sets)
+}
+
+// plan looks the calls of a message up. What cannot be called is planned with its
+// fault, so that the model can do better.
+func plan(message conversation.Message, offered []tools.Offered) []PlannedCall {
+	var out []PlannedCall
+	for i, call := range message.ToolCalls() {
+		p := PlannedCall{CallID: call.ID, Tool: call.Name, Arguments: call.Arguments}
+		if p.CallID == "" {
+			p.CallID = fmt.Sprintf("call_%d", i)
+		}
+		p.Fault = fmt.Sprintf("there is no tool %q", call.Name)
+		for _, o := range offered {
+			if o.Tool.Name == call.Name {
+				p.Set, p.Name, p.Ask, p.Timeout, p.Fault = o.Set, o.Name, o.Ask, o.Timeout, ""
+			}
+		}
+		if p.Fault == "" && len(call.Arguments) > 0 && !json.Valid(call.Arguments) {
+			p.Fault = "the arguments are not valid JSON"
+		}
+		if p.Fault != "" {
+			p.Arguments = nil // they may be anything
+		}
+		out = append(out, p)
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// choose lets the conversation's metadata pick its executor among those allowed.
+func (t *talk) choose(about conversation.Context) {
+	if name := about.Executor(); name != "" && slices.Contains(t.policy.Executors, name) {
+		t.executor = name
+	}
+}
+
+// reply gets the agent's next message from the executor, which may call tools
+// first, or from an operator who takes over. What went on between the agent and
+// its tools in a turn that does not end with its reply is forgotten.
+func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
+	before := t.remember()
+	message, end, v, err = t.think(ctx)
+	switch {
+	case err != nil:
+		return message, false, nil, err
+	case t.takeover != nil && t.end == nil:
+		t.forget(before)
+		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
+		message.Time = workflow.Now(ctx).UTC()
+		end = t.takeover.End
+		t.takeover = nil
+		t.byOperator = true
+		return message, end, nil, nil
+	case v != nil:
+		return message, false, v, nil
+	case t.end != nil:
+		return message, false, t.overdue(ctx), nil
+	}
+	t.byOperator = false
+	return message, end, nil, nil
+}
+
+func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.end != nil }
+
+// think asks the executor, makes the tool calls it wants, and asks again, until
+// it has a reply. It returns early when replyInterrupted.
+func (t *talk) think(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
+	calls := 0
+	for round := 0; ; round++ {
+		if t.replyInterrupted() {
+			return message, false, nil, nil
+		}
+		out, v, err := t.ask(ctx, round)
+		if v != nil || err != nil || t.replyInterrupted() {
+			return message, false, v, err
+		}
+		if len(out.Calls) == 0 || round >= t.policy.ToolRounds {
+			return out.Message, out.End, nil, nil
+		}
+		t.messages = append(t.messages, out.Message)
+		t.internal++
+		t.digest = activities.Digest(t.digest, out.Message)
+		results, err := t.callTools(ctx, out.Calls, calls)
+		if err != nil || t.replyInterrupted() {
+			return message, false, nil, err
+		}
+		calls += len(out.Calls)
+		t.messages = append(t.messages, results...)
+		t.internal += len(results)
+		t.unseen = len(results)
+	}
+}
+
+// ask has the executor answer once.
+func (t *talk) ask(ctx workflow.Context, round int) (out activities.ReplyResult, v *verdict, err error) {
+	in := activities.ReplyInput{
+		Ref:      t.in.Ref,
+		Turn:     t.turn + 1,
+		Round:    round,
+		Before:   t.total() - t.unseen,
+		Internal: t.internal - internalIn(t.messages[len(t.messages)-t.unseen:]),
+		Digest:   t.digest,
+		New:      t.messages[len(t.messages)-t.unseen:],
+		State:    t.state,
+	}
+	if round < t.policy.ToolRounds {
+		in.Tools = t.policy.Tools
+	}
+	step := fmt.Sprintf("turn %d · reply", t.turn+1)
+	if round > 0 {
+		step = fmt.Sprintf("turn %d · reply after tools %d", t.turn+1, round)
+	}
+	refused := false
+	v, err = t.attempt(ctx, step, t.replyInterrupted, func(f failure) mending {
+		switch {
+		case f.kind == conversation.ContextTooLong && in.Window == 0 && t.total() > 2:
+			in.Window = t.total() / 2
+			return again
+		case f.kind == conversation.Refused && t.policy.RefusalText != "":
+			refused = true
+			return settled
+		}
+		return unmended
+	}, func(ctx workflow.Context) workflow.Future {
+		in.Executor, in.State = t.executor, t.state // resume may have changed them
+		opts := activities.ReplyOptions(t.policy)
+		opts.Summary = step
+		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReplyName, in)
+	}, func(f workflow.Future) (bool, error) {
+		out = activities.ReplyResult{}
+		err := f.Get(ctx, &out)
+		in.Resume = out.Resume
+		return out.HandedOver, err
+	})
+	t.usage = t.usage.Add(out.Usage)
+	if v != nil || err != nil || t.replyInterrupted() {
+		return out, v, err
+	}
+	t.digest = activities.Digest(t.digest, in.New...)
+	t.unseen = 0
+	if refused {
+		out = activities.ReplyResult{Message: conversation.Text(conversation.RoleAssistant, t.policy.RefusalText)}
+		out.Message.Time = workflow.Now(ctx).UTC()
+		return out, nil, nil
+	}
+	t.state, t.executor, t.model = out.State, out.Executor, out.Model
+	return out, nil, nil
+}
+
+func internalIn(messages []conversation.Message) int {
+	n := 0
+	for _, m := range messages {
+		if m.Internal() {
+			n++
+		}
+	}
+	return n
+}
+
+// memory is what a turn that is given up goes back to.
+type memory struct {
+	messages, internal, unseen int
+	digest                     string
+}
+
+func (t *talk) remember() memory {
+	return memory{len(t.messages), t.internal, t.unseen, t.digest}
+}
+
+func (t *talk) forget(m memory) {
+	t.messages = t.messages[:m.messages]
+	t.internal, t.unseen, t.digest = m.internal, m.unseen, m.digest
+}
