@@ -27,6 +27,7 @@ Conversations:
   pause      hold conversations before their next step
   resume     go on with conversations that are paused or wait for a person
   takeover   answer in the agent's stead
+  approve    list the tool calls that wait for a person, and decide on them
 
 Agents:
   inbox      status, start, stop, pause, resume: who looks for new conversations
@@ -73,7 +74,7 @@ choose. It asks Temporal's visibility store, which may be a second behind.
 
 Usage: starter list [flags]
 
-Statuses: claiming, talking, paused, needs_attention, ending; open and closed;
+Statuses: claiming, talking, paused, needs_attention, needs_approval, ending; open and closed;
 broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 
@@ -141,6 +142,17 @@ Usage: starter takeover CONVERSATION --text TEXT [flags]`
 const takeoverExample = `  starter takeover cv_7 --text "Your refund is on its way."
   starter takeover cv_7 --text "Good bye." --end
   starter takeover cv_7 --text - < answer.txt`
+
+const approveHelp = `approve decides on a tool call that waits for a person. Without a conversation it
+lists all that wait. A call that nobody decides on in time is not made, and the
+agent is told so.
+
+Usage: starter approve
+       starter approve CONVERSATION [--call CALL] [--deny [--reason TEXT]]`
+
+const approveExample = `  starter approve
+  starter approve cv_7
+  starter approve cv_7 --call call_2 --deny --reason "too much"`
 
 const inboxHelp = `inbox is about who looks for new conversations: one workflow for each agent.
 

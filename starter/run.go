@@ -57,7 +57,7 @@ func (s *starter) command() *cobra.Command {
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
 		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
-		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(),
+		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(),
 		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(),
 	)
 	return root

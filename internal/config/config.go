@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/tools"
 )
 
 // A Config is what parley.yaml says. It holds no secrets: they stay behind
@@ -25,7 +26,9 @@ type Config struct {
 	Platforms []Platform
 	// Executors are in the order in which "auto" tries them.
 	Executors []Executor
-	Agents    []Agent
+	// Tools are the sets of tools that agents may name.
+	Tools  []Tools
+	Agents []Agent
 }
 
 // A Platform is one instance of a platform.
@@ -48,6 +51,15 @@ type Platform struct {
 type Executor struct {
 	Name     string
 	Type     string
+	Settings Settings
+}
+
+// Tools are one configured set of tools.
+type Tools struct {
+	Name string
+	Type string
+	// Rules say how they may be used.
+	Rules    tools.Rules
 	Settings Settings
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -121,7 +122,7 @@ func (src Source) file() (shown, path string, data []byte, err error) {
 	}
 }
 
-// config reads the four sections.
+// config reads the sections.
 func (d *document) config(root *yaml.Node, c *Config) {
 	for _, p := range d.pairs("", root) {
 		switch p.name {
@@ -134,6 +135,10 @@ func (d *document) config(root *yaml.Node, c *Config) {
 		case "executors":
 			for _, e := range d.section(p) {
 				c.Executors = append(c.Executors, d.executor(e))
+			}
+		case "tools":
+			for _, e := range d.section(p) {
+				c.Tools = append(c.Tools, d.tools(e))
 			}
 		case "agents":
 			for _, e := range d.section(p) {
@@ -151,7 +156,7 @@ func (d *document) config(root *yaml.Node, c *Config) {
 	}
 }
 
-var sections = []string{"agents", "executors", "platforms", "task_queue"}
+var sections = []string{"agents", "executors", "platforms", "task_queue", "tools"}
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
@@ -232,6 +237,22 @@ func (d *document) executor(e pair) Executor {
 	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type"}}}
 }
 
+func (d *document) tools(e pair) Tools {
+	at := join("tools", e.name)
+	var s struct {
+		Type        string `yaml:"type"`
+		tools.Rules `yaml:",inline"`
+	}
+	d.loose(at, e.value, &s)
+	if s.Timeout < 0 {
+		d.fault(find(d.pairs(at, e.value), "timeout"), join(at, "timeout"), "is %v: write a positive duration, or leave it out", s.Timeout)
+	}
+	return Tools{
+		Name: e.name, Type: s.Type, Rules: s.Rules,
+		Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}},
+	}
+}
+
 func (d *document) agent(e pair) Agent {
 	at := join("agents", e.name)
 	var s struct {
@@ -245,6 +266,13 @@ func (d *document) agent(e pair) Agent {
 		ReplyAttempts    *int           `yaml:"reply_attempts"`
 		ExchangeTimeout  *time.Duration `yaml:"exchange_timeout"`
 		PlatformAttempts *int           `yaml:"platform_attempts"`
+		Executors        []string       `yaml:"executors"`
+		RefusalText      string         `yaml:"refusal_text"`
+		Tools            []string       `yaml:"tools"`
+		ToolRounds       *int           `yaml:"tool_rounds"`
+		ToolAttempts     *int           `yaml:"tool_attempts"`
+		ToolResultBytes  *int           `yaml:"tool_result_bytes"`
+		ApprovalTimeout  *time.Duration `yaml:"approval_timeout"`
 	}
 	d.decode(at, e.value, &s, "an agent")
 	a := Agent{
@@ -252,6 +280,7 @@ func (d *document) agent(e pair) Agent {
 		Executor: cmp.Or(s.Executor, executors.Auto),
 		where:    settings{d, at, e.key, e.value},
 	}
+	a.Policy.Executors, a.Policy.RefusalText, a.Policy.Tools = s.Executors, s.RefusalText, s.Tools
 	wrong := func(setting, format string, args ...any) { d.add(a.Fault(setting, format, args...)) }
 	switch on := conversation.OnExhausted(s.OnExhausted); on {
 	case "", conversation.Park, conversation.EndConversation:
@@ -269,6 +298,7 @@ func (d *document) agent(e pair) Agent {
 	}{
 		{"reply_timeout", s.ReplyTimeout, &a.Policy.ReplyTimeout},
 		{"exchange_timeout", s.ExchangeTimeout, &a.Policy.ExchangeTimeout},
+		{"approval_timeout", s.ApprovalTimeout, &a.Policy.ApprovalTimeout},
 	}
 	for _, f := range durations {
 		if f.value == nil {
@@ -285,6 +315,9 @@ func (d *document) agent(e pair) Agent {
 	}{
 		{"reply_attempts", s.ReplyAttempts, &a.Policy.ReplyAttempts},
 		{"platform_attempts", s.PlatformAttempts, &a.Policy.PlatformAttempts},
+		{"tool_rounds", s.ToolRounds, &a.Policy.ToolRounds},
+		{"tool_attempts", s.ToolAttempts, &a.Policy.ToolAttempts},
+		{"tool_result_bytes", s.ToolResultBytes, &a.Policy.ToolResultBytes},
 	}
 	for _, f := range counts {
 		if f.value == nil {
@@ -310,6 +343,10 @@ func (d *document) references(c *Config) {
 	for _, e := range c.Executors {
 		executorNames = append(executorNames, e.Name)
 	}
+	var toolNames []string
+	for _, t := range c.Tools {
+		toolNames = append(toolNames, t.Name)
+	}
 	for i := range c.Agents {
 		a := &c.Agents[i]
 		wrong := func(setting, format string, args ...any) { d.add(a.Fault(setting, format, args...)) }
@@ -325,6 +362,19 @@ func (d *document) references(c *Config) {
 		}
 		if !slices.Contains(executorNames, a.Executor) {
 			wrong("executor", "is %q, which is not among the executors: %s", a.Executor, suggest(a.Executor, executorNames))
+		}
+		for _, name := range a.Policy.Executors {
+			if !slices.Contains(executorNames, name) {
+				wrong("executors", "names %q, which is not among the executors: %s", name, suggest(name, executorNames))
+			}
+		}
+		for _, name := range a.Policy.Tools {
+			switch {
+			case len(toolNames) == 0:
+				wrong("tools", "names %q, but there is no section tools", name)
+			case !slices.Contains(toolNames, name):
+				wrong("tools", "names %q, which is not among the tools: %s", name, suggest(name, toolNames))
+			}
 		}
 		if strings.Contains(a.Project, "/") {
 			wrong("project", "is %q: a project's id has no slash", a.Project)

@@ -33,6 +33,24 @@ func (o *Operator) Takeover(ctx context.Context, id string, req workflows.Takeov
 	return o.update(ctx, id, workflows.UpdateTakeover, "take over", req)
 }
 
+// Approve decides on a tool call that waits for a person.
+func (o *Operator) Approve(ctx context.Context, id string, req workflows.ApproveRequest) (workflows.Status, error) {
+	return o.update(ctx, id, workflows.UpdateApprove, "approve", req)
+}
+
+// Waiting lists the tool calls of a conversation that wait for a person.
+func (o *Operator) Waiting(ctx context.Context, id string) ([]workflows.Approval, error) {
+	value, err := o.Client.QueryWorkflow(ctx, id, "", workflows.QueryStatus)
+	if err != nil {
+		return nil, o.Explain(fmt.Sprintf("ask %q what waits", id), err)
+	}
+	var status workflows.Status
+	if err := value.Get(&status); err != nil {
+		return nil, o.Explain(fmt.Sprintf("ask %q what waits", id), err)
+	}
+	return status.Approvals, nil
+}
+
 func (o *Operator) update(ctx context.Context, id, name, op string, req any) (workflows.Status, error) {
 	var status workflows.Status
 	err := o.send(ctx, id, name, op, req, &status)

@@ -35,7 +35,7 @@ const (
 func StatusNames() []string {
 	return []string{
 		string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StatePaused),
-		string(workflows.StateNeedsAttention), string(workflows.StateEnding), StatusOpen, StatusClosed, StatusBroken,
+		string(workflows.StateNeedsAttention), string(workflows.StateNeedsApproval), string(workflows.StateEnding), StatusOpen, StatusClosed, StatusBroken,
 	}
 }
 

@@ -25,7 +25,12 @@ type runRecord struct {
 	started  time.Time
 	messages transcript
 	// unsent is a reply that is not known to have reached the platform.
-	unsent   *conversation.Message
+	unsent *conversation.Message
+	// count is how many messages the platform holds, internal how many went on
+	// between the agent and its tools.
+	count, internal int
+	// before is what internal was when the turn began.
+	before   int
 	usage    conversation.Usage
 	executor string
 	model    string
@@ -132,7 +137,8 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 	if carried == nil {
 		return nil
 	}
-	r.run.messages.endAt(carried.Count, carried.Messages...)
+	r.run.count, r.run.internal = carried.Count, carried.Internal
+	r.run.messages.endAt(r.run.total(), carried.Messages...)
 	r.run.usage, r.run.model, r.run.turn = carried.Usage, carried.Model, carried.Turn
 	r.run.persona = carried.Context.Persona
 	if carried.Executor != "" {
@@ -154,23 +160,37 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 			return err
 		}
 		r.run.persona = out.Context.Persona
-		r.run.messages.endAt(out.Count, out.Messages...)
+		r.run.count = out.Count
+		r.run.messages.endAt(r.run.total(), out.Messages...)
 		for _, m := range out.Messages {
 			if m.Role == conversation.RoleAssistant {
 				r.run.turn++
 			}
 		}
 	case activities.ReplyName:
+		var in activities.ReplyInput
 		var out activities.ReplyResult
+		if err := r.convert.FromPayloads(asked.GetInput(), &in); err != nil {
+			return err
+		}
 		if err := r.convert.FromPayloads(result, &out); err != nil {
 			return err
 		}
 		if out.HandedOver {
 			return nil
 		}
+		if in.Round == 0 {
+			r.run.before = r.run.internal
+		} else {
+			r.internal(in.New...) // what the tools said
+		}
 		r.run.usage = r.run.usage.Add(out.Usage)
 		r.run.executor, r.run.model = out.Executor, out.Model
-		if len(out.Message.Parts) > 0 {
+		r.run.unsent = nil
+		switch {
+		case len(out.Calls) > 0:
+			r.internal(out.Message)
+		case len(out.Message.Parts) > 0:
 			r.run.unsent = &out.Message
 		}
 	case activities.ExchangeName:
@@ -185,8 +205,14 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		if out.HandedOver {
 			return nil
 		}
+		if r.run.unsent == nil && len(in.Messages) > 0 {
+			// Somebody answered instead of the executor: its turn is forgotten.
+			r.run.internal = r.run.before
+			r.run.messages.cut(r.run.total())
+		}
 		sent := in.Messages[:min(out.Taken, len(in.Messages))]
-		r.run.messages.endAt(out.Count, append(append([]conversation.Message(nil), sent...), out.Messages...)...)
+		r.run.count = out.Count
+		r.run.messages.endAt(r.run.total(), append(append([]conversation.Message(nil), sent...), out.Messages...)...)
 		if len(sent) == len(in.Messages) {
 			r.run.turn = in.Turn
 			r.run.unsent = nil
@@ -194,6 +220,14 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 	}
 	return nil
 }
+
+// internal adds messages that the platform does not have.
+func (r *historyReader) internal(messages ...conversation.Message) {
+	r.run.internal += len(messages)
+	r.run.messages.endAt(r.run.total(), messages...)
+}
+
+func (r runRecord) total() int { return r.count + r.internal }
 
 // fail reads the outcome that a conversation that was given up leaves in its
 // failure, and the message in any case.

@@ -55,6 +55,11 @@ func (t *transcript) startAt(first int, messages ...conversation.Message) {
 	}
 }
 
+// cut takes away the messages from an index on.
+func (t *transcript) cut(index int) {
+	maps.DeleteFunc(t.at, func(i int, _ conversation.Message) bool { return i >= index })
+}
+
 func (t *transcript) add(other transcript) {
 	for i, m := range other.at {
 		t.startAt(i, m)
