@@ -34,6 +34,7 @@ func Load(src config.Source) (*Assembly, error) { return LoadWith(src, Builtin()
 
 // LoadWith is [Load] with other backends.
 func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
+	src.Given = backends.Given.Names()
 	cfg, loadErr := config.Load(src)
 	if cfg == nil {
 		return nil, loadErr
@@ -52,6 +53,12 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	var faults []error
 	sendTimeouts := make(map[string]time.Duration)
 	for _, p := range cfg.Platforms {
+		if p.Given {
+			instance := backends.Given.Platforms[p.Name]
+			instance.Name = p.Name
+			a.Platforms[p.Name] = instance
+			continue
+		}
 		kind, ok := backends.Platforms[p.Type]
 		if !ok {
 			faults = append(faults, unknownType(p.Settings, p.Type, slices.Sorted(maps.Keys(backends.Platforms))))
@@ -74,6 +81,12 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		sendTimeouts[p.Name] = built.SendTimeout
 	}
 	for _, e := range cfg.Executors {
+		if e.Given {
+			if err := a.Executors.Add(e.Name, backends.Given.Executors[e.Name], executors.About{Backend: "given"}); err != nil {
+				faults = append(faults, e.Settings.Place(err))
+			}
+			continue
+		}
 		create, ok := backends.Executors[e.Type]
 		if !ok {
 			faults = append(faults, unknownType(e.Settings, e.Type, slices.Sorted(maps.Keys(backends.Executors))))

@@ -2,7 +2,9 @@ package assemble
 
 import (
 	"cmp"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/parley-run/parley/executors"
@@ -11,6 +13,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/onerun"
+	"github.com/parley-run/parley/tools"
 )
 
 // Backends are the types that a configuration can name. Whoever embeds Parley
@@ -18,6 +21,30 @@ import (
 type Backends struct {
 	Platforms map[string]PlatformType
 	Executors map[string]ExecutorType
+	// Given is what an embedding program has made itself, by name.
+	Given Given
+}
+
+// Given is what needs no configuration.
+type Given struct {
+	Platforms map[string]platforms.Instance
+	Executors map[string]executors.Executor
+	Tools     map[string]GivenTools
+}
+
+// GivenTools are a set of tools, and how they may be used.
+type GivenTools struct {
+	Set   tools.Set
+	Rules tools.Rules
+}
+
+// Names are what the configuration must know of it.
+func (g Given) Names() config.Given {
+	return config.Given{
+		Platforms: slices.Sorted(maps.Keys(g.Platforms)),
+		Executors: slices.Sorted(maps.Keys(g.Executors)),
+		Tools:     slices.Sorted(maps.Keys(g.Tools)),
+	}
 }
 
 // Builtin are the backends that come with Parley. A new one is one line here.

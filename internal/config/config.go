@@ -43,14 +43,18 @@ type Platform struct {
 	// AdoptAfter is the age at which conversations that somebody claimed and left
 	// are taken over. Zero: never.
 	AdoptAfter time.Duration
+	// Given: the embedding program has made it.
+	Given bool
 	// Settings are those of the type.
 	Settings Settings
 }
 
 // An Executor is one configured executor.
 type Executor struct {
-	Name     string
-	Type     string
+	Name string
+	Type string
+	// Given: the embedding program has made it.
+	Given    bool
 	Settings Settings
 }
 
@@ -58,6 +62,8 @@ type Executor struct {
 type Tools struct {
 	Name string
 	Type string
+	// Given: the embedding program has made it.
+	Given bool
 	// Rules say how they may be used.
 	Rules    tools.Rules
 	Settings Settings

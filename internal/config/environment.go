@@ -62,6 +62,7 @@ func (src Source) environment() (*Config, error) {
 		a.Executor = cmp.Or(src.Executor, executors.Auto)
 		a.Name = cmp.Or(a.Agent, a.Name)
 	}
+	src.Given.add(c)
 	d.references(c)
 	for _, f := range d.faults { // the only setting that is no variable's
 		if f.Key == "agents.default.executor" {

@@ -39,6 +39,37 @@ type Source struct {
 	Executor string
 	// TaskQueue overrides the file's.
 	TaskQueue string
+	// Given are the names of what a program that embeds Parley brings along.
+	Given Given
+}
+
+// Given names what is not configured, because a program has made it itself.
+// Agents may name it all the same. Executors come before the others for "auto".
+type Given struct {
+	Platforms, Executors, Tools []string
+}
+
+// add puts what is given in front of what is configured.
+func (g Given) add(c *Config) {
+	var platforms []Platform
+	for _, name := range g.Platforms {
+		platforms = append(platforms, Platform{Name: name, Given: true, PollInterval: DefaultPollInterval, Settings: givenSettings("platforms", name)})
+	}
+	var executors []Executor
+	for _, name := range g.Executors {
+		executors = append(executors, Executor{Name: name, Given: true, Settings: givenSettings("executors", name)})
+	}
+	var tools []Tools
+	for _, name := range g.Tools {
+		tools = append(tools, Tools{Name: name, Given: true, Settings: givenSettings("tools", name)})
+	}
+	c.Platforms = append(platforms, c.Platforms...)
+	c.Executors = append(executors, c.Executors...)
+	c.Tools = append(tools, c.Tools...)
+}
+
+func givenSettings(section, name string) Settings {
+	return Settings{where: settings{at: join(section, name)}}
 }
 
 // Load reads the configuration without touching the network. Its error is
@@ -74,7 +105,7 @@ func Load(src Source) (*Config, error) {
 	x.node("", root, false)
 
 	c := &Config{Path: path, Dir: dir}
-	d.config(root, c)
+	d.config(root, c, len(src.Given.Platforms) > 0)
 	if src.Executor != "" {
 		d.fault(nil, "", "--executor goes with the environment only: set the executor of each agent in the file")
 	}
@@ -83,6 +114,7 @@ func Load(src Source) (*Config, error) {
 			return c, Join(d.faults, err)
 		}
 	}
+	src.Given.add(c)
 	d.references(c)
 	c.TaskQueue = cmp.Or(src.TaskQueue, c.TaskQueue, workflows.DefaultTaskQueue)
 	return c, Join(d.faults)
@@ -123,7 +155,7 @@ func (src Source) file() (shown, path string, data []byte, err error) {
 }
 
 // config reads the sections.
-func (d *document) config(root *yaml.Node, c *Config) {
+func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
 	for _, p := range d.pairs("", root) {
 		switch p.name {
 		case "task_queue":
@@ -148,7 +180,7 @@ func (d *document) config(root *yaml.Node, c *Config) {
 			d.fault(p.key, p.name, "is no section of the file: %s", suggest(p.name, sections))
 		}
 	}
-	if len(c.Platforms) == 0 {
+	if len(c.Platforms) == 0 && !havePlatforms {
 		d.fault(nil, "platforms", "is missing: name at least one platform, such as main: {type: onerun, base_url: …, api_key: …}")
 	}
 	if len(c.Agents) == 0 {
