@@ -97,6 +97,9 @@ type ReplyProgress struct {
 	Attach json.RawMessage `json:"attach,omitempty"`
 	// Spent is what failed attempts cost.
 	Spent conversation.Usage `json:"spent,omitzero"`
+	// Tries counts the tries before this activity: those that waited for their turn
+	// under a rate limit are none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // ReplyResult is the agent's next message.
@@ -110,9 +113,11 @@ type ReplyResult struct {
 	FinishReason executors.FinishReason `json:"finish_reason,omitempty"`
 	End          bool                   `json:"end,omitempty"`
 	// Calls says, for each tool call in Message, how it is to be made.
-	Calls      []PlannedCall  `json:"calls,omitempty"`
-	HandedOver bool           `json:"handed_over,omitempty"`
-	Resume     *ReplyProgress `json:"resume,omitempty"`
+	Calls      []PlannedCall `json:"calls,omitempty"`
+	HandedOver bool          `json:"handed_over,omitempty"`
+	// Wait, with HandedOver, is how long its turn under a rate limit is away.
+	Wait   time.Duration  `json:"wait,omitempty"`
+	Resume *ReplyProgress `json:"resume,omitempty"`
 }
 
 // A PlannedCall is a tool call, looked up.

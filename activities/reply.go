@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -35,7 +36,8 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	defer stop()
 
 	begin := time.Now()
-	out, err := c.reply(work, in, &progress, live)
+	attempt := int(activity.GetInfo(ctx).Attempt) + progress.Tries
+	out, err := c.reply(work, in, attempt, &progress, live)
 	if err != nil {
 		if e := asError(err); e != nil {
 			progress.Spent = progress.Spent.Add(e.Usage)
@@ -43,7 +45,13 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 			live.note(ctx, progress)
 		}
 		if handedOver(work) {
+			progress.Tries = attempt - 1
 			return ReplyResult{HandedOver: true, Resume: &progress}, nil
+		}
+		if e := asError(err); e != nil && errors.Is(err, limit.ErrQueued) {
+			// Nothing was asked: it is no attempt, and no worker is kept busy waiting.
+			progress.Tries = attempt - 1
+			return ReplyResult{HandedOver: true, Wait: e.RetryAfter, Resume: &progress}, nil
 		}
 		return ReplyResult{}, c.failed(ctx, "reply", err, progress.Spent)
 	}
@@ -52,7 +60,7 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	return out, nil
 }
 
-func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *ReplyProgress, live *liveness) (ReplyResult, error) {
+func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, progress *ReplyProgress, live *liveness) (ReplyResult, error) {
 	name, executor, err := c.executors.Resolve(ctx, in.Executor)
 	if err != nil {
 		return ReplyResult{}, err
@@ -71,7 +79,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, progress *Reply
 	result, err := executor.Execute(ctx, executors.Request{
 		Conversation:   in.Ref,
 		Turn:           in.Turn,
-		Attempt:        int(info.Attempt),
+		Attempt:        attempt,
 		Round:          in.Round,
 		IdempotencyKey: replyKey(info.WorkflowExecution.ID, in),
 		Messages:       conversation.Window(messages, in.Window),

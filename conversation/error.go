@@ -30,6 +30,9 @@ const (
 	Invalid Kind = "Invalid"
 	// NotFound: the platform does not know the conversation. Final.
 	NotFound Kind = "NotFound"
+	// BudgetSpent: the budget of the day or of the conversation is used up. The
+	// conversation ends or parks, by its policy.
+	BudgetSpent Kind = "BudgetSpent"
 	// Claimed: another worker has the conversation. An outcome, not a failure.
 	Claimed Kind = "Claimed"
 	// Ended: the conversation has ended already. An outcome, not a failure.

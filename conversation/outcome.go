@@ -73,6 +73,9 @@ type Usage struct {
 	CachedInputTokens int64 `json:"cached_input_tokens,omitempty"`
 	// Calls counts requests to the model.
 	Calls int64 `json:"calls,omitempty"`
+	// Cost is money, in millionths of the currency that the executor's prices are
+	// in. Zero where no prices are configured.
+	Cost int64 `json:"cost_micros,omitempty"`
 }
 
 // Add returns the sum of both.
@@ -82,5 +85,6 @@ func (u Usage) Add(v Usage) Usage {
 		OutputTokens:      u.OutputTokens + v.OutputTokens,
 		CachedInputTokens: u.CachedInputTokens + v.CachedInputTokens,
 		Calls:             u.Calls + v.Calls,
+		Cost:              u.Cost + v.Cost,
 	}
 }

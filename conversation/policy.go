@@ -50,6 +50,14 @@ type Policy struct {
 	// RefusalText is sent instead of a reply that the model refuses to give. Empty:
 	// OnExhausted applies.
 	RefusalText string `json:"refusal_text,omitempty"`
+	// MaxTokens and MaxCost, in millionths of Currency, bound what the conversation
+	// may spend on its executor. Replies under way are finished. Zero: no bound.
+	MaxTokens int64  `json:"max_tokens,omitempty"`
+	MaxCost   int64  `json:"max_cost_micros,omitempty"`
+	Currency  string `json:"currency,omitempty"`
+	// OnSpent says what happens when a budget is used up: the conversation's or the
+	// day's. Empty: Park.
+	OnSpent OnExhausted `json:"on_spent,omitempty"`
 	// RunTurns continues the workflow as new after this many turns. Zero: when
 	// Temporal suggests it.
 	RunTurns int `json:"run_turns,omitempty"`
@@ -88,6 +96,9 @@ const (
 func (p Policy) WithDefaults() Policy {
 	if p.OnExhausted == "" {
 		p.OnExhausted = Park
+	}
+	if p.OnSpent == "" {
+		p.OnSpent = Park
 	}
 	if p.ReplyTimeout == 0 {
 		p.ReplyTimeout = DefaultReplyTimeout

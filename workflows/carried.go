@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/spending"
 )
 
 // Carried is the state of a Conversation that goes along when it continues as
@@ -25,9 +26,11 @@ type Carried struct {
 	Executor string             `json:"executor,omitempty"`
 	Model    string             `json:"model,omitempty"`
 	Usage    conversation.Usage `json:"usage,omitzero"`
-	Paused   *Attention         `json:"paused,omitempty"`
-	Takeover *TakeoverRequest   `json:"takeover,omitempty"`
-	End      *EndRequest        `json:"end,omitempty"`
+	// Allowed was spent before somebody resumed in spite of the budget.
+	Allowed  spending.Amount  `json:"allowed,omitzero"`
+	Paused   *Attention       `json:"paused,omitempty"`
+	Takeover *TakeoverRequest `json:"takeover,omitempty"`
+	End      *EndRequest      `json:"end,omitempty"`
 }
 
 // CarriedInbox is the state of an Inbox that goes along when it continues as new.

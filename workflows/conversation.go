@@ -91,11 +91,11 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 		opts := activities.ClaimOptions(t.policy)
 		opts.Summary = "claim"
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ClaimName, in)
-	}, func(f workflow.Future) (bool, error) {
+	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ClaimResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
-		return out.HandedOver, err
+		return redoIf(out.HandedOver, 0), err
 	})
 	if v != nil || err != nil {
 		return v, err
@@ -113,9 +113,9 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 		opts.Summary = "context"
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName,
 			activities.ContextInput{Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes})
-	}, func(f workflow.Future) (bool, error) {
+	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ContextResult{}
-		return false, f.Get(ctx, &out)
+		return nil, f.Get(ctx, &out)
 	})
 	if v != nil || err != nil {
 		return v, err
@@ -171,6 +171,9 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 	if t.othersTurn() {
 		return t.exchange(ctx, nil, false)
 	}
+	if v, err := t.afford(ctx); v != nil || err != nil || t.end != nil {
+		return v, err
+	}
 	message, end, v, err := t.reply(ctx)
 	switch {
 	case v != nil || err != nil:
@@ -214,7 +217,7 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		opts := activities.ExchangeOptions(t.policy)
 		opts.Summary = step
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ExchangeName, in)
-	}, func(f workflow.Future) (bool, error) {
+	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ExchangeResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
@@ -222,7 +225,7 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 			// Whatever the last attempt did, the next must look before it sends.
 			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
 		}
-		return out.HandedOver, err
+		return redoIf(out.HandedOver, 0), err
 	})
 	t.sending = false
 	if v != nil || err != nil {

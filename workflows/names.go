@@ -6,12 +6,14 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/spending"
 )
 
 // Names recorded in histories. Renaming one strands open runs.
 const (
 	ConversationName = "Conversation"
 	InboxName        = "Inbox"
+	LedgerName       = "Ledger"
 
 	// Queries.
 	QueryTranscript = "transcript" // Conversation: TranscriptQuery -> Transcript
@@ -30,6 +32,10 @@ const (
 	// Signals to Inbox: Trouble, InboxSettings.
 	SignalTrouble   = "trouble"
 	SignalConfigure = "configure"
+
+	// Ledger: a signal with []spending.Entry, and a query for the spending.Amount.
+	SignalBook = "book"
+	QueryTotal = "total"
 )
 
 // DefaultTaskQueue is where workflows and activities meet unless configured
@@ -64,3 +70,6 @@ func ConversationID(ref conversation.Ref) string { return ref.String() }
 func InboxID(platform, project, agent string) string {
 	return strings.Join([]string{"inbox", platform, project, agent}, "/")
 }
+
+// LedgerID is the workflow id of what a budget has spent in a day.
+func LedgerID(account spending.Account) string { return "budget/" + account.String() }

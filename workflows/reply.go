@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/spending"
 )
 
 // choose lets the conversation's metadata pick its executor among those allowed.
@@ -15,6 +16,29 @@ func (t *talk) choose(about conversation.Context) {
 	if name := about.Executor(); name != "" && slices.Contains(t.policy.Executors, name) {
 		t.executor = name
 	}
+}
+
+// afford holds the conversation back when it has spent its budget. Once somebody
+// resumes it or takes over, it goes on for as long as it had been allowed to spend.
+func (t *talk) afford(ctx workflow.Context) (*verdict, error) {
+	if t.takeover != nil {
+		return nil, nil // a person costs nothing
+	}
+	spent := spending.Amount{
+		Tokens: spending.Tokens(t.usage) - t.allowed.Tokens,
+		Money:  spending.Money(t.usage.Cost) - t.allowed.Money,
+	}
+	why := spending.Limits{Tokens: t.policy.MaxTokens, Money: spending.Money(t.policy.MaxCost)}.Over(spent, t.policy.Currency)
+	if why == "" {
+		return nil, nil
+	}
+	v, err := t.trouble(ctx, "budget of the conversation", failure{
+		kind: conversation.BudgetSpent, reason: why, remedy: "resume to allow as much again",
+	}, t.replyInterrupted)
+	if v == nil && err == nil {
+		t.allowed = spending.Amount{Tokens: spending.Tokens(t.usage), Money: spending.Money(t.usage.Cost)}
+	}
+	return v, err
 }
 
 // reply gets the agent's next message from the executor, which may call tools
@@ -109,11 +133,11 @@ func (t *talk) ask(ctx workflow.Context, round int) (out activities.ReplyResult,
 		opts := activities.ReplyOptions(t.policy)
 		opts.Summary = step
 		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReplyName, in)
-	}, func(f workflow.Future) (bool, error) {
+	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ReplyResult{}
 		err := f.Get(ctx, &out)
 		in.Resume = out.Resume
-		return out.HandedOver, err
+		return redoIf(out.HandedOver, out.Wait), err
 	})
 	t.usage = t.usage.Add(out.Usage)
 	if v != nil || err != nil || t.replyInterrupted() {

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/spending"
 )
 
 // talk is the state of a Conversation.
@@ -37,6 +38,7 @@ type talk struct {
 	executor string
 	model    string
 	usage    conversation.Usage
+	allowed  spending.Amount // spent before somebody resumed in spite of the budget
 
 	// What people want.
 	paused    *Attention
@@ -65,6 +67,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		t.messages, t.count, t.internal, t.unseen, t.digest = c.Messages, c.Count, c.Internal, c.New, c.Digest
 		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
+		t.allowed = c.Allowed
 	}
 	return t
 }
@@ -79,7 +82,7 @@ func (t *talk) carried() *Carried {
 		Context: t.about, Started: t.started,
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
-		Paused: t.paused, Takeover: t.takeover, End: t.end,
+		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
 	}
 }
 
@@ -110,6 +113,29 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)
 }
 
+// redo says that an activity has ended without its result, for no fault of
+// anybody: a worker stopped, or its turn under a rate limit is still to come.
+type redo struct{ wait time.Duration }
+
+func redoIf(handedOver bool, wait time.Duration) *redo {
+	if !handedOver {
+		return nil
+	}
+	return &redo{wait}
+}
+
+// waitTurn waits until it is this conversation's turn.
+func (t *talk) waitTurn(ctx workflow.Context, wait time.Duration, interrupted func() bool) error {
+	if wait <= 0 {
+		return nil
+	}
+	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      wait,
+		TimerOptions: workflow.TimerOptions{Summary: "its turn under the rate limit"},
+	}, interrupted)
+	return err
+}
+
 // mending is what became of a failure.
 type mending int
 
@@ -130,7 +156,7 @@ func (t *talk) attempt(
 	interrupted func() bool,
 	mend func(failure) mending,
 	schedule func(workflow.Context) workflow.Future,
-	get func(workflow.Future) (handedOver bool, err error),
+	get func(workflow.Future) (*redo, error),
 ) (*verdict, error) {
 	for {
 		t.step = step
@@ -142,16 +168,22 @@ func (t *talk) attempt(
 		if !future.IsReady() {
 			cancel()
 		}
-		handedOver, err := get(future)
+		undone, err := get(future)
 		cancel()
 		switch {
-		case err == nil && !handedOver:
+		case err == nil && undone == nil:
 			return nil, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case interrupted():
 			return t.overdue(ctx), nil
 		case err == nil:
+			if err := t.waitTurn(ctx, undone.wait, interrupted); err != nil {
+				return nil, err
+			}
+			if interrupted() {
+				return t.overdue(ctx), nil
+			}
 			continue
 		}
 		f := failureOf(err)
@@ -186,10 +218,16 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		// It has been tried with less. Nobody can make the conversation shorter.
 		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, tell: t.claimed}, nil
 	}
+	onExhausted := t.policy.OnExhausted
+	if f.kind == conversation.BudgetSpent {
+		if onExhausted = t.policy.OnSpent; onExhausted == conversation.EndConversation {
+			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.reason, tell: t.claimed}, nil
+		}
+	}
 	if f.contagious() {
 		t.warnInbox(ctx, f)
 	}
-	if t.policy.OnExhausted == conversation.EndConversation {
+	if onExhausted == conversation.EndConversation {
 		return &verdict{kind: conversation.OutcomeFailed, detail: join(step+" failed", f.reason), tell: t.claimed}, nil
 	}
 	t.attention = &Attention{
@@ -203,6 +241,9 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		return nil, err
 	}
 	if v := t.overdue(ctx); v != nil {
+		if f.kind == conversation.BudgetSpent && v.kind == conversation.OutcomeEnded {
+			v.kind, v.by = conversation.OutcomeBudgetSpent, ""
+		}
 		return v, nil
 	}
 	t.setState(ctx, StateTalking)

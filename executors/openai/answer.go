@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"strings"
 
@@ -8,73 +10,94 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 // An answer is what has come from the model so far.
 type answer struct {
-	text    strings.Builder
+	modelcall.Answer
 	refusal strings.Builder
-	model   string
-	finish  string // the API's word; empty: not finished
-	usage   conversation.Usage
+	calls   []*toolCall
+	size    int // of the calls
+	pending int // of what has come of a call that is not complete
+	// cut means that the model had more to say.
+	cut bool
 }
+
+// length is how much the model has said.
+func (a *answer) length() int { return a.Text.Len() + a.refusal.Len() + a.size + a.pending }
 
 // fill takes an answer that came in one piece.
 func (a *answer) fill(c *sdk.ChatCompletion) error {
-	a.usage.Calls = 1
+	a.Usage.Calls = 1
 	if err := errorIn(c.RawJSON()); err != nil {
 		return err
 	}
-	a.model = c.Model
+	a.Model = c.Model
 	a.count(c.Usage)
 	if len(c.Choices) == 0 {
-		return errNoAnswer
+		return modelcall.ErrNoAnswer
 	}
 	choice := c.Choices[0]
-	a.text.WriteString(choice.Message.Content)
+	a.Text.WriteString(choice.Message.Content)
 	a.refusal.WriteString(choice.Message.Refusal)
-	a.finish = choice.FinishReason
+	for i, c := range choice.Message.ToolCalls {
+		a.addCall(int64(i), c.ID, c.Function.Name, c.Function.Arguments)
+	}
+	a.Finish = finishReason(choice.FinishReason)
 	return nil
 }
 
 func (a *answer) count(u sdk.CompletionUsage) {
-	a.usage.InputTokens = max(a.usage.InputTokens, u.PromptTokens)
-	a.usage.OutputTokens = max(a.usage.OutputTokens, u.CompletionTokens)
-	a.usage.CachedInputTokens = min(max(a.usage.CachedInputTokens, u.PromptTokensDetails.CachedTokens), a.usage.InputTokens)
+	a.Usage.InputTokens = max(a.Usage.InputTokens, u.PromptTokens)
+	a.Usage.OutputTokens = max(a.Usage.OutputTokens, u.CompletionTokens)
+	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, u.PromptTokensDetails.CachedTokens), a.Usage.InputTokens)
 }
 
-var errNoAnswer = errors.New("the answer is empty")
-
-// result judges a complete answer.
-func (e *Executor) result(a *answer) (executors.Result, error) {
-	text, refusal := a.text.String(), a.refusal.String()
-	fail := func(kind conversation.Kind, remedy string, err error) (executors.Result, error) {
-		return executors.Result{}, &conversation.Error{Kind: kind, Op: e.op(), Err: err, Remedy: remedy, Usage: a.usage}
+// result judges a complete answer. Calls of tools that nobody offered are left
+// out.
+func (e *Executor) result(ctx context.Context, a *answer, req executors.Request) (executors.Result, error) {
+	if len(req.Tools) == 0 {
+		a.calls = nil
 	}
-	empty := strings.TrimSpace(text) == ""
 	switch {
-	case len(text)+len(refusal) > e.cfg.MaxReplyBytes:
-		return fail(conversation.Invalid, remedyTooLarge, errTooLarge)
-	case a.finish == "content_filter":
-		return fail(conversation.Refused, "", errors.New("a content filter stopped the answer"))
-	case empty && refusal != "":
-		return fail(conversation.Refused, "", errors.New("the model declined: "+e.clean(refusal)))
-	case empty && a.finish == "length":
-		return fail(conversation.Invalid, "raise max_output_tokens: reasoning counts towards it",
-			errors.New("the answer reached its limit of tokens before its first word"))
-	case empty:
-		return fail(conversation.Unavailable, "", errNoAnswer)
+	case a.length() > e.cfg.MaxReplyBytes:
+		return executors.Result{}, e.failed(ctx, modelcall.ErrTooLarge, a.Usage)
+	case a.Finish == executors.FinishContentFilter:
+		a.Declined = "a content filter stopped the answer"
+	case strings.TrimSpace(a.Text.String()) == "" && a.refusal.Len() > 0 && len(a.calls) == 0:
+		a.Declined = "the model declined: " + e.clean(a.refusal.String())
 	}
-	model := a.model
-	if model == "" {
-		model = e.cfg.Model
+	if a.Declined == "" && len(a.calls) > 0 {
+		return e.calling(a, req)
+	}
+	if a.Finish == executors.FinishToolCall {
+		a.Finish = executors.FinishStop
+	}
+	return a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
+}
+
+// calling is the result of an answer that calls tools. Servers differ in the
+// reason to stop that they give it.
+func (e *Executor) calling(a *answer, req executors.Request) (executors.Result, error) {
+	calls, err := a.parts(req.IdempotencyKey)
+	if err != nil {
+		out := &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: err, Usage: a.Usage}
+		if errors.Is(err, errCutCall) {
+			out.Kind, out.Remedy = conversation.Invalid, "raise max_output_tokens: reasoning counts towards it"
+		}
+		return executors.Result{}, out
+	}
+	var parts []conversation.Part
+	if text := a.Text.String(); strings.TrimSpace(text) != "" {
+		parts = append(parts, conversation.Part{Type: conversation.PartText, Text: text})
 	}
 	return executors.Result{
-		Message:      conversation.Text(conversation.RoleAssistant, text),
-		Usage:        a.usage,
+		Message:      conversation.Message{Role: conversation.RoleAssistant, Parts: append(parts, calls...)},
+		Usage:        a.Usage,
 		Provider:     e.cfg.Provider,
-		Model:        model,
-		FinishReason: finishReason(a.finish),
+		Model:        cmp.Or(a.Model, e.cfg.Model),
+		FinishReason: executors.FinishToolCall,
 	}, nil
 }
 

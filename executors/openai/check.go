@@ -48,15 +48,3 @@ func (e *Executor) Check(ctx context.Context) error {
 	}
 	return err
 }
-
-// statusOnly turns an error's response into an error with its status.
-func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	res, err := next(req)
-	if err != nil {
-		return nil, err
-	}
-	if err := refusal(res); err != nil {
-		return nil, err
-	}
-	return res, nil
-}

@@ -2,32 +2,32 @@ package openai
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/secret"
 )
 
 // officialURL is the vendor's own API.
 const officialURL = "https://api.openai.com/v1"
 
+// How a model is asked.
+const (
+	APIChat      = "chat"
+	APIResponses = "responses"
+)
+
 // The defaults of a [Config].
 const (
 	DefaultProvider          = "openai"
-	DefaultTimeout           = 4 * time.Minute
-	DefaultFirstTokenTimeout = 90 * time.Second
-	DefaultGapTimeout        = 30 * time.Second
-	DefaultMaxReplyBytes     = 1 << 20
-	DefaultOpening           = "Begin the conversation: greet the other person and offer your help."
+	DefaultTimeout           = modelcall.DefaultTimeout
+	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = modelcall.DefaultGapTimeout
+	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultOpening           = modelcall.DefaultOpening
 )
 
 // Config says which model answers, where, and within which limits.
@@ -37,7 +37,18 @@ type Config struct {
 	// APIKey is sent as the bearer token. The vendor's own API needs one;
 	// compatible servers may not.
 	APIKey secret.String `yaml:"api_key"`
-	// BaseURL is where /chat/completions is. Default: the vendor's own API.
+	// API is how the model is asked, APIChat or APIResponses. Default: the
+	// Responses API where there is no BaseURL, Chat Completions where there is one,
+	// because that is what compatible servers know.
+	API string `yaml:"api"`
+	// Store has the provider keep the responses, so that a request carries only
+	// what is new (Responses API). Default: true at the vendor's own API and for
+	// Background, false elsewhere: servers that keep nothing may not say so.
+	Store *bool `yaml:"store"`
+	// Background has the provider go on with a response that nobody waits for, so
+	// that a later attempt takes it over (Responses API). Default: false.
+	Background bool `yaml:"background"`
+	// BaseURL is where /chat/completions and /responses are. Default: the vendor's own API.
 	BaseURL string `yaml:"base_url"`
 	// Organization and Project are the vendor's ids. Default: the key's own.
 	Organization string `yaml:"organization"`
@@ -53,10 +64,10 @@ type Config struct {
 	Temperature *float64 `yaml:"temperature"`
 	// MaxOutputTokens bounds a reply, reasoning included. Default: the model's own.
 	MaxOutputTokens int `yaml:"max_output_tokens"`
-	// MaxHistoryMessages bounds the messages sent: the first one and the newest.
-	// Default: all.
+	// MaxHistoryMessages bounds the messages sent: the first one and the newest. The
+	// provider's memory is not used where it leaves some out. Default: all.
 	MaxHistoryMessages int `yaml:"max_history_messages"`
-	// MaxReplyBytes bounds a reply's text. Default: DefaultMaxReplyBytes.
+	// MaxReplyBytes bounds a reply's text and tool calls. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
 	// Stream has the reply come piece by piece, so that a stall is noticed.
 	// Default: true.
@@ -84,121 +95,65 @@ func (c *Config) official() bool {
 }
 
 func (c *Config) setDefaults() {
+	c.API = c.api()
+	if c.Store == nil {
+		store := c.official() || c.Background
+		c.Store = &store
+	}
 	c.BaseURL = strings.TrimSuffix(cmp.Or(c.BaseURL, officialURL), "/") + "/"
 	c.Provider = cmp.Or(c.Provider, DefaultProvider)
 	c.Opening = cmp.Or(c.Opening, DefaultOpening)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
-	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
-	// A total below the defaults of the inner timers is meant to win.
-	c.FirstTokenTimeout = cmp.Or(c.FirstTokenTimeout, min(DefaultFirstTokenTimeout, c.Timeout))
-	c.GapTimeout = cmp.Or(c.GapTimeout, min(DefaultGapTimeout, c.Timeout))
+	t := c.timers().WithDefaults()
+	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
 	if c.Stream == nil {
 		stream := true
 		c.Stream = &stream
 	}
-	if c.HTTPClient == nil {
-		c.HTTPClient = &http.Client{}
-	}
+	c.HTTPClient = modelcall.Client(c.HTTPClient)
 }
 
-var (
-	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-	fieldName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	// ownFields of the body have a meaning here that Extra must not change.
-	ownFields = []string{"model", "messages", "stream", "n", "tools"}
-)
+func (c *Config) api() string {
+	if c.BaseURL == "" {
+		return cmp.Or(c.API, APIResponses)
+	}
+	return cmp.Or(c.API, APIChat)
+}
+
+func (c *Config) timers() modelcall.Timers {
+	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
+}
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-
-	if strings.TrimSpace(c.Model) == "" {
-		fault("model: it is empty; name the model to ask")
-	}
-	if key := c.APIKey.Reveal(); !printable(key) || strings.ContainsFunc(key, unicode.IsSpace) {
-		fault("api_key contains a space, a line break or a character no header can carry: check where it is read from")
-	}
-	for _, err := range checkURL(c.BaseURL) {
-		fault("base_url %w", err)
-	}
-	for name, value := range map[string]string{"organization": c.Organization, "project": c.Project} {
-		if !printable(value) {
-			fault("%s contains a line break or a character no header can carry", name)
+	var f modelcall.Faults
+	f.Model(c.Model)
+	f.Key(c.APIKey)
+	f.URL(c.BaseURL, "http://localhost:11434/v1", "/chat/completions", "/responses")
+	f.Printable("organization", c.Organization)
+	f.Printable("project", c.Project)
+	f.Temperature(c.Temperature, 2)
+	f.Count("max_output_tokens", c.MaxOutputTokens)
+	f.Count("max_history_messages", c.MaxHistoryMessages)
+	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	f.Timers(c.timers())
+	f.Headers(c.Headers, c.APIKey, "Authorization")
+	switch own := []string{"model", "stream", "tools"}; c.api() {
+	case APIChat:
+		f.Extra(c.Extra, append(own, "messages", "n")...)
+		if c.Store != nil {
+			f.Add("store is for the Responses API: leave it out, or set api to responses")
 		}
-	}
-	if t := c.Temperature; t != nil && !(*t >= 0 && *t <= 2) {
-		fault("temperature is %v: write 0 to 2", *t)
-	}
-	for name, n := range map[string]int{
-		"max_output_tokens": c.MaxOutputTokens, "max_history_messages": c.MaxHistoryMessages, "max_reply_bytes": c.MaxReplyBytes,
-	} {
-		if n < 0 {
-			fault("%s is %d: write 1 or more, or leave it out", name, n)
+		if c.Background {
+			f.Add("background is for the Responses API: leave it out, or set api to responses")
 		}
-	}
-	for name, d := range map[string]time.Duration{
-		"timeout": c.Timeout, "first_token_timeout": c.FirstTokenTimeout, "gap_timeout": c.GapTimeout,
-	} {
-		if d < 0 {
-			fault("%s is %v: write more than 0, or leave it out", name, d)
+	case APIResponses:
+		f.Extra(c.Extra, append(own, "input", "instructions", "previous_response_id", "conversation", "store", "background")...)
+		if c.Background && c.Store != nil && !*c.Store {
+			f.Add("store is false, and background needs it: the provider has to keep a response that nobody waits for")
 		}
-		if total := cmp.Or(c.Timeout, DefaultTimeout); d > total && total > 0 && name != "timeout" {
-			fault("%s is %v, longer than timeout, %v: lower it, or raise timeout", name, d, total)
-		}
+	default:
+		f.Add("api is %q: write chat or responses", c.API)
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		switch {
-		case !headerName.MatchString(name):
-			fault("headers: %q is no name of a header", name)
-		case !printable(c.Headers[name].Reveal()):
-			fault("headers: the value of %s contains a line break or a character no header can carry", name)
-		case strings.EqualFold(name, "Authorization") && c.APIKey != "":
-			fault("headers: %s is what api_key sets: give one of the two", name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Extra)) {
-		switch {
-		case !fieldName.MatchString(name):
-			fault("extra: %q is no name of a field", name)
-		case slices.Contains(ownFields, name):
-			fault("extra: %s cannot be set here", name)
-		default:
-			if _, err := json.Marshal(c.Extra[name]); err != nil {
-				fault("extra: %s: %w", name, err)
-			}
-		}
-	}
-	// Maps above are walked in any order; the report has one.
-	slices.SortStableFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	return errors.Join(errs...)
-}
-
-// checkURL does not quote the URL: it may hold a password.
-func checkURL(s string) []error {
-	if s == "" {
-		return nil
-	}
-	u, err := url.Parse(s)
-	if err != nil {
-		return []error{errors.New("is no URL: write one like http://localhost:11434/v1")}
-	}
-	var errs []error
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		errs = append(errs, errors.New("is no address of a server: write one like http://localhost:11434/v1"))
-	}
-	if u.User != nil {
-		errs = append(errs, errors.New("contains a user name or password: use api_key or headers"))
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		errs = append(errs, errors.New("contains a query or fragment: leave it out"))
-	}
-	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/chat/completions") {
-		errs = append(errs, errors.New("contains /chat/completions: leave it out, it is added"))
-	}
-	return errs
-}
-
-func printable(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
+	return f.Err()
 }

@@ -3,24 +3,19 @@ package openai
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/openai/openai-go/v3/packages/ssestream"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 // A statusError is what the provider said instead of an answer.
@@ -52,7 +47,7 @@ func (e *statusError) Error() string {
 func newStatusError(res *http.Response, body []byte) *statusError {
 	e := parseError(body)
 	e.status = res.StatusCode
-	e.retryAfter = retryAfter(res.Header, time.Now())
+	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
 	return e
 }
 
@@ -126,11 +121,16 @@ var codes = map[string]conversation.Kind{
 	"content_policy_violation":   conversation.Refused,
 	"moderation_blocked":         conversation.Refused,
 	"invalid_prompt":             conversation.Refused, // how reasoning models report flagged input
-	"model_not_found":            conversation.Invalid,
-	"rate_limit_exceeded":        conversation.RateLimited,
-	"slow_down":                  conversation.RateLimited,
-	"server_error":               conversation.Unavailable,
-	"overloaded_error":           conversation.Unavailable,
+	"bio_policy":                 conversation.Refused,
+	"cyber_policy":               conversation.Refused,
+
+	"misalignment_policy_violation": conversation.Refused,
+	"data_residency_mismatch":       conversation.Invalid,
+	"model_not_found":               conversation.Invalid,
+	"rate_limit_exceeded":           conversation.RateLimited,
+	"slow_down":                     conversation.RateLimited,
+	"server_error":                  conversation.Unavailable,
+	"overloaded_error":              conversation.Unavailable,
 }
 
 // tooLong finds the servers that report an overlong request in words alone.
@@ -194,103 +194,41 @@ var setting = map[string]string{
 	"temperature":           "temperature",
 	"max_tokens":            "max_output_tokens",
 	"max_completion_tokens": "max_output_tokens",
+	"max_output_tokens":     "max_output_tokens",
+	"store":                 "store",
+	"background":            "background",
 	"stream":                "stream",
 	"stream_options":        "stream, or take the field out with extra: {stream_options: null}",
 }
 
 // failed turns whatever went wrong into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) error {
-	out := &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Usage: usage}
 	var (
-		timeout   *timeoutError
-		status    *statusError
-		inStream  *ssestream.StreamError
-		untrusted *tls.CertificateVerificationError
-		dns       *net.DNSError
-		urlErr    *url.Error
+		said     *statusError
+		inStream *ssestream.StreamError
 	)
-	switch {
-	case errors.As(context.Cause(ctx), &timeout):
-		out.Err = timeout
-	case ctx.Err() != nil:
-		out.Err = ctx.Err()
-	case errors.As(err, &inStream):
-		status = errorInside(inStream.Event.Data)
-		e.say(out, status)
-	case errors.As(err, &status):
-		e.say(out, status)
-	case errors.Is(err, errTooLarge):
-		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, remedyTooLarge
-	case errors.Is(err, errWebPage):
-		out.Kind, out.Err, out.Remedy = conversation.Invalid, err, "check that base_url leads to the API, usually ending in /v1"
-	case errors.As(err, &untrusted):
-		out.Kind, out.Err = conversation.Invalid, errors.New(e.clean(untrusted.Error()))
-		out.Remedy = "check base_url, and that this machine trusts the server's certificate"
-	default:
-		if errors.As(err, &urlErr) {
-			err = urlErr.Err // the URL is no news, and may hold a secret
-		}
-		if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
-			out.Remedy = "check base_url, and that the server is running"
-		}
-		out.Err = errors.New(e.clean(err.Error()))
+	if errors.As(err, &inStream) {
+		said = errorInside(inStream.Event.Data)
+	} else {
+		errors.As(err, &said)
 	}
+	out := &conversation.Error{Op: e.op()}
+	if said != nil && ctx.Err() == nil {
+		out.Kind = said.classify()
+		out.RetryAfter = said.retryAfter
+		out.Remedy = said.remedy(out.Kind)
+		out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+	} else {
+		out = modelcall.Failure(ctx, e.op(), err, e.clean)
+	}
+	if errors.Is(out.Err, modelcall.ErrWebPage) {
+		out.Remedy += ", usually ending in /v1"
+	}
+	out.Usage = usage
 	return out
 }
 
 // stopped is the error for a context that was done beforehand.
 func (e *Executor) stopped(ctx context.Context) error {
 	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
-}
-
-// say takes over what the provider said.
-func (e *Executor) say(out *conversation.Error, said *statusError) {
-	out.Kind = said.classify()
-	out.RetryAfter = said.retryAfter
-	out.Remedy = said.remedy(out.Kind)
-	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
-}
-
-// maxMessage bounds how much of the provider's own words an error repeats.
-const maxMessage = 300
-
-// clean makes the provider's words fit for an error: one line, not long, and
-// without keys, which some servers echo.
-func (e *Executor) clean(s string) string {
-	s = e.redact(strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " "))
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
-}
-
-// anyKey is what the vendor's keys look like, whole or with their middle
-// starred out.
-var anyKey = regexp.MustCompile(`\b(sk|sess|Bearer)[-_ ][A-Za-z0-9_*.-]{6,}`)
-
-// redactor returns a function that takes the configured secrets out of a text.
-func redactor(cfg Config) func(string) string {
-	secrets := []secret.String{cfg.APIKey}
-	for _, value := range cfg.Headers {
-		secrets = append(secrets, value)
-	}
-	// The longest first: one may be part of another.
-	slices.SortFunc(secrets, func(a, b secret.String) int { return len(b) - len(a) })
-	var pairs []string
-	for _, s := range secrets {
-		if s != "" {
-			pairs = append(pairs, s.Reveal(), s.String())
-		}
-	}
-	known := strings.NewReplacer(pairs...)
-	return func(s string) string { return anyKey.ReplaceAllString(known.Replace(s), "[redacted]") }
-}
-
-func hasAuthorization(headers map[string]secret.String) bool {
-	for name := range headers {
-		if strings.EqualFold(name, "Authorization") {
-			return true
-		}
-	}
-	return false
 }

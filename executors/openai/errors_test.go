@@ -269,6 +269,45 @@ func TestNoRetries(t *testing.T) {
 	}
 }
 
+// Go's own client sends again what failed on a connection that it kept, if an
+// Idempotency-Key says that no harm is done.
+func TestNoRetryOnAKeptConnection(t *testing.T) {
+	t.Parallel()
+	calls := make(chan struct{}, 10)
+	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
+		calls <- struct{}{}
+		if len(calls) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		speak(w, c, "ok")
+	}), noStream)
+	req := executortest.Request("c1", "Hi")
+	_, err := e.Execute(t.Context(), req)
+	require.NoError(t, err)
+	_, err = e.Execute(t.Context(), req)
+	require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)
+	require.Len(t, calls, 2)
+}
+
+// A server may send its client elsewhere; the key does not go there.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 307, 308} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			elsewhere := newServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				t.Error("a request went elsewhere")
+			}))
+			e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, elsewhere.URL, status)
+			})), nil)
+			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+			require.True(t, conversation.IsKind(err, conversation.Invalid), "%v", err)
+			require.Error(t, e.Check(t.Context()))
+		})
+	}
+}
+
 // A server may repeat the key it was sent wherever it likes.
 func TestNoErrorHoldsAKey(t *testing.T) {
 	t.Parallel()

@@ -1,11 +1,10 @@
 package openai
 
 import (
-	"strings"
-
 	sdk "github.com/openai/openai-go/v3"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 type message = sdk.ChatCompletionMessageParamUnion
@@ -13,7 +12,7 @@ type message = sdk.ChatCompletionMessageParamUnion
 // messages are the instructions and the conversation in the API's terms. Never
 // empty: where the agent speaks first, the opening asks it to.
 func (e *Executor) messages(conv []conversation.Message) []message {
-	conv = window(conv, e.cfg.MaxHistoryMessages)
+	conv = modelcall.Window(conv, e.cfg.MaxHistoryMessages)
 	out := make([]message, 0, len(conv)+2)
 	if e.cfg.Instructions != "" {
 		out = append(out, sdk.SystemMessage(e.cfg.Instructions))
@@ -35,7 +34,7 @@ func (e *Executor) messages(conv []conversation.Message) []message {
 // translate turns one message into those the API wants for it: tool results are
 // messages of their own there.
 func translate(m conversation.Message) []message {
-	text := content(m)
+	text := modelcall.Content(m)
 	var out []message
 	switch m.Role {
 	case conversation.RoleSystem:
@@ -49,7 +48,7 @@ func translate(m conversation.Message) []message {
 	default:
 		for _, p := range m.Parts {
 			if p.ToolResult != nil {
-				out = append(out, sdk.ToolMessage(p.ToolResult.Content, p.ToolResult.CallID))
+				out = append(out, sdk.ToolMessage(modelcall.Valid(p.ToolResult.Content), p.ToolResult.CallID))
 			}
 		}
 		if text != "" {
@@ -68,10 +67,8 @@ func assistant(m conversation.Message, text string) (message, bool) {
 		if p.ToolCall == nil {
 			continue
 		}
-		arguments := string(p.ToolCall.Arguments)
-		if arguments == "" {
-			arguments = "{}"
-		}
+		// Compatible servers take nothing but objects.
+		arguments := string(modelcall.Arguments(p.ToolCall))
 		a.ToolCalls = append(a.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{
 			OfFunction: &sdk.ChatCompletionMessageFunctionToolCallParam{
 				ID:       p.ToolCall.ID,
@@ -80,35 +77,4 @@ func assistant(m conversation.Message, text string) (message, bool) {
 		})
 	}
 	return message{OfAssistant: &a}, text != "" || len(a.ToolCalls) > 0
-}
-
-// content is the message's text, with structured data as JSON.
-func content(m conversation.Message) string {
-	var texts []string
-	for _, p := range m.Parts {
-		switch {
-		case p.Type == conversation.PartText && p.Text != "":
-			texts = append(texts, p.Text)
-		case p.Type == conversation.PartData && len(p.Data) > 0:
-			texts = append(texts, string(p.Data))
-		}
-	}
-	return strings.ToValidUTF8(strings.Join(texts, "\n\n"), "\uFFFD")
-}
-
-// window is the first message and the newest, together at most n; with n = 0,
-// all. A tool's results never come without the call they answer: the API
-// rejects that.
-func window(conv []conversation.Message, n int) []conversation.Message {
-	if n <= 0 || len(conv) <= n {
-		return conv
-	}
-	newest := conv[len(conv)-max(n-1, 1):]
-	for len(newest) > 1 && newest[0].Role == conversation.RoleTool {
-		newest = newest[1:]
-	}
-	if n == 1 {
-		return newest
-	}
-	return append([]conversation.Message{conv[0]}, newest...)
 }

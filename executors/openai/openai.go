@@ -1,17 +1,18 @@
-// Package openai is an executor that asks a model through the Chat Completions
-// API: the vendor's own, or any server compatible with it (Ollama, vLLM,
-// llama.cpp, gateways) by its base URL. It uses the vendor's Go SDK with the
-// SDK's retries off and without the SDK's reading of the environment, so that a
-// key in OPENAI_API_KEY never goes to somebody else's server.
+// Package openai is an executor that asks a model through the Responses API or
+// the Chat Completions API: the vendor's own, or any server compatible with it
+// (Ollama, vLLM, llama.cpp, gateways) by its base URL. It uses the vendor's Go SDK
+// with the SDK's retries off and without the SDK's reading of the environment, so
+// that a key in OPENAI_API_KEY never goes to somebody else's server.
 //
-// It keeps no state: every request carries the conversation, or its newest part
-// if so configured.
+// Through Chat Completions, every request carries the conversation. Through
+// Responses, the provider keeps it and a request carries what is new; the whole
+// goes along where the provider does not know the rest. A background response is a
+// run at the provider that a later attempt takes over.
 package openai
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 // An Executor asks one model. Create it with [New].
@@ -27,8 +29,9 @@ type Executor struct {
 	cfg    Config // without its secrets
 	hasKey bool
 	client sdk.Client
+	asking sdk.Client // client, with what extra adds to requests
 	chat   sdk.ChatCompletionService
-	redact func(string) string
+	clean  func(string) string
 }
 
 var (
@@ -43,7 +46,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
 	cfg.setDefaults()
-	e := &Executor{cfg: cfg, hasKey: cfg.APIKey != "" || hasAuthorization(cfg.Headers), redact: redactor(cfg)}
+	e := &Executor{cfg: cfg, hasKey: cfg.APIKey != "" || modelcall.HasHeader(cfg.Headers, "Authorization"), clean: modelcall.NewCleaner(cfg.APIKey, cfg.Headers)}
 
 	opts := []option.RequestOption{
 		option.WithHTTPClient(cfg.HTTPClient),
@@ -64,7 +67,7 @@ func New(cfg Config) (*Executor, error) {
 	}
 	// Not sdk.NewClient: it takes keys and addresses from the environment.
 	e.client = sdk.Client{Options: opts}
-	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard))
+	opts = opts[:len(opts):len(opts)]
 	for name, value := range cfg.Extra {
 		if value == nil {
 			opts = append(opts, option.WithJSONDel(name))
@@ -72,6 +75,8 @@ func New(cfg Config) (*Executor, error) {
 			opts = append(opts, option.WithJSONSet(name, value))
 		}
 	}
+	e.asking = sdk.Client{Options: opts}
+	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard(*cfg.Stream, 0)))
 	e.chat = sdk.NewChatCompletionService(opts...)
 
 	e.cfg.APIKey, e.cfg.Headers = "", nil
@@ -81,7 +86,8 @@ func New(cfg Config) (*Executor, error) {
 // String names the model.
 func (e *Executor) String() string { return "openai model " + e.cfg.Model }
 
-// Execute asks the model for the next reply. State and New are not needed.
+// Execute asks the model for the next reply. State, New and Attach are of use to
+// the Responses API alone.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, e.stopped(ctx)
@@ -89,18 +95,27 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if err := e.missingKey(); err != nil {
 		return executors.Result{}, err
 	}
-	ctx, watch := newWatch(ctx, e.cfg)
-	defer watch.stop()
-
-	var (
-		a      answer
-		err    error
-		params = e.params(req)
-		opts   []option.RequestOption
-	)
+	var opts []option.RequestOption
 	if req.IdempotencyKey != "" {
-		opts = append(opts, option.WithHeader("Idempotency-Key", idempotencyKey(req.IdempotencyKey)))
+		opts = append(opts, option.WithHeader("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey)))
 	}
+	if len(req.Tools) == 0 {
+		opts = append(opts, e.withoutTools()...)
+	}
+	if e.cfg.API == APIResponses {
+		return e.executeResponses(ctx, req, opts)
+	}
+	return e.executeChat(ctx, req, opts)
+}
+
+func (e *Executor) executeChat(ctx context.Context, req executors.Request, opts []option.RequestOption) (executors.Result, error) {
+	params, err := e.params(req)
+	if err != nil {
+		return executors.Result{}, err
+	}
+	ctx, watch := e.cfg.timers().Watch(ctx, *e.cfg.Stream)
+	defer watch.Stop()
+	var a answer
 	if *e.cfg.Stream {
 		err = e.stream(ctx, watch, params, &a, req.OnDelta, opts...)
 	} else {
@@ -108,18 +123,46 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	}
 	var plain *plainAnswer // a whole answer although a stream was asked for
 	if errors.As(err, &plain) {
-		err = a.fill(plain.completion)
+		var c sdk.ChatCompletion
+		if err = json.Unmarshal(plain.body, &c); err == nil {
+			err = a.fill(&c)
+		}
 	}
 	if err != nil {
-		return executors.Result{}, e.failed(ctx, err, a.usage)
+		return executors.Result{}, e.failed(ctx, err, a.Usage)
 	}
-	return e.result(&a)
+	return e.result(ctx, &a, req)
 }
 
-func (e *Executor) params(req executors.Request) sdk.ChatCompletionNewParams {
+func (e *Executor) executeResponses(caller context.Context, req executors.Request, opts []option.RequestOption) (executors.Result, error) {
+	tools, err := responseTools(req.Tools)
+	if err != nil {
+		return executors.Result{}, err
+	}
+	ctx, watch := e.cfg.timers().Watch(caller, *e.cfg.Stream)
+	defer watch.Stop()
+	var a answer
+	x, err := e.respond(ctx, watch, req, &a, tools, opts)
+	if err != nil {
+		x.abandon(caller)
+		return executors.Result{}, e.failed(ctx, err, a.Usage)
+	}
+	res, err := e.result(ctx, &a, req)
+	if err == nil {
+		res.State = x.state(res.Message)
+	}
+	return res, err
+}
+
+func (e *Executor) params(req executors.Request) (sdk.ChatCompletionNewParams, error) {
+	tools, err := chatTools(req.Tools)
+	if err != nil {
+		return sdk.ChatCompletionNewParams{}, err
+	}
 	p := sdk.ChatCompletionNewParams{
 		Model:    e.cfg.Model,
 		Messages: e.messages(req.Messages),
+		Tools:    tools,
 	}
 	if t := e.cfg.Temperature; t != nil {
 		p.Temperature = sdk.Float(*t)
@@ -136,7 +179,7 @@ func (e *Executor) params(req executors.Request) sdk.ChatCompletionNewParams {
 	if *e.cfg.Stream {
 		p.StreamOptions.IncludeUsage = sdk.Bool(true)
 	}
-	return p
+	return p, nil
 }
 
 // whole asks for the reply in one piece.
@@ -146,14 +189,6 @@ func (e *Executor) whole(ctx context.Context, params sdk.ChatCompletionNewParams
 		return err
 	}
 	return a.fill(completion)
-}
-
-// idempotencyKey is for servers and gateways that know the header; the vendor's
-// own API does not promise anything for it. The hash keeps what the key is made
-// of, a conversation's name, from the provider.
-func idempotencyKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
-	return hex.EncodeToString(sum[:16])
 }
 
 // op says in errors what was tried.

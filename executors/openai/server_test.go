@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type call struct {
 	Header http.Header
 	Path   string
+	All    map[string]any // the body with all its fields
 	Body   struct {
 		Model    string `json:"model"`
 		Messages []struct {
@@ -68,6 +69,7 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c c
 		if err := json.Unmarshal(data, &c.Body); err != nil {
 			t.Errorf("the request is no JSON: %v", err)
 		}
+		_ = json.Unmarshal(data, &c.All)
 		handle(w, r, c)
 	})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {

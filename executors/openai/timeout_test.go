@@ -98,7 +98,7 @@ func TestTimers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				cfg := openai.Config{Model: "m", APIKey: key, HTTPClient: &http.Client{Transport: c.server}}
+				cfg := openai.Config{Model: "m", APIKey: key, API: openai.APIChat, HTTPClient: &http.Client{Transport: c.server}}
 				if c.change != nil {
 					c.change(&cfg)
 				}
@@ -122,7 +122,7 @@ func TestTimers(t *testing.T) {
 func TestCheckIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		e, err := openai.New(openai.Config{Model: "m", APIKey: key, HTTPClient: &http.Client{Transport: slow{header: time.Hour}}})
+		e, err := openai.New(openai.Config{Model: "m", APIKey: key, API: openai.APIChat, HTTPClient: &http.Client{Transport: slow{header: time.Hour}}})
 		require.NoError(t, err)
 		begun := time.Now()
 		require.ErrorContains(t, e.Check(t.Context()), "openai: check: no answer within 3s")
@@ -145,7 +145,7 @@ func TestCharactersMayBeDivided(t *testing.T) {
 			if name == "Streaming" {
 				text, media = "data: "+chunk(map[string]any{"content": "Grüße 🙂"}, "stop")+"\n\n", "text/event-stream"
 			}
-			cfg := openai.Config{Model: "m", APIKey: key, HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
+			cfg := openai.Config{Model: "m", APIKey: key, API: openai.APIChat, HTTPClient: &http.Client{Transport: roundTrip(func(req *http.Request) *http.Response {
 				return &http.Response{
 					StatusCode: http.StatusOK, Request: req, Header: http.Header{"Content-Type": {media}},
 					Body: oneByte{bytes.NewReader([]byte(text))},

@@ -5,7 +5,9 @@ package assemble
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -24,6 +27,9 @@ type Assembly struct {
 	Config    *config.Config
 	Platforms map[string]platforms.Instance
 	Executors *executors.Registry
+	Tools     *tools.Registry
+	// closers are the executors that hold something.
+	closers []io.Closer
 	// Inboxes are the inputs of the agents' inboxes, in the file's order.
 	Inboxes []workflows.InboxInput
 }
@@ -49,7 +55,7 @@ func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
 
 // Build makes a configuration real. Its error is [config.Faults]: all there are.
 func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
-	a := &Assembly{Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry()}
+	a := &Assembly{Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry()}
 	var faults []error
 	sendTimeouts := make(map[string]time.Duration)
 	for _, p := range cfg.Platforms {
@@ -99,6 +105,19 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		if err != nil {
 			faults = append(faults, e.Settings.Place(err))
 		}
+		if c, ok := executor.(io.Closer); ok && err == nil {
+			a.closers = append(a.closers, c)
+		}
+	}
+	for _, t := range cfg.Tools {
+		given, ok := backends.Given.Tools[t.Name]
+		if !t.Given || !ok {
+			faults = append(faults, t.Settings.Fault("type", "is %q: no type of tools can be configured yet; a program that embeds Parley brings tools along", t.Type))
+			continue
+		}
+		if err := a.Tools.Add(t.Name, given.Set, given.Rules); err != nil {
+			faults = append(faults, t.Settings.Place(err))
+		}
 	}
 	for _, agent := range cfg.Agents {
 		p, ok := cfg.Platform(agent.Platform)
@@ -121,6 +140,15 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// Close ends what the executors and tools hold: programs, connections.
+func (a *Assembly) Close() error {
+	errs := []error{a.Tools.Close()}
+	for _, c := range a.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func unknownType(s config.Settings, kind string, known []string) error {

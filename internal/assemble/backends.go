@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/anthropic"
+	"github.com/parley-run/parley/executors/command"
+	"github.com/parley-run/parley/executors/gemini"
+	"github.com/parley-run/parley/executors/http"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/executors/scripted"
 	"github.com/parley-run/parley/internal/config"
@@ -54,8 +58,12 @@ func Builtin() Backends {
 			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
 		},
 		Executors: map[string]ExecutorType{
-			"openai":   newOpenAI,
-			"scripted": newScripted,
+			"anthropic": newAnthropic,
+			"command":   newCommand,
+			"gemini":    newGemini,
+			"http":      newHTTP,
+			"openai":    newOpenAI,
+			"scripted":  newScripted,
 		},
 	}
 }
@@ -107,6 +115,61 @@ func newOpenAI(e config.Executor, _ string) (executors.Executor, executors.About
 		return nil, executors.About{}, err
 	}
 	return executor, executors.About{Backend: "openai", Model: cfg.Model}, nil
+}
+
+func newAnthropic(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+	var cfg anthropic.Config
+	var executor *anthropic.Executor
+	err := e.Settings.Build(&cfg, "anthropic", func() (err error) {
+		executor, err = anthropic.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "anthropic", Model: cfg.Model}, nil
+}
+
+func newGemini(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+	var cfg gemini.Config
+	var executor *gemini.Executor
+	err := e.Settings.Build(&cfg, "gemini", func() (err error) {
+		executor, err = gemini.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "gemini", Model: cfg.Model}, nil
+}
+
+func newHTTP(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+	var cfg http.Config
+	var executor *http.Executor
+	err := e.Settings.Build(&cfg, "http", func() (err error) {
+		executor, err = http.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "http", Model: cfg.Model}, nil
+}
+
+func newCommand(e config.Executor, dir string) (executors.Executor, executors.About, error) {
+	var cfg command.Config
+	var executor *command.Executor
+	err := e.Settings.Build(&cfg, "command", func() (err error) {
+		if !filepath.IsAbs(cfg.Dir) {
+			cfg.Dir = filepath.Join(dir, cfg.Dir)
+		}
+		executor, err = command.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, executors.About{}, err
+	}
+	return executor, executors.About{Backend: "command", Model: cfg.Model}, nil
 }
 
 func newScripted(e config.Executor, dir string) (executors.Executor, executors.About, error) {

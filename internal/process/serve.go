@@ -65,6 +65,11 @@ func (s Settings) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			s.Logger.Warn("close executors and tools", "error", err)
+		}
+	}()
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
 	if err := s.check(ctx, a); err != nil {
 		return err
@@ -88,7 +93,7 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 
 	options := Options{
-		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Inboxes: a.Inboxes,
+		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Inboxes: a.Inboxes,
 		Drain: s.Drain, MaxActivities: s.MaxActivities, Deployment: s.Deployment,
 		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger,
 	}

@@ -49,6 +49,8 @@ type Options struct {
 	// Platforms and Executors are those of the configuration. Required.
 	Platforms map[string]platforms.Instance
 	Executors activities.Executors
+	// Tools are those of the configuration. Nil: none.
+	Tools activities.Tools
 	// Inboxes are started by the worker, or given these settings if they run.
 	Inboxes []workflows.InboxInput
 
@@ -120,7 +122,7 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	}
 	runs := launch.Runs{Launcher: w.launcher}
 	conversations, err := activities.NewConversation(activities.Config{
-		Platforms: w.opts.Platforms, Executors: w.opts.Executors,
+		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools,
 		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, Metrics: metrics,
 	})
 	if err != nil {

@@ -1,4 +1,4 @@
-package openai
+package modelcall
 
 import (
 	"math"
@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// maxRetryAfter bounds a delay that makes no sense.
-const maxRetryAfter = 7 * 24 * time.Hour
+// MaxRetryAfter bounds delays: a longer one makes no sense.
+const MaxRetryAfter = 7 * 24 * time.Hour
 
-// retryAfter is how long the provider asks to wait, and zero if it does not
+// RetryAfter is how long the provider asks to wait, and zero if it does not
 // say: in milliseconds, in seconds, or until a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+func RetryAfter(h http.Header, now time.Time) time.Duration {
 	if d, ok := delay(h.Get("Retry-After-Ms"), time.Millisecond); ok {
 		return d
 	}
@@ -21,7 +21,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 		return d
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return min(max(at.Sub(now), 0), maxRetryAfter)
+		return min(max(at.Sub(now), 0), MaxRetryAfter)
 	}
 	return 0
 }
@@ -31,5 +31,5 @@ func delay(s string, unit time.Duration) (time.Duration, bool) {
 	if err != nil || math.IsNaN(n) || n < 0 {
 		return 0, false
 	}
-	return time.Duration(min(n*float64(unit), float64(maxRetryAfter))), true
+	return time.Duration(min(n*float64(unit), float64(MaxRetryAfter))), true
 }

@@ -1,0 +1,151 @@
+package anthropic
+
+import (
+	"errors"
+
+	sdk "github.com/anthropics/anthropic-sdk-go"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// An answer is what has come from the model so far.
+type answer struct {
+	modelcall.Answer
+	stop sdk.StopReason // the API's word; empty: not finished
+	why  string         // what it says of a refusal
+	told tokens
+
+	thoughts thinking
+	calling  map[int64]*modelcall.Call // a stream's, by the block they come in
+	musing   map[int64]*thought
+}
+
+// tokens are what the provider has counted. It counts what it read from its
+// cache, and what it wrote there, apart from the rest of the input.
+type tokens struct{ input, cacheRead, cacheWritten, output int64 }
+
+// fill takes an answer that came in one piece.
+func (a *answer) fill(m *sdk.Message) error {
+	a.Usage.Calls = 1
+	if said := errorIn(m.RawJSON()); said != nil {
+		return said
+	}
+	a.begin(m)
+	for _, block := range m.Content {
+		switch block.Type {
+		case "text":
+			a.Text.WriteString(block.Text)
+		case "tool_use":
+			a.Call(block.ID, block.Name).Write(string(block.Input))
+		case "thinking", "redacted_thinking":
+			a.thoughts.begin(thought{block.Thinking, block.Signature, block.Data}, a.spoken())
+		}
+	}
+	a.end(m.StopReason, m.StopDetails)
+	return nil
+}
+
+// start takes the beginning of a block of a stream, and returns its text.
+func (a *answer) start(index int64, block sdk.ContentBlockStartEventContentBlockUnion) string {
+	switch block.Type {
+	case "text":
+		return block.Text // empty as a rule
+	case "tool_use":
+		if a.calling == nil {
+			a.calling = map[int64]*modelcall.Call{}
+		}
+		a.calling[index] = a.Call(block.ID, block.Name)
+		a.calling[index].Write(input(block.Input))
+	case "thinking", "redacted_thinking":
+		if a.musing == nil {
+			a.musing = map[int64]*thought{}
+		}
+		a.musing[index] = a.thoughts.begin(thought{block.Thinking, block.Signature, block.Data}, a.spoken())
+	}
+	return ""
+}
+
+// goOn takes a piece of a block, and returns its text.
+func (a *answer) goOn(index int64, delta sdk.MessageStreamEventUnionDelta) string {
+	switch delta.Type {
+	case "text_delta":
+		return delta.Text
+	case "input_json_delta":
+		if c := a.calling[index]; c != nil {
+			c.Write(delta.PartialJSON)
+		}
+	case "thinking_delta", "signature_delta":
+		if t := a.musing[index]; t != nil {
+			a.thoughts.add(t, thought{Text: delta.Thinking, Signature: delta.Signature})
+		}
+	}
+	return ""
+}
+
+// spoken reports whether the model has begun to speak or to call.
+func (a *answer) spoken() bool { return a.Text.Len() > 0 || len(a.Calls) > 0 }
+
+// begin takes what is known before the first word.
+func (a *answer) begin(m *sdk.Message) {
+	a.Model = m.Model
+	a.count(tokens{m.Usage.InputTokens, m.Usage.CacheReadInputTokens, m.Usage.CacheCreationInputTokens, m.Usage.OutputTokens})
+}
+
+// end takes why the model stopped.
+func (a *answer) end(reason sdk.StopReason, details sdk.RefusalStopDetails) {
+	if reason != "" {
+		a.stop, a.Finish = reason, finishReason(reason)
+		a.why = details.Explanation
+	}
+}
+
+// count takes over counts, which only ever grow: not all events have all of them.
+func (a *answer) count(t tokens) {
+	a.told = tokens{
+		max(a.told.input, t.input), max(a.told.cacheRead, t.cacheRead),
+		max(a.told.cacheWritten, t.cacheWritten), max(a.told.output, t.output),
+	}
+	a.Usage.InputTokens = a.told.input + a.told.cacheRead + a.told.cacheWritten
+	a.Usage.CachedInputTokens = a.told.cacheRead
+	a.Usage.OutputTokens = a.told.output
+}
+
+// result judges a complete answer to the request.
+func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
+	if len(req.Tools) == 0 || len(a.Calls) == 0 {
+		a.IgnoreCalls()
+	}
+	switch {
+	case a.stop == sdk.StopReasonRefusal:
+		a.Declined = "the model declined"
+		if a.why != "" {
+			a.Declined += ": " + e.clean(a.why)
+		}
+	case a.stop == sdk.StopReasonModelContextWindowExceeded && (blank(a.Text.String()) || len(a.Calls) > 0):
+		return executors.Result{}, &conversation.Error{
+			Kind: conversation.ContextTooLong, Op: e.op(), Usage: a.Usage,
+			Err:    errors.New("the conversation left the model no room for an answer"),
+			Remedy: remedyTooLong,
+		}
+	}
+	res, err := a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
+	if err == nil {
+		res.State = e.keep(req.State, res, a)
+	}
+	return res, err
+}
+
+func finishReason(r sdk.StopReason) executors.FinishReason {
+	switch r {
+	case sdk.StopReasonMaxTokens, sdk.StopReasonModelContextWindowExceeded:
+		return executors.FinishLength
+	case sdk.StopReasonRefusal:
+		return executors.FinishContentFilter
+	case sdk.StopReasonToolUse:
+		return executors.FinishToolCall
+	default:
+		return executors.FinishStop
+	}
+}

@@ -1,0 +1,163 @@
+// Package anthropic is an executor that asks a model through the Messages API:
+// the vendor's own, or any server compatible with it by its base URL. It uses
+// the vendor's Go SDK with the SDK's retries, its tracing and its reading of the
+// environment off, so that a key in ANTHROPIC_API_KEY never goes to somebody
+// else's server.
+//
+// Every request carries the conversation, or its newest part if so configured.
+// The provider is asked to cache what will come again. The only state is what a
+// model has thought before it called tools, until it has their results.
+package anthropic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	sdk "github.com/anthropics/anthropic-sdk-go"
+	"github.com/anthropics/anthropic-sdk-go/option"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// An Executor asks one model. Create it with [New].
+type Executor struct {
+	cfg     Config // without its secrets
+	hasKey  bool
+	client  sdk.Client
+	service sdk.MessageService
+	clean   func(string) string
+}
+
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Checker  = (*Executor)(nil)
+)
+
+// New checks the configuration and reports every fault at once. It does not
+// need the key to be there: without one, Check and Execute say so.
+func New(cfg Config) (*Executor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("anthropic: %w", err)
+	}
+	cfg.setDefaults()
+	e := &Executor{
+		cfg:    cfg,
+		hasKey: cfg.APIKey != "" || modelcall.HasHeader(cfg.Headers, keyHeader) || modelcall.HasHeader(cfg.Headers, "Authorization"),
+		clean:  modelcall.NewCleaner(cfg.APIKey, cfg.Headers),
+	}
+
+	opts := []option.RequestOption{
+		option.WithHTTPClient(cfg.HTTPClient),
+		option.WithBaseURL(cfg.BaseURL),
+		option.WithMaxRetries(0),
+		// The SDK has a limit of its own for answers in one piece, and refuses large
+		// max_tokens over it. Our timer is the one that counts.
+		option.WithRequestTimeout(2 * cfg.Timeout),
+		// Spans are the worker's, and the SDK's could be told to hold messages.
+		option.WithoutOpenTelemetry(),
+		option.WithOpenTelemetryPropagation(false),
+	}
+	if cfg.APIKey != "" {
+		opts = append(opts, option.WithAPIKey(cfg.APIKey.Reveal()))
+	}
+	for name, value := range cfg.Headers {
+		opts = append(opts, option.WithHeader(name, value.Reveal()))
+	}
+	// Not sdk.NewClient: it takes keys and addresses from the environment.
+	e.client = sdk.Client{Options: opts}
+	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard))
+	for name, value := range cfg.Extra {
+		if value == nil {
+			opts = append(opts, option.WithJSONDel(name))
+		} else {
+			opts = append(opts, option.WithJSONSet(name, value))
+		}
+	}
+	e.service = sdk.NewMessageService(opts...)
+
+	e.cfg.APIKey, e.cfg.Headers = "", nil
+	return e, nil
+}
+
+// String names the model.
+func (e *Executor) String() string { return "anthropic model " + e.cfg.Model }
+
+// Execute asks the model for the next reply. New is not needed.
+func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if ctx.Err() != nil {
+		return executors.Result{}, e.stopped(ctx)
+	}
+	if err := e.missingKey(); err != nil {
+		return executors.Result{}, err
+	}
+	ctx, watch := e.cfg.timers().Watch(ctx, *e.cfg.Stream)
+	defer watch.Stop()
+
+	var (
+		a            answer
+		err          error
+		params, opts = e.params(req)
+	)
+	a.Key = modelcall.CallKey(req)
+	if req.IdempotencyKey != "" {
+		opts = append(opts, option.WithHeader("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey)))
+	}
+	if *e.cfg.Stream {
+		err = e.stream(ctx, watch, params, &a, req.OnDelta, opts...)
+	} else {
+		err = e.whole(ctx, params, &a, opts...)
+	}
+	var plain *plainAnswer // a whole answer although a stream was asked for
+	if errors.As(err, &plain) {
+		err = a.fill(plain.message)
+	}
+	if err != nil {
+		return executors.Result{}, e.failed(ctx, err, a.Usage)
+	}
+	return e.result(req, &a)
+}
+
+// params are the request's body, and what is to be changed in it after the
+// settings have been.
+func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option.RequestOption) {
+	p := sdk.MessageNewParams{
+		Model:     e.cfg.Model,
+		MaxTokens: int64(e.cfg.MaxOutputTokens),
+	}
+	p.System, p.Messages = e.messages(req.Messages, e.thoughts(req.State))
+	if t := e.cfg.Temperature; t != nil {
+		p.Temperature = sdk.Float(*t)
+	}
+	var opts []option.RequestOption
+	p.Tools, opts = e.offer(req.Tools, p.Messages)
+	if e.mustThink() && forgotten(p.Messages) {
+		opts = append(opts, option.WithJSONDel("thinking"))
+	}
+	return p, opts
+}
+
+// whole asks for the reply in one piece.
+func (e *Executor) whole(ctx context.Context, params sdk.MessageNewParams, a *answer, opts ...option.RequestOption) error {
+	message, err := e.service.New(ctx, params, opts...)
+	if err != nil {
+		return err
+	}
+	return a.fill(message)
+}
+
+// op says in errors what was tried.
+func (e *Executor) op() string { return fmt.Sprintf("anthropic: ask model %q", e.cfg.Model) }
+
+func (e *Executor) missingKey() error {
+	if e.hasKey || !e.cfg.official() {
+		return nil
+	}
+	return &conversation.Error{
+		Kind: conversation.Unauthorized, Op: e.op(),
+		Err:    errors.New("there is no API key"),
+		Remedy: "set api_key, for instance to ${ANTHROPIC_API_KEY}",
+	}
+}

@@ -1,0 +1,212 @@
+package anthropic
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	sdk "github.com/anthropics/anthropic-sdk-go"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// A statusError is what the provider said instead of an answer.
+type statusError struct {
+	status     int // 0: said inside an answer
+	retryAfter time.Duration
+	kind       string // error.type
+	message    string
+}
+
+func (e *statusError) Error() string {
+	var b strings.Builder
+	switch {
+	case e.status == 529:
+		b.WriteString("529 Overloaded")
+	case e.status != 0:
+		b.WriteString(strings.TrimSpace(strconv.Itoa(e.status) + " " + http.StatusText(e.status)))
+	default:
+		b.WriteString("error in the answer")
+	}
+	if e.kind != "" {
+		fmt.Fprintf(&b, ", %s", e.kind)
+	}
+	if e.message != "" {
+		fmt.Fprintf(&b, ": %s", e.message)
+	}
+	return b.String()
+}
+
+func newStatusError(res *http.Response, body []byte) *statusError {
+	e := parseError(body)
+	e.status = res.StatusCode
+	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
+	return e
+}
+
+// errorIn finds an error in what should be an answer, and returns nil if there
+// is none.
+func errorIn(raw string) error {
+	var probe struct {
+		Error json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal([]byte(raw), &probe) != nil || len(probe.Error) == 0 || string(probe.Error) == "null" {
+		return nil
+	}
+	return parseError([]byte(raw))
+}
+
+// parseError reads the body of an error: the vendor's form, and those of
+// gateways, which may have the fields at the top or a text in place of the object.
+func parseError(body []byte) *statusError {
+	e := &statusError{}
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return e
+	}
+	switch inner := fields["error"].(type) {
+	case map[string]any:
+		fields = inner
+	case string:
+		e.message = inner
+	}
+	text := func(key string) string { s, _ := fields[key].(string); return s }
+	e.kind = text("type")
+	e.message = cmp.Or(e.message, text("message"), text("detail"))
+	return e
+}
+
+// kinds are the meanings of the API's error types, as far as one type has one.
+var kinds = map[string]conversation.Kind{
+	"authentication_error": conversation.Unauthorized,
+	"permission_error":     conversation.Unauthorized,
+	"billing_error":        conversation.QuotaExhausted,
+	"rate_limit_error":     conversation.RateLimited,
+	"overloaded_error":     conversation.Unavailable,
+	"api_error":            conversation.Unavailable,
+	"timeout_error":        conversation.Unavailable,
+	"request_too_large":    conversation.ContextTooLong,
+	"not_found_error":      conversation.Invalid,
+}
+
+// What the API says in words alone, under a type that means several things.
+var (
+	tooLong  = regexp.MustCompile(`(?i)prompt is too long|exceeds? (the )?(model's )?context (limit|window|length)|maximum context length|input is too long`)
+	noCredit = regexp.MustCompile(`(?i)credit balance is too low|reached your specified (api|workspace api) usage limits|out of (extra )?usage|spend(ing)? limit`)
+	disabled = regexp.MustCompile(`(?i)(organization|workspace|account) has been (disabled|suspended|archived)`)
+	filtered = regexp.MustCompile(`(?i)blocked by content filtering policy`)
+)
+
+// classify is the kind of what the provider said: by its type first, where words
+// must help out, then by the status.
+func (e *statusError) classify() conversation.Kind {
+	switch e.kind {
+	case "invalid_request_error", "rate_limit_error", "permission_error", "":
+		switch {
+		case noCredit.MatchString(e.message):
+			return conversation.QuotaExhausted
+		case disabled.MatchString(e.message):
+			return conversation.Unauthorized
+		case tooLong.MatchString(e.message):
+			return conversation.ContextTooLong
+		case filtered.MatchString(e.message):
+			return conversation.Refused
+		}
+	}
+	if kind, ok := kinds[e.kind]; ok {
+		return kind
+	}
+	switch s := e.status; {
+	case s == http.StatusPaymentRequired && e.retryAfter > 0:
+		return conversation.RateLimited // the header beats the status: it is temporary
+	case s == http.StatusPaymentRequired:
+		return conversation.QuotaExhausted
+	case s == http.StatusTooManyRequests:
+		return conversation.RateLimited
+	case s == http.StatusUnauthorized, s == http.StatusForbidden:
+		return conversation.Unauthorized
+	case s == http.StatusRequestEntityTooLarge:
+		return conversation.ContextTooLong
+	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500:
+		return conversation.Unavailable
+	case s == 0 && e.kind != "invalid_request_error":
+		return conversation.Unavailable
+	}
+	return conversation.Invalid
+}
+
+// remedyTooLong goes with a conversation that does not fit the model.
+const remedyTooLong = "lower max_history_messages, shorten instructions, or set a model with a larger context"
+
+// remedy says what a person can do about it.
+func (e *statusError) remedy(kind conversation.Kind) string {
+	switch kind {
+	case conversation.QuotaExhausted:
+		return "add credit or raise the limit in the provider's console, or set the api_key of another organization"
+	case conversation.Unauthorized:
+		return "check api_key, and that its workspace may use the model"
+	case conversation.ContextTooLong:
+		return remedyTooLong
+	case conversation.Invalid:
+		switch {
+		case e.kind == "not_found_error":
+			return "check model"
+		case e.status == http.StatusNotFound:
+			return "check model, and that base_url leads to the API, without the /v1"
+		case e.status >= 300 && e.status < 400:
+			return "set base_url to where the server redirects"
+		}
+		for field, key := range setting {
+			if strings.HasPrefix(e.message, field) || strings.Contains(e.message, "`"+field+"`") {
+				return "check " + key
+			}
+		}
+		return "check model, extra and the other settings of this executor"
+	}
+	return ""
+}
+
+// setting is the configuration key behind a field that the API complains of.
+var setting = map[string]string{
+	"temperature":   "temperature",
+	"max_tokens":    "max_output_tokens",
+	"system":        "instructions",
+	"cache_control": "prompt_cache",
+	"tools":         "the names and schemas of the tools",
+	"thinking":      "thinking in extra",
+}
+
+// failed turns whatever went wrong into an error with a kind.
+func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
+	var (
+		said     *statusError
+		inStream *sdk.Error
+	)
+	if errors.As(err, &inStream) {
+		said = parseError([]byte(inStream.RawJSON()))
+	} else {
+		errors.As(err, &said)
+	}
+	if said == nil || ctx.Err() != nil {
+		out := modelcall.Failure(ctx, e.op(), err, e.clean)
+		out.Usage = usage
+		return out
+	}
+	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
+	out.Remedy = said.remedy(out.Kind)
+	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+	return out
+}
+
+// stopped is the error for a context that was done beforehand.
+func (e *Executor) stopped(ctx context.Context) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
+}

@@ -1,0 +1,67 @@
+package anthropic
+
+import (
+	"encoding/json"
+
+	sdk "github.com/anthropics/anthropic-sdk-go"
+	"github.com/anthropics/anthropic-sdk-go/option"
+	"github.com/anthropics/anthropic-sdk-go/packages/param"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// offer are the tools in the API's terms, and what has to be said of them beside
+// the settings.
+func (e *Executor) offer(tools []conversation.Tool, messages []sdk.MessageParam) ([]sdk.ToolUnionParam, []option.RequestOption) {
+	if len(tools) > 0 {
+		out := make([]sdk.ToolUnionParam, 0, len(tools))
+		for _, t := range tools {
+			out = append(out, define(t))
+		}
+		if *e.cfg.PromptCache {
+			out[len(out)-1].OfTool.CacheControl = sdk.NewCacheControlEphemeralParam()
+		}
+		return out, nil
+	}
+	// Calls in the conversation want their tools defined, if by no more than a
+	// name; and the model is told to call none.
+	var (
+		out  []sdk.ToolUnionParam
+		seen = map[string]bool{}
+	)
+	for _, m := range messages {
+		for _, b := range m.Content {
+			if c := b.OfToolUse; c != nil && !seen[c.Name] {
+				seen[c.Name] = true
+				out = append(out, define(conversation.Tool{Name: c.Name}))
+			}
+		}
+	}
+	if len(out) == 0 { // a choice without tools is a fault
+		return nil, []option.RequestOption{option.WithJSONDel("tool_choice")}
+	}
+	return out, []option.RequestOption{option.WithJSONSet("tool_choice", sdk.NewToolChoiceNoneParam())}
+}
+
+func define(t conversation.Tool) sdk.ToolUnionParam {
+	p := &sdk.ToolParam{
+		Name: t.Name,
+		// As it is: the order of the fields decides what the cache knows.
+		InputSchema: param.Override[sdk.ToolInputSchemaParam](modelcall.Schema(t)),
+	}
+	if !blank(t.Description) {
+		p.Description = sdk.String(modelcall.Valid(t.Description))
+	}
+	return sdk.ToolUnionParam{OfTool: p}
+}
+
+// input is a call's input where it comes at the beginning of a stream's block:
+// empty as a rule, but not with every compatible server.
+func input(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil || string(data) == "{}" || string(data) == "null" {
+		return ""
+	}
+	return string(data)
+}

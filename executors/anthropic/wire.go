@@ -1,0 +1,51 @@
+package anthropic
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	sdk "github.com/anthropics/anthropic-sdk-go"
+	"github.com/anthropics/anthropic-sdk-go/option"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// plainAnswer is a whole answer of a server that was asked for a stream.
+type plainAnswer struct{ message *sdk.Message }
+
+func (*plainAnswer) Error() string { return "the server does not stream" }
+
+// guard stands between the SDK and the network. The SDK reads whatever comes,
+// keeps the request, with its key, in its errors, and drops invalid bytes.
+func (e *Executor) guard(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	req.GetBody = nil // Go would send it again over a new connection, for its Idempotency-Key
+	res, err := statusOnly(req, next)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := modelcall.Bound(res, *e.cfg.Stream, e.cfg.MaxReplyBytes)
+	if err != nil {
+		return nil, err
+	}
+	if whole == nil {
+		return res, nil
+	}
+	var m sdk.Message
+	if err := json.Unmarshal(whole, &m); err != nil {
+		return nil, fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return nil, &plainAnswer{message: &m}
+}
+
+// statusOnly turns an error's response into an error with its status.
+func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	res, err := next(req)
+	if err != nil {
+		return nil, err
+	}
+	if !modelcall.Succeeded(res) {
+		return nil, newStatusError(res, modelcall.ErrorBody(res))
+	}
+	return res, nil
+}

@@ -1,0 +1,188 @@
+// Package budget is a wrapper that keeps count of what an executor spends, in
+// tokens and in money, and stops before the day's budget is exceeded by much.
+//
+// # What is counted
+//
+// Every attempt counts, failed ones too, by what the provider says it used. Before
+// a call, what it will probably use is booked, and after it the true amount in
+// its place. So an attempt that nobody knows the end of, because its worker died
+// or the caller gave up, counts with the estimate: a crash loses no spending.
+//
+// Money is counted in millionths, without fractions: the same usage costs the same
+// on every machine and on replay.
+//
+// # Where it is kept
+//
+// What a day has cost is in a [Ledger], which outlives workers. What a conversation
+// has cost is part of the conversation: its workflow compares it with [Limits]
+// before each reply. Calls that are under way when the budget is used up are
+// finished, so it may be exceeded by them.
+package budget
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+)
+
+// bookTimeout bounds the settling of a call whose context is done.
+const bookTimeout = 5 * time.Second
+
+// An Executor is one with a budget. Create it with [New].
+type Executor struct {
+	next   executors.Executor
+	ledger Ledger
+	cfg    Config
+	zone   *time.Location
+	log    *slog.Logger
+}
+
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Checker  = (*Executor)(nil)
+)
+
+// New returns next with a budget. The ledger may be nil if cfg has no limits for
+// the day. It reports every fault at once.
+func New(next executors.Executor, ledger Ledger, cfg Config) (*Executor, error) {
+	zone, err := cfg.validate(ledger != nil)
+	if err != nil {
+		return nil, fmt.Errorf("budget: %w", err)
+	}
+	cfg.setDefaults()
+	e := &Executor{next: next, ledger: ledger, cfg: cfg, zone: zone, log: cfg.Logger}
+	if _, ok := cfg.Prices.Find(cfg.Provider, cfg.Model); !ok && cfg.Day.Money > 0 {
+		e.log.Warn("budget: no price is known for the model: its tokens are counted, its money is not",
+			"budget", cfg.Name, "provider", cfg.Provider, "model", cfg.Model)
+	}
+	return e, nil
+}
+
+// Execute asks the executor within unless the day's budget is used up.
+func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if e.cfg.Day == (Limits{}) {
+		return e.ask(ctx, req)
+	}
+	if ctx.Err() != nil {
+		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
+	}
+	now := time.Now().In(e.zone)
+	account := Account{Name: e.cfg.Name, Day: now.Format(time.DateOnly)}
+	total, err := e.ledger.Total(ctx, account)
+	if err != nil {
+		return executors.Result{}, e.unknown(ctx, "read", err)
+	}
+	if why := e.cfg.Day.Over(total, e.cfg.Currency); why != "" {
+		return executors.Result{}, e.spent(account, why, now)
+	}
+	// Unique for each call: another worker's attempt of the same number counts too.
+	id := fmt.Sprintf("%s/%d/%s", req.IdempotencyKey, req.Attempt, rand.Text()[:8])
+	guess := e.estimate(req)
+	if err := e.ledger.Book(ctx, account, Entry{ID: id, Amount: e.amount(e.cfg.Provider, e.cfg.Model, guess)}); err != nil {
+		return executors.Result{}, e.unknown(ctx, "write", err)
+	}
+	result, err := e.ask(ctx, req)
+	provider, model, usage := result.Provider, result.Model, result.Usage
+	if err != nil {
+		provider, model, usage = e.cfg.Provider, e.cfg.Model, usageOf(err)
+		if ctx.Err() != nil && usage == (conversation.Usage{}) {
+			// Given up, and the provider may charge for it: the estimate stays.
+			return executors.Result{}, err
+		}
+	}
+	e.settle(ctx, account, Entry{ID: id, Amount: e.amount(provider, model, usage), Final: true})
+	return result, err
+}
+
+// ask asks the executor within and says what it cost: the conversation adds it up.
+func (e *Executor) ask(ctx context.Context, req executors.Request) (executors.Result, error) {
+	result, err := e.next.Execute(ctx, req)
+	var ce *conversation.Error
+	if errors.As(err, &ce) {
+		priced := *ce
+		priced.Usage.Cost = int64(e.Cost(e.cfg.Provider, e.cfg.Model, ce.Usage))
+		return result, &priced
+	}
+	result.Usage.Cost = int64(e.Cost(result.Provider, result.Model, result.Usage))
+	return result, err
+}
+
+// settle must not lose an answer that has been paid for. If it fails, the
+// estimate stays.
+func (e *Executor) settle(ctx context.Context, account Account, entry Entry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
+	defer cancel()
+	if err := e.ledger.Book(ctx, account, entry); err != nil {
+		e.log.Warn("budget: a call could not be settled: its estimate counts",
+			"budget", account.Name, "day", account.Day, "entry", entry.ID, "error", err)
+	}
+}
+
+// Cost is what a usage costs at the configured prices. A model that has no price
+// costs as much as the configured one, and nothing if that has none either.
+func (e *Executor) Cost(provider, model string, u conversation.Usage) Money {
+	price, ok := e.cfg.Prices.Find(provider, model)
+	if !ok {
+		price, _ = e.cfg.Prices.Find(e.cfg.Provider, e.cfg.Model)
+	}
+	return price.Cost(u)
+}
+
+func (e *Executor) amount(provider, model string, u conversation.Usage) Amount {
+	return Amount{Tokens: Tokens(u), Money: e.Cost(provider, model, u)}
+}
+
+// estimate is what a call will probably use, rather more than less.
+func (e *Executor) estimate(req executors.Request) conversation.Usage {
+	const bytesPerToken, instructions, reply = 4, 500, 500
+	size := 0
+	for _, m := range req.Messages {
+		size += m.Size()
+	}
+	return conversation.Usage{InputTokens: int64(size/bytesPerToken + instructions), OutputTokens: reply}
+}
+
+// spent is the error that stops.
+func (e *Executor) spent(account Account, why string, now time.Time) error {
+	midnight := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, e.zone)
+	return &conversation.Error{
+		Kind: conversation.BudgetSpent, Op: e.op(),
+		Err:        fmt.Errorf("%s for %s", why, account.Day),
+		Remedy:     fmt.Sprintf("raise budget.day, or resume after %s", midnight.Format("2006-01-02 15:04 MST")),
+		RetryAfter: midnight.Sub(now),
+	}
+}
+
+// unknown is the error for a ledger that cannot be asked. Without it nothing is
+// spent: that is what a budget is for.
+func (e *Executor) unknown(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op() + ": " + what + " the ledger", Err: err}
+}
+
+// op says in errors what was tried.
+func (e *Executor) op() string { return fmt.Sprintf("budget %q", e.cfg.Name) }
+
+func usageOf(err error) conversation.Usage {
+	var ce *conversation.Error
+	if errors.As(err, &ce) {
+		return ce.Usage
+	}
+	return conversation.Usage{}
+}
+
+// Check passes on to the executor within.
+func (e *Executor) Check(ctx context.Context) error {
+	if c, ok := e.next.(executors.Checker); ok {
+		return c.Check(ctx)
+	}
+	return nil
+}

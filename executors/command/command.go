@@ -1,0 +1,160 @@
+// Package command is an executor that runs an agent of your own as a program, in
+// any language: one JSON object a line on its standard input, one or more lines
+// of JSON on its standard output. The contract is package wire's and described
+// in docs/executors/command.md.
+//
+// Programs are kept warm in a pool, and get one request at a time, or several
+// that are told apart by their ids. No shell is involved, and a program sees
+// only those variables of the environment that it is meant to see. What it
+// writes to its standard error goes into the log. When a program is stopped, all
+// of its process group goes with it.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// An Executor runs one program. Create it with [New], and close it.
+type Executor struct {
+	cfg     Config // without its secrets
+	name    string // of the program
+	pool    *pool
+	failure wire.Failure
+}
+
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Checker  = (*Executor)(nil)
+	_ io.Closer          = (*Executor)(nil)
+)
+
+// New checks the configuration and reports every fault at once. It starts no
+// program: the first request does, or Check where there is a handshake.
+func New(cfg Config) (*Executor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("command: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	name := filepath.Base(cfg.Command[0])
+	environment := cfg.environment()
+	secrets := newSecrets(cfg)
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Executor{
+		name:    name,
+		failure: wire.Failure{Op: "command: ask " + strconv.Quote(name), Clean: secrets.clean, Remedies: remedies},
+	}
+	cfg.Env, cfg.LookupEnv, cfg.Logger = nil, nil, nil
+	e.cfg = cfg
+	e.pool = newPool(cfg, func() (*process, error) {
+		return startProcess(cfg, environment(), logger.With("program", name), secrets)
+	})
+	return e, nil
+}
+
+// String names the program.
+func (e *Executor) String() string { return "program " + e.name }
+
+// Execute has a program of the pool answer. Waiting for one that is free does
+// not count towards the timers.
+func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if ctx.Err() != nil {
+		return executors.Result{}, e.stopped(ctx)
+	}
+	p, err := e.pool.acquire(ctx)
+	if err != nil {
+		return executors.Result{}, e.failed(ctx, err)
+	}
+	defer e.pool.release(p)
+	if err := p.awaitReady(ctx); err != nil {
+		return executors.Result{}, e.failed(ctx, err)
+	}
+
+	ctx, watch := wire.NewWatch(ctx, e.cfg.timers(), e.cfg.Stream)
+	defer watch.Stop()
+	answer := &wire.Answer{
+		MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: e.cfg.Model,
+		OnDelta: req.OnDelta, OnAttach: req.OnAttach,
+	}
+	out := wire.NewRequest(req, e.cfg.Send)
+	out.ID, out.Attach = e.pool.nextID(), req.Attach
+	sent, err := p.ask(ctx, out, func(f wire.Frame) error {
+		watch.Alive(f.Final() || f.Delta != nil)
+		return answer.Add(f)
+	})
+	var res executors.Result
+	if err == nil {
+		res, err = answer.Result()
+	}
+	if err != nil {
+		err := e.failed(ctx, err)
+		if sent {
+			err.Usage = answer.Usage()
+		}
+		return executors.Result{}, err
+	}
+	return res, nil
+}
+
+// ask sends the request and takes the answer frame by frame. If that does not
+// work out, the program is told, or stopped if it could not be told: it must not
+// go on with what nobody waits for, nor must the rest of an answer be taken for
+// the next. Sent reports whether the program has the request.
+func (p *process) ask(ctx context.Context, req wire.Request, take func(wire.Frame) error) (sent bool, err error) {
+	line, err := json.Marshal(req)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", errRequest, err)
+	}
+	c := p.expect(req.ID)
+	defer p.forget(c)
+	if err := p.write(ctx, line); err != nil {
+		return false, err
+	}
+	for {
+		select {
+		case f := <-c.frames:
+			err := take(f)
+			switch {
+			case f.Final():
+				return true, err
+			case err != nil:
+				p.abandon(ctx, c, err)
+				return true, err
+			}
+		case <-p.dead:
+			return true, p.reason()
+		case <-ctx.Done():
+			p.abandon(ctx, c, context.Cause(ctx))
+			return true, ctx.Err()
+		}
+	}
+}
+
+var errRequest = errors.New("the request cannot be written as JSON")
+
+// Close stops the programs and returns once they are gone.
+func (e *Executor) Close() error {
+	e.pool.close()
+	return nil
+}
+
+// remedies say which settings to look at.
+var remedies = map[conversation.Kind]string{
+	conversation.Unauthorized:   "check env and pass_env: the program was turned down with what it got there",
+	conversation.QuotaExhausted: "add credit or raise the limit where the program gets its answers",
+	conversation.ContextTooLong: "have the program shorten what it sends its model, or send: new",
+	conversation.Invalid:        "check the program: it answers with JSON lines, and logs to standard error only",
+}

@@ -1,0 +1,159 @@
+package command
+
+import (
+	"cmp"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// The defaults of a [Config].
+const (
+	DefaultProvider          = "command"
+	DefaultProcesses         = 2
+	DefaultConcurrency       = 1
+	DefaultTimeout           = modelcall.DefaultTimeout
+	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = modelcall.DefaultGapTimeout
+	DefaultStartTimeout      = 30 * time.Second
+	DefaultStopTimeout       = 5 * time.Second
+	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+)
+
+// Config says which program to run and how to talk to it.
+type Config struct {
+	// Command is the program and its arguments, each as it is: no shell sees
+	// them. Required.
+	Command []string `yaml:"command"`
+	// Dir is where the program runs; a relative path in Command starts there.
+	// Default: where the worker runs.
+	Dir string `yaml:"dir"`
+	// Env are variables for the program. Their values are treated as secrets.
+	Env map[string]secret.String `yaml:"env"`
+	// PassEnv names further variables of the worker's own environment that the
+	// program may see. It always sees those of [PassedEnv], and no others.
+	PassEnv []string `yaml:"pass_env"`
+	// Processes is how many programs may run at the same time. They are started as
+	// they are needed, and kept. Default: DefaultProcesses.
+	Processes int `yaml:"processes"`
+	// Concurrency is how many requests one program takes at the same time. Above
+	// 1, it must repeat their ids. Default: DefaultConcurrency.
+	Concurrency int `yaml:"concurrency"`
+	// Handshake means that the program writes {"ready": true} when it can take
+	// requests. Default: false.
+	Handshake bool `yaml:"handshake"`
+	// StartTimeout bounds the wait for the handshake. Default: DefaultStartTimeout.
+	StartTimeout time.Duration `yaml:"start_timeout"`
+	// StopTimeout is how long a program has to end after SIGTERM. Then comes
+	// SIGKILL. Default: DefaultStopTimeout.
+	StopTimeout time.Duration `yaml:"stop_timeout"`
+	// Provider and Model are the names that results carry where the program does
+	// not say. Defaults: DefaultProvider, none.
+	Provider string `yaml:"provider"`
+	Model    string `yaml:"model"`
+	// Send says which messages go along. Default: wire.SendAll.
+	Send wire.Send `yaml:"send"`
+	// Stream means that the program answers in pieces, so that a stall is noticed.
+	// Default: false.
+	Stream bool `yaml:"stream"`
+	// Timeout bounds a whole answer. Default: DefaultTimeout.
+	Timeout time.Duration `yaml:"timeout"`
+	// FirstTokenTimeout bounds the wait for the first piece of a streamed answer.
+	// Default: DefaultFirstTokenTimeout.
+	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
+	// GapTimeout bounds the wait for each further piece. Default: DefaultGapTimeout.
+	GapTimeout time.Duration `yaml:"gap_timeout"`
+	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
+	MaxReplyBytes int `yaml:"max_reply_bytes"`
+	// Logger gets what the programs write to their standard error. Default: nobody.
+	Logger *slog.Logger `yaml:"-"`
+	// LookupEnv looks up the variables to pass on. Default: os.LookupEnv.
+	LookupEnv func(string) (string, bool) `yaml:"-"`
+}
+
+// PassedEnv are the variables of the worker's own environment that every program
+// sees: what it takes to find other programs, a home and a language.
+func PassedEnv() []string {
+	return []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT"}
+}
+
+func (c Config) timers() modelcall.Timers {
+	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
+}
+
+func (c Config) withDefaults() Config {
+	t := c.timers().WithDefaults()
+	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
+	c.Processes = cmp.Or(c.Processes, DefaultProcesses)
+	c.Concurrency = cmp.Or(c.Concurrency, DefaultConcurrency)
+	c.StartTimeout = cmp.Or(c.StartTimeout, DefaultStartTimeout)
+	c.StopTimeout = cmp.Or(c.StopTimeout, DefaultStopTimeout)
+	c.Provider = cmp.Or(c.Provider, DefaultProvider)
+	c.Send = cmp.Or(c.Send, wire.SendAll)
+	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
+	if c.LookupEnv == nil {
+		c.LookupEnv = os.LookupEnv
+	}
+	c.Command = slices.Clone(c.Command)
+	return c
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// validate reports every fault, each with its key and what would be right.
+func (c Config) validate() error {
+	var f modelcall.Faults
+	switch {
+	case len(c.Command) == 0 || strings.TrimSpace(c.Command[0]) == "":
+		f.Add("command is empty: write the program and its arguments as a list, such as [python3, agent.py]")
+	case len(c.Command) == 1 && strings.ContainsAny(c.Command[0], " \t") && !filepath.IsAbs(c.Command[0]):
+		f.Add("command: %q looks like a line for a shell, and there is none: write a list, such as [python3, agent.py]", c.Command[0])
+	}
+	for i, arg := range c.Command {
+		if strings.ContainsRune(arg, 0) {
+			f.Add("command: part %d contains a zero byte", i+1)
+		}
+	}
+	for name, value := range c.Env {
+		if !variable.MatchString(name) {
+			f.Add("env: %q is no name of a variable", name)
+		}
+		if strings.ContainsRune(value.Reveal(), 0) {
+			f.Add("env: the value of %s contains a zero byte", name)
+		}
+		if slices.Contains(c.PassEnv, name) {
+			f.Add("env: %s is in pass_env too: give it in one of the two", name)
+		}
+	}
+	for _, name := range c.PassEnv {
+		if !variable.MatchString(name) {
+			f.Add("pass_env: %q is no name of a variable", name)
+		}
+	}
+	f.Count("processes", c.Processes)
+	f.Count("concurrency", c.Concurrency)
+	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	switch c.Send {
+	case "", wire.SendAll, wire.SendNew:
+	default:
+		f.Add("send is %q: write all or new", c.Send)
+	}
+	if c.StartTimeout > 0 && !c.Handshake {
+		f.Add("start_timeout needs handshake: true")
+	}
+	for name, d := range map[string]time.Duration{"start_timeout": c.StartTimeout, "stop_timeout": c.StopTimeout} {
+		if d < 0 {
+			f.Add("%s is %v: write more than 0, or leave it out", name, d)
+		}
+	}
+	f.Timers(c.timers())
+	return f.Err()
+}

@@ -1,0 +1,77 @@
+package command
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// environment returns a function that makes the environment of a program. A
+// function, so that no secret is in a field that fmt would print.
+func (c Config) environment() func() []string {
+	return func() []string {
+		var env []string
+		for _, name := range slices.Concat(PassedEnv(), c.PassEnv) {
+			if _, given := c.Env[name]; given {
+				continue
+			}
+			if value, ok := c.LookupEnv(name); ok {
+				env = append(env, name+"="+value)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+			env = append(env, name+"="+c.Env[name].Reveal())
+		}
+		return env
+	}
+}
+
+// minSecret is the length from which a variable's value may be a secret: hiding
+// every "1" or "true" would make texts unreadable.
+const minSecret = 6
+
+// secrets takes the values of configured variables out of what a program writes.
+type secrets struct {
+	clean  func(string) string // for errors: one line, not long
+	redact func(string) string
+}
+
+func newSecrets(cfg Config) *secrets {
+	values := make(map[string]secret.String)
+	for name, value := range cfg.Env {
+		values[name] = value
+	}
+	for _, name := range cfg.PassEnv {
+		if value, ok := cfg.LookupEnv(name); ok {
+			values[name] = secret.String(value)
+		}
+	}
+	maps.DeleteFunc(values, func(_ string, s secret.String) bool { return len(s) < minSecret })
+	// The longest first: one may be part of another.
+	longest := slices.SortedFunc(maps.Values(values), func(a, b secret.String) int { return cmp.Compare(len(b), len(a)) })
+	var pairs []string
+	for _, s := range longest {
+		pairs = append(pairs, s.Reveal(), s.String())
+	}
+	return &secrets{clean: modelcall.NewCleaner("", values), redact: strings.NewReplacer(pairs...).Replace}
+}
+
+// maxLogLine bounds a line of the log.
+const maxLogLine = 2 << 10
+
+// logLine makes what a program writes fit for the log.
+func (s *secrets) logLine(line []byte) string {
+	text := s.redact(string(line))
+	if len(text) > maxLogLine {
+		text = text[:maxLogLine] + "…"
+	}
+	if !utf8.ValidString(text) {
+		text = modelcall.Valid(text)
+	}
+	return text
+}

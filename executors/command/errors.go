@@ -1,0 +1,44 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// failed turns whatever went wrong into an error with a kind.
+func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
+	var (
+		timeout *wire.TimeoutError
+		said    *wire.Error
+	)
+	switch {
+	case errors.As(context.Cause(ctx), &timeout):
+		return &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: timeout}
+	case ctx.Err() != nil:
+		return e.stopped(ctx)
+	case errors.As(err, &said):
+		return e.failure.Reported(said, 0, 0)
+	}
+	out := e.failure.Broken(err)
+	switch {
+	case errors.Is(err, errNoProgram):
+		out.Kind, out.Remedy = conversation.Invalid, "check command and dir, and that the program is installed"
+	case errors.Is(err, errStart) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOEXEC)):
+		out.Kind, out.Remedy = conversation.Invalid, "check command: a script needs a first line such as #!/usr/bin/env python3, and the right to be executed"
+	case errors.Is(err, errRequest):
+		out.Kind, out.Remedy = conversation.Invalid, "check what the platform sends: it is no JSON"
+	case errors.Is(err, errNoID), errors.Is(err, errOtherID):
+		out.Remedy = "have the program repeat the id of the request in every line, or set concurrency to 1"
+	}
+	return out
+}
+
+// stopped is the error for a context that is done.
+func (e *Executor) stopped(ctx context.Context) *conversation.Error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: ctx.Err()}
+}

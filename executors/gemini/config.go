@@ -1,0 +1,171 @@
+package gemini
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// An API is one of the two that serve the models.
+type API string
+
+// The APIs.
+const (
+	GeminiAPI API = "gemini" // Google AI Studio's, with a key
+	VertexAPI API = "vertex" // Google Cloud's, with a key or a bearer token
+)
+
+// officialURL is the Gemini API.
+const officialURL = "https://generativelanguage.googleapis.com"
+
+// keyHeader is what the key is sent in.
+const keyHeader = "X-Goog-Api-Key"
+
+// The defaults of a [Config].
+const (
+	DefaultProvider          = "gcp.gemini"
+	DefaultVertexProvider    = "gcp.vertex_ai"
+	DefaultTimeout           = modelcall.DefaultTimeout
+	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = modelcall.DefaultGapTimeout
+	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultOpening           = modelcall.DefaultOpening
+)
+
+// Config says which model answers, where, and within which limits.
+type Config struct {
+	// Model is the model's name. Required.
+	Model string `yaml:"model"`
+	// APIKey is sent as x-goog-api-key. Google's own servers need one, or an
+	// Authorization header in its place; others may not.
+	APIKey secret.String `yaml:"api_key"`
+	// API says in which of its two forms the API is spoken. Default: GeminiAPI.
+	API API `yaml:"api"`
+	// Project and Location are those of Google Cloud, for VertexAPI. Without them
+	// the key must be one for express mode.
+	Project  string `yaml:"project"`
+	Location string `yaml:"location"`
+	// BaseURL is where /v1beta/models is (VertexAPI: /v1beta1/projects or
+	// /v1beta1/publishers). Default: Google's own server.
+	BaseURL string `yaml:"base_url"`
+	// Provider is the name that results carry. Default: DefaultProvider, and
+	// DefaultVertexProvider for VertexAPI.
+	Provider string `yaml:"provider"`
+	// Instructions are the agent's system prompt. Default: none.
+	Instructions string `yaml:"instructions"`
+	// Opening is what the model is told, as if by the other side, where it has to
+	// speak first: the API wants something to answer. Default: DefaultOpening.
+	Opening string `yaml:"opening"`
+	// Temperature is the sampling temperature, 0 to 2. Default: the model's own.
+	Temperature *float64 `yaml:"temperature"`
+	// MaxOutputTokens bounds a reply, reasoning included. Default: the model's own.
+	MaxOutputTokens int `yaml:"max_output_tokens"`
+	// MaxHistoryMessages bounds the messages sent: the first one and the newest.
+	// Default: all.
+	MaxHistoryMessages int `yaml:"max_history_messages"`
+	// MaxReplyBytes bounds a reply's text. Default: DefaultMaxReplyBytes.
+	MaxReplyBytes int `yaml:"max_reply_bytes"`
+	// Stream has the reply come piece by piece, so that a stall is noticed.
+	// Default: true.
+	Stream *bool `yaml:"stream"`
+	// Timeout bounds a whole call. Default: DefaultTimeout.
+	Timeout time.Duration `yaml:"timeout"`
+	// FirstTokenTimeout bounds the wait for the first piece of a streamed reply.
+	// Models that reason in silence need more. Default: DefaultFirstTokenTimeout.
+	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
+	// GapTimeout bounds the wait for each further piece. Default: DefaultGapTimeout.
+	GapTimeout time.Duration `yaml:"gap_timeout"`
+	// Headers are sent with every request.
+	Headers map[string]secret.String `yaml:"headers"`
+	// Extra are fields of the request's body that have no key here, such as
+	// safetySettings or generationConfig: {topP: 0.9}. Null takes a field out that
+	// would be sent.
+	Extra map[string]any `yaml:"extra"`
+	// HTTPClient sends the requests. It is copied, and follows no redirects.
+	// Default: one with Go's default transport.
+	HTTPClient *http.Client `yaml:"-"`
+}
+
+// official reports whether the requests go to Google's own servers.
+func (c *Config) official() bool {
+	u, err := url.Parse(cmp.Or(c.BaseURL, officialURL))
+	return err == nil && strings.HasSuffix(strings.ToLower(u.Hostname()), ".googleapis.com")
+}
+
+func (c *Config) setDefaults() {
+	yes := true
+	c.API = cmp.Or(c.API, GeminiAPI)
+	if c.API == VertexAPI {
+		c.Provider = cmp.Or(c.Provider, DefaultVertexProvider)
+		c.BaseURL = cmp.Or(c.BaseURL, vertexURL(c.Location))
+	}
+	c.BaseURL = strings.TrimSuffix(cmp.Or(c.BaseURL, officialURL), "/") + "/"
+	c.Provider = cmp.Or(c.Provider, DefaultProvider)
+	c.Opening = cmp.Or(c.Opening, DefaultOpening)
+	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
+	c.Stream = cmp.Or(c.Stream, &yes)
+	t := c.timers().WithDefaults()
+	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
+	c.HTTPClient = modelcall.Client(c.HTTPClient)
+}
+
+// vertexURL is Google Cloud's server for a location. Without one it is that of
+// express mode.
+func vertexURL(location string) string {
+	switch location {
+	case "", "global":
+		return "https://aiplatform.googleapis.com"
+	case "us", "eu":
+		return fmt.Sprintf("https://aiplatform.%s.rep.googleapis.com", location)
+	}
+	return fmt.Sprintf("https://%s-aiplatform.googleapis.com", location)
+}
+
+func (c *Config) timers() modelcall.Timers {
+	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
+}
+
+// cloudName is what projects and locations are called: they become parts of an
+// address.
+var cloudName = regexp.MustCompile(`^[a-z0-9.:-]*$`)
+
+// validate reports every fault, each with its key and what would be right.
+func (c *Config) validate() error {
+	var f modelcall.Faults
+	f.Model(c.Model)
+	if strings.ContainsAny(c.Model, "?&#%\\ ") || strings.Contains(c.Model, "..") {
+		f.Add("model: %q cannot be part of an address", c.Model)
+	}
+	f.Key(c.APIKey)
+	switch c.API {
+	case "", GeminiAPI:
+		if c.Project != "" || c.Location != "" {
+			f.Add("project and location are for api: vertex; set it, or leave them out")
+		}
+	case VertexAPI:
+		if (c.Project == "") != (c.Location == "") {
+			f.Add("project and location belong together: give both or none")
+		}
+		if !cloudName.MatchString(c.Project) || !cloudName.MatchString(c.Location) {
+			f.Add("project or location contains a character that none has")
+		}
+	default:
+		f.Add("api is %q: write gemini or vertex", c.API)
+	}
+	f.URL(c.BaseURL, officialURL, "/v1", "/v1beta", "/v1beta1", "/models")
+	f.Temperature(c.Temperature, 2)
+	f.Count("max_output_tokens", c.MaxOutputTokens)
+	f.Count("max_history_messages", c.MaxHistoryMessages)
+	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	f.Timers(c.timers())
+	f.Headers(c.Headers, c.APIKey, keyHeader)
+	f.Extra(c.Extra, "model", "contents", "systemInstruction", "tools")
+	return f.Err()
+}

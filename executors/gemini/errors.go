@@ -1,0 +1,269 @@
+package gemini
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genai"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// A statusError is what the provider said instead of an answer.
+type statusError struct {
+	code       int // the HTTP status, or the one said inside an answer
+	inside     bool
+	retryAfter time.Duration
+	status     string // the canonical one: "RESOURCE_EXHAUSTED"
+	message    string
+	reasons    []string // of google.rpc.ErrorInfo: "API_KEY_INVALID"
+	quotas     []quota  // of google.rpc.QuotaFailure
+}
+
+// A quota is one that was exceeded.
+type quota struct {
+	ID     string `json:"quotaId"`
+	Metric string `json:"quotaMetric"`
+	Value  string `json:"quotaValue"`
+}
+
+func (e *statusError) Error() string {
+	var b strings.Builder
+	if e.inside {
+		b.WriteString("error in the answer")
+	} else {
+		b.WriteString(strings.TrimSpace(strconv.Itoa(e.code) + " " + http.StatusText(e.code)))
+	}
+	words := append([]string{e.status}, e.reasons...)
+	for _, q := range e.quotas {
+		words = append(words, q.ID)
+	}
+	for _, word := range words {
+		if word != "" {
+			fmt.Fprintf(&b, ", %s", word)
+		}
+	}
+	if e.message != "" {
+		fmt.Fprintf(&b, ": %s", e.message)
+	}
+	return b.String()
+}
+
+func newStatusError(res *http.Response, body []byte) *statusError {
+	e := parseError(body)
+	if e == nil {
+		e = &statusError{}
+	}
+	e.code = res.StatusCode
+	if e.retryAfter == 0 {
+		e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
+	}
+	return e
+}
+
+// errorIn finds an error in what should be an answer, and returns nil if there
+// is none.
+func errorIn(data []byte) *statusError {
+	e := parseError(data)
+	if e != nil {
+		e.inside = true
+	}
+	return e
+}
+
+// parseError reads an error, and returns nil where there is none. Some of
+// Google's servers put it into a list.
+func parseError(body []byte) *statusError {
+	var said struct {
+		Error *struct {
+			Code    int               `json:"code"`
+			Message string            `json:"message"`
+			Status  string            `json:"status"`
+			Details []json.RawMessage `json:"details"`
+		} `json:"error"`
+	}
+	body = bytes.TrimSpace(body)
+	if list := []json.RawMessage(nil); json.Unmarshal(body, &list) == nil && len(list) > 0 {
+		body = list[0]
+	}
+	if json.Unmarshal(body, &said) != nil || said.Error == nil {
+		return nil
+	}
+	e := &statusError{code: said.Error.Code, status: said.Error.Status, message: said.Error.Message}
+	for _, raw := range said.Error.Details {
+		var d struct {
+			Type       string  `json:"@type"`
+			Reason     string  `json:"reason"`
+			RetryDelay string  `json:"retryDelay"`
+			Violations []quota `json:"violations"`
+		}
+		if json.Unmarshal(raw, &d) != nil {
+			continue
+		}
+		switch d.Type[strings.LastIndexByte(d.Type, '.')+1:] {
+		case "ErrorInfo":
+			e.reasons = append(e.reasons, d.Reason)
+		case "QuotaFailure":
+			e.quotas = append(e.quotas, d.Violations...)
+		case "RetryInfo":
+			if delay, err := time.ParseDuration(d.RetryDelay); err == nil {
+				e.retryAfter = min(max(delay, 0), modelcall.MaxRetryAfter)
+			}
+		}
+	}
+	return e
+}
+
+// What the API says in words alone, under a status that means several things.
+var (
+	tooLong   = regexp.MustCompile(`(?i)token count.{0,40} exceeds|exceeds the maximum number of (input )?tokens|input context is too long|request payload size exceeds`)
+	wrongKey  = regexp.MustCompile(`(?i)api key (not valid|expired|not found)|pass a valid api key`)
+	noCredit  = regexp.MustCompile(`(?i)credits? (are|is) depleted|spend(ing)? (cap|limit)|(enable|requires) billing|billing (account|to be enabled)`)
+	longRange = regexp.MustCompile(`(?i)per[_ ]?(day|week|month)`)
+)
+
+// reasons are those of google.rpc.ErrorInfo that say more than the status.
+var reasons = map[string]conversation.Kind{
+	"API_KEY_INVALID":               conversation.Unauthorized,
+	"API_KEY_SERVICE_BLOCKED":       conversation.Unauthorized,
+	"API_KEY_IP_ADDRESS_BLOCKED":    conversation.Unauthorized,
+	"API_KEY_HTTP_REFERRER_BLOCKED": conversation.Unauthorized,
+	"ACCESS_TOKEN_EXPIRED":          conversation.Unauthorized,
+	"SERVICE_DISABLED":              conversation.Unauthorized,
+	"CONSUMER_SUSPENDED":            conversation.Unauthorized,
+	"CONSUMER_INVALID":              conversation.Unauthorized,
+	"BILLING_DISABLED":              conversation.QuotaExhausted,
+}
+
+// classify is the kind of what the provider said: by its reasons and canonical
+// status first, then by that of HTTP.
+func (e *statusError) classify() conversation.Kind {
+	for _, reason := range e.reasons {
+		if kind, ok := reasons[reason]; ok {
+			return kind
+		}
+	}
+	switch e.status {
+	case "RESOURCE_EXHAUSTED":
+		return e.exhausted()
+	case "UNAUTHENTICATED":
+		return conversation.Unauthorized
+	case "PERMISSION_DENIED", "FAILED_PRECONDITION": // such as a country without a free tier
+		if noCredit.MatchString(e.message) {
+			return conversation.QuotaExhausted
+		}
+		return conversation.Unauthorized
+	case "INVALID_ARGUMENT":
+		switch {
+		case tooLong.MatchString(e.message):
+			return conversation.ContextTooLong
+		case wrongKey.MatchString(e.message):
+			return conversation.Unauthorized
+		}
+		return conversation.Invalid
+	case "NOT_FOUND", "OUT_OF_RANGE", "UNIMPLEMENTED":
+		return conversation.Invalid
+	case "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "ABORTED", "CANCELLED", "UNKNOWN":
+		return conversation.Unavailable
+	}
+	switch s := e.code; {
+	case s == http.StatusPaymentRequired && e.retryAfter > 0:
+		return conversation.RateLimited // the header beats the status: it is temporary
+	case s == http.StatusPaymentRequired:
+		return conversation.QuotaExhausted
+	case s == http.StatusTooManyRequests:
+		return e.exhausted()
+	case s == http.StatusUnauthorized, s == http.StatusForbidden:
+		return conversation.Unauthorized
+	case s == http.StatusRequestEntityTooLarge, s == http.StatusBadRequest && tooLong.MatchString(e.message):
+		return conversation.ContextTooLong
+	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s == 499, s >= 500, s == 0:
+		return conversation.Unavailable
+	}
+	return conversation.Invalid
+}
+
+// exhausted tells a limit that passes within a minute or so from one that does
+// not: both come with the same status, the same words and a delay.
+func (e *statusError) exhausted() conversation.Kind {
+	for _, q := range e.quotas {
+		if longRange.MatchString(q.ID) || longRange.MatchString(q.Metric) || q.Value == "0" {
+			return conversation.QuotaExhausted
+		}
+	}
+	if noCredit.MatchString(e.message) || longRange.MatchString(e.message) {
+		return conversation.QuotaExhausted
+	}
+	return conversation.RateLimited
+}
+
+// remedy says what a person can do about it.
+func (e *statusError) remedy(kind conversation.Kind) string {
+	switch kind {
+	case conversation.QuotaExhausted:
+		return "wait for the quota to be renewed, enable billing or raise the limit at the provider, or set the api_key of another project"
+	case conversation.Unauthorized:
+		if e.status == "FAILED_PRECONDITION" {
+			return "enable billing for the key's project, and check that the API is offered where this machine is"
+		}
+		return "check api_key, and that its project may use the API and the model"
+	case conversation.ContextTooLong:
+		return "lower max_history_messages, shorten instructions, or set a model with a larger context"
+	case conversation.Invalid:
+		switch {
+		case e.status == "NOT_FOUND":
+			return "check model, project and location"
+		case e.code == http.StatusNotFound:
+			return "check model, and that base_url leads to the API, without the /v1beta"
+		case e.code >= 300 && e.code < 400:
+			return "set base_url to where the server redirects"
+		case strings.Contains(e.message, "function_declarations"):
+			return "check the names and schemas of the tools"
+		case strings.Contains(e.message, "temperature"):
+			return "check temperature"
+		case strings.Contains(e.message, "max_output_tokens"), strings.Contains(e.message, "maxOutputTokens"):
+			return "check max_output_tokens"
+		}
+		return "check model, extra and the other settings of this executor"
+	}
+	return ""
+}
+
+// failed turns whatever went wrong into an error with a kind.
+func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
+	var (
+		said     *statusError
+		inStream genai.APIError
+	)
+	if errors.As(err, &inStream) {
+		raw, _ := json.Marshal(map[string]any{"error": inStream}) // it came as JSON
+		said = errorIn(raw)
+	} else {
+		errors.As(err, &said)
+	}
+	if said == nil || ctx.Err() != nil {
+		out := modelcall.Failure(ctx, e.op(), err, e.clean)
+		if out.Usage = usage; out.Remedy != "" && errors.Is(out.Err, modelcall.ErrWebPage) {
+			out.Remedy += ", without the /v1beta"
+		}
+		return out
+	}
+	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
+	out.Remedy = said.remedy(out.Kind)
+	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+	return out
+}
+
+// stopped is the error for a context that was done beforehand.
+func (e *Executor) stopped(ctx context.Context) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
+}

@@ -1,0 +1,167 @@
+// Package gemini is an executor that asks a model through the Gemini API, or
+// through its form on Google Cloud, Vertex AI. It uses Google's Go SDK without
+// the SDK's retries, without its continuing of answers on its own account, and
+// without its reading of the environment: the key stays in the transport, which
+// puts it on each request, and never reaches the SDK.
+//
+// Every request carries the conversation, or its newest part if so configured.
+// The provider caches what comes again by itself. The only state is what the
+// model has signed its calls of tools with.
+package gemini
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+
+	"google.golang.org/genai"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// An Executor asks one model. Create it with [New].
+type Executor struct {
+	cfg    Config // without its secrets
+	hasKey bool
+	models *genai.Models
+	clean  func(string) string
+}
+
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Checker  = (*Executor)(nil)
+)
+
+// New checks the configuration and reports every fault at once. It does not
+// need the key to be there: without one, Check and Execute say so.
+func New(cfg Config) (*Executor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("gemini: %w", err)
+	}
+	cfg.setDefaults()
+	e := &Executor{
+		hasKey: cfg.APIKey != "" || modelcall.HasHeader(cfg.Headers, keyHeader) || modelcall.HasHeader(cfg.Headers, "Authorization"),
+		clean:  modelcall.NewCleaner(cfg.APIKey, cfg.Headers),
+	}
+	client := *cfg.HTTPClient // ours already, but others may look at the configuration
+	client.Transport = newTransport(cfg)
+	backend := genai.BackendGeminiAPI
+	if cfg.API == VertexAPI {
+		backend = genai.BackendVertexAI
+	}
+	// Everything is given, so that nothing is taken from the environment. The key
+	// is a stand-in that the transport replaces.
+	c, err := genai.NewClient(context.Background(), &genai.ClientConfig{
+		Backend: backend, APIKey: standIn, Project: cfg.Project, Location: cfg.Location,
+		HTTPClient:  &client,
+		HTTPOptions: genai.HTTPOptions{BaseURL: cfg.BaseURL},
+	})
+	if err != nil {
+		return nil, errors.New("gemini: the SDK does not take the configuration") // its words hold all of it
+	}
+	e.models = c.Models
+	e.cfg = cfg
+	e.cfg.APIKey, e.cfg.Headers, e.cfg.HTTPClient = "", nil, nil
+	return e, nil
+}
+
+// String names the model.
+func (e *Executor) String() string { return "gemini model " + e.cfg.Model }
+
+// Execute asks the model for the next reply. New is not needed.
+func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if ctx.Err() != nil {
+		return executors.Result{}, e.stopped(ctx)
+	}
+	if err := e.missingKey(); err != nil {
+		return executors.Result{}, err
+	}
+	ctx, watch := e.cfg.timers().Watch(ctx, *e.cfg.Stream)
+	defer watch.Stop()
+
+	var (
+		a        answer
+		err      error
+		sent     = &exchange{stream: *e.cfg.Stream}
+		contents []*genai.Content
+		config   = e.config(req)
+	)
+	config.SystemInstruction, contents = e.messages(req.Messages, e.signatures(req.State))
+	a.Key = modelcall.CallKey(req)
+	if sent.stream {
+		err = e.stream(with(ctx, sent), watch, contents, config, &a, req.OnDelta)
+	} else {
+		err = e.whole(with(ctx, sent), contents, config, &a)
+	}
+	if sent.answered {
+		a.Usage.Calls = 1
+	}
+	if err != nil {
+		return executors.Result{}, e.failed(ctx, err, a.Usage)
+	}
+	return e.result(req, &a)
+}
+
+func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
+	once := false
+	c := &genai.GenerateContentConfig{
+		AutomaticContinuation: &once, // it is a retry by another name
+		Tools:                 offer(req.Tools),
+		HTTPOptions:           &genai.HTTPOptions{Headers: http.Header{}},
+	}
+	if t := e.cfg.Temperature; t != nil {
+		c.Temperature = genai.Ptr(float32(*t))
+	}
+	c.MaxOutputTokens = int32(min(e.cfg.MaxOutputTokens, math.MaxInt32))
+	if req.IdempotencyKey != "" {
+		c.HTTPOptions.Headers.Set("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey))
+	}
+	if len(e.cfg.Extra) > 0 {
+		c.HTTPOptions.ExtrasRequestProvider = func(body map[string]any) map[string]any {
+			merge(body, e.cfg.Extra)
+			restrict(body)
+			return body
+		}
+	}
+	return c
+}
+
+// merge puts fields into a body of the SDK's making. Null takes one out.
+func merge(body, extra map[string]any) {
+	for name, value := range extra {
+		inner, ok := value.(map[string]any)
+		have, both := body[name].(map[string]any)
+		switch {
+		case value == nil:
+			delete(body, name)
+		case ok && both:
+			merge(have, inner)
+		case ok: // a copy, in case there are nulls in it, and for others to merge into
+			have = map[string]any{}
+			merge(have, inner)
+			body[name] = have
+		default:
+			body[name] = value
+		}
+	}
+}
+
+// op says in errors what was tried.
+func (e *Executor) op() string { return fmt.Sprintf("gemini: ask model %q", e.cfg.Model) }
+
+func (e *Executor) missingKey() error {
+	if e.hasKey || !e.cfg.official() {
+		return nil
+	}
+	remedy := "set api_key, for instance to ${GEMINI_API_KEY}"
+	if e.cfg.API == VertexAPI {
+		remedy = "set api_key to one for express mode, or an access token with headers: {Authorization: Bearer …}"
+	}
+	return &conversation.Error{
+		Kind: conversation.Unauthorized, Op: e.op(), Err: errors.New("there is no API key"), Remedy: remedy,
+	}
+}

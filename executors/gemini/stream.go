@@ -1,0 +1,110 @@
+package gemini
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"google.golang.org/genai"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// errUnreadable is in place of the SDK's own words, which repeat the answer.
+var errUnreadable = errors.New("the answer cannot be read")
+
+// stream asks for the reply piece by piece. What has come is in a even if an
+// error is returned.
+func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer, onDelta func(string)) error {
+	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
+	err := e.each(ctx, contents, config, func(piece *genai.GenerateContentResponse) error {
+		w.Alive(startsAnswer(piece))
+		text := a.add(piece)
+		if a.Size() > e.cfg.MaxReplyBytes {
+			return modelcall.ErrTooLarge
+		}
+		if onDelta != nil && text != "" {
+			onDelta(text)
+		}
+		return nil
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errWhole):
+		return a.read(sent.whole)
+	case known(err):
+		return err
+	case a.Finish != "":
+		// The answer is complete, whatever went wrong after it.
+		return nil
+	case sent.err != nil:
+		return sent.err
+	case err == nil:
+		return modelcall.ErrCutOff
+	case sent.answered && !errors.As(err, new(genai.APIError)):
+		return errUnreadable
+	}
+	return err
+}
+
+// each calls f for every piece of the reply. The SDK panics over answers of a
+// shape that it does not expect.
+func (e *Executor) each(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, f func(*genai.GenerateContentResponse) error) (err error) {
+	inside := false // f's own panics are its caller's
+	defer func() {
+		if !inside && recover() != nil {
+			err = errUnreadable
+		}
+	}()
+	for piece, err := range e.models.GenerateContentStream(ctx, e.cfg.Model, contents, config) {
+		if err != nil {
+			return err
+		}
+		inside = true
+		err = f(piece)
+		inside = false
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known reports whether the transport itself ended the call.
+func known(err error) bool {
+	return errors.Is(err, modelcall.ErrWebPage) || errors.Is(err, modelcall.ErrTooLarge) || errors.Is(err, modelcall.ErrInvalidUTF8)
+}
+
+// whole asks for the reply in one piece.
+func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer) error {
+	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
+	_, err := e.models.GenerateContent(ctx, e.cfg.Model, contents, config)
+	if errors.Is(err, errWhole) {
+		return a.read(sent.whole)
+	}
+	return err
+}
+
+// read takes an answer that came in one piece.
+func (a *answer) read(data []byte) error {
+	if said := errorIn(data); said != nil {
+		return said
+	}
+	var r genai.GenerateContentResponse
+	if err := json.Unmarshal(data, &r); err != nil {
+		return errUnreadable
+	}
+	a.add(&r)
+	return nil
+}
+
+// startsAnswer reports whether the model has begun to think or speak.
+func startsAnswer(r *genai.GenerateContentResponse) bool {
+	for _, c := range r.Candidates {
+		if c != nil && (c.FinishReason != "" || c.Content != nil && len(c.Content.Parts) > 0) {
+			return true
+		}
+	}
+	return r.PromptFeedback != nil
+}

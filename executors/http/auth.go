@@ -1,0 +1,114 @@
+package http
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// HMAC signs requests with a secret that the agent knows too. The header's value
+// is "t=<seconds since 1970>,v1=<signature>"; the signature is the HMAC-SHA256 of
+// "<seconds>.<body>" in hexadecimal digits. A poll's body is empty.
+type HMAC struct {
+	// Secret is the key. Empty: requests are not signed.
+	Secret secret.String `yaml:"secret"`
+	// Header carries the signature. Default: DefaultSignatureHeader.
+	Header string `yaml:"header"`
+}
+
+// minSecret is the least length of a key for HMAC-SHA256 that is not for the
+// guessing.
+const minSecret = 16
+
+func (h HMAC) validate(f *modelcall.Faults, headers map[string]secret.String) {
+	if h.Secret == "" {
+		if h.Header != "" {
+			f.Add("hmac: there is a header but no secret")
+		}
+		return
+	}
+	if len(h.Secret) < minSecret {
+		f.Add("hmac: the secret has %d characters: use %d or more, by chance", len(h.Secret), minSecret)
+	}
+	name := h.Header
+	if name == "" {
+		name = DefaultSignatureHeader
+	} else {
+		var named modelcall.Faults
+		named.Headers(map[string]secret.String{name: "x"}, "", "")
+		if named.Err() != nil {
+			f.Add("hmac: header: %q is no name of a header", name)
+		}
+	}
+	if modelcall.HasHeader(headers, name) {
+		f.Add("headers: %s is what hmac sets: give one of the two", name)
+	}
+}
+
+// Sign is the value of the signature's header for a body.
+func (h HMAC) Sign(body []byte, now time.Time) string {
+	t := strconv.FormatInt(now.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(h.Secret.Reveal()))
+	_, _ = fmt.Fprintf(mac, "%s.%s", t, body) // a hash takes everything
+	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// signer returns a function that puts on a request whatever proves who sent it.
+// A function, so that no secret is in a field that fmt would print.
+func signer(cfg Config) func(*http.Request, []byte) {
+	headers := maps.Clone(cfg.Headers)
+	return func(req *http.Request, body []byte) {
+		for name, value := range headers {
+			req.Header.Set(name, value.Reveal())
+		}
+		if cfg.BearerToken != "" {
+			req.Header.Set("Authorization", "Bearer "+cfg.BearerToken.Reveal())
+		}
+		if cfg.HMAC.Secret != "" {
+			req.Header.Set(cfg.HMAC.Header, cfg.HMAC.Sign(body, time.Now()))
+		}
+	}
+}
+
+// minQuerySecret is the length from which a value in a URL's query may be a key:
+// hiding every "1" or "true" would make texts unreadable.
+const minQuerySecret = 8
+
+// cleaner returns a function that makes the agent's words fit for an error.
+func cleaner(cfg Config) func(string) string {
+	secrets := maps.Clone(cfg.Headers)
+	if secrets == nil {
+		secrets = make(map[string]secret.String)
+	}
+	for name, value := range secrets {
+		// Half of a header's value may be the secret: "Basic dXNlcjpwYXNz".
+		for i, word := range slices.Backward(splitWords(value.Reveal())) {
+			secrets[fmt.Sprintf("%s %d", name, i)] = secret.String(word)
+		}
+	}
+	secrets["hmac secret"] = cfg.HMAC.Secret
+	for _, s := range []string{cfg.URL, cfg.Health} {
+		u, err := url.Parse(s)
+		if err != nil {
+			continue
+		}
+		for name, values := range u.Query() {
+			for i, value := range values {
+				if len(value) >= minQuerySecret {
+					secrets[fmt.Sprintf("query %s %d", name, i)] = secret.String(value)
+				}
+			}
+		}
+	}
+	return modelcall.NewCleaner(cfg.BearerToken, secrets)
+}

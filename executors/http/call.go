@@ -1,0 +1,191 @@
+package http
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// A call is one execution.
+type call struct {
+	*Executor
+	req    executors.Request
+	watch  *wire.Watch
+	answer *wire.Answer
+	place  place  // where to come back to
+	asked  bool   // the agent has taken a request
+	body   []byte // the request's
+}
+
+// run asks, comes back as often as it is told to, and reads the answer.
+func (c *call) run(ctx context.Context) error {
+	res, err := c.begin(ctx)
+	for err == nil && res.StatusCode == http.StatusAccepted {
+		var wait time.Duration
+		if wait, err = c.accepted(res); err != nil {
+			break
+		}
+		if err = c.sleep(ctx, wait); err != nil {
+			break
+		}
+		res, err = c.comeBack(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return c.read(res)
+}
+
+// begin returns to the run that an earlier attempt has started, if there is one
+// still, and else starts one.
+func (c *call) begin(ctx context.Context) (*http.Response, error) {
+	c.place.recall(c.req.Attach)
+	if !c.place.known() {
+		return c.post(ctx)
+	}
+	res, err := c.comeBack(ctx)
+	if err == nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) {
+		_ = res.Body.Close()
+		c.place = place{}
+		return c.post(ctx)
+	}
+	return res, err
+}
+
+// post starts a run. Where there is a token, it finds one.
+func (c *call) post(ctx context.Context) (*http.Response, error) {
+	var err error
+	if c.mapping.mapsRequest() {
+		c.body, err = c.mapping.request(c.req, c.cfg.Send, c.place.Token)
+	} else {
+		out := wire.NewRequest(c.req, c.cfg.Send)
+		out.Attach = c.place.Token
+		c.body, err = json.Marshal(out)
+	}
+	if err != nil {
+		return nil, &requestError{err}
+	}
+	return c.send(ctx, http.MethodPost, c.url, c.body)
+}
+
+// comeBack asks for a run that has been started.
+func (c *call) comeBack(ctx context.Context) (*http.Response, error) {
+	if c.place.Location == "" {
+		return c.post(ctx)
+	}
+	at, err := url.Parse(c.place.Location)
+	if err != nil || !sameServer(c.url, c.url.ResolveReference(at)) {
+		return nil, errElsewhere
+	}
+	return c.send(ctx, http.MethodGet, c.url.ResolveReference(at), nil)
+}
+
+func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	// Preferences, not conditions: an agent may answer either way.
+	req.Header.Set("Accept", "application/json, text/event-stream;q=0.5")
+	if c.cfg.Stream {
+		req.Header.Set("Accept", "text/event-stream, application/json;q=0.5")
+	}
+	if key := headerValue(c.req.IdempotencyKey); key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	c.sign(req, body)
+	res, err := c.client.Do(req)
+	c.asked = c.asked || err == nil
+	return res, err
+}
+
+// sleep waits until the agent may be asked again. Meanwhile nothing is due from
+// it.
+func (c *call) sleep(ctx context.Context, d time.Duration) error {
+	c.watch.Pause()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		c.watch.Alive(true)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// read takes the answer, in whatever form it comes.
+func (c *call) read(res *http.Response) error {
+	defer func() { _ = res.Body.Close() }()
+	if !modelcall.Succeeded(res) {
+		return c.refusal(res)
+	}
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	switch media {
+	case "text/html":
+		return modelcall.ErrWebPage
+	case "text/event-stream":
+		return c.stream(res.Body)
+	}
+	data, err := readBounded(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
+	if err != nil {
+		return err
+	}
+	frame, err := c.mapping.answer(data)
+	if err != nil {
+		return err
+	}
+	return c.answer.Add(frame)
+}
+
+// readBounded reads the whole of r, and no more than limit bytes.
+func readBounded(r io.Reader, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > limit:
+		return nil, modelcall.ErrTooLarge
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, modelcall.ErrNoAnswer
+	}
+	return data, nil
+}
+
+// headerValue is a text as a header can carry it: other characters are
+// percent-encoded.
+func headerValue(s string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c > ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+func splitWords(s string) []string {
+	if words := strings.Fields(s); len(words) > 1 {
+		return words[1:]
+	}
+	return nil
+}
+
+var errElsewhere = errors.New("the agent names a Location on another server")

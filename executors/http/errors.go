@@ -1,0 +1,147 @@
+package http
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// A statusError is an answer with a status other than success.
+type statusError struct {
+	said       *wire.Error
+	status     int
+	retryAfter time.Duration
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
+// remedy says which setting to look at where the request is not understood.
+func (e *statusError) remedy() string {
+	switch {
+	case e.status/100 == 3:
+		return "set url to where the server redirects: keys do not follow by themselves"
+	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed:
+		return "check url: nothing takes a POST there"
+	case e.status == http.StatusUnprocessableEntity:
+		return "check request: the agent expects other fields"
+	}
+	return remedies[conversation.Invalid]
+}
+
+// A requestError is a request that could not be made.
+type requestError struct{ error }
+
+// refusal reads a response that is none of success.
+func (c *call) refusal(res *http.Response) error {
+	said := &wire.Error{}
+	if body := modelcall.ErrorBody(res); utf8.Valid(body) {
+		said = c.reported(body)
+	}
+	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+}
+
+// reported finds out what the agent, or whatever stands before it, says.
+func (c *call) reported(body []byte) *wire.Error {
+	if frame, err := c.mapping.answer(body); err == nil && frame.Error != nil {
+		return frame.Error
+	}
+	if frame, err := wire.ParseFrame(body); err == nil && frame.Error != nil {
+		return frame.Error
+	}
+	// What frameworks say of their own accord.
+	var plain struct {
+		Message string          `json:"message"`
+		Detail  json.RawMessage `json:"detail"`
+	}
+	said := &wire.Error{}
+	if json.Unmarshal(body, &plain) != nil {
+		return said
+	}
+	said.Message = plain.Message
+	if said.Message == "" && len(plain.Detail) > 0 && json.Unmarshal(plain.Detail, &said.Message) != nil {
+		said.Message = string(bytes.TrimSpace(plain.Detail))
+	}
+	return said
+}
+
+// failed turns whatever went wrong into an error with a kind.
+func (c *call) failed(ctx context.Context, err error) error {
+	var (
+		out     *conversation.Error
+		timeout *wire.TimeoutError
+		status  *statusError
+		said    *wire.Error
+		request *requestError
+		broken  = func(kind conversation.Kind, text, remedy string) *conversation.Error {
+			return &conversation.Error{Kind: kind, Op: c.failure.Op, Err: errors.New(c.failure.Clean(text)), Remedy: remedy}
+		}
+	)
+	switch {
+	case errors.As(context.Cause(ctx), &timeout):
+		out = &conversation.Error{Kind: conversation.Unavailable, Op: c.failure.Op, Err: timeout}
+	case ctx.Err() != nil:
+		out = &conversation.Error{Kind: conversation.Unavailable, Op: c.failure.Op, Err: ctx.Err()}
+	case errors.As(err, &status):
+		out = c.failure.Reported(status.said, status.status, status.retryAfter)
+		if out.Kind == conversation.Invalid && status.said.Remedy == "" {
+			out.Remedy = status.remedy()
+		}
+		if status.said.Kind == "" { // not the agent's word: it may not have got that far
+			return out
+		}
+	case errors.As(err, &said):
+		out = c.failure.Reported(said, 0, 0)
+	case errors.As(err, &request):
+		out = broken(conversation.Invalid, request.Error(), "check request.body")
+	case errors.Is(err, errElsewhere):
+		out = broken(conversation.Invalid, err.Error(), "set url to that server: keys go to no other")
+	case errors.Is(err, errPath):
+		out = broken(conversation.Invalid, err.Error(), "check response")
+	default:
+		out = c.transport(err)
+	}
+	if c.asked {
+		out.Usage = c.answer.Usage()
+	}
+	return out
+}
+
+// transport is the error for an answer that did not get through.
+func (c *call) transport(err error) *conversation.Error {
+	out := c.failure.Broken(err)
+	var (
+		untrusted *tls.CertificateVerificationError
+		dns       *net.DNSError
+		urlErr    *url.Error
+	)
+	switch {
+	case errors.As(err, &untrusted):
+		out.Kind, out.Err = conversation.Invalid, errors.New(c.failure.Clean(untrusted.Error()))
+		out.Remedy = "check url, and that this machine trusts the server's certificate"
+	case errors.As(err, &urlErr): // the URL is no news, and may hold a secret
+		out.Err = errors.New(c.failure.Clean(urlErr.Err.Error()))
+	}
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+		out.Remedy = "check url, and that the agent is running"
+	}
+	return out
+}
+
+var errPath = errors.New("the answer is not where response says")
+
+func pathError(key, path, what string) error {
+	return fmt.Errorf("%w: at response.%s, %q, is %s", errPath, key, path, what)
+}

@@ -1,0 +1,73 @@
+package modelcall
+
+import (
+	"cmp"
+	"errors"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+)
+
+// An Answer is what has come from the model so far.
+type Answer struct {
+	Text strings.Builder
+	// Calls are the tools the model calls, in order. Call adds one.
+	Calls []*Call
+	// Key makes the ids of calls that come without one. See [CallKey].
+	Key string
+	// Declined is why there is no answer to use although there was one: the model
+	// or a filter refused. Empty: it did not.
+	Declined string
+	Model    string
+	// Finish is empty until the model says that it has finished.
+	Finish executors.FinishReason
+	Usage  conversation.Usage
+}
+
+// ErrNoAnswer is an answer without a word or a call.
+var ErrNoAnswer = errors.New("the answer is empty")
+
+// Result judges a complete answer. The model is the one that was asked, for
+// answers that do not say which one gave them.
+func (a *Answer) Result(op, provider, model string, maxReplyBytes int) (executors.Result, error) {
+	text := a.Text.String()
+	fail := func(kind conversation.Kind, remedy string, err error) (executors.Result, error) {
+		return executors.Result{}, &conversation.Error{Kind: kind, Op: op, Err: err, Remedy: remedy, Usage: a.Usage}
+	}
+	blank := strings.TrimSpace(text) == ""
+	empty := blank && len(a.Calls) == 0
+	switch {
+	case a.Size()+len(a.Declined) > maxReplyBytes:
+		return fail(conversation.Invalid, remedyTooLarge, ErrTooLarge)
+	case a.Declined != "":
+		return fail(conversation.Refused, "", errors.New(a.Declined))
+	case len(a.Calls) > 0 && a.Finish == executors.FinishLength:
+		return fail(conversation.Invalid, "raise max_output_tokens: tool calls count towards it",
+			errors.New("the answer reached its limit of tokens while calling tools"))
+	case empty && a.Finish == executors.FinishLength:
+		return fail(conversation.Invalid, "raise max_output_tokens: reasoning counts towards it",
+			errors.New("the answer reached its limit of tokens before its first word"))
+	case empty:
+		return fail(conversation.Unavailable, "", ErrNoAnswer)
+	}
+	calls, err := a.toolCalls()
+	if err != nil {
+		return fail(conversation.Unavailable, "", err)
+	}
+	out := executors.Result{
+		Message:      conversation.Text(conversation.RoleAssistant, text),
+		Usage:        a.Usage,
+		Provider:     provider,
+		Model:        cmp.Or(a.Model, model),
+		FinishReason: cmp.Or(a.Finish, executors.FinishStop),
+	}
+	if len(calls) > 0 {
+		out.FinishReason = executors.FinishToolCall
+		if blank {
+			out.Message.Parts = nil
+		}
+		out.Message.Parts = append(out.Message.Parts, calls...)
+	}
+	return out, nil
+}

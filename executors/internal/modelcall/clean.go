@@ -1,0 +1,42 @@
+package modelcall
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// maxMessage bounds how much of a provider's own words an error repeats.
+const maxMessage = 300
+
+// anyKey is what the vendors' keys look like, whole or with their middle
+// starred out.
+var anyKey = regexp.MustCompile(`\b(sk|sess|Bearer)[-_ ][A-Za-z0-9_*.-]{6,}|\bAIza[A-Za-z0-9_*.-]{6,}|\b(ya29|AQ)\.[A-Za-z0-9_*.-]{6,}`)
+
+// NewCleaner returns a function that makes a provider's words fit for an error:
+// one line, not long, and without keys, which some servers echo.
+func NewCleaner(key secret.String, headers map[string]secret.String) func(string) string {
+	secrets := []secret.String{key}
+	for _, value := range headers {
+		secrets = append(secrets, value)
+	}
+	// The longest first: one may be part of another.
+	slices.SortFunc(secrets, func(a, b secret.String) int { return len(b) - len(a) })
+	var pairs []string
+	for _, s := range secrets {
+		if s != "" {
+			pairs = append(pairs, s.Reveal(), s.String())
+		}
+	}
+	known := strings.NewReplacer(pairs...)
+	return func(s string) string {
+		s = strings.Join(strings.Fields(Valid(s)), " ")
+		s = anyKey.ReplaceAllString(known.Replace(s), "[redacted]")
+		if len(s) <= maxMessage {
+			return s
+		}
+		return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+	}
+}

@@ -1,0 +1,159 @@
+package modelcall
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Content is the message's text, with structured data as JSON.
+func Content(m conversation.Message) string {
+	var texts []string
+	for _, p := range m.Parts {
+		switch {
+		case p.Type == conversation.PartText && p.Text != "":
+			texts = append(texts, p.Text)
+		case p.Type == conversation.PartData && len(p.Data) > 0:
+			texts = append(texts, string(p.Data))
+		}
+	}
+	return Valid(strings.Join(texts, "\n\n"))
+}
+
+// Valid is the text with what is not UTF-8 replaced.
+func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+// Arguments are those of a tool call as the JSON object that APIs require: what
+// is none comes as its only field.
+func Arguments(c *conversation.ToolCall) json.RawMessage {
+	raw := bytes.TrimSpace(c.Arguments)
+	switch {
+	case len(raw) == 0 || string(raw) == "null":
+		return json.RawMessage("{}")
+	case json.Valid(raw) && raw[0] == '{':
+		return raw
+	}
+	var v any = Valid(string(raw))
+	if json.Valid(raw) {
+		v = json.RawMessage(raw)
+	}
+	out, _ := json.Marshal(map[string]any{"arguments": v}) // a string or valid JSON: it cannot fail
+	return out
+}
+
+// Window is the first message and the newest, together at most n; with n = 0,
+// all. What has come since somebody spoke, calls of tools and their results, is
+// not divided, even if it is more. A tool's results never come without the call
+// they answer, nor a call at the beginning without its results: the APIs reject
+// that.
+func Window(conv []conversation.Message, n int) []conversation.Message {
+	if n <= 0 || len(conv) <= n {
+		return conv
+	}
+	start := min(len(conv)-max(n-1, 1), Spoken(conv))
+	if start == 0 {
+		return conv
+	}
+	newest := conv[start:]
+	for len(newest) > 1 && newest[0].Role == conversation.RoleTool {
+		newest = newest[1:]
+	}
+	if n == 1 || callsTool(conv[0]) {
+		return newest
+	}
+	return append([]conversation.Message{conv[0]}, newest...)
+}
+
+// Spoken is the index of the last message that is not between the agent and its
+// tools, or 0.
+func Spoken(conv []conversation.Message) int {
+	for i := len(conv) - 1; i > 0; i-- {
+		if !conv[i].Internal() {
+			return i
+		}
+	}
+	return 0
+}
+
+// noResult stands for the result of a call that has none.
+const noResult = "no result"
+
+// Pair puts the results of tool calls directly behind the message with the
+// calls, in one message and in the order of the calls: the APIs reject anything
+// else. A call without a result gets one that says so; results without a call
+// are left out. Ids are what clean makes of them, and differ from each other.
+// The messages given are not changed.
+func Pair(conv []conversation.Message, clean func(string) string) []conversation.Message {
+	var (
+		out  = make([]conversation.Message, 0, len(conv))
+		open = map[string][]*conversation.ToolResult{} // those to come, by the call's id
+		used = map[string]bool{}
+	)
+	for _, m := range conv {
+		parts, calls, changed := make([]conversation.Part, 0, len(m.Parts)), []*conversation.ToolCall(nil), false
+		for _, p := range m.Parts {
+			switch {
+			case p.ToolCall != nil && m.Role == conversation.RoleAssistant:
+				c := *p.ToolCall
+				calls, p.ToolCall = append(calls, &c), &c
+				parts = append(parts, p)
+			case p.ToolResult != nil && m.Role != conversation.RoleAssistant:
+				changed = true
+				id := p.ToolResult.CallID
+				if waiting := open[id]; len(waiting) > 0 {
+					to := waiting[0].CallID
+					*waiting[0] = *p.ToolResult
+					waiting[0].CallID = to
+					open[id] = waiting[1:]
+				}
+			default:
+				parts = append(parts, p)
+			}
+		}
+		if changed && len(parts) == 0 {
+			continue
+		}
+		m.Parts = parts
+		out = append(out, m)
+		if len(calls) == 0 {
+			continue
+		}
+		for _, c := range calls {
+			delete(open, c.ID) // an older one with the same id: its result is not coming
+		}
+		results := conversation.Message{Role: conversation.RoleTool}
+		for _, c := range calls {
+			id := c.ID
+			c.ID = unique(clean(id), used)
+			r := &conversation.ToolResult{CallID: c.ID, Content: noResult, IsError: true}
+			open[id] = append(open[id], r)
+			results.Parts = append(results.Parts, conversation.Part{Type: conversation.PartToolResult, ToolResult: r})
+		}
+		out = append(out, results)
+	}
+	return out
+}
+
+func unique(id string, used map[string]bool) string {
+	if id == "" {
+		id = "call"
+	}
+	name := id
+	for n := 2; used[name]; n++ {
+		name = fmt.Sprintf("%s_%d", id, n)
+	}
+	used[name] = true
+	return name
+}
+
+func callsTool(m conversation.Message) bool {
+	for _, p := range m.Parts {
+		if p.ToolCall != nil {
+			return true
+		}
+	}
+	return false
+}

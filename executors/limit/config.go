@@ -1,0 +1,61 @@
+package limit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// DefaultMaxWait is long enough to smooth a burst, and too short for a worker's
+// slots to fill up with requests that only wait.
+const DefaultMaxWait = 5 * time.Second
+
+// LongestDelay is the longest delay that is asked of a caller at once. A longer
+// wait is waited in parts: a caller takes a much longer one for a sign that the
+// provider is closed.
+const LongestDelay = 4 * time.Minute
+
+// Config says how much an executor may ask of its provider. All limits are
+// those of the quota, so of all executors that share it, in one worker process.
+type Config struct {
+	// Concurrency bounds the calls under way at a time. Zero: no bound.
+	Concurrency int `yaml:"concurrency"`
+	// RequestsPerMinute bounds the requests. Zero: what the provider reports, and
+	// if it reports nothing, no bound until it says that there were too many.
+	RequestsPerMinute int `yaml:"requests_per_minute"`
+	// TokensPerMinute bounds the tokens, those read and those written together.
+	// Zero: as with RequestsPerMinute.
+	TokensPerMinute int64 `yaml:"tokens_per_minute"`
+	// MaxWait is how long a request waits for its turn within the worker. One that
+	// would wait longer is given back to be tried again when its turn comes.
+	// Default: DefaultMaxWait.
+	MaxWait time.Duration `yaml:"max_wait"`
+	// Quota tells apart quotas of one provider, endpoint and key, where the
+	// provider counts more finely: by model, by deployment. Executors that name
+	// the same quota share it. Default: one for the key.
+	Quota string `yaml:"quota"`
+}
+
+func (c *Config) setDefaults() { c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait) }
+
+// validate reports every fault, each with its key and what would be right.
+func (c *Config) validate() error {
+	var errs []error
+	for _, k := range []struct {
+		key string
+		n   int64
+	}{
+		{"concurrency", int64(c.Concurrency)},
+		{"requests_per_minute", int64(c.RequestsPerMinute)},
+		{"tokens_per_minute", c.TokensPerMinute},
+	} {
+		if k.n < 0 {
+			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, or leave it out", k.key, k.n))
+		}
+	}
+	if c.MaxWait < 0 || c.MaxWait > time.Minute {
+		errs = append(errs, fmt.Errorf("max_wait is %v: write more than 0 and at most 1m", c.MaxWait))
+	}
+	return errors.Join(errs...)
+}

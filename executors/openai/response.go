@@ -1,0 +1,99 @@
+package openai
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// A response is what the Responses API answers, as far as it is of use. The SDK's
+// own type knows every kind of item, and fails over those of compatible servers.
+type response struct {
+	ID         string          `json:"id"`
+	Status     string          `json:"status"`
+	Model      string          `json:"model"`
+	Error      json.RawMessage `json:"error"`
+	Incomplete struct {
+		Reason string `json:"reason"`
+	} `json:"incomplete_details"`
+	Output []item `json:"output"`
+	Usage  *struct {
+		InputTokens  int64 `json:"input_tokens"`
+		OutputTokens int64 `json:"output_tokens"`
+		Details      struct {
+			CachedTokens int64 `json:"cached_tokens"`
+		} `json:"input_tokens_details"`
+	} `json:"usage"`
+}
+
+// An item is a message, a call, or something that is of no interest.
+type item struct {
+	Type      string          `json:"type"`
+	CallID    string          `json:"call_id"`
+	Name      string          `json:"name"`
+	Arguments string          `json:"arguments"`
+	Content   json.RawMessage `json:"content"`
+}
+
+type part struct {
+	Type    string `json:"type"`
+	Text    string `json:"text"`
+	Refusal string `json:"refusal"`
+}
+
+func (i item) parts() []part {
+	var parts []part
+	_ = json.Unmarshal(i.Content, &parts) // what is none has no text
+	return parts
+}
+
+// ended reports whether nothing more will come. Compatible servers may give no
+// status.
+func (r *response) ended() bool {
+	return r.Status != "queued" && r.Status != "in_progress"
+}
+
+func (r *response) hasError() bool {
+	return len(r.Error) > 0 && string(r.Error) != "null"
+}
+
+var errCancelled = errors.New("the response was cancelled at the provider")
+
+// fault is what the provider says went wrong.
+func (r *response) fault() error {
+	if r.hasError() {
+		return errorInside([]byte(`{"error":` + string(r.Error) + `}`))
+	}
+	if r.Status == "cancelled" {
+		return errCancelled
+	}
+	return &statusError{message: "the response failed"}
+}
+
+// An event is a piece of a streamed response.
+type event struct {
+	Type        string          `json:"type"`
+	Delta       json.RawMessage `json:"delta"`
+	OutputIndex int64           `json:"output_index"`
+	Item        *item           `json:"item"`
+	Response    *response       `json:"response"`
+	Code        string          `json:"code"`
+	Message     string          `json:"message"`
+	Param       string          `json:"param"`
+}
+
+func (e *event) text() string {
+	var s string
+	_ = json.Unmarshal(e.Delta, &s) // what is none is no text
+	return s
+}
+
+// begins reports whether the model has begun to think or speak: servers announce
+// the response, and its items, at once.
+func (e *event) begins() bool {
+	return strings.HasSuffix(e.Type, ".delta")
+}
+
+func (e *event) fault() error {
+	return &statusError{code: e.Code, param: e.Param, message: e.Message}
+}

@@ -1,0 +1,82 @@
+package openai
+
+import (
+	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/responses"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+type inputItem = responses.ResponseInputItemUnionParam
+
+// conversationItems are the items of a conversation of which the provider knows nothing. Never
+// empty: where the agent speaks first, the opening asks it to.
+func (e *Executor) conversationItems(conv []conversation.Message) []inputItem {
+	out := make([]inputItem, 0, len(conv)+1)
+	opening := inputMessage(e.cfg.Opening, responses.EasyInputMessageRoleUser)
+	opened := false
+	for _, m := range conv {
+		if m.Role == conversation.RoleAssistant && !opened {
+			out = append(out, opening)
+		}
+		opened = opened || m.Role != conversation.RoleSystem
+		out = append(out, items([]conversation.Message{m})...)
+	}
+	if !opened {
+		out = append(out, opening)
+	}
+	return out
+}
+
+// items are messages in the API's terms: calls and results are no part of messages
+// there.
+func items(messages []conversation.Message) []inputItem {
+	var out []inputItem
+	for _, m := range messages {
+		role := responses.EasyInputMessageRoleUser
+		switch m.Role {
+		case conversation.RoleSystem:
+			role = responses.EasyInputMessageRoleSystem
+		case conversation.RoleAssistant:
+			role = responses.EasyInputMessageRoleAssistant
+		}
+		for _, p := range m.Parts {
+			if r := p.ToolResult; r != nil && m.Role != conversation.RoleAssistant {
+				item := responses.ResponseInputItemParamOfFunctionCallOutput(modelcall.Valid(r.Content))
+				item.OfFunctionCallOutput.CallID = sdk.String(r.CallID)
+				out = append(out, item)
+			}
+		}
+		if text := modelcall.Content(m); text != "" {
+			out = append(out, inputMessage(text, role))
+		}
+		for _, c := range m.ToolCalls() {
+			if m.Role == conversation.RoleAssistant {
+				out = append(out, responses.ResponseInputItemParamOfFunctionCall(string(modelcall.Arguments(&c)), c.ID, c.Name))
+			}
+		}
+	}
+	return out
+}
+
+func inputMessage(text string, role responses.EasyInputMessageRole) inputItem {
+	return responses.ResponseInputItemParamOfMessage(text, role)
+}
+
+func responseTools(tools []conversation.Tool) ([]responses.ToolUnionParam, error) {
+	var out []responses.ToolUnionParam
+	for _, t := range tools {
+		schema, err := parameters(t)
+		if err != nil {
+			return nil, err
+		}
+		// The API takes schemas as strict unless told otherwise, and rejects most.
+		f := responses.FunctionToolParam{Name: t.Name, Parameters: schema, Strict: sdk.Bool(false)}
+		if t.Description != "" {
+			f.Description = sdk.String(modelcall.Valid(t.Description))
+		}
+		out = append(out, responses.ToolUnionParam{OfFunction: &f})
+	}
+	return out, nil
+}

@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// MaxToken bounds states and tokens to attach by: they are recorded in histories.
+const MaxToken = 4 << 10
+
+// An Answer puts the frames of one answer together. Set the exported fields
+// before the first frame.
+type Answer struct {
+	// MaxReplyBytes bounds the reply.
+	MaxReplyBytes int
+	// Provider and Model are for answers that do not say who gave them.
+	Provider, Model string
+	// OnDelta and OnAttach, if not nil, are told of pieces and tokens as they come.
+	OnDelta  func(string)
+	OnAttach func(json.RawMessage)
+
+	deltas strings.Builder
+	reply  *Reply
+	state  json.RawMessage
+	attach json.RawMessage
+	usage  *Usage
+	finish string
+	end    bool
+	begun  bool
+}
+
+// Usage is what the answer has taken so far: one call, unless the agent says
+// otherwise.
+func (a *Answer) Usage() conversation.Usage {
+	if a.usage == nil {
+		return conversation.Usage{Calls: 1}
+	}
+	u := conversation.Usage{
+		InputTokens:  max(a.usage.InputTokens, 0),
+		OutputTokens: max(a.usage.OutputTokens, 0),
+		Calls:        1,
+	}
+	u.CachedInputTokens = min(max(a.usage.CachedInputTokens, 0), u.InputTokens)
+	if n := a.usage.Calls; n != nil {
+		u.Calls = max(*n, 0)
+	}
+	return u
+}
+
+// Add takes the next frame. An error in the frame is returned, as an [*Error].
+func (a *Answer) Add(f Frame) error {
+	if f.Usage != nil {
+		a.usage = f.Usage
+	}
+	if f.Error != nil {
+		return f.Error
+	}
+	if f.Attach != nil && !bytes.Equal(f.Attach, a.attach) {
+		if len(f.Attach) > MaxToken {
+			return fmt.Errorf("%w: attach takes %d bytes, and at most %d are possible", ErrOffContract, len(f.Attach), MaxToken)
+		}
+		a.attach = f.Attach
+		if a.OnAttach != nil {
+			a.OnAttach(f.Attach)
+		}
+	}
+	if f.State != nil {
+		a.state = f.State
+	}
+	a.Provider, a.Model = cmp.Or(f.Provider, a.Provider), cmp.Or(f.Model, a.Model)
+	a.finish = cmp.Or(f.FinishReason, a.finish)
+	a.end = a.end || f.End != nil && *f.End
+	if f.Message != nil {
+		a.reply = f.Message
+	}
+	if f.Delta == nil {
+		return nil
+	}
+	a.begun = true
+	if a.deltas.Len()+len(*f.Delta) > a.MaxReplyBytes {
+		return modelcall.ErrTooLarge
+	}
+	a.deltas.WriteString(*f.Delta)
+	if a.OnDelta != nil && *f.Delta != "" {
+		a.OnDelta(*f.Delta)
+	}
+	return nil
+}
+
+// What a complete answer may turn out to be.
+var (
+	errFiltered = errors.New("a content filter stopped the answer")
+	errNoReply  = fmt.Errorf("%w: it has none of message, delta, end and error", ErrOffContract)
+	errSum      = fmt.Errorf("%w: its deltas do not add up to its message", ErrOffContract)
+)
+
+// Result judges the complete answer.
+func (a *Answer) Result() (executors.Result, error) {
+	message, err := a.message()
+	if err != nil {
+		return executors.Result{}, err
+	}
+	if a.finish == string(executors.FinishContentFilter) {
+		return executors.Result{}, errFiltered
+	}
+	calls := slices.ContainsFunc(message.Parts, func(p conversation.Part) bool { return p.ToolCall != nil })
+	if strings.TrimSpace(message.Text()) == "" && !calls {
+		switch {
+		case a.end:
+			message = conversation.Message{}
+		case a.reply == nil && !a.begun:
+			return executors.Result{}, errNoReply
+		default:
+			return executors.Result{}, modelcall.ErrNoAnswer
+		}
+	}
+	state, err := a.compactState()
+	if err != nil {
+		return executors.Result{}, err
+	}
+	return executors.Result{
+		Message:      message,
+		State:        state,
+		Usage:        a.Usage(),
+		Provider:     a.Provider,
+		Model:        a.Model,
+		FinishReason: a.finishReason(calls),
+		End:          a.end,
+	}, nil
+}
+
+// message is the reply: the message if there is one, else the deltas.
+func (a *Answer) message() (conversation.Message, error) {
+	deltas := a.deltas.String()
+	if a.reply == nil {
+		return conversation.Text(conversation.RoleAssistant, deltas), nil
+	}
+	r := a.reply
+	message := conversation.Message{Role: cmp.Or(r.Role, conversation.RoleAssistant), Parts: r.Parts}
+	if len(r.Parts) == 0 && r.Text != "" {
+		message.Parts = conversation.Text("", r.Text).Parts
+	}
+	if message.Role != conversation.RoleAssistant {
+		return message, fmt.Errorf("%w: its role is %q, and the agent speaks as the %q", ErrOffContract, message.Role, conversation.RoleAssistant)
+	}
+	for i, p := range message.Parts {
+		if err := checkPart(p); err != nil {
+			return message, fmt.Errorf("%w: part %d %w", ErrOffContract, i+1, err)
+		}
+	}
+	text := message.Text()
+	if message.Size() > a.MaxReplyBytes+len(message.Parts)*64+64 {
+		return message, modelcall.ErrTooLarge
+	}
+	// Whoever was told the pieces has the message in front of them.
+	rest, ok := strings.CutPrefix(text, deltas)
+	switch {
+	case deltas == "":
+	case !ok:
+		return message, errSum
+	case rest != "" && a.OnDelta != nil:
+		a.OnDelta(rest)
+	}
+	return message, nil
+}
+
+func checkPart(p conversation.Part) error {
+	switch p.Type {
+	case conversation.PartText:
+		if !utf8.ValidString(p.Text) {
+			return modelcall.ErrInvalidUTF8
+		}
+	case conversation.PartData:
+		if len(p.Data) == 0 {
+			return errors.New("has no data")
+		}
+	case conversation.PartToolCall:
+		if p.ToolCall == nil || p.ToolCall.Name == "" {
+			return errors.New("has no tool_call with a name")
+		}
+	case conversation.PartToolResult:
+		return errors.New("is a tool_result, which only tools give")
+	default:
+		return fmt.Errorf("is of type %q, and not text, data or tool_call", p.Type)
+	}
+	return nil
+}
+
+func (a *Answer) compactState() (json.RawMessage, error) {
+	if a.state == nil {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, a.state); err != nil {
+		return nil, ErrOffContract
+	}
+	if b.Len() > MaxToken {
+		return nil, fmt.Errorf("%w: state takes %d bytes, and at most %d are possible: keep it on the agent's side and hand out an id", ErrOffContract, b.Len(), MaxToken)
+	}
+	return b.Bytes(), nil
+}
+
+func (a *Answer) finishReason(calls bool) executors.FinishReason {
+	switch reason := executors.FinishReason(a.finish); reason {
+	case executors.FinishStop, executors.FinishLength, executors.FinishToolCall, executors.FinishError:
+		return reason
+	}
+	if calls {
+		return executors.FinishToolCall
+	}
+	return executors.FinishStop // agents have words of their own for a normal end
+}

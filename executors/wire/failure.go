@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// Error is the message, so that a frame's error can be returned as one.
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return "the agent reports an error"
+	}
+	return "the agent reports: " + e.Message
+}
+
+// A Failure turns what went wrong into an error with a kind.
+type Failure struct {
+	// Op says what was tried.
+	Op string
+	// Clean makes the agent's words fit for an error: short and without secrets.
+	Clean func(string) string
+	// Remedies say, by kind, which settings to look at where the agent does not
+	// say what to do.
+	Remedies map[conversation.Kind]string
+}
+
+// Reported is the error that the agent reported, with the HTTP status that came
+// with it, if any, and the delay asked for in a header.
+func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
+	if retryAfter == 0 {
+		retryAfter = seconds(e.RetryAfter)
+	}
+	kind, ok := ParseKind(e.Kind)
+	if !ok {
+		kind = StatusKind(status, retryAfter)
+	}
+	text := e.Error()
+	if status != 0 {
+		text = strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+		if e.Message != "" {
+			text += ": " + e.Message
+		}
+	}
+	out := &conversation.Error{Kind: kind, Op: f.Op, RetryAfter: retryAfter, Err: errors.New(f.Clean(text))}
+	if out.Remedy = f.Clean(e.Remedy); out.Remedy == "" {
+		out.Remedy = f.Remedies[kind]
+	}
+	return out
+}
+
+// Broken is the error for an answer that came and cannot be used.
+func (f Failure) Broken(err error) *conversation.Error {
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: f.Op, Err: errors.New(f.Clean(err.Error()))}
+	switch {
+	case errors.Is(err, modelcall.ErrTooLarge):
+		out.Kind, out.Remedy = conversation.Invalid, "have the agent say less, or raise max_reply_bytes"
+	case errors.Is(err, ErrNotJSON), errors.Is(err, ErrOffContract), errors.Is(err, modelcall.ErrWebPage):
+		out.Kind, out.Remedy = conversation.Invalid, f.Remedies[conversation.Invalid]
+	case errors.Is(err, errFiltered):
+		out.Kind = conversation.Refused
+	}
+	return out
+}
+
+// kinds are those that an agent can report. The others are for platforms.
+var kinds = []conversation.Kind{
+	conversation.RateLimited, conversation.QuotaExhausted, conversation.Unauthorized, conversation.Unavailable,
+	conversation.ContextTooLong, conversation.Refused, conversation.Invalid,
+}
+
+// ParseKind finds the kind of that name. Case and underscores do not matter.
+func ParseKind(name string) (conversation.Kind, bool) {
+	name = strings.NewReplacer("_", "", "-", "").Replace(name)
+	for _, kind := range kinds {
+		if strings.EqualFold(name, string(kind)) {
+			return kind, true
+		}
+	}
+	return "", false
+}
+
+// StatusKind is what an HTTP status means where nothing else says; 0 stands for
+// none.
+func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
+	switch {
+	case status == http.StatusPaymentRequired && retryAfter > 0:
+		return conversation.RateLimited // the header beats the status: it is temporary
+	case status == http.StatusPaymentRequired:
+		return conversation.QuotaExhausted
+	case status == http.StatusTooManyRequests:
+		return conversation.RateLimited
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return conversation.Unauthorized
+	case status == http.StatusRequestEntityTooLarge:
+		return conversation.ContextTooLong
+	case status == http.StatusUnavailableForLegalReasons:
+		return conversation.Refused
+	case status == 0, status >= 500, status == http.StatusRequestTimeout, status == http.StatusConflict,
+		status == http.StatusTooEarly, status == http.StatusLocked:
+		return conversation.Unavailable
+	}
+	return conversation.Invalid
+}
+
+func seconds(n float64) time.Duration {
+	if math.IsNaN(n) || n <= 0 {
+		return 0
+	}
+	return time.Duration(min(n*float64(time.Second), float64(modelcall.MaxRetryAfter)))
+}

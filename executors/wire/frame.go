@@ -1,0 +1,140 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// A Frame is one JSON object from the agent: a whole answer, or a piece of one.
+// Fields that it does not have are nil or empty.
+type Frame struct {
+	ID    string `json:"id,omitempty"`
+	Ready bool   `json:"ready,omitempty"`
+	// Delta is the next piece of the text.
+	Delta *string `json:"delta,omitempty"`
+	// Attach is a token by which a later attempt finds this run.
+	Attach json.RawMessage `json:"attach,omitempty"`
+	// Message is the whole reply. Without it, the deltas are the reply.
+	Message      *Reply          `json:"message,omitempty"`
+	State        json.RawMessage `json:"state,omitempty"`
+	Usage        *Usage          `json:"usage,omitempty"`
+	Provider     string          `json:"provider,omitempty"`
+	Model        string          `json:"model,omitempty"`
+	FinishReason string          `json:"finish_reason,omitempty"`
+	End          *bool           `json:"end,omitempty"`
+	Error        *Error          `json:"error,omitempty"`
+}
+
+// Final reports whether the frame is the last of its answer.
+func (f Frame) Final() bool {
+	return f.Message != nil || f.FinishReason != "" || f.End != nil || f.Error != nil
+}
+
+// A Reply is the agent's message. In JSON it is a text, or an object with text
+// or parts.
+type Reply struct {
+	Role  conversation.Role   `json:"role,omitempty"`
+	Text  string              `json:"text,omitempty"`
+	Parts []conversation.Part `json:"parts,omitempty"`
+}
+
+// UnmarshalJSON takes both forms.
+func (r *Reply) UnmarshalJSON(data []byte) error {
+	if data[0] == '"' {
+		return json.Unmarshal(data, &r.Text)
+	}
+	type plain Reply
+	return json.Unmarshal(data, (*plain)(r))
+}
+
+// Usage is what the answer took. Calls is nil where the agent does not say.
+type Usage struct {
+	InputTokens       int64  `json:"input_tokens,omitempty"`
+	OutputTokens      int64  `json:"output_tokens,omitempty"`
+	CachedInputTokens int64  `json:"cached_input_tokens,omitempty"`
+	Calls             *int64 `json:"calls,omitempty"`
+}
+
+// An Error is the agent's own word of what went wrong. In JSON it is an object,
+// or the message alone.
+type Error struct {
+	Kind    string `json:"kind,omitempty"`
+	Message string `json:"message"`
+	// RetryAfter is in seconds.
+	RetryAfter float64 `json:"retry_after,omitempty"`
+	Remedy     string  `json:"remedy,omitempty"`
+}
+
+// UnmarshalJSON takes both forms, and lets an odd field not hide the others.
+func (e *Error) UnmarshalJSON(data []byte) error {
+	var fields map[string]any
+	if string(data) == "false" {
+		return nil
+	}
+	if json.Unmarshal(data, &fields) != nil {
+		if json.Unmarshal(data, &e.Message) != nil {
+			e.Message = string(data)
+		}
+		return nil
+	}
+	e.Kind, _ = fields["kind"].(string)
+	e.Message, _ = fields["message"].(string)
+	e.RetryAfter, _ = fields["retry_after"].(float64)
+	e.Remedy, _ = fields["remedy"].(string)
+	return nil
+}
+
+// ErrNotJSON is an answer, or a line of one, that is no JSON object.
+var ErrNotJSON = errors.New("the answer is no JSON object")
+
+// ParseFrame reads one frame. Its errors quote nothing of what came, but for the
+// name of a field that is of the wrong type.
+func ParseFrame(data []byte) (Frame, error) {
+	var f Frame
+	data = bytes.TrimSpace(data)
+	if !utf8.Valid(data) {
+		return f, modelcall.ErrInvalidUTF8
+	}
+	if len(data) == 0 || data[0] != '{' {
+		return f, ErrNotJSON
+	}
+	err := json.Unmarshal(data, &f)
+	var (
+		syntax *json.SyntaxError
+		kind   *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input":
+		return f, modelcall.ErrCutOff
+	case errors.As(err, &syntax):
+		return f, ErrNotJSON
+	case errors.As(err, &kind):
+		what, _, _ := strings.Cut(kind.Value, " ") // a number comes with its digits
+		return f, fmt.Errorf("%w: %s is a JSON %s", ErrOffContract, kind.Field, what)
+	case err != nil:
+		return f, ErrOffContract
+	}
+	f.Attach, f.State = present(f.Attach), present(f.State)
+	if f.Error != nil && *f.Error == (Error{}) { // "", false and {} say that there is none
+		f.Error = nil
+	}
+	return f, nil
+}
+
+// ErrOffContract is an answer that is JSON, but not what was agreed.
+var ErrOffContract = errors.New("the answer does not keep to the contract")
+
+// present is nil for a JSON null.
+func present(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil
+	}
+	return raw
+}

@@ -1,0 +1,89 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// A TimeoutError says which of the timers ran out.
+type TimeoutError struct {
+	// Key is the setting.
+	Key   string
+	what  string
+	limit time.Duration
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("%s within %v (%s)", e.what, e.limit, e.Key)
+}
+
+// A Watch cancels a call's context, with a [TimeoutError] as its cause, when one
+// of the timers runs out. Unlike a model, an agent may stream or not as it
+// likes, and may have Parley come back later.
+type Watch struct {
+	cancel context.CancelCauseFunc
+	total  *time.Timer
+	gap    time.Duration
+
+	mu      sync.Mutex
+	started bool
+	stopped bool
+	next    *time.Timer
+}
+
+// NewWatch starts the timers. The one for the first piece counts only where a
+// stream is expected; the one for the gaps once pieces come. Stop must be called.
+func NewWatch(ctx context.Context, t modelcall.Timers, stream bool) (context.Context, *Watch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &Watch{cancel: cancel, gap: t.Gap}
+	w.mu.Lock() // the timers may fire before they are stored
+	defer w.mu.Unlock()
+	w.total = time.AfterFunc(t.Total, func() {
+		cancel(&TimeoutError{"timeout", "the answer was not complete", t.Total})
+	})
+	w.next = time.AfterFunc(t.FirstToken, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.started {
+			cancel(&TimeoutError{"gap_timeout", "the answer did not go on", t.Gap})
+		} else {
+			cancel(&TimeoutError{"first_token_timeout", "the answer did not begin", t.FirstToken})
+		}
+	})
+	if !stream {
+		w.next.Stop()
+	}
+	return ctx, w
+}
+
+// Alive notes a sign of life; begins means that it is a piece of the answer.
+func (w *Watch) Alive(begins bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.started = w.started || begins
+	if w.started && !w.stopped {
+		w.next.Reset(w.gap)
+	}
+}
+
+// Pause stops all timers but the total: nothing is due from the agent for a
+// while.
+func (w *Watch) Pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next.Stop()
+}
+
+// Stop ends the watch and cancels the call.
+func (w *Watch) Stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.next.Stop()
+	w.mu.Unlock()
+	w.total.Stop()
+	w.cancel(nil)
+}

@@ -1,0 +1,68 @@
+package tools
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Listing is one set in a list.
+type Listing struct {
+	Name string `json:"name"`
+	// Available is whether it could work now. Reason says why not and what to do,
+	// or what is odd about a set that works.
+	Available bool   `json:"available"`
+	Reason    string `json:"reason,omitempty"`
+	// Tools are those that may be called, by the set's own names.
+	Tools []string `json:"tools,omitempty"`
+}
+
+// List tells of every set whether it is available, in the order they were added.
+// It asks all at once, anew, and takes no longer than one listing may.
+func (r *Registry) List(ctx context.Context) []Listing {
+	entries := r.snapshot()
+	out := make([]Listing, len(entries))
+	ctx, cancel := context.WithTimeoutCause(ctx, listTimeout, errSlowList)
+	defer cancel()
+	var group sync.WaitGroup
+	for i, e := range entries {
+		group.Go(func() { out[i] = r.look(ctx, e) })
+	}
+	group.Wait()
+	return out
+}
+
+func (r *Registry) look(ctx context.Context, e *entry) Listing {
+	l := Listing{Name: e.name}
+	listed, err := r.list(ctx, e, true)
+	if err != nil {
+		l.Reason = err.Error()
+		return l
+	}
+	l.Available = true
+	usable, odd := e.usable(listed)
+	for _, t := range usable {
+		l.Tools = append(l.Tools, t.Name)
+	}
+	odd = slices.Concat(missing("allow", e.rules.Allow, listed), missing("ask", e.rules.Ask, listed), odd)
+	l.Reason = strings.Join(odd, "; ")
+	if l.Reason == "" && len(l.Tools) == 0 {
+		l.Reason = "it has no tools"
+	}
+	return l
+}
+
+// missing finds names in the rules that no tool has: most likely misspelt.
+func missing(key string, names []string, listed []conversation.Tool) []string {
+	var out []string
+	for _, name := range names {
+		if name != all && !slices.ContainsFunc(listed, func(t conversation.Tool) bool { return t.Name == name }) {
+			out = append(out, fmt.Sprintf("%s names %q, which it does not have", key, name))
+		}
+	}
+	return out
+}

@@ -1,0 +1,133 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/tools"
+)
+
+// Config says which functions make up a set.
+type Config struct {
+	// Tools are made by [Of].
+	Tools []Tool
+	// Logger is told of panics. Nil: silent.
+	Logger *slog.Logger
+}
+
+// A Tool is a Go function that a model can call.
+type Tool struct {
+	tool conversation.Tool
+	call func(ctx context.Context, call tools.Call) (tools.Result, error)
+	err  error
+}
+
+// A Set is a set of Go functions.
+type Set struct {
+	tools  []Tool
+	logger *slog.Logger
+}
+
+var _ tools.Set = (*Set)(nil)
+
+// New makes a set. It reports every fault of every tool.
+func New(cfg Config) (*Set, error) {
+	var errs []error
+	names := make(map[string]bool, len(cfg.Tools))
+	for i, t := range cfg.Tools {
+		name := t.tool.Name
+		switch {
+		case t.call == nil && t.err == nil:
+			errs = append(errs, fmt.Errorf("function: tool %d is empty: make it with Of", i+1))
+		case t.err != nil:
+			errs = append(errs, fmt.Errorf("function: tool %q: %w", name, t.err))
+		case names[name]:
+			errs = append(errs, fmt.Errorf("function: tool %q: there is one of that name", name))
+		}
+		names[name] = true
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	logger := cfg.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Set{tools: slices.Clone(cfg.Tools), logger: logger}, nil
+}
+
+// List describes the functions.
+func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
+	if ctx.Err() != nil {
+		return nil, &conversation.Error{Kind: conversation.Unavailable, Op: "function: list tools", Err: context.Cause(ctx)}
+	}
+	out := make([]conversation.Tool, 0, len(s.tools))
+	for _, t := range s.tools {
+		tool := t.tool
+		tool.Schema = slices.Clone(tool.Schema)
+		out = append(out, tool)
+	}
+	return out, nil
+}
+
+// Call runs a function on the caller's goroutine. It returns promptly once ctx is
+// done if the function does.
+func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
+	op := fmt.Sprintf("function: call %q", call.Name)
+	if ctx.Err() != nil {
+		return tools.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: context.Cause(ctx)}
+	}
+	i := slices.IndexFunc(s.tools, func(t Tool) bool { return t.tool.Name == call.Name })
+	if i < 0 {
+		return failure(fmt.Sprintf("There is no tool %q.", call.Name)), nil
+	}
+	result, err := s.run(context.WithValue(ctx, callKey{}, call), s.tools[i], call)
+	switch {
+	case err == nil:
+		return result, nil
+	case ours(err):
+		return tools.Result{}, err
+	case ctx.Err() != nil:
+		// It gave up for want of time: what it says of that is nothing for a model.
+		return tools.Result{}, &conversation.Error{
+			Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Err: fmt.Errorf("%w: %w", context.Cause(ctx), err),
+		}
+	}
+	return failure(err.Error()), nil
+}
+
+// run keeps a function that panics from taking more along than its call. What it
+// panicked with is for the log: the model gets nothing that it was not meant to.
+func (s *Set) run(ctx context.Context, t Tool, call tools.Call) (result tools.Result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.logger.Error("tool panicked", "tool", call.Name, "conversation_id", call.Conversation.ID,
+				"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			result, err = failure(fmt.Sprintf("The tool %q failed unexpectedly.", call.Name)), nil
+		}
+	}()
+	return t.call(ctx, call)
+}
+
+// ours reports whether an error says that nobody knows what the tool would have
+// said.
+func ours(err error) bool {
+	var e *conversation.Error
+	return errors.As(err, &e) && (e.Kind == conversation.Unavailable || e.Kind == conversation.RateLimited)
+}
+
+func failure(text string) tools.Result { return tools.Result{Content: text, IsError: true} }
+
+type callKey struct{}
+
+// CallOf returns the call that a function runs for: its key, its attempt and its
+// conversation.
+func CallOf(ctx context.Context) tools.Call {
+	call, _ := ctx.Value(callKey{}).(tools.Call)
+	return call
+}

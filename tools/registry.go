@@ -1,0 +1,232 @@
+package tools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Registry holds sets by name and keeps their rules. Whoever wires the program
+// fills it; it is safe for concurrent use.
+type Registry struct {
+	ctx    context.Context // done once the registry is closed
+	cancel context.CancelFunc
+	asking sync.WaitGroup // listings being asked for
+
+	mu      sync.RWMutex
+	closed  bool
+	entries []*entry // in the order they were added
+}
+
+type entry struct {
+	name  string
+	set   Set
+	rules Rules
+	cache listings
+}
+
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Registry{ctx: ctx, cancel: cancel}
+}
+
+// setName leaves room for a tool's name behind it.
+var setName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
+
+// Add puts a set in, which the registry closes with itself if it is an
+// [io.Closer]. The name must be new: letters, digits, "_" and "-", at most 32.
+func (r *Registry) Add(name string, set Set, rules Rules) error {
+	var errs []error
+	if !setName.MatchString(name) {
+		errs = append(errs, errors.New(`the name must be made of letters, digits, "_" and "-", at most 32`))
+	}
+	if set == nil {
+		errs = append(errs, errors.New("the set is nil"))
+	}
+	if err := rules.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.ContainsFunc(r.entries, func(have *entry) bool { return have.name == name }) {
+		errs = append(errs, errors.New("there is one of that name"))
+	}
+	if r.closed {
+		errs = append(errs, errClosed)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("tools: add %q: %w", name, err)
+	}
+	rules.Allow, rules.Ask = slices.Clone(rules.Allow), slices.Clone(rules.Ask)
+	r.entries = append(r.entries, &entry{name: name, set: set, rules: rules})
+	return nil
+}
+
+var errClosed = errors.New("the registry is closed")
+
+// Names lists the sets in the order they were added.
+func (r *Registry) Names() []string {
+	var names []string
+	for _, e := range r.snapshot() {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// Call runs a tool of a set, within the set's timeout. A tool that the rules
+// leave out is answered like one that does not exist, whoever asks for it: the
+// model is told so. That the agent may use the set at all is for the caller to
+// know.
+func (r *Registry) Call(ctx context.Context, set string, call Call) (Result, error) {
+	op := fmt.Sprintf("tools: call %q of %q", call.Name, set)
+	e, err := r.get(op, set)
+	if err != nil {
+		return Result{}, err
+	}
+	if !e.rules.Allows(call.Name) {
+		return Result{Content: fmt.Sprintf("There is no tool %q.", call.Name), IsError: true}, nil
+	}
+	timeout := e.rules.timeout()
+	late := fmt.Errorf("no answer within %v", timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, late)
+	defer cancel()
+	result, err := e.set.Call(ctx, call)
+	if err == nil {
+		return result, nil
+	}
+	var ce *conversation.Error
+	if !errors.As(err, &ce) {
+		// Nobody knows how far it came.
+		err = &conversation.Error{Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Err: err}
+	}
+	if errors.Is(context.Cause(ctx), late) && !errors.Is(err, late) {
+		return Result{}, fmt.Errorf("%w: %w", late, err)
+	}
+	return Result{}, err
+}
+
+// get returns the set of that name. An unknown name is an error of kind Invalid
+// that lists the names there are.
+func (r *Registry) get(op, name string) (*entry, error) {
+	entries := r.snapshot()
+	for _, e := range entries {
+		if e.name == name {
+			return e, nil
+		}
+	}
+	err := &conversation.Error{
+		Kind: conversation.Invalid, Op: op, Err: fmt.Errorf("no set of tools is named %q", name),
+		Remedy: "configure it under tools",
+	}
+	if len(entries) > 0 {
+		names := make([]string, 0, len(entries))
+		for _, e := range entries {
+			names = append(names, fmt.Sprintf("%q", e.name))
+		}
+		slices.Sort(names)
+		err.Remedy += ", or use one of " + strings.Join(names, ", ")
+	}
+	return nil, err
+}
+
+func (r *Registry) snapshot() []*entry {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(r.entries)
+}
+
+// Close closes every set that can be closed, and waits for what still runs on
+// behalf of the registry. Sets fail their calls then.
+func (r *Registry) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil
+	}
+	r.closed = true
+	r.mu.Unlock()
+
+	r.cancel()
+	var (
+		errs  = make([]error, len(r.entries))
+		group sync.WaitGroup
+	)
+	for i, e := range r.entries { // all at once: each may wait for a program to end
+		c, ok := e.set.(io.Closer)
+		if !ok {
+			continue
+		}
+		group.Go(func() {
+			if err := c.Close(); err != nil {
+				errs[i] = fmt.Errorf("tools: close %q: %w", e.name, err)
+			}
+		})
+	}
+	group.Wait()
+	r.asking.Wait()
+	return errors.Join(errs...)
+}
+
+// begin reports whether work on behalf of the registry may begin. It is followed
+// by asking.Done then.
+func (r *Registry) begin() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return false
+	}
+	r.asking.Add(1)
+	return true
+}
+
+// all in [Rules.Ask] stands for every tool.
+const all = "*"
+
+// Validate reports every fault.
+func (r Rules) Validate() error {
+	var errs []error
+	if r.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("timeout is %v: write more than 0, or leave it out for %v", r.Timeout, DefaultTimeout))
+	}
+	for _, name := range r.Allow {
+		switch name {
+		case "":
+			errs = append(errs, errors.New("allow: a name is empty"))
+		case all:
+			errs = append(errs, fmt.Errorf("allow: %q is no name of a tool: leave allow out, and all may be called", all))
+		}
+	}
+	for _, name := range r.Ask {
+		switch {
+		case name == "":
+			errs = append(errs, errors.New("ask: a name is empty"))
+		case name != all && !r.Allows(name):
+			errs = append(errs, fmt.Errorf("ask: %q is not among those that allow names, so it is never called", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Allows reports whether the tool of that name may be called.
+func (r Rules) Allows(name string) bool { return r.Allow == nil || slices.Contains(r.Allow, name) }
+
+// Asks reports whether a call of that tool waits for a person.
+func (r Rules) Asks(name string) bool {
+	return slices.Contains(r.Ask, name) || slices.Contains(r.Ask, all)
+}
+
+func (r Rules) timeout() time.Duration {
+	if r.Timeout > 0 {
+		return r.Timeout
+	}
+	return DefaultTimeout
+}

@@ -1,0 +1,307 @@
+package toolstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/tools"
+)
+
+// The tools that a set under test has.
+const (
+	// Echo answers with its argument "text".
+	Echo = "echo"
+	// Complain fails as a tool fails, with its argument "text".
+	Complain = "complain"
+	// Key answers with the key of the call, or with nothing where the kind passes
+	// none on.
+	Key = "key"
+	// Stall has the call reach the tool and then waits until nobody waits for it.
+	Stall = "stall"
+	// Broken cannot be reached: nobody knows what it would have said.
+	Broken = "broken"
+)
+
+// A Fixture is how the suite gets at a kind of set.
+type Fixture struct {
+	// New returns a set that has the tools Echo, Complain, Key and Stall, and
+	// Broken if Breaks is set. Every case asks for one of its own.
+	New func(t *testing.T) tools.Set
+	// Breaks means that there can be failures that are not the tool's own.
+	Breaks bool
+	// Secrets are what the sets were made with that is nobody's business. They must
+	// be in no error, no result and no set printed with fmt.
+	Secrets []string
+}
+
+// promptly is how soon a method returns once its context is done. It is wide
+// because test machines are slow.
+const promptly = 5 * time.Second
+
+// Run tests the contract. Each case is one sentence of it.
+func Run(t *testing.T, f Fixture) {
+	t.Helper()
+	s := suite{f}
+	for _, c := range []struct {
+		name string
+		test func(*testing.T)
+	}{
+		{"ListsItsTools", s.lists},
+		{"AnswersWithWhatTheToolGave", s.answers},
+		{"ShowsTheModelTheToolsFailure", s.complains},
+		{"ShowsTheModelThatThereIsNoSuchTool", s.unknown},
+		{"ShowsTheModelThatTheArgumentsAreWrong", s.misfits},
+		{"TakesNoArguments", s.none},
+		{"PassesTheKeyOn", s.keys},
+		{"FailsWhereNobodyKnowsTheAnswer", s.breaks},
+		{"RunsCallsSideBySide", s.concurrent},
+		{"ReturnsWhenTheContextIsDoneBefore", s.doneBefore},
+		{"ReturnsWhenTheContextIsCancelled", s.cancelled},
+		{"ReturnsWhenTheDeadlineHasPassed", s.deadline},
+		{"ChecksCheaply", s.checks},
+		{"PrintsNoSecrets", s.printed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t)
+		})
+	}
+}
+
+type suite struct{ Fixture }
+
+// Make returns a call for tests: attempt 1, with a text as the argument.
+func Make(tool, key, text string) tools.Call {
+	arguments, err := json.Marshal(map[string]string{"text": text})
+	if err != nil {
+		panic(err)
+	}
+	return tools.Call{
+		Conversation: conversation.Ref{Platform: "test", Project: "p1", Agent: "a1", ID: "c1"},
+		Name:         tool, Arguments: arguments, Key: key, Attempt: 1,
+	}
+}
+
+// "List describes the tools there are now."
+func (s suite) lists(t *testing.T) {
+	set := s.New(t)
+	for range 2 {
+		listed, err := set.List(t.Context())
+		require.NoError(t, err)
+		found := map[string]conversation.Tool{}
+		for _, tool := range listed {
+			require.NotEmpty(t, tool.Name)
+			require.NotContains(t, found, tool.Name)
+			found[tool.Name] = tool
+			if tool.Schema != nil {
+				var schema map[string]any
+				require.NoError(t, json.Unmarshal(tool.Schema, &schema), "the schema of %s is an object", tool.Name)
+				require.Equal(t, "object", schema["type"], tool.Name)
+			}
+		}
+		for _, name := range []string{Echo, Complain, Key, Stall} {
+			require.Contains(t, found, name)
+		}
+		require.NotEmpty(t, found[Echo].Description)
+		require.Contains(t, string(found[Echo].Schema), `"text"`)
+	}
+}
+
+// "Result is what a tool gave."
+func (s suite) answers(t *testing.T) {
+	set := s.New(t)
+	for _, text := range []string{"hello", "größer\nund \"kleiner\" <&>", ""} {
+		result, err := set.Call(t.Context(), Make(Echo, "k", text))
+		require.NoError(t, err)
+		require.Equal(t, tools.Result{Content: text}, result)
+	}
+}
+
+// "IsError means that the tool failed in a way the model should know of."
+func (s suite) complains(t *testing.T) {
+	result, err := s.New(t).Call(t.Context(), Make(Complain, "k", "no such order"))
+	require.NoError(t, err)
+	require.True(t, result.IsError)
+	require.Contains(t, result.Content, "no such order")
+	s.noSecrets(t, result.Content)
+}
+
+func (s suite) unknown(t *testing.T) {
+	set := s.New(t)
+	result, err := set.Call(t.Context(), Make("made_up", "k", "hello"))
+	require.NoError(t, err)
+	require.True(t, result.IsError)
+	require.Contains(t, result.Content, "made_up")
+	s.works(t, set)
+}
+
+func (s suite) misfits(t *testing.T) {
+	set := s.New(t)
+	for _, arguments := range []string{`{"text": 7}`, `{}`, `[]`, `"hello"`, `{"text"`} {
+		call := Make(Echo, "k", "")
+		call.Arguments = json.RawMessage(arguments)
+		result, err := set.Call(t.Context(), call)
+		require.NoError(t, err, arguments)
+		require.True(t, result.IsError, arguments)
+		require.NotEmpty(t, result.Content)
+	}
+	s.works(t, set)
+}
+
+func (s suite) none(t *testing.T) {
+	set := s.New(t)
+	for _, arguments := range []string{``, `null`, `{}`} {
+		call := Make(Key, "k", "")
+		call.Arguments = json.RawMessage(arguments)
+		result, err := set.Call(t.Context(), call)
+		require.NoError(t, err, arguments)
+		require.False(t, result.IsError, "%s: %s", arguments, result.Content)
+	}
+}
+
+// "Tools that take an idempotency key are given it."
+func (s suite) keys(t *testing.T) {
+	set := s.New(t)
+	for attempt := 1; attempt <= 2; attempt++ {
+		call := Make(Key, "test/p1/c1/3/0", "")
+		call.Arguments, call.Attempt = nil, attempt
+		result, err := set.Call(t.Context(), call)
+		require.NoError(t, err)
+		require.Equal(t, "test/p1/c1/3/0", result.Content)
+	}
+}
+
+// "Errors are [conversation.Error] values with the kind that fits."
+func (s suite) breaks(t *testing.T) {
+	if !s.Breaks {
+		t.Skip("this kind of set cannot break")
+	}
+	set := s.New(t)
+	_, err := set.Call(t.Context(), Make(Broken, "k", "hello"))
+	s.unavailable(t, err)
+}
+
+// "Its methods are safe for concurrent use". Run the suite with -race.
+func (s suite) concurrent(t *testing.T) {
+	set := s.New(t)
+	var (
+		errs  = make([]error, 16)
+		group sync.WaitGroup
+	)
+	for i := range errs {
+		group.Go(func() {
+			for n := range 3 {
+				text := fmt.Sprintf("%d of %d", n, i)
+				result, err := set.Call(t.Context(), Make(Echo, text, text))
+				if err == nil && result.Content != text {
+					err = fmt.Errorf("got %q for %q", result.Content, text)
+				}
+				_, listErr := set.List(t.Context())
+				errs[i] = errors.Join(errs[i], err, listErr)
+			}
+		})
+	}
+	group.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// "return promptly once ctx is done", with an error that says so.
+func (s suite) doneBefore(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	set := s.New(t)
+	_, err := set.Call(ctx, Make(Echo, "k", "hello"))
+	require.ErrorIs(t, err, context.Canceled)
+	s.unavailable(t, err)
+	_, err = set.List(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	s.unavailable(t, err)
+	s.works(t, set)
+}
+
+func (s suite) cancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(300*time.Millisecond, cancel)
+	s.stalls(t, ctx, context.Canceled)
+}
+
+func (s suite) deadline(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	s.stalls(t, ctx, context.DeadlineExceeded)
+}
+
+func (s suite) stalls(t *testing.T, ctx context.Context, want error) { //nolint:revive // t first, as everywhere here
+	t.Helper()
+	set := s.New(t)
+	s.works(t, set) // so that what takes time has been done
+	result := make(chan error, 1)
+	go func() {
+		_, err := set.Call(ctx, Make(Stall, "k", ""))
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		require.ErrorIs(t, err, want)
+		s.unavailable(t, err)
+	case <-time.After(promptly):
+		require.Fail(t, "Call did not return although its context was done")
+	}
+	s.works(t, set)
+}
+
+// A Checker that works says so, and it heeds its context.
+func (s suite) checks(t *testing.T) {
+	c, ok := s.New(t).(tools.Checker)
+	if !ok {
+		t.Skip("this kind of set has no Check")
+	}
+	require.NoError(t, c.Check(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.Check(ctx), context.Canceled)
+}
+
+// Secrets stay where they belong.
+func (s suite) printed(t *testing.T) {
+	set := s.New(t)
+	s.works(t, set)
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		s.noSecrets(t, fmt.Sprintf(verb, set))
+	}
+}
+
+// works fails the test unless the set is none the worse for what went before.
+func (s suite) works(t *testing.T, set tools.Set) {
+	t.Helper()
+	result, err := set.Call(t.Context(), Make(Echo, "works", "fine"))
+	require.NoError(t, err)
+	require.Equal(t, tools.Result{Content: "fine"}, result)
+}
+
+func (s suite) unavailable(t *testing.T, err error) {
+	t.Helper()
+	var ce *conversation.Error
+	require.ErrorAs(t, err, &ce)
+	require.Equal(t, conversation.Unavailable, ce.Kind, "%v", err)
+	require.NotEmpty(t, ce.Op, "the error says what was tried")
+	s.noSecrets(t, err.Error(), fmt.Sprintf("%+v", ce), fmt.Sprintf("%#v", ce))
+}
+
+func (s suite) noSecrets(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, secret := range s.Secrets {
+		for _, text := range texts {
+			require.NotContains(t, text, secret)
+		}
+	}
+}
