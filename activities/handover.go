@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 )
 
@@ -41,6 +42,24 @@ func withDrain(ctx context.Context, drain time.Duration) (_ context.Context, sto
 	return ctx, func() {
 		cancel(nil)
 		<-done
+	}
+}
+
+// plainCancel returns a context whose cause, when the workflow cancels the
+// activity, is context.Canceled: executors know nothing of Temporal, and must tell
+// a conversation that is over from a worker that stops. Call stop in the end.
+func plainCancel(parent context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	detach := context.AfterFunc(parent, func() {
+		cause := context.Cause(parent)
+		if temporal.IsCanceledError(cause) {
+			cause = context.Canceled
+		}
+		cancel(cause)
+	})
+	return ctx, func() {
+		detach()
+		cancel(nil)
 	}
 }
 

@@ -74,6 +74,8 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		return ReplyResult{}, err
 	}
 	info := activity.GetInfo(ctx)
+	ctx, release := plainCancel(ctx)
+	defer release()
 	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
 	defer cancel()
 	result, err := executor.Execute(ctx, executors.Request{
