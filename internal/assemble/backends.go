@@ -58,11 +58,11 @@ func Builtin() Backends {
 			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
 		},
 		Executors: map[string]ExecutorType{
-			"anthropic": newAnthropic,
+			"anthropic": executorType("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }),
 			"command":   newCommand,
-			"gemini":    newGemini,
-			"http":      newHTTP,
-			"openai":    newOpenAI,
+			"gemini":    executorType("gemini", gemini.New, func(c gemini.Config) string { return c.Model }),
+			"http":      executorType("http", http.New, func(c http.Config) string { return c.Model }),
+			"openai":    executorType("openai", openai.New, func(c openai.Config) string { return c.Model }),
 			"scripted":  newScripted,
 		},
 	}
@@ -104,56 +104,20 @@ func newOneRun(p config.Platform) (Platform, error) {
 	}, nil
 }
 
-func newOpenAI(e config.Executor, _ string) (executors.Executor, executors.About, error) {
-	var cfg openai.Config
-	var executor *openai.Executor
-	err := e.Settings.Build(&cfg, "openai", func() (err error) {
-		executor, err = openai.New(cfg)
-		return err
-	})
-	if err != nil {
-		return nil, executors.About{}, err
+// executorType is a backend whose settings need nothing but decoding.
+func executorType[C any, E executors.Executor](backend string, create func(C) (E, error), model func(C) string) ExecutorType {
+	return func(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+		var cfg C
+		var executor E
+		err := e.Settings.Build(&cfg, backend, func() (err error) {
+			executor, err = create(cfg)
+			return err
+		})
+		if err != nil {
+			return nil, executors.About{}, err
+		}
+		return executor, executors.About{Backend: backend, Model: model(cfg)}, nil
 	}
-	return executor, executors.About{Backend: "openai", Model: cfg.Model}, nil
-}
-
-func newAnthropic(e config.Executor, _ string) (executors.Executor, executors.About, error) {
-	var cfg anthropic.Config
-	var executor *anthropic.Executor
-	err := e.Settings.Build(&cfg, "anthropic", func() (err error) {
-		executor, err = anthropic.New(cfg)
-		return err
-	})
-	if err != nil {
-		return nil, executors.About{}, err
-	}
-	return executor, executors.About{Backend: "anthropic", Model: cfg.Model}, nil
-}
-
-func newGemini(e config.Executor, _ string) (executors.Executor, executors.About, error) {
-	var cfg gemini.Config
-	var executor *gemini.Executor
-	err := e.Settings.Build(&cfg, "gemini", func() (err error) {
-		executor, err = gemini.New(cfg)
-		return err
-	})
-	if err != nil {
-		return nil, executors.About{}, err
-	}
-	return executor, executors.About{Backend: "gemini", Model: cfg.Model}, nil
-}
-
-func newHTTP(e config.Executor, _ string) (executors.Executor, executors.About, error) {
-	var cfg http.Config
-	var executor *http.Executor
-	err := e.Settings.Build(&cfg, "http", func() (err error) {
-		executor, err = http.New(cfg)
-		return err
-	})
-	if err != nil {
-		return nil, executors.About{}, err
-	}
-	return executor, executors.About{Backend: "http", Model: cfg.Model}, nil
 }
 
 func newCommand(e config.Executor, dir string) (executors.Executor, executors.About, error) {
