@@ -100,6 +100,8 @@ type ReplyProgress struct {
 	// Tries counts the tries before this activity: those that waited for their turn
 	// under a rate limit are none.
 	Tries int `json:"tries,omitempty"`
+	// Asked means that an executor was asked and nobody knows the end of it.
+	Asked bool `json:"asked,omitempty"`
 }
 
 // ReplyResult is the agent's next message.

@@ -37,13 +37,19 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 
 	begin := time.Now()
 	attempt := int(activity.GetInfo(ctx).Attempt) + progress.Tries
+	if progress.Asked && progress.Attach == nil {
+		// A worker died while the call was on the wire, and there is no way to pick
+		// its answer up: it may be paid for twice.
+		c.metrics.repeated(ctx)
+	}
 	out, err := c.reply(work, in, attempt, &progress, live)
 	if err != nil {
+		progress.Asked = false
 		if e := asError(err); e != nil {
-			progress.Spent = progress.Spent.Add(e.Usage)
 			// What a failed attempt cost must not be lost with it.
-			live.note(ctx, progress)
+			progress.Spent = progress.Spent.Add(e.Usage)
 		}
+		live.note(ctx, progress)
 		if handedOver(work) {
 			progress.Tries = attempt - 1
 			return ReplyResult{HandedOver: true, Resume: &progress}, nil
@@ -74,6 +80,8 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		return ReplyResult{}, err
 	}
 	info := activity.GetInfo(ctx)
+	progress.Asked = true
+	live.note(ctx, *progress)
 	ctx, release := plainCancel(ctx)
 	defer release()
 	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))

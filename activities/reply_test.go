@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/activities"
@@ -182,6 +184,45 @@ func TestErrorsBecomeTemporals(t *testing.T) {
 			require.Equal(t, tc.benign, app.Category() == temporal.ApplicationErrorCategoryBenign)
 			require.Contains(t, app.Message(), tc.contains)
 			require.Less(t, len(app.Message()), 4<<10)
+		})
+	}
+}
+
+// A call that a dead worker left on the wire is counted when it is made again, but
+// not when the answer can be picked up.
+func TestRepeatedCallsAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		left activities.ReplyProgress
+		want int64
+	}{
+		"left on the wire": {activities.ReplyProgress{Asked: true}, 1},
+		"to be picked up":  {activities.ReplyProgress{Asked: true, Attach: json.RawMessage(`"run"`)}, 0},
+		"failed before":    {activities.ReplyProgress{Tries: 1}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reader := sdkmetric.NewManualReader()
+			metrics, err := activities.NewMetrics(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)).Meter("test"))
+			require.NoError(t, err)
+			e := newEnvWith(t, activities.Config{
+				Platforms: map[string]platforms.Instance{"fake": {Name: "fake", Platform: &fakePlatform{}}},
+				Executors: oneExecutor{&executortest.Fake{}}, Metrics: metrics,
+			})
+			e.SetHeartbeatDetails(tc.left)
+			_, err = run[activities.ReplyResult](t, e, e.activities.Reply, activities.ReplyInput{Ref: ref, Turn: 1})
+			require.NoError(t, err)
+			var found metricdata.ResourceMetrics
+			require.NoError(t, reader.Collect(t.Context(), &found))
+			var got int64
+			for _, scope := range found.ScopeMetrics {
+				for _, m := range scope.Metrics {
+					if sum, ok := m.Data.(metricdata.Sum[int64]); ok && m.Name == "parley.reply.repeats" {
+						got = sum.DataPoints[0].Value
+					}
+				}
+			}
+			require.Equal(t, tc.want, got)
 		})
 	}
 }
