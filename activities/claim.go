@@ -35,6 +35,9 @@ func (c *Conversation) claim(ctx context.Context, in ClaimInput, tried *Mark, li
 	if err != nil {
 		return ClaimResult{}, err
 	}
+	if tasks, ok := inst.Platform.(platforms.Tasks); ok {
+		return c.take(ctx, tasks, in, tried, live)
+	}
 	first := tried
 	if first == nil {
 		first = &Mark{Time: time.Now()}

@@ -41,6 +41,8 @@ type Config struct {
 	// Heartbeats records what must be known to the next attempt at once. Nil: the
 	// SDK's throttled heartbeat is used, which is enough in tests.
 	Heartbeats HeartbeatClient
+	// Callbacks tells who wants to know how tasks have ended. Nil: nobody is told.
+	Callbacks Callbacks
 	// Drain is the worker's stop timeout: how long an activity may go on after the
 	// worker was told to stop. Zero: not at all.
 	Drain time.Duration
@@ -58,6 +60,7 @@ type Conversation struct {
 	tools       Tools
 	transcripts Transcripts
 	heartbeats  HeartbeatClient
+	callbacks   Callbacks
 	drain       time.Duration
 	cache       *transcriptCache
 	metrics     *Metrics
@@ -87,6 +90,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 		tools:       cfg.Tools,
 		transcripts: cfg.Transcripts,
 		heartbeats:  cfg.Heartbeats,
+		callbacks:   cfg.Callbacks,
 		drain:       cfg.Drain,
 		cache:       newTranscriptCache(cfg.CacheBytes),
 		metrics:     cfg.Metrics,
@@ -97,7 +101,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 func (c *Conversation) Register(r worker.ActivityRegistry) {
 	for name, f := range map[string]any{
 		ClaimName: c.Claim, ContextName: c.Context, ReplyName: c.Reply, ExchangeName: c.Exchange, EndName: c.End,
-		CallToolName: c.CallTool,
+		CallToolName: c.CallTool, WatchName: c.Watch, DeliverName: c.Deliver, ReportName: c.Report,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

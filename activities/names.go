@@ -17,6 +17,9 @@ const (
 	ExchangeName = "conversation.Exchange"
 	EndName      = "conversation.End"
 	CallToolName = "conversation.CallTool"
+	WatchName    = "conversation.Watch"
+	DeliverName  = "conversation.Deliver"
+	ReportName   = "conversation.Report"
 	PollName     = "inbox.Poll"
 )
 
@@ -31,9 +34,11 @@ type ClaimInput struct {
 type ClaimResult struct {
 	Claimed bool `json:"claimed"`
 	// Detail says why not, for people.
-	Detail     string `json:"detail,omitempty"`
-	HandedOver bool   `json:"handed_over,omitempty"`
-	Tried      *Mark  `json:"tried,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Receipt is what the claim of a task gave.
+	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
+	HandedOver bool               `json:"handed_over,omitempty"`
+	Tried      *Mark              `json:"tried,omitempty"`
 }
 
 // A Mark is recorded by heartbeat before a request that must not be repeated
@@ -86,6 +91,10 @@ type ReplyInput struct {
 	Window int                    `json:"window,omitempty"`
 	New    []conversation.Message `json:"new,omitempty"`
 	State  json.RawMessage        `json:"state,omitempty"`
+	// Alone means that no platform has the conversation's messages.
+	Alone bool `json:"alone,omitempty"`
+	// Task is what is to be done, if the conversation is a task.
+	Task *conversation.Task `json:"task,omitempty"`
 	// Resume is what a handed-over attempt had done.
 	Resume *ReplyProgress `json:"resume,omitempty"`
 }

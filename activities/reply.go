@@ -44,7 +44,7 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	}
 	out, err := c.reply(work, in, attempt, &progress, live)
 	if err != nil {
-		progress.Asked = false
+		progress.Asked = errors.Is(err, errMayHaveRun)
 		if e := asError(err); e != nil {
 			// What a failed attempt cost must not be lost with it.
 			progress.Spent = progress.Spent.Add(e.Usage)
@@ -80,8 +80,19 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		return ReplyResult{}, err
 	}
 	info := activity.GetInfo(ctx)
+	once := atMostOnce(executor)
+	if once && progress.Asked && progress.Attach == nil {
+		return ReplyResult{}, notAgain(name, errors.New("an earlier attempt was lost"))
+	}
 	progress.Asked = true
-	live.note(ctx, *progress)
+	if once {
+		// Whoever comes next must know, whatever happens to this process.
+		if err := live.record(ctx, *progress); err != nil {
+			return ReplyResult{}, fmt.Errorf("record the run before making it: %w", err)
+		}
+	} else {
+		live.note(ctx, *progress)
+	}
 	ctx, release := plainCancel(ctx)
 	defer release()
 	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
@@ -92,6 +103,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		Attempt:        attempt,
 		Round:          in.Round,
 		IdempotencyKey: replyKey(info.WorkflowExecution.ID, in),
+		Task:           in.Task,
 		Messages:       conversation.Window(messages, in.Window),
 		New:            len(in.New),
 		Tools:          described(offered),
@@ -104,6 +116,9 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 			_ = live.record(ctx, *progress)
 		},
 	})
+	if once && mayHaveRun(err) {
+		return ReplyResult{}, notAgain(name, err)
+	}
 	if err != nil {
 		return ReplyResult{}, err
 	}
@@ -213,11 +228,17 @@ func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.
 		execution := activity.GetInfo(ctx).WorkflowExecution
 		var err error
 		if first, newest, err = c.transcripts.Messages(ctx, execution.ID, execution.RunID, in.Before); err != nil {
+			if in.Alone {
+				return nil, &conversation.Error{Kind: conversation.Unavailable, Op: "transcript", Err: err}
+			}
 			// The workflow may have no worker for the moment: the platform knows too.
 			first, newest = in.Before, nil
 		}
 	}
 	if first == 0 {
+		return newest, nil
+	}
+	if in.Alone {
 		return newest, nil
 	}
 	inst, err := c.instance(in.Ref)

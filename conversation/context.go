@@ -24,6 +24,9 @@ type Context struct {
 	AgentFirst bool `json:"agent_first,omitempty"`
 	// Metadata is the platform's, for routing. It holds no secrets.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Task is set where the conversation is one: it has one turn, and the reply is
+	// the result.
+	Task *Task `json:"task,omitempty"`
 }
 
 // A Persona is whom the agent talks to.

@@ -24,6 +24,7 @@ const (
 	EndedByTurnLimit EndedBy = "turn_limit"
 	EndedByAgent     EndedBy = "agent"
 	EndedByOperator  EndedBy = "operator"
+	EndedByPlatform  EndedBy = "platform"
 )
 
 // An Outcome is how a conversation ended, with its counts.
@@ -42,6 +43,8 @@ type Outcome struct {
 	Started time.Time `json:"started,omitzero"`
 	// Duration is from Started to the end, waiting for people included.
 	Duration time.Duration `json:"duration_ns,omitempty"`
+	// Task is how the task ended, if the conversation was one.
+	Task *TaskResult `json:"task,omitempty"`
 }
 
 // String is the outcome in words: "ended by persona", "claim lost".

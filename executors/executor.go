@@ -39,6 +39,10 @@ type Request struct {
 	// is not sent to anybody: the next request has the calls and their results
 	// among Messages, as New, under the same Turn.
 	Tools []conversation.Tool
+	// Task is set where the conversation is one: Messages is then what the task
+	// says, and Task which agent it wants to run, for executors that run agents by
+	// name. It is not to be changed.
+	Task *conversation.Task
 	// Round counts the requests of this turn that follow tool calls, from 0.
 	Round int
 	// New is how many of Messages, at the end, the executor has not seen in an
@@ -88,6 +92,13 @@ const (
 	FinishToolCall      FinishReason = "tool_call"
 	FinishError         FinishReason = "error"
 )
+
+// A Once is an executor that may have been told to do nothing twice. It is an
+// optional power, found by assertion. An attempt whose end nobody knows is then
+// the last one.
+type Once interface {
+	AtMostOnce() bool
+}
 
 // A Checker is an executor that can tell cheaply, without spending tokens,
 // whether it could work now. The error says what is missing and how to mend it.

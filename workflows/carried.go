@@ -31,6 +31,9 @@ type Carried struct {
 	Paused   *Attention       `json:"paused,omitempty"`
 	Takeover *TakeoverRequest `json:"takeover,omitempty"`
 	End      *EndRequest      `json:"end,omitempty"`
+	// Answered are the newest messages of a direct conversation that have been
+	// answered.
+	Answered []answer `json:"answered,omitempty"`
 }
 
 // CarriedInbox is the state of an Inbox that goes along when it continues as new.

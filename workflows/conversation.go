@@ -47,6 +47,9 @@ func (t *talk) converse(ctx workflow.Context) (verdict, error) {
 			return deref(v), err
 		}
 	}
+	if t.about.Task != nil {
+		return t.perform(ctx)
+	}
 	for {
 		if err := t.rollOver(ctx); err != nil {
 			return verdict{}, err
@@ -70,6 +73,11 @@ func deref(v *verdict) verdict {
 
 // begin claims the conversation and learns about it.
 func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
+	if t.in.Given != nil {
+		t.claimed = true
+		t.open(ctx, *t.in.Given)
+		return nil, nil
+	}
 	if !t.in.Adopt {
 		lost, err := t.claim(ctx)
 		if lost != nil || err != nil {
@@ -103,6 +111,9 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 	if !out.Claimed {
 		return &verdict{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
 	}
+	if out.Receipt != nil {
+		t.task = &taskRun{receipt: *out.Receipt}
+	}
 	return nil, nil
 }
 
@@ -120,18 +131,40 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 	if v != nil || err != nil {
 		return v, err
 	}
-	t.about = out.Context
-	t.messages, t.count, t.unseen = out.Messages, out.Count, len(out.Messages)
-	for _, m := range out.Messages {
+	t.know(out.Context, out.Messages, out.Count)
+	if out.State == "ended" {
+		if t.task != nil {
+			t.task.withdrawn = true // while it was claimed
+		}
+		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
+	}
+	return nil, nil
+}
+
+// open begins a conversation that is known beforehand.
+func (t *talk) open(ctx workflow.Context, given Given) {
+	t.know(given.Context, given.Messages, len(given.Messages))
+	t.setState(ctx, StateTalking)
+}
+
+func (t *talk) know(about conversation.Context, messages []conversation.Message, count int) {
+	t.about = about
+	t.messages, t.count, t.unseen = messages, count, len(messages)
+	for _, m := range messages {
 		if m.Role == conversation.RoleAssistant {
 			t.turn++
 		}
 	}
-	t.choose(out.Context)
-	if out.State == "ended" {
-		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
+	if about.Task == nil {
+		t.choose(about)
+		return
 	}
-	return nil, nil
+	if t.task == nil {
+		t.task = &taskRun{}
+	}
+	if err := t.chooseRun(*about.Task); err != nil {
+		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: err.Error()}
+	}
 }
 
 // gate holds the conversation back while it is paused and ends it when its time
@@ -139,10 +172,10 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 func (t *talk) gate(ctx workflow.Context) (*verdict, error) {
 	if t.paused != nil {
 		t.setState(ctx, StatePaused)
-		if err := t.waitForPeople(ctx, func() bool { return t.paused == nil || t.end != nil }); err != nil {
+		if err := t.waitForPeople(ctx, func() bool { return t.paused == nil || t.endWanted() }); err != nil {
 			return nil, err
 		}
-		if t.end == nil {
+		if !t.endWanted() {
 			t.setState(ctx, StateTalking)
 		}
 	}
@@ -152,6 +185,8 @@ func (t *talk) gate(ctx workflow.Context) (*verdict, error) {
 // overdue is the verdict if the conversation should not go on, else nil.
 func (t *talk) overdue(ctx workflow.Context) *verdict {
 	switch {
+	case t.task.stopped() != nil:
+		return t.task.stopped()
 	case t.end != nil:
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByOperator, detail: t.end.Reason, tell: t.claimed}
 	case t.expired(ctx):
@@ -169,20 +204,27 @@ func (t *talk) expired(ctx workflow.Context) bool {
 // other side is to speak first, or owes an answer, it is asked without a reply.
 func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 	if t.othersTurn() {
+		if t.direct != nil {
+			return t.hear(ctx)
+		}
 		return t.exchange(ctx, nil, false)
 	}
-	if v, err := t.afford(ctx); v != nil || err != nil || t.end != nil {
+	if v, err := t.afford(ctx); v != nil || err != nil || t.endWanted() {
 		return v, err
 	}
 	message, end, v, err := t.reply(ctx)
 	switch {
 	case v != nil || err != nil:
 		return v, err
-	case message.Text() == "" && end:
+	case message.Text() == "" && end && t.direct == nil:
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
 	}
 	t.turn++
-	v, err = t.exchange(ctx, []conversation.Message{message}, end)
+	if t.direct != nil {
+		v = t.say(message, end)
+	} else {
+		v, err = t.exchange(ctx, []conversation.Message{message}, end)
+	}
 	if v != nil || err != nil {
 		return v, err
 	}
@@ -263,7 +305,7 @@ func (t *talk) take(sent []conversation.Message, out activities.ExchangeResult) 
 	t.count = out.Count
 }
 
-func (t *talk) endWanted() bool { return t.end != nil }
+func (t *talk) endWanted() bool { return t.end != nil || t.task.stopped() != nil }
 
 // close tells the platform if it has to be told, and gives the outcome. A
 // cancelled workflow does so too, in a context of its own.
@@ -277,13 +319,16 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	t.setState(ctx, StateEnding)
-	if v.tell {
+	switch {
+	case t.task != nil:
+		t.report(ctx, v)
+	case v.tell && t.direct == nil:
 		t.tellPlatform(ctx, &v)
 	}
 	t.outcome = &conversation.Outcome{
 		Kind: v.kind, EndedBy: v.by, Detail: v.detail,
 		Turns: t.turn, Messages: t.count, Usage: t.usage,
-		Started: t.started, Duration: workflow.Now(ctx).Sub(t.started),
+		Started: t.started, Duration: workflow.Now(ctx).Sub(t.started), Task: t.task.outcome(),
 	}
 	t.step, t.stateNow = "", StateClosed
 	if err := t.upsertOutcome(ctx); err != nil {

@@ -18,9 +18,31 @@ type ConversationInput struct {
 	Policy   conversation.Policy `json:"policy,omitzero"`
 	// Adopt takes over a conversation that somebody else claimed and left.
 	Adopt bool `json:"adopt,omitempty"`
+	// Given is what is known beforehand: there is nothing to claim, and nobody is
+	// asked for it.
+	Given *Given `json:"given,omitempty"`
+	// Direct is set where the other side is whoever sends updates: no platform has
+	// the conversation.
+	Direct *Direct `json:"direct,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }
+
+// Given is a conversation as whoever starts it knows it.
+type Given struct {
+	Context  conversation.Context   `json:"context,omitzero"`
+	Messages []conversation.Message `json:"messages,omitempty"`
+}
+
+// Direct says how a direct conversation is held.
+type Direct struct {
+	// IdleTimeout ends the conversation when nobody has written for so long. Zero:
+	// 24 hours. Below zero: never.
+	IdleTimeout time.Duration `json:"idle_timeout,omitempty"`
+}
+
+// DefaultIdleTimeout ends direct conversations that nobody goes on with.
+const DefaultIdleTimeout = 24 * time.Hour
 
 // A State says what a conversation is doing. It is also the search attribute
 // ParleyStatus.
@@ -30,6 +52,7 @@ type State string
 const (
 	StateClaiming       State = "claiming"
 	StateTalking        State = "talking"
+	StateListening      State = "listening" // a direct one that waits for a message
 	StatePaused         State = "paused"
 	StateNeedsApproval  State = "needs_approval"
 	StateNeedsAttention State = "needs_attention"
@@ -54,6 +77,10 @@ type Status struct {
 	Approvals []Approval `json:"approvals,omitempty"`
 	// Attention is set while the conversation is parked.
 	Attention *Attention `json:"attention,omitempty"`
+	// Queued is how many messages of a direct conversation wait for their turn.
+	Queued int `json:"queued,omitempty"`
+	// Task is how the run of a task stands.
+	Task *conversation.TaskResult `json:"task,omitempty"`
 	// Outcome is set once it has ended.
 	Outcome *conversation.Outcome `json:"outcome,omitempty"`
 }
@@ -95,6 +122,25 @@ type Transcript struct {
 	// Total counts the conversation's messages. More are to be had with From =
 	// First + len(Messages) while that is below Total.
 	Total int `json:"total"`
+}
+
+// SendRequest says something in a direct conversation.
+type SendRequest struct {
+	// ID names the message, in at most 200 bytes. Sending it again, with whatever
+	// text, says nothing new: it gives the reply of the first time.
+	ID   string `json:"id"`
+	Text string `json:"text,omitempty"`
+	// Data is structured data, beside the text or instead of it.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// SendReply is the agent's reply to a SendRequest.
+type SendReply struct {
+	ID      string               `json:"id"`
+	Turn    int                  `json:"turn"`
+	Message conversation.Message `json:"message"`
+	// Ended means that the conversation is over with this reply.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // EndRequest ends a conversation on its platform, now.

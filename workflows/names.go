@@ -27,6 +27,7 @@ const (
 	UpdateResume   = "resume"
 	UpdateTakeover = "takeover"
 	UpdateApprove  = "approve"
+	UpdateSend     = "send" // SendRequest -> SendReply
 	UpdateStop     = "stop"
 
 	// Signals to Inbox: Trouble, InboxSettings.
@@ -53,12 +54,13 @@ var (
 	KeyOutcome    = temporal.NewSearchAttributeKeyKeyword("ParleyOutcome")
 	KeyEndedBy    = temporal.NewSearchAttributeKeyKeyword("ParleyEndedBy")
 	KeyTurns      = temporal.NewSearchAttributeKeyInt64("ParleyTurns")
+	KeyExecution  = temporal.NewSearchAttributeKeyKeyword("ParleyExecution") // of a task
 )
 
 // SearchAttributes lists what must be registered on the namespace.
 func SearchAttributes() []temporal.SearchAttributeKey {
 	return []temporal.SearchAttributeKey{
-		KeyPlatform, KeyProject, KeyAgent, KeySimulation, KeyStatus, KeyOutcome, KeyEndedBy, KeyTurns,
+		KeyPlatform, KeyProject, KeyAgent, KeySimulation, KeyStatus, KeyOutcome, KeyEndedBy, KeyTurns, KeyExecution,
 	}
 }
 

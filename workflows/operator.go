@@ -34,6 +34,8 @@ func (t *talk) listen(ctx workflow.Context) error {
 			Validator: t.mayTakeover, Description: "Answers the next turn instead of the executor."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, t.onApprove, workflow.UpdateHandlerOptions{
 			Validator: t.mayApprove, Description: "Approves or refuses a tool call that waits for it."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateSend, t.onSend, workflow.UpdateHandlerOptions{
+			Validator: t.maySend, Description: "Says something in a direct conversation and waits for the agent's reply."}),
 	)
 }
 
@@ -120,6 +122,7 @@ func (t *talk) status() Status {
 		Ref: t.in.Ref, State: t.stateNow, Step: t.step, Turn: t.turn, Messages: t.count,
 		Persona: t.about.Persona, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Started: t.started, Attention: t.attention, Outcome: t.outcome, Approvals: t.waitingApprovals(),
+		Queued: t.direct.waiting(), Task: t.task.outcome(),
 	}
 	if s.Attention == nil {
 		s.Attention = t.paused

@@ -50,7 +50,7 @@ func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bo
 	switch {
 	case err != nil:
 		return message, false, nil, err
-	case t.takeover != nil && t.end == nil:
+	case t.takeover != nil && !t.endWanted():
 		t.forget(before)
 		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
 		message.Time = workflow.Now(ctx).UTC()
@@ -60,14 +60,14 @@ func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bo
 		return message, end, nil, nil
 	case v != nil:
 		return message, false, v, nil
-	case t.end != nil:
+	case t.endWanted():
 		return message, false, t.overdue(ctx), nil
 	}
 	t.byOperator = false
 	return message, end, nil, nil
 }
 
-func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.end != nil }
+func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.endWanted() }
 
 // think asks the executor, makes the tool calls it wants, and asks again, until
 // it has a reply. It returns early when replyInterrupted.
@@ -109,6 +109,8 @@ func (t *talk) ask(ctx workflow.Context, round int) (out activities.ReplyResult,
 		Digest:   t.digest,
 		New:      t.messages[len(t.messages)-t.unseen:],
 		State:    t.state,
+		Alone:    t.direct != nil || t.task != nil && t.in.Given != nil,
+		Task:     t.about.Task,
 	}
 	if round < t.policy.ToolRounds {
 		in.Tools = t.policy.Tools

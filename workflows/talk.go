@@ -51,6 +51,9 @@ type talk struct {
 	sending  bool // an exchange may have reached the platform
 
 	approvals []*approval // that wait, or were decided in this round
+
+	direct *mailbox // of a direct conversation; else nil
+	task   *taskRun // of a task; else nil
 }
 
 // total counts all messages.
@@ -61,6 +64,12 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
 		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming,
 	}
+	if in.Direct != nil {
+		t.direct = &mailbox{}
+		if in.Policy.CarryBytes == 0 {
+			t.policy.CarryBytes = directCarryBytes
+		}
+	}
 	if c := in.Carried; c != nil {
 		t.claimed, t.stateNow = true, StateTalking
 		t.about, t.started = c.Context, c.Started
@@ -68,6 +77,9 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
 		t.allowed = c.Allowed
+		if t.direct != nil {
+			t.direct.answered = c.Answered
+		}
 	}
 	return t
 }
@@ -78,12 +90,16 @@ func (t *talk) carried() *Carried {
 	if len(messages) < t.unseen {
 		messages = t.messages[len(t.messages)-t.unseen:]
 	}
-	return &Carried{
+	c := &Carried{
 		Context: t.about, Started: t.started,
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
 	}
+	if t.direct != nil {
+		c.Answered = t.direct.answered
+	}
+	return c
 }
 
 // rollOver continues the workflow as new, between turns, when its history has
@@ -101,8 +117,12 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 		return nil
 	}
 	// An update that was accepted must not be lost, nor its answer.
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+	t.direct.close()
+	if err := workflow.Await(ctx, func() bool { return t.direct.busy() || workflow.AllHandlersFinished(ctx) }); err != nil {
 		return err
+	}
+	if t.direct.busy() {
+		return nil // that first: no more is accepted
 	}
 	in := t.in
 	in.Carried = t.carried()
@@ -219,6 +239,9 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, tell: t.claimed}, nil
 	}
 	onExhausted := t.policy.OnExhausted
+	if t.task != nil && t.in.Policy.OnExhausted == "" {
+		onExhausted = conversation.EndConversation // who scheduled it wants to hear of it
+	}
 	if f.kind == conversation.BudgetSpent {
 		if onExhausted = t.policy.OnSpent; onExhausted == conversation.EndConversation {
 			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.reason, tell: t.claimed}, nil

@@ -55,15 +55,9 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		// No retry policy and no execution timeout: a second run would pay for the
 		// same replies again, and waiting for a person is not a failure.
-		StaticSummary: clip(summary(ref, c.Persona), 200),
-		StaticDetails: details(ref, c),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			workflows.KeyPlatform.ValueSet(ref.Platform),
-			workflows.KeyProject.ValueSet(ref.Project),
-			workflows.KeyAgent.ValueSet(ref.Agent),
-			workflows.KeySimulation.ValueSet(ref.Simulation),
-			workflows.KeyStatus.ValueSet(string(workflows.StateClaiming)),
-		),
+		StaticSummary:         clip(summary(ref, c.Persona), 200),
+		StaticDetails:         details(ref, c),
+		TypedSearchAttributes: attributes(ref),
 	}, workflows.ConversationName, c.Input)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &already) {

@@ -1,0 +1,80 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// How a callback is tried that does not say.
+const (
+	DefaultCallbackTimeout = 30 * time.Second
+	DefaultCallbackRetries = 3
+)
+
+// Callbacks tells addresses how tasks have ended.
+type Callbacks interface {
+	// Deliver posts the result once. The key is the same for every attempt. The
+	// status is that of the answer, and 0 without one. An error of kind Invalid is
+	// final.
+	Deliver(ctx context.Context, url, key string, result conversation.TaskResult) (status int, err error)
+}
+
+// DeliverInput tells a callback's address how a task has ended.
+type DeliverInput struct {
+	Callback conversation.Callback   `json:"callback"`
+	Result   conversation.TaskResult `json:"result"`
+	// Attempts is how often it is tried.
+	Attempts int `json:"attempts"`
+}
+
+// DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at
+// most a minute, between tries.
+func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
+	timeout, retries := c.Timeout, DefaultCallbackRetries
+	if timeout <= 0 {
+		timeout = DefaultCallbackTimeout
+	}
+	if c.Retries != nil {
+		retries = max(0, *c.Retries)
+	}
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: timeout + 5*time.Second,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+			MaximumAttempts:    int32(retries) + 1,
+		},
+	}
+}
+
+// Deliver makes one try at a callback. When it was the last, or another would be of
+// no use, that is a result: the run itself has not failed.
+func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (conversation.Delivery, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	info := activity.GetInfo(ctx)
+	attempt := int(info.Attempt)
+	work, cancel := context.WithDeadline(ctx, info.Deadline.Add(-5*time.Second))
+	defer cancel()
+	if c.callbacks == nil {
+		return conversation.Delivery{State: conversation.DeliveryFailed, Error: "this worker sends no callbacks"}, nil
+	}
+	status, err := c.callbacks.Deliver(work, in.Callback.URL, info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
+	switch {
+	case err == nil:
+		return conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: attempt, Code: status}, nil
+	case errors.Is(ctx.Err(), context.Canceled) || attempt < in.Attempts && !conversation.IsKind(err, conversation.Invalid):
+		return conversation.Delivery{}, c.failed(ctx, "callback", err, conversation.Usage{})
+	}
+	c.metrics.failure(ctx, "callback", conversation.KindOf(err))
+	return conversation.Delivery{State: conversation.DeliveryFailed, Attempts: attempt, Code: status, Error: err.Error()}, nil
+}

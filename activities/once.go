@@ -1,0 +1,40 @@
+package activities
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+)
+
+var errMayHaveRun = errors.New("it may have run, and is set to run at most once")
+
+func atMostOnce(e executors.Executor) bool {
+	once, ok := e.(executors.Once)
+	return ok && once.AtMostOnce()
+}
+
+// mayHaveRun: an error that does not say is taken for the worst.
+func mayHaveRun(err error) bool {
+	if err == nil {
+		return false
+	}
+	e := asError(err)
+	return e == nil || e.MayHaveLanded
+}
+
+// notAgain is final. What a person does about it is theirs to decide.
+func notAgain(name string, cause error) error {
+	e := &conversation.Error{
+		Kind:          conversation.Invalid,
+		Op:            fmt.Sprintf("executor %q", name),
+		Err:           fmt.Errorf("%w: %w", errMayHaveRun, cause),
+		Remedy:        "find out there whether it has run; set at_most_once to false where running twice does no harm",
+		MayHaveLanded: true,
+	}
+	if known := asError(cause); known != nil {
+		e.Usage = known.Usage
+	}
+	return e
+}

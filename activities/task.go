@@ -1,0 +1,170 @@
+package activities
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// watchEvery is how often a platform is asked whether a task that runs has been
+// cancelled.
+const watchEvery = 5 * time.Second
+
+// WatchInput asks to watch for the cancellation of a task.
+type WatchInput struct {
+	Ref     conversation.Ref  `json:"ref"`
+	Receipt platforms.Receipt `json:"receipt,omitzero"`
+}
+
+// WatchResult says why watching has ended.
+type WatchResult struct {
+	// Withdrawn means that nobody wants the task's result any more.
+	Withdrawn  bool `json:"withdrawn,omitempty"`
+	HandedOver bool `json:"handed_over,omitempty"`
+}
+
+// ReportInput acknowledges a task.
+type ReportInput struct {
+	Ref    conversation.Ref `json:"ref"`
+	Report platforms.Report `json:"report"`
+	// Tried is what a handed-over attempt had done.
+	Tried *Mark `json:"tried,omitempty"`
+}
+
+// ReportResult says that the platform knows.
+type ReportResult struct {
+	HandedOver bool  `json:"handed_over,omitempty"`
+	Tried      *Mark `json:"tried,omitempty"`
+}
+
+// WatchOptions let a watch last as long as the run, and be moved to another worker
+// in seconds.
+func WatchOptions(run time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: run + time.Hour,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    watchEvery,
+		},
+	}
+}
+
+// take claims a task. The platform finds out whether an earlier attempt of ours
+// has it.
+func (c *Conversation) take(ctx context.Context, tasks platforms.Tasks, in ClaimInput, tried *Mark, live *liveness) (ClaimResult, error) {
+	if tried == nil {
+		if err := live.record(ctx, Mark{Time: time.Now()}); err != nil {
+			return ClaimResult{}, fmt.Errorf("record the claim before making it: %w", err)
+		}
+	}
+	receipt, err := tasks.Take(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx), Tried: tried != nil})
+	switch {
+	case conversation.IsKind(err, conversation.Claimed):
+		return ClaimResult{Detail: err.Error()}, nil
+	case err != nil:
+		return ClaimResult{}, err
+	}
+	return ClaimResult{Claimed: true, Receipt: &receipt}, nil
+}
+
+// claimant names this run of the workflow to a platform.
+func claimant(ctx context.Context) string {
+	execution := activity.GetInfo(ctx).WorkflowExecution
+	sum := sha256.Sum256([]byte(execution.ID + "\x00" + execution.RunID))
+	return "parley-" + hex.EncodeToString(sum[:8])
+}
+
+func (c *Conversation) tasks(ref conversation.Ref) (platforms.Tasks, error) {
+	inst, err := c.instance(ref)
+	if err != nil {
+		return nil, err
+	}
+	tasks, ok := inst.Platform.(platforms.Tasks)
+	if !ok {
+		return nil, &conversation.Error{
+			Kind: conversation.Invalid, Op: fmt.Sprintf("platform %q", ref.Platform),
+			Err: fmt.Errorf("it has conversations, not tasks"),
+		}
+	}
+	return tasks, nil
+}
+
+// Watch returns once nobody wants the task's result any more. A platform that does
+// not answer is asked again: the run does not depend on it.
+func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	work, stop := withDrain(ctx, 0)
+	defer stop()
+	tasks, err := c.tasks(in.Ref)
+	if err != nil {
+		return WatchResult{}, c.failed(ctx, "watch", err, conversation.Usage{})
+	}
+	for {
+		err := pause(work, watchEvery)
+		if err == nil {
+			var withdrawn bool
+			if withdrawn, err = tasks.Withdrawn(work, in.Ref, in.Receipt); withdrawn {
+				return WatchResult{Withdrawn: true}, nil
+			}
+		}
+		switch {
+		case handedOver(work):
+			return WatchResult{HandedOver: true}, nil
+		case work.Err() != nil:
+			return WatchResult{}, c.failed(ctx, "watch", work.Err(), conversation.Usage{})
+		case err != nil:
+			c.metrics.failure(ctx, "watch", conversation.KindOf(err))
+		}
+	}
+}
+
+// Report acknowledges a task on its platform. Before that, the server has a mark
+// that says so: an attempt that finds one looks first.
+func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult, error) {
+	tried := earlier(ctx, in.Tried)
+	live := keepAlive(ctx, c.heartbeats, markOrNil(tried))
+	defer live.stop()
+	work, stop := withDrain(ctx, c.drain)
+	defer stop()
+	err := c.acknowledge(work, in, tried, live)
+	if err != nil && handedOver(work) {
+		return ReportResult{HandedOver: true, Tried: currentMark(live)}, nil
+	}
+	if err != nil {
+		return ReportResult{}, c.failed(ctx, "report", err, conversation.Usage{})
+	}
+	return ReportResult{}, nil
+}
+
+func (c *Conversation) acknowledge(ctx context.Context, in ReportInput, tried *Mark, live *liveness) error {
+	tasks, err := c.tasks(in.Ref)
+	if err != nil {
+		return err
+	}
+	if tried == nil {
+		if err := live.record(ctx, Mark{Time: time.Now()}); err != nil {
+			return fmt.Errorf("record the acknowledgement before making it: %w", err)
+		}
+	}
+	report := in.Report
+	report.Tried = tried != nil
+	return tasks.Report(ctx, in.Ref, report)
+}
+
+// What workflows see of a platform's words for tasks.
+type (
+	Receipt    = platforms.Receipt
+	TaskReport = platforms.Report
+)

@@ -1,0 +1,228 @@
+// Package callback tells an address how a task has ended: one POST of JSON, signed
+// if a secret is set. Whoever calls it decides about another try.
+package callback
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// Config says whom callbacks may be sent to, and how they are signed.
+type Config struct {
+	// Secret signs each callback. Empty: it is not signed.
+	Secret secret.String `yaml:"secret"`
+	// AllowPrivate are the addresses, as CIDR ("10.0.0.0/8") or "all", that may be
+	// called although they are private, on this machine, or of this network's own.
+	// None: only public addresses are called.
+	AllowPrivate []string `yaml:"allow_private"`
+}
+
+// The headers of a callback beside Content-Type.
+const (
+	// SignatureHeader is "t=<unix seconds>,v1=<hex>": HMAC-SHA256, under the secret,
+	// of "<unix seconds>.<body>".
+	SignatureHeader = "Parley-Signature"
+	// KeyHeader is the same for every attempt at one callback.
+	KeyHeader = "Idempotency-Key"
+)
+
+// body is what Pulse's own worker sends, and no more.
+type body struct {
+	TaskID      string          `json:"task_id"`
+	ExecutionID string          `json:"execution_id"`
+	Status      string          `json:"status"`
+	Result      json.RawMessage `json:"result"`
+	TookMS      int64           `json:"execution_time_ms"`
+	Timestamp   int64           `json:"timestamp"`
+	Error       string          `json:"error,omitempty"`
+}
+
+// A Sender sends callbacks.
+type Sender struct {
+	Secret  secret.String // exported for its redaction under every verb
+	allowed []netip.Prefix
+	all     bool
+	client  *http.Client
+	now     func() time.Time
+}
+
+// New reports every fault of the configuration at once.
+func New(cfg Config) (*Sender, error) {
+	s := &Sender{Secret: cfg.Secret, now: time.Now}
+	var errs []error
+	for _, text := range cfg.AllowPrivate {
+		if text == "all" {
+			s.all = true
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("allow_private: %q is neither \"all\" nor a range of addresses such as \"10.0.0.0/8\"", text))
+			continue
+		}
+		s.allowed = append(s.allowed, prefix)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: s.control}
+	s.client = &http.Client{
+		// Not the environment's proxy: it would be asked for addresses that are
+		// refused here.
+		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, MaxIdleConns: 20, IdleConnTimeout: time.Minute},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s, nil
+}
+
+// errPrivate is what control says.
+var errPrivate = errors.New("the address is private")
+
+// control looks at the address a name has led to, at the moment it is connected to:
+// a name cannot be looked up twice with two answers.
+func (s *Sender) control(_, address string, _ syscall.RawConn) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return err
+	}
+	if !s.may(ip) {
+		return errPrivate
+	}
+	return nil
+}
+
+// notPublic are ranges that netip has no word for: shared address space, protocol
+// assignments, documentation, benchmarks, reserved; and IPv6 that stands for IPv4.
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2001:db8::/32"),
+}
+
+func (s *Sender) may(ip netip.Addr) bool {
+	ip = ip.Unmap().WithZone("")
+	public := ip.IsGlobalUnicast() && !ip.IsPrivate()
+	for _, p := range notPublic {
+		public = public && !p.Contains(ip)
+	}
+	if public || s.all {
+		return true
+	}
+	for _, p := range s.allowed {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// Deliver implements activities.Callbacks.
+func (s *Sender) Deliver(ctx context.Context, to, key string, result conversation.TaskResult) (status int, err error) {
+	// The address may have a password or a token: errors name no more than its host.
+	u, err := url.Parse(to)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return 0, &conversation.Error{
+			Kind: conversation.Invalid, Op: "callback", Err: errors.New("the address is no http or https URL"),
+			Remedy: "give the task's callback_url as https://host/path",
+		}
+	}
+	op := "callback to " + u.Host
+	payload, err := json.Marshal(body{
+		TaskID: result.TaskID, ExecutionID: result.ExecutionID, Status: string(result.Status), Result: orNull(result.Result),
+		TookMS: result.Took().Milliseconds(), Timestamp: result.Finished.Unix(), Error: result.Error,
+	})
+	if err != nil {
+		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: err}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(payload))
+	if err != nil {
+		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: errors.New("the address cannot be used")}
+	}
+	req.GetBody = nil // nothing beneath Temporal sends it again
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "parley")
+	req.Header.Set(KeyHeader, key)
+	if at := strconv.FormatInt(s.now().Unix(), 10); s.Secret.Reveal() != "" {
+		req.Header.Set(SignatureHeader, "t="+at+",v1="+Sign(s.Secret.Reveal(), at, payload))
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return 0, failed(ctx, op, err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // so that the connection can be kept
+	if res.StatusCode/100 == 2 {
+		return res.StatusCode, nil
+	}
+	return res.StatusCode, &conversation.Error{
+		Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Answered: true,
+		Err:        fmt.Errorf("it answered %s", res.Status),
+		RetryAfter: retryAfter(res.Header.Get("Retry-After")),
+	}
+}
+
+// Sign is the signature of a callback: what a receiver compares with, in constant
+// time.
+func Sign(key, unixSeconds string, payload []byte) string {
+	mac := hmac.New(sha256.New, []byte(key))
+	_, _ = mac.Write([]byte(unixSeconds + "."))
+	_, _ = mac.Write(payload)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+func failed(ctx context.Context, op string, err error) error {
+	switch {
+	case errors.Is(err, errPrivate):
+		return &conversation.Error{
+			Kind: conversation.Invalid, Op: op, Err: errors.New("the address is private, and private addresses are not called"),
+			Remedy: "if it is meant, add its range to callbacks.allow_private in the configuration",
+		}
+	case ctx.Err() != nil:
+		err = fmt.Errorf("no answer in time: %w", ctx.Err())
+	default:
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err // without the URL
+		}
+	}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err, MayHaveLanded: true}
+}
+
+func orNull(data json.RawMessage) json.RawMessage {
+	if len(data) == 0 {
+		return json.RawMessage("null")
+	}
+	return data
+}
+
+// retryAfter reads seconds; a date is not worth its trouble here.
+func retryAfter(header string) time.Duration {
+	seconds, err := strconv.Atoi(header)
+	if err != nil || seconds < 0 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,214 @@
+package endtoend_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/workflows"
+)
+
+// parrot answers with what was said and how much it has heard of the conversation.
+type parrot struct {
+	mu   sync.Mutex
+	told map[string]int // by conversation and the last message
+}
+
+func (p *parrot) Execute(_ context.Context, req executors.Request) (executors.Result, error) {
+	last := req.Messages[len(req.Messages)-1].Text()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.told == nil {
+		p.told = map[string]int{}
+	}
+	p.told[req.Conversation.ID+"/"+last]++
+	return executors.Result{
+		Message: conversation.Text(conversation.RoleAssistant, fmt.Sprintf("%d: %s", len(req.Messages), last)),
+		End:     last == "bye",
+	}, nil
+}
+
+func (p *parrot) times(id, text string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.told[id+"/"+text]
+}
+
+// directly opens a direct conversation on the rig.
+func directly(r *rig.Rig, id string, policy conversation.Policy) launch.Direct {
+	return launch.Direct{Open: true, Input: workflows.ConversationInput{
+		Ref: launch.DirectRef(r.Name, id), Executor: rig.ExecutorName, Policy: policy,
+	}}
+}
+
+func say(id, text string) workflows.SendRequest { return workflows.SendRequest{ID: id, Text: text} }
+
+func TestDirectConversation(t *testing.T) {
+	t.Parallel()
+	agent := &parrot{}
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: agent})
+	r.StartWorker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+
+	t.Run("a message gets its reply, once", func(t *testing.T) {
+		d := directly(r, "once", conversation.Policy{})
+		for range 2 {
+			reply, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+			require.NoError(t, err)
+			require.Equal(t, "1: hello", reply.Message.Text())
+			require.Equal(t, 1, reply.Turn)
+		}
+		reply, err := r.Launcher.Send(ctx, d, say("m2", "and?"))
+		require.NoError(t, err)
+		require.Equal(t, "3: and?", reply.Message.Text())
+		require.Equal(t, 1, agent.times("once", "hello"))
+		s := r.Status(t, workflows.ConversationID(d.Input.Ref))
+		require.Equal(t, workflows.StateListening, s.State)
+		require.Equal(t, 4, s.Messages)
+	})
+
+	t.Run("many at once are answered in order", func(t *testing.T) {
+		d := directly(r, "many", conversation.Policy{})
+		var all errgroup.Group
+		for i := range 20 {
+			all.Go(func() error {
+				text := fmt.Sprintf("say %d", i)
+				reply, err := r.Launcher.Send(ctx, d, say(text, text))
+				if err == nil && reply.Message.Text() != fmt.Sprintf("%d: %s", 2*reply.Turn-1, text) {
+					err = fmt.Errorf("%q got %q in turn %d", text, reply.Message.Text(), reply.Turn)
+				}
+				return err
+			})
+		}
+		require.NoError(t, all.Wait())
+		require.Equal(t, 40, r.Status(t, workflows.ConversationID(d.Input.Ref)).Messages)
+	})
+
+	t.Run("it goes on over runs, and old messages keep their replies", func(t *testing.T) {
+		d := directly(r, "runs", conversation.Policy{RunTurns: 2})
+		for again := range 2 {
+			var all errgroup.Group
+			for i := range 9 {
+				all.Go(func() error {
+					text := fmt.Sprintf("say %d", i)
+					reply, err := r.Launcher.Send(ctx, d, say(text, text))
+					if err != nil {
+						return fmt.Errorf("round %d: %w", again, err)
+					}
+					if want := fmt.Sprintf("%d: %s", 2*reply.Turn-1, text); reply.Message.Text() != want {
+						return fmt.Errorf("round %d: got %q, want %q", again, reply.Message.Text(), want)
+					}
+					return nil
+				})
+			}
+			require.NoError(t, all.Wait())
+		}
+		for i := range 9 {
+			require.Equal(t, 1, agent.times("runs", fmt.Sprintf("say %d", i)))
+		}
+	})
+
+	t.Run("the agent ends it", func(t *testing.T) {
+		d := directly(r, "bye", conversation.Policy{})
+		reply, err := r.Launcher.Send(ctx, d, say("m1", "bye"))
+		require.NoError(t, err)
+		require.True(t, reply.Ended)
+		out, err := r.Outcome(t, workflows.ConversationID(d.Input.Ref))
+		require.NoError(t, err)
+		require.Equal(t, "ended by agent", out.String())
+		require.Equal(t, 2, out.Messages)
+
+		again, err := r.Launcher.Send(ctx, d, say("m1", "bye"))
+		require.NoError(t, err)
+		require.Equal(t, reply.Message.Text(), again.Message.Text())
+		_, err = r.Launcher.Send(ctx, d, say("m2", "still there?"))
+		require.ErrorIs(t, err, launch.ErrOver)
+	})
+
+	t.Run("somebody ends it", func(t *testing.T) {
+		d := directly(r, "stopped", conversation.Policy{})
+		_, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+		require.NoError(t, err)
+		require.NoError(t, r.Update(t, workflows.ConversationID(d.Input.Ref), workflows.UpdateEnd, workflows.EndRequest{Reason: "enough"}))
+		out, err := r.Outcome(t, workflows.ConversationID(d.Input.Ref))
+		require.NoError(t, err)
+		require.Equal(t, "ended by operator", out.String())
+	})
+
+	t.Run("nobody goes on", func(t *testing.T) {
+		d := directly(r, "idle", conversation.Policy{})
+		d.Input.Direct = &workflows.Direct{IdleTimeout: time.Second}
+		_, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+		require.NoError(t, err)
+		out, err := r.Outcome(t, workflows.ConversationID(d.Input.Ref))
+		require.NoError(t, err)
+		require.Equal(t, conversation.OutcomeExpired, out.Kind)
+		require.Equal(t, "nobody wrote for 1s", out.Detail)
+	})
+
+	t.Run("turns are limited", func(t *testing.T) {
+		d := directly(r, "limited", conversation.Policy{MaxTurns: 1})
+		reply, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+		require.NoError(t, err)
+		require.True(t, reply.Ended)
+	})
+
+	t.Run("only what exists is gone on with", func(t *testing.T) {
+		d := directly(r, "never begun", conversation.Policy{})
+		d.Open = false
+		_, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+		require.ErrorIs(t, err, launch.ErrUnknown)
+	})
+
+	t.Run("what cannot be said", func(t *testing.T) {
+		d := directly(r, "faults", conversation.Policy{})
+		for text, req := range map[string]workflows.SendRequest{
+			"the message needs an id of at most 200 bytes": {Text: "hello"},
+			"the message is empty":                         {ID: "m1", Text: " \n"},
+		} {
+			_, err := r.Launcher.Send(ctx, d, req)
+			require.ErrorContains(t, err, text)
+		}
+	})
+}
+
+func TestDirectConversationThatFails(t *testing.T) {
+	t.Parallel()
+	gate := rig.NewGate()
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: gate})
+	r.StartWorker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	d := directly(r, "fails", conversation.Policy{})
+	sent := make(chan error, 1)
+	go func() {
+		_, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+		sent <- err
+	}()
+	ask := gate.Asked(t)
+	ask.Fail(t, &conversation.Error{Kind: conversation.Invalid, Op: "model", Remedy: "mend it"})
+	id := workflows.ConversationID(d.Input.Ref)
+	require.Eventually(t, func() bool { return r.Status(t, id).State == workflows.StateNeedsAttention }, 20*time.Second, 20*time.Millisecond)
+	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "a person speaks"}))
+	require.NoError(t, <-sent)
+	again, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
+	require.NoError(t, err)
+	require.Equal(t, "a person speaks", again.Message.Text())
+
+	require.NoError(t, r.Client.CancelWorkflow(ctx, id, ""))
+	_, err = r.Outcome(t, id)
+	require.Error(t, err)
+	_, err = r.Launcher.Send(ctx, d, say("m2", "anybody?"))
+	require.ErrorIs(t, err, launch.ErrOver)
+}

@@ -1,0 +1,201 @@
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// DirectPlatform is what the refs of conversations without a platform say.
+const DirectPlatform = "direct"
+
+// ErrOver means that a conversation has ended, and takes no message any more.
+var ErrOver = errors.New("the conversation is over")
+
+// ErrUnknown means that there is no such conversation.
+var ErrUnknown = errors.New("there is no such conversation")
+
+// DirectRef names a direct conversation with an agent.
+func DirectRef(agent, id string) conversation.Ref {
+	return conversation.Ref{Platform: DirectPlatform, Project: agent, Agent: agent, ID: id}
+}
+
+// A Direct is a conversation without a platform.
+type Direct struct {
+	// Input names the conversation and who speaks for the agent. Its Direct may be
+	// nil.
+	Input workflows.ConversationInput
+	// Title is a few words about it, shown in lists.
+	Title string
+	// Open lets a conversation that does not exist begin. Without it that is
+	// ErrUnknown.
+	Open bool
+}
+
+// Start opens a direct conversation without saying anything. Started is false if it
+// is open already; one that is over is ErrOver.
+func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error) {
+	if err := d.Input.Ref.Validate(); err != nil {
+		return false, fmt.Errorf("launch: %w", err)
+	}
+	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, direct(d.Input))
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
+	switch {
+	case errors.As(err, &already):
+		return false, l.over(ctx, d.Input.Ref)
+	case err != nil:
+		return false, fmt.Errorf("launch: start conversation %q: %w", d.Input.Ref, err)
+	}
+	return run.GetRunID() != "", nil
+}
+
+// over tells an open conversation, nil, from one that has ended.
+func (l Launcher) over(ctx context.Context, ref conversation.Ref) error {
+	info, err := l.Client.DescribeWorkflowExecution(ctx, workflows.ConversationID(ref), "")
+	switch {
+	case err != nil:
+		return fmt.Errorf("launch: conversation %q: %w", ref, err)
+	case info.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return nil
+	}
+	return fmt.Errorf("launch: conversation %q: %w", ref, ErrOver)
+}
+
+// Send says something in a direct conversation, which begins with it if it has to,
+// and waits for the reply. A message that was sent before, by its id, gets the
+// reply it had then, even if the conversation is over. While ctx lasts, a
+// conversation that is busy is asked again.
+func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest) (workflows.SendReply, error) {
+	ref := d.Input.Ref
+	if err := ref.Validate(); err != nil {
+		return workflows.SendReply{}, fmt.Errorf("launch: %w", err)
+	}
+	if err := req.Validate(); err != nil { // before it opens a conversation
+		return workflows.SendReply{}, fmt.Errorf("conversation %q: %w", ref, err)
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		reply, err := l.send(ctx, d, req)
+		var app *temporal.ApplicationError
+		switch {
+		case err == nil:
+			return reply, nil
+		case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
+		case errors.As(err, &app) && app.Type() == workflows.ErrTypeOver:
+			return reply, fmt.Errorf("conversation %q: %w: %s", ref, ErrOver, app.Message())
+		case errors.As(err, &app):
+			return reply, fmt.Errorf("conversation %q: %s", ref, app.Message())
+		default:
+			return reply, fmt.Errorf("conversation %q: %w", ref, err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return reply, fmt.Errorf("conversation %q: %w", ref, errors.Join(ctx.Err(), err))
+		case <-timer.C:
+		}
+	}
+}
+
+func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest) (reply workflows.SendReply, err error) {
+	id := workflows.ConversationID(d.Input.Ref)
+	update := client.UpdateWorkflowOptions{
+		WorkflowID: id,
+		// The server knows the updates of a run by their ids, even when it is over.
+		UpdateID:     req.ID,
+		UpdateName:   workflows.UpdateSend,
+		Args:         []any{req},
+		WaitForStage: client.WorkflowUpdateStageAccepted,
+	}
+	var handle client.WorkflowUpdateHandle
+	if d.Open {
+		handle, err = l.Client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+			StartWorkflowOperation: l.Client.NewWithStartWorkflowOperation(l.directOptions(d), workflows.ConversationName, direct(d.Input)),
+			UpdateOptions:          update,
+		})
+	} else {
+		handle, err = l.Client.UpdateWorkflow(ctx, update)
+	}
+	var (
+		already *serviceerror.WorkflowExecutionAlreadyStarted
+		gone    *serviceerror.NotFound
+	)
+	switch {
+	case errors.As(err, &already), errors.As(err, &gone):
+		return l.said(ctx, id, req.ID)
+	case err != nil:
+		return reply, err
+	}
+	return reply, handle.Get(ctx, &reply)
+}
+
+// said is the reply that a message of a conversation that takes no more had.
+func (l Launcher) said(ctx context.Context, id, message string) (reply workflows.SendReply, err error) {
+	if _, err := l.Client.DescribeWorkflowExecution(ctx, id, ""); err != nil {
+		if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
+			return reply, ErrUnknown
+		}
+		return reply, err
+	}
+	err = l.Client.GetWorkflowUpdateHandle(client.GetWorkflowUpdateHandleOptions{WorkflowID: id, UpdateID: message}).Get(ctx, &reply)
+	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
+		return reply, ErrOver
+	}
+	return reply, err
+}
+
+func direct(in workflows.ConversationInput) workflows.ConversationInput {
+	if in.Direct == nil {
+		in.Direct = &workflows.Direct{}
+	}
+	if in.Given == nil {
+		in.Given = &workflows.Given{}
+	}
+	return in
+}
+
+func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
+	ref := d.Input.Ref
+	title := d.Title
+	if title == "" {
+		title = "with " + ref.Agent
+	}
+	return client.StartWorkflowOptions{
+		ID:                                       workflows.ConversationID(ref),
+		TaskQueue:                                l.taskQueue(),
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowIDConflictPolicy:                 conflictPolicy(d),
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		StaticSummary:                            clip(title, 200),
+		StaticDetails:                            details(ref, Conversation{Input: d.Input}),
+		TypedSearchAttributes:                    attributes(ref),
+	}
+}
+
+// conflictPolicy: a message goes to the conversation that is open. To begin one
+// that is open is told apart from beginning it.
+func conflictPolicy(d Direct) enums.WorkflowIdConflictPolicy {
+	if d.Open {
+		return enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING
+	}
+	return enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL
+}
+
+func attributes(ref conversation.Ref) temporal.SearchAttributes {
+	return temporal.NewSearchAttributes(
+		workflows.KeyPlatform.ValueSet(ref.Platform),
+		workflows.KeyProject.ValueSet(ref.Project),
+		workflows.KeyAgent.ValueSet(ref.Agent),
+		workflows.KeySimulation.ValueSet(ref.Simulation),
+		workflows.KeyStatus.ValueSet(string(workflows.StateClaiming)),
+	)
+}

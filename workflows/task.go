@@ -1,0 +1,260 @@
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// DefaultTaskTimeout bounds the run of a task that does not say how long it may
+// take.
+const DefaultTaskTimeout = 10 * time.Minute
+
+// taskRun is one run of a task. A nil one is none.
+type taskRun struct {
+	result  conversation.TaskResult
+	receipt activities.Receipt
+	// stop is why the run should not go on, if it should not.
+	stop *verdict
+	// withdrawn means that the platform wants no report.
+	withdrawn bool
+}
+
+func (r *taskRun) stopped() *verdict {
+	if r == nil {
+		return nil
+	}
+	return r.stop
+}
+
+func (r *taskRun) outcome() *conversation.TaskResult {
+	if r == nil {
+		return nil
+	}
+	result := r.result
+	return &result
+}
+
+// perform does the task: one turn, whose reply is the result.
+func (t *talk) perform(ctx workflow.Context) (verdict, error) {
+	if err := t.prepare(ctx); err != nil {
+		return verdict{}, err
+	}
+	if v, err := t.gate(ctx); v != nil || err != nil {
+		return deref(v), err
+	}
+	runCtx, stop := workflow.WithCancel(ctx)
+	defer stop()
+	t.watch(runCtx)
+	t.limitTime(runCtx)
+	for {
+		// A person may resume it as often as it fails.
+		if v, err := t.afford(ctx); v != nil || err != nil {
+			return deref(v), err
+		}
+		if v := t.overdue(ctx); v != nil {
+			return *v, nil
+		}
+		message, _, v, err := t.reply(ctx)
+		switch {
+		case v != nil || err != nil:
+			return deref(v), err
+		case t.endWanted():
+			continue
+		}
+		t.turn++
+		t.messages = append(t.messages, message)
+		t.count++
+		t.task.result.Status, t.task.result.Result = conversation.TaskSuccess, conversation.ResultOf(message)
+		return verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent}, nil
+	}
+}
+
+// prepare makes the task's run known and waits until it is due.
+func (t *talk) prepare(ctx workflow.Context) error {
+	task := *t.about.Task
+	t.task.result.TaskID = t.in.Ref.Simulation
+	t.task.result.ScheduledFor = dueAt(ctx, task)
+	t.task.result.ExecutionID = t.task.receipt.ExecutionID
+	if t.task.result.ExecutionID == "" {
+		// The same for every attempt of this workflow and different for any other.
+		t.task.result.ExecutionID = workflow.GetInfo(ctx).WorkflowExecution.RunID
+	}
+	if task.Callback != nil {
+		t.task.result.Delivery = &conversation.Delivery{State: conversation.DeliveryPending, URL: task.Callback.URL}
+	}
+	if task.Timeout <= 0 {
+		t.about.Task.Timeout = DefaultTaskTimeout
+	}
+	t.policy.ReplyTimeout = t.about.Task.Timeout
+	t.upsert(ctx, KeyExecution.ValueSet(t.task.result.ExecutionID))
+	if early := t.task.result.ScheduledFor.Sub(workflow.Now(ctx)); early > 0 {
+		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: early, TimerOptions: workflow.TimerOptions{Summary: "not due yet"},
+		}, t.endWanted)
+		if err != nil {
+			return err
+		}
+	}
+	t.task.result.Started = workflow.Now(ctx).UTC()
+	return nil
+}
+
+// dueAt is when the task was to run. A schedule of Temporal's says it of each
+// workflow that it starts.
+func dueAt(ctx workflow.Context, task conversation.Task) time.Time {
+	if !task.ScheduledFor.IsZero() {
+		return task.ScheduledFor.UTC()
+	}
+	if at, ok := workflow.GetTypedSearchAttributes(ctx).GetTime(keyScheduledStart); ok {
+		return at.UTC()
+	}
+	return workflow.GetInfo(ctx).WorkflowStartTime.UTC()
+}
+
+// keyScheduledStart is Temporal's own.
+var keyScheduledStart = temporal.NewSearchAttributeKeyTime("TemporalScheduledStartTime")
+
+// watch stops the run once nobody wants its result any more.
+func (t *talk) watch(ctx workflow.Context) {
+	if t.in.Given != nil {
+		return // only this workflow knows of it
+	}
+	in := activities.WatchInput{Ref: t.in.Ref, Receipt: t.task.receipt}
+	opts := activities.WatchOptions(t.about.Task.Timeout)
+	opts.Summary = "watch for a cancellation"
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var out activities.WatchResult
+			err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.WatchName, in).Get(ctx, &out)
+			switch {
+			case err != nil:
+				return // the run is over, or goes on unwatched
+			case out.Withdrawn:
+				t.task.withdrawn = true
+				t.task.stop = &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByPlatform, detail: "the task was cancelled on its platform"}
+				return
+			case !out.HandedOver:
+				return
+			}
+		}
+	})
+}
+
+// limitTime stops the run when it takes too long.
+func (t *talk) limitTime(ctx workflow.Context) {
+	limit := t.about.Task.Timeout
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		err := workflow.NewTimerWithOptions(ctx, limit, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
+		if err == nil && t.task.stop == nil {
+			t.task.stop = &verdict{
+				kind: conversation.OutcomeFailed, tell: true,
+				detail: fmt.Sprintf("the run took longer than the %s that the task has", limit),
+			}
+		}
+	})
+}
+
+// chooseRun lets a task name its executor, among those allowed.
+func (t *talk) chooseRun(task conversation.Task) error {
+	run, err := task.Run()
+	if err != nil {
+		return err
+	}
+	name := strings.ToLower(strings.TrimSpace(run.Executor))
+	if name == "" || name == "auto" || name == t.executor {
+		return nil
+	}
+	if !slices.Contains(t.policy.Executors, name) {
+		there := append([]string{t.executor}, t.policy.Executors...)
+		return fmt.Errorf("the task asks for executor %q, which its agent may not use: there are %s", name, strings.Join(there, ", "))
+	}
+	t.executor = name
+	return nil
+}
+
+// report tells whoever waits for it how the task has ended: first the callback,
+// then the platform, which forgets the task with it. Neither undoes the run.
+func (t *talk) report(ctx workflow.Context, v verdict) {
+	r := &t.task.result
+	r.Finished = workflow.Now(ctx).UTC()
+	if r.Started.IsZero() {
+		r.Started = r.Finished
+	}
+	switch {
+	case t.task.withdrawn, v.kind == conversation.OutcomeClaimLost:
+		r.Status = conversation.TaskCancelled
+		r.Delivery = nil
+		return
+	case r.Status == "":
+		r.Status = conversation.TaskFailed
+		if r.Error = v.detail; r.Error == "" {
+			r.Error = string(v.kind)
+		}
+	}
+	if t.about.Task != nil && t.about.Task.Callback != nil {
+		t.deliver(ctx)
+	}
+	if t.in.Given == nil {
+		t.acknowledge(ctx)
+	}
+}
+
+func (t *talk) deliver(ctx workflow.Context) {
+	callback := *t.about.Task.Callback
+	opts := activities.DeliverOptions(callback)
+	opts.Summary = "callback"
+	t.step = "callback"
+	t.show(ctx)
+	in := activities.DeliverInput{
+		Callback: callback, Result: t.task.result, Attempts: int(opts.RetryPolicy.MaximumAttempts),
+	}
+	in.Result.Delivery = nil
+	var out conversation.Delivery
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.DeliverName, in).Get(ctx, &out)
+	if err != nil {
+		f := failureOf(err)
+		out = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: join(f.reason, f.remedy)}
+	}
+	out.URL, out.Time = callback.URL, workflow.Now(ctx).UTC()
+	t.task.result.Delivery = &out
+}
+
+func (t *talk) acknowledge(ctx workflow.Context) {
+	opts := activities.EndOptions(t.policy)
+	opts.Summary = "acknowledge"
+	t.step = "acknowledge"
+	t.show(ctx)
+	r := &t.task.result
+	in := activities.ReportInput{Ref: t.in.Ref, Report: activities.TaskReport{
+		Receipt: t.task.receipt, Status: r.Status, Error: r.Error, Took: r.Took(),
+	}}
+	if len(r.Result) <= maxSummaryBytes {
+		in.Report.Result = r.Result
+	}
+	for {
+		var out activities.ReportResult
+		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReportName, in).Get(ctx, &out)
+		switch {
+		case err != nil:
+			f := failureOf(err)
+			r.Fault = join(f.reason, f.remedy)
+			return
+		case out.HandedOver:
+			in.Tried = out.Tried
+			continue
+		}
+		r.Acknowledged = true
+		return
+	}
+}
+
+// maxSummaryBytes is how much of a result may go along with an acknowledgement.
+const maxSummaryBytes = 4 << 10
