@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -60,6 +61,10 @@ type talk struct {
 func (t *talk) total() int { return t.count + t.internal }
 
 func newTalk(ctx workflow.Context, in ConversationInput) *talk {
+	if in.Ref.ID == "" {
+		// A schedule gives every workflow the same input, and an id of its own.
+		in.Ref.ID = strings.TrimPrefix(workflow.GetInfo(ctx).WorkflowExecution.ID, ConversationID(in.Ref))
+	}
 	t := &talk{
 		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
 		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming,
