@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -45,6 +46,9 @@ func (c *Conversation) exchange(ctx context.Context, in ExchangeInput, tried *Ma
 	inst, err := c.instance(in.Ref)
 	if err != nil {
 		return ExchangeResult{}, err
+	}
+	if inst.Keyed {
+		return c.exchangeKeyed(ctx, inst, in)
 	}
 	send := in.Messages
 	if tried != nil {
@@ -99,6 +103,29 @@ func (c *Conversation) exchange(ctx context.Context, in ExchangeInput, tried *Ma
 		}
 	}
 	return seen.result, nil
+}
+
+// exchangeKeyed sends to a platform that itself sees to it that nothing counts
+// twice.
+func (c *Conversation) exchangeKeyed(ctx context.Context, inst platforms.Instance, in ExchangeInput) (ExchangeResult, error) {
+	reply, err := inst.Platform.Send(ctx, in.Ref, platforms.Send{
+		Messages: in.Messages, IdempotencyKey: exchangeKey(ctx, in, len(in.Messages)),
+	})
+	switch {
+	case err != nil:
+		return ExchangeResult{}, err
+	case !reply.Ended && len(reply.Messages) == 0:
+		return ExchangeResult{}, &conversation.Error{
+			Kind: conversation.Unavailable, Op: fmt.Sprintf("exchange with %s", in.Ref), Err: errors.New("the other side answered with nothing"),
+		}
+	}
+	out := ExchangeResult{
+		Messages: reply.Messages, Count: in.Before + len(in.Messages) + len(reply.Messages), Taken: len(in.Messages), Ended: reply.Ended,
+	}
+	if out.Ended {
+		out.EndedBy = conversation.EndedByPersona
+	}
+	return out, nil
 }
 
 // answered reports whether the platform is done with the failed request, so that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -52,8 +53,8 @@ func plainCancel(parent context.Context) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
 	detach := context.AfterFunc(parent, func() {
 		cause := context.Cause(parent)
-		if temporal.IsCanceledError(cause) {
-			cause = context.Canceled
+		if gone := (*serviceerror.NotFound)(nil); temporal.IsCanceledError(cause) || errors.As(cause, &gone) {
+			cause = context.Canceled // the workflow wants it no more, or is over
 		}
 		cancel(cause)
 	})

@@ -20,12 +20,15 @@ const (
 	WatchName    = "conversation.Watch"
 	DeliverName  = "conversation.Deliver"
 	ReportName   = "conversation.Report"
+	NotifyName   = "conversation.Notify"
 	PollName     = "inbox.Poll"
 )
 
 // ClaimInput asks for a conversation to be taken for us.
 type ClaimInput struct {
 	Ref conversation.Ref `json:"ref"`
+	// Adopt takes a task over that somebody else claimed and left.
+	Adopt bool `json:"adopt,omitempty"`
 	// Tried is what a handed-over attempt had done.
 	Tried *Mark `json:"tried,omitempty"`
 }

@@ -36,6 +36,9 @@ type StartRequest struct {
 	Policy   conversation.Policy
 	Persona  string
 	Adopt    bool
+	// Task means that it is an occurrence of a task: it runs once, and is claimed
+	// even to be adopted.
+	Task bool
 }
 
 // An OpenRun is a conversation workflow that is running.
@@ -127,6 +130,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 		served: slices.Clone(in.Served), skip: make(map[string]bool),
 		status: PollStatus{Worker: i.worker},
 	}
+	_, p.tasks = inst.Platform.(platforms.Tasks)
 	// The counts of an attempt that died go on.
 	if last := earlier[PollStatus](ctx, nil); last != nil {
 		p.status.Started, p.status.Adopted, p.status.LastPoll = last.Started, last.Adopted, last.LastPoll
@@ -153,7 +157,8 @@ type poll struct {
 	skip    map[string]bool // workflow ids that exist already
 	status  PollStatus
 	live    *liveness
-	faults  int // in a row
+	tasks   bool // what the source lists
+	faults  int  // in a row
 	// observed is when the running workflows were last listed, adopted when
 	// orphans were last looked for, looked when the platform was last asked.
 	observed, adopted, looked time.Time
@@ -193,6 +198,9 @@ func (p *poll) result(handedOver bool) PollResult {
 	return PollResult{PollStatus: p.status, HandedOver: handedOver, Served: p.served}
 }
 
+// earliestPoll keeps hints from making polls a busy loop.
+const earliestPoll = 200 * time.Millisecond
+
 // delay is the time to the next poll: the interval and up to a quarter more, so
 // that workers do not march in step; after errors, twice as long each time.
 func (p *poll) delay(err error) time.Duration {
@@ -207,7 +215,14 @@ func (p *poll) delay(err error) time.Duration {
 	} else {
 		p.faults = 0
 	}
-	return d + rand.N(d/4+1)
+	d += rand.N(d/4 + 1)
+	if hinted, ok := p.source.(platforms.Hinted); ok && err == nil {
+		if until := time.Until(hinted.Next()); until > 0 {
+			// Sooner, never later: there may be what nobody has told of.
+			d = max(min(d, until), earliestPoll)
+		}
+	}
+	return d
 }
 
 func (p *poll) once(ctx context.Context, stopping <-chan struct{}) error {
@@ -305,7 +320,7 @@ func (p *poll) startOne(ctx context.Context, a platforms.Assignment, adopt bool)
 		return false, fmt.Errorf("inbox: ask whether to go on: %w", err)
 	}
 	_, started, err := p.runs.Start(ctx, StartRequest{
-		Ref: a.Ref, Executor: p.in.Executor, Policy: p.in.Policy, Persona: a.Persona, Adopt: adopt,
+		Ref: a.Ref, Executor: p.in.Executor, Policy: p.in.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
 	})
 	if err != nil || !started {
 		// Not ours to wait for: if it runs, observe will find it.

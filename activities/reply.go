@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -122,7 +123,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	if err != nil {
 		return ReplyResult{}, err
 	}
-	if err := checkReply(name, result); err != nil {
+	if err := checkReply(name, result, in.Task != nil || in.Alone); err != nil {
 		return ReplyResult{}, err
 	}
 	nameCalls(result.Message, in)
@@ -175,7 +176,9 @@ func reserve(info activity.Info) time.Duration {
 	return min(10*time.Second, info.Deadline.Sub(info.StartedTime)/10)
 }
 
-func checkReply(name string, result executors.Result) error {
+// checkReply refuses what nobody could be sent. Structured data alone is an answer
+// to a task, or where no platform has to pass it on.
+func checkReply(name string, result executors.Result, dataCounts bool) error {
 	invalid := func(kind conversation.Kind, format string, args ...any) error {
 		return &conversation.Error{
 			Kind:  kind,
@@ -188,7 +191,7 @@ func checkReply(name string, result executors.Result) error {
 	switch {
 	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
 		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
-	case strings.TrimSpace(text) == "" && !result.End && len(result.Message.ToolCalls()) == 0:
+	case strings.TrimSpace(text) == "" && !result.End && len(result.Message.ToolCalls()) == 0 && !(dataCounts && hasData(result.Message)):
 		return invalid(conversation.Unavailable, "answered with nothing")
 	case !utf8.ValidString(text):
 		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
@@ -198,6 +201,10 @@ func checkReply(name string, result executors.Result) error {
 		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
 	}
 	return nil
+}
+
+func hasData(m conversation.Message) bool {
+	return slices.ContainsFunc(m.Parts, func(p conversation.Part) bool { return p.Type == conversation.PartData && len(p.Data) > 0 })
 }
 
 // history is the conversation so far: from memory, else from the workflow, else

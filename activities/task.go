@@ -68,7 +68,7 @@ func (c *Conversation) take(ctx context.Context, tasks platforms.Tasks, in Claim
 			return ClaimResult{}, fmt.Errorf("record the claim before making it: %w", err)
 		}
 	}
-	receipt, err := tasks.Take(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx), Tried: tried != nil})
+	receipt, err := tasks.Take(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx), Tried: tried != nil, Adopt: in.Adopt})
 	switch {
 	case conversation.IsKind(err, conversation.Claimed):
 		return ClaimResult{Detail: err.Error()}, nil

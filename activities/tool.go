@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"go.temporal.io/sdk/activity"
 
@@ -57,7 +56,11 @@ func (c *Conversation) callTool(ctx context.Context, in CallToolInput) (CallTool
 	if err != nil {
 		return CallToolResult{}, err
 	}
-	return CallToolResult{Content: fit(result.Content, in.MaxBytes), IsError: result.IsError}, nil
+	if in.MaxBytes <= 0 {
+		in.MaxBytes = conversation.DefaultToolResultBytes
+	}
+	bounded := tools.Bound(result, in.MaxBytes)
+	return CallToolResult{Content: bounded.Content, IsError: bounded.IsError}, nil
 }
 
 func noTools(set string) error {
@@ -67,19 +70,6 @@ func noTools(set string) error {
 		Err:    fmt.Errorf("this worker has no such tools"),
 		Remedy: "give all workers of a task queue the same tools",
 	}
-}
-
-// fit makes text valid and cuts what is beyond limit, saying so.
-func fit(text string, limit int) string {
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	if limit <= 0 || len(text) <= limit {
-		return text
-	}
-	cut := limit
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s\n[cut: %d of %d bytes shown]", text[:cut], cut, len(text))
 }
 
 // offer lists what the model may call in this turn.

@@ -58,7 +58,7 @@ func TestConfigurations(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("*/parley.yaml")
 	require.NoError(t, err)
-	require.Len(t, pages, 4)
+	require.Len(t, pages, 5)
 	for _, page := range pages {
 		example := filepath.Dir(page)
 		var file struct {

@@ -99,6 +99,13 @@ type Source interface {
 	Open(ctx context.Context, project, agent string) ([]Assignment, error)
 }
 
+// A Hinted is a Source that knows when it is worth asking again. It is an optional
+// power, found by assertion.
+type Hinted interface {
+	// Next is when there will be something, as far as is known. Zero: unknown.
+	Next() time.Time
+}
+
 // An Assignment is one conversation that a Source lists.
 type Assignment struct {
 	Ref conversation.Ref `json:"ref"`
@@ -124,4 +131,13 @@ type Instance struct {
 	// MaxOpen is how many conversations may be open on the instance at once, over
 	// all agents and workers. Zero or less: no limit.
 	MaxOpen int
+	// Keyed means that the platform keeps no transcript, and that a Send may be
+	// repeated with the same key: the other side gives the answer it gave.
+	Keyed bool
+}
+
+// A Listener is a platform that wants to be told what happens to conversations. It
+// is an optional power, found by assertion. It may be told an event again.
+type Listener interface {
+	Notify(ctx context.Context, event conversation.Event) error
 }

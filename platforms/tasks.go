@@ -13,7 +13,7 @@ import (
 // Send. It is an optional power of a Platform, found by assertion; such a
 // platform's Claim, Send and End are not called.
 type Tasks interface {
-	// Take claims one occurrence of a task, before or at the second it is due. Kind
+	// Take claims one occurrence of a task, at or after the second it is due. Kind
 	// Claimed means that it is not ours to run: another worker has it, it was
 	// cancelled, or it has expired. After any other error whose MayHaveLanded is
 	// set the claim may be ours all the same.
@@ -36,6 +36,8 @@ type Claim struct {
 	Worker string
 	// Tried means that an earlier attempt may have landed.
 	Tried bool
+	// Adopt takes over what another worker has claimed and left.
+	Adopt bool
 }
 
 // A Receipt is what a claim gave.

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/tools"
 )
 
 func (s *starter) doctorCommand() *cobra.Command {
@@ -56,16 +57,18 @@ func (s *starter) doctor(ctx context.Context) error {
 		}
 		checks = append(checks, func(ctx context.Context) []finding {
 			return examineExecutors(ctx, assembly.Executors, neededExecutors(assembly.Config.Agents))
+		}, func(ctx context.Context) []finding {
+			return examineTools(ctx, assembly.Tools, neededTools(assembly.Config.Agents))
 		})
 	} else {
 		checks = append(checks, func(context.Context) []finding {
 			return []finding{{Check: "platforms", State: checkSkipped, Detail: "no usable configuration"}}
 		}, func(ctx context.Context) []finding {
-			registry, err := s.executorRegistry()
+			assembly, err := s.speakers()
 			if err != nil {
 				return []finding{{Check: "executors", State: checkSkipped, Detail: "no usable configuration"}}
 			}
-			return examineExecutors(ctx, registry, []string{executors.Auto})
+			return append(examineExecutors(ctx, assembly.Executors, []string{executors.Auto}), examineTools(ctx, assembly.Tools, nil)...)
 		})
 	}
 	findings := configuration
@@ -282,6 +285,35 @@ func neededExecutors(agents []config.Agent) []string {
 	names := make([]string, len(agents))
 	for i, a := range agents {
 		names[i] = a.Executor
+	}
+	return names
+}
+
+// examineTools looks what the servers of tools have to offer. One that no agent
+// needs may be unavailable.
+func examineTools(ctx context.Context, registry *tools.Registry, needed []string) []finding {
+	var found []finding
+	for _, l := range registry.List(ctx) {
+		f := finding{Check: "tools " + l.Name, State: checkFine, Detail: count(len(l.Tools), "tool")}
+		switch {
+		case l.Available && l.Reason != "":
+			f.Detail += "; " + l.Reason
+		case !l.Available:
+			f = wrong(f.Check, errors.New(l.Reason))
+			if !slices.Contains(needed, l.Name) {
+				f.State = checkSkipped
+				f.Detail += "; no agent names it"
+			}
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func neededTools(agents []config.Agent) []string {
+	var names []string
+	for _, a := range agents {
+		names = append(names, a.Policy.Tools...)
 	}
 	return names
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/tools"
 )
 
 func (s *starter) executorsCommand() *cobra.Command {
@@ -16,22 +18,36 @@ func (s *starter) executorsCommand() *cobra.Command {
 }
 
 func (s *starter) executors(ctx context.Context) error {
-	registry, err := s.executorRegistry()
+	assembly, err := s.speakers()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	listed := registry.List(ctx)
+	var sets []tools.Listing
+	looked := make(chan struct{})
+	go func() { // servers of tools may take their time to start
+		defer close(looked)
+		sets = assembly.Tools.List(ctx)
+	}()
+	listed := assembly.Executors.List(ctx)
+	<-looked
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if s.inJSON() {
-		if err := s.document(map[string]any{"executors": listed}); err != nil {
+		document := map[string]any{"executors": listed}
+		if len(sets) > 0 {
+			document["tools"] = sets
+		}
+		if err := s.document(document); err != nil {
 			return err
 		}
 	} else {
 		s.print("%s", executorTable(listed))
+		if len(sets) > 0 {
+			s.print("\n%s", toolsTable(sets))
+		}
 	}
 	for _, l := range listed {
 		if l.Available {
@@ -54,4 +70,16 @@ func executorTable(listed []executors.Listing) string {
 		rows[i] = []string{l.Name, l.Backend, l.Model, available, reason}
 	}
 	return tabulate([]string{"executor", "type", "model", "available", ""}, rows)
+}
+
+func toolsTable(sets []tools.Listing) string {
+	rows := make([][]string, len(sets))
+	for i, l := range sets {
+		available, number := "yes", strconv.Itoa(len(l.Tools))
+		if !l.Available {
+			available, number = "no", ""
+		}
+		rows[i] = []string{l.Name, number, available, clip(l.Reason, 300)}
+	}
+	return tabulate([]string{"tools", "number", "available", ""}, rows)
 }

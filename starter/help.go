@@ -172,7 +172,8 @@ const inboxExample = `  starter inbox status
   starter inbox resume --all`
 
 const executorsHelp = `executors lists what can speak for the agents, in the order in which "auto" tries
-them, with the reason where one cannot. It exits with 1 if none can.
+them, with the reason where one cannot, and the sets of tools they may use. It
+exits with 1 if none can speak.
 
 Usage: starter executors [flags]`
 
@@ -181,7 +182,7 @@ const executorsExample = `  starter executors
 
 const doctorHelp = `doctor finds out what keeps Parley from working, and how to mend it: configuration,
 Temporal, namespace, search attributes, workers, platforms and their keys,
-executors. It changes nothing. It exits with 1 if anything is wrong.
+executors, tools. It changes nothing. It exits with 1 if anything is wrong.
 
 Usage: starter doctor [flags]`
 

@@ -1,18 +1,33 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"strconv"
 	"testing"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 )
 
-func TestMain(m *testing.M) { testscript.Main(tests{m}, map[string]func(){"starter": main}) }
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){"starter": main, "crm": serveTools})
+}
+
+// serveTools is a server of tools on standard input and output.
+func serveTools() {
+	server := sdk.NewServer(&sdk.Implementation{Name: "crm", Version: "1"}, nil)
+	for _, name := range []string{"find", "refund"} {
+		sdk.AddTool(server, &sdk.Tool{Name: name}, func(context.Context, *sdk.CallToolRequest, struct{}) (*sdk.CallToolResult, any, error) {
+			return &sdk.CallToolResult{}, nil, nil
+		})
+	}
+	_ = server.Run(context.Background(), &sdk.StdioTransport{}) // until nobody is there any more
+}
 
 // tests runs the tests of the package and stops the server that they share.
 type tests struct{ m *testing.M }

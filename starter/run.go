@@ -58,6 +58,8 @@ func (s *starter) command() *cobra.Command {
 	root.AddCommand(
 		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
 		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(),
+		s.chatCommand(), s.sendCommand(),
+		s.scheduleCommand(),
 		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(),
 	)
 	return root

@@ -11,7 +11,6 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
@@ -34,9 +33,13 @@ type starter struct {
 
 	client   *connect.Client
 	settings *config.Config
+	made     []*assemble.Assembly
 }
 
 func (s *starter) close() {
+	for _, a := range s.made {
+		_ = a.Close() // programs end with us in any case
+	}
 	if s.client != nil {
 		s.client.Close()
 	}
@@ -83,21 +86,25 @@ func (s *starter) assembly() (*assemble.Assembly, error) {
 		return nil, usage(err)
 	}
 	s.settings = a.Config
+	s.made = append(s.made, a)
 	return a, nil
 }
 
-// executorRegistry makes the executors alone: they can be looked at before there
-// is a platform.
-func (s *starter) executorRegistry() (*executors.Registry, error) {
+// speakers makes executors and tools alone: they can be looked at before there is
+// a platform.
+func (s *starter) speakers() (*assemble.Assembly, error) {
 	c, loadErr := config.Load(s.source())
 	if c == nil {
 		return nil, usage(loadErr)
 	}
-	a, err := assemble.Build(&config.Config{Path: c.Path, Dir: c.Dir, TaskQueue: c.TaskQueue, Executors: c.Executors}, assemble.Builtin())
+	backends := assemble.Builtin()
+	backends.Process.LookupEnv = s.source().Lookup
+	a, err := assemble.Build(&config.Config{Path: c.Path, Dir: c.Dir, TaskQueue: c.TaskQueue, Executors: c.Executors, Tools: c.Tools}, backends)
 	if err != nil {
 		return nil, usage(err)
 	}
-	return a.Executors, nil
+	s.made = append(s.made, a)
+	return a, nil
 }
 
 // taskQueue is where the workers should be. Commands that only look at Temporal

@@ -34,6 +34,8 @@ type Carried struct {
 	// Answered are the newest messages of a direct conversation that have been
 	// answered.
 	Answered []answer `json:"answered,omitempty"`
+	// Events is how many events there have been.
+	Events int `json:"events,omitempty"`
 }
 
 // CarriedInbox is the state of an Inbox that goes along when it continues as new.

@@ -93,7 +93,7 @@ func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
 }
 
 func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
-	in := activities.ClaimInput{Ref: t.in.Ref}
+	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver}
 	var out activities.ClaimResult
 	v, err := t.attempt(ctx, "claim", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
 		opts := activities.ClaimOptions(t.policy)
@@ -144,6 +144,7 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 // open begins a conversation that is known beforehand.
 func (t *talk) open(ctx workflow.Context, given Given) {
 	t.know(given.Context, given.Messages, len(given.Messages))
+	t.happened(ctx, conversation.EventStarted, "")
 	t.setState(ctx, StateTalking)
 }
 
@@ -228,6 +229,7 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 	if v != nil || err != nil {
 		return v, err
 	}
+	t.happened(ctx, conversation.EventReplied, "")
 	if t.policy.MaxTurns > 0 && t.turn >= t.policy.MaxTurns {
 		return &verdict{
 			kind: conversation.OutcomeBudgetSpent, tell: true,
@@ -336,8 +338,9 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 	}
 	t.show(ctx)
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(v.kind)}).Counter("parley_conversations_closed").Inc(1)
+	t.happened(ctx, conversation.EventEnded, "")
 	// An update that was accepted must get its answer.
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) && t.told() }); err != nil {
 		return conversation.Outcome{}, err
 	}
 	switch {

@@ -18,12 +18,16 @@ type ConversationInput struct {
 	Policy   conversation.Policy `json:"policy,omitzero"`
 	// Adopt takes over a conversation that somebody else claimed and left.
 	Adopt bool `json:"adopt,omitempty"`
+	// TakeOver claims a task that somebody else claimed and left.
+	TakeOver bool `json:"take_over,omitempty"`
 	// Given is what is known beforehand: there is nothing to claim, and nobody is
 	// asked for it.
 	Given *Given `json:"given,omitempty"`
 	// Direct is set where the other side is whoever sends updates: no platform has
 	// the conversation.
 	Direct *Direct `json:"direct,omitempty"`
+	// Notify is the name of the platform that is told what happens. Empty: none.
+	Notify string `json:"notify,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }

@@ -53,6 +53,7 @@ type talk struct {
 
 	approvals []*approval // that wait, or were decided in this round
 
+	events events
 	direct *mailbox // of a direct conversation; else nil
 	task   *taskRun // of a task; else nil
 }
@@ -81,7 +82,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		t.messages, t.count, t.internal, t.unseen, t.digest = c.Messages, c.Count, c.Internal, c.New, c.Digest
 		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
-		t.allowed = c.Allowed
+		t.allowed, t.events.number = c.Allowed, c.Events
 		if t.direct != nil {
 			t.direct.answered = c.Answered
 		}
@@ -100,6 +101,7 @@ func (t *talk) carried() *Carried {
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
+		Events: t.events.number,
 	}
 	if t.direct != nil {
 		c.Answered = t.direct.answered
@@ -123,7 +125,7 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	}
 	// An update that was accepted must not be lost, nor its answer.
 	t.direct.close()
-	if err := workflow.Await(ctx, func() bool { return t.direct.busy() || workflow.AllHandlersFinished(ctx) }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return t.direct.busy() || workflow.AllHandlersFinished(ctx) && t.told() }); err != nil {
 		return err
 	}
 	if t.direct.busy() {
@@ -263,6 +265,7 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		Remedy: join(f.remedy, "then resume, take over or end the conversation"),
 	}
 	t.setState(ctx, StateNeedsAttention)
+	t.happened(ctx, conversation.EventNeedsAttention, f.reason)
 	err := t.waitForPeople(ctx, func() bool { return t.attention == nil || interrupted() })
 	t.attention = nil
 	if err != nil {

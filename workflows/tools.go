@@ -99,6 +99,7 @@ func (t *talk) askApproval(ctx workflow.Context, call activities.PlannedCall) (d
 	t.approvals = append(t.approvals, a)
 	t.setState(ctx, StateNeedsApproval)
 	t.show(ctx)
+	t.happened(ctx, conversation.EventNeedsApproval, call.Tool)
 	inTime, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      t.policy.ApprovalTimeout,
 		TimerOptions: workflow.TimerOptions{Summary: fmt.Sprintf("turn %d · approval of %s", t.turn+1, call.Tool)},

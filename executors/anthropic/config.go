@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -97,6 +98,12 @@ func (c *Config) setDefaults() {
 	t := c.timers().WithDefaults()
 	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
 	c.HTTPClient = modelcall.Client(c.HTTPClient)
+}
+
+// Quota is what the provider counts together, for package limit.
+func (c Config) Quota() limit.Key {
+	c.setDefaults()
+	return limit.NewKey(c.Provider, c.BaseURL, c.APIKey, c.Headers, keyHeader, "Authorization")
 }
 
 func (c *Config) timers() modelcall.Timers {

@@ -9,6 +9,7 @@ import (
 	"github.com/anthropics/anthropic-sdk-go/option"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 )
 
 // plainAnswer is a whole answer of a server that was asked for a stream.
@@ -44,6 +45,7 @@ func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
+	limit.ReportHeaders(req.Context(), res.Header)
 	if !modelcall.Succeeded(res) {
 		return nil, newStatusError(res, modelcall.ErrorBody(res))
 	}

@@ -46,6 +46,7 @@ type Executor struct {
 var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Once     = (*Executor)(nil)
 )
 
 // New returns next with a budget. The ledger may be nil if cfg has no limits for
@@ -177,6 +178,12 @@ func usageOf(err error) conversation.Usage {
 		return ce.Usage
 	}
 	return conversation.Usage{}
+}
+
+// AtMostOnce is what the executor within says.
+func (e *Executor) AtMostOnce() bool {
+	once, ok := e.next.(executors.Once)
+	return ok && once.AtMostOnce()
 }
 
 // Check passes on to the executor within.

@@ -25,6 +25,11 @@ type Fixture struct {
 	// if this backend cannot fail so; the case is skipped then. Nil: it cannot
 	// fail at all.
 	Fail func(t *testing.T, want Failure) executors.Executor
+	// Calls returns an executor whose model makes these calls when it is first asked,
+	// whether tools are offered or not. Once it has been sent the results it says
+	// them, "ID CONTENT", each on a line. Nil: the backend offers no tools to a model,
+	// and the cases about them are left out.
+	Calls func(t *testing.T, calls []ToolCall) executors.Executor
 	// Secrets are the keys the executors were made with. They must not appear in
 	// any error nor in an executor printed with fmt.
 	Secrets []string
@@ -58,10 +63,11 @@ func Failures() []Failure {
 func Run(t *testing.T, f Fixture) {
 	t.Helper()
 	s := suite{Fixture: f}
-	for _, c := range []struct {
+	type clause struct {
 		name string
 		test func(*testing.T)
-	}{
+	}
+	clauses := []clause{
 		{"OpensWhenThereAreNoMessages", s.opens},
 		{"AnswersWithAnAssistantMessage", s.answers},
 		{"SaysWhoAnsweredAndWhatItCost", s.reports},
@@ -78,7 +84,19 @@ func Run(t *testing.T, f Fixture) {
 		{"ChecksWithoutMuchAdo", s.checks},
 		{"KeepsSecretsOutOfPrint", s.printed},
 		{"Fails", s.fails},
-	} {
+	}
+	if f.Calls != nil {
+		clauses = append(clauses, []clause{
+			{"CallsATool", s.callsTool},
+			{"SendsResultsOfTools", s.sendsResults},
+			{"CallsToolsInParallel", s.callsInParallel},
+			{"SendsFaultsOfTools", s.sendsFaults},
+			{"GoesOnAfterTools", s.goesOnAfterTools},
+			{"SurvivesBrokenArguments", s.brokenArguments},
+			{"CallsOnlyWhatIsOffered", s.callsOnlyWhatIsOffered},
+		}...)
+	}
+	for _, c := range clauses {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t)

@@ -1,8 +1,11 @@
 package executortest_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,7 +33,40 @@ func TestFakeKeepsTheContract(t *testing.T) {
 				Kind: want.Kind, Op: "fake", RetryAfter: want.RetryAfter, Remedy: "tell the fake not to", Err: errors.New("told to"),
 			})
 		},
+		Calls: func(_ *testing.T, calls []executortest.ToolCall) executors.Executor {
+			return &executortest.Fake{Reply: func(_ context.Context, req executors.Request) (executors.Result, error) {
+				return callsOrResults(req, calls), nil
+			}}
+		},
 	})
+}
+
+// callsOrResults is what a model does that Fixture.Calls describes.
+func callsOrResults(req executors.Request, calls []executortest.ToolCall) executors.Result {
+	res := executors.Result{Usage: conversation.Usage{Calls: 1}, Provider: "fake", Model: "fake-1", FinishReason: executors.FinishStop}
+	var results []string
+	for _, m := range req.Messages {
+		for _, p := range m.Parts {
+			if p.ToolResult != nil {
+				results = append(results, p.ToolResult.CallID+" "+p.ToolResult.Content)
+			}
+		}
+	}
+	if len(results) > 0 || len(req.Tools) == 0 {
+		res.Message = conversation.Text(conversation.RoleAssistant, cmp.Or(strings.Join(results, "\n"), "nothing to call"))
+		return res
+	}
+	res.Message.Role, res.FinishReason = conversation.RoleAssistant, executors.FinishToolCall
+	for _, c := range calls {
+		arguments := json.RawMessage(c.Arguments)
+		if !json.Valid(arguments) {
+			arguments, _ = json.Marshal(c.Arguments) // a string: it cannot fail
+		}
+		res.Message.Parts = append(res.Message.Parts, conversation.Part{
+			Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: c.ID, Name: c.Name, Arguments: arguments},
+		})
+	}
+	return res
 }
 
 func TestFakeCountsWhatWasPaid(t *testing.T) {

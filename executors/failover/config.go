@@ -99,22 +99,38 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// Validate reports every fault that can be told before there are executors, each
+// with its key and what would be right.
+func (c Config) Validate() error { return errors.Join(c.validate(), validateNames(c.Links)) }
+
 func validate(links []Link) error {
+	var (
+		names []string
+		errs  []error
+	)
+	for _, l := range links {
+		names = append(names, l.Name)
+		if l.Name != "" && l.Name != executors.Auto && l.Executor == nil {
+			errs = append(errs, fmt.Errorf("links: there is no executor %q", l.Name))
+		}
+	}
+	return errors.Join(append(errs, validateNames(names))...)
+}
+
+func validateNames(links []string) error {
 	var errs []error
 	if len(links) == 0 {
 		errs = append(errs, errors.New("links: there are none: name the executors, the preferred first"))
 	}
 	seen := make(map[string]bool)
-	for i, l := range links {
+	for i, name := range links {
 		switch {
-		case l.Name == "" || l.Name == executors.Auto:
-			errs = append(errs, fmt.Errorf("links: number %d is %q: write the name of an executor", i+1, l.Name))
-		case seen[l.Name]:
-			errs = append(errs, fmt.Errorf("links: %q is there twice", l.Name))
-		case l.Executor == nil:
-			errs = append(errs, fmt.Errorf("links: there is no executor %q", l.Name))
+		case name == "" || name == executors.Auto:
+			errs = append(errs, fmt.Errorf("links: number %d is %q: write the name of an executor", i+1, name))
+		case seen[name]:
+			errs = append(errs, fmt.Errorf("links: %q is there twice", name))
 		}
-		seen[l.Name] = true
+		seen[name] = true
 	}
 	return errors.Join(errs...)
 }

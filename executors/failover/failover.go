@@ -31,6 +31,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
@@ -64,6 +65,7 @@ type link struct {
 var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Once     = (*Executor)(nil)
 )
 
 // New returns a chain of that name. The links are those that cfg.Links names, in
@@ -102,7 +104,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 			result.Usage = result.Usage.Add(trouble.usage())
 			return result, nil
 		}
-		if !e.passesOn(ctx, err, streamed) {
+		if !e.passesOn(ctx, l, err, streamed) {
 			return executors.Result{}, trouble.join(e.unhurried(req, l, err))
 		}
 		trouble.add(l.Name, err)
@@ -135,11 +137,11 @@ func (e *Executor) home(req executors.Request) int {
 }
 
 // passesOn decides whether the next link is asked at once.
-func (e *Executor) passesOn(ctx context.Context, err error, streamed bool) bool {
+func (e *Executor) passesOn(ctx context.Context, l *link, err error, streamed bool) bool {
 	if isOpen(err) {
 		return true
 	}
-	if ctx.Err() != nil || streamed && !e.cfg.SwitchAfterText {
+	if ctx.Err() != nil || streamed && !e.cfg.SwitchAfterText || l.atMostOnce() && asError(l.Name, err).MayHaveLanded {
 		return false
 	}
 	kind := conversation.KindOf(err)
@@ -169,6 +171,15 @@ func (e *Executor) op() string { return fmt.Sprintf("failover: ask %q", e.name) 
 
 func (e *Executor) stopped(ctx context.Context) error {
 	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
+}
+
+// AtMostOnce reports whether any of the links says so. What that link may have
+// done, the next one is not asked to do.
+func (e *Executor) AtMostOnce() bool { return slices.ContainsFunc(e.links, (*link).atMostOnce) }
+
+func (l *link) atMostOnce() bool {
+	once, ok := l.Executor.(executors.Once)
+	return ok && once.AtMostOnce()
 }
 
 // Check finds out whether any of the links could work. It asks all at once.

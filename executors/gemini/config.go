@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -126,6 +127,16 @@ func vertexURL(location string) string {
 		return fmt.Sprintf("https://aiplatform.%s.rep.googleapis.com", location)
 	}
 	return fmt.Sprintf("https://%s-aiplatform.googleapis.com", location)
+}
+
+// Quota is what the provider counts together, for package limit.
+func (c Config) Quota() limit.Key {
+	c.setDefaults()
+	endpoint := c.BaseURL
+	if c.Project != "" { // where the quotas of the other API are
+		endpoint += "projects/" + c.Project + "/locations/" + c.Location
+	}
+	return limit.NewKey(c.Provider, endpoint, c.APIKey, c.Headers, keyHeader, "Authorization")
 }
 
 func (c *Config) timers() modelcall.Timers {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -71,6 +72,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit.ReportHeaders(req.Context(), res.Header) // Google sends none, gateways do
 	if !modelcall.Succeeded(res) {
 		return nil, newStatusError(res, modelcall.ErrorBody(res))
 	}

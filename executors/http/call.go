@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -111,6 +112,9 @@ func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte)
 	c.sign(req, body)
 	res, err := c.client.Do(req)
 	c.asked = c.asked || err == nil
+	if err == nil {
+		limit.ReportHeaders(ctx, res.Header)
+	}
 	return res, err
 }
 

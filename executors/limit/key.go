@@ -3,7 +3,10 @@ package limit
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/url"
 	"strings"
+
+	"github.com/parley-run/parley/internal/secret"
 )
 
 // A Key names a quota by its true boundary: what the provider counts together.
@@ -14,6 +17,24 @@ type Key struct {
 	Credential string
 	// Quota is the name from the configuration, if one is given.
 	Quota string
+}
+
+// NewKey names the quota of an API key at an endpoint. Without a key, the first
+// of the named headers that is set stands for it. Of the endpoint's address only
+// server and path count.
+func NewKey(provider, endpoint string, key secret.String, headers map[string]secret.String, names ...string) Key {
+	for _, name := range names {
+		for have, value := range headers {
+			if key == "" && strings.EqualFold(have, name) {
+				key = value
+			}
+		}
+	}
+	k := Key{Provider: provider, Credential: Fingerprint(key.Reveal())}
+	if u, err := url.Parse(endpoint); err == nil && u.Host != "" {
+		k.Endpoint = strings.ToLower(u.Scheme+"://"+u.Host) + strings.TrimSuffix(u.Path, "/")
+	}
+	return k
 }
 
 // String is the key as people read it. It holds no secret.

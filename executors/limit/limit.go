@@ -49,6 +49,7 @@ type Executor struct {
 var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Once     = (*Executor)(nil)
 )
 
 // New returns next within the limits of cfg. The pool is one for the whole
@@ -81,6 +82,12 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	result, err = e.next.Execute(withReporter(ctx, e.limiter), req)
 	call = outcomeOf(result, err)
 	return result, err
+}
+
+// AtMostOnce is what the executor within says.
+func (e *Executor) AtMostOnce() bool {
+	once, ok := e.next.(executors.Once)
+	return ok && once.AtMostOnce()
 }
 
 // Check passes on to the executor within.

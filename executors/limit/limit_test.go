@@ -154,6 +154,7 @@ func TestWaitsSecondsButNotMinutes(t *testing.T) {
 		}
 		require.Equal(t, 8, seen.count(limit.EventSent))
 		require.Equal(t, 2, seen.count(limit.EventQueued))
+		require.Equal(t, 8, seen.count(limit.EventEnded))
 	})
 }
 

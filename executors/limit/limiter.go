@@ -220,6 +220,7 @@ func (l *limiter) release(ctx context.Context, g *grant, o outcome) {
 	}
 	l.inFlight--
 	l.dispatch(now)
+	l.tell(ctx, EventEnded, 0, now)
 }
 
 // throttle slows down after the provider has asked to.

@@ -18,6 +18,8 @@ const (
 	// EventThrottled: the provider asked to slow down. Wait is how long everything
 	// that shares the quota pauses.
 	EventThrottled EventType = "throttled"
+	// EventEnded: a call is over, however it went.
+	EventEnded EventType = "ended"
 )
 
 // An Event tells about a quota.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -118,6 +119,12 @@ func (c *Config) api() string {
 		return cmp.Or(c.API, APIResponses)
 	}
 	return cmp.Or(c.API, APIChat)
+}
+
+// Quota is what the provider counts together, for package limit.
+func (c Config) Quota() limit.Key {
+	c.setDefaults()
+	return limit.NewKey(c.Provider, c.BaseURL, c.APIKey, c.Headers, "Authorization")
 }
 
 func (c *Config) timers() modelcall.Timers {

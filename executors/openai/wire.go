@@ -8,6 +8,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/limit"
 )
 
 // plainAnswer is a whole answer of a server that was asked for a stream.
@@ -26,13 +27,13 @@ func (e *Executor) guard(stream bool, repeats int) option.Middleware {
 	}
 }
 
-func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream bool, limit int) (*http.Response, error) {
+func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream bool, maxBytes int) (*http.Response, error) {
 	req.GetBody = nil // Go would send it again over a new connection, for its Idempotency-Key
 	res, err := statusOnly(req, next)
 	if err != nil {
 		return nil, err
 	}
-	whole, err := modelcall.Bound(res, stream, limit)
+	whole, err := modelcall.Bound(res, stream, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,7 @@ func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, 
 	if err != nil {
 		return nil, err
 	}
+	limit.ReportHeaders(req.Context(), res.Header)
 	if !modelcall.Succeeded(res) {
 		return nil, newStatusError(res, modelcall.ErrorBody(res))
 	}

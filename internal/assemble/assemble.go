@@ -16,6 +16,8 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/budget"
+	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
@@ -28,6 +30,9 @@ type Assembly struct {
 	Platforms map[string]platforms.Instance
 	Executors *executors.Registry
 	Tools     *tools.Registry
+	// Callbacks tells addresses how tasks have ended.
+	Callbacks *callback.Sender
+	ledger    *ledger
 	// closers are the executors that hold something.
 	closers []io.Closer
 	// Inboxes are the inputs of the agents' inboxes, in the file's order.
@@ -41,6 +46,9 @@ func Load(src config.Source) (*Assembly, error) { return LoadWith(src, Builtin()
 // LoadWith is [Load] with other backends.
 func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
 	src.Given = backends.Given.Names()
+	if backends.Process.LookupEnv == nil {
+		backends.Process.LookupEnv = src.Lookup
+	}
 	cfg, loadErr := config.Load(src)
 	if cfg == nil {
 		return nil, loadErr
@@ -55,7 +63,12 @@ func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
 
 // Build makes a configuration real. Its error is [config.Faults]: all there are.
 func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
-	a := &Assembly{Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry()}
+	a := &Assembly{
+		Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry(),
+		ledger: &ledger{},
+	}
+	process := backends.Process
+	process.Dir = cfg.Dir
 	var faults []error
 	sendTimeouts := make(map[string]time.Duration)
 	for _, p := range cfg.Platforms {
@@ -86,38 +99,29 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		a.Platforms[p.Name] = instance
 		sendTimeouts[p.Name] = built.SendTimeout
 	}
-	for _, e := range cfg.Executors {
-		if e.Given {
-			if err := a.Executors.Add(e.Name, backends.Given.Executors[e.Name], executors.About{Backend: "given"}); err != nil {
-				faults = append(faults, e.Settings.Place(err))
-			}
-			continue
-		}
-		create, ok := backends.Executors[e.Type]
-		if !ok {
-			faults = append(faults, unknownType(e.Settings, e.Type, slices.Sorted(maps.Keys(backends.Executors))))
-			continue
-		}
-		executor, about, err := create(e, cfg.Dir)
-		if err == nil && e.Name != executors.Auto { // Load has reported such a name
-			err = a.Executors.Add(e.Name, executor, about)
-		}
-		if err != nil {
-			faults = append(faults, e.Settings.Place(err))
-		}
-		if c, ok := executor.(io.Closer); ok && err == nil {
+	m := newMaker(cfg, backends, process, a.ledger)
+	m.makeAll()
+	faults = append(faults, m.faults...)
+	for _, e := range cfg.Executors { // the file's order is that of "auto"
+		made := m.made[e.Name]
+		if c, ok := made.inner.(io.Closer); ok {
 			a.closers = append(a.closers, c)
 		}
-	}
-	for _, t := range cfg.Tools {
-		given, ok := backends.Given.Tools[t.Name]
-		if !t.Given || !ok {
-			faults = append(faults, t.Settings.Fault("type", "is %q: no type of tools can be configured yet; a program that embeds Parley brings tools along", t.Type))
+		if made.Executor == nil || e.Name == executors.Auto { // that has been reported
 			continue
 		}
-		if err := a.Tools.Add(t.Name, given.Set, given.Rules); err != nil {
-			faults = append(faults, t.Settings.Place(err))
+		if err := a.Executors.Add(e.Name, made.Executor, made.About); err != nil {
+			faults = append(faults, e.Settings.Place(err))
 		}
+	}
+	var callbacks callback.Config
+	faults = append(faults, cfg.Callbacks.Build(&callbacks, "callbacks", func() (err error) {
+		a.Callbacks, err = callback.New(callbacks)
+		return err
+	}))
+	faults = append(faults, addTools(a.Tools, cfg, backends, process)...)
+	for i := range cfg.Agents {
+		faults = append(faults, m.priceAgent(&cfg.Agents[i]))
 	}
 	for _, agent := range cfg.Agents {
 		p, ok := cfg.Platform(agent.Platform)
@@ -128,6 +132,9 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		if instance, built := a.Platforms[p.Name]; built {
 			faults = append(faults, timeFault(agent, instance, sendTimeouts[p.Name]))
 		}
+		if backends.Platforms[p.Type].NoInbox && !p.Given {
+			continue
+		}
 		a.Inboxes = append(a.Inboxes, workflows.InboxInput{
 			Platform: agent.Platform, Project: agent.Project, Agent: agent.Agent,
 			Settings: workflows.InboxSettings{
@@ -137,10 +144,15 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		})
 	}
 	if err := config.Join(faults...); err != nil {
+		_ = a.Close() // nothing has been asked of them yet
 		return nil, err
 	}
 	return a, nil
 }
+
+// KeepBudgets says where the executors' spending is kept. Until then, those with
+// a budget for the day answer nothing.
+func (a *Assembly) KeepBudgets(in budget.Ledger) { a.ledger.connected.Store(&in) }
 
 // Close ends what the executors and tools hold: programs, connections.
 func (a *Assembly) Close() error {
@@ -152,6 +164,9 @@ func (a *Assembly) Close() error {
 }
 
 func unknownType(s config.Settings, kind string, known []string) error {
+	if len(known) == 0 {
+		return s.Fault("type", "is %q: this program has no types to configure", kind)
+	}
 	if kind == "" {
 		return s.Fault("type", "is missing: write one of %s", strings.Join(known, ", "))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
@@ -21,7 +21,13 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		serveTools()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func source(yaml string, env map[string]string) config.Source {
 	return config.Source{
@@ -101,8 +107,8 @@ agents:
 		"parley.yaml:6: platforms.main.api_key is written out: keep secrets out of the file, write ${MAIN_API_KEY} or ${file:/path/to/it}",
 		`parley.yaml:7: platforms.main.response_timeout is "2": write a duration with its unit, such as 500ms, 90s or 2m`,
 		`parley.yaml:8: platforms.main.opening is "nobody": use "persona" or "agent"`,
-		`parley.yaml:9: platforms.other.type is "twoerun": write one of onerun`,
-		"parley.yaml:10: platforms.third.type is missing: write one of onerun",
+		`parley.yaml:9: platforms.other.type is "twoerun": write one of direct, onerun, pulse`,
+		"parley.yaml:10: platforms.third.type is missing: write one of direct, onerun, pulse",
 		"parley.yaml:12: executors.gpt.temprature is no setting of openai: did you mean temperature?",
 		"parley.yaml:12: executors.gpt.model: it is empty; name the model to ask",
 		"parley.yaml:13: executors.script.script: open gone.yaml: file does not exist",
@@ -191,8 +197,8 @@ agents:
 func TestExecutorsOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	backends := assemble.Builtin()
-	backends.Executors["echo"] = func(config.Executor, string) (executors.Executor, executors.About, error) {
-		return nil, executors.About{}, fmt.Errorf("out of order")
+	backends.Executors["echo"] = func(config.Executor, assemble.Process) (assemble.Executor, error) {
+		return assemble.Executor{}, fmt.Errorf("out of order")
 	}
 	_, err := assemble.LoadWith(source(`
 platforms:

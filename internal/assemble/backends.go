@@ -2,22 +2,31 @@ package assemble
 
 import (
 	"cmp"
+	"log/slog"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/anthropic"
 	"github.com/parley-run/parley/executors/command"
+	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/openai"
+	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/executors/scripted"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/direct"
 	"github.com/parley-run/parley/platforms/onerun"
+	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/tools"
+	"github.com/parley-run/parley/tools/mcp"
 )
 
 // Backends are the types that a configuration can name. Whoever embeds Parley
@@ -25,8 +34,29 @@ import (
 type Backends struct {
 	Platforms map[string]PlatformType
 	Executors map[string]ExecutorType
+	Tools     map[string]ToolsType
+	// Process is what the process has for them.
+	Process Process
 	// Given is what an embedding program has made itself, by name.
 	Given Given
+}
+
+// Process is what a process has for the executors and tools in it. The zero value
+// is enough for them.
+type Process struct {
+	// Version is that of the build.
+	Version string
+	// LookupEnv finds the variables that programs are given. Nil: the
+	// configuration's own lookup.
+	LookupEnv func(name string) (string, bool)
+	// Logger is told what happens. Nil: silent.
+	Logger *slog.Logger
+	// Limits and Chains are told what rate limits and fail-over chains do. Nil:
+	// nobody is.
+	Limits limit.Observer
+	Chains failover.Observer
+	// Dir is what relative paths are relative to: [Build] says so.
+	Dir string
 }
 
 // Given is what needs no configuration.
@@ -55,15 +85,22 @@ func (g Given) Names() config.Given {
 func Builtin() Backends {
 	return Backends{
 		Platforms: map[string]PlatformType{
+			"direct": {New: newDirect, NoInbox: true},
 			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
+			"pulse":  {New: newPulse},
 		},
 		Executors: map[string]ExecutorType{
-			"anthropic": executorType("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }),
+			"a2a":       executorType("a2a", a2a.New, func(c a2a.Config) string { return c.Model }, a2aQuota),
+			"anthropic": executorType("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }, anthropic.Config.Quota),
 			"command":   newCommand,
-			"gemini":    executorType("gemini", gemini.New, func(c gemini.Config) string { return c.Model }),
-			"http":      executorType("http", http.New, func(c http.Config) string { return c.Model }),
-			"openai":    executorType("openai", openai.New, func(c openai.Config) string { return c.Model }),
+			"gemini":    executorType("gemini", gemini.New, func(c gemini.Config) string { return c.Model }, gemini.Config.Quota),
+			"http":      executorType("http", http.New, func(c http.Config) string { return c.Model }, agentQuota),
+			"openai":    executorType("openai", openai.New, func(c openai.Config) string { return c.Model }, openai.Config.Quota),
+			"runagent":  newRunAgent,
 			"scripted":  newScripted,
+		},
+		Tools: map[string]ToolsType{
+			"mcp": newMCP,
 		},
 	}
 }
@@ -75,6 +112,8 @@ type PlatformType struct {
 	New func(config.Platform) (Platform, error)
 	// NeedsProject and NeedsAgent tell what an agent must name.
 	NeedsProject, NeedsAgent bool
+	// NoInbox means that there is nothing to be found by polling.
+	NoInbox bool
 }
 
 // A Platform is an instance together with what its agents are held against.
@@ -86,7 +125,22 @@ type Platform struct {
 
 // An ExecutorType makes the executors of one type from their settings, without
 // touching the network.
-type ExecutorType func(cfg config.Executor, dir string) (executors.Executor, executors.About, error)
+type ExecutorType func(config.Executor, Process) (Executor, error)
+
+// An Executor is one that has been made, and what is to be known of it.
+type Executor struct {
+	executors.Executor
+	executors.About
+	// Quota is what its provider counts together. Zero: the executor shares its
+	// limits with no other.
+	Quota limit.Key
+
+	inner executors.Executor // without its limits
+}
+
+// A ToolsType makes the sets of tools of one type from their settings, without
+// touching the network. Their rules are not its concern.
+type ToolsType func(config.Tools, Process) (tools.Set, error)
 
 func newOneRun(p config.Platform) (Platform, error) {
 	cfg := onerun.Config{Name: p.Name}
@@ -104,9 +158,30 @@ func newOneRun(p config.Platform) (Platform, error) {
 	}, nil
 }
 
+func newDirect(p config.Platform) (Platform, error) {
+	var none struct{}
+	if err := p.Settings.Decode(&none, "direct"); err != nil {
+		return Platform{}, err
+	}
+	return Platform{Instance: platforms.Instance{Platform: direct.Platform{}}}, nil
+}
+
+func newPulse(p config.Platform) (Platform, error) {
+	cfg := pulse.Config{Name: p.Name}
+	var platform *pulse.Platform
+	err := p.Settings.Build(&cfg, "pulse", func() (err error) {
+		platform, err = pulse.New(cfg)
+		return err
+	})
+	if err != nil {
+		return Platform{}, err
+	}
+	return Platform{Instance: platforms.Instance{Platform: platform}}, nil
+}
+
 // executorType is a backend whose settings need nothing but decoding.
-func executorType[C any, E executors.Executor](backend string, create func(C) (E, error), model func(C) string) ExecutorType {
-	return func(e config.Executor, _ string) (executors.Executor, executors.About, error) {
+func executorType[C any, E executors.Executor](backend string, create func(C) (E, error), model func(C) string, quota func(C) limit.Key) ExecutorType {
+	return func(e config.Executor, _ Process) (Executor, error) {
 		var cfg C
 		var executor E
 		err := e.Settings.Build(&cfg, backend, func() (err error) {
@@ -114,40 +189,97 @@ func executorType[C any, E executors.Executor](backend string, create func(C) (E
 			return err
 		})
 		if err != nil {
-			return nil, executors.About{}, err
+			return Executor{}, err
 		}
-		return executor, executors.About{Backend: backend, Model: model(cfg)}, nil
+		return Executor{Executor: executor, About: executors.About{Backend: backend, Model: model(cfg)}, Quota: quota(cfg)}, nil
 	}
 }
 
-func newCommand(e config.Executor, dir string) (executors.Executor, executors.About, error) {
-	var cfg command.Config
+// a2aQuota and agentQuota are those of somebody's own agent: its server counts what
+// comes to it. The rest of its address may be a secret.
+func a2aQuota(c a2a.Config) limit.Key {
+	return limit.NewKey(cmp.Or(c.Provider, a2a.DefaultProvider), server(cmp.Or(c.Endpoint, c.URL)), c.BearerToken, c.Headers, "Authorization", "X-Api-Key")
+}
+
+func agentQuota(c http.Config) limit.Key {
+	return limit.NewKey(cmp.Or(c.Provider, http.DefaultProvider), server(c.URL), c.BearerToken, c.Headers, "Authorization", "X-Api-Key")
+}
+
+func server(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func newCommand(e config.Executor, process Process) (Executor, error) {
+	cfg := command.Config{Logger: process.Logger, LookupEnv: process.LookupEnv}
 	var executor *command.Executor
 	err := e.Settings.Build(&cfg, "command", func() (err error) {
-		if !filepath.IsAbs(cfg.Dir) {
-			cfg.Dir = filepath.Join(dir, cfg.Dir)
-		}
+		cfg.Dir = within(process.Dir, cfg.Dir)
 		executor, err = command.New(cfg)
 		return err
 	})
 	if err != nil {
-		return nil, executors.About{}, err
+		return Executor{}, err
 	}
-	return executor, executors.About{Backend: "command", Model: cfg.Model}, nil
+	return Executor{Executor: executor, About: executors.About{Backend: "command", Model: cfg.Model}}, nil
 }
 
-func newScripted(e config.Executor, dir string) (executors.Executor, executors.About, error) {
+func newRunAgent(e config.Executor, process Process) (Executor, error) {
+	cfg := runagent.Config{LookupEnv: process.LookupEnv}
+	var executor *runagent.Executor
+	err := e.Settings.Build(&cfg, "runagent", func() (err error) {
+		executor, err = runagent.New(cfg)
+		return err
+	})
+	if err != nil {
+		return Executor{}, err
+	}
+	made := Executor{Executor: executor, About: executors.About{Backend: "runagent"}}
+	if cfg.Mode != runagent.ModeLocal { // there, nobody counts
+		made.Quota = limit.NewKey("runagent", server(cmp.Or(cfg.URL, runagent.DefaultURL)), cfg.APIKey, nil)
+	}
+	return made, nil
+}
+
+func newScripted(e config.Executor, process Process) (Executor, error) {
 	var cfg scripted.Config
 	var executor *scripted.Executor
 	err := e.Settings.Build(&cfg, "scripted", func() (err error) {
-		if cfg.Path != "" && !filepath.IsAbs(cfg.Path) {
-			cfg.Path = filepath.Join(dir, cfg.Path)
+		if cfg.Path != "" {
+			cfg.Path = within(process.Dir, cfg.Path)
 		}
 		executor, err = scripted.New(cfg)
 		return err
 	})
 	if err != nil {
-		return nil, executors.About{}, err
+		return Executor{}, err
 	}
-	return executor, executors.About{Backend: "scripted", Model: executor.Name()}, nil
+	return Executor{Executor: executor, About: executors.About{Backend: "scripted", Model: executor.Name()}}, nil
+}
+
+func newMCP(t config.Tools, process Process) (tools.Set, error) {
+	cfg := mcp.Config{Name: t.Name, Version: process.Version, LookupEnv: process.LookupEnv, Logger: process.Logger}
+	var set *mcp.Set
+	err := t.Settings.Build(&cfg, "mcp", func() (err error) {
+		if len(cfg.Command) > 0 {
+			cfg.Dir = within(process.Dir, cfg.Dir)
+		}
+		set, err = mcp.New(cfg)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// within is a path as the configuration in dir means it.
+func within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
 }

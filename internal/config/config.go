@@ -29,6 +29,8 @@ type Config struct {
 	// Tools are the sets of tools that agents may name.
 	Tools  []Tools
 	Agents []Agent
+	// Callbacks says whom callbacks may go to, and how they are signed.
+	Callbacks Settings
 }
 
 // A Platform is one instance of a platform.
@@ -54,7 +56,9 @@ type Executor struct {
 	Name string
 	Type string
 	// Given: the embedding program has made it.
-	Given    bool
+	Given bool
+	// Settings are those of the type. "limits" and "budget" are sections of theirs
+	// that every type has; see [Settings.Section].
 	Settings Settings
 }
 
@@ -91,6 +95,10 @@ func (a Agent) Fault(setting, format string, args ...any) error {
 
 // Defaults.
 const (
+	// DirectPlatform is the platform of agents that are talked to directly. It needs
+	// no section, and SchedulePlatform, that of schedules, can have none.
+	DirectPlatform   = "direct"
+	SchedulePlatform = "schedule"
 	// DefaultFile is read where nothing else is named and it exists.
 	DefaultFile = "parley.yaml"
 	// DefaultPollInterval finds a new conversation soon at a cost that no platform
@@ -136,6 +144,19 @@ func (s Settings) Decode(into any, backend string) error {
 	return Join(d.faults)
 }
 
+// Section is the mapping under one of the settings, if the file has it.
+func (s Settings) Section(setting string) (Settings, bool) {
+	if s.where.doc == nil {
+		return Settings{}, false
+	}
+	for _, p := range s.where.doc.again().pairs(s.where.at, s.where.node) {
+		if p.name == setting && !isNull(p.value) {
+			return Settings{where: settings{s.where.doc, join(s.where.at, setting), p.key, p.value}}, true
+		}
+	}
+	return Settings{}, false
+}
+
 // Fault is a fault of one setting; the empty setting means all of them. It is
 // nil if one of that setting has been reported already: what is left of its
 // value says nothing.
@@ -148,9 +169,16 @@ func (s Settings) Fault(setting, format string, args ...any) error {
 // places: each error that build joins begins with the setting it is about,
 // "base_url is empty: set it to …". The backend's name before it is taken off.
 func (s Settings) Build(into any, backend string, build func() error) error {
-	fields := fieldsOf(reflect.ValueOf(into).Elem())
 	faults := []error{s.Decode(into, backend)}
-	for _, text := range texts(build()) {
+	return Join(append(faults, s.placed(into, backend, build())...)...)
+}
+
+// placed gives each error that is joined in err the place of the setting that it
+// begins with, if the struct that into points to has it.
+func (s Settings) placed(into any, backend string, err error) []error {
+	fields := fieldsOf(reflect.ValueOf(into).Elem())
+	var faults []error
+	for _, text := range texts(err) {
 		setting, rest, _ := cutWord(strings.TrimPrefix(text, backend+": "))
 		if _, known := fields[setting]; known {
 			faults = append(faults, s.Fault(setting, "%s", rest))
@@ -158,7 +186,7 @@ func (s Settings) Build(into any, backend string, build func() error) error {
 			faults = append(faults, s.Fault("", ": %s", strings.TrimPrefix(text, backend+": ")))
 		}
 	}
-	return Join(faults...)
+	return faults
 }
 
 // Place gives an error that is no [Fault] yet the place of the settings.
@@ -227,9 +255,12 @@ func (s settings) fault(setting, text string) error {
 		// Nobody wrote an entry there: its name would only puzzle.
 		return &Fault{Text: strings.TrimPrefix(text, ": ")}
 	}
-	node := s.key
-	if value := find(s.doc.again().pairs(s.at, s.node), setting); value != nil {
-		node = value
+	node, inside := s.key, s.node
+	for _, name := range strings.Split(setting, ".") { // "budget.money" is in a mapping of its own
+		if inside = find(s.doc.again().pairs(s.at, inside), name); inside == nil {
+			break
+		}
+		node = inside
 	}
 	return s.doc.at(node, at, text)
 }

@@ -61,7 +61,8 @@ agents:
     reply_attempts: 3
     exchange_timeout: 7m
     platform_attempts: 5
-  sales: {<<: *support, agent: a2, max_turns: null}
+    budget: {tokens: 200000, money: 0.50}
+  sales: {<<: *support, agent: a2, max_turns: null, budget: {on_spent: park}}
   elsewhere: {platform: other, project: "$${p}", agent: a1}
 `
 
@@ -92,7 +93,10 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, conversation.Policy{
 		OnExhausted: conversation.EndConversation, MaxTurns: 4, ReplyTimeout: time.Minute, ReplyAttempts: 3,
 		ExchangeTimeout: 7 * time.Minute, PlatformAttempts: 5,
+		MaxTokens: 200_000, MaxCost: 500_000, OnSpent: conversation.EndConversation,
 	}, c.Agents[0].Policy)
+	require.Equal(t, conversation.Park, c.Agents[1].Policy.OnSpent)
+	require.Empty(t, c.Agents[2].Policy.OnSpent)
 	require.Equal(t, "a2", c.Agents[1].Agent)
 	require.Equal(t, "p1", c.Agents[1].Project)
 	require.Zero(t, c.Agents[1].Policy.MaxTurns)
@@ -162,7 +166,7 @@ func TestFaults(t *testing.T) {
 		{"Twice", valid + "  support: {agent: x}\n", []string{"parley.yaml:5: agents.support stands there twice: keep one"}},
 		{"UnknownAgentSetting", valid + "  b: {agent: x, projekt: y, colour: red}\n", []string{
 			"parley.yaml:5: agents.b.projekt is no setting of an agent: did you mean project?",
-			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, exchange_timeout, executor, executors, max_turns, on_exhausted, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
+			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, budget, exchange_timeout, executor, executors, max_turns, on_exhausted, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
 		}},
 		{"WrongTypes", valid + "  b: {agent: [x], max_turns: many, reply_timeout: 30, reply_attempts: 1.5}\n", []string{
 			"parley.yaml:5: agents.b.agent is a list: it must be text",
@@ -178,6 +182,23 @@ func TestFaults(t *testing.T) {
 			"parley.yaml:5: agents.b.reply_attempts is 0: write 1 or more, or leave it out",
 			"parley.yaml:5: agents.b.platform_attempts is -2: write 1 or more, or leave it out",
 			`parley.yaml:5: agents.b.project is "a/b": a project's id has no slash`,
+		}},
+		{"Budget", valid + "  b:\n    agent: x\n    budget:\n      tokens: -1\n      money: -0.5\n      on_spent: stop\n      monny: 1\n", []string{
+			"parley.yaml:8: agents.b.budget.tokens is -1: write 1 or more, or leave it out",
+			"parley.yaml:9: agents.b.budget.money is -0.50: write more than 0, or leave it out",
+			`parley.yaml:10: agents.b.budget.on_spent is "stop": write park or end`,
+			"parley.yaml:11: agents.b.budget.monny is no setting of agents.b.budget: did you mean money?",
+		}},
+		{"BudgetTypes", valid + "  b: {agent: x, budget: 5}\n  c: {agent: y, budget: {tokens: many, money: 1e3}}\n", []string{
+			`parley.yaml:5: agents.b.budget is "5": it must be a mapping of settings`,
+			`parley.yaml:6: agents.c.budget.tokens is "many": write a whole number`,
+			`parley.yaml:6: agents.c.budget.money: "1e3" is no amount of money: write one like 2.50`,
+		}},
+		{"ToolRules", valid + "tools:\n  crm:\n    type: mcp\n    allow: [look, '*', '']\n    ask: [delete]\n    timeout: -1s\n", []string{
+			`parley.yaml:8: tools.crm.allow: "*" is no name of a tool: leave allow out, and all may be called`,
+			"parley.yaml:8: tools.crm.allow: a name is empty",
+			`parley.yaml:9: tools.crm.ask: "delete" is not among those that allow names, so it is never called`,
+			"parley.yaml:10: tools.crm.timeout is -1s: write more than 0, or leave it out for 1m0s",
 		}},
 		{"PlatformValues", strings.Replace(valid, "type: onerun", "type: onerun, settle: -1s, adopt_after: -1h, poll_interval: 1ms, max_open: few", 1), []string{
 			`parley.yaml:2: platforms.main.max_open is "few": write a whole number`,

@@ -180,6 +180,10 @@ func (d *document) scalar(at string, node *yaml.Node, wanted string) bool {
 	return false
 }
 
+// Suggest says in a fault which of the names may have been meant: the nearest, or
+// all of them.
+func Suggest(name string, names []string) string { return suggest(name, names) }
+
 // suggest names the nearest of the names, or all of them.
 func suggest(name string, names []string) string {
 	best, least := "", max(2, len(name)/3)+1

@@ -8,8 +8,10 @@
 //	    api_key: ${ONERUN_API_KEY}
 //	executors:
 //	  gpt: {type: openai, api_key: "${file:/run/secrets/openai}", model: "${MODEL:-gpt-5}"}
+//	tools:
+//	  crm: {type: mcp, command: [crm-server], ask: [refund]}
 //	agents:
-//	  support: {platform: main, project: pr1, agent: ag1, executor: gpt}
+//	  support: {platform: main, project: pr1, agent: ag1, executor: gpt, tools: [crm]}
 //
 // Every value may refer to the environment and to files: ${NAME} is a variable
 // that must be set, ${NAME:-default} one that need not be, ${file:path} the

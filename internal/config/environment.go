@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -24,6 +25,21 @@ agents:
     agent: ${ONERUN_AGENT_ID}
 `
 
+// pulseFromEnvironment is the same for RunAgent Pulse.
+const pulseFromEnvironment = `
+platforms:
+  pulse:
+    type: pulse
+    url: ${PULSE_SERVER_URL}
+    api_key: ${PULSE_API_KEY:-}
+agents:
+  default:
+    platform: pulse
+`
+
+// pulseType and runagentType belong together: Pulse's tasks name RunAgent's agents.
+const pulseType, runagentType = "pulse", "runagent"
+
 // defaultModel answers where there is a key and no word about the model: a small
 // one that every key may use.
 const defaultModel = "gpt-4.1-mini"
@@ -41,6 +57,18 @@ const (
   scripted:
     type: scripted
 `
+	// What tasks of Pulse name, in the order in which Pulse chooses.
+	serverlessExecutor = `
+  serverless:
+    type: runagent
+    api_key: ${RUNAGENT_API_KEY}
+    url: ${RUNAGENT_BASE_URL:-}
+`
+	localExecutor = `
+  local:
+    type: runagent
+    mode: local
+`
 )
 
 // variables says what the environment must tell.
@@ -55,7 +83,7 @@ var variables = map[string]string{
 // environment is the configuration without a file.
 func (src Source) environment() (*Config, error) {
 	c := &Config{Dir: src.Dir}
-	d := src.builtin(fromEnvironment, c)
+	d := src.builtin(src.described(), c)
 	err := src.defaultExecutors(c)
 	for i := range c.Agents {
 		a := &c.Agents[i]
@@ -73,8 +101,27 @@ func (src Source) environment() (*Config, error) {
 	return c, Join(d.faults, err)
 }
 
+// described is what the variables are about: OneRun, unless only Pulse's are set.
+func (src Source) described() string {
+	for _, name := range []string{"ONERUN_API_BASE_URL", "ONERUN_API_KEY", "ONERUN_PROJECT_ID", "ONERUN_AGENT_ID"} {
+		if value, _ := src.Lookup(name); value != "" {
+			return fromEnvironment
+		}
+	}
+	if value, _ := src.Lookup("PULSE_SERVER_URL"); value != "" {
+		return pulseFromEnvironment
+	}
+	return fromEnvironment
+}
+
 func (src Source) defaultExecutors(c *Config) error {
 	text := "executors:"
+	if slices.ContainsFunc(c.Platforms, func(p Platform) bool { return p.Type == pulseType }) {
+		if key, _ := src.Lookup("RUNAGENT_API_KEY"); key != "" {
+			text += serverlessExecutor
+		}
+		text += localExecutor
+	}
 	key, _ := src.Lookup("OPENAI_API_KEY")
 	server, _ := src.Lookup("OPENAI_BASE_URL")
 	switch {

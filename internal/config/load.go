@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/spending"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )
@@ -78,9 +79,12 @@ func givenSettings(section, name string) Settings {
 // everything is reported.
 //
 // Without a file, four variables describe one agent on OneRun:
-// ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID.
+// ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID. If
+// none of them is set, PULSE_SERVER_URL and PULSE_API_KEY describe a Pulse.
 // Without executors in the file, or without a file, there are "openai" if
-// OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted".
+// OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted"; where there is a
+// Pulse, before them, "serverless" if RUNAGENT_API_KEY is set, and "local". Agents
+// on a Pulse that do not say otherwise may use every executor of type runagent.
 func Load(src Source) (*Config, error) {
 	if src.Lookup == nil {
 		src.Lookup = func(string) (string, bool) { return "", false }
@@ -172,6 +176,8 @@ func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
 			for _, e := range d.section(p) {
 				c.Tools = append(c.Tools, d.tools(e))
 			}
+		case "callbacks":
+			c.Callbacks = d.callbacks(p)
 		case "agents":
 			for _, e := range d.section(p) {
 				c.Agents = append(c.Agents, d.agent(e))
@@ -180,6 +186,7 @@ func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
 			d.fault(p.key, p.name, "is no section of the file: %s", suggest(p.name, sections))
 		}
 	}
+	d.direct(c, havePlatforms)
 	if len(c.Platforms) == 0 && !havePlatforms {
 		d.fault(nil, "platforms", "is missing: name at least one platform, such as main: {type: onerun, base_url: …, api_key: …}")
 	}
@@ -188,7 +195,38 @@ func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
 	}
 }
 
-var sections = []string{"agents", "executors", "platforms", "task_queue", "tools"}
+// callbacks is a section of settings, not of entries.
+func (d *document) callbacks(p pair) Settings {
+	if isNull(p.value) {
+		return Settings{}
+	}
+	if p.value.Kind != yaml.MappingNode {
+		d.fault(p.value, p.name, "is %s: it must be a mapping of settings", shape(p.value))
+		return Settings{}
+	}
+	return Settings{where: settings{d, p.name, p.key, p.value}}
+}
+
+// direct adds the platform that needs no section: agents name it, or name none
+// where there is none.
+func (d *document) direct(c *Config, havePlatforms bool) {
+	named := func(p Platform) bool { return p.Name == DirectPlatform }
+	if slices.ContainsFunc(c.Platforms, named) {
+		return
+	}
+	wanted := false
+	for _, a := range c.Agents {
+		plain := a.Platform == "" && a.Project == "" && a.Agent == "" && len(c.Platforms) == 0 && !havePlatforms
+		wanted = wanted || plain || a.Platform == DirectPlatform
+	}
+	if wanted {
+		c.Platforms = append(c.Platforms, Platform{
+			Name: DirectPlatform, Type: DirectPlatform, PollInterval: DefaultPollInterval, Settings: givenSettings("platforms", DirectPlatform),
+		})
+	}
+}
+
+var sections = []string{"agents", "callbacks", "executors", "platforms", "task_queue", "tools"}
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
@@ -237,6 +275,12 @@ func (d *document) platform(e pair) Platform {
 		AdoptAfter   time.Duration  `yaml:"adopt_after"`
 	}
 	d.loose(at, e.value, &s)
+	switch {
+	case e.name == SchedulePlatform, e.name == DirectPlatform && s.Type != "" && s.Type != DirectPlatform:
+		d.fault(e.key, at, "is taken: choose another name")
+	case e.name != DirectPlatform && s.Type == DirectPlatform:
+		d.fault(e.key, at, "is of type %s, which has one platform, called %s: rename it, or leave it out", DirectPlatform, DirectPlatform)
+	}
 	values := d.pairs(at, e.value)
 	if s.Settle != nil && *s.Settle < 0 {
 		d.fault(find(values, "settle"), join(at, "settle"), "is %v: write 0s or more", *s.Settle)
@@ -266,7 +310,7 @@ func (d *document) executor(e pair) Executor {
 	if e.name == executors.Auto {
 		d.fault(e.key, at, "is taken: it stands for the first executor that is available, choose another name")
 	}
-	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type"}}}
+	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "limits", "budget"}}}
 }
 
 func (d *document) tools(e pair) Tools {
@@ -276,13 +320,11 @@ func (d *document) tools(e pair) Tools {
 		tools.Rules `yaml:",inline"`
 	}
 	d.loose(at, e.value, &s)
-	if s.Timeout < 0 {
-		d.fault(find(d.pairs(at, e.value), "timeout"), join(at, "timeout"), "is %v: write a positive duration, or leave it out", s.Timeout)
+	own := Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}}
+	for _, fault := range own.placed(&s.Rules, "", s.Rules.Validate()) {
+		d.add(fault)
 	}
-	return Tools{
-		Name: e.name, Type: s.Type, Rules: s.Rules,
-		Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}},
-	}
+	return Tools{Name: e.name, Type: s.Type, Rules: s.Rules, Settings: own}
 }
 
 func (d *document) agent(e pair) Agent {
@@ -305,6 +347,10 @@ func (d *document) agent(e pair) Agent {
 		ToolAttempts     *int           `yaml:"tool_attempts"`
 		ToolResultBytes  *int           `yaml:"tool_result_bytes"`
 		ApprovalTimeout  *time.Duration `yaml:"approval_timeout"`
+		Budget           struct {
+			spending.Limits `yaml:",inline"`
+			OnSpent         string `yaml:"on_spent"`
+		} `yaml:"budget"`
 	}
 	d.decode(at, e.value, &s, "an agent")
 	a := Agent{
@@ -319,6 +365,20 @@ func (d *document) agent(e pair) Agent {
 		a.Policy.OnExhausted = on
 	default:
 		wrong("on_exhausted", "is %q: write %s or %s", on, conversation.Park, conversation.EndConversation)
+	}
+	// What a budget that is used up leads to is what everything else leads to,
+	// unless it is said.
+	switch on := conversation.OnExhausted(s.Budget.OnSpent); on {
+	case "", conversation.Park, conversation.EndConversation:
+		a.Policy.OnSpent = cmp.Or(on, a.Policy.OnExhausted)
+	default:
+		wrong("budget.on_spent", "is %q: write %s or %s", on, conversation.Park, conversation.EndConversation)
+	}
+	if a.Policy.MaxTokens = s.Budget.Tokens; s.Budget.Tokens < 0 {
+		wrong("budget.tokens", "is %d: write 1 or more, or leave it out", s.Budget.Tokens)
+	}
+	if a.Policy.MaxCost = int64(s.Budget.Money); s.Budget.Money < 0 {
+		wrong("budget.money", "is %s: write more than 0, or leave it out", s.Budget.Money)
 	}
 	if a.Policy.MaxTurns = s.MaxTurns; s.MaxTurns < 0 {
 		wrong("max_turns", "is %d: write 1 or more, or 0 for the platform's own limit", s.MaxTurns)
@@ -391,6 +451,13 @@ func (d *document) references(c *Config) {
 			wrong("platform", "is missing: name one of the platforms: %s", strings.Join(platformNames, ", "))
 		case !slices.Contains(platformNames, a.Platform):
 			wrong("platform", "is %q, which is not among the platforms: %s", a.Platform, suggest(a.Platform, platformNames))
+		}
+		if p, ok := c.Platform(a.Platform); ok && p.Type == pulseType && a.Policy.Executors == nil {
+			for _, e := range c.Executors {
+				if e.Type == runagentType {
+					a.Policy.Executors = append(a.Policy.Executors, e.Name)
+				}
+			}
 		}
 		if !slices.Contains(executorNames, a.Executor) {
 			wrong("executor", "is %q, which is not among the executors: %s", a.Executor, suggest(a.Executor, executorNames))

@@ -97,8 +97,11 @@ func poller(t *testing.T, r *rig.Rig) string {
 	return ""
 }
 
-// A workerProcess is a worker command on its own.
+// A workerProcess is a worker on its own.
 type workerProcess struct {
+	// bin is the program. Empty: the worker command, without health pages.
+	bin  string
+	args []string
 	dir  string
 	env  []string
 	cmd  *exec.Cmd
@@ -142,13 +145,18 @@ agents:
 
 func newProcess(t *testing.T, r *rig.Rig) *workerProcess {
 	t.Helper()
+	return configured(t, r, fmt.Sprintf(processConfig, r.TaskQueue, r.Name, r.URL, r.Name, r.Seeded.ProjectID, r.Seeded.AgentID),
+		"ONERUN_API_KEY="+rig.APIKey)
+}
+
+// configured is a process with that parley.yaml.
+func configured(t *testing.T, r *rig.Rig, text string, env ...string) *workerProcess {
+	t.Helper()
 	p := &workerProcess{dir: t.TempDir()}
-	text := fmt.Sprintf(processConfig, r.TaskQueue, r.Name, r.URL, r.Name, r.Seeded.ProjectID, r.Seeded.AgentID)
 	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "parley.yaml"), []byte(text), 0o600))
-	p.env = []string{
-		"ONERUN_API_KEY=" + rig.APIKey, "TEMPORAL_ADDRESS=" + localstacktest.Address(t),
-		"HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
-	}
+	p.env = append([]string{
+		"TEMPORAL_ADDRESS=" + localstacktest.Address(t), "HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
+	}, env...)
 	t.Cleanup(func() {
 		p.kill(t)
 		in := r.InboxInput()
@@ -159,9 +167,12 @@ func newProcess(t *testing.T, r *rig.Rig) *workerProcess {
 
 func (p *workerProcess) start(t *testing.T) {
 	t.Helper()
-	bin, err := workerBinary()
-	require.NoError(t, err)
-	p.cmd = exec.Command(bin, "--health-addr", "")
+	if p.bin == "" {
+		bin, err := workerBinary()
+		require.NoError(t, err)
+		p.bin, p.args = bin, []string{"--health-addr", ""}
+	}
+	p.cmd = exec.Command(p.bin, p.args...)
 	p.cmd.Dir, p.cmd.Env = p.dir, p.env
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	require.NoError(t, p.cmd.Start())

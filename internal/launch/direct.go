@@ -12,11 +12,12 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/direct"
 	"github.com/parley-run/parley/workflows"
 )
 
 // DirectPlatform is what the refs of conversations without a platform say.
-const DirectPlatform = "direct"
+const DirectPlatform = direct.Name
 
 // ErrOver means that a conversation has ended, and takes no message any more.
 var ErrOver = errors.New("the conversation is over")
@@ -26,7 +27,7 @@ var ErrUnknown = errors.New("there is no such conversation")
 
 // DirectRef names a direct conversation with an agent.
 func DirectRef(agent, id string) conversation.Ref {
-	return conversation.Ref{Platform: DirectPlatform, Project: agent, Agent: agent, ID: id}
+	return conversation.Ref{Platform: direct.Name, Project: agent, Agent: agent, ID: id}
 }
 
 // A Direct is a conversation without a platform.
@@ -47,7 +48,7 @@ func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error)
 	if err := d.Input.Ref.Validate(); err != nil {
 		return false, fmt.Errorf("launch: %w", err)
 	}
-	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, direct(d.Input))
+	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, asDirect(d.Input))
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &already):
@@ -119,7 +120,7 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 	var handle client.WorkflowUpdateHandle
 	if d.Open {
 		handle, err = l.Client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-			StartWorkflowOperation: l.Client.NewWithStartWorkflowOperation(l.directOptions(d), workflows.ConversationName, direct(d.Input)),
+			StartWorkflowOperation: l.Client.NewWithStartWorkflowOperation(l.directOptions(d), workflows.ConversationName, asDirect(d.Input)),
 			UpdateOptions:          update,
 		})
 	} else {
@@ -153,7 +154,7 @@ func (l Launcher) said(ctx context.Context, id, message string) (reply workflows
 	return reply, err
 }
 
-func direct(in workflows.ConversationInput) workflows.ConversationInput {
+func asDirect(in workflows.ConversationInput) workflows.ConversationInput {
 	if in.Direct == nil {
 		in.Direct = &workflows.Direct{}
 	}

@@ -33,6 +33,8 @@ type Conversation struct {
 	// more. Without it only one that failed, was cancelled or terminated may. One
 	// that is running is never started twice.
 	Again bool
+	// Once keeps one that failed from being run again too.
+	Once bool
 }
 
 // Conversation starts the workflow of a conversation. Started is false if it runs
@@ -43,6 +45,9 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		return false, fmt.Errorf("launch: %w", err)
 	}
 	reuse := enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
+	if c.Once {
+		reuse = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
+	}
 	if c.Again {
 		reuse = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	}

@@ -26,12 +26,14 @@ var (
 func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, bool, error) {
 	started, err := r.Conversation(ctx, Conversation{
 		Input: workflows.ConversationInput{
-			Ref: req.Ref, Executor: req.Executor, Policy: req.Policy, Adopt: req.Adopt,
+			Ref: req.Ref, Executor: req.Executor, Policy: req.Policy,
+			Adopt: req.Adopt && !req.Task, TakeOver: req.Adopt && req.Task,
 		},
 		Persona: req.Persona,
 		// A conversation that we lost to somebody who then left it has a completed
 		// workflow of ours.
 		Again: req.Adopt,
+		Once:  req.Task,
 	})
 	return workflows.ConversationID(req.Ref), started, err
 }

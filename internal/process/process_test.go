@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	sdkworker "go.temporal.io/sdk/worker"
-	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
@@ -29,8 +28,6 @@ import (
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // a platform that is there and does nothing.
 type platform struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/telemetry"
 )
 
@@ -61,7 +62,12 @@ func Serve(ctx context.Context, s Settings) error {
 }
 
 func (s Settings) serve(ctx context.Context) error {
-	a, err := assemble.LoadWith(s.Source, s.Backends)
+	metrics, err := telemetry.New(s.Version, s.Logger)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = metrics.Shutdown(context.WithoutCancel(ctx)) }()
+	a, err := s.assemble(metrics)
 	if err != nil {
 		return err
 	}
@@ -74,11 +80,6 @@ func (s Settings) serve(ctx context.Context) error {
 	if err := s.check(ctx, a); err != nil {
 		return err
 	}
-	metrics, err := telemetry.New(s.Version, s.Logger)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = metrics.Shutdown(context.WithoutCancel(ctx)) }()
 	if s.Temporal.Metrics == nil {
 		s.Temporal.Metrics = metrics.Temporal
 	}
@@ -91,9 +92,10 @@ func (s Settings) serve(ctx context.Context) error {
 	if err := s.prepare(ctx, temporal); err != nil {
 		return err
 	}
+	a.KeepBudgets(launch.NewLedger(launch.Launcher{Client: temporal.Client, TaskQueue: a.Config.TaskQueue}))
 
 	options := Options{
-		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Inboxes: a.Inboxes,
+		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Callbacks: a.Callbacks, Inboxes: a.Inboxes,
 		Drain: s.Drain, MaxActivities: s.MaxActivities, Deployment: s.Deployment,
 		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger,
 	}
@@ -113,6 +115,17 @@ func (s Settings) serve(ctx context.Context) error {
 	defer stop()
 	s.Logger.Info("starting to work", "version", s.Version, "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
+}
+
+// assemble makes the configuration real, with what this process has for it.
+func (s Settings) assemble(metrics *telemetry.Metrics) (*assemble.Assembly, error) {
+	counted, err := telemetry.NewExecutors(metrics.Meter, s.Logger)
+	if err != nil {
+		return nil, err
+	}
+	p := &s.Backends.Process
+	p.Version, p.Logger, p.Limits, p.Chains = s.Version, s.Logger, counted, counted
+	return assemble.LoadWith(s.Source, s.Backends)
 }
 
 func (s Settings) withDefaults() Settings {

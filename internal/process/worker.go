@@ -51,6 +51,8 @@ type Options struct {
 	Executors activities.Executors
 	// Tools are those of the configuration. Nil: none.
 	Tools activities.Tools
+	// Callbacks tells who wants to know how tasks have ended. Nil: nobody is told.
+	Callbacks activities.Callbacks
 	// Inboxes are started by the worker, or given these settings if they run.
 	Inboxes []workflows.InboxInput
 
@@ -122,7 +124,7 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	}
 	runs := launch.Runs{Launcher: w.launcher}
 	conversations, err := activities.NewConversation(activities.Config{
-		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools,
+		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
 		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, Metrics: metrics,
 	})
 	if err != nil {

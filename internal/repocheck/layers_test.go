@@ -55,6 +55,7 @@ var layers = []struct {
 }{
 	{"conversation", []string{module, "go.temporal.io"}, "the words know neither Temporal nor a platform"},
 	{"executors", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms"}, "a backend knows nothing of what drives it"},
+	{"tools", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms", module + "/executors"}, "a set of tools knows nothing of what drives it"},
 	{"platforms", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/executors"}, "a platform knows nothing of what drives it"},
 	{"workflows", []string{module + "/executors", module + "/platforms"}, "a workflow does no I/O: activities do"},
 	{"workflows", []string{"net", "os", "math/rand", "io/ioutil"}, "workflow code is replayed and must be deterministic"},

@@ -1,0 +1,9 @@
+// Package iiinode holds no code but a test: the published Node SDKs of iii, old
+// and new and unmodified, against our practice engine and, through it, against our
+// client. That shows of both that they speak the protocol others speak.
+//
+//	go test -tags conformance ./conformance/iii_node
+//
+// It needs Go and Node 18 or newer with npm, nothing else. The SDKs come from the
+// package registry that npm is set to, into the user's cache, once.
+package iiinode

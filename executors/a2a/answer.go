@@ -1,0 +1,225 @@
+package a2a
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// content is what an artifact or a message says.
+type content struct {
+	id   string
+	text strings.Builder
+	data []json.RawMessage
+	file bool // one came whose bytes cannot be passed on
+	size int
+}
+
+// contentSize is counted for an artifact beside its parts.
+const contentSize = 16
+
+// blank stands between texts that do not belong together.
+const blank = "\n\n"
+
+// add puts parts behind what there is. An artifact's texts are pieces of one: it
+// may be cut anywhere. A message's are paragraphs.
+func (c *content) add(parts []part, between string) {
+	for _, p := range parts {
+		switch {
+		case p.Kind == "text" || p.Kind == "" && p.Text != "":
+			c.write(p.Text, between)
+		case p.Kind == "data" && len(p.Data) > 0 && string(p.Data) != "null":
+			c.data = append(c.data, p.Data)
+			c.size += len(p.Data)
+		case p.File != nil && p.File.URI != "":
+			c.write(p.File.URI, blank)
+		case p.Kind == "file":
+			c.file = true
+		}
+	}
+}
+
+func (c *content) write(text, between string) {
+	if text == "" {
+		return
+	}
+	if c.text.Len() > 0 {
+		c.text.WriteString(between)
+	}
+	c.text.WriteString(text)
+	c.size += len(text) + len(between)
+}
+
+func message(parts []part) *content {
+	c := &content{}
+	c.add(parts, blank)
+	return c
+}
+
+func (c *content) empty() bool {
+	return c == nil || strings.TrimSpace(c.text.String()) == "" && len(c.data) == 0
+}
+
+// An answer puts together what comes of a reply, and tells its text as it grows.
+type answer struct {
+	limit   int
+	onDelta func(string)
+
+	artifacts []*content
+	closing   *content // a message that is the answer, or the last status's
+	progress  *content // what was last said on the way there
+	told      strings.Builder
+	mute      bool // the text has become another than was told
+}
+
+func (e *Executor) newAnswer(req executors.Request) *answer {
+	return &answer{limit: e.cfg.MaxReplyBytes, onDelta: req.OnDelta}
+}
+
+// restart forgets what has come, but for what was told of it.
+func (a *answer) restart() { a.artifacts, a.closing, a.progress = nil, nil, nil }
+
+// artifact takes an artifact or a piece of one.
+func (a *answer) artifact(in *artifact, more bool) error {
+	at, had := -1, len(a.artifacts)
+	for i, have := range a.artifacts {
+		if have.id == in.ID {
+			at = i
+		}
+	}
+	switch {
+	case at < 0:
+		at = len(a.artifacts)
+		a.artifacts = append(a.artifacts, &content{id: in.ID})
+	case !more:
+		a.artifacts[at] = &content{id: in.ID}
+	}
+	c, grows := a.artifacts[at], more || at == had
+	before := c.text.Len()
+	c.add(in.Parts, "")
+	if err := a.check(); err != nil {
+		return err
+	}
+	piece := c.text.String()[before:]
+	switch {
+	case piece == "" && grows:
+	case grows && at == len(a.artifacts)-1: // the whole text is put together only where it has to be
+		if before == 0 && a.told.Len() > 0 {
+			piece = blank + piece
+		}
+		a.tell(piece)
+	default:
+		a.catchUp(a.text())
+	}
+	return nil
+}
+
+// snapshot takes the artifacts of a task as it stands.
+func (a *answer) snapshot(in []artifact) error {
+	a.artifacts = nil
+	for _, piece := range in {
+		c := &content{id: piece.ID}
+		c.add(piece.Parts, "")
+		a.artifacts = append(a.artifacts, c)
+	}
+	if err := a.check(); err != nil {
+		return err
+	}
+	a.catchUp(a.text())
+	return nil
+}
+
+func (a *answer) check() error {
+	n := 0
+	for _, c := range append(a.artifacts[:len(a.artifacts):len(a.artifacts)], a.closing) {
+		if c != nil {
+			n += c.size
+		}
+		n += contentSize
+	}
+	if n > a.limit {
+		return modelcall.ErrTooLarge
+	}
+	return nil
+}
+
+// text is what the artifacts say.
+func (a *answer) text() string {
+	var b strings.Builder
+	for _, c := range a.artifacts {
+		if c.text.Len() == 0 {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(blank)
+		}
+		b.WriteString(c.text.String())
+	}
+	return b.String()
+}
+
+func (a *answer) tell(piece string) {
+	if a.onDelta == nil || a.mute || piece == "" {
+		return
+	}
+	a.told.WriteString(piece)
+	a.onDelta(piece)
+}
+
+// catchUp tells what of the text has not been told.
+func (a *answer) catchUp(text string) {
+	if a.onDelta == nil {
+		return
+	}
+	told := a.told.String()
+	if rest, ok := strings.CutPrefix(text, told); ok {
+		a.tell(rest)
+	} else if !strings.HasPrefix(told, text) {
+		a.mute = true
+	}
+}
+
+// reply is the text and the data of the whole answer.
+func (a *answer) reply() (string, []json.RawMessage, error) {
+	if err := a.check(); err != nil {
+		return "", nil, err
+	}
+	text, file := a.text(), false
+	var data []json.RawMessage
+	for _, c := range a.artifacts {
+		data, file = append(data, c.data...), file || c.file
+	}
+	last := a.closing
+	if last.empty() && strings.TrimSpace(text) == "" && len(data) == 0 && a.progress != nil {
+		last = a.progress
+	}
+	if last != nil {
+		data, file = append(data, last.data...), file || last.file
+		// Many agents say the same in an artifact and in their last status.
+		if said := strings.TrimSpace(last.text.String()); said != "" && !strings.Contains(text, said) {
+			if text != "" {
+				text += blank
+			}
+			text += last.text.String()
+		}
+	}
+	if strings.TrimSpace(text) == "" && len(data) > 0 { // the other side reads texts
+		var lines []string
+		for _, d := range data {
+			lines = append(lines, string(d))
+		}
+		text, data = strings.Join(lines, blank), nil
+	}
+	switch {
+	case len(text) > a.limit:
+		return "", nil, modelcall.ErrTooLarge
+	case strings.TrimSpace(text) != "":
+		a.catchUp(text)
+		return text, data, nil
+	case file:
+		return "", nil, errOnlyFiles
+	}
+	return "", nil, modelcall.ErrNoAnswer
+}

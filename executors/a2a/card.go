@@ -1,0 +1,224 @@
+package a2a
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+const (
+	cardPath = "/.well-known/agent-card.json"
+	// maxCard bounds a card.
+	maxCard = 1 << 20
+)
+
+// A card is what this executor reads of an agent's card. The SDK's type would
+// reject a whole card for a security scheme that it does not know.
+type card struct {
+	Name                 string                     `json:"name"`
+	URL                  string                     `json:"url"`
+	PreferredTransport   sdk.TransportProtocol      `json:"preferredTransport"`
+	AdditionalInterfaces []sdk.AgentInterface       `json:"additionalInterfaces"`
+	Capabilities         capabilities               `json:"capabilities"`
+	DefaultInputModes    []string                   `json:"defaultInputModes"`
+	DefaultOutputModes   []string                   `json:"defaultOutputModes"`
+	Skills               []skill                    `json:"skills"`
+	Security             []sdk.SecurityRequirements `json:"security"`
+	// SupportedInterfaces are how later versions of the protocol name transports.
+	SupportedInterfaces []struct {
+		URL             string                `json:"url"`
+		Binding         sdk.TransportProtocol `json:"protocolBinding"`
+		ProtocolVersion string                `json:"protocolVersion"`
+	} `json:"supportedInterfaces"`
+}
+
+type capabilities struct {
+	Streaming bool `json:"streaming"`
+}
+
+type skill struct {
+	InputModes  []string `json:"inputModes"`
+	OutputModes []string `json:"outputModes"`
+}
+
+// An agent is a card that can be worked with.
+type agent struct {
+	name      string
+	endpoint  *url.URL
+	streaming bool
+	data      bool // takes structured data
+	card      *card
+}
+
+// cards keeps the agent's card.
+type cards struct {
+	mu   sync.Mutex
+	kept *agent
+}
+
+func (c *cards) get() *agent {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept
+}
+
+func (c *cards) set(a *agent) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = a
+}
+
+// cardAddress is where the card is. The address has been validated.
+func cardAddress(s string) *url.URL {
+	u, _ := url.Parse(s)
+	if strings.HasSuffix(u.Path, ".json") {
+		return u
+	}
+	at := u.JoinPath(cardPath)
+	at.RawQuery = u.RawQuery
+	return at
+}
+
+// readAgent finds out who is asked: by the card that is kept, or by reading it.
+func (x *exchange) readAgent(ctx context.Context) error {
+	if x.agent = x.cards.get(); x.agent != nil {
+		return nil
+	}
+	a, err := x.fetchCard(ctx)
+	if err != nil {
+		return err
+	}
+	x.agent = a
+	x.cards.set(a)
+	return nil
+}
+
+// A cardError is a card that is not there, or of no use.
+type cardError struct {
+	err    error
+	remedy string
+}
+
+func (e *cardError) Error() string { return e.err.Error() }
+func (e *cardError) Unwrap() error { return e.err }
+
+var (
+	errNoCard    = errors.New("what is there is no agent card")
+	errElsewhere = errors.New("the agent's card leads to another server")
+)
+
+const (
+	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json"
+	remedyTransport = "have the agent offer JSON-RPC of version 0.3, or set endpoint if it does"
+)
+
+// fetchCard reads the card from the agent's server.
+func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.cardURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	e.sign(req)
+	res, err := e.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if !modelcall.Succeeded(res) {
+		refused := refusal(res)
+		if refused.status == http.StatusNotFound || refused.status == http.StatusGone || refused.status == http.StatusMethodNotAllowed {
+			refused.remedy = remedyNoCard
+		}
+		return nil, refused
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := readBounded(res.Body, maxCard)
+	var c card
+	switch {
+	case errors.Is(err, modelcall.ErrTooLarge), errors.Is(err, modelcall.ErrNoAnswer):
+		return nil, &cardError{errNoCard, remedyNoCard}
+	case err != nil:
+		return nil, err
+	case json.Unmarshal(data, &c) != nil, c.URL == "" && len(c.AdditionalInterfaces)+len(c.SupportedInterfaces) == 0:
+		return nil, &cardError{errNoCard, remedyNoCard}
+	}
+	return e.newAgent(&c)
+}
+
+func (e *Executor) newAgent(c *card) (*agent, error) {
+	a := &agent{
+		name: modelcall.Valid(c.Name), endpoint: e.endpoint, card: c,
+		streaming: c.Capabilities.Streaming && e.cfg.Streaming != StreamingOff,
+		data:      slices.ContainsFunc(c.modes(c.DefaultInputModes, func(s skill) []string { return s.InputModes }), isData),
+	}
+	if a.endpoint != nil {
+		return a, nil
+	}
+	at, err := c.jsonRPC()
+	if err != nil {
+		return nil, &cardError{err, remedyTransport}
+	}
+	ref, err := url.Parse(at)
+	if err != nil {
+		return nil, &cardError{errors.New("the address on the agent's card is none"), "mend the card, or set endpoint"}
+	}
+	a.endpoint = e.cardURL.ResolveReference(ref)
+	switch {
+	case !isServer(a.endpoint):
+		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "mend the card, or set endpoint"}
+	case e.hasKeys && !sameServer(e.cardURL, a.endpoint):
+		return nil, &cardError{errElsewhere, "set endpoint to where requests are to be posted: keys go to no other server by themselves"}
+	}
+	return a, nil
+}
+
+// jsonRPC is the address of the first interface that speaks JSON-RPC.
+func (c *card) jsonRPC() (string, error) {
+	if c.URL != "" && (c.PreferredTransport == "" || c.PreferredTransport == sdk.TransportProtocolJSONRPC) {
+		return c.URL, nil
+	}
+	offered := []string{}
+	if c.URL != "" {
+		offered = append(offered, string(c.PreferredTransport))
+	}
+	for _, i := range c.AdditionalInterfaces {
+		if i.Transport == sdk.TransportProtocolJSONRPC {
+			return i.URL, nil
+		}
+		offered = append(offered, string(i.Transport))
+	}
+	for _, i := range c.SupportedInterfaces {
+		if i.Binding == sdk.TransportProtocolJSONRPC && (i.ProtocolVersion == "" || strings.HasPrefix(i.ProtocolVersion, "0.")) {
+			return i.URL, nil
+		}
+		offered = append(offered, strings.TrimSpace(string(i.Binding)+" "+i.ProtocolVersion))
+	}
+	return "", fmt.Errorf("the agent offers no transport that is supported, but %s", strings.Join(offered, ", "))
+}
+
+// modes are the media types of the card and of its skills.
+func (c *card) modes(standard []string, of func(skill) []string) []string {
+	out := slices.Clone(standard)
+	for _, s := range c.Skills {
+		out = append(out, of(s)...)
+	}
+	return out
+}
+
+func isData(mode string) bool {
+	return mode == "data" || mode == "*/*" || strings.HasPrefix(mode, "application/json")
+}
+
+func isText(mode string) bool {
+	return mode == "*/*" || strings.HasPrefix(mode, "text")
+}

@@ -1,0 +1,77 @@
+package a2a
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// checkTimeout bounds a check.
+const checkTimeout = 3 * time.Second
+
+// Check reads the agent's card, anew, and says what is wrong with it: nothing is
+// asked of the agent itself.
+func (e *Executor) Check(ctx context.Context) error {
+	op := "a2a: check the agent at " + e.cardURL.Host
+	cause := fmt.Errorf("no answer within %v", checkTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
+	defer cancel()
+	a, err := e.fetchCard(ctx)
+	if err == nil {
+		err = e.fits(a)
+	}
+	if err == nil {
+		e.cards.set(a)
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), cause) {
+		return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause}
+	}
+	var fault *conversation.Error
+	if !errors.As(err, &fault) {
+		x := &exchange{Executor: e}
+		errors.As(x.failed(ctx, err), &fault) // failed returns no others
+	}
+	fault.Op = op
+	return fault
+}
+
+// fits holds the card against the configuration.
+func (e *Executor) fits(a *agent) error {
+	c := a.card
+	if !e.hasKeys && len(c.Security) > 0 && !slices.ContainsFunc(c.Security, func(all sdk.SecurityRequirements) bool { return len(all) == 0 }) {
+		return &conversation.Error{
+			Kind: conversation.Unauthorized, Err: fmt.Errorf("the agent's card asks for authentication: %s", e.failure.Clean(schemes(c))),
+			Remedy: "set bearer_token, or headers",
+		}
+	}
+	if in := c.modes(c.DefaultInputModes, func(s skill) []string { return s.InputModes }); len(in) > 0 && !slices.ContainsFunc(in, isText) {
+		return &cardError{fmt.Errorf("the agent takes no text, but %s", strings.Join(in, ", ")), "use an agent that takes text/plain"}
+	}
+	out := c.modes(c.DefaultOutputModes, func(s skill) []string { return s.OutputModes })
+	if len(e.cfg.Accept) > 0 && len(out) > 0 && !slices.ContainsFunc(out, func(mode string) bool { return slices.Contains(e.cfg.Accept, mode) || mode == "*/*" }) {
+		return &cardError{fmt.Errorf("the agent answers with none of what accept names, but with %s", strings.Join(out, ", ")), "set accept to some of these"}
+	}
+	return nil
+}
+
+// schemes are the names of what the card asks for.
+func schemes(c *card) string {
+	var out []string
+	for _, all := range c.Security {
+		for name := range all {
+			if !slices.Contains(out, string(name)) {
+				out = append(out, string(name))
+			}
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}

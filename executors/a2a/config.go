@@ -1,0 +1,166 @@
+package a2a
+
+import (
+	"cmp"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// Whether streams are asked for.
+const (
+	StreamingAuto = "auto" // where the agent's card offers them
+	StreamingOff  = "off"
+)
+
+// The defaults of a [Config].
+const (
+	DefaultProvider          = "a2a"
+	DefaultOpening           = modelcall.DefaultOpening
+	DefaultTimeout           = modelcall.DefaultTimeout
+	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = modelcall.DefaultGapTimeout
+	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultPollInterval      = time.Second
+)
+
+// Config says where the agent is and how to talk to it.
+type Config struct {
+	// URL is the agent's base address, below which its card is at
+	// /.well-known/agent-card.json, or the address of the card itself if it ends
+	// in .json. Required.
+	URL string `yaml:"url"`
+	// Endpoint is where requests are posted. Default: where the card says.
+	Endpoint string `yaml:"endpoint"`
+	// BearerToken is sent as the Authorization header.
+	BearerToken secret.String `yaml:"bearer_token"`
+	// Headers are sent with every request: an API key by any name, for instance.
+	Headers map[string]secret.String `yaml:"headers"`
+	// Provider and Model are the names that results carry. Defaults:
+	// DefaultProvider, the name on the card.
+	Provider string `yaml:"provider"`
+	Model    string `yaml:"model"`
+	// Opening is what the agent is told, as if by the other side, where it has to
+	// speak first. Default: DefaultOpening.
+	Opening string `yaml:"opening"`
+	// Streaming is StreamingAuto or StreamingOff. Default: StreamingAuto.
+	Streaming string `yaml:"streaming"`
+	// Accept are the media types the agent may answer with. Default: any.
+	Accept []string `yaml:"accept"`
+	// Timeout bounds a whole call, polls included. Default: DefaultTimeout.
+	Timeout time.Duration `yaml:"timeout"`
+	// FirstTokenTimeout bounds the wait for the first piece of a streamed answer.
+	// Default: DefaultFirstTokenTimeout.
+	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
+	// GapTimeout bounds the wait for each further event, and for the answer to a
+	// poll. Default: DefaultGapTimeout.
+	GapTimeout time.Duration `yaml:"gap_timeout"`
+	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
+	MaxReplyBytes int `yaml:"max_reply_bytes"`
+	// PollInterval is the pause between two questions for a task that is not
+	// streamed. Default: DefaultPollInterval.
+	PollInterval time.Duration `yaml:"poll_interval"`
+	// HTTPClient sends the requests. Default: one with Go's default transport.
+	HTTPClient *http.Client `yaml:"-"`
+}
+
+func (c Config) timers() modelcall.Timers {
+	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
+}
+
+func (c Config) withDefaults() Config {
+	t := c.timers().WithDefaults()
+	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
+	c.Provider = cmp.Or(c.Provider, DefaultProvider)
+	c.Opening = cmp.Or(c.Opening, DefaultOpening)
+	c.Streaming = cmp.Or(c.Streaming, StreamingAuto)
+	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
+	c.PollInterval = cmp.Or(c.PollInterval, DefaultPollInterval)
+	return c
+}
+
+// validate reports every fault, each with its key and what would be right.
+func (c Config) validate() error {
+	var f modelcall.Faults
+	if c.URL == "" {
+		f.Add("url is missing: write the agent's base address, such as http://localhost:9999")
+	} else {
+		checkURL(&f, "url", c.URL)
+	}
+	if c.Endpoint != "" {
+		checkURL(&f, "endpoint", c.Endpoint)
+	}
+	if token := c.BearerToken.Reveal(); strings.ContainsFunc(token, unicode.IsSpace) {
+		f.Add("bearer_token contains a space or a line break: check where it is read from")
+	} else {
+		f.Printable("bearer_token", token)
+	}
+	f.Headers(c.Headers, "", "")
+	if c.BearerToken != "" && modelcall.HasHeader(c.Headers, "Authorization") {
+		f.Add("headers: Authorization is what bearer_token sets: give one of the two")
+	}
+	for _, own := range []string{"Accept", "Content-Type", "Content-Length", "Host"} {
+		if modelcall.HasHeader(c.Headers, own) {
+			f.Add("headers: %s cannot be set here", own)
+		}
+	}
+	// Go's client takes a POST with it for one that may be sent twice.
+	for _, own := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if modelcall.HasHeader(c.Headers, own) {
+			f.Add("headers: %s cannot be set here: it would be the same for all requests", own)
+		}
+	}
+	switch c.Streaming {
+	case "", StreamingAuto, StreamingOff:
+	default:
+		f.Add("streaming is %q: write auto or off", c.Streaming)
+	}
+	for _, mode := range c.Accept {
+		if strings.TrimSpace(mode) == "" {
+			f.Add("accept has an empty entry: write media types such as text/plain")
+		}
+	}
+	f.Timers(c.timers())
+	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	if c.PollInterval < 0 {
+		f.Add("poll_interval is %v: write more than 0, or leave it out", c.PollInterval)
+	}
+	return f.Err()
+}
+
+// checkURL does not quote the URL: it may hold a secret.
+func checkURL(f *modelcall.Faults, key, s string) {
+	u, err := url.Parse(s)
+	if err != nil || !isServer(u) {
+		f.Add("%s is no address of a server: write one like http://localhost:9999", key)
+		return
+	}
+	if u.User != nil {
+		f.Add("%s contains a user name or password: use headers, with Authorization: Basic …", key)
+	}
+	if u.Fragment != "" {
+		f.Add("%s contains a fragment (#): leave it out", key)
+	}
+}
+
+func isServer(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
+
+// sameServer reports whether what is meant for one may be sent to the other.
+func sameServer(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	if strings.EqualFold(u.Scheme, "https") {
+		return "443"
+	}
+	return "80"
+}

@@ -1,0 +1,275 @@
+package a2a
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// The codes of errors that mean something here.
+const (
+	codeParse          = -32700
+	codeInvalidRequest = -32600
+	codeMethodNotFound = -32601
+	codeInvalidParams  = -32602
+	codeTaskNotFound   = -32001
+	codeNotCancelable  = -32002
+	codeNoPush         = -32003
+	codeUnsupported    = -32004
+	codeContentType    = -32005
+	codeNoExtendedCard = -32007
+)
+
+// A fault is an error that the agent reports, in the words of JSON-RPC.
+type fault struct {
+	Code    int             `json:"code"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
+}
+
+func (f *fault) Error() string {
+	text := "the agent reports an error"
+	if f.Code != 0 {
+		text = fmt.Sprintf("the agent reports error %d", f.Code)
+	}
+	if said := f.text(); said != "" {
+		text += ": " + said
+	}
+	return text
+}
+
+// text is the message, with what the data adds to it.
+func (f *fault) text() string {
+	var more string
+	if json.Unmarshal(f.Data, &more) != nil {
+		var data struct {
+			Error string `json:"error"`
+		}
+		_ = json.Unmarshal(f.Data, &data) // data of another shape says nothing to people
+		more = data.Error
+	}
+	switch {
+	case f.Message == "" || more == f.Message:
+		return cmp.Or(more, f.Message)
+	case more != "":
+		return f.Message + ": " + more
+	}
+	return f.Message
+}
+
+func (f *fault) reason() reason {
+	var r reason
+	r.read(f.Data)
+	return r
+}
+
+// kind is what the code means. What is not known is worth another try.
+func (f *fault) kind() conversation.Kind {
+	switch f.Code {
+	case codeParse, codeInvalidRequest, codeMethodNotFound, codeInvalidParams, codeNotCancelable, codeNoPush, codeUnsupported, codeContentType, codeNoExtendedCard:
+		return conversation.Invalid
+	}
+	return conversation.Unavailable
+}
+
+func (f *fault) remedy() string {
+	switch f.Code {
+	case codeMethodNotFound, codeUnsupported:
+		return "the agent must know message/send and tasks/get of version 0.3 of the protocol"
+	case codeContentType:
+		return "check accept: the agent answers with other media types, or takes no text"
+	}
+	return ""
+}
+
+func isTaskNotFound(err error) bool {
+	var said *fault
+	return errors.As(err, &said) && said.Code == codeTaskNotFound
+}
+
+// A statusError is an HTTP status other than success.
+type statusError struct {
+	status     int
+	retryAfter time.Duration
+	fault      *fault // nil: nothing was said
+	remedy     string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
+
+// Unwrap lets an error be found by its code.
+func (e *statusError) Unwrap() error {
+	if e.fault == nil {
+		return nil
+	}
+	return e.fault
+}
+
+// A reason is what an agent says of an error for programs.
+type reason struct {
+	kind       conversation.Kind
+	retryAfter time.Duration
+}
+
+// read looks for kind, code (an HTTP status) and retry_after in an object. What was
+// found before stays.
+func (r *reason) read(data json.RawMessage) {
+	var fields map[string]any
+	if len(data) == 0 || json.Unmarshal(data, &fields) != nil {
+		return
+	}
+	if name, _ := fields["kind"].(string); r.kind == "" {
+		r.kind, _ = wire.ParseKind(name)
+	}
+	if after, _ := fields["retry_after"].(float64); after > 0 && r.retryAfter == 0 {
+		r.retryAfter = time.Duration(min(after*float64(time.Second), float64(modelcall.MaxRetryAfter)))
+	}
+	for _, key := range []string{"status", "code"} {
+		if n, _ := fields[key].(float64); r.kind == "" && n >= 400 && n <= 599 {
+			r.kind = wire.StatusKind(int(n), r.retryAfter)
+		}
+	}
+}
+
+var errOnlyFiles = errors.New("the answer holds nothing but files, which cannot be passed on")
+
+// remedies say which settings to look at.
+var remedies = map[conversation.Kind]string{
+	conversation.Unauthorized:   "check bearer_token and headers: the agent turns them down",
+	conversation.QuotaExhausted: "add credit or raise the limit where the agent gets its answers",
+	conversation.ContextTooLong: "have the agent shorten what it sends its model",
+	conversation.Invalid:        "check url and the agent's log",
+}
+
+// remedyLogin goes with a task that waits for somebody to log in.
+const remedyLogin = "log in at the agent, or give it credentials, then resume"
+
+// failed turns whatever went wrong into an error with a kind. After some of it the
+// card may be another.
+func (x *exchange) failed(ctx context.Context, err error) error {
+	var (
+		out     = &conversation.Error{Op: x.failure.Op}
+		timeout *wire.TimeoutError
+		refused *statusError
+		said    *fault
+		state   *stateError
+		bad     *cardError
+	)
+	switch {
+	case errors.As(context.Cause(ctx), &timeout):
+		out.Kind, out.Err = conversation.Unavailable, timeout
+	case ctx.Err() != nil:
+		out.Kind, out.Err = conversation.Unavailable, ctx.Err()
+	case errors.As(err, &refused):
+		return x.refused(refused)
+	case errors.As(err, &bad):
+		out.Kind, out.Err, out.Remedy = conversation.Invalid, errors.New(x.failure.Clean(bad.Error())), bad.remedy
+		return out // nobody was asked
+	case errors.As(err, &said):
+		x.forget(said.Code == codeMethodNotFound)
+		r := said.reason()
+		out.Kind, out.RetryAfter = cmp.Or(r.kind, said.kind()), r.retryAfter
+		out.Err = errors.New(x.failure.Clean(said.Error()))
+		if said.kind() == out.Kind {
+			out.Remedy = said.remedy()
+		}
+	case errors.As(err, &state):
+		out = x.ended(state)
+	case errors.Is(err, errNotJSON), errors.Is(err, errOffProtocol):
+		out.Kind, out.Err = conversation.Invalid, errors.New(x.failure.Clean(err.Error()))
+	case errors.Is(err, errOnlyFiles):
+		out.Kind, out.Err, out.Remedy = conversation.Invalid, errOnlyFiles, "set accept to media types of texts, such as text/plain"
+	default:
+		out = x.transport(err)
+	}
+	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
+	if x.asked {
+		out.Usage.Calls = 1
+	}
+	return out
+}
+
+// refused is the error for an HTTP status.
+func (x *exchange) refused(e *statusError) *conversation.Error {
+	said := &wire.Error{}
+	var r reason
+	if e.fault != nil {
+		said.Message, r = e.fault.text(), e.fault.reason()
+	}
+	out := x.failure.Reported(said, e.status, cmp.Or(e.retryAfter, r.retryAfter))
+	kind := out.Kind
+	out.Kind = cmp.Or(r.kind, kind)
+	switch {
+	case e.status/100 == 3:
+		out.Remedy = "set url or endpoint to where the server redirects: keys do not follow by themselves"
+	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed, e.status == http.StatusGone:
+		out.Remedy = "check the address on the agent's card, or set endpoint: nothing takes a POST there"
+	}
+	if out.Kind != kind {
+		out.Remedy = remedies[out.Kind]
+	}
+	out.Remedy = cmp.Or(e.remedy, out.Remedy)
+	x.forget(e.status/100 == 3 || e.status == http.StatusNotFound || e.status == http.StatusMethodNotAllowed || e.status == http.StatusGone)
+	return out
+}
+
+// ended is the error for a task that gives no answer.
+func (x *exchange) ended(e *stateError) *conversation.Error {
+	out := &conversation.Error{
+		Op: x.failure.Op, Err: errors.New(x.failure.Clean(e.Error())), RetryAfter: e.reason.retryAfter,
+		Kind: cmp.Or(e.reason.kind, conversation.Unavailable),
+	}
+	switch e.state {
+	case sdk.TaskStateRejected:
+		out.Kind = conversation.Refused
+	case sdk.TaskStateAuthRequired:
+		out.Kind, out.Remedy = conversation.Unauthorized, remedyLogin
+	case sdk.TaskStateCanceled:
+		out.Kind = conversation.Unavailable
+	}
+	return out
+}
+
+// transport is the error for an answer that did not get through, or cannot be
+// used.
+func (x *exchange) transport(err error) *conversation.Error {
+	out := x.failure.Broken(err)
+	var (
+		untrusted *tls.CertificateVerificationError
+		dns       *net.DNSError
+		urlErr    *url.Error
+	)
+	switch {
+	case errors.As(err, &untrusted):
+		out.Kind, out.Err = conversation.Invalid, errors.New(x.failure.Clean(untrusted.Error()))
+		out.Remedy = "check url, and that this machine trusts the server's certificate"
+	case errors.As(err, &urlErr): // the URL is no news, and may hold a secret
+		out.Err = errors.New(x.failure.Clean(urlErr.Err.Error()))
+	}
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+		out.Remedy = "check url, and that the agent is running"
+	}
+	x.forget(urlErr != nil)
+	return out
+}
+
+// forget has the card read again by the next call.
+func (x *exchange) forget(stale bool) {
+	if stale {
+		x.cards.set(nil)
+	}
+}

@@ -1,0 +1,134 @@
+package a2a
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+	"github.com/google/uuid"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// newest is how many messages of a task's history are asked for: the agent's last
+// words may be nowhere else.
+const newest = 4
+
+// request is what is sent: what the agent has not heard, in the context and the
+// task that it knows.
+func (x *exchange) request(m memory) *sdk.MessageSendParams {
+	historyLength, blocking := newest, false // a task's id is to be known before the task is done
+	return &sdk.MessageSendParams{
+		Message: &sdk.Message{
+			ID:        messageID(modelcall.CallKey(x.req)),
+			ContextID: m.Context,
+			TaskID:    sdk.TaskID(m.Task),
+			Role:      sdk.MessageRoleUser,
+			Parts:     x.parts(x.news(m)),
+		},
+		Config: &sdk.MessageSendConfig{AcceptedOutputModes: x.cfg.Accept, HistoryLength: &historyLength, Blocking: &blocking},
+	}
+}
+
+// messageID is the same for all attempts of a request, so that an agent can tell
+// that it has heard the message.
+func messageID(key string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(key)).String() }
+
+// news are the messages to send.
+func (x *exchange) news(m memory) []conversation.Message {
+	all := x.req.Messages
+	if m.Context == "" && m.Task == "" {
+		return all
+	}
+	return all[len(all)-min(max(x.req.New, 0), len(all)):]
+}
+
+// parts are the messages as parts of one: the protocol has no others than from a
+// user to the agent. What somebody else has said is told beforehand.
+func (x *exchange) parts(messages []conversation.Message) sdk.ContentParts {
+	last := 0
+	for i, m := range messages {
+		if m.Role != conversation.RoleUser {
+			last = i + 1
+		}
+	}
+	var out sdk.ContentParts
+	if told := transcript(messages[:last]); told != "" {
+		out = append(out, sdk.TextPart{Text: told})
+	}
+	said := len(out)
+	for _, m := range messages[last:] {
+		for _, p := range m.Parts {
+			out = x.part(out, p)
+		}
+	}
+	if len(out) == said && (last == 0 || !heard(messages)) {
+		out = append(out, sdk.TextPart{Text: x.cfg.Opening})
+	}
+	return out
+}
+
+func (x *exchange) part(out sdk.ContentParts, p conversation.Part) sdk.ContentParts {
+	switch {
+	case p.Type == conversation.PartText && strings.TrimSpace(p.Text) != "":
+		return append(out, sdk.TextPart{Text: modelcall.Valid(p.Text)})
+	case p.Type == conversation.PartData && len(p.Data) > 0:
+		if object := decodeObject(p.Data); object != nil && x.agent.data {
+			return append(out, sdk.DataPart{Data: object})
+		}
+		return append(out, sdk.TextPart{Text: modelcall.Valid(string(p.Data))})
+	}
+	return out
+}
+
+// decodeObject keeps numbers as they are. It is nil for what is no JSON object,
+// which the protocol's data has to be.
+func decodeObject(data []byte) map[string]any {
+	var out map[string]any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if d.Decode(&out) != nil {
+		return nil
+	}
+	return out
+}
+
+// heard reports whether anybody but the system has spoken.
+func heard(messages []conversation.Message) bool {
+	for _, m := range messages {
+		if m.Role != conversation.RoleSystem {
+			return true
+		}
+	}
+	return false
+}
+
+// speakers are the names in a transcript.
+var speakers = map[conversation.Role]string{
+	conversation.RoleSystem:    "Note",
+	conversation.RoleUser:      "User",
+	conversation.RoleAssistant: "Agent",
+	conversation.RoleTool:      "Tool",
+}
+
+// transcript tells what has been said, for an agent that was not there.
+func transcript(messages []conversation.Message) string {
+	var lines []string
+	for _, m := range messages {
+		text := modelcall.Content(m)
+		for _, p := range m.Parts {
+			if p.ToolResult != nil {
+				text = strings.TrimSpace(text + "\n\n" + modelcall.Valid(p.ToolResult.Content))
+			}
+		}
+		if text != "" {
+			lines = append(lines, speakers[m.Role]+": "+text)
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	return "The conversation so far:\n\n" + strings.Join(lines, "\n\n")
+}

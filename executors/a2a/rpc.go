@@ -1,0 +1,227 @@
+package a2a
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// The methods of the protocol.
+const (
+	methodSend   = "message/send"
+	methodStream = "message/stream"
+	methodGet    = "tasks/get"
+	methodCancel = "tasks/cancel"
+)
+
+type rpcRequest struct {
+	Version string `json:"jsonrpc"`
+	ID      int    `json:"id"`
+	Method  string `json:"method"`
+	Params  any    `json:"params"`
+}
+
+type rpcResponse struct {
+	Result json.RawMessage `json:"result"`
+	Error  *fault          `json:"error"`
+}
+
+// post sends a request and returns a response of success. Its Idempotency-Key is
+// the message's id: with the header, Go's client would send a POST twice.
+func (x *exchange) post(ctx context.Context, method string, params any, accept string) (*http.Response, error) {
+	x.calls++
+	body, err := json.Marshal(rpcRequest{Version: "2.0", ID: x.calls, Method: method, Params: params})
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.agent.endpoint.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", accept)
+	x.sign(req)
+	res, err := x.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	if !modelcall.Succeeded(res) {
+		return nil, refusal(res)
+	}
+	x.asked = true
+	if mediaType(res) == "text/html" {
+		_ = res.Body.Close()
+		return nil, modelcall.ErrWebPage
+	}
+	return res, nil
+}
+
+func mediaType(res *http.Response) string {
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return media
+}
+
+// call asks for an answer in one piece.
+func (x *exchange) call(ctx context.Context, method string, params any) (*event, error) {
+	res, err := x.post(ctx, method, params, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	return x.whole(res)
+}
+
+func (x *exchange) whole(res *http.Response) (*event, error) {
+	defer func() { _ = res.Body.Close() }()
+	data, err := readBounded(res.Body, x.maxFrame())
+	if err != nil {
+		return nil, err
+	}
+	return parseResponse(data)
+}
+
+// maxFrame bounds what is read at a time. A task repeats what was said.
+func (x *exchange) maxFrame() int { return wire.MaxFrame(2 * x.cfg.MaxReplyBytes) }
+
+// readBounded reads the whole of r, and no more than limit bytes.
+func readBounded(r io.Reader, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > limit:
+		return nil, modelcall.ErrTooLarge
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, modelcall.ErrNoAnswer
+	}
+	return data, nil
+}
+
+// stream asks for an answer piece by piece, and has take look at each until it
+// says that it was the last. An agent may answer in one piece all the same.
+func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bool, error)) error {
+	res, err := x.post(ctx, methodStream, params, "text/event-stream, application/json;q=0.5")
+	if err != nil {
+		return err
+	}
+	if mediaType(res) != "text/event-stream" {
+		ev, err := x.whole(res)
+		if err != nil {
+			return err
+		}
+		x.watch.Pause()
+		if done, err := take(ev); done || err != nil {
+			return err
+		}
+		return modelcall.ErrCutOff
+	}
+	defer func() { _ = res.Body.Close() }()
+	events := newEvents(res.Body, x.maxFrame())
+	for {
+		data, err := events.next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return modelcall.ErrCutOff
+		case err != nil:
+			return err
+		case data == nil: // a comment
+			x.watch.Alive(false)
+			continue
+		}
+		ev, err := parseResponse(data)
+		if err != nil {
+			return err
+		}
+		x.watch.Alive(ev.begins())
+		if done, err := take(ev); done || err != nil {
+			return err
+		}
+	}
+}
+
+// Answers that cannot be understood. What came is not quoted.
+var (
+	errNotJSON     = errors.New("the answer is no JSON object")
+	errOffProtocol = errors.New("the answer does not keep to the protocol")
+)
+
+func parseResponse(data []byte) (*event, error) {
+	var res rpcResponse
+	if err := parse(data, &res); err != nil {
+		return nil, err
+	}
+	if res.Error != nil {
+		return nil, res.Error
+	}
+	if len(res.Result) == 0 || string(res.Result) == "null" {
+		return nil, fmt.Errorf("%w: it has neither result nor error", errOffProtocol)
+	}
+	ev := &event{}
+	if err := parse(res.Result, ev); err != nil {
+		return nil, err
+	}
+	return ev, nil
+}
+
+func parse(data []byte, into any) error {
+	data = bytes.TrimSpace(data)
+	if !utf8.Valid(data) {
+		return modelcall.ErrInvalidUTF8
+	}
+	if len(data) == 0 || data[0] != '{' {
+		return errNotJSON
+	}
+	err := json.Unmarshal(data, into)
+	var (
+		syntax *json.SyntaxError
+		kind   *json.UnmarshalTypeError
+	)
+	switch {
+	case errors.As(err, &syntax) && syntax.Error() == "unexpected end of JSON input":
+		return modelcall.ErrCutOff
+	case errors.As(err, &syntax):
+		return errNotJSON
+	case errors.As(err, &kind):
+		return fmt.Errorf("%w: %s is of the wrong type", errOffProtocol, kind.Field)
+	case err != nil:
+		return errOffProtocol
+	}
+	return nil
+}
+
+// refusal reads a response that is none of success, and closes it.
+func refusal(res *http.Response) *statusError {
+	out := &statusError{status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+	body := modelcall.ErrorBody(res)
+	if !utf8.Valid(body) {
+		return out
+	}
+	var rpc rpcResponse
+	if json.Unmarshal(body, &rpc) == nil && rpc.Error != nil {
+		out.fault = rpc.Error
+		return out
+	}
+	// What frameworks say of their own accord.
+	var plain struct {
+		Message string `json:"message"`
+		Detail  string `json:"detail"`
+		Error   string `json:"error"`
+	}
+	_ = json.Unmarshal(body, &plain) // a field of another type is left empty
+	for _, said := range []string{plain.Message, plain.Detail, plain.Error} {
+		if said != "" {
+			out.fault = &fault{Message: said}
+			break
+		}
+	}
+	return out
+}

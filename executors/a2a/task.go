@@ -1,0 +1,156 @@
+package a2a
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	sdk "github.com/a2aproject/a2a-go/a2a"
+
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// take takes an event, and reports whether the answer is complete.
+func (x *exchange) take(ev *event) (bool, error) {
+	kind := ev.kind()
+	if kind == kindTask && ev.ID == "" {
+		return false, fmt.Errorf("%w: a task has no id", errOffProtocol)
+	}
+	x.note(ev)
+	switch kind {
+	case kindMessage:
+		x.running = false
+		x.answer.closing = message(ev.Parts)
+		return true, nil
+	case kindTask:
+		return x.snapshot(ev)
+	case kindStatusUpdate:
+		if ev.Status == nil {
+			return false, nil
+		}
+		return x.settle(ev.Status, ev.Metadata)
+	case kindArtifactUpdate:
+		if ev.Artifact == nil {
+			return false, nil
+		}
+		return false, x.answer.artifact(ev.Artifact, ev.Append)
+	case "":
+		return false, fmt.Errorf("%w: what came is neither a message nor a task", errOffProtocol)
+	}
+	return false, nil // a kind that is not known yet
+}
+
+// note keeps the ids, and has them written down as soon as a task's is known.
+func (x *exchange) note(ev *event) {
+	if ev.ContextID != "" {
+		x.context = ev.ContextID
+	}
+	if id := ev.task(); id != "" && x.task == "" && ev.kind() != kindMessage {
+		x.task, x.running = id, true
+	}
+	if x.recorded || !x.running || len(x.task) > maxID || len(x.context) > maxID || x.req.OnAttach == nil {
+		return
+	}
+	x.recorded = true
+	token, _ := json.Marshal(place{Task: x.task, Context: x.context}) // strings: it cannot fail
+	if len(token) <= wire.MaxToken {
+		x.req.OnAttach(token)
+	}
+}
+
+// snapshot takes a task as it stands.
+func (x *exchange) snapshot(ev *event) (bool, error) {
+	if ev.Status == nil {
+		return false, fmt.Errorf("%w: a task has no status", errOffProtocol)
+	}
+	x.total = len(ev.Artifacts)
+	old := 0
+	if ev.ID == x.memory.Task {
+		old = min(x.memory.Artifacts, len(ev.Artifacts))
+	}
+	if err := x.answer.snapshot(ev.Artifacts[old:]); err != nil {
+		return false, err
+	}
+	if x.stale(ev) && old == len(ev.Artifacts) {
+		return false, nil // the agent has not come to look at the answer yet
+	}
+	for _, m := range ev.History {
+		if m.Role == string(sdk.MessageRoleAgent) && (x.memory.Question == "" || m.MessageID != x.memory.Question) {
+			x.answer.progress = message(m.Parts)
+		}
+	}
+	return x.settle(ev.Status, ev.Metadata)
+}
+
+// stale reports whether a task waits for the answer that it has just been given.
+func (x *exchange) stale(ev *event) bool {
+	if ev.ID != x.memory.Task || ev.Status.State != sdk.TaskStateInputRequired {
+		return false
+	}
+	m := ev.Status.Message
+	return m == nil || m.MessageID != "" && m.MessageID == x.memory.Question
+}
+
+// settle acts on a task's state, and reports whether the answer is complete.
+func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
+	var said *content
+	if s.Message != nil {
+		said = message(s.Message.Parts)
+	}
+	switch s.State {
+	case sdk.TaskStateCompleted:
+		x.running, x.answer.closing = false, said
+		return true, nil
+	case sdk.TaskStateInputRequired:
+		x.running, x.answer.closing, x.asks = false, said, true
+		if s.Message != nil {
+			x.question = s.Message.MessageID
+		}
+		return true, nil
+	case sdk.TaskStateFailed, sdk.TaskStateRejected, sdk.TaskStateCanceled, sdk.TaskStateAuthRequired:
+		x.running = false
+		return false, newStateError(s, said, metadata)
+	}
+	if !said.empty() {
+		x.answer.progress = said
+	}
+	return false, nil // submitted, working, or a state that is not known yet
+}
+
+// A stateError is a task that has ended without an answer, or waits for what it
+// cannot be given.
+type stateError struct {
+	state sdk.TaskState
+	said  string
+	// reason is what the agent says of it for programs.
+	reason reason
+}
+
+func (e *stateError) Error() string {
+	text := "the task has failed"
+	switch e.state {
+	case sdk.TaskStateRejected:
+		text = "the agent has rejected the task"
+	case sdk.TaskStateCanceled:
+		text = "the task was cancelled"
+	case sdk.TaskStateAuthRequired:
+		text = "the task needs somebody to log in"
+	}
+	if e.said != "" {
+		text += ": " + e.said
+	}
+	return text
+}
+
+func newStateError(s *status, said *content, metadata json.RawMessage) *stateError {
+	e := &stateError{state: s.State}
+	if s.Message != nil {
+		e.said = strings.TrimSpace(said.text.String())
+		e.reason.read(s.Message.Metadata)
+		for _, d := range said.data {
+			e.reason.read(d)
+		}
+	}
+	e.reason.read(metadata)
+	return e
+}

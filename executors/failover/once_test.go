@@ -1,0 +1,63 @@
+package failover_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/budget"
+	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/failover"
+	"github.com/parley-run/parley/executors/limit"
+)
+
+// once is an executor that does nothing twice.
+type once struct{ *executortest.Fake }
+
+func (once) AtMostOnce() bool { return true }
+
+// What a link that does nothing twice may have done, no other is asked to do; the
+// wrappers do not hide that it is one.
+func TestAtMostOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err      error
+		passedOn bool
+	}{
+		"MayHaveLanded": {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour, MayHaveLanded: true}, false},
+		"HasNotLanded":  {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour}, true},
+		"NobodyKnows":   {errors.New("panic"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			counted, err := budget.New(once{new(executortest.Fake).FailTurn(1, tc.err)}, nil, budget.Config{Name: "x"})
+			require.NoError(t, err)
+			limited, err := limit.New(limit.NewPool(nil), counted, limit.Key{Provider: "x"}, limit.Config{})
+			require.NoError(t, err)
+			require.True(t, limited.AtMostOnce())
+			next := &executortest.Fake{}
+			chain := newChain(t, nil, failover.Config{}, limited, next)
+			require.True(t, chain.AtMostOnce())
+
+			_, err = chain.Execute(t.Context(), executortest.Request("c1", "Hello"))
+			if tc.passedOn {
+				require.NoError(t, err)
+				return
+			}
+			var ce *conversation.Error
+			if errors.As(err, &ce) {
+				require.True(t, ce.MayHaveLanded)
+			} else {
+				require.Error(t, err)
+			}
+			require.Empty(t, next.Requests())
+		})
+	}
+	plain := newChain(t, nil, failover.Config{}, &executortest.Fake{})
+	require.False(t, plain.AtMostOnce())
+	var _ executors.Once = plain
+}

@@ -1,0 +1,139 @@
+package runagent
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// A call is one execution.
+type call struct {
+	*Executor
+	run
+	watch   *wire.Watch
+	onDelta func(string)
+
+	base base
+	// asked means that a connection stood over which the request may have gone.
+	asked atomic.Bool
+}
+
+func (c *call) op() string {
+	return fmt.Sprintf("runagent: run %q of agent %q at %s", c.entrypoint, c.agent, cmp.Or(c.base.host, "an address to be found"))
+}
+
+// find says where the agent is: in the cloud, or for a local one where the task
+// says, else the configuration, else RunAgent's registry.
+func (c *call) find(ctx context.Context) error {
+	if !c.local {
+		c.base = c.cloud
+		return c.missingKey(c.op())
+	}
+	if c.run.host != "" || c.run.port != 0 || c.cfg.Host != "" || c.cfg.Port != 0 {
+		c.base = localBase(cmp.Or(c.run.host, c.cfg.Host, DefaultHost), cmp.Or(c.run.port, c.cfg.Port, DefaultPort))
+		return nil
+	}
+	at, err := c.lookUp(ctx, c.agent)
+	if err != nil {
+		return err
+	}
+	c.base = localBase(cmp.Or(at.Host, DefaultHost), at.Port)
+	return nil
+}
+
+func (e *Executor) missingKey(op string) error {
+	if e.key() != "" {
+		return nil
+	}
+	return &conversation.Error{
+		Kind: conversation.Unauthorized, Op: op, Err: errors.New("there is no API key"),
+		Remedy: "set RUNAGENT_API_KEY and write api_key: ${RUNAGENT_API_KEY}; for agents on this machine write mode: local",
+	}
+}
+
+// ask runs the agent and reads its answer.
+func (c *call) ask(ctx context.Context) (conversation.Message, error) {
+	if c.streams() {
+		return c.stream(ctx)
+	}
+	res, err := c.post(ctx)
+	if err != nil {
+		return conversation.Message{}, err
+	}
+	value, err := c.read(res)
+	if err != nil {
+		return conversation.Message{}, err
+	}
+	return c.reply(value)
+}
+
+// traced notes when a connection stands. What fails before has not reached the
+// agent.
+func (c *call) traced(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { c.asked.Store(true) },
+	})
+}
+
+// post sends the request. It sets no Idempotency-Key: RunAgent does not know it,
+// and Go would take it for leave to send the request twice.
+func (c *call) post(ctx context.Context) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(c.traced(ctx), http.MethodPost, c.base.route(c.agent, "run"), bytes.NewReader(c.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	c.sign(req)
+	return c.client.Do(req)
+}
+
+func (c *call) sign(req *http.Request) {
+	req.Header.Set("Accept", "application/json")
+	if !c.local {
+		req.Header.Set("Authorization", "Bearer "+c.key())
+	}
+}
+
+// read takes the answer to a run.
+func (c *call) read(res *http.Response) (value, error) {
+	if !modelcall.Succeeded(res) {
+		return value{}, c.refusal(res)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" {
+		return value{}, modelcall.ErrWebPage
+	}
+	data, err := readBounded(res.Body, c.cfg.MaxReplyBytes)
+	if err != nil {
+		return value{}, err
+	}
+	return readAnswer(data)
+}
+
+// readBounded reads the whole of r, and no more than an answer of limit bytes may
+// take: it comes as JSON in JSON, in which a byte may take six, or a quotation
+// mark four.
+func readBounded(r io.Reader, limit int) ([]byte, error) {
+	bound := wire.MaxFrame(limit)
+	data, err := io.ReadAll(io.LimitReader(r, int64(bound)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > bound:
+		return nil, modelcall.ErrTooLarge
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, modelcall.ErrNoAnswer
+	}
+	return data, nil
+}

@@ -1,0 +1,93 @@
+package runagent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// errNoText is an answer that a conversation cannot use.
+var errNoText = errors.New("the agent's answer has no text to say")
+
+// reply is the message for a whole answer.
+func (c *call) reply(v value) (conversation.Message, error) {
+	if len(v.raw) > c.cfg.MaxReplyBytes {
+		return conversation.Message{}, modelcall.ErrTooLarge
+	}
+	if c.talk {
+		text, err := c.words(v)
+		if err == nil && strings.TrimSpace(text) == "" {
+			err = modelcall.ErrNoAnswer
+		}
+		return conversation.Text(conversation.RoleAssistant, text), err
+	}
+	if text, ok := v.text(); ok {
+		return conversation.Text(conversation.RoleAssistant, text), nil
+	}
+	return dataMessage("", v.raw), nil
+}
+
+func dataMessage(text string, data json.RawMessage) conversation.Message {
+	m := conversation.Message{Role: conversation.RoleAssistant}
+	if text != "" {
+		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartText, Text: text})
+	}
+	m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: data})
+	return m
+}
+
+// words are what a value says in a conversation.
+func (c *call) words(v value) (string, error) {
+	if text, ok := v.text(); ok {
+		return text, nil
+	}
+	if v.isNull() {
+		return "", nil
+	}
+	if c.cfg.ReplyPath == "" {
+		return "", fmt.Errorf("%w: it is %s", errNoText, shape(v.raw))
+	}
+	found := gjson.GetBytes(v.raw, c.cfg.ReplyPath)
+	text, ok := textOf(found)
+	if !ok {
+		return "", fmt.Errorf("%w at reply_path, %q", errNoText, c.cfg.ReplyPath)
+	}
+	return text, nil
+}
+
+// textOf is the text that a value stands for: itself, or the pieces of a list,
+// each a text or an object with one, as models' answers have them.
+func textOf(v gjson.Result) (string, bool) {
+	switch {
+	case v.Type == gjson.String:
+		return v.Str, true
+	case v.IsArray():
+		var b strings.Builder
+		for _, item := range v.Array() {
+			if item.IsObject() {
+				item = item.Get("text")
+			}
+			b.WriteString(item.Str)
+		}
+		return b.String(), b.Len() > 0
+	}
+	return "", false
+}
+
+func shape(raw json.RawMessage) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case 't', 'f':
+		return "true or false"
+	}
+	return "a number"
+}

@@ -1,0 +1,103 @@
+// Package runagent is an executor that runs agents deployed on RunAgent: on
+// RunAgent Serverless, the cloud, or behind "runagent serve" on a machine of your
+// own. A task says which agent and which of its entrypoints to run; a
+// conversation without a task runs the configured one, turn by turn.
+//
+// An entrypoint whose tag ends in "_stream" comes over a WebSocket, any other as
+// the answer to one POST. RunAgent knows neither a key by which a repeated
+// request is recognised nor a way to ask for a run again: an answer that got lost
+// cannot be told from a request that got lost. Errors say whether the agent may
+// have run; agents that must not run twice are configured with at_most_once.
+package runagent
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// An Executor runs agents on RunAgent. Create it with [New].
+type Executor struct {
+	cfg    Config // without its key
+	cloud  base
+	client *http.Client
+	// key returns the API key. A function, so that no secret is in a field that fmt
+	// would print.
+	key         func() string
+	clean       func(string) string
+	entrypoints *entrypoints
+}
+
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Once     = (*Executor)(nil)
+)
+
+// New checks the configuration and reports every fault at once.
+func New(cfg Config) (*Executor, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("runagent: %w", err)
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("runagent: %w", err)
+	}
+	cloud, _ := parseBase(cfg.URL) // validated
+	key := cfg.APIKey.Reveal()
+	e := &Executor{
+		cloud: cloud, client: modelcall.Client(cfg.HTTPClient),
+		key: func() string { return key }, clean: cleaner(cfg.APIKey),
+		entrypoints: newEntrypoints(),
+	}
+	cfg.APIKey = ""
+	e.cfg = cfg
+	return e, nil
+}
+
+// String says where the agents run.
+func (e *Executor) String() string {
+	if e.cfg.Mode == ModeLocal {
+		return "local RunAgent agents"
+	}
+	return "RunAgent agents at " + e.cloud.host
+}
+
+// AtMostOnce tells whether an agent must not run twice for one request.
+func (e *Executor) AtMostOnce() bool { return e.cfg.AtMostOnce }
+
+// Execute runs the agent that the task names, or else the configured one, once.
+func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if ctx.Err() != nil {
+		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: "runagent: run an agent", Err: ctx.Err()}
+	}
+	run, err := e.newRun(req)
+	if err != nil {
+		return executors.Result{}, err
+	}
+	ctx, watch := wire.NewWatch(ctx, run.timers, run.streams())
+	defer watch.Stop()
+	c := &call{Executor: e, run: run, watch: watch, onDelta: req.OnDelta}
+	if err := c.find(ctx); err != nil {
+		return executors.Result{}, c.failed(ctx, err)
+	}
+	if err := c.known(ctx); err != nil {
+		return executors.Result{}, c.failed(ctx, err)
+	}
+	value, err := c.ask(ctx)
+	if err != nil {
+		return executors.Result{}, c.failed(ctx, err)
+	}
+	return executors.Result{
+		Message:      value,
+		Usage:        conversation.Usage{Calls: 1},
+		Provider:     Provider,
+		Model:        run.agent,
+		FinishReason: executors.FinishStop,
+	}, nil
+}

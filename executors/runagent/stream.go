@@ -1,0 +1,220 @@
+package runagent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+const (
+	// maxFrame bounds a frame, as RunAgent's own clients do.
+	maxFrame = 10 << 20
+	// pingEvery and pongWithin are theirs too. Pings keep the connection open while
+	// an agent is silent, and find out when nobody is there any more.
+	pingEvery  = 20 * time.Second
+	pongWithin = 60 * time.Second
+)
+
+// A frame is one message of a stream.
+type frame struct {
+	Type    string          `json:"type"`
+	Status  string          `json:"status"`
+	Content json.RawMessage `json:"content"`
+	Data    json.RawMessage `json:"data"`
+	// Error is told by a run, Detail by what stopped it from starting.
+	Error  json.RawMessage `json:"error"`
+	Detail json.RawMessage `json:"detail"`
+}
+
+// stream runs an entrypoint that streams, and puts its chunks together.
+func (c *call) stream(ctx context.Context) (conversation.Message, error) {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return conversation.Message{}, err
+	}
+	defer func() { _ = conn.CloseNow() }()
+	conn.SetReadLimit(maxFrame)
+	c.asked.Store(true) // the handshake runs nothing
+	if err := conn.Write(ctx, websocket.MessageText, c.body); err != nil {
+		return conversation.Message{}, err
+	}
+	stop := keepAlive(ctx, conn, pingEvery, pongWithin)
+	defer stop()
+	chunks := &chunks{call: c}
+	begun := false
+	for {
+		f, err := c.next(ctx, conn, begun)
+		if err != nil {
+			return conversation.Message{}, err
+		}
+		begun = begun || f.Type != "error"
+		switch {
+		case f.Type == "data":
+			if err := chunks.add(f); err != nil {
+				return conversation.Message{}, err
+			}
+			c.watch.Alive(true)
+		case f.Type == "error":
+			return conversation.Message{}, f.reported(begun)
+		case f.Type == "status" && f.Status == "stream_completed":
+			// The server closes too; that it takes its time is no matter.
+			return chunks.message()
+		}
+	}
+}
+
+// dial opens the connection. The cloud takes the key from the address as well,
+// and some of its doors only from there: errors must not quote it.
+func (c *call) dial(ctx context.Context) (*websocket.Conn, error) {
+	at := webSocket(c.base.route(c.agent, "run-stream"))
+	header := http.Header{}
+	if !c.local {
+		at += "?token=" + url.QueryEscape(c.key())
+		header.Set("Authorization", "Bearer "+c.key())
+	}
+	conn, res, err := websocket.Dial(ctx, at, &websocket.DialOptions{HTTPClient: c.client, HTTPHeader: header})
+	if err == nil {
+		return conn, nil
+	}
+	if res != nil && res.StatusCode != http.StatusSwitchingProtocols && res.StatusCode != 0 {
+		return nil, c.refusal(res)
+	}
+	return nil, err
+}
+
+// keepAlive pings until stopped, and closes the connection where no pong comes.
+func keepAlive(ctx context.Context, conn *websocket.Conn, every, within time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			pong, cancel := context.WithTimeout(ctx, within)
+			err := conn.Ping(pong)
+			cancel()
+			if err != nil {
+				_ = conn.CloseNow() // whoever reads is told
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// next reads a frame. The end of the connection comes too early; before the run
+// has begun, it may be how the server turns it away.
+func (c *call) next(ctx context.Context, conn *websocket.Conn, begun bool) (frame, error) {
+	kind, data, err := conn.Read(ctx)
+	var closed websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		return frame{}, modelcall.ErrTooLarge
+	case errors.As(err, &closed) && !begun && closed.Code == websocket.StatusUnsupportedData:
+		return frame{}, &reported{text: turnedAway(closed), code: codeValidation}
+	case errors.As(err, &closed) && !begun && closed.Code == websocket.StatusPolicyViolation:
+		return frame{}, &reported{text: turnedAway(closed), code: codePermission}
+	case errors.As(err, &closed):
+		return frame{}, fmt.Errorf("%w (the server closed it with code %d)", modelcall.ErrCutOff, closed.Code)
+	case err != nil && ctx.Err() == nil:
+		return frame{}, fmt.Errorf("%w: %w", modelcall.ErrCutOff, err)
+	case err != nil:
+		return frame{}, err
+	case kind != websocket.MessageText || !utf8.Valid(data):
+		return frame{}, modelcall.ErrInvalidUTF8
+	}
+	var f frame
+	if json.Unmarshal(data, &f) != nil {
+		return frame{}, fmt.Errorf("%w: a frame of the stream is none", wire.ErrNotJSON)
+	}
+	return f, nil
+}
+
+func turnedAway(closed websocket.CloseError) string {
+	text := fmt.Sprintf("the stream did not start: the server closed it with code %d", closed.Code)
+	if closed.Reason != "" {
+		text += ", " + closed.Reason
+	}
+	return text
+}
+
+// chunks are what a stream has brought so far.
+type chunks struct {
+	*call
+	text strings.Builder
+	list [][]byte
+	size int
+	// mixed means that not all chunks are texts.
+	mixed bool
+	// silent is why a chunk says nothing in a conversation.
+	silent error
+}
+
+func (s *chunks) add(f frame) error {
+	raw := f.Content
+	if raw == nil {
+		raw = f.Data
+	}
+	v := value{null}
+	if raw != nil {
+		v = unwrap(raw)
+	}
+	text, isText := v.text()
+	if s.talk && !isText {
+		var err error
+		if text, err = s.words(v); err != nil {
+			s.silent = err // others may say something
+		}
+		isText = text != ""
+	}
+	if s.size += len(v.raw) + 1; s.size > s.cfg.MaxReplyBytes+2*len(s.list)+2 || s.text.Len()+len(text) > s.cfg.MaxReplyBytes {
+		return modelcall.ErrTooLarge
+	}
+	s.list = append(s.list, v.raw)
+	s.mixed = s.mixed || !isText
+	if text != "" {
+		s.text.WriteString(text)
+		if s.onDelta != nil {
+			s.onDelta(text)
+		}
+	}
+	return nil
+}
+
+// message is the reply: the text that the chunks are, or else a list of them. A
+// stream without a chunk is an empty text.
+func (s *chunks) message() (conversation.Message, error) {
+	text := s.text.String()
+	switch {
+	case s.talk && strings.TrimSpace(text) == "" && s.silent != nil:
+		return conversation.Message{}, s.silent
+	case s.talk && strings.TrimSpace(text) == "":
+		return conversation.Message{}, modelcall.ErrNoAnswer
+	case s.talk || !s.mixed:
+		return conversation.Text(conversation.RoleAssistant, text), nil
+	}
+	// The texts among them have been told as they came.
+	return dataMessage(text, append(append([]byte{'['}, bytes.Join(s.list, []byte{','})...), ']')), nil
+}

@@ -1,0 +1,285 @@
+package iii
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// An Era is a range of engine versions that behave alike. Framing is the same in
+// all; what differs is which functions and trigger types are built in.
+type Era rune
+
+const (
+	EraA Era = 'A' // 0.6 to 0.8
+	EraB Era = 'B' // 0.9 and 0.10: the enqueue action
+	EraC Era = 'C' // 0.11 to 0.20: durable:subscriber, iii::durable::publish
+	EraD Era = 'D' // 0.21 and 0.22: metadata of calls, reattach
+	EraE Era = 'E' // 0.23 and 0.24: namespaces, registrations can be refused
+	EraF Era = 'F' // 0.25
+)
+
+func (e Era) valid() bool { return e >= EraA && e <= EraF }
+
+func (e Era) String() string {
+	if e == 0 {
+		return "unknown"
+	}
+	return string(rune(e))
+}
+
+// A Dialect is what to call things on the engine this worker is connected to.
+type Dialect struct {
+	// Era at least; an engine does not tell its version.
+	Era Era
+	// QueueTrigger is the type of triggers on durable topics, PublishFunction what
+	// publishes to one.
+	QueueTrigger    string
+	PublishFunction string
+	// EnqueueAction: a call can be put into a named queue, see [Worker.Enqueue].
+	EnqueueAction bool
+}
+
+func dialectOf(era Era) Dialect {
+	d := Dialect{Era: era, QueueTrigger: "durable:subscriber", PublishFunction: "iii::durable::publish", EnqueueAction: era >= EraB}
+	if era < EraC {
+		d.QueueTrigger, d.PublishFunction = "queue", "enqueue"
+	}
+	return d
+}
+
+// Dialect is [Options.Era]'s or, without that, found out by asking the engine for
+// its functions; that is done once a connection. An engine of the versions 0.9
+// passes for an older one: nothing tells it apart, and the older one would run
+// directly what is to be queued. If the engine shows nothing to go by, because its
+// queue is not loaded, the error is [ErrUnsupported].
+func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
+	if w.opts.Era != 0 {
+		return dialectOf(w.opts.Era), nil
+	}
+	w.mu.Lock()
+	known := w.dialect
+	w.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	listed, conn, err := w.listed(ctx)
+	if err != nil {
+		return Dialect{}, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	token := w.reattachToken != ""
+	d, ok := detect(listed, token)
+	if !ok {
+		return Dialect{}, fmt.Errorf("iii: the engine lists neither enqueue nor iii::durable::publish: load its queue or set Options.Era: %w", ErrUnsupported)
+	}
+	if w.conn == conn && conn != nil {
+		w.dialect = &d
+	}
+	return d, nil
+}
+
+// listedFunction is a row of engine::functions::list; later engines add to it.
+type listedFunction struct {
+	ID        string  `json:"function_id"`
+	Namespace *string `json:"namespace"`
+}
+
+// listed asks for every function the engine knows. The connection is the one that
+// was there before and after, nil if there was another in between.
+func (w *Worker) listed(ctx context.Context) ([]listedFunction, *connection, error) {
+	connection := func() *connection {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.conn
+	}
+	before := connection()
+	result, err := w.Invoke(ctx, "engine::functions::list", map[string]bool{"include_internal": true})
+	if err != nil {
+		return nil, nil, err
+	}
+	var list struct {
+		Functions []listedFunction `json:"functions"`
+	}
+	if err := json.Unmarshal(result, &list); err != nil {
+		return nil, nil, fmt.Errorf("iii: engine::functions::list: %w", err)
+	}
+	if connection() != before {
+		before = nil
+	}
+	return list.Functions, before, nil
+}
+
+func detect(listed []listedFunction, token bool) (Dialect, bool) {
+	has := map[string]bool{}
+	namespaces := false
+	for _, f := range listed {
+		has[f.ID] = true
+		namespaces = namespaces || f.Namespace != nil
+	}
+	switch {
+	case namespaces:
+		return dialectOf(EraE), true
+	case token, has["engine::register_trigger"]:
+		return dialectOf(EraD), true
+	case has["iii::durable::publish"], has["engine::functions::info"], has["engine::trigger-types::list"]:
+		return dialectOf(EraC), true
+	case has["enqueue"] && has["iii::queue::redrive"]:
+		return dialectOf(EraB), true
+	case has["enqueue"]:
+		return dialectOf(EraA), true
+	}
+	return Dialect{}, false
+}
+
+// learnDialect announces queue triggers once it is known what they are called.
+func (c *connection) learnDialect() {
+	for failed := 0; ; {
+		select {
+		case <-c.needDialect:
+		case <-c.ctx.Done():
+			return
+		}
+		d, err := c.w.Dialect(c.ctx)
+		if err != nil {
+			if c.ctx.Err() != nil {
+				return
+			}
+			wait := backoff(failed)
+			failed++
+			c.w.log.Warn("queue triggers wait: not known what this iii engine calls them", "error", err, "retry_in", wait)
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-c.ctx.Done():
+				timer.Stop()
+				return
+			}
+			select {
+			case c.needDialect <- struct{}{}:
+			default:
+			}
+			continue
+		}
+		failed = 0
+		c.w.mu.Lock()
+		c.queueType = d.QueueTrigger
+		for _, t := range c.w.triggers {
+			if !t.announced {
+				c.w.announceTrigger(c, t)
+			}
+		}
+		c.w.mu.Unlock()
+	}
+}
+
+// takeOver announces functions again that the engine does not list.
+func (c *connection) takeOver() {
+	w := c.w
+	if w.opts.TakeOver <= 0 {
+		return
+	}
+	ticker := time.NewTicker(w.opts.TakeOver)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-c.ctx.Done():
+			return
+		}
+		listed, conn, err := w.listed(c.ctx)
+		if err != nil {
+			if c.ctx.Err() == nil {
+				w.log.Warn("cannot see whether functions are to be taken over", "error", err)
+			}
+			continue
+		}
+		if conn != c {
+			continue
+		}
+		own := cmp.Or(w.opts.Namespace, "default")
+		served := map[string]bool{}
+		for _, f := range listed {
+			if f.Namespace == nil || *f.Namespace == own {
+				served[f.ID] = true
+			}
+		}
+		w.mu.Lock()
+		for _, r := range w.functions {
+			if !served[r.function.ID] && !w.closing {
+				w.log.Info("announcing a function again that nobody serves", "function_id", r.function.ID)
+				r.refusal = nil
+				c.pushLocked(r.frame)
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+// Enqueue puts a call into one of the engine's named queues and returns the
+// message's receipt; the engine runs it later, and again if it fails. The queue
+// must be in the engine's configuration.
+//
+// An engine of era A has no such queues. There the data is published to the durable
+// topic of the queue's name, and the receipt is empty: a [QueueTrigger] of that
+// topic must be bound to the function.
+func (w *Worker) Enqueue(ctx context.Context, queue, functionID string, data any, opts ...CallOption) (receipt string, err error) {
+	if queue == "" {
+		return "", fmt.Errorf("iii: enqueue %s: %w: the queue's name is empty", functionID, ErrNotSent)
+	}
+	d, err := w.Dialect(ctx)
+	if err != nil {
+		return "", fmt.Errorf("iii: enqueue %s into %s: %w: %w", functionID, queue, ErrNotSent, err)
+	}
+	if !d.EnqueueAction {
+		return "", w.publish(ctx, d, queue, data, opts)
+	}
+	result, err := w.call(ctx, frame{
+		InvocationID: uuid.NewString(), FunctionID: functionID, Action: &action{Type: "enqueue", Queue: queue},
+	}, data, opts)
+	if err != nil {
+		return "", fmt.Errorf("iii: enqueue %s into %s: %w", functionID, queue, err)
+	}
+	var accepted struct {
+		Receipt string `json:"messageReceiptId"`
+	}
+	if json.Unmarshal(result, &accepted) != nil || accepted.Receipt == "" {
+		// Retrying would run it twice.
+		return "", fmt.Errorf("iii: enqueue %s into %s: the engine ran it instead of queueing it, it is older than 0.9: set Options.Era: %w",
+			functionID, queue, ErrUnsupported)
+	}
+	return accepted.Receipt, nil
+}
+
+// PublishDurable publishes to a durable topic: every function with a
+// [QueueTrigger] of the topic gets the data, and again until it succeeds.
+func (w *Worker) PublishDurable(ctx context.Context, topic string, data any, opts ...CallOption) error {
+	d, err := w.Dialect(ctx)
+	if err != nil {
+		return fmt.Errorf("iii: publish to %s: %w: %w", topic, ErrNotSent, err)
+	}
+	return w.publish(ctx, d, topic, data, opts)
+}
+
+// Publish publishes to the functions that are subscribed to a topic at this moment
+// (see [SubscribeTrigger]); nothing is kept for others.
+func (w *Worker) Publish(ctx context.Context, topic string, data any, opts ...CallOption) error {
+	return w.publish(ctx, Dialect{PublishFunction: "publish"}, topic, data, opts)
+}
+
+func (w *Worker) publish(ctx context.Context, d Dialect, topic string, data any, opts []CallOption) error {
+	encoded, err := raw(data, "{}")
+	if err != nil {
+		return fmt.Errorf("iii: publish to %s: %w: data: %w", topic, ErrNotSent, err)
+	}
+	_, err = w.Invoke(ctx, d.PublishFunction, struct {
+		Topic string          `json:"topic"`
+		Data  json.RawMessage `json:"data"`
+	}{topic, encoded}, opts...)
+	return err
+}

@@ -1,0 +1,132 @@
+package iii
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Types of frames: the values of "type".
+const (
+	typeRegisterFunction      = "registerfunction"
+	typeUnregisterFunction    = "unregisterfunction"
+	typeRegisterTriggerType   = "registertriggertype"
+	typeUnregisterTriggerType = "unregistertriggertype"
+	typeRegisterTrigger       = "registertrigger"
+	typeUnregisterTrigger     = "unregistertrigger"
+	typeTriggerResult         = "triggerregistrationresult"
+	typeInvoke                = "invokefunction"
+	typeResult                = "invocationresult"
+	typeWorkerRegistered      = "workerregistered"
+	typeReattach              = "reattach"
+	typeRejected              = "registrationrejected"
+	typePing                  = "ping"
+	typePong                  = "pong"
+	typeError                 = "error" // outside of the engine's own list; refused credentials
+)
+
+// frame is every message in one: no two of them use a field differently. What is
+// empty is left out, as the engine wants it.
+type frame struct {
+	Type string `json:"type"`
+
+	ID             string          `json:"id,omitempty"`
+	Description    string          `json:"description,omitempty"`
+	RequestFormat  json.RawMessage `json:"request_format,omitempty"`
+	ResponseFormat json.RawMessage `json:"response_format,omitempty"`
+	Metadata       json.RawMessage `json:"metadata,omitempty"`
+	Namespace      string          `json:"namespace,omitempty"`
+
+	TriggerRequestFormat json.RawMessage `json:"trigger_request_format,omitempty"`
+	CallRequestFormat    json.RawMessage `json:"call_request_format,omitempty"`
+	TriggerType          string          `json:"trigger_type,omitempty"`
+	TriggerNamespace     string          `json:"trigger_namespace,omitempty"`
+	Config               json.RawMessage `json:"config,omitempty"`
+
+	FunctionID   string          `json:"function_id,omitempty"`
+	InvocationID string          `json:"invocation_id,omitempty"`
+	Data         json.RawMessage `json:"data,omitempty"`
+	Result       json.RawMessage `json:"result,omitempty"`
+	Error        *Error          `json:"error,omitempty"`
+	Action       *action         `json:"action,omitempty"`
+	Traceparent  string          `json:"traceparent,omitempty"`
+	Baggage      string          `json:"baggage,omitempty"`
+
+	WorkerID         string          `json:"worker_id,omitempty"`
+	ReattachToken    string          `json:"reattach_token,omitempty"`
+	PreviousWorkerID string          `json:"previous_worker_id,omitempty"`
+	Features         json.RawMessage `json:"features,omitempty"`
+
+	Code          string `json:"code,omitempty"`
+	WorkerName    string `json:"worker_name,omitempty"`
+	OwnerWorkerID string `json:"owner_worker_id,omitempty"`
+}
+
+type action struct {
+	Type  string `json:"type"` // "void", "enqueue"
+	Queue string `json:"queue,omitempty"`
+}
+
+// errNoMessage: the frame carries nothing of the protocol, and no fault either.
+var errNoMessage = errors.New("no message")
+
+// decodeFrame reads one WebSocket message. Fields it does not know are skipped,
+// types it does not know are not its business.
+func decodeFrame(message []byte) (frame, error) {
+	trimmed := bytes.TrimSpace(message)
+	for _, telemetry := range []string{"OTLP", "MTRC", "LOGS"} {
+		if bytes.HasPrefix(trimmed, []byte(telemetry)) {
+			return frame{}, errNoMessage
+		}
+	}
+	if len(trimmed) == 0 {
+		return frame{}, errNoMessage
+	}
+	var f frame
+	if err := json.Unmarshal(trimmed, &f); err != nil {
+		return frame{}, fmt.Errorf("not a message of the protocol: %w", err)
+	}
+	if f.Type == "" {
+		return frame{}, errors.New(`not a message of the protocol: it has no "type"`)
+	}
+	return f, nil
+}
+
+// encode cannot fail: whoever puts raw JSON into a frame has made it valid.
+func (f frame) encode() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(f); err != nil {
+		panic(fmt.Sprintf("iii: a %s frame does not encode: %v", f.Type, err))
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// raw makes JSON of v; nil becomes zero.
+func raw(v any, zero string) (json.RawMessage, error) {
+	if v == nil {
+		if zero == "" {
+			return nil, nil
+		}
+		return json.RawMessage(zero), nil
+	}
+	if given, ok := v.(json.RawMessage); ok {
+		if len(given) == 0 {
+			return raw(nil, zero)
+		}
+		if !json.Valid(given) {
+			return nil, errors.New("the raw message is not valid JSON")
+		}
+		return given, nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return json.RawMessage(strings.TrimSpace(b.String())), nil
+}

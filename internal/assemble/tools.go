@@ -1,0 +1,41 @@
+package assemble
+
+import (
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/tools"
+)
+
+// addTools makes the sets of tools. The registry closes them with itself.
+func addTools(registry *tools.Registry, cfg *config.Config, backends Backends, process Process) []error {
+	var faults []error
+	for _, t := range cfg.Tools {
+		set, rules := backends.Given.Tools[t.Name].Set, backends.Given.Tools[t.Name].Rules
+		if !t.Given {
+			create, ok := backends.Tools[t.Type]
+			if !ok {
+				faults = append(faults, unknownType(t.Settings, t.Type, slices.Sorted(maps.Keys(backends.Tools))))
+				continue
+			}
+			made, err := create(t, process)
+			if err != nil {
+				faults = append(faults, t.Settings.Place(err))
+				continue
+			}
+			set, rules = made, t.Rules
+			if rules.Validate() != nil {
+				rules = tools.Rules{} // Load has reported them
+			}
+		}
+		if err := registry.Add(t.Name, set, rules); err != nil {
+			faults = append(faults, t.Settings.Place(err))
+			if c, ok := set.(io.Closer); ok && !t.Given {
+				faults = append(faults, c.Close())
+			}
+		}
+	}
+	return faults
+}

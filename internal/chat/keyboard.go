@@ -1,0 +1,149 @@
+package chat
+
+import (
+	"bytes"
+	"errors"
+	"io"
+)
+
+// What ends a line without it being one.
+var (
+	// ErrBreak: Ctrl-C.
+	ErrBreak = errors.New("break")
+	// ErrInterrupted: Screen.Cancel.
+	ErrInterrupted = errors.New("interrupted")
+)
+
+const (
+	keyBreak = 3 // Ctrl-C
+	keyEOF   = 4 // Ctrl-D
+)
+
+var (
+	pasteStart = []byte("\x1b[200~")
+	pasteEnd   = []byte("\x1b[201~")
+)
+
+// A keyboard hands out what is typed to one reader after the other, and tells
+// what was pasted.
+type keyboard struct {
+	typed     chan []byte
+	interrupt chan struct{}
+	stop      chan struct{} // closed when nobody reads any more
+	// before is called before bytes are handed out.
+	before func()
+
+	ahead []byte // typed before anybody asked
+	apart bool   // what was typed ahead is not for this reader
+	ready []byte // on its way to the reader
+
+	tail    []byte // the last bytes handed out
+	pasting bool
+	pasted  bool // the last line ending was pasted
+	last    byte
+}
+
+// newKeyboard reads in until it ends. A read that nobody can interrupt, as of a
+// terminal, outlives the keyboard.
+func newKeyboard(in io.Reader) *keyboard {
+	k := &keyboard{typed: make(chan []byte), interrupt: make(chan struct{}, 1), stop: make(chan struct{}), before: func() {}}
+	go func() {
+		defer close(k.typed)
+		for {
+			chunk := make([]byte, 1024)
+			n, err := in.Read(chunk)
+			if n > 0 {
+				select {
+				case k.typed <- chunk[:n]:
+				case <-k.stop:
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return k
+}
+
+// Read implements io.Reader. It hands out at most one line at a time, so that what
+// is known of the last byte is known of the line.
+func (k *keyboard) Read(p []byte) (int, error) {
+	for {
+		if len(k.ready) == 0 {
+			if err := k.more(); err != nil {
+				return 0, err
+			}
+		}
+		k.before()
+		n := 0
+		for n < len(p) && len(k.ready) > 0 {
+			b := k.ready[0]
+			k.ready = k.ready[1:]
+			if b == '\n' && k.last == '\r' && k.pasting {
+				k.last = b
+				continue // the second half of a line ending
+			}
+			k.note(b)
+			p[n] = b
+			n++
+			if b == '\r' || b == '\n' || b == keyBreak || b == keyEOF {
+				break
+			}
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+func (k *keyboard) more() error {
+	select { // first of all: what comes next may not be for this reader
+	case <-k.interrupt:
+		return ErrInterrupted
+	default:
+	}
+	if len(k.ahead) > 0 && !k.apart {
+		k.ready, k.ahead = k.ahead, nil
+		return nil
+	}
+	select {
+	case <-k.interrupt:
+		return ErrInterrupted
+	case chunk, ok := <-k.typed:
+		if !ok {
+			return io.EOF
+		}
+		k.ready = chunk
+		return nil
+	}
+}
+
+func (k *keyboard) note(b byte) {
+	k.last = b
+	k.tail = append(k.tail, b)
+	if extra := len(k.tail) - len(pasteStart); extra > 0 {
+		k.tail = k.tail[extra:]
+	}
+	switch {
+	case bytes.Equal(k.tail, pasteStart):
+		k.pasting = true
+	case bytes.Equal(k.tail, pasteEnd):
+		k.pasting = false
+	}
+	if b == '\r' || b == '\n' {
+		k.pasted = k.pasting
+	}
+}
+
+// later keeps what nobody has asked for yet. It reports whether Ctrl-C was among
+// it: what was typed before that is forgotten.
+func (k *keyboard) later(chunk []byte) (broken bool) {
+	if i := bytes.LastIndexByte(chunk, keyBreak); i >= 0 {
+		k.ahead = nil
+		chunk, broken = chunk[i+1:], true
+	}
+	k.ahead = append(k.ahead, chunk...)
+	return broken
+}

@@ -1,0 +1,208 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// A Screen is a terminal that is talked on. It belongs to one goroutine, and its
+// lines to another, until they are received.
+type Screen struct {
+	// History is what the arrow keys bring back.
+	History *History
+
+	in, out  *os.File
+	saved    *term.State
+	keys     *keyboard
+	prompt   *term.Terminal // of messages
+	current  *term.Terminal // that a line is read from
+	width    int
+	progress bool // there is a line of it
+	// calm: the terminal does not move its cursor about.
+	calm bool
+}
+
+// IsTerminal reports whether somebody sits at both ends.
+func IsTerminal(in io.Reader, out io.Writer) (*os.File, *os.File, bool) {
+	i, isFile := in.(*os.File)
+	o, isFileToo := out.(*os.File)
+	if !isFile || !isFileToo || !term.IsTerminal(int(i.Fd())) || !term.IsTerminal(int(o.Fd())) {
+		return nil, nil, false
+	}
+	return i, o, true
+}
+
+// OpenScreen takes the terminal over, until Close. Calm leaves out all that moves.
+func OpenScreen(in, out *os.File, history *History, calm bool) (*Screen, error) {
+	saved, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("the terminal cannot be used: %w", err)
+	}
+	s := &Screen{History: history, in: in, out: out, saved: saved, keys: newKeyboard(in), calm: calm}
+	s.keys.before = func() { s.resize(s.current) }
+	s.Fresh()
+	if !calm {
+		s.prompt.SetBracketedPasteMode(true)
+	}
+	return s, nil
+}
+
+// Close gives the terminal back as it was.
+func (s *Screen) Close() error {
+	s.Progress("")
+	close(s.keys.stop)
+	if !s.calm {
+		s.prompt.SetBracketedPasteMode(false)
+	}
+	return term.Restore(int(s.in.Fd()), s.saved)
+}
+
+// Fresh forgets what has been typed of a line. After a line with an error it must
+// be called before anything else.
+func (s *Screen) Fresh() {
+	s.prompt = s.terminal("")
+	s.prompt.History = s.History
+}
+
+func (s *Screen) terminal(prompt string) *term.Terminal {
+	t := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{s.keys, s.out}, prompt)
+	return t
+}
+
+func (s *Screen) resize(t *term.Terminal) {
+	width, height, err := term.GetSize(int(s.out.Fd()))
+	if err == nil && width > 0 && width != s.width {
+		s.width = width
+		_ = t.SetSize(width, height)
+	}
+}
+
+// Width is the number of columns.
+func (s *Screen) Width() int {
+	if width, _, err := term.GetSize(int(s.out.Fd())); err == nil && width > 0 {
+		return width
+	}
+	return 80
+}
+
+// Print writes text, above the line that is being typed, if one is.
+func (s *Screen) Print(text string) {
+	s.Progress("")
+	_, _ = io.WriteString(s.prompt, text)
+}
+
+// Progress shows one line that the next replaces. Empty: there is none.
+func (s *Screen) Progress(text string) {
+	switch {
+	case text == "" && !s.progress, s.calm:
+		return
+	case text == "":
+		_, _ = io.WriteString(s.out, "\r\x1b[K")
+		s.progress = false
+	default:
+		_, _ = io.WriteString(s.out, "\r"+text+"\x1b[K")
+		s.progress = true
+	}
+}
+
+// A Line is what was typed.
+type Line struct {
+	Text string
+	// Pasted: the end of the line was pasted, not typed.
+	Pasted bool
+	// Err is ErrBreak, io.EOF (Ctrl-D, or the terminal is gone) or ErrInterrupted.
+	Err error
+}
+
+// ReadLine asks for a line of a message beside the caller: what was typed ahead
+// counts. There is one result.
+func (s *Screen) ReadLine(prompt string) <-chan Line {
+	s.keys.apart = false
+	s.prompt.SetPrompt(prompt)
+	return s.read(s.prompt)
+}
+
+// Ask asks a question that what was typed ahead is no answer to.
+func (s *Screen) Ask(prompt string) <-chan Line {
+	s.keys.apart = true
+	question := s.terminal(prompt)
+	question.History = &History{}
+	return s.read(question)
+}
+
+func (s *Screen) read(t *term.Terminal) <-chan Line {
+	s.Progress("")
+	s.current, s.width = t, 0
+	s.resize(t)
+	result := make(chan Line, 1)
+	go func() {
+		text, err := t.ReadLine()
+		line := Line{Text: text, Pasted: s.keys.pasted}
+		switch {
+		case err == nil, errors.Is(err, term.ErrPasteIndicator): // our own is more exact
+		case errors.Is(err, io.EOF) && s.keys.last == keyBreak:
+			line.Err = ErrBreak
+		default:
+			line.Err = err
+		}
+		if line.Err == nil && t == s.prompt {
+			line.Text = s.History.Said(line.Text)
+		}
+		if line.Err != nil {
+			_, _ = io.WriteString(s.out, "\r\n")
+		}
+		result <- line
+	}()
+	return result
+}
+
+// Cancel gives a line up that is being asked for. It may have come in time all
+// the same.
+func (s *Screen) Cancel(line <-chan Line) Line {
+	s.keys.interrupt <- struct{}{}
+	result := <-line
+	select {
+	case <-s.keys.interrupt: // it was not needed
+	default:
+	}
+	return result
+}
+
+// Typed is what is typed while nobody asks. Each is to be handed to Later.
+func (s *Screen) Typed() <-chan []byte { return s.keys.typed }
+
+// Later keeps what was typed for the next ReadLine. It reports whether Ctrl-C was
+// among it.
+func (s *Screen) Later(chunk []byte) (broken bool) { return s.keys.later(chunk) }
+
+// Wrap breaks lines at words, so that none is wider than width.
+func Wrap(text string, width int) string {
+	if width < 10 {
+		return text
+	}
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		for len([]rune(line)) > width {
+			runes := []rune(line)
+			at := width
+			for at > 0 && runes[at] != ' ' {
+				at--
+			}
+			if strings.TrimSpace(string(runes[:at])) == "" { // one long word
+				at = width
+			}
+			out = append(out, strings.TrimRight(string(runes[:at]), " "))
+			line = strings.TrimLeft(string(runes[at:]), " ")
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}

@@ -1,0 +1,69 @@
+package modelstandin
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A2A is an agent that speaks the Agent2Agent protocol over JSON-RPC, with its card
+// below the service's address. It answers with messages, streamed if Stream says so,
+// and remembers conversations by their context.
+type A2A struct{ Stream bool }
+
+type a2aRequest struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params struct {
+		Message struct {
+			ContextID string `json:"contextId"`
+			Parts     []struct {
+				Text string `json:"text"`
+			} `json:"parts"`
+		} `json:"message"`
+	} `json:"params"`
+}
+
+func (a A2A) routes(mux *http.ServeMux, s *Service) {
+	kept := newMemory()
+	mux.HandleFunc("GET /.well-known/agent-card.json", func(w http.ResponseWriter, r *http.Request) {
+		Write(http.StatusOK, JSON(fields{
+			"name": "standin-1", "description": "stands in", "version": "1", "protocolVersion": "0.3.0",
+			"url": "http://" + r.Host + "/rpc", "preferredTransport": "JSONRPC",
+			"capabilities":      fields{"streaming": a.Stream},
+			"defaultInputModes": []string{"text/plain"}, "defaultOutputModes": []string{"text/plain"}, "skills": []any{},
+		}))(w, r)
+	})
+	mux.HandleFunc("POST /rpc", func(w http.ResponseWriter, r *http.Request) {
+		var req a2aRequest
+		if !read(w, r, &req) {
+			return
+		}
+		asked := Asked{Stream: req.Method == "message/stream", Header: r.Header}
+		for _, p := range req.Params.Message.Parts {
+			asked.Lines = append(asked.Lines, line(conversation.RoleUser, p.Text))
+		}
+		id := req.Params.Message.ContextID
+		before, _ := kept.get(id)
+		asked.Known = append(before, asked.Lines...)
+		said := s.think(asked)
+		if said.By != nil {
+			said.By(w, r)
+			return
+		}
+		if id == "" {
+			id = kept.next("context")
+		}
+		kept.put(id, append(asked.Known, said.lines()...))
+		answer := JSON(fields{"jsonrpc": "2.0", "id": req.ID, "result": fields{
+			"kind": "message", "messageId": kept.next("message"), "contextId": id, "role": "agent",
+			"parts": []any{fields{"kind": "text", "text": said.Text}},
+		}})
+		if asked.Stream {
+			Events(w)(answer)
+			return
+		}
+		Write(http.StatusOK, answer)(w, r)
+	})
+}

@@ -1,0 +1,66 @@
+package pulse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Check asks for the server's health, looks whether it has a Pulse's routes, as far
+// as it shows them, and polls, for which the key is needed. Pulse knows no agents,
+// so an agent cannot be checked; and it has no projects.
+func (p *Platform) Check(ctx context.Context, project, _ string) error {
+	var errs []error
+	if project != "" {
+		errs = append(errs, &conversation.Error{
+			Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: project %q", clip(project)),
+			Err: errors.New("there are no projects in Pulse"), Remedy: "leave project out",
+		})
+	}
+	if err := p.checkHealth(ctx); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	if _, err := p.client.Stage(ctx); conversation.IsKind(err, conversation.Invalid) {
+		return errors.Join(append(errs, err)...)
+	}
+	_, err := p.client.Poll(ctx, p.types, 1)
+	return errors.Join(append(errs, p.keyed(err))...)
+}
+
+// checkHealth tells apart a server that is not there, a web page and an API.
+func (p *Platform) checkHealth(ctx context.Context) error {
+	err := p.client.Health(ctx)
+	var e *conversation.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch status := statusOf(err); {
+	case errors.Is(err, errWebPage):
+		e.Kind = conversation.Invalid
+	case status == http.StatusNotFound:
+		// Some other server, perhaps a compatible one: the next requests will tell.
+		return nil
+	case status == 0 && e.Remedy == "" && ctx.Err() == nil:
+		e.Remedy = fmt.Sprintf("is Pulse running at %s? Check url, or PULSE_SERVER_URL", p.client.base)
+	}
+	return e
+}
+
+// keyed adds what a failure means on a route that needs the key.
+func (p *Platform) keyed(err error) error {
+	var e *conversation.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Kind == conversation.Unauthorized && len(p.client.secrets) == 0:
+		e.Remedy = "the server wants a key: set api_key, or PULSE_API_KEY, to the server's API_KEY"
+	case e.Kind == conversation.NotFound:
+		e.Kind = conversation.Invalid
+		e.Remedy = fmt.Sprintf("nothing like Pulse is at %s: check url", p.client.base)
+	}
+	return err
+}

@@ -1,0 +1,239 @@
+package pulse
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+const (
+	pollLimit = 100 // Pulse's own limit
+	pageLimit = 100
+	// maxPages bounds what a list that never ends can do.
+	maxPages = 1000
+)
+
+// A Client calls Pulse's API. Its methods are safe for concurrent use. They make
+// one request each (lists: one a page) and never retry. Failures are
+// [conversation.Error] values; an answer that carries a status of failure is an
+// [AnswerError] inside.
+type Client struct {
+	base    string
+	http    *http.Client
+	header  http.Header
+	secrets []string
+	timeout time.Duration
+}
+
+// NewClient checks the configuration, reporting every fault at once, and makes no
+// request.
+func NewClient(cfg ClientConfig) (*Client, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("pulse: %w", err)
+	}
+	base, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("pulse: %w", err)
+	}
+	c := &Client{
+		base: base.String(), http: httpClient(cfg.HTTPClient), header: http.Header{},
+		timeout: cmp.Or(cfg.Timeout, DefaultTimeout),
+	}
+	c.header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
+	if key := cfg.key(); key != "" {
+		// The prefix is checked to the letter.
+		c.header.Set("Authorization", "Bearer "+key)
+		c.secrets = []string{key, url.QueryEscape(key)}
+	}
+	return c, nil
+}
+
+// CloseIdleConnections closes connections that no request is using.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// httpClient returns a client that follows no redirects: the key goes to nobody
+// else.
+func httpClient(given *http.Client) *http.Client {
+	var h http.Client
+	if given != nil {
+		h = *given
+	}
+	if given == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = 32
+		// Pulse's server closes idle connections after five seconds. A claim that
+		// meets the closing is a claim that may have landed, so close before it does.
+		t.IdleConnTimeout = 4 * time.Second
+		h.Transport = t
+	}
+	h.Timeout = 0
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+// Health asks whether Pulse is up. It needs no key.
+func (c *Client) Health(ctx context.Context) error {
+	_, err := c.call(ctx, request{op: "health", method: http.MethodGet, path: path("health")}, nil)
+	return err
+}
+
+// Poll lists what became due in the current minute and is not older than 60
+// seconds, at most limit of it (up to 100). Pulse's conditional poll answers 500,
+// so it is not used.
+func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswer, error) {
+	var out struct {
+		Tasks      []DueTask `json:"tasks"`
+		NextPollAt Timestamp `json:"next_poll_at"`
+	}
+	a, err := c.call(ctx, request{
+		op: "poll", method: http.MethodGet, path: path("tasks", "poll"),
+		query: url.Values{"types": {strings.Join(types, ",")}, "limit": {strconv.Itoa(limit)}},
+	}, &out)
+	answer := PollAnswer{Tasks: out.Tasks, NextPollAt: out.NextPollAt.Time, Seen: a.serverTime()}
+	if d, ok := number(a.header.Get("X-Poll-Interval"), time.Second); ok {
+		answer.Interval = d
+	}
+	return answer, err
+}
+
+// A Filter says which tasks to list.
+type Filter struct {
+	Status, Type string // empty: any
+	// Until leaves out what is due later. Zero: nothing is left out.
+	Until time.Time
+}
+
+// Tasks lists tasks, what is due first before what is due later. Pages are counted
+// by offset: what leaves the list while it is read moves others to pages that were
+// read already, and they are missing until the list is read again.
+func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
+	q := url.Values{"limit": {strconv.Itoa(pageLimit)}}
+	if f.Status != "" {
+		q.Set("status", f.Status)
+	}
+	if f.Type != "" {
+		q.Set("schedule_type", f.Type)
+	}
+	if !f.Until.IsZero() {
+		q.Set("end_time", strconv.FormatInt(f.Until.Unix(), 10))
+	}
+	r := request{op: "list tasks", method: http.MethodGet, path: path("tasks"), query: q}
+	return func(yield func(Task, error) bool) {
+		for page := range maxPages {
+			q.Set("offset", strconv.Itoa(page*pageLimit))
+			var out struct {
+				Tasks []Task `json:"tasks"`
+			}
+			a, err := c.call(ctx, r, &out)
+			if err != nil {
+				yield(Task{}, err)
+				return
+			}
+			for _, t := range out.Tasks {
+				t.Seen = a.serverTime()
+				if !yield(t, nil) {
+					return
+				}
+			}
+			if len(out.Tasks) < pageLimit {
+				return
+			}
+		}
+		yield(Task{}, c.fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errEndless}))
+	}
+}
+
+// Task gets one task.
+func (c *Client) Task(ctx context.Context, id string) (Task, error) {
+	var t Task
+	a, err := c.call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
+	t.Seen = a.serverTime()
+	return t, err
+}
+
+// Claim claims a task, and returns the execution id. It is empty in stage A. A
+// refusal comes as a status of 500; and from stage A2 on a task that is claimed
+// already can be claimed again.
+func (c *Client) Claim(ctx context.Context, id, worker string) (executionID string, err error) {
+	r := c.on(id, "claim", http.MethodPost, "claim")
+	r.writes = true
+	r.body = struct {
+		WorkerID string `json:"worker_id"`
+	}{worker}
+	var out struct {
+		ExecutionID string `json:"execution_id"`
+	}
+	_, err = c.call(ctx, r, &out)
+	return out.ExecutionID, err
+}
+
+// Ack acknowledges a task. For a recurring task that is not idempotent.
+func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
+	r := c.on(id, "acknowledge", http.MethodPost, "ack")
+	r.writes, r.body = true, ack
+	_, err := c.call(ctx, r, nil)
+	return err
+}
+
+// History lists the newest executions of a task, at most limit of them, newest
+// first. Stages A2 and B answer 500 as soon as there is one.
+func (c *Client) History(ctx context.Context, id string, limit int) ([]Execution, error) {
+	r := c.on(id, "read the history of", http.MethodGet, "history")
+	r.query = url.Values{"limit": {strconv.Itoa(limit)}}
+	var out struct {
+		History []Execution `json:"history"`
+	}
+	_, err := c.call(ctx, r, &out)
+	return out.History, err
+}
+
+// SetMetadata replaces a task's metadata as a whole.
+func (c *Client) SetMetadata(ctx context.Context, id string, metadata json.RawMessage) error {
+	return c.patch(ctx, id, "write the metadata of", struct {
+		Metadata json.RawMessage `json:"metadata"`
+	}{metadata})
+}
+
+// Reactivate lets a claimed or paused task wait to be claimed again.
+func (c *Client) Reactivate(ctx context.Context, id string) error {
+	return c.patch(ctx, id, "let go of", struct {
+		Status string `json:"status"`
+	}{StatusActive})
+}
+
+// patch sets columns of a task. Pulse takes the names of the keys for parts of its
+// SQL: none may come from outside.
+func (c *Client) patch(ctx context.Context, id, verb string, columns any) error {
+	r := c.on(id, verb, http.MethodPatch, "")
+	r.writes, r.body = true, columns
+	_, err := c.call(ctx, r, nil)
+	return err
+}
+
+// on is a request about one task.
+func (c *Client) on(id, verb, method, action string) request {
+	segments := []string{"tasks", id}
+	if action != "" {
+		segments = append(segments, action)
+	}
+	return request{op: fmt.Sprintf("%s task %q", verb, id), id: &id, method: method, path: path(segments...)}
+}
+
+// path joins segments, each escaped.
+func path(segments ...string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}

@@ -1,0 +1,161 @@
+package pulse
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// The defaults of [Config] and [ClientConfig], and the limit of ResultSummary.
+const (
+	DefaultName    = "pulse"
+	DefaultTimeout = 30 * time.Second
+
+	MaxResultSummary = 4 << 10
+)
+
+// The types of task that Pulse's own workers run.
+const (
+	TypeRunAgent     = "run_agent"
+	TypeExecuteAgent = "execute_agent"
+	typeHTTPRequest  = "http_request"
+)
+
+// DefaultTypes are the types that Pulse's built-in worker runs.
+func DefaultTypes() []string { return []string{TypeRunAgent, TypeExecuteAgent} }
+
+// Config is what a [Platform] needs. The keys are those of parley.yaml.
+type Config struct {
+	// Name is the platform's name in the configuration, which its refs carry.
+	// Default: [DefaultName].
+	Name string `yaml:"-"`
+	// URL is the address of Pulse, such as http://localhost:8000. Required.
+	URL string `yaml:"url"`
+	// Key is the server's API key. Empty: none is sent, for servers that check
+	// none.
+	Key secret.String `yaml:"api_key"`
+	// Types are the types of task to run. Default: [DefaultTypes].
+	Types []string `yaml:"types"`
+	// Timeout bounds every request. Default: [DefaultTimeout].
+	Timeout time.Duration `yaml:"timeout"`
+	// ResultSummary is how many bytes a result may have to be written into the
+	// task's metadata, as "parley_result", at most [MaxResultSummary]. Of a longer
+	// one only the status is written. Zero: nothing is written.
+	//
+	// Pulse replaces metadata as a whole. What somebody else writes between our
+	// reading and our writing is lost; so leave this off where others keep notes
+	// in the metadata of running tasks.
+	ResultSummary int `yaml:"result_summary"`
+
+	// HTTPClient and UserAgent are as in [ClientConfig].
+	HTTPClient *http.Client `yaml:"-"`
+	UserAgent  string       `yaml:"-"`
+}
+
+// Validate reports every fault at once. Each names the key and says what would be
+// right. [New] calls it.
+func (cfg Config) Validate() error {
+	var errs []error
+	if strings.Contains(cfg.Name, "/") {
+		errs = append(errs, fmt.Errorf("name %q contains a slash: choose a name without", cfg.Name))
+	}
+	if cfg.Types != nil && len(cfg.Types) == 0 {
+		errs = append(errs, fmt.Errorf("types is empty: name some, or leave it out for %s", strings.Join(DefaultTypes(), " and ")))
+	}
+	for i, name := range cfg.Types {
+		switch {
+		case strings.TrimSpace(name) != name || name == "" || strings.ContainsAny(name, ",\n"):
+			errs = append(errs, fmt.Errorf("types: %q is no type of task: write it without spaces around it and commas", clip(name)))
+		case name == typeHTTPRequest:
+			errs = append(errs, fmt.Errorf("types: %s tasks run no agent: leave them to Pulse", name))
+		case slices.Contains(cfg.Types[:i], name):
+			errs = append(errs, fmt.Errorf("types: %q is there twice", name))
+		}
+	}
+	if cfg.ResultSummary < 0 || cfg.ResultSummary > MaxResultSummary {
+		errs = append(errs, fmt.Errorf("result_summary is %d: write a number of bytes up to %d, or 0 for none", cfg.ResultSummary, MaxResultSummary))
+	}
+	return errors.Join(append(errs, cfg.client().validate())...)
+}
+
+func (cfg Config) client() ClientConfig {
+	return ClientConfig{
+		URL: cfg.URL, Key: cfg.Key, Timeout: cfg.Timeout, HTTPClient: cfg.HTTPClient, UserAgent: cfg.UserAgent,
+	}
+}
+
+// ClientConfig is what a [Client] needs.
+type ClientConfig struct {
+	// URL is the address of Pulse. Required.
+	URL string
+	// Key goes out as a bearer token with every request. Empty: none is sent.
+	Key secret.String
+	// HTTPClient makes the requests. Its redirect policy and its Timeout are not
+	// used. Default: one with connections of its own.
+	HTTPClient *http.Client
+	// Timeout bounds every request. Default: [DefaultTimeout].
+	Timeout time.Duration
+	// UserAgent defaults to "parley".
+	UserAgent string
+}
+
+func (cfg ClientConfig) validate() error {
+	_, err := parseURL(cfg.URL)
+	errs := []error{err}
+	if !headerSafe(cfg.key()) {
+		errs = append(errs, errors.New("api_key contains a space, a line break or a character no header can carry: check where it is read from"))
+	}
+	if cfg.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("timeout is %s: use a positive duration such as 30s, or leave it out", cfg.Timeout))
+	}
+	return errors.Join(errs...)
+}
+
+// key is the key without the line break at a file's end.
+func (cfg ClientConfig) key() string { return strings.TrimSpace(cfg.Key.Reveal()) }
+
+// parseURL returns the URL without slashes at its end.
+func parseURL(raw string) (*url.URL, error) {
+	raw = strings.TrimRight(strings.TrimSpace(raw), "/")
+	if raw == "" {
+		return nil, errors.New("url is empty: set it, or PULSE_SERVER_URL, to the address of Pulse, such as http://localhost:8000")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || !strings.Contains(raw, "://") {
+		u = &url.URL{}
+	}
+	switch {
+	case u.User != nil:
+		return nil, errors.New("url contains a user name or password: leave them out, api_key is what Pulse checks")
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return nil, fmt.Errorf("url %q is no http:// or https:// address: write it in full, such as http://localhost:8000", clip(withoutUser(raw)))
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, fmt.Errorf("url has a query or a fragment: leave them out: %s://%s%s", u.Scheme, u.Host, u.Path)
+	}
+	for _, route := range []string{"/tasks", "/dashboard", "/docs"} {
+		if base, found := strings.CutSuffix(u.Path, route); found {
+			u.Path = base
+			return nil, fmt.Errorf("url ends in %s, which is a route of Pulse: write %s", route, u)
+		}
+	}
+	return u, nil
+}
+
+// withoutUser takes out whatever stands before an @, which may be a password.
+func withoutUser(raw string) string {
+	if _, rest, found := strings.Cut(raw, "@"); found {
+		return rest
+	}
+	return raw
+}
+
+// headerSafe reports whether a header can carry s as one word.
+func headerSafe(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}

@@ -1,0 +1,170 @@
+package pulse
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// Context is the task: its payload as it is, its metadata without what Pulse writes
+// into it while the task runs and without what may be secret in callback addresses.
+func (p *Platform) Context(ctx context.Context, ref conversation.Ref) (conversation.Context, error) {
+	o, err := occurrenceOf(ref)
+	if err != nil {
+		return conversation.Context{}, err
+	}
+	t, err := p.client.Task(ctx, o.task)
+	if err != nil {
+		return conversation.Context{}, err
+	}
+	var payload struct {
+		AgentID string `json:"agent_id"`
+	}
+	_ = json.Unmarshal(t.Payload, &payload)
+	task := o.toTask(t)
+	return conversation.Context{
+		Simulation: strings.TrimSpace(t.Type + " " + payload.AgentID), AgentName: payload.AgentID,
+		Metadata: task.Metadata, Task: &task,
+	}, nil
+}
+
+// Transcript is the task's one message, and where the occurrence stands.
+func (p *Platform) Transcript(ctx context.Context, ref conversation.Ref) (platforms.Transcript, error) {
+	o, err := occurrenceOf(ref)
+	if err != nil {
+		return platforms.Transcript{}, err
+	}
+	t, err := p.client.Task(ctx, o.task)
+	if err != nil {
+		return platforms.Transcript{}, err
+	}
+	out := platforms.Transcript{Messages: []conversation.Message{o.toTask(t).Message()}}
+	out.State, out.EndedBy = o.state(t)
+	if out.State == platforms.StateEnded {
+		out.EndDetail = o.over(t)
+	}
+	return out, nil
+}
+
+func (o occurrence) state(t Task) (platforms.State, conversation.EndedBy) {
+	switch {
+	case t.Status == StatusCompleted:
+		return platforms.StateEnded, conversation.EndedByAgent
+	case t.Status == StatusCancelled:
+		return platforms.StateEnded, conversation.EndedByOperator
+	case t.Status == StatusExpired, t.Status == StatusFailed:
+		return platforms.StateEnded, conversation.EndedByPlatform
+	case t.Status == StatusPaused:
+		return platforms.StateWaiting, ""
+	case t.Status != StatusActive && t.Status != StatusProcessing:
+		return platforms.StateUnknown, ""
+	case o.moved(t):
+		return platforms.StateEnded, "" // acknowledged or expired: the task does not say
+	case t.Status == StatusProcessing:
+		return platforms.StateOpen, ""
+	}
+	return platforms.StateWaiting, ""
+}
+
+func (o occurrence) toTask(t Task) conversation.Task {
+	task := conversation.Task{
+		Type: t.Type, Payload: t.Payload, Metadata: tidy(t.Metadata), ScheduledFor: o.due, Callback: callback(t.Metadata),
+	}
+	var payload struct {
+		Seconds float64 `json:"timeout_seconds"`
+	}
+	if json.Unmarshal(t.Payload, &payload) == nil && payload.Seconds > 0 {
+		task.Timeout = seconds(payload.Seconds)
+	}
+	return task
+}
+
+// callback is the address that wants the result: webhook_url, else callback_url,
+// never anything in the payload.
+func callback(metadata json.RawMessage) *conversation.Callback {
+	webhook, other := text(metadata, "webhook_url"), text(metadata, "callback_url")
+	if webhook == "" && other == "" {
+		return nil
+	}
+	c := &conversation.Callback{URL: other}
+	if webhook != "" {
+		c.URL = webhook
+	}
+	var settings struct {
+		Timeout *float64 `json:"webhook_timeout"`
+		Retries *int     `json:"webhook_retries"`
+	}
+	if json.Unmarshal(metadata, &settings) == nil {
+		if settings.Timeout != nil && *settings.Timeout > 0 {
+			c.Timeout = seconds(*settings.Timeout)
+		}
+		if settings.Retries != nil && *settings.Retries >= 0 {
+			c.Retries = settings.Retries
+		}
+	}
+	return c
+}
+
+// seconds bounds what people write to what a duration holds: a year is for ever.
+func seconds(n float64) time.Duration {
+	const year = 365 * 24 * 60 * 60
+	return time.Duration(min(n, year) * float64(time.Second))
+}
+
+// text is a string in a JSON object, or empty.
+func text(object json.RawMessage, key string) string {
+	var all map[string]json.RawMessage
+	var s string
+	if json.Unmarshal(object, &all) != nil || json.Unmarshal(all[key], &s) != nil {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+// bookkeeping are the keys that Pulse writes while a task runs, and ours.
+var bookkeeping = []string{
+	"locked_by", "locked_at", "current_execution_id", "execution_ids", "webhook_attempts", summaryKey,
+}
+
+// tidy is the metadata as it was when the task was scheduled, with callback
+// addresses cut down to where they lead. What is no object is left out.
+func tidy(metadata json.RawMessage) json.RawMessage {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(metadata, &all) != nil || len(all) == 0 {
+		return nil
+	}
+	for _, key := range bookkeeping {
+		delete(all, key)
+	}
+	for _, key := range []string{"webhook_url", "callback_url"} {
+		if address := text(metadata, key); address != "" {
+			shown, err := json.Marshal(withoutSecrets(address))
+			if err != nil {
+				shown = []byte(`""`)
+			}
+			all[key] = shown
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	clean, err := json.Marshal(all)
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+// withoutSecrets is the address without user, password, query and fragment.
+func withoutSecrets(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Opaque != "" {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}

@@ -1,0 +1,408 @@
+package pulse_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/pulse"
+	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+)
+
+// patch does what a person does with curl.
+func patch(t testing.TB, b *bundle, id, body string) {
+	t.Helper()
+	call(t, b, http.MethodPatch, "/tasks/"+id, body)
+}
+
+func call(t testing.TB, b *bundle, method, path, body string) map[string]any {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, b.url+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+testKey)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	var out map[string]any
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&out))
+	return out
+}
+
+// TestManyAtOnce: more than fit into a poll, or onto a page of the list.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	for i := range 205 {
+		b.Add(pulsetest.Schedule{At: noon, Type: []string{pulse.TypeRunAgent, pulse.TypeExecuteAgent}[i/200]})
+	}
+	all := b.assigned(t)
+	require.Len(t, all, 205)
+	distinct := map[string]bool{}
+	for _, a := range all {
+		distinct[a.Ref.ID] = true
+		require.NoError(t, a.Ref.Validate())
+		_, err := b.platform.Take(t.Context(), a.Ref, platforms.Claim{Worker: "w-" + a.Ref.ID})
+		require.NoError(t, err)
+	}
+	require.Len(t, distinct, 205)
+	require.Empty(t, b.assigned(t))
+	require.Len(t, b.Claims(""), 205)
+}
+
+func TestAssigned(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) {
+		c.Name, c.Types = "nightly", []string{"run_agent", "mine"}
+	})
+	payload := func(agent string) map[string]any { return map[string]any{"agent_id": agent, "entrypoint_tag": "go"} }
+	late := b.Add(pulsetest.Schedule{At: noon.Add(-time.Second), Payload: payload("a")})
+	early := b.Add(pulsetest.Schedule{At: noon.Add(-30 * time.Second), Payload: payload("b")})
+	mine := b.Add(pulsetest.Schedule{At: noon, Type: "mine", Payload: map[string]any{"message": "hello"}})
+	b.Add(pulsetest.Schedule{At: noon.Add(time.Second), Payload: payload("a")})
+	b.Add(pulsetest.Schedule{At: noon, Type: "execute_agent", Payload: payload("a")})
+	b.Add(pulsetest.Schedule{At: noon, Type: "mine", WebhookURL: "http://hook.example"}) // Pulse pushes it
+	hooked := b.Add(pulsetest.Schedule{At: noon, WebhookURL: "http://hook.example", Payload: payload("c")})
+
+	ids := func(agent string) (out []string) {
+		all, err := b.platform.Assigned(t.Context(), "", agent)
+		require.NoError(t, err)
+		for _, a := range all {
+			require.Equal(t, "nightly", a.Ref.Platform)
+			require.Equal(t, agent, a.Ref.Agent)
+			require.Empty(t, a.Ref.Project)
+			out = append(out, a.Ref.Simulation)
+		}
+		return out
+	}
+	require.ElementsMatch(t, []string{early, late, mine, hooked}, ids(""))
+	require.Equal(t, []string{early, late}, ids("")[:2], "the longest due come first")
+	require.Equal(t, []string{late}, ids("a"))
+	require.Equal(t, []string{early}, ids("b"))
+	require.Empty(t, ids("d"))
+}
+
+// TestAssignedErrors: with an error comes what could be listed all the same.
+func TestAssignedErrors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		fault pulsetest.Fault
+		kind  conversation.Kind // empty: no error
+		want  int
+		lists int
+	}{
+		{"NoPoll", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 500}, "", 2, 2},
+		{"PollTooOften", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 429}, conversation.RateLimited, 0, 0},
+		{"Nothing", pulsetest.Fault{Status: 500}, conversation.Unavailable, 0, 2},
+		{"PollNotAllowed", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 401}, conversation.Unauthorized, 0, 0},
+		{"PollLost", pulsetest.Fault{Op: pulsetest.OpPoll, Lose: true}, conversation.Unavailable, 0, 0},
+		{"NoList", pulsetest.Fault{Op: pulsetest.OpList, Status: 503}, conversation.Unavailable, 1, 2},
+		{"OneListOfTwo", pulsetest.Fault{Op: pulsetest.OpList, Status: 429, Times: 1}, conversation.RateLimited, 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, pulsetest.Config{})
+			b.Add(pulsetest.Schedule{})
+			b.Add(pulsetest.Schedule{At: noon.Add(-2 * time.Second)}) // the minute before: not in the poll
+			b.Fail(tt.fault)
+			all, err := b.platform.Assigned(t.Context(), "", "")
+			if tt.kind == "" {
+				require.NoError(t, err)
+			} else {
+				isKind(t, tt.kind, err)
+			}
+			require.Len(t, all, tt.want)
+			require.Equal(t, tt.lists, b.Requests(pulsetest.OpList))
+		})
+	}
+}
+
+// TestNext: times are Pulse's, which lives in another year here.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	require.Zero(t, b.platform.Next())
+	b.assigned(t)
+	require.Equal(t, noon.Add(5*time.Second), b.platform.Next(), "as often as Pulse wants it")
+	b.Add(pulsetest.Schedule{Delay: 3 * time.Second})
+	b.assigned(t)
+	require.Equal(t, noon.Add(3*time.Second), b.platform.Next(), "when the next is due")
+	b.clock.Advance(10 * time.Second)
+	b.assigned(t)
+	require.Equal(t, noon.Add(15*time.Second), b.platform.Next())
+}
+
+// TestRealTime: without a clock of its own, the stand-in has the machine's.
+func TestRealTime(t *testing.T) {
+	t.Parallel()
+	s := pulsetest.New(pulsetest.Config{})
+	p := newPlatform(t, pulse.Config{URL: serve(t, s)})
+	id, later := s.Add(pulsetest.Schedule{}), s.Add(pulsetest.Schedule{Delay: time.Hour})
+	all, err := p.Assigned(t.Context(), "", "")
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	receipt, err := p.Take(t.Context(), all[0].Ref, platforms.Claim{Worker: "w"})
+	require.NoError(t, err)
+	require.NoError(t, p.Report(t.Context(), all[0].Ref, report(receipt)))
+	task, _ := s.Task(id)
+	require.Equal(t, pulse.StatusCompleted, task.Status)
+	task, _ = s.Task(later)
+	require.Equal(t, pulse.StatusActive, task.Status)
+}
+
+func TestContext(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+	id := b.Add(pulsetest.Schedule{
+		Payload: map[string]any{
+			"agent_id": "a-1", "entrypoint_tag": "go", "params": map[string]any{"topic": "tides"}, "timeout_seconds": 90,
+		},
+		Metadata: map[string]any{"executor_type": "local", "callback_url": "http://u:hush@other.example/x?token=hush"},
+		Every:    time.Minute, WebhookURL: "https://u:hush@hook.example/results?token=hush#hush", WebhookTimeout: 12, WebhookRetries: 5,
+	})
+	ref := b.due(t)
+	before, err := b.platform.Context(t.Context(), ref)
+	require.NoError(t, err)
+	five := 5
+	metadata := `{"callback_url":"http://other.example/x","executor_type":"local","is_webhook":true,` +
+		`"webhook_retries":5,"webhook_timeout":12,"webhook_url":"https://hook.example/results"}`
+	require.JSONEq(t, metadata, string(before.Metadata))
+	require.NotContains(t, string(before.Metadata), "hush")
+	require.Equal(t, conversation.Context{
+		Simulation: "run_agent a-1", AgentName: "a-1", Metadata: before.Metadata,
+		Task: &conversation.Task{
+			Type: "run_agent", Payload: before.Task.Payload, Metadata: before.Metadata, ScheduledFor: noon,
+			Callback: &conversation.Callback{
+				URL: "https://u:hush@hook.example/results?token=hush#hush", Timeout: 12 * time.Second, Retries: &five,
+			},
+			Timeout: 90 * time.Second,
+		},
+	}, before)
+	run, err := before.Task.Run()
+	require.NoError(t, err)
+	require.Equal(t, "local", run.Executor)
+	require.Equal(t, "a-1", run.AgentID)
+
+	transcript, err := b.platform.Transcript(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, platforms.StateWaiting, transcript.State)
+	require.Equal(t, []conversation.Message{before.Task.Message()}, transcript.Messages)
+	require.JSONEq(t, `{"topic":"tides"}`, string(transcript.Messages[0].Parts[0].Data))
+
+	receipt := b.take(t, ref, "w")
+	b.ClaimAs(id, "naive")
+	after, err := b.platform.Context(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, before, after, "claiming does not change the context")
+	transcript, err = b.platform.Transcript(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, platforms.StateOpen, transcript.State)
+
+	require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
+	after, err = b.platform.Context(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, before, after, "nor does a report")
+	transcript, err = b.platform.Transcript(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, platforms.StateEnded, transcript.State, "the occurrence is over, the task goes on")
+}
+
+func TestCallback(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		metadata map[string]any
+		webhook  string
+		want     *conversation.Callback
+	}{
+		{name: "None"},
+		{name: "NoString", metadata: map[string]any{"callback_url": 5}},
+		{name: "Blank", metadata: map[string]any{"callback_url": " "}},
+		{name: "CallbackURL", metadata: map[string]any{"callback_url": "http://a.example"},
+			want: &conversation.Callback{URL: "http://a.example"}},
+		{name: "WebhookFirst", metadata: map[string]any{"callback_url": "http://a.example"}, webhook: "http://b.example",
+			want: &conversation.Callback{URL: "http://b.example", Timeout: 30 * time.Second, Retries: ptr(3)}},
+		{name: "NonsenseSettings", metadata: map[string]any{"callback_url": "http://a.example", "webhook_timeout": -1, "webhook_retries": -1},
+			want: &conversation.Callback{URL: "http://a.example"}},
+		{name: "NoRetries", metadata: map[string]any{"callback_url": "http://a.example", "webhook_timeout": 1e300, "webhook_retries": 0},
+			want: &conversation.Callback{URL: "http://a.example", Timeout: 365 * 24 * time.Hour, Retries: ptr(0)}},
+		{name: "PayloadDoesNotCount", metadata: map[string]any{"a": 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, pulsetest.Config{})
+			b.Add(pulsetest.Schedule{
+				Metadata: tt.metadata, WebhookURL: tt.webhook,
+				Payload: map[string]any{"agent_id": "a", "webhook_url": "http://wrong.example", "callback_url": "http://wrong.example"},
+			})
+			got, err := b.platform.Context(t.Context(), b.due(t))
+			require.NoError(t, err)
+			require.Equal(t, tt.want, got.Task.Callback)
+		})
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestTranscriptStates(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		do    func(b *bundle, id string)
+		state platforms.State
+		by    conversation.EndedBy
+		why   string
+	}{
+		{"Waiting", func(*bundle, string) {}, platforms.StateWaiting, "", ""},
+		{"Paused", func(b *bundle, id string) { patch(t, b, id, `{"status":"paused"}`) }, platforms.StateWaiting, "", ""},
+		{"Open", func(b *bundle, id string) { b.ClaimAs(id, "x") }, platforms.StateOpen, "", ""},
+		{"Completed", func(b *bundle, id string) { b.AckAs(id, "x", "") }, platforms.StateEnded, conversation.EndedByAgent, "it is completed"},
+		{"Cancelled", func(b *bundle, id string) { b.Cancel(id) }, platforms.StateEnded, conversation.EndedByOperator, "it is cancelled"},
+		{"Expired", func(b *bundle, _ string) { b.clock.Advance(time.Minute); b.Expire() },
+			platforms.StateEnded, conversation.EndedByPlatform, "it has expired: nobody claimed it in time"},
+		{"Failed", func(b *bundle, id string) { patch(t, b, id, `{"status":"failed"}`) },
+			platforms.StateEnded, conversation.EndedByPlatform, "it has failed: its webhook could not be delivered"},
+		{"Strange", func(b *bundle, id string) { patch(t, b, id, `{"status":"pondering"}`) }, platforms.StateUnknown, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, pulsetest.Config{})
+			id := b.Add(pulsetest.Schedule{})
+			ref := b.due(t)
+			tt.do(b, id)
+			got, err := b.platform.Transcript(t.Context(), ref)
+			require.NoError(t, err)
+			require.Equal(t, tt.state, got.State)
+			require.Equal(t, tt.by, got.EndedBy)
+			require.Equal(t, tt.why, got.EndDetail)
+			require.Len(t, got.Messages, 1)
+		})
+	}
+}
+
+func TestUnknownTask(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	ref := conversation.Ref{Platform: "pulse", Simulation: "no-such", ID: fmt.Sprintf("no-such@%d", noon.Unix())}
+	_, err := b.platform.Context(t.Context(), ref)
+	isKind(t, conversation.NotFound, err)
+	_, err = b.platform.Transcript(t.Context(), ref)
+	isKind(t, conversation.NotFound, err)
+	isKind(t, conversation.NotFound, b.platform.Claim(t.Context(), ref))
+}
+
+// TestPlainPlatform: those that do not know tasks can claim, and no more.
+func TestPlainPlatform(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	id := b.Add(pulsetest.Schedule{})
+	ref := b.due(t)
+	require.NoError(t, b.platform.Claim(t.Context(), ref))
+	isKind(t, conversation.Claimed, b.platform.Claim(t.Context(), ref))
+	require.Len(t, b.Claims(id), 1)
+	_, err := b.platform.Send(t.Context(), ref, platforms.Send{})
+	isKind(t, conversation.Invalid, err)
+	require.ErrorContains(t, err, "it is a task, which has one turn (report its result instead)")
+	isKind(t, conversation.Invalid, b.platform.End(t.Context(), ref))
+}
+
+func TestCancelledContext(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	b.Add(pulsetest.Schedule{})
+	ref := b.due(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, takeErr := b.platform.Take(ctx, ref, platforms.Claim{Worker: "w"})
+	_, contextErr := b.platform.Context(ctx, ref)
+	_, transcriptErr := b.platform.Transcript(ctx, ref)
+	_, withdrawnErr := b.platform.Withdrawn(ctx, ref, platforms.Receipt{})
+	_, assignedErr := b.platform.Assigned(ctx, "", "")
+	_, openErr := b.platform.Open(ctx, "", "")
+	for _, err := range []error{
+		takeErr, contextErr, transcriptErr, withdrawnErr, assignedErr, openErr,
+		b.platform.Report(ctx, ref, platforms.Report{}), b.platform.Check(ctx, "", ""),
+	} {
+		require.False(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// TestTimeout: no request outlasts its time, and a claim that was sent may have
+// landed.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.Timeout = 50 * time.Millisecond })
+	b.Add(pulsetest.Schedule{})
+	ref := b.due(t)
+	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Latency: time.Minute})
+	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+	require.ErrorContains(t, err, "no answer within 50ms")
+}
+
+func TestResultSummary(t *testing.T) {
+	t.Parallel()
+	long := `"` + strings.Repeat("x", 200) + `"`
+	for _, tt := range []struct {
+		name     string
+		report   platforms.Report
+		metadata map[string]any
+		want     string
+	}{
+		{"Short", platforms.Report{Status: conversation.TaskSuccess, Result: json.RawMessage(`{"n":1}`)}, map[string]any{"team": "ocean"},
+			`{"status":"success","result":{"n":1}}`},
+		{"TooLong", platforms.Report{Status: conversation.TaskSuccess, Result: json.RawMessage(long)}, nil, `{"status":"success"}`},
+		{"Failed", platforms.Report{Status: conversation.TaskFailed, Error: "no\nagent"}, nil, `{"status":"failed","error":"no agent"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+			id := b.Add(pulsetest.Schedule{Metadata: tt.metadata})
+			ref := b.due(t)
+			tt.report.Receipt = b.take(t, ref, "w")
+			require.NoError(t, b.platform.Report(t.Context(), ref, tt.report))
+			require.Equal(t, pulse.StatusCompleted, b.status(t, id))
+			task, _ := b.Task(id)
+			summary := task.Metadata["parley_result"].(map[string]any)
+			require.Equal(t, tt.report.Receipt.ExecutionID, summary["execution_id"])
+			require.InDelta(t, noon.Unix(), summary["scheduled_for"], 0)
+			delete(summary, "execution_id")
+			delete(summary, "scheduled_for")
+			got, err := json.Marshal(summary)
+			require.NoError(t, err)
+			require.JSONEq(t, tt.want, string(got))
+			require.Equal(t, tt.report.Receipt.Worker, task.Metadata["locked_by"], "the rest stays")
+			if tt.metadata != nil {
+				require.Equal(t, "ocean", task.Metadata["team"])
+			}
+		})
+	}
+	t.Run("Off", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, pulsetest.Config{})
+		b.Add(pulsetest.Schedule{})
+		ref := b.due(t)
+		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.take(t, ref, "w"))))
+		require.Zero(t, b.Requests(pulsetest.OpPatch))
+	})
+	t.Run("ANoteMayFail", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+		id := b.Add(pulsetest.Schedule{})
+		ref := b.due(t)
+		b.Fail(pulsetest.Fault{Op: pulsetest.OpPatch, Status: 500})
+		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.take(t, ref, "w"))))
+		require.Equal(t, pulse.StatusCompleted, b.status(t, id))
+	})
+}

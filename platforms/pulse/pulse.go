@@ -1,0 +1,77 @@
+package pulse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// WorkerPrefix begins the name under which Parley claims tasks, whatever the claim
+// calls its worker. Parleys know each other by it.
+const WorkerPrefix = "parley-"
+
+// Platform is Pulse as a platform. It is safe for concurrent use. Besides its
+// connections it holds only when the next poll is worth it.
+type Platform struct {
+	name    string
+	types   []string
+	summary int
+	client  *Client
+	next    atomic.Pointer[time.Time]
+}
+
+var (
+	_ platforms.Platform = (*Platform)(nil)
+	_ platforms.Source   = (*Platform)(nil)
+	_ platforms.Tasks    = (*Platform)(nil)
+)
+
+// New checks the configuration, reporting every fault at once, and makes no
+// request. [Platform.Check] finds out whether Pulse can be reached.
+func New(cfg Config) (*Platform, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("pulse: %w", err)
+	}
+	client, err := NewClient(cfg.client())
+	if err != nil {
+		return nil, err
+	}
+	types := slices.Clone(cfg.Types)
+	if types == nil {
+		types = DefaultTypes()
+	}
+	return &Platform{name: cmp.Or(cfg.Name, DefaultName), types: types, summary: cfg.ResultSummary, client: client}, nil
+}
+
+// Client is the client that the platform uses.
+func (p *Platform) Client() *Client { return p.client }
+
+// Claim is [Platform.Take] with one worker name for all claims, for callers that
+// do not know tasks.
+func (p *Platform) Claim(ctx context.Context, ref conversation.Ref) error {
+	_, err := p.Take(ctx, ref, platforms.Claim{Worker: WorkerPrefix + "claim"})
+	return err
+}
+
+// Send is not for tasks: the reply goes to [Platform.Report].
+func (p *Platform) Send(_ context.Context, ref conversation.Ref, _ platforms.Send) (platforms.Reply, error) {
+	return platforms.Reply{}, notForTasks("send to", ref)
+}
+
+// End is not for tasks: [Platform.Report] ends them.
+func (p *Platform) End(_ context.Context, ref conversation.Ref) error { return notForTasks("end", ref) }
+
+func notForTasks(verb string, ref conversation.Ref) error {
+	return &conversation.Error{
+		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: %s conversation %q", verb, clip(ref.ID)),
+		Err:    errors.New("it is a task, which has one turn"),
+		Remedy: "report its result instead",
+	}
+}

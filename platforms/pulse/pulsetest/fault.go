@@ -1,0 +1,166 @@
+package pulsetest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/parley-run/parley/platforms/pulse"
+)
+
+// The operations, for faults and counts.
+const (
+	OpHealth   = "health"
+	OpSchedule = "schedule"
+	OpPoll     = "poll"
+	OpList     = "list"
+	OpGet      = "get"
+	OpPatch    = "patch"
+	OpDelete   = "delete"
+	OpClaim    = "claim"
+	OpAck      = "ack"
+	OpHistory  = "history"
+	OpResult   = "result"
+	OpResults  = "results"
+	OpOpenAPI  = "openapi"
+)
+
+// A Fault befalls requests.
+type Fault struct {
+	// Op is which. Empty: all.
+	Op string
+	// Skip is how many requests are spared before the first is hit. Times is how
+	// many are hit; zero: all, until [Server.Mend].
+	Skip, Times int
+	// Latency is waited before anything else.
+	Latency time.Duration
+	// Lose breaks the connection off instead of answering. With After, what was asked
+	// for has been done by then; otherwise it is not done.
+	Lose, After bool
+	// Status answers instead of the server. With After, what was asked for has been
+	// done. Zero: the server answers.
+	Status int
+	Header map[string]string
+	Body   string
+}
+
+// Fail orders a fault. Each request meets the first that fits.
+func (s *Server) Fail(f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = append(s.faults, &f)
+}
+
+// Mend ends all faults.
+func (s *Server) Mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+// A Rival is another worker, who claims a task at the moment when somebody else
+// claims it through the API.
+type Rival struct {
+	Worker string
+	// After lets the rival come second.
+	After bool
+	// Done lets the rival acknowledge at once. Otherwise it never does.
+	Done bool
+	// Times is how often. Zero: once.
+	Times int
+}
+
+// Compete brings a rival in.
+func (s *Server) Compete(r Rival) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.Times = max(1, r.Times)
+	s.rivals = append(s.rivals, &r)
+}
+
+// compete lets the rivals claim whose moment it is.
+func (s *Server) compete(id string, after bool) {
+	for _, r := range s.rivals {
+		if r.After == after && r.Times > 0 {
+			r.Times--
+			execution, claimed := s.claim(id, r.Worker)
+			if claimed && r.Done {
+				s.acknowledge(s.tasks[id], Ack{Worker: r.Worker, ExecutionID: execution, Status: pulse.AckSuccess})
+			}
+		}
+	}
+}
+
+// fault is what befalls this request. Nil: nothing.
+func (s *Server) fault(op string) *Fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests[op]++
+	for i, f := range s.faults {
+		if f.Op != "" && f.Op != op {
+			continue
+		}
+		if f.Skip > 0 {
+			f.Skip--
+			continue
+		}
+		if f.Times > 0 {
+			if f.Times--; f.Times == 0 {
+				s.faults = slices.Delete(s.faults, i, i+1)
+			}
+		}
+		return f
+	}
+	return nil
+}
+
+// faulty is the handler with what befalls it.
+func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f := s.fault(op)
+		if f == nil {
+			handle(w, r)
+			return
+		}
+		if f.Latency > 0 {
+			// Only after the body is read does the server notice that a caller has gone.
+			data, err := io.ReadAll(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(data))
+			timer := time.NewTimer(f.Latency)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
+			}
+		}
+		if !f.Lose && f.Status == 0 {
+			handle(w, r)
+			return
+		}
+		if f.After {
+			handle(unheard{header: http.Header{}}, r)
+		}
+		if f.Lose {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		for name, value := range f.Header {
+			w.Header().Set(name, value)
+		}
+		w.WriteHeader(f.Status)
+		_, _ = w.Write([]byte(f.Body))
+	}
+}
+
+// unheard takes an answer that nobody gets.
+type unheard struct{ header http.Header }
+
+func (u unheard) Header() http.Header         { return u.header }
+func (u unheard) Write(p []byte) (int, error) { return len(p), nil }
+func (u unheard) WriteHeader(int)             {}

@@ -1,0 +1,103 @@
+package pulsetest
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/parley-run/parley/platforms/pulse"
+)
+
+// How often Pulse looks for expired tasks, and its built-in worker for work.
+const (
+	expiryEvery  = 30 * time.Second
+	builtInEvery = 10 * time.Second
+	// tickEvery is how often Run calls Tick.
+	tickEvery = time.Second
+)
+
+// A Server is a Pulse. It is an [http.Handler] and safe for concurrent use.
+type Server struct {
+	cfg    Config
+	quirks Quirks
+	mux    *http.ServeMux
+
+	mu       sync.Mutex
+	tasks    map[string]*task
+	order    []*task // as scheduled
+	claims   []Claim
+	acks     []Ack
+	requests map[string]int
+	faults   []*Fault
+	rivals   []*Rival
+	expired  time.Time // when Tick last looked for expired tasks
+	worked   time.Time // when Tick last ran the built-in worker
+}
+
+// New makes a Pulse without tasks.
+func New(cfg Config) *Server {
+	cfg.Stage = cmp.Or(cfg.Stage, pulse.StageC)
+	s := &Server{cfg: cfg, quirks: QuirksOf(cfg.Stage), tasks: map[string]*task{}, requests: map[string]int{}}
+	if cfg.Change != nil {
+		cfg.Change(&s.quirks)
+	}
+	s.expired, s.worked = s.Now(), s.Now()
+	s.mux = s.routes()
+	return s
+}
+
+// Now is the server's time.
+func (s *Server) Now() time.Time {
+	if s.cfg.Clock != nil {
+		return s.cfg.Clock.Now()
+	}
+	return time.Now()
+}
+
+// second is the server's time as it counts it.
+func (s *Server) second() int64 { return s.Now().Unix() }
+
+// Run calls [Server.Tick] every second until ctx is done.
+func (s *Server) Run(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.Tick()
+		}
+	}
+}
+
+// Tick does what Pulse does in the background, as far as it is time for it: tasks
+// expire every 30 seconds, and the built-in worker, if there is one, works every
+// ten.
+func (s *Server) Tick() {
+	now := s.Now()
+	s.mu.Lock()
+	expire := now.Sub(s.expired) >= expiryEvery
+	if expire {
+		s.expired = now
+	}
+	work := s.cfg.BuiltIn && now.Sub(s.worked) >= builtInEvery
+	if work {
+		s.worked = now
+	}
+	s.mu.Unlock()
+	if work {
+		s.BuiltIn()
+	}
+	if expire {
+		s.Expire()
+	}
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	s.mux.ServeHTTP(w, r)
+}

@@ -1,0 +1,183 @@
+package pulse
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// Assigned lists what is due now by Pulse's clock, the longest due first, and
+// nothing before its second. An empty agent stands for any; another one is held
+// against the payload's agent_id. There are no projects.
+//
+// It polls, for the server's time and its hints, and asks for the list of what is
+// due, type by type: polls do not show what became due before the current minute.
+// The list is asked for every time, since it costs one small request a type and a
+// task that slips through expires within 60 seconds. A poll that fails is no fault
+// as long as the list can be read.
+//
+// A cron task that Pulse has let expire stays where it was, and is listed: it runs
+// late, and its acknowledgement moves it on.
+//
+// Tasks of types other than run_agent and execute_agent that have a webhook are
+// left out: Pulse delivers those itself.
+func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
+	polled, pollErr := p.client.Poll(ctx, p.types, pollLimit)
+	switch kind := conversation.KindOf(pollErr); {
+	case pollErr == nil:
+		p.hint(polled)
+	case statusOf(pollErr) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
+		return nil, pollErr // the list would say the same
+	}
+	var errs []error
+	now := polled.Seen
+	all := occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}}
+	for _, t := range polled.Tasks {
+		if due := t.ScheduledFor.Time; !due.IsZero() && !due.After(now) {
+			all.add(occurrence{t.ID, due}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
+		}
+	}
+	for _, name := range p.types {
+		// Whether the bound itself is within does not matter this way.
+		f := Filter{Status: StatusActive, Type: name, Until: now.Add(time.Second)}
+		for t, err := range p.client.Tasks(ctx, f) {
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			if t.Status == StatusActive && t.Type == name && !t.NextExecution.IsZero() && !t.NextExecution.After(t.Seen) {
+				all.add(occurrence{t.ID, t.NextExecution.Time}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
+			}
+		}
+	}
+	if len(errs) > 0 {
+		errs = append(errs, pollErr)
+	}
+	return all.sorted(), errors.Join(errs...)
+}
+
+// Open lists the tasks that some worker other than a Parley has claimed and not
+// acknowledged, the longest due first, with the time of the claim. Pulse gives no
+// other sign of life: its built-in worker may run a task for ten minutes. What a
+// Parley has claimed is not listed: its workflow goes on by itself, and what it
+// could not acknowledge must not run again.
+func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
+	var errs []error
+	all := occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}}
+	for _, name := range p.types {
+		for t, err := range p.client.Tasks(ctx, Filter{Status: StatusProcessing, Type: name}) {
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			held := t.lock()
+			if t.Status != StatusProcessing || t.Type != name || strings.HasPrefix(held.By, WorkerPrefix) {
+				continue
+			}
+			due := t.NextExecution.Time
+			if due.IsZero() {
+				due = held.At.Time
+			}
+			touched := held.At.Time
+			if touched.IsZero() {
+				touched = due
+			}
+			if !due.IsZero() {
+				all.add(occurrence{t.ID, due}, about{t.Type, t.Payload, t.Metadata}, touched)
+			}
+		}
+	}
+	return all.sorted(), errors.Join(errs...)
+}
+
+// Next is when it is worth asking again, by Pulse's clock: when the next task is
+// due that it knew at the last poll, or after the interval at which it wants to be
+// polled, whichever is earlier. Zero: it did not say.
+func (p *Platform) Next() time.Time {
+	if next := p.next.Load(); next != nil {
+		return *next
+	}
+	return time.Time{}
+}
+
+func (p *Platform) hint(a PollAnswer) {
+	next := a.NextPollAt
+	if again := a.Seen.Add(a.Interval); a.Interval > 0 && (next.IsZero() || again.Before(next)) {
+		next = again
+	}
+	p.next.Store(&next)
+}
+
+// occurrences are assignments by the ids of their refs: what the poll and the list
+// both show is there once.
+type occurrences struct {
+	platform *Platform
+	agent    string
+	by       map[string]platforms.Assignment
+}
+
+// about is what a task says of itself.
+type about struct {
+	kind              string
+	payload, metadata json.RawMessage
+}
+
+func (l occurrences) add(o occurrence, a about, touched time.Time) {
+	if !slices.Contains(l.platform.types, a.kind) {
+		return
+	}
+	var payload struct {
+		AgentID    string `json:"agent_id"`
+		Entrypoint string `json:"entrypoint_tag"`
+	}
+	_ = json.Unmarshal(a.payload, &payload) // what it lacks, the run will say
+	if l.agent != "" && payload.AgentID != l.agent || a.pushed() {
+		return
+	}
+	ref := l.platform.ref(o, l.agent)
+	if ref.Validate() != nil || o.task == "" {
+		return // of no use to anybody
+	}
+	words := strings.Join(strings.Fields(strings.Join([]string{a.kind, payload.AgentID, payload.Entrypoint}, " ")), " ")
+	l.by[ref.ID] = platforms.Assignment{Ref: ref, Created: o.due, Touched: touched, Persona: fewWords(words)}
+}
+
+// pushed reports whether Pulse itself delivers the task to a webhook, instead of
+// having it run.
+func (a about) pushed() bool {
+	if slices.Contains(DefaultTypes(), a.kind) {
+		return false
+	}
+	var metadata struct {
+		IsWebhook bool `json:"is_webhook"`
+	}
+	return json.Unmarshal(a.metadata, &metadata) == nil && metadata.IsWebhook
+}
+
+func (l occurrences) sorted() []platforms.Assignment {
+	out := make([]platforms.Assignment, 0, len(l.by))
+	for _, a := range l.by {
+		out = append(out, a)
+	}
+	slices.SortFunc(out, func(a, b platforms.Assignment) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Ref.ID, b.Ref.ID))
+	})
+	return out
+}
+
+// fewWords shortens s to a line for people.
+func fewWords(s string) string {
+	s = clip(s)
+	const limit = 80
+	if runes := []rune(s); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return s
+}

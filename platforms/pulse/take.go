@@ -1,0 +1,188 @@
+package pulse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+)
+
+// Take claims an occurrence that is due. It reads the task before it claims:
+// otherwise it would claim the next occurrence of a recurring task, or take a task
+// from the worker that has it, for Pulse lets it. It reads the task again after the
+// claim, to see who was first; who was not, leaves the task alone. If the task came
+// to its next occurrence between the look and the claim, it lets go of that one.
+//
+// Kind Invalid: the occurrence is not due yet. Kind NotFound: there is no such task
+// any more.
+//
+// With Adopt, for a task that [Platform.Open] lists and whose worker is believed
+// dead, a task that somebody has claimed is claimed again, unless a Parley has.
+func (p *Platform) Take(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
+	return p.take(ctx, ref, claim, claim.Adopt)
+}
+
+// An attempt is one attempt to claim an occurrence.
+type attempt struct {
+	occurrence
+	op     string
+	worker string
+	tried  bool
+	over   bool // take over what another worker has
+	before lock // as it was before the claim
+}
+
+func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platforms.Claim, over bool) (platforms.Receipt, error) {
+	o, err := occurrenceOf(ref)
+	if err != nil {
+		return platforms.Receipt{}, err
+	}
+	a := attempt{
+		occurrence: o, op: fmt.Sprintf("pulse: claim task %q", o.task),
+		worker: workerID(claim.Worker), tried: claim.Tried, over: over,
+	}
+	t, err := p.client.Task(ctx, o.task)
+	if err != nil {
+		return platforms.Receipt{}, mayHaveLanded(err, claim.Tried)
+	}
+	a.before = t.lock()
+	if why := a.occurrence.over(t); why != "" {
+		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+	}
+	if t.Status == StatusProcessing {
+		if a.before.By == a.worker && a.tried {
+			return a.landed(a.before)
+		}
+		if !over || strings.HasPrefix(a.before.By, WorkerPrefix) {
+			return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", clip(a.before.By)))
+		}
+	}
+	if a.due.After(t.Seen) {
+		return platforms.Receipt{}, &conversation.Error{
+			Kind: conversation.Invalid, Op: a.op,
+			Err:    fmt.Errorf("it is due at %s, and Pulse's clock shows %s", iso(a.due), iso(t.Seen)),
+			Remedy: "claim it when it is due: Pulse runs what is acknowledged early a second time",
+		}
+	}
+	id, err := p.client.Claim(ctx, o.task, a.worker)
+	if err != nil {
+		return p.refused(ctx, a, err)
+	}
+	after, err := p.client.Task(ctx, o.task)
+	if err != nil {
+		return platforms.Receipt{}, mayHaveLanded(err, true)
+	}
+	if why := a.occurrence.over(after); why != "" {
+		return platforms.Receipt{}, p.letGo(ctx, a, after, why)
+	}
+	return a.first(after, id)
+}
+
+// first decides who of those that claimed a task at the same time runs it. Pulse
+// keeps the ids of all claims but the first. In stage A claims exclude, and there
+// are no ids.
+func (a attempt) first(t Task, id string) (platforms.Receipt, error) {
+	now := t.lock()
+	later := now.Parallels[min(len(a.before.Parallels), len(now.Parallels)):]
+	switch {
+	case t.Status != StatusProcessing:
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("it is %s again", clip(t.Status)))
+	case !a.over && slices.Contains(later, id), a.over && len(later) > 0 && later[0] != id:
+		return platforms.Receipt{}, a.claimed("another worker claimed it first")
+	case now.By != a.worker && !strings.HasPrefix(now.By, WorkerPrefix):
+		// It came second, but it will not look.
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q claimed it at the same time and runs it", clip(now.By)))
+	}
+	return a.receipt(id), nil
+}
+
+// landed is for a claim whose answer was lost, and which the task shows.
+func (a attempt) landed(now lock) (platforms.Receipt, error) {
+	if !a.over && now.Current != "" && slices.Contains(now.Parallels, now.Current) {
+		return platforms.Receipt{}, a.claimed("another worker claimed it first")
+	}
+	return a.receipt(now.Current), nil
+}
+
+// refused looks why Pulse refused a claim: the status says 500 whether the task is
+// not ours or the server is ill.
+func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms.Receipt, error) {
+	var e *conversation.Error
+	switch status := statusOf(err); {
+	case !errors.As(err, &e), status == 0, e.Kind == conversation.Unauthorized, e.Kind == conversation.RateLimited,
+		status == http.StatusUnprocessableEntity:
+		return platforms.Receipt{}, mayHaveLanded(err, a.tried)
+	}
+	t, readErr := p.client.Task(ctx, a.task)
+	if conversation.IsKind(readErr, conversation.NotFound) {
+		return platforms.Receipt{}, readErr
+	}
+	if readErr != nil {
+		return platforms.Receipt{}, err
+	}
+	if why := a.occurrence.over(t); why != "" {
+		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+	}
+	if t.Status == StatusProcessing {
+		now := t.lock()
+		if now.By == a.worker {
+			return a.landed(now)
+		}
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", clip(now.By)))
+	}
+	switch e.Kind {
+	case conversation.NotFound, conversation.Invalid:
+		e.Kind = conversation.Invalid
+		if statusOf(err) == http.StatusConflict {
+			e.Kind = conversation.Unavailable // lost to somebody who has let go of it
+			break
+		}
+		e.Remedy = "the task waits, but the server does not let it be claimed: is it a Pulse?"
+	}
+	if e.Answered {
+		e.MayHaveLanded = false // the task shows that it has not
+	}
+	return platforms.Receipt{}, e
+}
+
+// letGo gives up an occurrence that is not to be run any more. Our claim may have
+// met the next occurrence of a recurring task in its stead, which nobody would run
+// then, for Pulse frees nothing.
+func (p *Platform) letGo(ctx context.Context, a attempt, t Task, why string) error {
+	if t.Status == StatusProcessing && a.moved(t) && t.lock().By == a.worker {
+		if err := p.client.Reactivate(ctx, a.task); err != nil {
+			return mayHaveLanded(err, true)
+		}
+	}
+	return a.claimed(why)
+}
+
+func (a attempt) receipt(id string) platforms.Receipt {
+	return platforms.Receipt{ExecutionID: id, Worker: a.worker}
+}
+
+func (a attempt) claimed(why string) error {
+	return &conversation.Error{Kind: conversation.Claimed, Op: a.op, Err: errors.New(why)}
+}
+
+// mayHaveLanded marks a failed look at a claim that may be ours.
+func mayHaveLanded(err error, may bool) error {
+	var e *conversation.Error
+	if may && errors.As(err, &e) {
+		e.MayHaveLanded = true
+	}
+	return err
+}
+
+// workerID is the worker's name for Pulse.
+func workerID(name string) string {
+	if strings.HasPrefix(name, WorkerPrefix) {
+		return name
+	}
+	return WorkerPrefix + name
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/chat"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// unconfiguredAgent is whom one talks to without a configuration.
+const unconfiguredAgent = "agent"
+
+// directFlags say which direct conversation is meant.
+type directFlags struct {
+	id, resume, executor string
+	idle                 time.Duration
+}
+
+func (f *directFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.id, "id", "", "the conversation's `id`; it begins if there is none (default: a new one)")
+	flags.StringVar(&f.resume, "resume", "", "go on with the conversation of this `id`")
+	flags.StringVar(&f.executor, "executor", "", "this `executor` speaks in a new conversation, one of those that the agent allows")
+	flags.DurationVar(&f.idle, "idle-timeout", workflows.DefaultIdleTimeout, "a new conversation ends when nobody has written for so long; 0 never ends it")
+}
+
+func (f *directFlags) check() error {
+	switch {
+	case f.id != "" && f.resume != "":
+		return usagef("give --id or --resume, not both")
+	case f.idle < 0:
+		return usagef("--idle-timeout %v is negative", f.idle)
+	}
+	return nil
+}
+
+// direct finds out which conversation is meant, with whom. agent may be empty.
+func (s *starter) direct(ctx context.Context, o *operate.Operator, agent string, f directFlags) (launch.Direct, error) {
+	id := cmp.Or(f.resume, f.id)
+	if rest, whole := strings.CutPrefix(id, launch.DirectPlatform+"/"); whole {
+		name, bare, found := strings.Cut(rest, "/")
+		if !found || name == "" || bare == "" {
+			return launch.Direct{}, usagef("%q is no id of a direct conversation: write %s/<agent>/<id>, or the id alone", id, launch.DirectPlatform)
+		}
+		if agent != "" && agent != name {
+			return launch.Direct{}, usagef("conversation %q is with agent %q, not with %q", id, name, agent)
+		}
+		agent, id = name, bare
+	}
+	if f.resume != "" {
+		return s.resumed(ctx, o, agent, id)
+	}
+	input, err := s.spokenFor(agent, f.executor)
+	if err != nil {
+		return launch.Direct{}, err
+	}
+	input.Ref = launch.DirectRef(input.Ref.Agent, cmp.Or(id, chat.NewID()))
+	if input.Direct = (&workflows.Direct{IdleTimeout: f.idle}); f.idle == 0 {
+		input.Direct.IdleTimeout = -1 // never
+	}
+	return launch.Direct{Input: input, Open: true}, nil
+}
+
+// resumed is a conversation that exists: the agent need not be in the
+// configuration.
+func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id string) (launch.Direct, error) {
+	if agent == "" {
+		if input, err := s.spokenFor("", ""); err == nil {
+			agent = input.Ref.Agent
+		} else if _, several := errors.AsType[severalAgents](err); !several {
+			return launch.Direct{}, err
+		}
+	}
+	ref := launch.DirectRef(agent, id)
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	if agent == "" { // any of several
+		found, err := o.Find(ctx, id)
+		if err != nil {
+			return launch.Direct{}, err
+		}
+		rest, ok := strings.CutPrefix(found, launch.DirectPlatform+"/")
+		if !ok {
+			return launch.Direct{}, usagef("conversation %q is held on its platform: nobody can send it messages", found)
+		}
+		agent, id, _ = strings.Cut(rest, "/")
+		return launch.Direct{Input: workflows.ConversationInput{Ref: launch.DirectRef(agent, id)}}, nil
+	}
+	if _, err := o.Look(ctx, workflows.ConversationID(ref)); operate.KindOf(err) == operate.NotFound {
+		return launch.Direct{}, unknownDirect(o, ref)
+	} else if err != nil {
+		return launch.Direct{}, err
+	}
+	return launch.Direct{Input: workflows.ConversationInput{Ref: ref}}, nil
+}
+
+func unknownDirect(o *operate.Operator, ref conversation.Ref) error {
+	return &operate.Fault{Kind: operate.NotFound, Err: launch.ErrUnknown, Text: fmt.Sprintf(
+		"no conversation %q in namespace %q at %s: `starter list --platform %s` shows what there is, --id begins one",
+		workflows.ConversationID(ref), o.Namespace, o.Address, launch.DirectPlatform)}
+}
+
+// severalAgents means that one has to be named.
+type severalAgents struct{ error }
+
+func (e severalAgents) Unwrap() error { return e.error }
+
+// spokenFor says who speaks, and how. Only the agent of the Ref is set.
+func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput, error) {
+	var none workflows.ConversationInput
+	if s.unconfigured() {
+		if name != "" && name != unconfiguredAgent {
+			return none, usagef("no agent %q: there is no configuration (--config, PARLEY_CONFIG or %s), and without one the only agent is %q",
+				name, config.DefaultFile, unconfiguredAgent)
+		}
+		return workflows.ConversationInput{
+			Ref: conversation.Ref{Agent: unconfiguredAgent}, Executor: cmp.Or(executor, executors.Auto),
+		}, nil
+	}
+	c, err := s.configuration()
+	if err != nil {
+		return none, err
+	}
+	var names []string
+	if name != "" {
+		names = []string{name}
+	}
+	agents, err := chooseAgents(c.Agents, names, false)
+	if err != nil {
+		if name == "" {
+			err = severalAgents{err}
+		}
+		return none, err
+	}
+	agent := agents[0]
+	if executor != "" {
+		if err := knownExecutor(c, executor); err != nil {
+			return none, err
+		}
+		allowed := append([]string{agent.Executor}, agent.Policy.Executors...)
+		if !slices.Contains(allowed, executor) {
+			return none, usagef("agent %q does not allow executor %q, only %s: agents.%s.executors lists those it allows",
+				agent.Name, executor, strings.Join(allowed, ", "), agent.Name)
+		}
+	}
+	return workflows.ConversationInput{
+		Ref: conversation.Ref{Agent: agent.Name}, Executor: cmp.Or(executor, agent.Executor), Policy: agent.Policy,
+	}, nil
+}
+
+// unconfigured reports whether nothing and nobody has configured anything.
+func (s *starter) unconfigured() bool {
+	lookup := connect.LookupIn(s.environ)
+	if path, _ := lookup("PARLEY_CONFIG"); path != "" || s.flags.config != "" {
+		return false
+	}
+	for _, variable := range s.environ {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "ONERUN_") && value != "" {
+			return false
+		}
+	}
+	_, err := os.Stat(config.DefaultFile)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// refused says why a message got no reply.
+func refused(o *operate.Operator, ref conversation.Ref, err error) error {
+	switch {
+	case errors.Is(err, launch.ErrUnknown):
+		return unknownDirect(o, ref)
+	case errors.Is(err, launch.ErrOver):
+		return &exitError{codeTroubled, err}
+	}
+	return o.Explain("send", err)
+}
+
+// again is the command line that goes on with a conversation.
+func (s *starter) again(ref conversation.Ref) string {
+	words := []string{"starter", "chat", ref.Agent, "--resume", ref.ID}
+	for _, f := range []struct{ flag, value string }{
+		{"--config", s.flags.config}, {"--temporal-address", s.flags.address},
+		{"--namespace", s.flags.namespace}, {"--task-queue", s.flags.taskQueue},
+	} {
+		if f.value != "" {
+			words = append(words, f.flag, f.value)
+		}
+	}
+	for i, word := range words {
+		words[i] = shellWord(word)
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes what a shell would not take as it is.
+func shellWord(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

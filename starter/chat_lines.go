@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/parley-run/parley/internal/chat"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// lines makes a message of each line of the input and writes the replies.
+func (t *talk) lines(ctx context.Context) error {
+	t.s.say("conversation %s", t.id())
+	if t.before != nil && !t.before.Open {
+		return over(t.before.Conversation)
+	}
+	in := bufio.NewReader(t.s.stdin)
+	for {
+		line, readErr := in.ReadString('\n')
+		line = strings.TrimRight(line, "\r\n")
+		if strings.TrimSpace(line) != "" {
+			reply, err := t.exchange(ctx, workflows.SendRequest{ID: chat.NewMessageID(), Text: line}, t.remarkTo)
+			if err != nil {
+				return err
+			}
+			if err := t.s.replied(t.id(), reply); err != nil {
+				return err
+			}
+			if reply.Ended {
+				t.s.say("The conversation is over.")
+				return nil
+			}
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if t.said {
+				t.s.say("The conversation goes on. To come back: %s", t.s.again(t.ref))
+			}
+			return nil
+		case readErr != nil:
+			return readErr
+		}
+	}
+}
+
+// exchange says something and waits for the reply. see is shown how it stands
+// meanwhile, and may give up.
+func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func(chat.Sighting) error) (workflows.SendReply, error) {
+	if err := req.Validate(); err != nil {
+		return workflows.SendReply{}, usage(err)
+	}
+	t.said = true
+	pending := t.conversation.Send(req)
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sightings := t.conversation.Watch(watching)
+	for {
+		select {
+		case <-pending.Done():
+			reply, err := pending.Result()
+			if err != nil && ctx.Err() == nil {
+				err = refused(t.o, t.ref, err)
+			}
+			return reply, err
+		case seen, open := <-sightings:
+			if !open {
+				sightings = nil // the result comes at once
+				continue
+			}
+			t.seen = seen
+			if err := see(seen); err != nil {
+				return workflows.SendReply{}, err
+			}
+		}
+	}
+}
+
+// remarkTo tells people who read along what is waited for.
+func (t *talk) remarkTo(seen chat.Sighting) error {
+	switch {
+	case seen.Err == nil:
+		t.told.absent = false
+	case seen.Absent(graceful) && !t.told.absent:
+		t.told.absent = true
+		t.s.say("%v: waiting.", seen.Err)
+	}
+	if seen.Err != nil {
+		return nil
+	}
+	for _, a := range seen.Status.Approvals {
+		if key := callKey(a); !t.decided[key] {
+			if t.decided == nil {
+				t.decided = map[string]bool{}
+			}
+			t.decided[key] = true
+			t.s.say("The call of the tool %s waits for somebody's word: starter approve %s", clip(a.Tool, 200), shellWord(t.id()))
+		}
+	}
+	a := seen.Status.Attention
+	switch {
+	case a == nil:
+	case seen.Status.State == workflows.StateNeedsAttention:
+		return parked(t.id(), seen.Status)
+	case !a.Since.Equal(t.told.attention):
+		t.told.attention = a.Since
+		t.s.say("The conversation is held: %s. `starter resume %s` goes on.", clip(a.Reason, 300), shellWord(t.id()))
+	}
+	return nil
+}
+
+// parked says that only a person helps.
+func parked(id string, st workflows.Status) error {
+	text := "conversation " + id + " needs attention: " + clip(st.Attention.Reason, 500)
+	if st.Attention.Remedy != "" {
+		text += " (" + clip(st.Attention.Remedy, 500) + ")"
+	}
+	return &exitError{codeTroubled, errors.New(text)}
+}
+
+func over(c operate.Conversation) error {
+	return &exitError{codeTroubled, errors.New("conversation " + c.ID + " is over (" + c.Result() + "): it takes no message any more")}
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/chat"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// looks says how text is set off on a terminal.
+type looks struct{ colour bool }
+
+func (l looks) paint(code, text string) string {
+	if !l.colour || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (l looks) you(text string) string     { return l.paint("1;32", text) }
+func (l looks) agent(text string) string   { return l.paint("1;36", text) }
+func (l looks) faint(text string) string   { return l.paint("2", text) }
+func (l looks) warning(text string) string { return l.paint("33", text) }
+
+const (
+	youLabel  = "you › "
+	moreLabel = "  … "
+	// argumentLines is how many lines of a call's arguments fit before its question.
+	argumentLines = 20
+)
+
+// speech is what somebody said, beside a label and wrapped.
+func speech(label, painted, text string, width int) string {
+	margin := strings.Repeat(" ", min(utf8.RuneCountInString(label), 16))
+	first := painted
+	if utf8.RuneCountInString(label) > len(margin) { // a long name has a line of its own
+		first = painted + "\n" + margin
+	}
+	text = chat.Wrap(strings.TrimRight(clean(text), "\n "), width-len(margin)-1)
+	return first + strings.ReplaceAll(text, "\n", "\n"+margin) + "\n"
+}
+
+// said is one message of the transcript.
+func (l looks) said(m operate.Message, agent string, width int) string {
+	text := m.Text
+	if len(m.Parts) > 0 {
+		text = partsText(m.Parts)
+	}
+	switch m.Role {
+	case conversation.RoleUser:
+		return speech(youLabel, l.you(youLabel), text, width)
+	case conversation.RoleAssistant:
+		return speech(agent+" › ", l.agent(agent+" › "), text, width)
+	}
+	return l.faint(clip(text, max(width-1, 40))) + "\n"
+}
+
+// replyText is what the agent says, as text.
+func replyText(r workflows.SendReply) string {
+	if len(r.Message.Parts) == 0 {
+		return ""
+	}
+	return partsText(r.Message.Parts)
+}
+
+// question is all that somebody needs to know to decide on a tool call.
+func (l looks) question(agent string, a workflows.Approval, now time.Time, width int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", l.warning(fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))))
+	if text := arguments(a.Arguments); text != "" {
+		b.WriteString(indent(chat.Wrap(text, width-5), "    ") + "\n")
+	}
+	fmt.Fprintf(&b, "%s\n", l.faint(fmt.Sprintf("  to be decided until %s, in %s", clock(a.Until, now), span(a.Until.Sub(now)))))
+	return b.String()
+}
+
+// arguments are the arguments of a call on some lines, not too many.
+func arguments(data json.RawMessage) string {
+	if len(data) == 0 {
+		return ""
+	}
+	var b bytes.Buffer
+	text := string(data)
+	if json.Indent(&b, data, "", "  ") == nil {
+		text = b.String()
+	}
+	lines := strings.Split(clean(text), "\n")
+	if extra := len(lines) - argumentLines; extra > 0 {
+		lines = append(lines[:argumentLines], fmt.Sprintf("… %s more: /status says which command shows all", count(extra, "line")))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// attention says why the conversation waits for a person, and what that one can do.
+func (l looks) attention(st workflows.Status, id string, now time.Time) string {
+	a := st.Attention
+	var b strings.Builder
+	head := "The conversation needs attention"
+	if st.State == workflows.StatePaused {
+		head = "The conversation is paused"
+	}
+	fmt.Fprintf(&b, "%s\n", l.warning(head+", since "+clock(a.Since, now)))
+	what := "starter resume %[1]s   starter end %[1]s"
+	if st.State != workflows.StatePaused {
+		what = "starter resume %[1]s            tries again\n  starter takeover %[1]s --text …   answers in the agent's stead\n  starter end %[1]s"
+	}
+	b.WriteString(indent(strings.TrimRight(pairs(
+		[2]string{"step", clip(a.Step, 200)},
+		[2]string{"reason", clip(a.Reason, 500)},
+		[2]string{"remedy", clip(a.Remedy, 500)},
+	), "\n"), "  ") + "\n")
+	b.WriteString(l.faint("  "+fmt.Sprintf(what, shellWord(id))) + "\n")
+	return b.String()
+}
+
+// progress says what is waited for.
+func progress(agent string, seen chat.Sighting, since, now time.Time) string {
+	text := agent + " answers"
+	switch {
+	case seen.Absent(graceful) && operate.KindOf(seen.Err) == operate.NoWorker:
+		text = "waiting for a worker"
+	case seen.Absent(graceful):
+		text = "waiting for Temporal"
+	case seen.Err == nil && seen.Status.State == workflows.StateNeedsAttention:
+		text = "waiting for a person: needs attention"
+	case seen.Err == nil && seen.Status.State == workflows.StatePaused:
+		text = "waiting for a person: paused"
+	case seen.Err == nil && seen.Status.Step != "":
+		text += " · " + seen.Status.Step
+	}
+	return text + " · " + now.Sub(since).Truncate(time.Second).String() + " · Ctrl-C stops waiting"
+}
+
+// graceful is how long a worker may be busy before that is worth a word.
+const graceful = 3 * time.Second
+
+const chatCommands = `  /help         this
+  /status       where the conversation stands
+  /transcript   all that was said
+  /wait         wait for the replies that are still to come
+  /retry        send what could not be sent once more, under the same id
+  /end [WHY]    end the conversation, and leave
+  /quit         leave; the conversation goes on (also Ctrl-D)
+  A line that ends in \ goes on; lines between """ are one message; // begins a
+  message with a slash. Ctrl-C stops waiting for a reply.
+`

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/schedules"
+)
+
+// scheduleFlags are when, and what: those that create and update share.
+type scheduleFlags struct {
+	agent   string
+	times   schedules.Times
+	task    schedules.Task
+	retries int
+	rules   schedules.Rules
+	overlap string
+	note    string
+}
+
+func (f *scheduleFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.agent, "agent", "", "the agent, by its `name` in the configuration")
+	flags.StringArrayVar(&f.times.Cron, "cron", nil, "run at the times of this `expression`; may be given several times")
+	flags.StringVar(&f.times.Every, "every", "", "run at this `interval`, or day and time of day")
+	flags.DurationVar(&f.times.Offset, "offset", 0, "with an interval: so much later than multiples of it")
+	flags.StringVar(&f.times.At, "at", "", "run once, at this `time`")
+	flags.StringVar(&f.times.Zone, "timezone", "", "the IANA `name` of the zone that times of day are in (default UTC)")
+	flags.DurationVar(&f.times.Jitter, "jitter", 0, "begin each run up to so much later, at random")
+	flags.StringVar(&f.task.Message, "message", "", "what is said to the agent")
+	flags.StringVar(&f.task.Params, "params", "", "`JSON` object that the agent is given; @FILE reads it")
+	flags.StringVar(&f.task.Payload, "payload", "", "`JSON` object: the whole task; @FILE reads it")
+	flags.StringVar(&f.task.Args, "args", "", "`JSON` list of positional arguments, for RunAgent's agents")
+	flags.StringVar(&f.task.AgentID, "agent-id", "", "`id` of RunAgent's agent")
+	flags.StringVar(&f.task.Entrypoint, "entrypoint", "", "`tag` of its entrypoint")
+	flags.StringVar(&f.task.UserID, "user-id", "", "`id` of the user it runs for")
+	flags.StringVar(&f.task.Executor, "executor-type", "", "`name` of the executor, one of those that the agent's policy allows")
+	flags.DurationVar(&f.task.Timeout, "task-timeout", 0, "how long a run may take, retries included (default 10m)")
+	flags.StringVar(&f.task.Callback, "callback", "", "`URL` that is told how each run ends")
+	flags.DurationVar(&f.task.CallbackTimeout, "callback-timeout", 0, "how long one attempt at it may take (default 30s)")
+	flags.IntVar(&f.retries, "callback-retries", 3, "how often it is tried again")
+	flags.IntVar(&f.rules.Times, "times", 0, "run so often in all; 0 is without end")
+	flags.StringVar(&f.overlap, "overlap", "", "when the run before goes on: skip, buffer-one, buffer-all, cancel-other or allow (default skip)")
+	flags.DurationVar(&f.rules.CatchUp, "catch-up", 0, "how late a run may begin after Temporal was down (default a year)")
+	flags.StringVar(&f.note, "note", "", "a remark that list and show tell")
+}
+
+// settle reads files, and finds what was given.
+func (f *scheduleFlags) settle(s *starter, flags *pflag.FlagSet) error {
+	f.rules.Overlap = schedules.Overlap(f.overlap)
+	if flags.Changed("callback-retries") {
+		f.task.CallbackRetries = &f.retries
+	}
+	for _, flag := range []struct {
+		name  string
+		value *string
+	}{{"params", &f.task.Params}, {"payload", &f.task.Payload}, {"args", &f.task.Args}} {
+		text, err := s.fileOr(*flag.value)
+		switch {
+		case err != nil:
+			return usagef("--%s: %v", flag.name, err)
+		case flags.Changed(flag.name) && strings.TrimSpace(text) == "":
+			return usagef("--%s is empty", flag.name)
+		}
+		*flag.value = text
+	}
+	for _, name := range []string{"cron", "every", "at", "message", "callback"} {
+		if flag := flags.Lookup(name); flag.Changed && strings.Trim(flag.Value.String(), "[] ") == "" {
+			return usagef("--%s is empty", name)
+		}
+	}
+	for name, value := range map[string]time.Duration{"task-timeout": f.task.Timeout, "callback-timeout": f.task.CallbackTimeout} {
+		if flags.Changed(name) && value <= 0 {
+			return usagef("--%s %v: give more than 0", name, value)
+		}
+	}
+	if flags.Changed("times") && f.rules.Times < 1 {
+		return usagef("--times %d: give 1 or more, or leave it out", f.rules.Times)
+	}
+	return nil
+}
+
+// fileOr reads @FILE and @-; everything else is itself.
+func (s *starter) fileOr(text string) (string, error) {
+	path, named := strings.CutPrefix(text, "@")
+	if !named {
+		return text, nil
+	}
+	if path == "-" {
+		read, err := io.ReadAll(s.stdin)
+		return string(read), err
+	}
+	read, err := os.ReadFile(path)
+	return string(read), err
+}
+
+// scheduledAgent is who is to run. Without a configuration there is nothing to
+// know of it but its name.
+func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error) {
+	c, err := s.configuration()
+	if err != nil {
+		if _, statErr := os.Stat(config.DefaultFile); s.flags.config != "" || s.named() || statErr == nil {
+			return config.Agent{}, err
+		}
+		c = &config.Config{}
+	}
+	if len(c.Agents) == 0 {
+		if name == "" {
+			return config.Agent{}, usagef("which agent is to run? Give --agent")
+		}
+		return config.Agent{Name: name}, nil
+	}
+	names := []string{name}
+	if name == "" {
+		names = nil
+	}
+	chosen, err := chooseAgents(c.Agents, names, false)
+	if err != nil {
+		return config.Agent{}, err
+	}
+	return chosen[0], allowedExecutor(chosen[0], executorType)
+}
+
+// named reports whether the environment names a configuration.
+func (s *starter) named() bool {
+	path, _ := s.source().Lookup("PARLEY_CONFIG")
+	return path != ""
+}
+
+// allowedExecutor finds a slip of the pen before the first run fails for it.
+func allowedExecutor(a config.Agent, name string) error {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if name == "" || name == "auto" || name == a.Executor {
+		return nil
+	}
+	for _, allowed := range a.Policy.Executors {
+		if allowed == name {
+			return nil
+		}
+	}
+	there := strings.Join(append([]string{a.Executor}, a.Policy.Executors...), ", ")
+	return usagef("agent %q may not use executor %q: there are %s", a.Name, name, there)
+}
+
+func (s *starter) scheduleCreate() *cobra.Command {
+	var f scheduleFlags
+	var paused bool
+	cmd := &cobra.Command{Use: "create NAME", Long: scheduleCreateHelp, Example: scheduleCreateExample, Args: oneSchedule}
+	f.register(cmd.Flags())
+	cmd.Flags().BoolVar(&paused, "paused", false, "do not run it until it is resumed")
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		s.began = true
+		ctx := c.Context()
+		if err := f.settle(s, c.Flags()); err != nil {
+			return err
+		}
+		agent, err := s.scheduledAgent(f.agent, f.task.Executor)
+		if err != nil {
+			return err
+		}
+		plan := schedules.Plan{
+			Name: args[0], Agent: agent.Name, Executor: agent.Executor, Policy: agent.Policy,
+			Times: f.times, Task: f.task, Rules: f.rules, Paused: paused, Note: f.note,
+		}
+		if err := plan.Check(time.Now()); err != nil {
+			return err
+		}
+		k, err := s.keeper(ctx)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		sc, err := k.Create(ctx, plan)
+		if err != nil {
+			return err
+		}
+		if !s.inJSON() {
+			s.print("created %s\n", sc.Name)
+		}
+		if sc.Done() && sc.Runs == 0 && plan.Times.At == "" {
+			s.say("Those times never come: it will not run.")
+		}
+		return s.tellSchedule(sc, false)
+	}
+	return cmd
+}
+
+func (s *starter) scheduleUpdate() *cobra.Command {
+	var f scheduleFlags
+	cmd := &cobra.Command{Use: "update NAME", Long: scheduleUpdateHelp, Example: scheduleUpdateExample, Args: oneSchedule}
+	f.register(cmd.Flags())
+	cmd.RunE = func(c *cobra.Command, args []string) error {
+		s.began = true
+		ctx := c.Context()
+		if err := f.settle(s, c.Flags()); err != nil {
+			return err
+		}
+		if given := givenFlags(c.LocalNonPersistentFlags()); given == 0 {
+			return usage(errors.New("what is to change? `starter schedule update --help` lists the flags"))
+		}
+		change := schedules.Change{Times: f.times, Task: f.task, Rules: f.rules, Note: f.note}
+		if f.agent != "" {
+			agent, err := s.scheduledAgent(f.agent, f.task.Executor)
+			if err != nil {
+				return err
+			}
+			change.Agent, change.Executor, change.Policy = agent.Name, agent.Executor, agent.Policy
+		}
+		k, err := s.keeper(ctx)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := s.bounded(ctx)
+		defer cancel()
+		sc, err := k.Update(ctx, args[0], change)
+		if err != nil {
+			return err
+		}
+		if !s.inJSON() {
+			s.print("updated %s\n", sc.Name)
+		}
+		return s.tellSchedule(sc, false)
+	}
+	return cmd
+}
+
+func givenFlags(flags *pflag.FlagSet) int {
+	n := 0
+	flags.Visit(func(*pflag.Flag) { n++ })
+	return n
+}
+
+// scheduleQuestion is what delete asks.
+func scheduleQuestion(sc schedules.Schedule) string {
+	return fmt.Sprintf("Delete schedule %s of agent %s (%s)?", sc.Name, sc.Agent, strings.Join(sc.When, "; "))
+}

@@ -1,0 +1,277 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// A guard stands between the SDK and the server. The SDK ends its connection, and
+// all calls that are under way on it, over one answer that it does not like: a
+// status, a body that breaks off, a line of a stream. It also waits for ever for
+// the end of a stream that has ended. The guard therefore reads each answer to
+// its end, and gives the SDK either one message or an error for that one call.
+type guard struct {
+	base    http.RoundTripper
+	headers func(http.Header) // adds those of the configuration
+	life    context.Context   // of the connection
+	clean   func(string) string
+
+	cancelling sync.WaitGroup // cancellations on their way to the server
+}
+
+// A statusError is an answer that is no success.
+type statusError struct {
+	status int
+	header http.Header
+	// answer is what the server says about the call in JSON-RPC; nil: nothing.
+	answer *jsonrpc.Error
+	words  string
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("the server answers %d %s", e.status, http.StatusText(e.status))
+	if e.words != "" {
+		text += ": " + e.words
+	}
+	return text
+}
+
+// A lostError means that no whole answer came.
+type lostError struct {
+	reason error
+	// unsent means that the request cannot have reached the server.
+	unsent bool
+}
+
+func (e *lostError) Error() string { return e.reason.Error() }
+func (e *lostError) Unwrap() error { return e.reason }
+
+func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
+	call, isCall, isCancel := about(req)
+	if isCancel {
+		return answer(&http.Response{StatusCode: http.StatusAccepted, Header: http.Header{}, Request: req}, nil), nil // see cancel
+	}
+	ctx, cancel := context.WithCancelCause(req.Context())
+	stop := context.AfterFunc(g.life, func() { cancel(context.Cause(g.life)) })
+	defer cancel(nil) // the answer has been read
+	resp, err := g.follow(req.WithContext(ctx))
+	defer func() {
+		if isCall && ctx.Err() != nil {
+			g.cancel(req, call)
+		}
+	}()
+	defer stop()
+	if err != nil {
+		return nil, lost(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		if req.Method == http.MethodDelete { // a session may be over already
+			return answer(resp, nil), nil
+		}
+		return nil, g.refusal(resp)
+	}
+	if !isCall {
+		return answer(resp, nil), nil
+	}
+	body, err := read(resp, call)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, err
+	case err != nil:
+		return nil, lost(ctx, err)
+	}
+	return answer(resp, body), nil
+}
+
+// answer is a response that has been read.
+func answer(resp *http.Response, body []byte) *http.Response {
+	out := *resp
+	out.Header = resp.Header.Clone()
+	out.Header.Set("Content-Type", "application/json")
+	out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return &out
+}
+
+func lost(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var status *statusError
+	if errors.As(err, &status) {
+		return err
+	}
+	var dns *net.DNSError
+	return &lostError{reason: err, unsent: errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED)}
+}
+
+// maxRedirects is how many redirects are followed.
+const maxRedirects = 5
+
+// follow sends the request, and sends it again where the server redirects it
+// within itself: many want a slash at the end. Another server gets neither the
+// headers nor the call.
+func (g *guard) follow(req *http.Request) (*http.Response, error) {
+	for range maxRedirects + 1 {
+		next := req.Clone(req.Context())
+		g.headers(next.Header)
+		resp, err := g.base.RoundTrip(next)
+		if err != nil {
+			return nil, err
+		}
+		switch resp.StatusCode {
+		case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		default:
+			return resp, nil
+		}
+		to, err := req.URL.Parse(resp.Header.Get("Location"))
+		if err != nil || to.Scheme != req.URL.Scheme || to.Host != req.URL.Host || to.User != nil {
+			return resp, nil
+		}
+		_ = resp.Body.Close()
+		req = req.Clone(req.Context())
+		if to.RawQuery == "" {
+			to.RawQuery = req.URL.RawQuery
+		}
+		req.URL = to
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, &statusError{status: http.StatusLoopDetected, words: fmt.Sprintf("more than %d redirects", maxRedirects)}
+}
+
+// maxRefusal bounds what is read of an answer that is no success.
+const maxRefusal = 64 << 10
+
+func (g *guard) refusal(resp *http.Response) error {
+	out := &statusError{status: resp.StatusCode, header: resp.Header}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	if message, err := jsonrpc.DecodeMessage(body); err == nil {
+		if r, ok := message.(*jsonrpc.Response); ok && errors.As(r.Error, &out.answer) {
+			out.words = g.clean(out.answer.Message)
+		}
+		return out
+	}
+	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/html" {
+		out.words = g.clean(string(body))
+	}
+	return out
+}
+
+// about tells what the request carries: a call, with its id, the cancellation of
+// one, or something else.
+func about(req *http.Request) (call jsonrpc.ID, isCall, isCancel bool) {
+	if req.Method != http.MethodPost || req.GetBody == nil {
+		return call, false, false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return call, false, false
+	}
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return call, false, false
+	}
+	message, err := jsonrpc.DecodeMessage(data)
+	if r, ok := message.(*jsonrpc.Request); ok && err == nil {
+		return r.ID, r.IsCall(), r.Method == cancelled
+	}
+	return call, false, false
+}
+
+const (
+	cancelled = "notifications/cancelled"
+	// cancelTimeout bounds what is done for a call that nobody waits for.
+	cancelTimeout = 2 * time.Second
+)
+
+// cancel tells the server that nobody waits for a call any more, unless there is
+// no session yet: an introduction must not be cancelled. The SDK would do
+// so too, but not on a connection that is closed right afterwards: the tool would
+// go on, and the end of the session wait for it. It does not wait.
+func (g *guard) cancel(of *http.Request, call jsonrpc.ID) {
+	if of.Header.Get("Mcp-Protocol-Version") == "" {
+		return
+	}
+	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "nobody waits for the answer"}) // it cannot fail
+	body, err := jsonrpc.EncodeMessage(&jsonrpc.Request{Method: cancelled, Params: params})
+	if err != nil {
+		return
+	}
+	g.cancelling.Go(func() {
+		ctx, stop := context.WithTimeout(g.life, cancelTimeout)
+		defer stop()
+		req := of.Clone(ctx)
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
+		req.ContentLength = int64(len(body))
+		if resp, err := g.follow(req); err == nil {
+			_ = resp.Body.Close()
+		}
+	})
+}
+
+// read returns the message that answers the call.
+func read(resp *http.Response, call jsonrpc.ID) ([]byte, error) {
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	switch kind {
+	case "application/json":
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("the answer breaks off: %w", err)
+		case len(body) > maxAnswer:
+			return nil, errTooLarge
+		case !answers(body, call):
+			return nil, errors.New("the answer is no JSON-RPC message that belongs to the call")
+		}
+		return body, nil
+	case "text/event-stream":
+		return readStream(resp.Body, call)
+	}
+	return nil, fmt.Errorf("the answer is %q, neither JSON nor a stream of events", strings.ToValidUTF8(kind, "?"))
+}
+
+// answers reports whether data is the answer to the call.
+func answers(data []byte, call jsonrpc.ID) bool {
+	var head struct {
+		ID     json.RawMessage `json:"id"`
+		Method string          `json:"method"`
+	}
+	if json.Unmarshal(data, &head) != nil || head.Method != "" {
+		return false
+	}
+	id, err := json.Marshal(call.Raw())
+	if err != nil || !bytes.Equal(id, head.ID) {
+		return false
+	}
+	_, err = jsonrpc.DecodeMessage(data)
+	return err == nil
+}
+
+// unwrapURL takes the address off an error of net/http: it is no news, and may
+// hold a secret.
+func unwrapURL(err error) error {
+	var urlErr *url.Error
+	if errors.As(err, &urlErr) {
+		return urlErr.Err
+	}
+	return err
+}

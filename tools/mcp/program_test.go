@@ -1,0 +1,199 @@
+package mcp_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.uber.org/goleak"
+
+	"github.com/parley-run/parley/tools/mcp"
+	"github.com/parley-run/parley/tools/toolstest"
+)
+
+// asProgram makes the test binary one of the programs below.
+const asProgram = "PARLEY_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(asProgram); name != "" {
+		program, ok := programs()[name]
+		if !ok {
+			_, _ = fmt.Fprintln(os.Stderr, "no such program:", name)
+			os.Exit(2)
+		}
+		if err := program(os.Args[1:]); err != nil {
+			_, _ = fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func programs() map[string]func(args []string) error {
+	return map[string]func(args []string) error{
+		"server": func([]string) error { return serve() },
+		// chatty writes what is no message before and after it starts to serve.
+		"chatty": func([]string) error {
+			_, _ = fmt.Println("Welcome to the server!")
+			_, _ = fmt.Fprintln(os.Stderr, "my environment:", strings.Join(os.Environ(), " "))
+			return serve()
+		},
+		"exits": func([]string) error { return errors.New("no licence: " + os.Getenv("API_KEY")) },
+		// mute reads and says nothing.
+		"mute": func([]string) error {
+			for r := bufio.NewReader(os.Stdin); ; {
+				if _, err := r.ReadString('\n'); err != nil {
+					return err
+				}
+			}
+		},
+		// deaf introduces itself and never reads again.
+		"deaf": func([]string) error {
+			line, err := bufio.NewReaderSize(os.Stdin, 1).ReadString('\n')
+			if err != nil {
+				return err
+			}
+			var request struct {
+				ID json.RawMessage `json:"id"`
+			}
+			if err := json.Unmarshal([]byte(line), &request); err != nil {
+				return err
+			}
+			_, _ = fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"deaf","version":"1"}}}`+"\n", request.ID)
+			select {}
+		},
+		// family starts a child that heeds no signal, as it does itself if told so.
+		// Both hold a connection to the socket given.
+		"family": func(args []string) error {
+			if len(args) > 1 {
+				signal.Ignore(syscall.SIGTERM)
+			}
+			child := exec.Command(os.Args[0], args[0])
+			child.Env = append(os.Environ(), asProgram+"=child")
+			child.Stdout, child.Stderr = os.Stdout, os.Stderr // as careless programs do
+			if err := child.Start(); err != nil {
+				return err
+			}
+			if _, err := net.Dial("unix", args[0]); err != nil {
+				return err
+			}
+			err := serve()
+			if len(args) > 1 {
+				select {}
+			}
+			return err
+		},
+		"child": func(args []string) error {
+			signal.Ignore(syscall.SIGTERM)
+			if _, err := net.Dial("unix", args[0]); err != nil {
+				return err
+			}
+			select {}
+		},
+	}
+}
+
+func serve() error { return newServer(nil).Run(context.Background(), &sdk.StdioTransport{}) }
+
+type textArgument struct {
+	Text string `json:"text" jsonschema:"what to say"`
+}
+
+type noArguments struct{}
+
+func said(text string) *sdk.CallToolResult {
+	return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}
+}
+
+// newServer has the tools of the contract and some more. Reached, if not nil, is
+// told of every call of "stall".
+func newServer(reached chan<- struct{}) *sdk.Server {
+	s := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, &sdk.ServerOptions{PageSize: 3})
+	text := func(name string, do func(ctx context.Context, text string) (*sdk.CallToolResult, error)) {
+		sdk.AddTool(s, &sdk.Tool{Name: name, Description: "The tool " + name + "."},
+			func(ctx context.Context, _ *sdk.CallToolRequest, in textArgument) (*sdk.CallToolResult, any, error) {
+				result, err := do(ctx, in.Text)
+				return result, nil, err
+			})
+	}
+	text(toolstest.Echo, func(_ context.Context, text string) (*sdk.CallToolResult, error) { return said(text), nil })
+	text(toolstest.Complain, func(_ context.Context, text string) (*sdk.CallToolResult, error) { return nil, errors.New(text) })
+	text(toolstest.Stall, func(ctx context.Context, _ string) (*sdk.CallToolResult, error) {
+		if reached != nil {
+			reached <- struct{}{}
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	text(toolstest.Broken, func(context.Context, string) (*sdk.CallToolResult, error) {
+		_, _ = fmt.Fprintln(os.Stderr, "out of memory: "+os.Getenv("API_KEY"))
+		os.Exit(3)
+		return nil, nil
+	})
+	text("leave_a_word", func(_ context.Context, text string) (*sdk.CallToolResult, error) {
+		_, _ = fmt.Println(text)
+		return said("done"), nil
+	})
+	text("large", func(context.Context, string) (*sdk.CallToolResult, error) {
+		return said(`"id": 1, ` + strings.Repeat("x", 17<<20)), nil
+	})
+	text("pid", func(context.Context, string) (*sdk.CallToolResult, error) { return said(fmt.Sprint(os.Getpid())), nil })
+	text("environment", func(context.Context, string) (*sdk.CallToolResult, error) {
+		return said(strings.Join(os.Environ(), "\n")), nil
+	})
+	text("learn", func(context.Context, string) (*sdk.CallToolResult, error) {
+		text("learnt", func(context.Context, string) (*sdk.CallToolResult, error) { return said("yes"), nil })
+		return said("done"), nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: toolstest.Key}, func(_ context.Context, r *sdk.CallToolRequest, _ noArguments) (*sdk.CallToolResult, any, error) {
+		key, _ := r.Params.Meta[mcp.MetaKey].(string)
+		return said(key), nil, nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: "everything"}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, any, error) {
+		size := int64(2048)
+		return &sdk.CallToolResult{Content: []sdk.Content{
+			&sdk.TextContent{Text: "Here:"},
+			&sdk.ImageContent{Data: make([]byte, 120), MIMEType: "image/png"},
+			&sdk.AudioContent{Data: make([]byte, 7), MIMEType: "audio/wav"},
+			&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: "file:///a.txt", MIMEType: "text/plain", Text: "inside"}},
+			&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: "file:///b", MIMEType: "application/zip", Blob: make([]byte, 9)}},
+			&sdk.ResourceLink{URI: "https://example.com/c.pdf", Name: "c", MIMEType: "application/pdf", Size: &size},
+			&sdk.ResourceLink{URI: "https://example.com/d", Name: "d"},
+		}}, nil, nil
+	})
+	type order struct {
+		Number int    `json:"number"`
+		State  string `json:"state"`
+	}
+	sdk.AddTool(s, &sdk.Tool{Name: "structured"}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, order, error) {
+		return nil, order{1042, "<sent>"}, nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: "structured_only"}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, order, error) {
+		return said("An order:"), order{1042, "<sent>"}, nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: "says_nothing"}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, any, error) {
+		return &sdk.CallToolResult{Content: []sdk.Content{}, IsError: true}, nil, nil
+	})
+	// These two answer with an error of the protocol.
+	for name, code := range map[string]int64{"refuses": 4711, "fails": -32603} {
+		s.AddTool(&sdk.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+			return nil, wireError(code, "not "+os.Getenv("API_KEY")+" today")
+		})
+	}
+	return s
+}
+
+// patience is how long a test waits for what is sure to come.
+const patience = 30 * time.Second

@@ -1,0 +1,83 @@
+package mcp
+
+import (
+	"cmp"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// environment returns a function that makes the environment of the program. A
+// function, so that no secret is in a field that fmt would print.
+func (c Config) environment() func() []string {
+	return func() []string {
+		var env []string
+		for _, name := range PassedEnv() {
+			if _, given := c.Env[name]; given {
+				continue
+			}
+			if value, ok := c.LookupEnv(name); ok {
+				env = append(env, name+"="+value)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
+			env = append(env, name+"="+c.Env[name].Reveal())
+		}
+		return env
+	}
+}
+
+const (
+	// minSecret is the length from which a value may be a secret: hiding every "1"
+	// or "true" would make texts unreadable.
+	minSecret = 6
+	// maxWords bounds how much of a server's own words an error or a line of the
+	// log repeats.
+	maxWords = 300
+)
+
+// words make what a server says fit to be repeated: without the values of env,
+// headers and the URL's query, which some servers echo.
+type words struct {
+	redact func(string) string
+	// clean also makes it one line, and not a long one: for errors and the log.
+	clean func(string) string
+}
+
+func (c Config) words() words {
+	var values []string
+	for _, of := range []map[string]secret.String{c.Env, c.Headers} {
+		for _, value := range of {
+			s := value.Reveal()
+			values = append(values, s)
+			if _, token, ok := strings.Cut(s, " "); ok { // Bearer …
+				values = append(values, token)
+			}
+		}
+	}
+	if u, err := url.Parse(c.URL); err == nil && u.RawQuery != "" {
+		values = append(values, u.RawQuery)
+		for _, of := range u.Query() {
+			values = append(values, of...)
+		}
+	}
+	// The longest first: one may be part of another.
+	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	var pairs []string
+	for _, value := range values {
+		if len(value) >= minSecret {
+			pairs = append(pairs, value, secret.String(value).String())
+		}
+	}
+	redact := strings.NewReplacer(pairs...).Replace
+	return words{redact: redact, clean: func(s string) string {
+		s = strings.Join(strings.Fields(redact(strings.ToValidUTF8(s, "\uFFFD"))), " ")
+		if len(s) <= maxWords {
+			return s
+		}
+		return strings.ToValidUTF8(s[:maxWords], "") + "…"
+	}}
+}
