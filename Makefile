@@ -99,10 +99,14 @@ workflowcheck: $(LINTERS_BUILT) ## Look for what is not deterministic in workflo
 	@echo "workflowcheck (.)"; $(WORKFLOWCHECK) -config workflowcheck.config.yaml ./...
 
 .PHONY: conformance
-conformance: ## OneRun's own Python SDK against the simulator (needs Python 3.10 with venv)
+conformance: ## Other people's clients and servers against ours: OneRun's SDK, RunAgent, iii's SDKs, the examples' frameworks (needs Python 3.10 with venv, Node and npm)
 	@command -v python3 >/dev/null || { \
 		echo "make conformance needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@command -v npm >/dev/null || { \
+		echo "make conformance needs Node 18 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1; }
 	@python3 conformance/onerun_python/run.py $(ARGS)
+	@python3 conformance/runagent_local/run.py $(ARGS)
+	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./examples
 
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo

@@ -276,7 +276,7 @@ func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 	defer cancel()
 	sightings := t.conversation.Watch(watching)
 	began := time.Now()
-	t.seen = chat.Sighting{Since: began}
+	t.seen, t.told.absent = chat.Sighting{Since: began}, false
 	ticker := time.NewTicker(spin)
 	defer ticker.Stop()
 	defer t.screen.Progress("")
@@ -466,6 +466,7 @@ func (t *talk) command(ctx context.Context, line string) error {
 		case err != nil:
 			t.warn("%v", err)
 		case name == "/status":
+			record.Persona = "" // that is us
 			t.print("%s", header(record, time.Now()))
 		default:
 			t.show(record.Messages)

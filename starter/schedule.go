@@ -205,8 +205,11 @@ func runResult(r schedules.Run) string {
 }
 
 func positive(d time.Duration) string {
-	if d <= 0 {
+	switch {
+	case d <= 0:
 		return ""
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
 	}
 	return span(d)
 }

@@ -104,18 +104,15 @@ func (s *starter) fileOr(text string) (string, error) {
 // scheduledAgent is who is to run. Without a configuration there is nothing to
 // know of it but its name.
 func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error) {
-	c, err := s.configuration()
-	if err != nil {
-		if _, statErr := os.Stat(config.DefaultFile); s.flags.config != "" || s.named() || statErr == nil {
-			return config.Agent{}, err
-		}
-		c = &config.Config{}
-	}
-	if len(c.Agents) == 0 {
+	if s.unconfigured() {
 		if name == "" {
 			return config.Agent{}, usagef("which agent is to run? Give --agent")
 		}
 		return config.Agent{Name: name}, nil
+	}
+	c, err := s.configuration()
+	if err != nil {
+		return config.Agent{}, err
 	}
 	names := []string{name}
 	if name == "" {
@@ -126,12 +123,6 @@ func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error
 		return config.Agent{}, err
 	}
 	return chosen[0], allowedExecutor(chosen[0], executorType)
-}
-
-// named reports whether the environment names a configuration.
-func (s *starter) named() bool {
-	path, _ := s.source().Lookup("PARLEY_CONFIG")
-	return path != ""
 }
 
 // allowedExecutor finds a slip of the pen before the first run fails for it.
@@ -234,7 +225,11 @@ func (s *starter) scheduleUpdate() *cobra.Command {
 
 func givenFlags(flags *pflag.FlagSet) int {
 	n := 0
-	flags.Visit(func(*pflag.Flag) { n++ })
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed {
+			n++
+		}
+	})
 	return n
 }
 

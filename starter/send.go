@@ -128,7 +128,7 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 func (t *talk) patient(seen chat.Sighting) error {
 	limit := t.s.flags.timeout
 	if limit > 0 && !t.s.flags.timeoutGiven() && seen.Absent(limit) {
-		return seen.Err
+		return fmt.Errorf("%w: is one running there?", seen.Err)
 	}
 	return t.remarkTo(seen)
 }

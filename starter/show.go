@@ -89,6 +89,12 @@ func header(r operate.Record, now time.Time) string {
 		{"started", started},
 		{"outcome", clip(outcome, 500)},
 	}
+	if r.Queued > 0 {
+		rows = append(rows, [2]string{"queued", count(r.Queued, "message")})
+	}
+	if r.Task != nil {
+		rows = append(rows, taskRows(*r.Task, now)...)
+	}
 	if a := r.Attention; a != nil {
 		reason := a.Reason
 		if a.Step != "" {
@@ -99,6 +105,41 @@ func header(r operate.Record, now time.Time) string {
 			[2]string{"remedy", clip(a.Remedy, 500)})
 	}
 	return pairs(rows...)
+}
+
+// taskRows are what there is to know of a task's run beside the conversation.
+func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
+	rows := [][2]string{
+		{"task", t.TaskID},
+		{"execution", t.ExecutionID},
+		{"due", clock(t.ScheduledFor, now)},
+	}
+	if t.Status != "" {
+		rows = append(rows, [2]string{"result", string(t.Status)})
+	}
+	if len(t.Result) > 0 {
+		rows = append(rows, [2]string{"", clip(compact(t.Result), 2000)})
+	}
+	if t.Error != "" {
+		rows = append(rows, [2]string{"error", clip(t.Error, 500)})
+	}
+	if d := t.Delivery; d != nil {
+		text := string(d.State)
+		if d.Attempts > 0 {
+			text += " after " + count(d.Attempts, "attempt")
+		}
+		if d.Error != "" {
+			text += ": " + d.Error
+		}
+		rows = append(rows, [2]string{"callback", clip(text, 500)})
+	}
+	switch {
+	case t.Acknowledged:
+		rows = append(rows, [2]string{"acknowledged", "yes"})
+	case t.Fault != "":
+		rows = append(rows, [2]string{"acknowledged", clip("no: "+t.Fault, 500)})
+	}
+	return rows
 }
 
 // messageText is one message: who spoke and when, and below it what was said.

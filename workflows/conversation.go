@@ -149,6 +149,9 @@ func (t *talk) open(ctx workflow.Context, given Given) {
 }
 
 func (t *talk) know(about conversation.Context, messages []conversation.Message, count int) {
+	if about.Task != nil && len(messages) == 0 {
+		messages, count = []conversation.Message{about.Task.Message()}, 1
+	}
 	t.about = about
 	t.messages, t.count, t.unseen = messages, count, len(messages)
 	for _, m := range messages {

@@ -201,7 +201,10 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 		looking, cancel := context.WithTimeout(ctx, lookFor)
 		defer cancel()
 		if _, e := c.operator.Look(looking, c.ID()); operate.KindOf(e) == operate.Unreachable {
-			return status, err
+			return status, &operate.Fault{
+				Kind: operate.Unreachable, Err: err,
+				Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),
+			}
 		}
 	}
 	return status, &operate.Fault{

@@ -14,6 +14,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/workflows"
 )
@@ -69,13 +70,26 @@ func TestDirectConversation(t *testing.T) {
 			require.Equal(t, "1: hello", reply.Message.Text())
 			require.Equal(t, 1, reply.Turn)
 		}
+		o := &operate.Operator{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}
 		reply, err := r.Launcher.Send(ctx, d, say("m2", "and?"))
 		require.NoError(t, err)
 		require.Equal(t, "3: and?", reply.Message.Text())
 		require.Equal(t, 1, agent.times("once", "hello"))
+		require.NoError(t, r.Update(t, workflows.ConversationID(d.Input.Ref), workflows.UpdatePause, workflows.PauseRequest{}))
+		require.NoError(t, r.Update(t, workflows.ConversationID(d.Input.Ref), workflows.UpdateResume, workflows.ResumeRequest{}))
 		s := r.Status(t, workflows.ConversationID(d.Input.Ref))
 		require.Equal(t, workflows.StateListening, s.State)
 		require.Equal(t, 4, s.Messages)
+		require.NoError(t, r.Update(t, workflows.ConversationID(d.Input.Ref), workflows.UpdateEnd, workflows.EndRequest{}))
+		_, err = r.Outcome(t, workflows.ConversationID(d.Input.Ref))
+		require.NoError(t, err)
+		record, err := o.Show(ctx, workflows.ConversationID(d.Input.Ref))
+		require.NoError(t, err)
+		var said []string
+		for _, m := range record.Messages {
+			said = append(said, m.Text)
+		}
+		require.Equal(t, []string{"hello", "1: hello", "and?", "3: and?"}, said)
 	})
 
 	t.Run("many at once are answered in order", func(t *testing.T) {

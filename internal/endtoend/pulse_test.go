@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -24,6 +23,7 @@ import (
 	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
@@ -55,7 +55,9 @@ func newPulseRig(t *testing.T, cfg pulsetest.Config, executor executors.Executor
 	platform, err := pulse.New(pulse.Config{Name: r.name, URL: server.URL})
 	require.NoError(t, err)
 	registry := executors.NewRegistry()
-	require.NoError(t, registry.Add("agent", executor, executors.About{Backend: "test"}))
+	if executor != nil {
+		require.NoError(t, registry.Add("agent", executor, executors.About{Backend: "test"}))
+	}
 	callbacks, err := callback.New(callback.Config{Secret: "shared", AllowPrivate: []string{"127.0.0.0/8"}})
 	require.NoError(t, err)
 	instances := map[string]platforms.Instance{r.name: {Name: r.name, Platform: platform}}
@@ -126,15 +128,7 @@ type receiver struct {
 
 func newReceiver(t *testing.T) *receiver {
 	r := &receiver{status: http.StatusOK}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		data, _ := io.ReadAll(req.Body)
-		var body map[string]any
-		_ = json.Unmarshal(data, &body)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.keys, r.bodies = append(r.keys, req.Header.Get("Idempotency-Key")), append(r.bodies, body)
-		w.WriteHeader(r.status)
-	}))
+	server := httptest.NewServer(http.HandlerFunc(r.serve))
 	t.Cleanup(server.Close)
 	r.url = server.URL
 	return r
@@ -202,6 +196,18 @@ func TestPulseTask(t *testing.T) {
 			require.Len(t, keys, 1)
 			require.Equal(t, out.Task.ExecutionID, bodies[0]["execution_id"])
 			require.Equal(t, map[string]any{"agent": "a-1", "told": map[string]any{"topic": "tides"}}, bodies[0]["result"])
+
+			// Found by its execution, and told by the history: no worker is asked.
+			o := &operate.Operator{Client: r.client, Namespace: "default", TaskQueue: r.launcher.TaskQueue}
+			require.Eventually(t, func() bool {
+				id, err := o.Find(t.Context(), out.Task.ExecutionID)
+				return err == nil && id == fmt.Sprintf("%s//%s@%d", r.name, good, out.Task.ScheduledFor.Unix())
+			}, 10*time.Second, 50*time.Millisecond)
+			record, err := o.Show(t.Context(), fmt.Sprintf("%s//%s@%d", r.name, good, out.Task.ScheduledFor.Unix()))
+			require.NoError(t, err)
+			require.Equal(t, out.Task, record.Task)
+			require.Len(t, record.Messages, 2)
+			require.False(t, record.Messages[1].Unsent)
 
 			_, err = r.outcome(t, bad)
 			require.ErrorContains(t, err, "it broke")

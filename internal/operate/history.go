@@ -134,6 +134,11 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 	r.run.previous = started.GetContinuedExecutionRunId()
 	r.run.executor = r.run.input.Executor
 	carried := r.run.input.Carried
+	if given := r.run.input.Given; given != nil && carried == nil {
+		r.run.persona = given.Context.Persona
+		r.run.count = len(given.Messages)
+		r.run.messages.endAt(r.run.total(), given.Messages...)
+	}
 	if carried == nil {
 		return nil
 	}
@@ -179,6 +184,12 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		if out.HandedOver {
 			return nil
 		}
+		// Nothing else tells of what was said where no platform is asked.
+		alone := in.Alone || in.Task != nil
+		if total := in.Before + len(in.New); alone && in.Round == 0 && total > r.run.total() {
+			r.run.count = total - r.run.internal
+			r.run.messages.endAt(total, in.New...)
+		}
 		if in.Round == 0 {
 			r.run.before = r.run.internal
 		} else {
@@ -190,6 +201,10 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		switch {
 		case len(out.Calls) > 0:
 			r.internal(out.Message)
+		case len(out.Message.Parts) > 0 && alone:
+			r.run.count++
+			r.run.messages.endAt(r.run.total(), out.Message)
+			r.run.turn = in.Turn
 		case len(out.Message.Parts) > 0:
 			r.run.unsent = &out.Message
 		}

@@ -13,8 +13,8 @@ import (
 const maxHomes = 50
 
 // Find returns the workflow id of the conversation that goes by name: its
-// workflow id, "<platform>/<project>/<conversation>", or the conversation's id
-// alone where that is unambiguous.
+// workflow id, "<platform>/<project>/<conversation>", the conversation's id alone
+// where that is unambiguous, or the execution id of a task's run.
 func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
@@ -45,6 +45,11 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 	}
+	if len(found) == 0 {
+		if found, err = o.executed(ctx, name); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
@@ -54,6 +59,21 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 		return "", fault(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxHomes)
 	}
 	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` shows what there is", name, o.Namespace, o.Address)
+}
+
+// executed lists the runs of tasks that have that execution id.
+func (o *Operator) executed(ctx context.Context, execution string) ([]string, error) {
+	page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: workflows.KeyExecution.GetName() + " = " + quote(execution), PageSize: 10,
+	})
+	if err != nil {
+		return nil, o.Explain("look for the execution", err)
+	}
+	var found []string
+	for _, e := range page.GetExecutions() {
+		found = append(found, e.GetExecution().GetWorkflowId())
+	}
+	return found, nil
 }
 
 func (o *Operator) typeOf(ctx context.Context, id string) (string, error) {

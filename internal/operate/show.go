@@ -18,6 +18,10 @@ type Record struct {
 	Executor string             `json:"executor,omitempty"`
 	Model    string             `json:"model,omitempty"`
 	Usage    conversation.Usage `json:"usage"`
+	// Task is how the run of a task stands, or has ended.
+	Task *conversation.TaskResult `json:"task,omitempty"`
+	// Queued is how many messages of a direct conversation wait for their turn.
+	Queued int `json:"queued,omitempty"`
 	// Attention is set while it waits for a person.
 	Attention *workflows.Attention `json:"attention,omitempty"`
 	// Detail is one sentence on how it ended.
@@ -86,7 +90,7 @@ func (r *Record) fromStatus(s workflows.Status) {
 	r.Source = SourceWorker
 	r.Status, r.Step, r.Turns = string(s.State), s.Step, s.Turn
 	r.Executor, r.Model, r.Usage = s.Executor, s.Model, s.Usage
-	r.Attention = s.Attention
+	r.Attention, r.Task, r.Queued = s.Attention, s.Task, s.Queued
 	if r.Persona == "" {
 		r.Persona = s.Persona.Summary
 	}
@@ -98,6 +102,9 @@ func (r *Record) fromStatus(s workflows.Status) {
 func (r *Record) fromOutcome(out conversation.Outcome) {
 	r.Outcome, r.EndedBy, r.Detail = out.Kind, out.EndedBy, out.Detail
 	r.Turns, r.Usage = out.Turns, out.Usage
+	if out.Task != nil {
+		r.Task = out.Task
+	}
 	if !out.Started.IsZero() {
 		r.setTimes(out.Started, r.Ended)
 	}

@@ -164,6 +164,9 @@ func (p Plan) settle(now time.Time) (spec client.ScheduleSpec, at time.Time, tas
 	if err = p.Task.apply(&task); err != nil {
 		return spec, at, task, err
 	}
+	if p.Paused && word(p.Times.At) == "now" {
+		err = malformed("--at now and --paused exclude each other: give a time that is still to come")
+	}
 	if string(task.Payload) == "{}" {
 		err = malformed("what is the agent to do? Give --message, --params, --args or --payload")
 	}
@@ -182,7 +185,7 @@ func (k *Keeper) options(p Plan) (options client.ScheduleOptions, at time.Time, 
 		TypedSearchAttributes: attributes(p.Agent, p.Name),
 	}
 	switch {
-	case word(p.Times.At) == "now" && !p.Paused:
+	case word(p.Times.At) == "now":
 		options.TriggerImmediately = true
 		// The trigger is its run, however the server's clock goes.
 		options.Spec.StartAt = at.Add(24 * time.Hour)
@@ -198,7 +201,7 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 	ref := conversation.Ref{Platform: Platform, Project: p.Agent, Simulation: p.Name, Agent: p.Agent}
 	in := workflows.ConversationInput{
 		Ref: ref, Executor: executor, Policy: p.Policy,
-		Given: &workflows.Given{Context: conversation.Context{Task: &task}},
+		Given: given(task),
 	}
 	queue := k.Operator.TaskQueue
 	if queue == "" {
@@ -214,6 +217,13 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 		StaticSummary:         fmt.Sprintf("schedule %s of %s", p.Name, p.Agent),
 		StaticDetails:         fmt.Sprintf("- platform: `%s`\n- schedule: `%s`\n- agent: `%s`\n- executor: `%s`\n", Platform, p.Name, p.Agent, executor),
 		TypedSearchAttributes: attributes(p.Agent, p.Name),
+	}
+}
+
+// given is a task with what it says to the agent.
+func given(task conversation.Task) *workflows.Given {
+	return &workflows.Given{
+		Context: conversation.Context{Task: &task}, Messages: []conversation.Message{task.Message()},
 	}
 }
 
@@ -412,6 +422,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 		if c.Agent != "" {
 			in.Executor, in.Policy = cmp.Or(c.Executor, executors.Auto), c.Policy
 		}
+		in.Given = given(*in.Given.Context.Task)
 		action.Args = []any{in}
 		if spec != nil {
 			s.Spec = spec
@@ -459,15 +470,19 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 	for _, a := range before.Info.RecentActions {
 		known[idOf(a)] = true
 	}
-	for {
+	for begun := k.now(); ; {
 		d, err := handle.Describe(ctx)
 		if err != nil {
 			return "", k.explain(op, err)
 		}
 		for _, a := range slices.Backward(d.Info.RecentActions) {
-			// One that was due in this moment anyway is not meant.
-			due := slices.ContainsFunc(before.Info.NextActionTimes, a.ScheduleTime.Equal)
-			if id := idOf(a); id != "" && !known[id] && !due {
+			id := idOf(a)
+			if id == "" || known[id] {
+				continue
+			}
+			// One that was due in this moment anyway is not meant, if there is another.
+			due := !d.Schedule.State.Paused && slices.ContainsFunc(before.Info.NextActionTimes, a.ScheduleTime.Equal)
+			if !due || k.now().Sub(begun) > settle {
 				return id, nil
 			}
 		}
@@ -476,6 +491,9 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 		}
 	}
 }
+
+// settle is how long Temporal may take to begin a run that was asked for.
+const settle = 2 * time.Second
 
 func idOf(a client.ScheduleActionResult) string {
 	if a.StartWorkflowResult == nil {

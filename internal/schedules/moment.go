@@ -73,7 +73,7 @@ func parse(text string, now time.Time, prefer dateparser.PreferredDateSource) (t
 	case phrase == "":
 		return time.Time{}, malformed("the time is empty")
 	case phrase == "now":
-		return wholeSecond(now), nil
+		return now.Truncate(time.Second), nil
 	case recurring.MatchString(phrase):
 		return time.Time{}, malformed("%q comes again and again: give it with --every, or as --cron", text)
 	}
