@@ -45,6 +45,14 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-rolled-over":    goldenRolledOver,
 		"conversation-adopted":        goldenAdopted,
 		"conversation-max-turns":      goldenMaxTurns,
+		"conversation-tools":          goldenTools,
+		"conversation-tools-late":     goldenToolsTimedOut,
+		"conversation-budget":         goldenBudget,
+		"conversation-direct":         goldenDirect,
+		"conversation-direct-idle":    goldenDirectIdle,
+		"conversation-task":           goldenTask,
+		"conversation-task-failed":    goldenTaskFailed,
+		"conversation-task-cancelled": goldenTaskCancelled,
 		"inbox-lifecycle":             goldenInbox,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,114 @@
+package endtoend_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+	"github.com/parley-run/parley/workflows"
+)
+
+func goldenTools(t *testing.T) (*rig.Rig, string) {
+	box := rig.NewToolbox([]string{"look", "book"}, "book")
+	r, gate, _, id := equipped(t, box, conversation.Policy{}, 5)
+	gate.Asked(t).Answer(t, rig.CallsTools("look", "book"))
+	requireState(t, r, id, workflows.StateNeedsApproval)
+	require.NoError(t, r.Update(t, id, workflows.UpdateApprove, workflows.ApproveRequest{}))
+	gate.Asked(t).Answer(t, rig.CallsTools("book"))
+	requireState(t, r, id, workflows.StateNeedsApproval)
+	require.NoError(t, r.Update(t, id, workflows.UpdateApprove, workflows.ApproveRequest{Deny: true, Reason: "golden"}))
+	gate.Asked(t).Reply(t)
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenToolsTimedOut(t *testing.T) (*rig.Rig, string) {
+	box := rig.NewToolbox([]string{"book"}, "book")
+	r, gate, _, id := equipped(t, box, conversation.Policy{ApprovalTimeout: time.Second}, 3)
+	gate.Asked(t).Answer(t, rig.CallsTools("book"))
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenBudget(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 5)
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTokens: 10}})
+	costly := executors.Result{Message: conversation.Text(conversation.RoleAssistant, "dear"), Usage: conversation.Usage{InputTokens: 9, OutputTokens: 3}}
+	gate.Asked(t).Answer(t, costly)
+	requireState(t, r, id, workflows.StateNeedsAttention)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Answer(t, costly)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenDirect(t *testing.T) (*rig.Rig, string) {
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: &parrot{}})
+	r.StartWorker(t)
+	d := directly(r, "golden", conversation.Policy{RunTurns: 2})
+	for i := range 2 {
+		_, err := r.Launcher.Send(t.Context(), d, say(fmt.Sprint(i), "one after the other"))
+		require.NoError(t, err)
+	}
+	var all errgroup.Group
+	for i := range 3 {
+		all.Go(func() error {
+			_, err := r.Launcher.Send(t.Context(), d, say(fmt.Sprint("at once ", i), "at once"))
+			return err
+		})
+	}
+	require.NoError(t, all.Wait())
+	_, err := r.Launcher.Send(t.Context(), d, say("last", "bye"))
+	require.NoError(t, err)
+	return r, workflows.ConversationID(d.Input.Ref)
+}
+
+func goldenDirectIdle(t *testing.T) (*rig.Rig, string) {
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: &parrot{}})
+	r.StartWorker(t)
+	d := directly(r, "golden-idle", conversation.Policy{})
+	d.Input.Direct = &workflows.Direct{IdleTimeout: time.Second}
+	_, err := r.Launcher.Send(t.Context(), d, say("0", "hello"))
+	require.NoError(t, err)
+	id := workflows.ConversationID(d.Input.Ref)
+	requireOutcome(t, r, id, "expired")
+	return r, id
+}
+
+// aTask goes through one of Pulse's tasks.
+func aTask(t *testing.T, executor executors.Executor, entrypoint string, during func(*pulseRig, string)) (*rig.Rig, string) {
+	r := newPulseRig(t, pulsetest.Config{}, executor)
+	r.start(t)
+	r.poll(t)
+	task := r.task(entrypoint, map[string]any{"callback_url": r.received.url})
+	id := r.stand.Add(task)
+	if during != nil {
+		during(r, id)
+	}
+	_, _ = r.outcome(t, id)
+	return &rig.Rig{Client: r.client, Name: r.name, Launcher: launch.Launcher{Client: r.client}}, fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
+}
+
+func goldenTask(t *testing.T) (*rig.Rig, string) { return aTask(t, &summariser{}, "main", nil) }
+
+func goldenTaskFailed(t *testing.T) (*rig.Rig, string) { return aTask(t, &summariser{}, "broken", nil) }
+
+func goldenTaskCancelled(t *testing.T) (*rig.Rig, string) {
+	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	return aTask(t, agent, "main", func(r *pulseRig, id string) {
+		<-agent.begun
+		r.stand.Cancel(id)
+		require.Error(t, <-agent.ended)
+	})
+}
