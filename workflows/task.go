@@ -148,19 +148,31 @@ func (t *talk) watch(ctx workflow.Context) {
 	})
 }
 
-// limitTime stops the run when it takes too long.
+// limitTime stops the run when it takes too long. While it waits for a person its
+// time stands still, and begins anew when they have decided.
 func (t *talk) limitTime(ctx workflow.Context) {
 	limit := t.about.Task.Timeout
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		err := workflow.NewTimerWithOptions(ctx, limit, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
-		if err == nil && t.task.stop == nil {
-			t.task.stop = &verdict{
-				kind: conversation.OutcomeFailed, tell: true,
-				detail: fmt.Sprintf("the run took longer than the %s that the task has", limit),
+		for {
+			err := workflow.NewTimerWithOptions(ctx, limit, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
+			if err != nil || t.task.stop != nil {
+				return
 			}
+			if !t.waitsForPerson() {
+				break
+			}
+			if workflow.Await(ctx, func() bool { return !t.waitsForPerson() }) != nil {
+				return
+			}
+		}
+		t.task.stop = &verdict{
+			kind: conversation.OutcomeFailed, tell: true,
+			detail: fmt.Sprintf("the run took longer than the %s that the task has", limit),
 		}
 	})
 }
+
+func (t *talk) waitsForPerson() bool { return t.attention != nil || len(t.waitingApprovals()) > 0 }
 
 // chooseRun lets a task name its executor, among those allowed.
 func (t *talk) chooseRun(task conversation.Task) error {

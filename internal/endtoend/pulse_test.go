@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
@@ -89,7 +90,11 @@ func (r *pulseRig) start(t *testing.T) (stop func()) {
 
 func (r *pulseRig) poll(t *testing.T) {
 	t.Helper()
-	in := workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{Executor: "agent", Interval: 100 * time.Millisecond}}
+	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{Executor: "agent", Interval: 100 * time.Millisecond}})
+}
+
+func (r *pulseRig) pollWith(t *testing.T, in workflows.InboxInput) {
+	t.Helper()
 	require.NoError(t, r.launcher.Inbox(t.Context(), in))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -285,6 +290,35 @@ func TestPulseTaskTakesTooLong(t *testing.T) {
 	require.ErrorContains(t, err, "took longer than the 2s")
 	require.Error(t, <-agent.ended)
 	require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
+}
+
+// A task that waits for a person may do so for longer than its run may take.
+func TestPulseTaskWaitsForPerson(t *testing.T) {
+	t.Parallel()
+	gate := rig.NewGate()
+	r := newPulseRig(t, pulsetest.Config{}, gate)
+	r.start(t)
+	in := workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
+		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{OnExhausted: conversation.Park},
+	}}
+	r.pollWith(t, in)
+	task := r.task("main", nil)
+	task.Payload.(map[string]any)["timeout_seconds"] = 2
+	id := r.stand.Add(task)
+	ask := gate.Asked(t)
+	begun := time.Now()
+	ask.Fail(t, &conversation.Error{Kind: conversation.Invalid, Op: "agent", Err: errors.New("it broke")})
+	at := &rig.Rig{Client: r.client}
+	workflow := fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
+	require.Eventually(t, func() bool {
+		return at.Status(t, workflow).State == workflows.StateNeedsAttention && time.Since(begun) > 3*time.Second
+	}, 20*time.Second, 50*time.Millisecond)
+	require.NoError(t, at.Update(t, workflow, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Reply(t)
+	out, err := r.outcome(t, id)
+	require.NoError(t, err)
+	require.Equal(t, conversation.TaskSuccess, out.Task.Status)
+	require.Equal(t, "success", r.stand.Acks(id)[0].Status)
 }
 
 // All of many tasks that are due at the same second are claimed before they

@@ -1,0 +1,78 @@
+package workflows_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/workflows"
+)
+
+// taskInput is a task that only its workflow knows of.
+func taskInput(policy conversation.Policy, task conversation.Task) workflows.ConversationInput {
+	return workflows.ConversationInput{
+		Ref:      conversation.Ref{Platform: "schedule", Project: "agent", Simulation: "daily"},
+		Executor: "agent", Policy: policy,
+		Given: &workflows.Given{Context: conversation.Context{Task: &task}},
+	}
+}
+
+func TestTask(t *testing.T) {
+	fake := &executortest.Fake{}
+	env := environment(t, &platform{}, "mem", fake)
+	env.ExecuteWorkflow(workflows.ConversationName, taskInput(conversation.Policy{}, conversation.Task{
+		Payload: json.RawMessage(`{"agent_id":"a-1","message":"sum it up","params":{"n":1}}`), ScheduledFor: env.Now().Add(time.Hour),
+	}))
+	out := outcome(t, env)
+	require.Equal(t, conversation.TaskSuccess, out.Task.Status)
+	require.Equal(t, "daily", out.Task.TaskID)
+	require.NotEmpty(t, out.Task.ExecutionID)
+	require.False(t, out.Task.Started.Before(out.Task.ScheduledFor), "it began before it was due")
+	require.Less(t, out.Task.Took(), time.Minute, "waiting is not running")
+	require.Equal(t, 1, out.Turns)
+	requests := fake.Requests()
+	require.Len(t, requests, 1)
+	require.Equal(t, "sum it up", requests[0].Messages[0].Text())
+	require.JSONEq(t, `{"n":1}`, string(requests[0].Messages[0].Parts[1].Data))
+	require.NotNil(t, requests[0].Task)
+	require.NotEmpty(t, requests[0].Conversation.ID, "the schedule's workflows have an id of their own")
+}
+
+func TestTaskChoosesItsExecutor(t *testing.T) {
+	for asked, want := range map[string]string{
+		`{}`:                                   "agent",
+		`{"executor_type":"auto"}`:             "agent",
+		`{"executor_type":"SERVERLESS"}`:       "serverless",
+		`{"executor_type":"serverless-agent"}`: "",
+	} {
+		chosen := &chooser{Executor: &executortest.Fake{}}
+		env := environment(t, &platform{}, "mem", chosen)
+		env.ExecuteWorkflow(workflows.ConversationName,
+			taskInput(conversation.Policy{Executors: []string{"serverless", "local"}}, conversation.Task{Payload: json.RawMessage(asked)}))
+		if want == "" {
+			require.ErrorContains(t, env.GetWorkflowError(), "there are agent, serverless, local")
+			continue
+		}
+		require.NoError(t, env.GetWorkflowError())
+	}
+}
+
+type chooser struct{ executors.Executor }
+
+// A task that fails is over. That it may wait for a person is shown by
+// TestPulseTaskWaitsForPerson in internal/endtoend.
+func TestTaskFails(t *testing.T) {
+	broken := &conversation.Error{Kind: conversation.Invalid, Err: errors.New("it broke")}
+	task := conversation.Task{Timeout: time.Minute}
+
+	env := environment(t, &platform{}, "mem", (&executortest.Fake{}).FailTurn(1, broken))
+	env.ExecuteWorkflow(workflows.ConversationName, taskInput(conversation.Policy{}, task))
+	require.ErrorContains(t, env.GetWorkflowError(), "it broke")
+
+}
