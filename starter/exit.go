@@ -16,7 +16,7 @@ const (
 	codeFailed      = 1   // something went wrong: no Temporal, no worker, a platform that declines
 	codeUsage       = 2   // the command line or the configuration is at fault
 	codeTroubled    = 3   // a conversation failed, was cut off, or waits for a person
-	codeNotFound    = 4   // no such conversation
+	codeNotFound    = 4   // no such conversation or schedule
 	codeInterrupted = 130 // Ctrl-C
 )
 

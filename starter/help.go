@@ -31,6 +31,7 @@ Conversations:
 
 Agents:
   inbox      status, start, stop, pause, resume: who looks for new conversations
+  schedule   create, list, show, run, pause, resume, update, backfill, delete: runs at set times
   executors  list what can speak for the agents, and why it cannot
 
 Installation:
@@ -45,7 +46,7 @@ on, one a line. Remarks and errors go to standard error.
 
 Exit codes: 0 done, 1 something went wrong, 2 the command line or the
 configuration is at fault, 3 a conversation failed, was cut off or waits for a
-person, 4 there is no such conversation, 130 interrupted.
+person, 4 there is no such conversation or schedule, 130 interrupted.
 
 Try it:
   starter doctor

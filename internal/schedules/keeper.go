@@ -462,13 +462,19 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	op := fmt.Sprintf("run schedule %q", name)
+	if n := len(before.Info.RecentActions); n > 0 && k.now().Sub(before.Info.RecentActions[n-1].ScheduleTime).Abs() < time.Second {
+		// Temporal tells runs apart by the second.
+		if err := pause(ctx, time.Second); err != nil {
+			return "", k.explain(op, err)
+		}
+	}
 	err = handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL})
 	if err != nil {
 		return "", k.explain(op, err)
 	}
 	known := make(map[string]bool)
 	for _, a := range before.Info.RecentActions {
-		known[idOf(a)] = true
+		known[runOf(a)] = true
 	}
 	for begun := k.now(); ; {
 		d, err := handle.Describe(ctx)
@@ -476,14 +482,13 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 			return "", k.explain(op, err)
 		}
 		for _, a := range slices.Backward(d.Info.RecentActions) {
-			id := idOf(a)
-			if id == "" || known[id] {
+			if a.StartWorkflowResult == nil || known[runOf(a)] {
 				continue
 			}
 			// One that was due in this moment anyway is not meant, if there is another.
 			due := !d.Schedule.State.Paused && slices.ContainsFunc(before.Info.NextActionTimes, a.ScheduleTime.Equal)
 			if !due || k.now().Sub(begun) > settle {
-				return id, nil
+				return a.StartWorkflowResult.WorkflowID, nil
 			}
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
@@ -495,11 +500,11 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 // settle is how long Temporal may take to begin a run that was asked for.
 const settle = 2 * time.Second
 
-func idOf(a client.ScheduleActionResult) string {
+func runOf(a client.ScheduleActionResult) string {
 	if a.StartWorkflowResult == nil {
 		return ""
 	}
-	return a.StartWorkflowResult.WorkflowID
+	return a.StartWorkflowResult.FirstExecutionRunID
 }
 
 func pause(ctx context.Context, d time.Duration) error {

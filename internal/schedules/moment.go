@@ -55,6 +55,7 @@ var (
 	// numericDate is read differently in different countries.
 	numericDate = regexp.MustCompile(`\d+[-/.]\d+[-/.]\d+`)
 	nextWeekday = regexp.MustCompile(`\bnext ((?:sun|mon|tues|wednes|thurs|fri|satur)day)\b`)
+	aWeekday    = regexp.MustCompile(`^(sun|mon|tues|wednes|thurs|fri|satur)day\b`)
 	bareHour    = regexp.MustCompile(`\bat (\d{1,2})$`)
 	// clockTime is a time of day within a phrase.
 	clockTime = regexp.MustCompile(`\b(\d{1,2})(?::(\d{2}))?(?::(\d{2}))? ?(am|pm)\b|\b(\d{1,2}):(\d{2})(?::(\d{2}))?\b`)
@@ -140,6 +141,9 @@ func inWords(text, phrase string, now time.Time, prefer dateparser.PreferredDate
 	at := read.Time
 	if next && !at.After(now) || next && sameDay(at, now) {
 		at = at.AddDate(0, 0, 7)
+	}
+	if week := at.AddDate(0, 0, -7); !next && prefer == dateparser.Future && aWeekday.MatchString(phrase) && week.After(now) {
+		at = week // today is one of these days too
 	}
 	m := clockTime.FindStringSubmatch(phrase)
 	if m == nil {

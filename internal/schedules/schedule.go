@@ -156,6 +156,9 @@ func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
 		return run, nil
 	case err != nil:
 		return run, err
+	case c.RunID != runID:
+		// Another of the same second: this one has closed before.
+		c.Status = string(conversation.TaskFailed)
 	case c.Open:
 		run.Status = StatusRunning
 		if c.Status == string(workflows.StateNeedsAttention) || c.Status == string(workflows.StatePaused) {

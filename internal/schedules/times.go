@@ -117,8 +117,8 @@ func CheckCron(expression string) error {
 		return malformed("cron %q: give an interval with --every", expression)
 	case shorthand[text]:
 		return nil
-	case strings.ContainsAny(text, "#?LW"):
-		return malformed("cron %q: Temporal knows no \"#\", \"?\", \"L\" and \"W\"", expression)
+	case strings.ContainsAny(text, "#?"):
+		return malformed("cron %q: Temporal knows no \"#\" and no \"?\"", expression)
 	case len(text) > maxExpression:
 		return malformed("cron %q is longer than %d characters: give several --cron", expression, maxExpression)
 	}

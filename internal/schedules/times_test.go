@@ -71,7 +71,7 @@ func TestCheckCron(t *testing.T) {
 }
 
 var cronGood = []string{
-	"0 9 * * *", "*/5 * * * *", "0 9 * * MON-FRI", "0 9 * * 7", "0 9 * * 5-7", "0 9 1,15 * *", "0 9 * jan *",
+	"0 9 * * *", "*/5 * * * *", "0 9 * * MON-FRI", "0 9 * JUL WED", "0 9 * * 7", "0 9 * * 5-7", "0 9 1,15 * *", "0 9 * jan *",
 	"0 9 * * * 2030", "0 9 * * * 2030-2035/2", "30 0 9 * * * *", "*/10 * * * * * 2030", "@daily", "@hourly", "  0   9 * * *  ",
 	"0 9/2 * * *",
 }
@@ -88,7 +88,7 @@ var cronBad = map[string]string{
 	"*/0 * * * *":                           "step",
 	"x * * * *":                             "parse",
 	"0 9 ? * *":                             "knows no",
-	"0 9 L * *":                             "knows no",
+	"0 9 L * *":                             "parse",
 	"0 9 * * 1#2":                           "knows no",
 	"TZ=UTC 0 9 * * *":                      "--timezone",
 	"CRON_TZ=UTC 0 9 * * *":                 "--timezone",
