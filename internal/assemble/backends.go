@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/http"
+	function "github.com/parley-run/parley/executors/iii"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/executors/runagent"
@@ -23,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/direct"
+	"github.com/parley-run/parley/platforms/iii"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/tools"
@@ -86,6 +88,7 @@ func Builtin() Backends {
 	return Backends{
 		Platforms: map[string]PlatformType{
 			"direct": {New: newDirect, NoInbox: true},
+			"iii":    {New: newIII, NoInbox: true},
 			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
 			"pulse":  {New: newPulse},
 		},
@@ -95,6 +98,7 @@ func Builtin() Backends {
 			"command":   newCommand,
 			"gemini":    executorType("gemini", gemini.New, func(c gemini.Config) string { return c.Model }, gemini.Config.Quota),
 			"http":      executorType("http", http.New, func(c http.Config) string { return c.Model }, agentQuota),
+			"iii":       newFunction,
 			"openai":    executorType("openai", openai.New, func(c openai.Config) string { return c.Model }, openai.Config.Quota),
 			"runagent":  newRunAgent,
 			"scripted":  newScripted,
@@ -164,6 +168,20 @@ func newDirect(p config.Platform) (Platform, error) {
 		return Platform{}, err
 	}
 	return Platform{Instance: platforms.Instance{Platform: direct.Platform{}}}, nil
+}
+
+func newIII(p config.Platform) (Platform, error) {
+	cfg := iii.Defaults()
+	cfg.Name = p.Name
+	var platform *iii.Platform
+	err := p.Settings.Build(&cfg, "iii", func() (err error) {
+		platform, err = iii.New(cfg)
+		return err
+	})
+	if err != nil {
+		return Platform{}, err
+	}
+	return Platform{Instance: platform.Instance()}, nil
 }
 
 func newPulse(p config.Platform) (Platform, error) {
@@ -242,6 +260,21 @@ func newRunAgent(e config.Executor, process Process) (Executor, error) {
 		made.Quota = limit.NewKey("runagent", server(cmp.Or(cfg.URL, runagent.DefaultURL)), cfg.APIKey, nil)
 	}
 	return made, nil
+}
+
+// newFunction shares its limits with no other: an engine is a way to all sorts of
+// agents.
+func newFunction(e config.Executor, process Process) (Executor, error) {
+	cfg := function.Config{Logger: process.Logger}
+	var executor *function.Executor
+	err := e.Settings.Build(&cfg, "iii", func() (err error) {
+		executor, err = function.New(cfg)
+		return err
+	})
+	if err != nil {
+		return Executor{}, err
+	}
+	return Executor{Executor: executor, About: executors.About{Backend: "iii", Model: cfg.Model}}, nil
 }
 
 func newScripted(e config.Executor, process Process) (Executor, error) {

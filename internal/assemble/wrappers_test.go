@@ -358,7 +358,7 @@ func TestFaultsOfWrappers(t *testing.T) {
 			"executors.mini.model: it is empty; name the model to ask",
 		}},
 		"UnknownType": {"  gpt: {type: opeanai, limits: {concurrency: -1}}\n", []string{
-			`executors.gpt.type is "opeanai": write one of a2a, anthropic, command, failover, gemini, http, openai, runagent, scripted`,
+			`executors.gpt.type is "opeanai": write one of a2a, anthropic, command, failover, gemini, http, iii, openai, runagent, scripted`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

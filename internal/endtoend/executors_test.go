@@ -193,7 +193,10 @@ func TestEveryBackend(t *testing.T) {
 				return a2a.New(a2a.Config{URL: url, BearerToken: key})
 			})
 		}},
-		"command": {keeps: true, calls: true, start: program},
+		"command":         {keeps: true, calls: true, start: program},
+		"runagent":        {calls: true, start: deployed(false)},
+		"runagent stream": {calls: true, start: deployed(true)},
+		"iii":             {keeps: true, calls: true, start: onEngine},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,100 @@
+package iii
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	engine "github.com/parley-run/parley/iii"
+)
+
+// A link is the executor's one connection, made when it is first needed.
+type link struct {
+	// open is a function, so that no secret is in a field that fmt would print.
+	open func() (*engine.Worker, error)
+
+	mu     sync.Mutex
+	worker *engine.Worker // nil: none yet
+	closed bool
+}
+
+func newLink(cfg Config, log *slog.Logger) *link {
+	headers, query := maps.Clone(cfg.Headers), maps.Clone(cfg.Query)
+	return &link{open: func() (*engine.Worker, error) {
+		opts := engine.Options{
+			URL: cfg.URL, Headers: http.Header{}, Query: url.Values{}, HTTPClient: cfg.HTTPClient, Logger: log,
+			// Engines from 0.23 have one worker of a name, and this process may have more.
+			Name: "parley-executor-" + uuid.NewString()[:13], Description: "calls " + cfg.Function + " for Parley",
+		}
+		for name, value := range headers {
+			opts.Headers.Set(name, value.Reveal())
+		}
+		for name, value := range query {
+			opts.Query.Set(name, value.Reveal())
+		}
+		// It outlives the request that comes first; close ends it.
+		return engine.Connect(context.Background(), opts)
+	}}
+}
+
+// get returns the worker, connected or not. One that the engine has rejected is
+// of no use any more, and replaced.
+func (l *link) get() (*engine.Worker, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errors.Join(engine.ErrNotSent, engine.ErrClosed)
+	}
+	if l.worker != nil && l.worker.State() != engine.Failed {
+		return l.worker, nil
+	}
+	w, err := l.open()
+	if err != nil {
+		return nil, errors.Join(engine.ErrNotSent, err)
+	}
+	l.worker = w
+	return w, nil
+}
+
+// An unreachable error says that there is no connection, and why.
+type unreachable struct{ cause error }
+
+func (e *unreachable) Error() string {
+	if e.cause == nil {
+		return "no connection to the engine in time"
+	}
+	return "no connection to the engine: " + e.cause.Error()
+}
+
+func (e *unreachable) Unwrap() []error { return []error{engine.ErrNotSent, e.cause} }
+
+// connect returns the worker once it is connected.
+func (l *link) connect(ctx context.Context, within time.Duration) (*engine.Worker, error) {
+	w, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if err := w.WaitConnected(ctx); err != nil {
+		return nil, &unreachable{w.Err()}
+	}
+	return w, nil
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.worker != nil {
+		l.worker.Close()
+		<-l.worker.Done()
+	}
+}
