@@ -46,7 +46,7 @@ func newIIIRig(t *testing.T, era iii.Era, executor executors.Executor) *iiiRig {
 	t.Helper()
 	r := &iiiRig{
 		name: fmt.Sprintf("iii-%d", iiiRigs.Add(1)), registry: executors.NewRegistry(),
-		engine: iiitest.Start(t, iiitest.Options{Era: era, MaxRetries: 20}), client: localstacktest.Client(t),
+		engine: iiitest.Start(t, iiitest.Options{Era: era}), client: localstacktest.Client(t),
 	}
 	require.NoError(t, r.registry.Add("agent", executor, executors.About{Backend: "test"}))
 	r.agents = []config.Agent{{Name: "desk-of-" + r.name, Agent: "id-of-" + r.name, Executor: "agent"}}
@@ -95,12 +95,17 @@ func (r *iiiRig) start(t *testing.T, change func(*platform.Config)) (stop func()
 	return stop
 }
 
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // ready waits until the functions are served.
 func (r *iiiRig) ready(t *testing.T, more ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	require.NoError(t, r.engine.Wait(ctx, func() bool {
+	require.NoError(t, r.engine.Wait(soon(t), func() bool {
 		for _, id := range append([]string{"start", "send", "get", "list", "end"}, more...) {
 			if !strings.Contains(id, "::") {
 				id = "conversation::" + id
@@ -302,14 +307,14 @@ func TestIIIPersona(t *testing.T) {
 			w := r.caller(t)
 			p := &personas{}
 			p.serve(t, w, "my fern is brown", object{"content": "since May"}, object{"message": object{"text": "thanks"}, "ended": true})
-			require.NoError(t, r.engine.Wait(t.Context(), func() bool { return r.engine.Bound("subscribe", "persona::events") == 1 }))
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.Bound("subscribe", "persona::events") == 1 }))
 
 			begun := mustCall(t, w, "conversation::start", object{
 				"conversationId": "ferns", "personaFunction": "persona::ada", "metadata": object{"ticket": 7},
 			})
 			require.Equal(t, r.name+"/"+r.agent()+"/ferns", begun["workflowId"])
 			var out conversation.Outcome
-			require.NoError(t, r.client.GetWorkflow(t.Context(), begun["workflowId"].(string), "").Get(t.Context(), &out))
+			require.NoError(t, r.client.GetWorkflow(t.Context(), begun["workflowId"].(string), "").Get(soon(t), &out))
 			require.Equal(t, "ended by persona", out.String())
 			require.Equal(t, 5, out.Messages)
 
@@ -351,7 +356,7 @@ func TestIIIPersonaThatComesLate(t *testing.T) {
 	r.ready(t)
 	w := r.caller(t)
 	mustCall(t, w, "conversation::start", object{"conversationId": "late", "personaFunction": "persona::ada", "agentFirst": true})
-	require.NoError(t, r.engine.Wait(t.Context(), func() bool {
+	require.NoError(t, r.engine.Wait(soon(t), func() bool {
 		for _, f := range r.engine.Frames() {
 			if f.Type == "invocationresult" && strings.Contains(string(f.Raw), "persona::ada") && strings.Contains(string(f.Raw), "function_not_found") {
 				return true
@@ -362,7 +367,7 @@ func TestIIIPersonaThatComesLate(t *testing.T) {
 	p := &personas{}
 	p.serve(t, w, object{"end": true})
 	var out conversation.Outcome
-	require.NoError(t, r.client.GetWorkflow(t.Context(), r.name+"/"+r.agent()+"/late", "").Get(t.Context(), &out))
+	require.NoError(t, r.client.GetWorkflow(t.Context(), r.name+"/"+r.agent()+"/late", "").Get(soon(t), &out))
 	require.Equal(t, "ended by persona", out.String())
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -389,7 +394,7 @@ func TestIIIInbox(t *testing.T) {
 			w := r.caller(t)
 			dialect, err := w.Dialect(t.Context())
 			require.NoError(t, err)
-			require.NoError(t, r.engine.Wait(t.Context(), func() bool { return r.engine.Bound(dialect.QueueTrigger, "conversation::ingest") == 1 }))
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.Bound(dialect.QueueTrigger, "conversation::ingest") == 1 }))
 
 			// The same message comes again: one conversation, one reply.
 			for range 3 {
@@ -412,7 +417,7 @@ func TestIIIInbox(t *testing.T) {
 
 			// What can never be started ends where bad messages go.
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": "nobody"}))
-			require.NoError(t, r.engine.Wait(t.Context(), func() bool { return len(r.engine.DeadLetters()) == 1 }))
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { return len(r.engine.DeadLetters()) == 1 }))
 			require.Contains(t, r.engine.DeadLetters()[0].Cause, "nobody")
 		})
 	}

@@ -76,6 +76,9 @@ func (s Settings) serve(ctx context.Context) error {
 			s.Logger.Warn("close executors and tools", "error", err)
 		}
 	}()
+	iii := enginesOf(a)
+	defer iii.close(s.Logger)
+	iii.introduce(s.Version, s.Logger)
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
 	if err := s.check(ctx, a); err != nil {
 		return err
@@ -101,6 +104,9 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 	if s.NoInbox {
 		options.Inboxes = nil
+	}
+	if options.Services, err = iii.services(a, temporal, s.Logger); err != nil {
+		return err
 	}
 	checker := health.NewChecker(health.Config{Temporal: temporal, Inboxes: options.Inboxes})
 	options.OnDrain = checker.Drain

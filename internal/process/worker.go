@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -56,6 +57,9 @@ type Options struct {
 	// Inboxes are started by the worker, or given these settings if they run.
 	Inboxes []workflows.InboxInput
 
+	// Services run beside the worker and bring it work. They are stopped before it.
+	Services []Service
+
 	// Drain is how long work under way may go on once the worker is told to stop.
 	// Zero: [DefaultDrain].
 	Drain time.Duration
@@ -74,6 +78,15 @@ type Options struct {
 	OnDrain func()
 	// Change, if not nil, has the last word on the SDK's options.
 	Change func(*worker.Options)
+}
+
+// A Service takes calls from elsewhere that end in workflows of the worker.
+type Service interface {
+	// Start begins to serve. It waits for nobody.
+	Start() error
+	// Stop takes no more calls and returns once those under way have ended, or ctx is
+	// done.
+	Stop(ctx context.Context) error
 }
 
 // A Worker serves conversations and inboxes on one task queue.
@@ -180,6 +193,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	begin := time.Now()
 	w.opts.Logger.Info("draining: no new work is taken; to be told again stops at once", "at_most", w.opts.Drain.String())
+	w.stopServices()
 	w.sdk.Stop()
 	w.opts.Logger.Info("stopped", "after", time.Since(begin).Round(time.Millisecond).String())
 	return err
@@ -195,10 +209,31 @@ func (w *Worker) work(ctx context.Context) error {
 		}
 		w.opts.Logger.Info("inbox open", "agent", in.Settings.AgentName, "platform", in.Platform, "executor", in.Settings.Executor)
 	}
+	for _, s := range w.opts.Services {
+		if err := s.Start(); err != nil {
+			return fmt.Errorf("process: %w", err)
+		}
+	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-w.fatal:
 		return fmt.Errorf("process: the worker cannot go on: %w", err)
 	}
+}
+
+// stopServices lets the calls under way have their answers while the worker still
+// works for them, for a third of the drain time at most.
+func (w *Worker) stopServices() {
+	ctx, cancel := context.WithTimeout(context.Background(), w.opts.Drain/3)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, s := range w.opts.Services {
+		all.Go(func() {
+			if err := s.Stop(ctx); err != nil {
+				w.opts.Logger.Warn("stopped before all calls had their answers", "reason", err)
+			}
+		})
+	}
+	all.Wait()
 }

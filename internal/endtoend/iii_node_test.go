@@ -1,0 +1,71 @@
+//go:build conformance
+
+package endtoend_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+)
+
+// The example for Node, with the SDK from npm and the configuration beside it, as
+// docs/iii.md has it.
+func TestIIINode(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"node", "npm"} {
+		_, err := exec.LookPath(program)
+		require.NoError(t, err, "this test needs Node 18 or newer with npm; on Debian: apt-get install nodejs npm")
+	}
+	example := filepath.Join("..", "..", "examples", "iii")
+	dir := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "talk.mjs", "worker.yaml"} {
+		data, err := os.ReadFile(filepath.Join(example, name))
+		require.NoError(t, err)
+		if name == "worker.yaml" {
+			name = "parley.yaml"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	install := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+	install.Dir = dir
+	out, err := install.CombinedOutput()
+	require.NoError(t, err, "iii-sdk could not be installed: check the network, or set npm's registry to your mirror.\n%s", out)
+
+	for _, era := range []iii.Era{iii.EraC, iii.EraE} {
+		t.Run("era "+era.String(), func(t *testing.T) {
+			r := newIIIRig(t, era, &parrot{})
+			home := t.TempDir()
+			require.NoError(t, os.Symlink(filepath.Join(dir, "parley.yaml"), filepath.Join(home, "parley.yaml")))
+			p := &workerProcess{dir: home, env: []string{
+				"TEMPORAL_ADDRESS=" + localstacktest.Address(t), "HOME=" + home, "PATH=" + os.Getenv("PATH"), "ENGINE_URL=" + r.engine.URL(),
+			}}
+			t.Cleanup(func() { p.kill(t) })
+			p.start(t)
+			r.ready(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			talk := exec.CommandContext(ctx, "node", "talk.mjs", r.engine.URL())
+			talk.Dir = dir
+			talk.Env = append(os.Environ(), "OTEL_ENABLED=false", "NO_PROXY=127.0.0.1")
+			said, err := talk.CombinedOutput()
+			require.NoError(t, err, "%s\n%s", said, p.log())
+			for _, line := range []string{
+				"> It is number 1234.\n< ", "asked twice, answered once: true", "3 turns, 6 messages, listening",
+				"event 1: started", "event 2: replied", "ended by persona after 5 messages",
+			} {
+				require.Contains(t, string(said), line)
+			}
+			require.Empty(t, r.engine.Faults())
+			t.Log(strings.TrimSpace(string(said)))
+		})
+	}
+}

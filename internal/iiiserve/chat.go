@@ -1,0 +1,60 @@
+package iiiserve
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	engine "github.com/parley-run/parley/iii"
+
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/workflows"
+)
+
+// chatFunction is AgentOS's name for talking to an agent.
+const chatFunction = "agent::chat"
+
+type chatRequest struct {
+	AgentID   string `json:"agentId"`
+	Message   string `json:"message"`
+	SessionID string `json:"sessionId"`
+	// MessageID is ours: AgentOS knows no such thing.
+	MessageID string `json:"messageId"`
+}
+
+// chatResponse has the fields of AgentOS's. Model and usage are not known here.
+type chatResponse struct {
+	Content    string `json:"content"`
+	Model      any    `json:"model"`
+	Usage      any    `json:"usage"`
+	Iterations int    `json:"iterations"`
+	DurationMs int64  `json:"durationMs"`
+}
+
+// chat is send as AgentOS has it: the session is the conversation, which begins
+// with its first message and waits for the next one for ever.
+func (s *Server) chat(ctx context.Context, call engine.Invocation, req chatRequest) (chatResponse, error) {
+	began := time.Now()
+	say := workflows.SendRequest{ID: cmp.Or(req.MessageID, call.ID), Text: req.Message}
+	if err := missing([2]string{"agentId", req.AgentID}, [2]string{"message", req.Message}); err != nil {
+		return chatResponse{}, err
+	}
+	if err := say.Validate(); err != nil {
+		return chatResponse{}, invalid("%v", err)
+	}
+	a, err := s.agent(req.AgentID)
+	if err != nil {
+		return chatResponse{}, err
+	}
+	id := cmp.Or(req.SessionID, "default:"+req.AgentID)
+	if err := checkID(id); err != nil {
+		return chatResponse{}, err
+	}
+	in := s.input(a, launch.DirectRef(a.Name, s.bare(a.Name, id)))
+	in.Direct = &workflows.Direct{IdleTimeout: -1}
+	reply, err := s.launcher.Send(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
+	if err != nil {
+		return chatResponse{}, err
+	}
+	return chatResponse{Content: reply.Message.Text(), DurationMs: time.Since(began).Milliseconds()}, nil
+}

@@ -1,0 +1,65 @@
+package iiiserve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"go.temporal.io/sdk/client"
+
+	engine "github.com/parley-run/parley/iii"
+
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/workflows"
+)
+
+// ingest is the function that takes the inbox's messages.
+const ingest = "ingest"
+
+// take starts what a message of the inbox asks for. The message may come again, so
+// its names are made of itself where it has none. It is acknowledged once Temporal
+// has it: nobody here waits for the reply.
+func (s *Server) take(ctx context.Context, call engine.Invocation, req startRequest) (startResponse, error) {
+	if req.MessageID == "" {
+		own, err := fingerprint(call.Data)
+		if err != nil {
+			return startResponse{}, err
+		}
+		req.MessageID = own
+	}
+	if req.ConversationID == "" {
+		req.ConversationID = derived(req.AgentID, req.MessageID)
+	}
+	out, err := s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
+		_, err := s.operator.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+			WorkflowID: workflows.ConversationID(d.Input.Ref), UpdateID: say.ID, UpdateName: workflows.UpdateSend, Args: []any{say},
+			WaitForStage: client.WorkflowUpdateStageAccepted,
+		})
+		if passing(err) || err == nil {
+			return workflows.SendReply{}, err
+		}
+		// It is over, or the message was turned down: this says which, at once.
+		return s.launcher.Send(ctx, d, say)
+	})
+	if errors.Is(err, launch.ErrOver) && req.Message == "" {
+		return out, nil // it has been started, and is over
+	}
+	return out, err
+}
+
+// fingerprint is the same for the same message, however it is written.
+func fingerprint(data json.RawMessage) (string, error) {
+	var fields map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(&fields); err != nil {
+		return "", invalid("the message: %v", err)
+	}
+	delete(fields, "_caller_worker_id")
+	written, err := json.Marshal(fields)
+	if err != nil {
+		return "", err
+	}
+	return "inbox-" + derived(string(written)), nil
+}

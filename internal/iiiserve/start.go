@@ -1,0 +1,169 @@
+package iiiserve
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	engine "github.com/parley-run/parley/iii"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/workflows"
+)
+
+type startRequest struct {
+	AgentID         string          `json:"agentId"`
+	ConversationID  string          `json:"conversationId"`
+	Message         string          `json:"message"`
+	MessageID       string          `json:"messageId"`
+	PersonaFunction string          `json:"personaFunction"`
+	AgentFirst      bool            `json:"agentFirst"`
+	Metadata        json.RawMessage `json:"metadata"`
+	IdleTimeout     idle            `json:"idleTimeout"`
+}
+
+type startResponse struct {
+	ConversationID string `json:"conversationId"`
+	WorkflowID     string `json:"workflowId"`
+	// Started is false if there was such a conversation already.
+	Started bool   `json:"started"`
+	Reply   string `json:"reply,omitempty"`
+	Turn    int    `json:"turn,omitempty"`
+	Ended   bool   `json:"ended,omitempty"`
+}
+
+// idle is a duration such as "30m", a number of seconds, or "never".
+type idle time.Duration
+
+func (i *idle) UnmarshalJSON(data []byte) error {
+	var (
+		seconds float64
+		text    string
+	)
+	switch {
+	case string(data) == "null":
+		return nil
+	case json.Unmarshal(data, &seconds) == nil && seconds > 0:
+		*i = idle(seconds * float64(time.Second))
+		return nil
+	case json.Unmarshal(data, &text) == nil && text == "never":
+		*i = -1
+		return nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		*i = idle(d)
+		return nil
+	}
+	return fmt.Errorf(`idleTimeout is %s: write a duration such as "30m", a number of seconds, or "never"`, data)
+}
+
+func (r startRequest) validate() error {
+	switch {
+	case r.PersonaFunction != "" && r.IdleTimeout != 0:
+		return invalid("idleTimeout is for conversations without a personaFunction")
+	case strings.TrimSpace(r.PersonaFunction) != r.PersonaFunction || len(r.PersonaFunction) > 500:
+		return invalid("personaFunction %.100q is no name of a function", r.PersonaFunction)
+	case r.PersonaFunction == "" && r.AgentFirst:
+		return invalid("agentFirst is for conversations with a personaFunction")
+	case r.Message != "" && r.AgentFirst:
+		return invalid("the agent cannot open a conversation that begins with a message")
+	case len(bytes.TrimSpace(r.Metadata)) > 64<<10:
+		return invalid("metadata has more than 64 KiB")
+	}
+	if r.Message != "" {
+		if err := (workflows.SendRequest{ID: cmp.Or(r.MessageID, "-"), Text: r.Message}).Validate(); err != nil {
+			return invalid("%v", err)
+		}
+	}
+	return checkID(r.ConversationID)
+}
+
+// start opens a conversation. It can be called again: with the same conversationId,
+// or with the same messageId and none, there is one conversation.
+func (s *Server) start(ctx context.Context, call engine.Invocation, req startRequest) (startResponse, error) {
+	if req.MessageID == "" {
+		req.MessageID = call.ID
+	}
+	if req.ConversationID == "" {
+		req.ConversationID = derived(req.AgentID, req.MessageID)
+	}
+	return s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
+		return s.launcher.Send(ctx, d, say)
+	})
+}
+
+// derived is an id that is the same for the same parts.
+func derived(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:10])
+}
+
+func (s *Server) begins(
+	ctx context.Context, req startRequest, say func(launch.Direct, workflows.SendRequest) (workflows.SendReply, error),
+) (startResponse, error) {
+	if err := req.validate(); err != nil {
+		return startResponse{}, err
+	}
+	a, err := s.agent(req.AgentID)
+	if err != nil {
+		return startResponse{}, err
+	}
+	homes := s.homes(a.Name, req.ConversationID)
+	if req.PersonaFunction != "" {
+		if err := s.free(ctx, homes[0]); err != nil {
+			return startResponse{}, err
+		}
+		return s.meet(ctx, a, req)
+	}
+	if err := s.free(ctx, homes[1]); err != nil {
+		return startResponse{}, err
+	}
+	in := s.input(a, homes[0])
+	in.Direct = &workflows.Direct{IdleTimeout: time.Duration(req.IdleTimeout)}
+	in.Given.Context.Metadata = req.Metadata
+	direct := launch.Direct{Input: in, Title: title(a.Name)}
+	out := startResponse{ConversationID: req.ConversationID, WorkflowID: workflows.ConversationID(in.Ref)}
+	out.Started, err = s.launcher.Start(ctx, direct)
+	if err != nil && (req.Message == "" || !errors.Is(err, launch.ErrOver)) {
+		return startResponse{}, err
+	}
+	if req.Message == "" {
+		return out, nil
+	}
+	// Of one that is over, a message that had a reply still has it.
+	reply, err := say(direct, workflows.SendRequest{ID: req.MessageID, Text: req.Message})
+	if err != nil {
+		return startResponse{}, err
+	}
+	out.Reply, out.Turn, out.Ended = reply.Message.Text(), reply.Turn, reply.Ended
+	return out, nil
+}
+
+// meet starts a conversation with a persona function.
+func (s *Server) meet(ctx context.Context, a config.Agent, req startRequest) (startResponse, error) {
+	in := s.input(a, s.personaRef(a.Name, req.ConversationID, req.PersonaFunction))
+	in.Given.Context = conversation.Context{
+		Persona:   conversation.Persona{ID: req.PersonaFunction, Summary: req.PersonaFunction},
+		AgentName: a.Name, AgentFirst: req.AgentFirst, Metadata: req.Metadata,
+	}
+	if req.Message != "" {
+		in.Given.Messages = []conversation.Message{conversation.Text(conversation.RoleUser, req.Message)}
+	}
+	if in.Policy.CarryBytes == 0 {
+		in.Policy.CarryBytes = carry
+	}
+	started, err := s.launcher.Conversation(ctx, launch.Conversation{Input: in, Persona: title(req.PersonaFunction), Once: true})
+	if err != nil {
+		return startResponse{}, err
+	}
+	return startResponse{ConversationID: req.ConversationID, WorkflowID: workflows.ConversationID(in.Ref), Started: started}, nil
+}

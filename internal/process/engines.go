@@ -1,0 +1,59 @@
+package process
+
+import (
+	"log/slog"
+
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/iiiserve"
+	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/platforms/iii"
+)
+
+// engines are the iii engines that the configuration names, in its order.
+type engines []*iii.Platform
+
+func enginesOf(a *assemble.Assembly) engines {
+	var all engines
+	for _, p := range a.Config.Platforms {
+		if platform, ok := a.Platforms[p.Name].Platform.(*iii.Platform); ok && !p.Given {
+			all = append(all, platform)
+		}
+	}
+	return all
+}
+
+func (all engines) introduce(version string, logger *slog.Logger) {
+	for _, p := range all {
+		p.Introduce(version, logger)
+	}
+}
+
+func (all engines) close(logger *slog.Logger) {
+	for _, p := range all {
+		if err := p.Close(); err != nil {
+			logger.Warn("close the connection to an iii engine", "error", err)
+		}
+	}
+}
+
+// services serve conversations on each of the engines.
+func (all engines) services(a *assemble.Assembly, temporal *connect.Client, logger *slog.Logger) ([]Service, error) {
+	var services []Service
+	for _, p := range all {
+		server, err := iiiserve.New(iiiserve.Config{
+			Platform: p, Agents: iiiserve.Agents(a.Config, p.Config().Name),
+			Launcher: launch.Launcher{Client: temporal.Client, TaskQueue: a.Config.TaskQueue},
+			Operator: &operate.Operator{
+				Client: temporal.Client, Address: temporal.Address, Namespace: temporal.Namespace, TaskQueue: a.Config.TaskQueue,
+			},
+			Logger: logger,
+		})
+		if err != nil {
+			return nil, err
+		}
+		services = append(services, server)
+	}
+	return services, nil
+}

@@ -1,0 +1,283 @@
+package iii_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii/iiitest"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/iii"
+)
+
+func newPlatform(t *testing.T, url string, change func(*iii.Config)) *iii.Platform {
+	t.Helper()
+	cfg := iii.Defaults()
+	cfg.URL = url
+	if change != nil {
+		change(&cfg)
+	}
+	p, err := iii.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	return p
+}
+
+func soon(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// worker is a worker with functions.
+func worker(t *testing.T, e *iiitest.Engine, functions map[string]engine.Handler) *engine.Worker {
+	t.Helper()
+	w, err := engine.Connect(t.Context(), engine.Options{URL: e.URL()})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	for id, h := range functions {
+		_, err := w.RegisterFunction(engine.Function{ID: id, Handler: h})
+		require.NoError(t, err)
+		require.NoError(t, e.Wait(soon(t), func() bool { return e.Serves("", id) }))
+	}
+	return w
+}
+
+var ref = conversation.Ref{Platform: "iii", Project: "desk", Agent: "desk", Simulation: "persona::ada", ID: "c1"}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{})
+	answer := make(chan any, 1)
+	worker(t, e, map[string]engine.Handler{"persona::ada": func(context.Context, engine.Invocation) (any, error) {
+		switch a := (<-answer).(type) {
+		case error:
+			return nil, a
+		default:
+			return a, nil
+		}
+	}})
+	p := newPlatform(t, e.URL(), nil)
+	type o = map[string]any
+	for name, row := range map[string]struct {
+		answer any
+		texts  []string
+		ended  bool
+		kind   conversation.Kind
+		text   string // of the error
+	}{
+		"text":             {answer: "hi", texts: []string{"hi"}},
+		"message":          {answer: o{"message": "hi"}, texts: []string{"hi"}},
+		"content":          {answer: o{"content": "hi", "model": nil, "iterations": 0}, texts: []string{"hi"}},
+		"reply":            {answer: o{"reply": "hi"}, texts: []string{"hi"}},
+		"text field":       {answer: o{"text": "hi", "ended": false}, texts: []string{"hi"}},
+		"object":           {answer: o{"message": o{"role": "user", "content": "hi"}}, texts: []string{"hi"}},
+		"several":          {answer: o{"messages": []any{"one", o{"text": "two"}}}, texts: []string{"one", "two"}},
+		"last words":       {answer: o{"message": "bye", "ended": true}, texts: []string{"bye"}, ended: true},
+		"end":              {answer: o{"end": true}, ended: true},
+		"done":             {answer: o{"done": true}, ended: true},
+		"nothing":          {answer: nil, kind: conversation.Invalid, text: "answered with nothing"},
+		"empty":            {answer: o{"message": ""}, kind: conversation.Invalid, text: "has no text"},
+		"number":           {answer: 7, kind: conversation.Invalid, text: "neither a text nor an object"},
+		"nested":           {answer: o{"message": o{"x": 1}}, kind: conversation.Invalid, text: "neither a text nor an object"},
+		"its error":        {answer: errors.New("no idea"), kind: conversation.Unavailable, text: "no idea"},
+		"its refusal":      {answer: engine.Errorf("invalid_input", "no such case"), kind: conversation.Invalid, text: "no such case"},
+		"its rate limit":   {answer: engine.Errorf("rate_limited", "slower"), kind: conversation.RateLimited, text: "slower"},
+		"its engine's ban": {answer: engine.Errorf(engine.CodeForbidden, "not you"), kind: conversation.Unauthorized, text: "access rules"},
+	} {
+		t.Run(name, func(t *testing.T) { // one after the other: they share the channel
+			answer <- row.answer
+			reply, err := p.Send(soon(t), ref, platforms.Send{IdempotencyKey: "k"})
+			require.Equal(t, row.kind, conversation.KindOf(err), "%v", err)
+			if err != nil {
+				require.ErrorContains(t, err, row.text)
+				require.ErrorContains(t, err, "persona::ada")
+				return
+			}
+			var texts []string
+			for _, m := range reply.Messages {
+				require.Equal(t, conversation.RoleUser, m.Role)
+				texts = append(texts, m.Text())
+			}
+			require.Equal(t, row.texts, texts)
+			require.Equal(t, row.ended, reply.Ended)
+		})
+	}
+}
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{Era: engine.EraE})
+	asked := make(chan json.RawMessage, 1)
+	w, err := engine.Connect(t.Context(), engine.Options{URL: e.URL(), Namespace: "plants"})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	_, err = w.RegisterFunction(engine.Function{ID: "persona::ada", Handler: func(_ context.Context, call engine.Invocation) (any, error) {
+		asked <- call.Data
+		return "hi", nil
+	}})
+	require.NoError(t, err)
+	require.NoError(t, e.Wait(soon(t), func() bool { return e.Serves("plants", "persona::ada") }))
+	p := newPlatform(t, e.URL(), func(c *iii.Config) { c.Namespace = "plants" })
+	_, err = p.Send(soon(t), ref, platforms.Send{IdempotencyKey: "k1", Messages: []conversation.Message{
+		conversation.Text(conversation.RoleAssistant, "hello"), conversation.Text(conversation.RoleAssistant, "there"),
+	}})
+	require.NoError(t, err)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(<-asked, &got))
+	delete(got, "_caller_worker_id")
+	require.Len(t, got["messages"], 2)
+	delete(got, "messages")
+	require.Equal(t, map[string]any{"conversationId": "c1", "agentId": "desk", "message": "hello\n\nthere", "messageId": "k1"}, got)
+}
+
+func TestFaultsOfTheEngine(t *testing.T) {
+	t.Parallel()
+	t.Run("nobody serves the persona", func(t *testing.T) {
+		t.Parallel()
+		e := iiitest.Start(t, iiitest.Options{})
+		_, err := newPlatform(t, e.URL(), nil).Send(soon(t), ref, platforms.Send{})
+		require.Equal(t, conversation.Unavailable, conversation.KindOf(err))
+		require.ErrorContains(t, err, "start the worker that serves it")
+	})
+	t.Run("the worker dies", func(t *testing.T) {
+		t.Parallel()
+		e := iiitest.Start(t, iiitest.Options{})
+		begun := make(chan struct{})
+		w := worker(t, e, map[string]engine.Handler{"persona::ada": func(ctx context.Context, _ engine.Invocation) (any, error) {
+			close(begun)
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		go func() { <-begun; w.Close() }()
+		_, err := newPlatform(t, e.URL(), nil).Send(soon(t), ref, platforms.Send{})
+		var failed *conversation.Error
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, conversation.Unavailable, failed.Kind)
+		require.True(t, failed.MayHaveLanded)
+	})
+	t.Run("the context ends", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := newPlatform(t, "ws://127.0.0.1:1", nil).Send(ctx, ref, platforms.Send{})
+		require.Equal(t, conversation.Unavailable, conversation.KindOf(err))
+	})
+	t.Run("no persona", func(t *testing.T) {
+		t.Parallel()
+		_, err := newPlatform(t, "ws://127.0.0.1:1", nil).Send(soon(t), conversation.Ref{Platform: "iii", ID: "c"}, platforms.Send{})
+		require.Equal(t, conversation.Invalid, conversation.KindOf(err))
+		require.ErrorContains(t, err, "personaFunction")
+	})
+	t.Run("closed", func(t *testing.T) {
+		t.Parallel()
+		p := newPlatform(t, "ws://127.0.0.1:1", nil)
+		require.NoError(t, p.Close())
+		_, err := p.Send(soon(t), ref, platforms.Send{})
+		require.ErrorIs(t, err, engine.ErrClosed)
+	})
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{Authorize: func(r *http.Request) error {
+		if r.Header.Get("Authorization") != "Bearer s3cret" || r.URL.Query().Get("key") != "k3y" {
+			return errors.New("who are you?")
+		}
+		return nil
+	}})
+	with := func(key string) func(*iii.Config) {
+		return func(c *iii.Config) {
+			c.Headers = map[string]secret.String{"Authorization": secret.String("Bearer " + key + "\n")}
+			c.Query = map[string]secret.String{"key": "k3y"}
+		}
+	}
+	require.NoError(t, newPlatform(t, e.URL(), with("s3cret")).Check(soon(t), "", ""))
+
+	err := newPlatform(t, e.URL(), with("wr0ng")).Check(soon(t), "", "")
+	require.Equal(t, conversation.Unauthorized, conversation.KindOf(err), "%v", err)
+	require.ErrorContains(t, err, "check headers and query")
+	for _, text := range []string{"wr0ng", "k3y"} {
+		require.NotContains(t, err.Error(), text)
+	}
+	err = newPlatform(t, "ws://127.0.0.1:1", nil).Check(soon(t), "", "")
+	require.Equal(t, conversation.Unavailable, conversation.KindOf(err), "%v", err)
+	require.ErrorContains(t, err, "ws://127.0.0.1:1")
+
+	p := newPlatform(t, e.URL(), with("s3cret"))
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", p, p, p, p), "s3cret")
+}
+
+func TestLifecycle(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{})
+	told := make(chan iii.LifecycleEvent, 1)
+	w := worker(t, e, map[string]engine.Handler{"audit::on": engine.Typed(func(_ context.Context, event iii.LifecycleEvent) (any, error) {
+		told <- event
+		return nil, nil
+	})})
+	_, err := w.RegisterTrigger(engine.SubscribeTrigger("talks", "audit::on"))
+	require.NoError(t, err)
+	require.NoError(t, e.Wait(soon(t), func() bool { return e.Bound("subscribe", "audit::on") == 1 }))
+	event := conversation.Event{
+		Type: conversation.EventEnded, Number: 3, Conversation: ref, Turn: 2,
+		Outcome: &conversation.Outcome{Kind: conversation.OutcomeEnded, EndedBy: conversation.EndedByPersona, Turns: 2, Messages: 5},
+	}
+	require.NoError(t, newPlatform(t, e.URL(), func(c *iii.Config) { c.Lifecycle = "talks" }).Notify(soon(t), event))
+	got := <-told
+	require.Equal(t, iii.LifecycleEvent{
+		Type: "ended", Number: 3, ConversationID: "c1", AgentID: "desk", WorkflowID: "iii/desk/c1", PersonaFunction: "persona::ada", Turn: 2,
+		Outcome: &iii.LifecycleOutcome{Kind: "ended", EndedBy: "persona", Turns: 2, Messages: 5},
+	}, got)
+	require.NoError(t, newPlatform(t, "ws://127.0.0.1:1", func(c *iii.Config) { c.Lifecycle = iii.Off }).Notify(soon(t), event), "it asks nobody")
+}
+
+func TestConfigFaults(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		cfg   iii.Config
+		fault string
+	}{
+		"scheme":      {iii.Config{URL: "localhost:49134"}, "url is no ws:// or wss:// address"},
+		"password":    {iii.Config{URL: "ws://a:pw1234@host"}, "url contains a user name or password"},
+		"query":       {iii.Config{URL: "ws://host/?token=pw1234"}, "url has a query"},
+		"header":      {iii.Config{Headers: map[string]secret.String{"X-Key": "pw1234\nfoo"}}, "headers: X-Key contains a line break"},
+		"no header":   {iii.Config{Headers: map[string]secret.String{"a b": "pw1234"}}, `headers: "a b" is no name`},
+		"empty":       {iii.Config{Query: map[string]secret.String{"key": ""}}, "query: key is empty"},
+		"prefix":      {iii.Config{Prefix: "engine"}, "prefix is"},
+		"colons":      {iii.Config{Prefix: "talk::"}, "prefix is"},
+		"topic":       {iii.Config{Inbox: "my inbox"}, "inbox is"},
+		"era":         {iii.Config{Era: "0.11"}, "era is"},
+		"concurrency": {iii.Config{Concurrency: -1}, "concurrency is -1"},
+		"timeout":     {iii.Config{ReplyTimeout: -1}, "reply_timeout is"},
+		"name":        {iii.Config{Name: "a/b"}, "name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := iii.New(row.cfg)
+			require.ErrorContains(t, err, row.fault)
+			require.NotContains(t, err.Error(), "pw1234")
+			require.False(t, strings.Contains(err.Error(), "\n"), "one fault")
+		})
+	}
+	_, err := iii.New(iii.Config{URL: "host", Era: "X", Concurrency: -1})
+	require.Len(t, strings.Split(err.Error(), "\n"), 3, "all faults at once")
+	p, err := iii.New(iii.Defaults())
+	require.NoError(t, err)
+	require.Equal(t, engine.DefaultURL, p.Config().URL)
+	require.Equal(t, "conversation", p.Config().Prefix)
+	require.Equal(t, "conversation.inbox", p.Config().Inbox)
+	require.True(t, p.Instance().Keyed)
+}
