@@ -397,3 +397,28 @@ func TestSettings(t *testing.T) {
 	}, "\n"))
 	require.Equal(t, map[string]string{"a": "b"}, into.Headers)
 }
+
+// What somebody has scheduled is not to be answered by whatever is at hand.
+func TestExecutorsOfPulse(t *testing.T) {
+	t.Parallel()
+	names := func(c *config.Config) (names []string) {
+		for _, e := range c.Executors {
+			names = append(names, e.Name)
+		}
+		return names
+	}
+	c, err := config.Load(source("", map[string]string{
+		"PULSE_SERVER_URL": "http://localhost:8000", "OPENAI_API_KEY": "k", "RUNAGENT_API_KEY": "r",
+	}, nil))
+	require.NoError(t, err)
+	require.Equal(t, []string{"serverless", "local"}, names(c))
+	require.Equal(t, "auto", c.Agents[0].Executor)
+	require.Equal(t, []string{"serverless", "local"}, c.Agents[0].Policy.Executors)
+
+	file := "platforms:\n  p: {type: pulse, url: http://localhost:8000}\nagents:\n  a: {platform: p}\n  d: {platform: direct}\n"
+	c, err = config.Load(source(file, nil, nil))
+	require.NoError(t, err)
+	require.Equal(t, []string{"local", "scripted"}, names(c))
+	require.Equal(t, "local", c.Agents[0].Executor)
+	require.Equal(t, "auto", c.Agents[1].Executor)
+}

@@ -116,11 +116,16 @@ func (src Source) described() string {
 
 func (src Source) defaultExecutors(c *Config) error {
 	text := "executors:"
-	if slices.ContainsFunc(c.Platforms, func(p Platform) bool { return p.Type == pulseType }) {
+	ofPulse := func(p Platform) bool { return p.Type == pulseType }
+	if slices.ContainsFunc(c.Platforms, ofPulse) {
 		if key, _ := src.Lookup("RUNAGENT_API_KEY"); key != "" {
 			text += serverlessExecutor
 		}
 		text += localExecutor
+		// Nothing else must answer for an agent that somebody has scheduled.
+		if !slices.ContainsFunc(c.Platforms, func(p Platform) bool { return !ofPulse(p) }) {
+			return src.read(text, c)
+		}
 	}
 	key, _ := src.Lookup("OPENAI_API_KEY")
 	server, _ := src.Lookup("OPENAI_BASE_URL")
@@ -130,9 +135,20 @@ func (src Source) defaultExecutors(c *Config) error {
 	case key != "":
 		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL:-"+defaultModel+"}")
 	}
+	return src.read(text+scriptedExecutor, c)
+}
+
+func (src Source) read(text string, c *Config) error {
 	var executors Config
-	d := src.builtin(text+scriptedExecutor, &executors)
+	d := src.builtin(text, &executors)
 	c.Executors = executors.Executors
+	for i := range c.Agents {
+		a := &c.Agents[i]
+		if p, ok := c.Platform(a.Platform); !ok || p.Type != pulseType || a.Executor != "auto" || len(c.Platforms) == 1 {
+			continue
+		}
+		a.Executor = c.Executors[0].Name // not those for the others
+	}
 	return Join(d.faults)
 }
 

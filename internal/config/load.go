@@ -82,9 +82,9 @@ func givenSettings(section, name string) Settings {
 // ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID. If
 // none of them is set, PULSE_SERVER_URL and PULSE_API_KEY describe a Pulse.
 // Without executors in the file, or without a file, there are "openai" if
-// OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted"; where there is a
-// Pulse, before them, "serverless" if RUNAGENT_API_KEY is set, and "local". Agents
-// on a Pulse that do not say otherwise may use every executor of type runagent.
+// OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted". For agents on a Pulse
+// there are "serverless" if RUNAGENT_API_KEY is set, and "local" instead. If they
+// do not say otherwise, they may use every executor of type runagent.
 func Load(src Source) (*Config, error) {
 	if src.Lookup == nil {
 		src.Lookup = func(string) (string, bool) { return "", false }
