@@ -55,7 +55,7 @@ func (s *starter) filter(f filterFlags) operate.Filter {
 		Platform: f.platform, Project: f.project, Agent: f.agent, Simulation: f.simulation,
 		Statuses: f.statuses, Outcomes: f.outcomes, Query: f.query,
 	}
-	if f.agent == "" {
+	if f.agent == "" || f.platform == config.DirectPlatform || f.platform == config.SchedulePlatform {
 		return out
 	}
 	c, err := s.configuration()
@@ -68,6 +68,9 @@ func (s *starter) filter(f filterFlags) operate.Filter {
 	}
 	a := c.Agents[i]
 	out.Agent = a.Agent
+	if a.Platform == config.DirectPlatform {
+		out.Agent = a.Name
+	}
 	if out.Platform == "" {
 		out.Platform = a.Platform
 	}

@@ -95,13 +95,11 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	if t.screen, err = chat.OpenScreen(in, out, history, calm); err != nil {
 		return err
 	}
-	err = t.interactive(ctx)
-	if e := t.screen.Close(); err == nil {
-		err = e
-	}
-	t.farewell(err)
-	if errors.Is(err, errLeft) || errors.Is(err, errEnded) {
-		return nil
+	stopped := t.interactive(ctx)
+	err = t.screen.Close()
+	t.farewell(stopped)
+	if !errors.Is(stopped, errLeft) && !errors.Is(stopped, errEnded) {
+		err = stopped
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type demonstration struct {
 	ready   chan demo.Result
 	down    chan chan struct{} // stops the worker; closed when it has stopped
 	up      chan struct{}      // starts it again
-	workers int
+	workers atomic.Int64
 }
 
 // Write takes the demo's result.
@@ -54,7 +55,7 @@ func (d *demonstration) run(ctx context.Context, w demo.Worker) error {
 				Logger: slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 			})
 		}()
-		d.workers++
+		d.workers.Add(1)
 		select {
 		case err := <-ended:
 			stop()
@@ -128,5 +129,5 @@ func TestChatOnTheDemo(t *testing.T) {
 	c.enter("/end" + enter)
 	c.expect("the conversation is ended")
 	c.ends(0)
-	require.Equal(t, 2, d.workers)
+	require.EqualValues(t, 2, d.workers.Load())
 }

@@ -58,7 +58,8 @@ type talk struct {
 
 func (t *talk) id() string { return workflows.ConversationID(t.ref) }
 
-// interactive talks until somebody leaves or the conversation is over.
+// interactive talks until somebody leaves, errLeft, the conversation is over,
+// errEnded, or something goes wrong.
 func (t *talk) interactive(ctx context.Context) error {
 	t.decided = map[string]bool{}
 	t.print("%s %s\n%s\n", t.faint("conversation"), t.id(), t.faint("/help lists the commands; Ctrl-D leaves, and the conversation goes on"))
@@ -452,6 +453,8 @@ func (t *talk) command(ctx context.Context, line string) error {
 			return nil
 		}
 		return t.waitAll(ctx)
+	case "/resume":
+		return t.resume(ctx)
 	case "/retry":
 		if t.failed == nil {
 			t.remark("everything was sent")
@@ -475,6 +478,18 @@ func (t *talk) command(ctx context.Context, line string) error {
 		t.warn("there is no command %s: /help lists them; to say it, begin with //", name)
 	}
 	return nil
+}
+
+// resume goes on with a paused or parked conversation.
+func (t *talk) resume(ctx context.Context) error {
+	resuming, cancel := t.s.bounded(ctx)
+	defer cancel()
+	if _, err := t.o.Resume(resuming, t.id(), workflows.ResumeRequest{}); err != nil {
+		t.warn("%v", err)
+		return nil
+	}
+	t.remark("it goes on")
+	return t.waitAll(ctx)
 }
 
 func (t *talk) end(ctx context.Context, reason string) error {

@@ -107,16 +107,19 @@ func (l looks) attention(st workflows.Status, id string, now time.Time) string {
 		head = "The conversation is paused"
 	}
 	fmt.Fprintf(&b, "%s\n", l.warning(head+", since "+clock(a.Since, now)))
-	what := "starter resume %[1]s   starter end %[1]s"
-	if st.State != workflows.StatePaused {
-		what = "starter resume %[1]s            tries again\n  starter takeover %[1]s --text …   answers in the agent's stead\n  starter end %[1]s"
-	}
 	b.WriteString(indent(strings.TrimRight(pairs(
 		[2]string{"step", clip(a.Step, 200)},
 		[2]string{"reason", clip(a.Reason, 500)},
 		[2]string{"remedy", clip(a.Remedy, 500)},
 	), "\n"), "  ") + "\n")
-	b.WriteString(l.faint("  "+fmt.Sprintf(what, shellWord(id))) + "\n")
+	id = shellWord(id)
+	what := [][2]string{{"Ctrl-C, then /resume", "goes on"}, {"starter resume " + id, "the same, from another terminal"}}
+	if st.State != workflows.StatePaused {
+		what[0][1] = "tries again"
+		what = append(what, [2]string{"starter takeover " + id + " --text …", "answers in the agent's stead"})
+	}
+	what = append(what, [2]string{"starter end " + id, "ends it"})
+	b.WriteString(l.faint(indent(strings.TrimRight(pairs(what...), "\n"), "  ")) + "\n")
 	return b.String()
 }
 
@@ -145,6 +148,7 @@ const chatCommands = `  /help         this
   /status       where the conversation stands
   /transcript   all that was said
   /wait         wait for the replies that are still to come
+  /resume       go on with what is paused or needs attention
   /retry        send what could not be sent once more, under the same id
   /end [WHY]    end the conversation, and leave
   /quit         leave; the conversation goes on (also Ctrl-D)

@@ -69,7 +69,7 @@ func (s *starter) pauseCommand() *cobra.Command {
 	var req workflows.PauseRequest
 	a := &action{
 		verb: "pause", doing: "pausing",
-		statuses: []string{string(workflows.StateClaiming), string(workflows.StateTalking)},
+		statuses: []string{string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening)},
 		do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
 			return o.Pause(ctx, id, req)
 		},

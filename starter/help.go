@@ -27,6 +27,8 @@ Conversations:
   pause      hold conversations before their next step
   resume     go on with conversations that are paused or wait for a person
   takeover   answer in the agent's stead
+  chat       talk with an agent, without any platform
+  send       say one thing to an agent, and print the reply
   approve    list the tool calls that wait for a person, and decide on them
 
 Agents:
@@ -75,7 +77,7 @@ choose. It asks Temporal's visibility store, which may be a second behind.
 
 Usage: starter list [flags]
 
-Statuses: claiming, talking, paused, needs_attention, needs_approval, ending; open and closed;
+Statuses: claiming, talking, listening, paused, needs_attention, needs_approval, ending; open and closed;
 broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/chat"
+	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
 )
@@ -152,7 +153,7 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 	}
 	switch operate.KindOf(err) {
 	case operate.NoWorker, operate.Unreachable, operate.Failed:
-		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeFailed {
+		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeTroubled && !errors.Is(err, launch.ErrOver) {
 			t.s.say("It may be answered yet. To send it again, once: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
 		}
 	}

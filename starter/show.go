@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/operate"
 )
 
@@ -55,7 +56,7 @@ func recordText(r operate.Record, now time.Time) string {
 		}
 		next = m.Index + 1
 		b.WriteString("\n")
-		b.WriteString(messageText(m, now))
+		b.WriteString(messageText(m, otherSide(r), now))
 	}
 	return b.String()
 }
@@ -142,9 +143,17 @@ func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 	return rows
 }
 
+// otherSide is who talks to the agent: a persona, where a platform plays one.
+func otherSide(r operate.Record) string {
+	if r.Task != nil || r.Platform == config.DirectPlatform || r.Platform == config.SchedulePlatform {
+		return "user"
+	}
+	return "persona"
+}
+
 // messageText is one message: who spoke and when, and below it what was said.
-func messageText(m operate.Message, now time.Time) string {
-	head := fmt.Sprintf("#%d %s", m.Index+1, speaker(m.Role))
+func messageText(m operate.Message, other string, now time.Time) string {
+	head := fmt.Sprintf("#%d %s", m.Index+1, speaker(m.Role, other))
 	if at := clock(m.Time, now); at != "" {
 		head += " · " + at
 	}
@@ -190,10 +199,10 @@ func compact(data json.RawMessage) string {
 }
 
 // speaker names the roles as people think of them.
-func speaker(r conversation.Role) string {
+func speaker(r conversation.Role, other string) string {
 	switch r {
 	case conversation.RoleUser:
-		return "persona"
+		return other
 	case conversation.RoleAssistant:
 		return "agent"
 	}

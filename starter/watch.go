@@ -107,7 +107,7 @@ func (s *starter) tell(o *operate.Operator) func(operate.Sighting) error {
 				}
 				continue
 			}
-			s.print("%s\n", messageText(m, time.Now()))
+			s.print("%s\n", messageText(m, "persona", time.Now()))
 		}
 		if seen.Status == nil {
 			return nil

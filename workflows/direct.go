@@ -20,6 +20,9 @@ const (
 	ErrTypeBusy = "ConversationBusy"
 	// ErrTypeOver: the conversation ended before the message had a reply.
 	ErrTypeOver = "ConversationOver"
+	// ErrTypeForgotten: the message was answered so long ago that only the
+	// transcript has the reply.
+	ErrTypeForgotten = "ReplyForgotten"
 )
 
 // Limits on what a direct conversation takes in.
@@ -158,7 +161,7 @@ func (t *talk) onSend(ctx workflow.Context, req SendRequest) (SendReply, error) 
 			join("the conversation ended before this message had a reply: "+t.outcome.String(), t.outcome.Detail), ErrTypeOver)
 	case a.Reply == nil:
 		return SendReply{ID: a.ID, Turn: a.Turn}, temporal.NewApplicationError(
-			fmt.Sprintf("this message was answered in turn %d: its reply is old, and to be had from the transcript", a.Turn), ErrTypeOver)
+			fmt.Sprintf("this message was answered in turn %d: its reply is old, and to be had from the transcript", a.Turn), ErrTypeForgotten)
 	}
 	return *a.Reply, nil
 }

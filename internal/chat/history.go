@@ -57,7 +57,10 @@ func LoadHistory(path string) (*History, error) {
 	h.bound()
 	h.path = path
 	if read > 2*keptEntries || lines.Err() != nil {
-		return h, h.rewrite()
+		if err := h.rewrite(); err != nil {
+			h.path = ""
+			return h, err
+		}
 	}
 	return h, nil
 }

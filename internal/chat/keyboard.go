@@ -137,6 +137,12 @@ func (k *keyboard) note(b byte) {
 	}
 }
 
+// hold sets apart what was typed before a question was asked.
+func (k *keyboard) hold() {
+	k.ahead, k.ready = append(k.ready, k.ahead...), nil
+	k.apart = true
+}
+
 // later keeps what nobody has asked for yet. It reports whether Ctrl-C was among
 // it: what was typed before that is forgotten.
 func (k *keyboard) later(chunk []byte) (broken bool) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
 )
 
@@ -93,22 +94,22 @@ func (s *Screen) Width() int {
 	return 80
 }
 
-// Print writes text, above the line that is being typed, if one is.
-func (s *Screen) Print(text string) {
+// Print writes words, above the line that is being typed, if one is.
+func (s *Screen) Print(words string) {
 	s.Progress("")
-	_, _ = io.WriteString(s.prompt, text)
+	_, _ = io.WriteString(s.prompt, words)
 }
 
 // Progress shows one line that the next replaces. Empty: there is none.
-func (s *Screen) Progress(text string) {
+func (s *Screen) Progress(line string) {
 	switch {
-	case text == "" && !s.progress, s.calm:
+	case line == "" && !s.progress, s.calm:
 		return
-	case text == "":
+	case line == "":
 		_, _ = io.WriteString(s.out, "\r\x1b[K")
 		s.progress = false
 	default:
-		_, _ = io.WriteString(s.out, "\r"+text+"\x1b[K")
+		_, _ = io.WriteString(s.out, "\r"+line+"\x1b[K")
 		s.progress = true
 	}
 }
@@ -132,7 +133,7 @@ func (s *Screen) ReadLine(prompt string) <-chan Line {
 
 // Ask asks a question that what was typed ahead is no answer to.
 func (s *Screen) Ask(prompt string) <-chan Line {
-	s.keys.apart = true
+	s.keys.hold()
 	question := s.terminal(prompt)
 	question.History = &History{}
 	return s.read(question)
@@ -144,8 +145,8 @@ func (s *Screen) read(t *term.Terminal) <-chan Line {
 	s.resize(t)
 	result := make(chan Line, 1)
 	go func() {
-		text, err := t.ReadLine()
-		line := Line{Text: text, Pasted: s.keys.pasted}
+		typed, err := t.ReadLine()
+		line := Line{Text: typed, Pasted: s.keys.pasted}
 		switch {
 		case err == nil, errors.Is(err, term.ErrPasteIndicator): // our own is more exact
 		case errors.Is(err, io.EOF) && s.keys.last == keyBreak:
@@ -184,25 +185,36 @@ func (s *Screen) Typed() <-chan []byte { return s.keys.typed }
 func (s *Screen) Later(chunk []byte) (broken bool) { return s.keys.later(chunk) }
 
 // Wrap breaks lines at words, so that none is wider than width.
-func Wrap(text string, width int) string {
+func Wrap(body string, width int) string {
 	if width < 10 {
-		return text
+		return body
 	}
 	var out []string
-	for _, line := range strings.Split(text, "\n") {
-		for len([]rune(line)) > width {
-			runes := []rune(line)
-			at := width
-			for at > 0 && runes[at] != ' ' {
-				at--
-			}
-			if strings.TrimSpace(string(runes[:at])) == "" { // one long word
-				at = width
-			}
-			out = append(out, strings.TrimRight(string(runes[:at]), " "))
-			line = strings.TrimLeft(string(runes[at:]), " ")
+	for _, line := range strings.Split(body, "\n") {
+		for text.StringWidth(line) > width {
+			at := fitting(line, width)
+			out = append(out, strings.TrimRight(line[:at], " "))
+			line = strings.TrimLeft(line[at:], " ")
 		}
 		out = append(out, line)
 	}
 	return strings.Join(out, "\n")
+}
+
+// fitting is how many bytes of a line fit: up to a space, if there is one.
+func fitting(line string, width int) int {
+	used, space, words := 0, 0, false
+	for i, r := range line {
+		if r == ' ' && words {
+			space = i
+		}
+		words = words || r != ' '
+		if used += text.RuneWidth(r); used > width {
+			if space > 0 {
+				return space
+			}
+			return max(i, len(string(r)))
+		}
+	}
+	return len(line)
 }
