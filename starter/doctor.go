@@ -313,7 +313,10 @@ func examineTools(ctx context.Context, registry *tools.Registry, needed []string
 func neededTools(agents []config.Agent) []string {
 	var names []string
 	for _, a := range agents {
-		names = append(names, a.Policy.Tools...)
+		for _, name := range a.Policy.Tools {
+			set, _, _ := strings.Cut(name, "/") // or one tool of it
+			names = append(names, set)
+		}
 	}
 	return names
 }

@@ -30,7 +30,7 @@ type Offered struct {
 }
 
 // Offer returns the tools of the sets named, for one agent: those that the rules
-// allow, under names that every model vendor takes and that are all different.
+// allow, and of a set that is named as "set/tool" only the tools so named, under names that every model vendor takes and that are all different.
 // The same tools come out in the same order and under the same names, whatever
 // order the servers list them in; the names of tools that two sets have in common
 // begin with the set's.
@@ -40,13 +40,24 @@ type Offered struct {
 // takes no longer than one listing may, which is 10 seconds.
 func (r *Registry) Offer(ctx context.Context, sets []string) ([]Offered, error) {
 	var entries []*entry
+	wanted := make(map[*entry]map[string]bool) // nil: all
 	for _, name := range sets {
-		e, err := r.get("tools: offer", name)
+		set, tool, one := strings.Cut(name, "/")
+		e, err := r.get("tools: offer", set)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(entries, e) {
+		only, known := wanted[e]
+		if !known {
 			entries = append(entries, e)
+		}
+		switch {
+		case !one:
+			wanted[e] = nil
+		case !known:
+			wanted[e] = map[string]bool{tool: true}
+		case only != nil:
+			only[tool] = true
 		}
 	}
 	lists, errs := r.lists(ctx, entries, false)
@@ -57,6 +68,9 @@ func (r *Registry) Offer(ctx context.Context, sets []string) ([]Offered, error) 
 	for i, e := range entries {
 		usable, _ := e.usable(lists[i])
 		for _, tool := range usable {
+			if only := wanted[e]; only != nil && !only[tool.Name] {
+				continue
+			}
 			offered = append(offered, Offered{
 				Tool: tool, Set: e.name, Name: tool.Name, Ask: e.rules.Asks(tool.Name), Timeout: e.rules.timeout(),
 			})

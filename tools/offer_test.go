@@ -57,6 +57,18 @@ func TestOffer(t *testing.T) {
 	offered, err = r.Offer(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, offered)
+
+	for _, c := range []struct{ wanted, offered []string }{
+		{[]string{"orders/find"}, []string{"find"}},
+		{[]string{"orders/find", "mail/send", "orders/refund"}, []string{"find", "refund", "send"}},
+		{[]string{"orders/find", "orders"}, []string{"find", "refund"}},
+		{[]string{"orders", "orders/find"}, []string{"find", "refund"}},
+		{[]string{"orders/delete", "mail/other"}, []string{}}, // the set's rules hold for all
+	} {
+		offered, err := r.Offer(t.Context(), c.wanted)
+		require.NoError(t, err)
+		require.Equal(t, c.offered, names(offered), "%v", c.wanted)
+	}
 	_, err = r.Offer(t.Context(), []string{"mail", "males"})
 	require.Equal(t, conversation.Invalid, conversation.KindOf(err))
 	require.ErrorContains(t, err, `use one of "mail", "orders", "other"`)

@@ -422,6 +422,12 @@ func (d *document) agent(e pair) Agent {
 	return a
 }
 
+// setOf is the set of tools that an agent names by itself, or as set/tool.
+func setOf(name string) string {
+	set, _, _ := strings.Cut(name, "/")
+	return set
+}
+
 // references checks that agents name platforms and executors there are, and that
 // no two serve the same agent.
 func (d *document) references(c *Config) {
@@ -471,8 +477,10 @@ func (d *document) references(c *Config) {
 			switch {
 			case len(toolNames) == 0:
 				wrong("tools", "names %q, but there is no section tools", name)
-			case !slices.Contains(toolNames, name):
-				wrong("tools", "names %q, which is not among the tools: %s", name, suggest(name, toolNames))
+			case !slices.Contains(toolNames, setOf(name)):
+				wrong("tools", "names %q, which is not among the tools: %s", setOf(name), suggest(setOf(name), toolNames))
+			case strings.HasSuffix(name, "/"):
+				wrong("tools", "has %q: name a tool behind the slash, or leave the slash out for all", name)
 			}
 		}
 		if strings.Contains(a.Project, "/") {
