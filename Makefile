@@ -107,6 +107,7 @@ conformance: ## Other people's clients and servers against ours: OneRun's SDK, R
 	@python3 conformance/onerun_python/run.py $(ARGS)
 	@python3 conformance/runagent_local/run.py $(ARGS)
 	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./examples
+	@go test -tags conformance -count=1 -timeout 10m -run TestIIINode ./internal/endtoend
 
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo

@@ -154,9 +154,17 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 // a budget for the day answer nothing.
 func (a *Assembly) KeepBudgets(in budget.Ledger) { a.ledger.connected.Store(&in) }
 
-// Close ends what the executors and tools hold: programs, connections.
+// Close ends what platforms, executors and tools hold: programs, connections.
 func (a *Assembly) Close() error {
 	errs := []error{a.Tools.Close()}
+	for name, instance := range a.Platforms {
+		if p, _ := a.Config.Platform(name); p.Given {
+			continue // whoever gave it closes it
+		}
+		if c, ok := instance.Platform.(io.Closer); ok {
+			errs = append(errs, c.Close())
+		}
+	}
 	for _, c := range a.closers {
 		errs = append(errs, c.Close())
 	}

@@ -257,6 +257,33 @@ func TestIIIFunctions(t *testing.T) {
 	}
 }
 
+// Conversations are told apart by their agents, and found without them.
+func TestIIISeveralAgents(t *testing.T) {
+	t.Parallel()
+	r := newIIIRig(t, iii.EraC, &parrot{})
+	r.agents = append(r.agents, config.Agent{Name: "second-of-" + r.name, Executor: "agent"})
+	r.start(t, nil)
+	r.ready(t)
+	w := r.caller(t)
+	_, err := call[object](t, w, "conversation::start", object{"conversationId": "c1"})
+	requireCode(t, "invalid_input", err)
+	require.ErrorContains(t, err, "agentId is missing")
+	for i, id := range []string{"c1", "c2", "c2"} {
+		mustCall(t, w, "conversation::start", object{"conversationId": id, "agentId": r.agents[i/2].Name})
+	}
+	said := mustCall(t, w, "conversation::send", object{"conversationId": "c1", "message": "hello"})
+	require.Equal(t, "1: hello", said["reply"])
+	for _, function := range []string{"send", "get", "end"} {
+		_, err = call[object](t, w, "conversation::"+function, object{"conversationId": "c2", "message": "hello"})
+		requireCode(t, "invalid_input", err)
+		require.ErrorContains(t, err, "direct/"+r.agents[1].Name+"/c2")
+	}
+	got := mustCall(t, w, "conversation::get", object{"conversationId": "direct/" + r.agents[1].Name + "/c2"})
+	require.Equal(t, r.agents[1].Name, got["agentId"])
+	require.Equal(t, "c2", got["conversationId"])
+	require.Equal(t, true, mustCall(t, w, "conversation::end", object{"conversationId": "c2", "agentId": r.agents[1].Name})["ended"])
+}
+
 // personas are functions that speak as the user. They keep their answers by message
 // id, as personas must.
 type personas struct {
@@ -419,6 +446,18 @@ func TestIIIInbox(t *testing.T) {
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": "nobody"}))
 			require.NoError(t, r.engine.Wait(soon(t), func() bool { return len(r.engine.DeadLetters()) == 1 }))
 			require.Contains(t, r.engine.DeadLetters()[0].Cause, "nobody")
+
+			// What a conversation that is over was told is known; it is told nothing more.
+			mustCall(t, w, "conversation::end", object{"conversationId": "letter-2"})
+			require.Eventually(t, func() bool {
+				return mustCall(t, w, "conversation::get", object{"conversationId": "letter-2"})["open"] == false
+			}, 20*time.Second, 20*time.Millisecond)
+			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"message": "with an id", "conversationId": "letter-2"}))
+			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"message": "more", "conversationId": "letter-2"}))
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { return len(r.engine.DeadLetters()) == 2 }))
+			require.Contains(t, string(r.engine.DeadLetters()[1].Data), "more")
+			require.Contains(t, r.engine.DeadLetters()[1].Cause, "over")
+			require.Equal(t, 1, agent.times("letter-2", "with an id"))
 		})
 	}
 }

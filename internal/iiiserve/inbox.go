@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	engine "github.com/parley-run/parley/iii"
 
@@ -32,20 +33,39 @@ func (s *Server) take(ctx context.Context, call engine.Invocation, req startRequ
 		req.ConversationID = derived(req.AgentID, req.MessageID)
 	}
 	out, err := s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
-		_, err := s.operator.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-			WorkflowID: workflows.ConversationID(d.Input.Ref), UpdateID: say.ID, UpdateName: workflows.UpdateSend, Args: []any{say},
-			WaitForStage: client.WorkflowUpdateStageAccepted,
-		})
-		if passing(err) || err == nil {
-			return workflows.SendReply{}, err
-		}
-		// It is over, or the message was turned down: this says which, at once.
-		return s.launcher.Send(ctx, d, say)
+		return s.leave(ctx, d, say)
 	})
 	if errors.Is(err, launch.ErrOver) && req.Message == "" {
 		return out, nil // it has been started, and is over
 	}
 	return out, err
+}
+
+// leave gives a message to a conversation without waiting for the reply, unless
+// there is one.
+func (s *Server) leave(ctx context.Context, d launch.Direct, say workflows.SendRequest) (reply workflows.SendReply, err error) {
+	handle, err := s.operator.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: workflows.ConversationID(d.Input.Ref), UpdateID: say.ID, UpdateName: workflows.UpdateSend, Args: []any{say},
+		WaitForStage: client.WorkflowUpdateStageAccepted,
+	})
+	if err == nil {
+		// One that was turned down has its outcome by now, and needs no waiting.
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		var pending *client.WorkflowUpdateServiceTimeoutOrCanceledError
+		if err = handle.Get(now, nil); err == nil || errors.As(err, &pending) {
+			return reply, nil
+		}
+	}
+	var app *temporal.ApplicationError
+	switch {
+	case passing(err):
+		return reply, err
+	case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
+		return reply, engine.Errorf(codeUnavailable, "%s", app.Message())
+	}
+	// It is over: this says so, or that the message had its reply.
+	return s.launcher.Send(ctx, d, say)
 }
 
 // fingerprint is the same for the same message, however it is written.

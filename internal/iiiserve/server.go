@@ -151,9 +151,13 @@ func handler[Request, Response any](s *Server, serve func(context.Context, engin
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.ReplyTimeout)
 		defer cancel()
 		out, err := serve(ctx, call, req)
-		if err != nil {
-			return nil, coded(err)
+		switch {
+		case err == nil:
+			return out, nil
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			// Temporal's client has errors of its own for this.
+			return nil, coded(context.DeadlineExceeded)
 		}
-		return out, nil
+		return nil, coded(err)
 	}
 }

@@ -3,6 +3,8 @@ package process
 import (
 	"log/slog"
 
+	"go.temporal.io/sdk/converter"
+
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/iiiserve"
@@ -30,16 +32,10 @@ func (all engines) introduce(version string, logger *slog.Logger) {
 	}
 }
 
-func (all engines) close(logger *slog.Logger) {
-	for _, p := range all {
-		if err := p.Close(); err != nil {
-			logger.Warn("close the connection to an iii engine", "error", err)
-		}
-	}
-}
-
 // services serve conversations on each of the engines.
-func (all engines) services(a *assemble.Assembly, temporal *connect.Client, logger *slog.Logger) ([]Service, error) {
+func (all engines) services(
+	a *assemble.Assembly, temporal *connect.Client, payloads converter.DataConverter, logger *slog.Logger,
+) ([]Service, error) {
 	var services []Service
 	for _, p := range all {
 		server, err := iiiserve.New(iiiserve.Config{
@@ -47,6 +43,7 @@ func (all engines) services(a *assemble.Assembly, temporal *connect.Client, logg
 			Launcher: launch.Launcher{Client: temporal.Client, TaskQueue: a.Config.TaskQueue},
 			Operator: &operate.Operator{
 				Client: temporal.Client, Address: temporal.Address, Namespace: temporal.Namespace, TaskQueue: a.Config.TaskQueue,
+				Converter: payloads,
 			},
 			Logger: logger,
 		})

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/executors"
@@ -73,11 +75,10 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 	defer func() {
 		if err := a.Close(); err != nil {
-			s.Logger.Warn("close executors and tools", "error", err)
+			s.Logger.Warn("close platforms, executors and tools", "error", err)
 		}
 	}()
 	iii := enginesOf(a)
-	defer iii.close(s.Logger)
 	iii.introduce(s.Version, s.Logger)
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
 	if err := s.check(ctx, a); err != nil {
@@ -86,6 +87,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.Temporal.Metrics == nil {
 		s.Temporal.Metrics = metrics.Temporal
 	}
+	payloads := s.watchConverter()
 	temporal, err := connect.Dial(ctx, s.Temporal)
 	if err != nil {
 		return err
@@ -105,7 +107,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.NoInbox {
 		options.Inboxes = nil
 	}
-	if options.Services, err = iii.services(a, temporal, s.Logger); err != nil {
+	if options.Services, err = iii.services(a, temporal, *payloads, s.Logger); err != nil {
 		return err
 	}
 	checker := health.NewChecker(health.Config{Temporal: temporal, Inboxes: options.Inboxes})
@@ -121,6 +123,20 @@ func (s Settings) serve(ctx context.Context) error {
 	defer stop()
 	s.Logger.Info("starting to work", "version", s.Version, "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
+}
+
+// watchConverter has the connection say what it reads payloads with: histories are
+// read with the same.
+func (s *Settings) watchConverter() *converter.DataConverter {
+	var seen converter.DataConverter
+	change := s.Temporal.Change
+	s.Temporal.Change = func(o *client.Options) {
+		if change != nil {
+			change(o)
+		}
+		seen = o.DataConverter
+	}
+	return &seen
 }
 
 // assemble makes the configuration real, with what this process has for it.

@@ -1,0 +1,53 @@
+package process_test
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect/connecttest"
+	"github.com/parley-run/parley/internal/process"
+)
+
+// What serves conversations on an engine begins and ends with the process.
+func TestServeOnEngine(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{})
+	s := setup(t, &connecttest.Server{Attributes: connecttest.All()})
+	s.Backends = assemble.Builtin()
+	s.Source = config.Source{ReadFile: func(path string) ([]byte, error) {
+		if path != config.DefaultFile {
+			return nil, fs.ErrNotExist
+		}
+		return []byte(`
+platforms: {engine: {type: iii, url: "` + e.URL() + `", prefix: talk, inbox: off}}
+agents: {support: {executor: scripted}}
+`), nil
+	}}
+	var log lines
+	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- process.Serve(ctx, s) }()
+	waiting, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, e.Wait(waiting, func() bool { return e.Serves("", "talk::send") }), "%s", log.String())
+	require.False(t, e.Serves("", "talk::ingest"))
+	require.False(t, e.Serves("", "agent::chat"))
+	stop()
+	require.NoError(t, <-done)
+	require.NoError(t, e.Wait(waiting, func() bool { return len(e.Workers()) == 0 }))
+	var left bool
+	for _, f := range e.FromWorkers("") {
+		left = left || f.Type == "unregisterfunction"
+	}
+	require.True(t, left, "it has taken leave")
+	require.Empty(t, e.Faults())
+}
