@@ -224,15 +224,18 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
 	}
 	t.turn++
+	turn := t.turn
 	if t.direct != nil {
 		v = t.say(message, end)
 	} else {
 		v, err = t.exchange(ctx, []conversation.Message{message}, end)
 	}
+	if err == nil && t.turn == turn { // it got through
+		t.happened(ctx, conversation.EventReplied, "")
+	}
 	if v != nil || err != nil {
 		return v, err
 	}
-	t.happened(ctx, conversation.EventReplied, "")
 	if t.policy.MaxTurns > 0 && t.turn >= t.policy.MaxTurns {
 		return &verdict{
 			kind: conversation.OutcomeBudgetSpent, tell: true,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
@@ -111,4 +112,18 @@ func goldenTaskCancelled(t *testing.T) (*rig.Rig, string) {
 		r.stand.Cancel(id)
 		require.Error(t, <-agent.ended)
 	})
+}
+
+func goldenPersonaFunction(t *testing.T) (*rig.Rig, string) {
+	r := newIIIRig(t, iii.EraC, &parrot{})
+	r.start(t, nil)
+	r.ready(t)
+	w := r.caller(t)
+	p := &personas{}
+	p.serve(t, w, "my fern is brown", object{"message": "thanks", "ended": true})
+	begun := mustCall(t, w, "conversation::start", object{"conversationId": "golden", "personaFunction": "persona::ada"})
+	id := begun["workflowId"].(string)
+	at := &rig.Rig{Client: r.client}
+	requireOutcome(t, at, id, "ended by persona")
+	return at, id
 }

@@ -50,6 +50,7 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-budget":         goldenBudget,
 		"conversation-direct":         goldenDirect,
 		"conversation-direct-idle":    goldenDirectIdle,
+		"conversation-persona":        goldenPersonaFunction,
 		"conversation-task":           goldenTask,
 		"conversation-task-failed":    goldenTaskFailed,
 		"conversation-task-cancelled": goldenTaskCancelled,

@@ -360,8 +360,8 @@ func TestIIIPersona(t *testing.T) {
 				require.Equal(t, "persona::ada", e.PersonaFunction)
 				told = append(told, fmt.Sprintf("%s %d", e.Type, e.Turn))
 			}
-			require.Equal(t, []string{"started 0", "replied 1", "ended 2"}, told)
-			require.Equal(t, conversation.EndedByPersona, p.heard()[2].Outcome.EndedBy)
+			require.Equal(t, []string{"started 0", "replied 1", "replied 2", "ended 2"}, told)
+			require.Equal(t, conversation.EndedByPersona, p.heard()[3].Outcome.EndedBy)
 
 			got := mustCall(t, w, "conversation::get", object{"conversationId": "ferns"})
 			require.Equal(t, "persona::ada", got["personaFunction"])
