@@ -13,168 +13,32 @@ heard is compared with what the simulator holds.
 Needs Go and Python 3.10 or newer with venv, nothing else.
 """
 
+import pathlib
 import sys
 
-if sys.version_info < (3, 10):
-    sys.exit(
-        "the OneRun SDK needs Python 3.10 or newer, this is "
-        + sys.version.split()[0]
-        + "; on Debian 12 and later: apt-get install python3 python3-venv"
-    )
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import foreign  # first: it says which Python this needs
 
 import argparse
 import collections
 import contextlib
-import fcntl
-import hashlib
 import http.client
 import json
 import os
-import pathlib
 import re
-import shutil
-import signal
-import socket
 import subprocess
-import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+
+from foreign import ROOT, Checks, Failure, Process, free_port, quietly, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 REQUIREMENTS = HERE / "requirements.txt"
 API_KEY = "conformance"
 SHORT_CONVERSATIONS = 3
-
-
-class Failure(Exception):
-    """Ends the run with a message for a person."""
-
-
-class Checks:
-    """Counts, and prints each check as it is made."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.faults: list[str] = []
-
-    @property
-    def failed(self) -> int:
-        return len(self.faults)
-
-    def add(self, name: str, ok: bool, detail: str = "") -> None:
-        if ok:
-            self.passed += 1
-            print(f"ok    {name}", flush=True)
-        else:
-            self.faults.append(f"FAIL  {name}: {detail}")
-            print(self.faults[-1], flush=True)
-
-
-# --- The SDK ---------------------------------------------------------------
-
-
-def sdk_python(cache: pathlib.Path) -> pathlib.Path:
-    """Returns the Python of a virtual environment that holds the SDK. A finished
-    one is used as it is, without the network."""
-    try:
-        import ensurepip  # noqa: F401
-        import venv  # noqa: F401
-    except ImportError as error:
-        raise Failure(f"Python has no {error.name}; on Debian: apt-get install python3-venv") from error
-
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes())
-    digest.update(f"{sys.executable} {sys.version}".encode())
-    home = cache / f"onerun-{digest.hexdigest()[:16]}"
-    python = home / "bin" / "python"
-    done = home / "installed"
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(cache / f"{home.name}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs install once
-        if done.exists():
-            return python
-        print("installing the OneRun SDK (once, into the user's cache)", flush=True)
-        shutil.rmtree(home, ignore_errors=True)
-        try:
-            quietly([sys.executable, "-m", "venv", str(home)])
-        except Failure as error:
-            raise Failure(f"{error}\nno virtual environment; on Debian: apt-get install python3-venv") from error
-        try:
-            quietly(
-                [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-                 "--require-hashes", "-r", str(REQUIREMENTS)]
-            )
-        except Failure as error:
-            raise Failure(
-                f"{error}\nonerun==0.1.0 could not be installed. The first run needs a Python package index: check the"
-                " network, or name your mirror in PIP_INDEX_URL, or your folder of wheels in PIP_FIND_LINKS."
-            ) from error
-        done.touch()
-    return python
-
-
-def quietly(command: list[str], **options: object) -> None:
-    result = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", check=False, **options,  # type: ignore[call-overload]
-    )
-    if result.returncode != 0:
-        tail = "\n".join(result.stdout.splitlines()[-15:])
-        raise Failure(f"{' '.join(command[:4])} … ended with {result.returncode}:\n{tail}")
-
-
-# --- Processes -------------------------------------------------------------
-
-
-class Process:
-    """A child with its output in a file, in a group of its own."""
-
-    def __init__(self, name: str, command: list[str], log: pathlib.Path, environment: dict[str, str]) -> None:
-        self.name = name
-        self.log = log
-        with open(log, "wb") as output:
-            self.child = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )
-
-    def check(self) -> None:
-        code = self.child.poll()
-        if code is not None:
-            raise Failure(f"the {self.name} ended with {code}")
-
-    def output(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def stop(self) -> int:
-        """Asks it to end, makes it after 15 seconds. Returns its exit code."""
-        if self.child.poll() is not None:
-            return self.child.returncode
-        for wait, sent in ((15.0, signal.SIGTERM), (5.0, signal.SIGKILL)):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.child.pid, sent)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return self.child.wait(wait)
-        raise Failure(f"the {self.name} does not end")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(what: str, seconds: float, processes: list[Process], ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        for process in processes:
-            process.check()
-        if time.monotonic() > deadline:
-            raise Failure(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.2)
 
 
 # --- The platform ----------------------------------------------------------
@@ -251,7 +115,7 @@ def all_conversations(platform: Platform, project: str, simulation: str) -> Iter
 
 
 def run(options: argparse.Namespace, work: pathlib.Path, stack: contextlib.ExitStack, checks: Checks) -> None:
-    python = sdk_python(pathlib.Path(options.cache))
+    python = foreign.python_with("onerun==0.1.0", "the OneRun SDK", REQUIREMENTS, options.cache)
 
     simulator_binary = work / "simulator"
     print("building the simulator", flush=True)
@@ -406,44 +270,13 @@ def read_worker_log(log: str, checks: Checks) -> None:
 
 
 def main() -> int:
-    cache_home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    parser = argparse.ArgumentParser(description="Run OneRun's Python SDK against the simulator.")
+    parser = foreign.parser("Run OneRun's Python SDK against the simulator.", "the SDK", "the worker")
     parser.add_argument("--conversations", type=int, default=12, help="how many, at least 11 (default 12)")
-    parser.add_argument("--timeout", type=float, default=180, help="seconds the worker may take (default 180)")
-    parser.add_argument("--cache", default=os.path.join(cache_home, "parley", "conformance"),
-                        help="where the SDK is kept (default %(default)s)")
     options = parser.parse_args()
     if options.conversations < 11:
         parser.error("--conversations: more than one page of 10 must exist")
-    if shutil.which("go") is None:
-        print("go is not on PATH; it builds the simulator", file=sys.stderr)
-        return 1
-
-    # A termination unwinds like an error, so that nothing stays behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-    started = time.monotonic()
-    checks = Checks()
-    work = pathlib.Path(tempfile.mkdtemp(prefix="parley-conformance-"))
-    try:
-        with contextlib.ExitStack() as stack:
-            run(options, work, stack, checks)
-    except Failure as error:
-        checks.add("the run", False, str(error))
-    finally:
-        if checks.failed:
-            for log in sorted(work.glob("*.log")):
-                print(f"--- the end of {log.name}")
-                print("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:]))
-            print("---", *checks.faults, sep="\n")  # once more, after so many lines
-        shutil.rmtree(work, ignore_errors=True)
-    print(f"OneRun Python SDK 0.1.0 against the simulator, {time.monotonic() - started:.0f} s")
-    print(f"{checks.passed} passed, {checks.failed} failed", flush=True)
-    return 1 if checks.failed else 0
+    return foreign.perform(run, options, "OneRun Python SDK 0.1.0 against the simulator", "simulator")
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

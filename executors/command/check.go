@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/program"
 )
 
 // checkTimeout bounds a check.
@@ -17,7 +18,7 @@ const checkTimeout = 3 * time.Second
 func (e *Executor) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, errNotReady)
 	defer cancel()
-	_, err := find(e.cfg)
+	_, err := program.Find(e.cfg.Command[0], e.cfg.Dir)
 	if err == nil && e.cfg.Handshake {
 		var p *process
 		if p, err = e.pool.warm(); err == nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/program"
 )
 
 // An Executor runs one program. Create it with [New], and close it.
@@ -47,7 +48,7 @@ func New(cfg Config) (*Executor, error) {
 	}
 	cfg = cfg.withDefaults()
 	name := filepath.Base(cfg.Command[0])
-	environment := cfg.environment()
+	environment := program.Environment(cfg.PassEnv, cfg.Env, cfg.LookupEnv)
 	secrets := newSecrets(cfg)
 	logger := cfg.Logger
 	if logger == nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -30,7 +31,7 @@ func newExecutor(t *testing.T, change func(*command.Config), program string, arg
 	t.Helper()
 	cfg := command.Config{
 		Command: append([]string{os.Args[0]}, args...),
-		Env:     map[string]secret.String{asProgram: secret.String(program), "API_KEY": key},
+		Env:     map[string]secret.String{programtest.Variable: secret.String(program), "API_KEY": key},
 	}
 	if testing.CoverMode() != "" { // else the programs complain on their standard error
 		cfg.Env["GOCOVERDIR"] = secret.String(t.TempDir())
@@ -325,7 +326,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	}, "environment")
 	got := slices.DeleteFunc(strings.Split(ask(t, e, "c1"), "\n"), func(s string) bool { return strings.HasPrefix(s, "GOCOVERDIR=") })
-	require.ElementsMatch(t, []string{"PATH=/bin", "OPENAI_API_KEY=passed-on-secret", "API_KEY=" + key, asProgram + "=environment"}, got)
+	require.ElementsMatch(t, []string{"PATH=/bin", "OPENAI_API_KEY=passed-on-secret", "API_KEY=" + key, programtest.Variable + "=environment"}, got)
 	require.NoError(t, e.Close())
 	require.Contains(t, log.String(), "PATH=/bin")
 	require.Contains(t, log.String(), "API_KEY=[redacted]")
@@ -353,7 +354,7 @@ func TestCheck(t *testing.T) {
 		"Works":         {nil, "", ""},
 		"NoProgram":     {func(c *command.Config) { c.Command = []string{"no-such-program-anywhere"} }, conversation.Invalid, "check command and dir"},
 		"NotExecutable": {func(c *command.Config) { c.Dir, c.Command = dir, []string{"./plain.txt"} }, conversation.Invalid, "is not executable"},
-		"Crashes":       {func(c *command.Config) { c.Handshake, c.Env[asProgram] = true, "exits" }, conversation.Unavailable, "no model found"},
+		"Crashes":       {func(c *command.Config) { c.Handshake, c.Env[programtest.Variable] = true, "exits" }, conversation.Unavailable, "no model found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -82,7 +81,7 @@ type Config struct {
 // PassedEnv are the variables of the worker's own environment that every program
 // sees: what it takes to find other programs, a home and a language.
 func PassedEnv() []string {
-	return []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT"}
+	return program.PassedEnv()
 }
 
 func (c Config) timers() modelcall.Timers {
@@ -106,35 +105,23 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() error {
 	var f modelcall.Faults
 	switch {
 	case len(c.Command) == 0 || strings.TrimSpace(c.Command[0]) == "":
 		f.Add("command is empty: write the program and its arguments as a list, such as [python3, agent.py]")
-	case len(c.Command) == 1 && strings.ContainsAny(c.Command[0], " \t") && !filepath.IsAbs(c.Command[0]):
+	case program.IsShellLine(c.Command):
 		f.Add("command: %q looks like a line for a shell, and there is none: write a list, such as [python3, agent.py]", c.Command[0])
 	}
-	for i, arg := range c.Command {
-		if strings.ContainsRune(arg, 0) {
-			f.Add("command: part %d contains a zero byte", i+1)
-		}
-	}
-	for name, value := range c.Env {
-		if !variable.MatchString(name) {
-			f.Add("env: %q is no name of a variable", name)
-		}
-		if strings.ContainsRune(value.Reveal(), 0) {
-			f.Add("env: the value of %s contains a zero byte", name)
-		}
+	program.Validate(c.Command, c.Env, f.Add)
+	for name := range c.Env {
 		if slices.Contains(c.PassEnv, name) {
 			f.Add("env: %s is in pass_env too: give it in one of the two", name)
 		}
 	}
 	for _, name := range c.PassEnv {
-		if !variable.MatchString(name) {
+		if !program.IsVariable(name) {
 			f.Add("pass_env: %q is no name of a variable", name)
 		}
 	}

@@ -11,26 +11,6 @@ import (
 	"github.com/parley-run/parley/internal/secret"
 )
 
-// environment returns a function that makes the environment of a program. A
-// function, so that no secret is in a field that fmt would print.
-func (c Config) environment() func() []string {
-	return func() []string {
-		var env []string
-		for _, name := range slices.Concat(PassedEnv(), c.PassEnv) {
-			if _, given := c.Env[name]; given {
-				continue
-			}
-			if value, ok := c.LookupEnv(name); ok {
-				env = append(env, name+"="+value)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-			env = append(env, name+"="+c.Env[name].Reveal())
-		}
-		return env
-	}
-}
-
 // minSecret is the length from which a variable's value may be a secret: hiding
 // every "1" or "true" would make texts unreadable.
 const minSecret = 6

@@ -3,11 +3,10 @@ package command
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"syscall"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/program"
 )
 
 // failed turns whatever went wrong into an error with a kind.
@@ -26,10 +25,8 @@ func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	}
 	out := e.failure.Broken(err)
 	switch {
-	case errors.Is(err, errNoProgram):
-		out.Kind, out.Remedy = conversation.Invalid, "check command and dir, and that the program is installed"
-	case errors.Is(err, errStart) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOEXEC)):
-		out.Kind, out.Remedy = conversation.Invalid, "check command: a script needs a first line such as #!/usr/bin/env python3, and the right to be executed"
+	case program.Remedy(err) != "":
+		out.Kind, out.Remedy = conversation.Invalid, program.Remedy(err)
 	case errors.Is(err, errRequest):
 		out.Kind, out.Remedy = conversation.Invalid, "check what the platform sends: it is no JSON"
 	case errors.Is(err, errNoID), errors.Is(err, errOtherID):

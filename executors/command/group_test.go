@@ -4,11 +4,8 @@ package command_test
 
 import (
 	"context"
-	"io"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -20,44 +17,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/internal/program/programtest"
 )
-
-// A roll knows who is alive: everybody who is holds a connection to its socket.
-type roll struct {
-	path     string
-	listener net.Listener
-}
-
-func newRoll(t *testing.T) *roll {
-	t.Helper()
-	// Not t.TempDir: a socket's path must be short.
-	dir, err := os.MkdirTemp("", "roll")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	r := &roll{path: filepath.Join(dir, "s")}
-	r.listener, err = new(net.ListenConfig).Listen(t.Context(), "unix", r.path)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.listener.Close() })
-	return r
-}
-
-// next waits for one more to come to life.
-func (r *roll) next(t *testing.T) net.Conn {
-	t.Helper()
-	require.NoError(t, r.listener.(*net.UnixListener).SetDeadline(time.Now().Add(30*time.Second)))
-	conn, err := r.listener.Accept()
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-// dies waits until whoever holds the connection is no more.
-func dies(t *testing.T, conn net.Conn) {
-	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(30*time.Second)))
-	_, err := io.Copy(io.Discard, conn)
-	require.NoError(t, err, "it lives on")
-}
 
 // Close leaves nobody behind: not the program, and none of its children, even if
 // they do not heed SIGTERM.
@@ -66,13 +27,13 @@ func TestCloseEndsTheWholeGroup(t *testing.T) {
 	for name, args := range map[string][]string{"Child": nil, "Both": {"stubborn"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoll(t)
-			e := newExecutor(t, func(c *command.Config) { c.StopTimeout = 100 * time.Millisecond }, "family", append([]string{r.path}, args...)...)
+			r := programtest.NewRoll(t)
+			e := newExecutor(t, func(c *command.Config) { c.StopTimeout = 100 * time.Millisecond }, "family", append([]string{r.Path}, args...)...)
 			ask(t, e, "c1")
-			first, second := r.next(t), r.next(t)
+			first, second := r.Next(t), r.Next(t)
 			require.NoError(t, e.Close())
-			dies(t, first)
-			dies(t, second)
+			programtest.Dies(t, first)
+			programtest.Dies(t, second)
 		})
 	}
 }
@@ -80,14 +41,14 @@ func TestCloseEndsTheWholeGroup(t *testing.T) {
 // So does a program that somebody else kills.
 func TestCrashEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	r := newRoll(t)
-	e := newExecutor(t, nil, "family", r.path)
+	r := programtest.NewRoll(t)
+	e := newExecutor(t, nil, "family", r.Path)
 	pid, err := strconv.Atoi(ask(t, e, "c1"))
 	require.NoError(t, err)
-	first, second := r.next(t), r.next(t)
+	first, second := r.Next(t), r.Next(t)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-	dies(t, first)
-	dies(t, second)
+	programtest.Dies(t, first)
+	programtest.Dies(t, second)
 	require.NotEqual(t, strconv.Itoa(pid), askUntil(t, e), "another takes its place")
 }
 
@@ -107,29 +68,29 @@ func askUntil(t *testing.T, e *command.Executor) string {
 // A request that is given up ends the program that works on it.
 func TestCancelEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	r := newRoll(t)
-	e := newExecutor(t, func(c *command.Config) { c.StopTimeout = 100 * time.Millisecond }, "family", r.path, "stubborn")
+	r := programtest.NewRoll(t)
+	e := newExecutor(t, func(c *command.Config) { c.StopTimeout = 100 * time.Millisecond }, "family", r.Path, "stubborn")
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	go func() {
 		_, err := e.Execute(ctx, executortest.Request("never", "Hi"))
 		result <- err
 	}()
-	first, second := r.next(t), r.next(t)
+	first, second := r.Next(t), r.Next(t)
 	cancel()
 	require.ErrorIs(t, <-result, context.Canceled)
-	dies(t, first)
-	dies(t, second)
+	programtest.Dies(t, first)
+	programtest.Dies(t, second)
 }
 
 // The first request waits until the program is ready; Check starts it.
 func TestHandshake(t *testing.T) {
 	t.Parallel()
-	r := newRoll(t)
-	e := newExecutor(t, func(c *command.Config) { c.Handshake = true }, "handshake", r.path)
+	r := programtest.NewRoll(t)
+	e := newExecutor(t, func(c *command.Config) { c.Handshake = true }, "handshake", r.Path)
 	result := make(chan error, 1)
 	go func() { result <- e.Check(t.Context()) }()
-	conn := r.next(t)
+	conn := r.Next(t)
 	select {
 	case err := <-result:
 		require.Fail(t, "it was not ready yet", "%v", err)
@@ -147,12 +108,12 @@ func TestKilledWorker(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells programs that their parent is dead")
 	}
-	r := newRoll(t)
-	worker := exec.Command(os.Args[0], r.path)
-	worker.Env = append(os.Environ(), asProgram+"=worker")
+	r := programtest.NewRoll(t)
+	worker := exec.Command(os.Args[0], r.Path)
+	worker.Env = append(os.Environ(), programtest.Variable+"=worker")
 	require.NoError(t, worker.Start())
-	program := r.next(t)
+	program := r.Next(t)
 	require.NoError(t, worker.Process.Kill())
 	_ = worker.Wait()
-	dies(t, program)
+	programtest.Dies(t, program)
 }

@@ -9,39 +9,17 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/internal/secret"
 )
 
-// asProgram makes the test binary one of the programs below. Its value is the
-// program's name, its arguments are the program's.
-const asProgram = "PARLEY_TEST_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if name := os.Getenv(asProgram); name != "" {
-		program, ok := programs()[name]
-		if !ok {
-			_, _ = fmt.Fprintln(os.Stderr, "no such program:", name)
-			os.Exit(2)
-		}
-		if err := program(os.Args[1:]); err != nil {
-			_, _ = fmt.Fprintln(os.Stderr, err)
-			os.Exit(3)
-		}
-		os.Exit(0)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { programtest.Main(m, programs()) }
 
 func programs() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
@@ -138,38 +116,8 @@ func programs() map[string]func(args []string) error {
 				return nil
 			})
 		},
-		// family starts a child that does not heed SIGTERM, nor does it itself if told
-		// so. Both hold a connection to the socket given.
-		"family": func(args []string) error {
-			if len(args) > 1 {
-				signal.Ignore(syscall.SIGTERM)
-			}
-			child := exec.Command(os.Args[0], args[0])
-			child.Env = append(os.Environ(), asProgram+"=child")
-			child.Stdout, child.Stderr = os.Stdout, os.Stderr // as careless programs do
-			if err := child.Start(); err != nil {
-				return err
-			}
-			conn, err := net.Dial("unix", args[0])
-			if err != nil {
-				return err
-			}
-			defer func() { _ = conn.Close() }()
-			if err := answerPID(nil); err != nil {
-				return err
-			}
-			if len(args) > 1 {
-				select {}
-			}
-			return nil
-		},
-		"child": func(args []string) error {
-			signal.Ignore(syscall.SIGTERM)
-			if _, err := net.Dial("unix", args[0]); err != nil {
-				return err
-			}
-			select {}
-		},
+		"family": programtest.Family(func() error { return answerPID(nil) }),
+		"child":  programtest.Child,
 		// worker runs a program of its own until it is killed.
 		"worker": runWorker,
 	}
@@ -225,7 +173,7 @@ func say(v any) {
 func runWorker(args []string) error {
 	e, err := command.New(command.Config{
 		Command: []string{os.Args[0], args[0]},
-		Env:     map[string]secret.String{asProgram: "child"},
+		Env:     map[string]secret.String{programtest.Variable: "child"},
 	})
 	if err != nil {
 		return err

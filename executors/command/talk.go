@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,16 +70,7 @@ func (p *process) write(ctx context.Context, line []byte) error {
 		return ctx.Err()
 	}
 	defer func() { <-p.writing }()
-	_ = p.stdin.SetWriteDeadline(time.Time{})
-	gaveUp := make(chan struct{})
-	settled := context.AfterFunc(ctx, func() {
-		defer close(gaveUp)
-		_ = p.stdin.SetWriteDeadline(time.Unix(1, 0))
-	})
-	n, err := p.stdin.Write(append(line, '\n'))
-	if !settled() {
-		<-gaveUp // it must not spoil the next write
-	}
+	n, err := p.program.Write(ctx, append(line, '\n'))
 	switch {
 	case err == nil:
 		return nil
@@ -101,7 +91,7 @@ func (p *process) endSoon(reason error) {
 	timer := time.NewTimer(lingering)
 	defer timer.Stop()
 	select {
-	case <-p.ended:
+	case <-p.program.Ended():
 	case <-p.dead:
 	case <-timer.C:
 		p.stop(reason)
@@ -204,24 +194,4 @@ func (p *process) addressee(id string) (*call, error) {
 	for _, c = range p.calls { // there is one
 	}
 	return c, nil
-}
-
-// readLog puts the program's standard error into the log, line by line. The rest
-// of a very long line is dropped.
-func (p *process) readLog(stderr io.Reader) {
-	r := bufio.NewReaderSize(stderr, 2*maxLogLine)
-	skip := false
-	for {
-		line, more, err := r.ReadLine()
-		if err != nil {
-			return
-		}
-		if text := p.secrets.logLine(line); text != "" && !skip {
-			p.mu.Lock()
-			p.lastErr = text
-			p.mu.Unlock()
-			p.logger.Info("program says", "pid", p.cmd.Process.Pid, "line", text)
-		}
-		skip = more
-	}
 }

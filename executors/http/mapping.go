@@ -3,18 +3,27 @@ package http
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
-	"math"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
 )
+
+// RequestMapping makes requests in another agent's words.
+type RequestMapping struct {
+	// Body is a template (text/template) of the JSON to post. It sees the fields
+	// of wire.Request, with State and Attach decoded, and two more: NewMessages,
+	// those that the agent has not seen, and Input, their text. Every value goes
+	// through the function json. Empty: the contract's own request.
+	Body string `yaml:"body"`
+}
 
 // ResponseMapping says where an answer has what. Every value but ErrorKinds is a
 // path in the words of github.com/tidwall/gjson: "output.content",
@@ -65,16 +74,17 @@ type StreamMapping struct {
 // A mapping translates between the contract and another agent's words. Nil
 // translates nothing.
 type mapping struct {
-	body     *bodyTemplate // nil: the contract's request
-	response ResponseMapping
-	mapped   bool // the response is not the contract's
+	body   *translate.Body // nil: the contract's request
+	paths  translate.Paths
+	stream StreamMapping
+	mapped bool // the response is not the contract's
 }
 
 // newMapping returns nil where nothing is mapped.
 func newMapping(req RequestMapping, res ResponseMapping, f *modelcall.Faults) *mapping {
-	m := &mapping{response: res, mapped: res.Text != "" || res.Stream.Delta != "" || res.Stream.Text != ""}
+	m := &mapping{paths: res.paths(), stream: res.Stream, mapped: res.Text != "" || res.Stream.Delta != "" || res.Stream.Text != ""}
 	if req.Body != "" {
-		m.body = parseBody(req.Body, f)
+		m.body = translate.ParseBody(req.Body, f)
 	}
 	res.validate(f)
 	if m.body == nil && !m.mapped {
@@ -83,38 +93,30 @@ func newMapping(req RequestMapping, res ResponseMapping, f *modelcall.Faults) *m
 	return m
 }
 
-func (r ResponseMapping) paths() map[string]string {
-	return map[string]string{
-		"text": r.Text, "state": r.State, "input_tokens": r.InputTokens, "output_tokens": r.OutputTokens,
-		"cached_input_tokens": r.CachedInputTokens, "model": r.Model, "finish_reason": r.FinishReason, "end": r.End,
-		"error": r.Error, "error_message": r.ErrorMessage, "error_code": r.ErrorCode,
-		"stream.delta": r.Stream.Delta, "stream.text": r.Stream.Text,
+func (r ResponseMapping) paths() translate.Paths {
+	return translate.Paths{
+		Text: r.Text, State: r.State, InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
+		CachedInputTokens: r.CachedInputTokens, Model: r.Model, FinishReason: r.FinishReason, End: r.End,
+		Error: r.Error, ErrorMessage: r.ErrorMessage, ErrorCode: r.ErrorCode, ErrorKinds: r.ErrorKinds,
 	}
 }
 
 func (r ResponseMapping) validate(f *modelcall.Faults) {
-	given := slices.ContainsFunc(slices.Collect(maps.Values(r.paths())), func(p string) bool { return p != "" })
-	s := r.Stream
+	s, paths := r.Stream, r.paths().ByKey()
+	paths["stream.delta"], paths["stream.text"] = s.Delta, s.Text
+	given := slices.ContainsFunc(slices.Collect(maps.Values(paths)), func(p string) bool { return p != "" })
 	given = given || len(s.Events) > 0 || s.Done != "" || s.DoneEvent != "" || s.ErrorEvent != ""
 	if given && r.Text == "" && s.Delta == "" && s.Text == "" {
 		f.Add("response: text is missing: write the path of the reply in the agent's answer")
 	}
-	for key, path := range r.paths() {
-		if path != strings.TrimSpace(path) {
-			f.Add("response.%s: %q begins or ends with a space", key, path)
-		}
-	}
+	translate.ValidatePaths(paths, f)
 	if s.Delta != "" && s.Text != "" {
 		f.Add("response.stream has both delta and text: give the one that the events have")
 	}
 	if r.ErrorCode == "" && len(r.ErrorKinds) > 0 {
 		f.Add("response.error_kinds: error_code is missing: write the path of the code")
 	}
-	for code, kind := range r.ErrorKinds {
-		if _, ok := wire.ParseKind(string(kind)); !ok {
-			f.Add("response.error_kinds: %s: %q is no kind of error", code, kind)
-		}
-	}
+	r.paths().ValidateKinds(f)
 }
 
 func (m *mapping) mapsRequest() bool { return m != nil && m.body != nil }
@@ -130,13 +132,13 @@ func (m *mapping) answer(data []byte) (wire.Frame, error) {
 	if err != nil {
 		return wire.Frame{}, err
 	}
-	frame, err := m.fields(doc)
-	if err != nil || frame.Error != nil {
-		return frame, err
+	frame := m.paths.Frame(doc)
+	if frame.Error != nil {
+		return frame, nil
 	}
-	text, err := textAt(doc, "text", m.response.Text)
+	text, err := translate.TextAt(doc, m.paths.Text)
 	if err != nil {
-		return frame, err
+		return frame, pathError("text", m.paths.Text, err.Error())
 	}
 	frame.Message = &wire.Reply{Text: text}
 	return frame, nil
@@ -150,7 +152,7 @@ func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
 	if !m.mapsResponse() {
 		return plainEvent(e)
 	}
-	s := m.response.Stream
+	s := m.stream
 	switch {
 	case s.Done != "" && string(e.data) == s.Done, s.DoneEvent != "" && e.name == s.DoneEvent:
 		return frame, true, nil
@@ -166,7 +168,7 @@ func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
 	}
 	doc, err := parseJSON(e.data)
 	if isError {
-		said := m.reported(doc)
+		said := m.paths.Reported(doc)
 		if said == nil {
 			said = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.data))}
 		}
@@ -175,12 +177,12 @@ func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
 	if err != nil {
 		return frame, false, err
 	}
-	if frame, err = m.fields(doc); err != nil || !hasText || frame.Error != nil {
-		return frame, false, err
+	if frame = m.paths.Frame(doc); !hasText || frame.Error != nil {
+		return frame, false, nil
 	}
 	if s.Delta != "" {
 		if piece := doc.Get(s.Delta); piece.Exists() {
-			text, err := textOf(piece)
+			text, err := translate.Text(piece)
 			if err != nil {
 				return frame, false, pathError("stream.delta", s.Delta, err.Error())
 			}
@@ -189,7 +191,7 @@ func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
 		return frame, false, nil
 	}
 	if whole := doc.Get(s.Text); whole.Exists() {
-		text, err := textOf(whole)
+		text, err := translate.Text(whole)
 		if err != nil {
 			return frame, false, pathError("stream.text", s.Text, err.Error())
 		}
@@ -221,81 +223,22 @@ func plainEvent(e event) (wire.Frame, bool, error) {
 // endsWithStream reports whether nothing but its end tells that a stream is
 // complete.
 func (m *mapping) endsWithStream() bool {
-	return m.mapsResponse() && m.response.Stream.Done == "" && m.response.Stream.DoneEvent == ""
+	return m.mapsResponse() && m.stream.Done == "" && m.stream.DoneEvent == ""
 }
 
-// fields reads all but the text.
-func (m *mapping) fields(doc gjson.Result) (wire.Frame, error) {
-	r := m.response
-	if said := m.reported(doc); said != nil {
-		return wire.Frame{Error: said, Usage: m.usage(doc)}, nil
-	}
-	frame := wire.Frame{Usage: m.usage(doc), Model: stringAt(doc, r.Model), FinishReason: stringAt(doc, r.FinishReason)}
-	if state := at(doc, r.State); state.Exists() && state.Type != gjson.Null {
-		frame.State = json.RawMessage(state.Raw)
-	}
-	if end := at(doc, r.End); end.Exists() {
-		v := end.Bool()
-		frame.End = &v
-	}
-	return frame, nil
+// request makes the body of a request.
+func (m *mapping) request(req executors.Request, send wire.Send, token json.RawMessage) ([]byte, error) {
+	return m.body.Make(req, send, token)
 }
 
-func (m *mapping) usage(doc gjson.Result) *wire.Usage {
-	r := m.response
-	var (
-		u     wire.Usage
-		found bool
-	)
-	for path, to := range map[string]*int64{r.InputTokens: &u.InputTokens, r.OutputTokens: &u.OutputTokens, r.CachedInputTokens: &u.CachedInputTokens} {
-		if n := at(doc, path); n.Type == gjson.Number {
-			*to, found = int64(min(max(n.Num, 0), math.MaxInt32)), true
+// parseJSON tells an answer that broke off from one that is no JSON.
+func parseJSON(data []byte) (gjson.Result, error) {
+	doc, err := translate.ParseJSON(data)
+	if errors.Is(err, wire.ErrNotJSON) {
+		var v any // for the reason
+		if why := json.Unmarshal(data, &v); why != nil && why.Error() == "unexpected end of JSON input" {
+			return doc, modelcall.ErrCutOff
 		}
 	}
-	if !found {
-		return nil
-	}
-	return &u
+	return doc, err
 }
-
-// reported is the error that the answer has, or nil.
-func (m *mapping) reported(doc gjson.Result) *wire.Error {
-	r := m.response
-	found := at(doc, r.Error)
-	if !found.Exists() || found.Type == gjson.Null || found.Type == gjson.False || found.Raw == `""` {
-		return nil
-	}
-	said := &wire.Error{}
-	if found.IsObject() {
-		_ = json.Unmarshal([]byte(found.Raw), said) // takes whatever there is
-	}
-	said.Message = cmp.Or(stringAt(doc, r.ErrorMessage), said.Message, found.String())
-	if kind := r.ErrorKinds[stringAt(doc, r.ErrorCode)]; kind != "" {
-		said.Kind = string(kind)
-	}
-	return said
-}
-
-// parseJSON requires JSON in UTF-8.
-func parseJSON(data []byte) (gjson.Result, error) {
-	switch {
-	case !utf8.Valid(data):
-		return gjson.Result{}, modelcall.ErrInvalidUTF8
-	case gjson.ValidBytes(data):
-		return gjson.ParseBytes(data), nil
-	}
-	var v any // for the reason
-	if err := json.Unmarshal(data, &v); err != nil && err.Error() == "unexpected end of JSON input" {
-		return gjson.Result{}, modelcall.ErrCutOff
-	}
-	return gjson.Result{}, wire.ErrNotJSON
-}
-
-func at(doc gjson.Result, path string) gjson.Result {
-	if path == "" {
-		return gjson.Result{}
-	}
-	return doc.Get(path)
-}
-
-func stringAt(doc gjson.Result, path string) string { return at(doc, path).String() }

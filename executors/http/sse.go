@@ -131,7 +131,7 @@ func (s *streamed) complete() error {
 	if !s.events {
 		return modelcall.ErrNoAnswer
 	}
-	paths := s.mapping.response.Stream
+	paths := s.mapping.stream
 	if paths.Delta != "" {
 		return pathError("stream.delta", paths.Delta, "nothing in any event")
 	}

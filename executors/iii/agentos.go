@@ -2,12 +2,12 @@ package iii
 
 import (
 	"encoding/json"
-	"math"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -49,7 +49,7 @@ func onlyNotes(messages []conversation.Message) bool {
 }
 
 func (agentOS) answer(result json.RawMessage) (wire.Frame, error) {
-	doc, err := parseJSON(result)
+	doc, err := translate.ParseJSON(result)
 	if err != nil {
 		return wire.Frame{}, err
 	}
@@ -72,7 +72,7 @@ func (agentOS) answer(result json.RawMessage) (wire.Frame, error) {
 		frame.Usage = &wire.Usage{}
 	}
 	// One call of the model for each round of tools, and one that answers.
-	calls := 1 + count(doc.Get("iterations"))
+	calls := 1 + translate.Count(doc.Get("iterations"))
 	frame.Usage.Calls = &calls
 	return frame, nil
 }
@@ -92,18 +92,11 @@ func completion(doc gjson.Result) (wire.Frame, error) {
 	}
 	if u := doc.Get("usage"); u.IsObject() {
 		// What was read from or written to a cache is counted beside the input.
-		cached := count(u.Get("cacheRead"))
+		cached := translate.Count(u.Get("cacheRead"))
 		frame.Usage = &wire.Usage{
-			InputTokens:  count(u.Get("input")) + cached + count(u.Get("cacheWrite")),
-			OutputTokens: count(u.Get("output")), CachedInputTokens: cached,
+			InputTokens:  translate.Count(u.Get("input")) + cached + translate.Count(u.Get("cacheWrite")),
+			OutputTokens: translate.Count(u.Get("output")), CachedInputTokens: cached,
 		}
 	}
 	return frame, nil
-}
-
-func count(v gjson.Result) int64 {
-	if v.Type != gjson.Number || math.IsNaN(v.Num) {
-		return 0
-	}
-	return int64(min(max(v.Num, 0), math.MaxInt32))
 }

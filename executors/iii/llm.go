@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -93,7 +94,7 @@ func (l llm) messages(conv []conversation.Message) []llmMessage {
 }
 
 func (llm) answer(result json.RawMessage) (wire.Frame, error) {
-	doc, err := parseJSON(result)
+	doc, err := translate.ParseJSON(result)
 	if err != nil {
 		return wire.Frame{}, err
 	}

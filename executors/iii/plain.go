@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -22,7 +23,7 @@ func (p plain) request(req executors.Request) (json.RawMessage, string, error) {
 		err  error
 	)
 	if p.mapping.body != nil {
-		data, err = p.mapping.body.make(req, p.send)
+		data, err = p.mapping.body.Make(req, p.send, nil)
 	} else {
 		data, err = json.Marshal(wire.NewRequest(req, p.send))
 	}
@@ -38,7 +39,7 @@ func (p plain) answer(result json.RawMessage) (wire.Frame, error) {
 	if p.mapping.mapped {
 		return p.mapping.answer(result)
 	}
-	doc, err := parseJSON(result)
+	doc, err := translate.ParseJSON(result)
 	switch {
 	case err != nil:
 		return wire.Frame{}, err

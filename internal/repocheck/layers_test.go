@@ -57,6 +57,7 @@ var layers = []struct {
 	{"executors", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms"}, "a backend knows nothing of what drives it"},
 	{"tools", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms", module + "/executors"}, "a set of tools knows nothing of what drives it"},
 	{"platforms", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/executors"}, "a platform knows nothing of what drives it"},
+	{"internal/program", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms", module + "/executors", module + "/tools"}, "a program knows nothing of who runs it"},
 	{"workflows", []string{module + "/executors", module + "/platforms"}, "a workflow does no I/O: activities do"},
 	{"workflows", []string{"net", "os", "math/rand", "io/ioutil"}, "workflow code is replayed and must be deterministic"},
 	{"simulator/sim", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms"}, "practice must not share code with what practises"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Check asks for the server's health, then for the project and the agent on the
@@ -38,8 +39,8 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch status := statusOf(err); {
-	case errors.Is(err, errWebPage) && status < 500:
+	switch status := rest.StatusOf(err); {
+	case errors.Is(err, rest.ErrWebPage) && status < 500:
 		e.Kind = conversation.Invalid
 	case status == http.StatusNotFound:
 		// Some other server, perhaps a compatible one: the next requests will tell.
@@ -52,8 +53,8 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 
 // unreachableRemedy says what to look at when nobody answers.
 func (c *Client) unreachableRemedy() string {
-	remedy := fmt.Sprintf("is OneRun running, and is its API at %s?", c.base)
-	if u, err := url.Parse(c.base); err == nil && u.Port() == "3000" {
+	remedy := fmt.Sprintf("is OneRun running, and is its API at %s?", c.api.Base)
+	if u, err := url.Parse(c.api.Base); err == nil && u.Port() == "3000" {
 		u.Host = u.Hostname() + ":3001"
 		remedy += fmt.Sprintf(" Port 3000 is the web app's, the API is usually at %s", u)
 	}
@@ -132,12 +133,12 @@ func (p *Platform) keyed(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch statusOf(err) {
+	switch rest.StatusOf(err) {
 	case http.StatusInternalServerError:
 		e.Remedy = "a OneRun started without AUTH_API_KEY fails like this: set it on the server, or look into the server's log"
 	case http.StatusNotFound:
 		e.Kind = conversation.Invalid
-		e.Remedy = fmt.Sprintf("nothing like OneRun's API is at %s: check base_url", p.client.base)
+		e.Remedy = fmt.Sprintf("nothing like OneRun's API is at %s: check base_url", p.client.api.Base)
 	}
 	return err
 }
@@ -160,7 +161,7 @@ func unknown(err error, what, variable string, known []string) error {
 }
 
 func named(name, id string) string {
-	return fmt.Sprintf("%s (%s)", clip(name), id)
+	return fmt.Sprintf("%s (%s)", rest.Clip(name), id)
 }
 
 // first reads a list's first page for its error.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // A Client calls the OneRun API. Its methods are safe for concurrent use. They
@@ -20,11 +21,7 @@ import (
 // [conversation.Error] values; an answer that carries a status of failure is an
 // [AnswerError] inside.
 type Client struct {
-	base            string
-	http            *http.Client
-	header          http.Header
-	secrets         []string
-	timeout         time.Duration
+	api             *rest.Client
 	responseTimeout time.Duration
 }
 
@@ -38,80 +35,62 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onerun: %w", err)
 	}
-	c := &Client{
-		base:            base.String(),
-		http:            httpClient(cfg.HTTPClient),
-		header:          http.Header{},
-		timeout:         cmp.Or(cfg.Timeout, DefaultTimeout),
-		responseTimeout: cmp.Or(cfg.ResponseTimeout, DefaultResponseTimeout),
-	}
+	header := http.Header{}
 	for name, value := range cfg.Header {
-		c.header.Set(name, value)
+		header.Set(name, value)
 	}
 	key := strings.TrimSpace(cfg.APIKey)
-	c.header.Set("x-api-key", key)
-	c.header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
-	c.secrets = secrets(key, slices.Collect(maps.Values(cfg.Header)))
-	return c, nil
+	header.Set("x-api-key", key)
+	header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
+	return &Client{
+		api: &rest.Client{
+			Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(cfg.HTTPClient), Header: header,
+			Secrets: secrets(key, slices.Collect(maps.Values(cfg.Header))),
+			Timeout: cmp.Or(cfg.Timeout, DefaultTimeout),
+			// Servers that speak OneRun's API differ in the slash.
+			FollowSlash: true, Judge: judge, PageRemedy: func() string { return pageRemedy(base) },
+		},
+		responseTimeout: cmp.Or(cfg.ResponseTimeout, DefaultResponseTimeout),
+	}, nil
 }
 
 // CloseIdleConnections closes connections that no request is using.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
-
-// httpClient returns a client that follows no redirects: what OneRun answers
-// counts, and the key goes to nobody else.
-func httpClient(given *http.Client) *http.Client {
-	var h http.Client
-	if given != nil {
-		h = *given
-	}
-	if given == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 32
-		// OneRun's server closes idle connections after five seconds. A send that
-		// meets the closing is a send that may have landed, so close before it does.
-		t.IdleConnTimeout = 4 * time.Second
-		h.Transport = t
-	}
-	h.Timeout = 0
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
-}
+func (c *Client) CloseIdleConnections() { c.api.HTTP.CloseIdleConnections() }
 
 // Health asks whether the API is up. It needs no key.
 func (c *Client) Health(ctx context.Context) error {
-	return c.call(ctx, request{op: "health", method: http.MethodGet, path: path("health")}, nil)
+	return c.call(ctx, rest.Request{Op: "health", Method: http.MethodGet, Path: rest.Path("health")}, nil)
 }
 
 // Projects lists all projects, newest first.
 func (c *Client) Projects(ctx context.Context) iter.Seq2[Project, error] {
-	return pages(ctx, c, request{op: "list projects", path: path("v1", "projects")},
+	return pages(ctx, c, rest.Request{Op: "list projects", Path: rest.Path("v1", "projects")},
 		func(p Project) string { return p.ID })
 }
 
 // Project gets one project.
 func (c *Client) Project(ctx context.Context, id string) (Project, error) {
 	var p Project
-	err := c.call(ctx, request{
-		op: fmt.Sprintf("get project %q", id), ids: []string{id},
-		method: http.MethodGet, path: path("v1", "projects", id),
+	err := c.call(ctx, rest.Request{
+		Op: fmt.Sprintf("get project %q", id), IDs: []string{id},
+		Method: http.MethodGet, Path: rest.Path("v1", "projects", id),
 	}, &p)
 	return p, err
 }
 
 // Agents lists all agents of a project, newest first.
 func (c *Client) Agents(ctx context.Context, project string) iter.Seq2[Agent, error] {
-	return pages(ctx, c, request{
-		op: "list agents", path: path("v1", "agents"), query: inProject(project),
+	return pages(ctx, c, rest.Request{
+		Op: "list agents", Path: rest.Path("v1", "agents"), Query: inProject(project),
 	}, func(a Agent) string { return a.ID })
 }
 
 // Agent gets one agent.
 func (c *Client) Agent(ctx context.Context, project, id string) (Agent, error) {
 	var a Agent
-	err := c.call(ctx, request{
-		op: fmt.Sprintf("get agent %q", id), ids: []string{id},
-		method: http.MethodGet, path: path("v1", "agents", id), query: inProject(project),
+	err := c.call(ctx, rest.Request{
+		Op: fmt.Sprintf("get agent %q", id), IDs: []string{id},
+		Method: http.MethodGet, Path: rest.Path("v1", "agents", id), Query: inProject(project),
 	}, &a)
 	return a, err
 }
@@ -130,7 +109,7 @@ func (c *Client) Simulations(ctx context.Context, project, agent, status string)
 	if status != "" {
 		q.Set("status", status)
 	}
-	return pages(ctx, c, request{op: "list simulations", path: path("v1", "simulations"), query: q},
+	return pages(ctx, c, rest.Request{Op: "list simulations", Path: rest.Path("v1", "simulations"), Query: q},
 		func(s Simulation) string { return s.ID })
 }
 
@@ -139,11 +118,11 @@ func (c *Client) Simulations(ctx context.Context, project, agent, status string)
 // real failure, and then it is kind NotFound.
 func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation, error) {
 	var s Simulation
-	err := c.call(ctx, request{
-		op: fmt.Sprintf("get simulation %q", id), ids: []string{id},
-		method: http.MethodGet, path: path("v1", "simulations", id), query: inProject(project),
+	err := c.call(ctx, rest.Request{
+		Op: fmt.Sprintf("get simulation %q", id), IDs: []string{id},
+		Method: http.MethodGet, Path: rest.Path("v1", "simulations", id), Query: inProject(project),
 	}, &s)
-	if statusOf(err) == http.StatusInternalServerError {
+	if rest.StatusOf(err) == http.StatusInternalServerError {
 		for _, listErr := range c.Conversations(ctx, project, id, "") {
 			if conversation.IsKind(listErr, conversation.NotFound) {
 				return s, listErr
@@ -161,9 +140,9 @@ func (c *Client) Conversations(ctx context.Context, project, simulation, status 
 	if status != "" {
 		q.Set("status", status)
 	}
-	return pages(ctx, c, request{
-		op: fmt.Sprintf("list conversations of simulation %q", simulation), ids: []string{simulation},
-		path: path("v1", "simulations", simulation, "conversations"), query: q,
+	return pages(ctx, c, rest.Request{
+		Op: fmt.Sprintf("list conversations of simulation %q", simulation), IDs: []string{simulation},
+		Path: rest.Path("v1", "simulations", simulation, "conversations"), Query: q,
 	}, func(cv Conversation) string { return cv.ID })
 }
 
@@ -177,7 +156,7 @@ func (c *Client) Conversation(ctx context.Context, at Location) (Conversation, e
 // Start claims a conversation that is queued. Kind Claimed: it is not queued.
 func (c *Client) Start(ctx context.Context, at Location) error {
 	r := c.on(at, "start", http.MethodPost, "start")
-	r.writes, r.conflict = true, conversation.Claimed
+	r.Writes, r.Conflict = true, conversation.Claimed
 	return c.call(ctx, r, nil)
 }
 
@@ -186,19 +165,19 @@ func (c *Client) Start(ctx context.Context, at Location) error {
 // the key, which goes out as Idempotency-Key.
 func (c *Client) Respond(ctx context.Context, at Location, input []WireMessage, idempotencyKey string) (Response, error) {
 	r := c.on(at, "send to", http.MethodPost, "responses")
-	r.writes, r.conflict, r.timeout, r.idempotencyKey = true, conversation.Unavailable, c.responseTimeout, idempotencyKey
+	r.Writes, r.Conflict, r.Timeout, r.IdempotencyKey = true, conversation.Unavailable, c.responseTimeout, idempotencyKey
 	body := struct {
 		Input []WireMessage `json:"input"`
 	}{input}
 	if len(input) == 0 {
 		body.Input = nil
 	}
-	r.body = body
+	r.Body = body
 	var answer struct {
 		Ended  *bool         `json:"ended"`
 		Output []WireMessage `json:"output"`
 	}
-	r.check = func() error {
+	r.Check = func() error {
 		if answer.Ended == nil {
 			return errNoEnded
 		}
@@ -214,7 +193,7 @@ func (c *Client) Respond(ctx context.Context, at Location, input []WireMessage, 
 // Invalid, where the conversation is not in progress.
 func (c *Client) End(ctx context.Context, at Location) error {
 	r := c.on(at, "end", http.MethodPost, "end")
-	r.writes, r.conflict = true, conversation.Unavailable
+	r.Writes, r.Conflict = true, conversation.Unavailable
 	return c.call(ctx, r, nil)
 }
 
@@ -227,15 +206,15 @@ func (c *Client) Items(ctx context.Context, at Location) ([]Item, error) {
 }
 
 // on is a request about one conversation.
-func (c *Client) on(at Location, verb, method, action string) request {
+func (c *Client) on(at Location, verb, method, action string) rest.Request {
 	segments := []string{"v1", "simulations", at.Simulation, "conversations", at.Conversation}
 	if action != "" {
 		segments = append(segments, action)
 	}
-	return request{
-		op:     fmt.Sprintf("%s conversation %q", verb, at.Conversation),
-		ids:    []string{at.Simulation, at.Conversation},
-		method: method, path: path(segments...), query: inProject(at.Project),
+	return rest.Request{
+		Op:     fmt.Sprintf("%s conversation %q", verb, at.Conversation),
+		IDs:    []string{at.Simulation, at.Conversation},
+		Method: method, Path: rest.Path(segments...), Query: inProject(at.Project),
 	}
 }
 
@@ -245,14 +224,4 @@ func inProject(project string) url.Values {
 		return url.Values{}
 	}
 	return url.Values{"project_id": {project}}
-}
-
-// path joins segments, each escaped.
-func path(segments ...string) string {
-	var b strings.Builder
-	for _, s := range segments {
-		b.WriteByte('/')
-		b.WriteString(url.PathEscape(s))
-	}
-	return b.String()
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // The defaults of [Config] and [ClientConfig], and what suits a stock OneRun in
@@ -69,10 +71,7 @@ func (cfg Config) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("opening is %q: use %q or %q", cfg.Opening, OpeningPersona, OpeningAgent))
 	}
-	if strings.Contains(cfg.Name, "/") {
-		errs = append(errs, fmt.Errorf("name %q contains a slash: choose a name without", cfg.Name))
-	}
-	return errors.Join(append(errs, cfg.client().validate())...)
+	return errors.Join(append(errs, rest.CheckName(cfg.Name), cfg.client().validate())...)
 }
 
 func (cfg Config) client() ClientConfig {
@@ -109,17 +108,12 @@ func (cfg ClientConfig) validate() error {
 	switch key := strings.TrimSpace(cfg.APIKey); {
 	case key == "":
 		errs = append(errs, errors.New("api_key is empty: set it, or ONERUN_API_KEY, to the server's AUTH_API_KEY"))
-	case !headerSafe(key):
+	case !rest.HeaderSafe(key):
 		errs = append(errs, errors.New("api_key contains a line break or a character no header can carry: check where it is read from"))
 	}
-	if cfg.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("timeout is %s: use a positive duration such as 30s, or leave it out", cfg.Timeout))
-	}
-	if cfg.ResponseTimeout < 0 {
-		errs = append(errs, fmt.Errorf("response_timeout is %s: use a positive duration such as 2m, or leave it out", cfg.ResponseTimeout))
-	}
+	errs = append(errs, rest.CheckTimeout("timeout", cfg.Timeout, "30s"), rest.CheckTimeout("response_timeout", cfg.ResponseTimeout, "2m"))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Header)) {
-		if name == "" || !headerSafe(name) || strings.ContainsAny(name, " :\t") || !headerSafe(cfg.Header[name]) {
+		if name == "" || !rest.HeaderSafe(name) || strings.ContainsAny(name, " :\t") || !rest.HeaderSafe(cfg.Header[name]) {
 			errs = append(errs, fmt.Errorf("header %q is not a valid HTTP header: check its name and value", name))
 		}
 	}
@@ -128,38 +122,13 @@ func (cfg ClientConfig) validate() error {
 
 // parseBaseURL returns the base URL without slashes at its end.
 func parseBaseURL(raw string) (*url.URL, error) {
-	raw = strings.TrimRight(strings.TrimSpace(raw), "/")
-	if raw == "" {
-		return nil, errors.New("base_url is empty: set it, or ONERUN_API_BASE_URL, to the address of OneRun's API, such as http://localhost:3001")
-	}
-	u, err := url.Parse(raw)
-	if err != nil || !strings.Contains(raw, "://") {
-		u = &url.URL{}
-	}
-	switch {
-	case u.User != nil:
-		return nil, errors.New("base_url contains a user name or password: leave them out, api_key is what OneRun checks")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, fmt.Errorf("base_url %q is no http:// or https:// address: write it in full, such as http://localhost:3001", clip(withoutUser(raw)))
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, fmt.Errorf("base_url has a query or a fragment: leave them out: %s://%s%s", u.Scheme, u.Host, u.Path)
+	u, err := words().ParseURL(raw)
+	if err != nil {
+		return nil, err
 	}
 	if segments := strings.Split(u.Path, "/"); slices.Contains(segments, "v1") {
 		u.Path, _, _ = strings.Cut(u.Path+"/", "/v1/")
 		return nil, fmt.Errorf("base_url contains /v1, which is added by itself: write %s", u)
 	}
 	return u, nil
-}
-
-// withoutUser takes out whatever stands before an @, which may be a password.
-func withoutUser(raw string) string {
-	if _, rest, found := strings.Cut(raw, "@"); found {
-		return rest
-	}
-	return raw
-}
-
-// headerSafe reports whether a header can carry s.
-func headerSafe(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }

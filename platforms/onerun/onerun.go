@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Platform is OneRun as a platform. It is safe for concurrent use and holds no
@@ -94,7 +95,7 @@ func (p *Platform) End(ctx context.Context, ref conversation.Ref) error {
 // the detail is nothing to rely on.
 func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error) error {
 	var refused *conversation.Error
-	if s := statusOf(err); s != http.StatusBadRequest && s != http.StatusConflict || !errors.As(err, &refused) {
+	if s := rest.StatusOf(err); s != http.StatusBadRequest && s != http.StatusConflict || !errors.As(err, &refused) {
 		return err
 	}
 	cv, readErr := p.client.Conversation(ctx, location(ref))

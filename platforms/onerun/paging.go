@@ -2,7 +2,6 @@ package onerun
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -10,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 const (
@@ -23,15 +23,13 @@ const (
 	maxPages = 2000
 )
 
-var errEndless = errors.New("the list does not end")
-
 // pages reads a whole list, page after page, each row once. Offsets shift while
 // it does: new rows push others to later pages, which then come twice; rows that
 // leave a filtered list pull others to earlier pages, where they would be missed.
 // So pages overlap, and while nothing of a page has been seen before, the reading
 // goes back.
-func pages[T any](ctx context.Context, c *Client, r request, id func(T) string) iter.Seq2[T, error] {
-	r.method = http.MethodGet
+func pages[T any](ctx context.Context, c *Client, r rest.Request, id func(T) string) iter.Seq2[T, error] {
+	r.Method = http.MethodGet
 	return func(yield func(T, error) bool) {
 		var none T
 		seen := map[string]bool{}
@@ -67,20 +65,20 @@ func pages[T any](ctx context.Context, c *Client, r request, id func(T) string) 
 			overlap = min(pageOverlap, len(page.Data)-1)
 			offset += len(page.Data) - overlap
 		}
-		yield(none, c.fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errEndless}))
+		yield(none, c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: rest.ErrEndless}))
 	}
 }
 
-func readPage[T any](ctx context.Context, c *Client, r request, offset int) (list[T], error) {
+func readPage[T any](ctx context.Context, c *Client, r rest.Request, offset int) (list[T], error) {
 	q := url.Values{}
-	for key, values := range r.query {
+	for key, values := range r.Query {
 		q[key] = values
 	}
 	q.Set("limit", strconv.Itoa(pageLimit))
 	if offset > 0 {
 		q.Set("offset", strconv.Itoa(offset))
 	}
-	r.query = q
+	r.Query = q
 	var page list[T]
 	err := c.call(ctx, r, &page)
 	return page, err

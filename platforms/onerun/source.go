@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // listers is how many requests a listing makes at once: a stock OneRun has few
@@ -93,7 +94,7 @@ func (p *Platform) listSimulation(ctx context.Context, project string, s Simulat
 			f.Touched = latest(cv.CreatedAt.Time, cv.UpdatedAt.Time)
 		}
 		if cv.Persona != nil {
-			f.Persona = fewWords(cv.Persona.Summary)
+			f.Persona = rest.FewWords(cv.Persona.Summary)
 		}
 		out = append(out, f)
 	}
@@ -146,14 +147,4 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// fewWords shortens a summary to a line for people.
-func fewWords(s string) string {
-	s = clip(s)
-	const limit = 80
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return s
 }

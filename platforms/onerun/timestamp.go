@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // A Timestamp is a point in time as OneRun writes it: without a zone, meaning
@@ -25,7 +27,7 @@ var timestampLayouts = []string{
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	var s *string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("timestamp %s is not a string", clip(string(data)))
+		return fmt.Errorf("timestamp %s is not a string", rest.Clip(string(data)))
 	}
 	*t = Timestamp{}
 	if s == nil || *s == "" {
@@ -38,5 +40,5 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("timestamp %q is not in ISO 8601", clip(*s))
+	return fmt.Errorf("timestamp %q is not in ISO 8601", rest.Clip(*s))
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Check asks for the server's health, looks whether it has a Pulse's routes, as far
@@ -16,7 +17,7 @@ func (p *Platform) Check(ctx context.Context, project, _ string) error {
 	var errs []error
 	if project != "" {
 		errs = append(errs, &conversation.Error{
-			Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: project %q", clip(project)),
+			Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: project %q", rest.Clip(project)),
 			Err: errors.New("there are no projects in Pulse"), Remedy: "leave project out",
 		})
 	}
@@ -37,14 +38,14 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch status := statusOf(err); {
-	case errors.Is(err, errWebPage):
+	switch status := rest.StatusOf(err); {
+	case status == 0 && errors.Is(err, rest.ErrWebPage):
 		e.Kind = conversation.Invalid
 	case status == http.StatusNotFound:
 		// Some other server, perhaps a compatible one: the next requests will tell.
 		return nil
 	case status == 0 && e.Remedy == "" && ctx.Err() == nil:
-		e.Remedy = fmt.Sprintf("is Pulse running at %s? Check url, or PULSE_SERVER_URL", p.client.base)
+		e.Remedy = fmt.Sprintf("is Pulse running at %s? Check url, or PULSE_SERVER_URL", p.client.api.Base)
 	}
 	return e
 }
@@ -56,11 +57,11 @@ func (p *Platform) keyed(err error) error {
 		return err
 	}
 	switch {
-	case e.Kind == conversation.Unauthorized && len(p.client.secrets) == 0:
+	case e.Kind == conversation.Unauthorized && len(p.client.api.Secrets) == 0:
 		e.Remedy = "the server wants a key: set api_key, or PULSE_API_KEY, to the server's API_KEY"
 	case e.Kind == conversation.NotFound:
 		e.Kind = conversation.Invalid
-		e.Remedy = fmt.Sprintf("nothing like Pulse is at %s: check url", p.client.base)
+		e.Remedy = fmt.Sprintf("nothing like Pulse is at %s: check url", p.client.api.Base)
 	}
 	return err
 }

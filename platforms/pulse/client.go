@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 const (
@@ -27,11 +28,7 @@ const (
 // [conversation.Error] values; an answer that carries a status of failure is an
 // [AnswerError] inside.
 type Client struct {
-	base    string
-	http    *http.Client
-	header  http.Header
-	secrets []string
-	timeout time.Duration
+	api *rest.Client
 }
 
 // NewClient checks the configuration, reporting every fault at once, and makes no
@@ -44,45 +41,26 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pulse: %w", err)
 	}
-	c := &Client{
-		base: base.String(), http: httpClient(cfg.HTTPClient), header: http.Header{},
-		timeout: cmp.Or(cfg.Timeout, DefaultTimeout),
+	c := &rest.Client{
+		Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(cfg.HTTPClient), Header: http.Header{},
+		Timeout:    cmp.Or(cfg.Timeout, DefaultTimeout),
+		PageRemedy: func() string { return pageRemedy(base) },
 	}
-	c.header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
+	c.Header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
 	if key := cfg.key(); key != "" {
 		// The prefix is checked to the letter.
-		c.header.Set("Authorization", "Bearer "+key)
-		c.secrets = []string{key, url.QueryEscape(key)}
+		c.Header.Set("Authorization", "Bearer "+key)
+		c.Secrets = []string{key, url.QueryEscape(key)}
 	}
-	return c, nil
+	return &Client{api: c}, nil
 }
 
 // CloseIdleConnections closes connections that no request is using.
-func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
-
-// httpClient returns a client that follows no redirects: the key goes to nobody
-// else.
-func httpClient(given *http.Client) *http.Client {
-	var h http.Client
-	if given != nil {
-		h = *given
-	}
-	if given == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 32
-		// Pulse's server closes idle connections after five seconds. A claim that
-		// meets the closing is a claim that may have landed, so close before it does.
-		t.IdleConnTimeout = 4 * time.Second
-		h.Transport = t
-	}
-	h.Timeout = 0
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
-}
+func (c *Client) CloseIdleConnections() { c.api.HTTP.CloseIdleConnections() }
 
 // Health asks whether Pulse is up. It needs no key.
 func (c *Client) Health(ctx context.Context) error {
-	_, err := c.call(ctx, request{op: "health", method: http.MethodGet, path: path("health")}, nil)
+	_, err := c.api.Call(ctx, rest.Request{Op: "health", Method: http.MethodGet, Path: rest.Path("health")}, nil)
 	return err
 }
 
@@ -94,12 +72,12 @@ func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswe
 		Tasks      []DueTask `json:"tasks"`
 		NextPollAt Timestamp `json:"next_poll_at"`
 	}
-	a, err := c.call(ctx, request{
-		op: "poll", method: http.MethodGet, path: path("tasks", "poll"),
-		query: url.Values{"types": {strings.Join(types, ",")}, "limit": {strconv.Itoa(limit)}},
+	a, err := c.api.Call(ctx, rest.Request{
+		Op: "poll", Method: http.MethodGet, Path: rest.Path("tasks", "poll"),
+		Query: url.Values{"types": {strings.Join(types, ",")}, "limit": {strconv.Itoa(limit)}},
 	}, &out)
-	answer := PollAnswer{Tasks: out.Tasks, NextPollAt: out.NextPollAt.Time, Seen: a.serverTime()}
-	if d, ok := number(a.header.Get("X-Poll-Interval"), time.Second); ok {
+	answer := PollAnswer{Tasks: out.Tasks, NextPollAt: out.NextPollAt.Time, Seen: a.ServerTime()}
+	if d, ok := rest.Number(a.Header.Get("X-Poll-Interval"), time.Second); ok {
 		answer.Interval = d
 	}
 	return answer, err
@@ -126,20 +104,20 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	if !f.Until.IsZero() {
 		q.Set("end_time", strconv.FormatInt(f.Until.Unix(), 10))
 	}
-	r := request{op: "list tasks", method: http.MethodGet, path: path("tasks"), query: q}
+	r := rest.Request{Op: "list tasks", Method: http.MethodGet, Path: rest.Path("tasks"), Query: q}
 	return func(yield func(Task, error) bool) {
 		for page := range maxPages {
 			q.Set("offset", strconv.Itoa(page*pageLimit))
 			var out struct {
 				Tasks []Task `json:"tasks"`
 			}
-			a, err := c.call(ctx, r, &out)
+			a, err := c.api.Call(ctx, r, &out)
 			if err != nil {
 				yield(Task{}, err)
 				return
 			}
 			for _, t := range out.Tasks {
-				t.Seen = a.serverTime()
+				t.Seen = a.ServerTime()
 				if !yield(t, nil) {
 					return
 				}
@@ -148,15 +126,15 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 				return
 			}
 		}
-		yield(Task{}, c.fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errEndless}))
+		yield(Task{}, c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: rest.ErrEndless}))
 	}
 }
 
 // Task gets one task.
 func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 	var t Task
-	a, err := c.call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
-	t.Seen = a.serverTime()
+	a, err := c.api.Call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
+	t.Seen = a.ServerTime()
 	return t, err
 }
 
@@ -165,22 +143,22 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 // already can be claimed again.
 func (c *Client) Claim(ctx context.Context, id, worker string) (executionID string, err error) {
 	r := c.on(id, "claim", http.MethodPost, "claim")
-	r.writes = true
-	r.body = struct {
+	r.Writes = true
+	r.Body = struct {
 		WorkerID string `json:"worker_id"`
 	}{worker}
 	var out struct {
 		ExecutionID string `json:"execution_id"`
 	}
-	_, err = c.call(ctx, r, &out)
+	_, err = c.api.Call(ctx, r, &out)
 	return out.ExecutionID, err
 }
 
 // Ack acknowledges a task. For a recurring task that is not idempotent.
 func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 	r := c.on(id, "acknowledge", http.MethodPost, "ack")
-	r.writes, r.body = true, ack
-	_, err := c.call(ctx, r, nil)
+	r.Writes, r.Body = true, ack
+	_, err := c.api.Call(ctx, r, nil)
 	return err
 }
 
@@ -188,11 +166,11 @@ func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 // first. Stages A2 and B answer 500 as soon as there is one.
 func (c *Client) History(ctx context.Context, id string, limit int) ([]Execution, error) {
 	r := c.on(id, "read the history of", http.MethodGet, "history")
-	r.query = url.Values{"limit": {strconv.Itoa(limit)}}
+	r.Query = url.Values{"limit": {strconv.Itoa(limit)}}
 	var out struct {
 		History []Execution `json:"history"`
 	}
-	_, err := c.call(ctx, r, &out)
+	_, err := c.api.Call(ctx, r, &out)
 	return out.History, err
 }
 
@@ -214,26 +192,16 @@ func (c *Client) Reactivate(ctx context.Context, id string) error {
 // SQL: none may come from outside.
 func (c *Client) patch(ctx context.Context, id, verb string, columns any) error {
 	r := c.on(id, verb, http.MethodPatch, "")
-	r.writes, r.body = true, columns
-	_, err := c.call(ctx, r, nil)
+	r.Writes, r.Body = true, columns
+	_, err := c.api.Call(ctx, r, nil)
 	return err
 }
 
 // on is a request about one task.
-func (c *Client) on(id, verb, method, action string) request {
+func (c *Client) on(id, verb, method, action string) rest.Request {
 	segments := []string{"tasks", id}
 	if action != "" {
 		segments = append(segments, action)
 	}
-	return request{op: fmt.Sprintf("%s task %q", verb, id), id: &id, method: method, path: path(segments...)}
-}
-
-// path joins segments, each escaped.
-func path(segments ...string) string {
-	var b strings.Builder
-	for _, s := range segments {
-		b.WriteByte('/')
-		b.WriteString(url.PathEscape(s))
-	}
-	return b.String()
+	return rest.Request{Op: fmt.Sprintf("%s task %q", verb, id), IDs: []string{id}, Method: method, Path: rest.Path(segments...)}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // The defaults of [Config] and [ClientConfig], and the limit of ResultSummary.
@@ -62,16 +63,14 @@ type Config struct {
 // right. [New] calls it.
 func (cfg Config) Validate() error {
 	var errs []error
-	if strings.Contains(cfg.Name, "/") {
-		errs = append(errs, fmt.Errorf("name %q contains a slash: choose a name without", cfg.Name))
-	}
+	errs = append(errs, rest.CheckName(cfg.Name))
 	if cfg.Types != nil && len(cfg.Types) == 0 {
 		errs = append(errs, fmt.Errorf("types is empty: name some, or leave it out for %s", strings.Join(DefaultTypes(), " and ")))
 	}
 	for i, name := range cfg.Types {
 		switch {
 		case strings.TrimSpace(name) != name || name == "" || strings.ContainsAny(name, ",\n"):
-			errs = append(errs, fmt.Errorf("types: %q is no type of task: write it without spaces around it and commas", clip(name)))
+			errs = append(errs, fmt.Errorf("types: %q is no type of task: write it without spaces around it and commas", rest.Clip(name)))
 		case name == typeHTTPRequest:
 			errs = append(errs, fmt.Errorf("types: %s tasks run no agent: leave them to Pulse", name))
 		case slices.Contains(cfg.Types[:i], name):
@@ -111,10 +110,7 @@ func (cfg ClientConfig) validate() error {
 	if !headerSafe(cfg.key()) {
 		errs = append(errs, errors.New("api_key contains a space, a line break or a character no header can carry: check where it is read from"))
 	}
-	if cfg.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("timeout is %s: use a positive duration such as 30s, or leave it out", cfg.Timeout))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, rest.CheckTimeout("timeout", cfg.Timeout, "30s"))...)
 }
 
 // key is the key without the line break at a file's end.
@@ -122,21 +118,9 @@ func (cfg ClientConfig) key() string { return strings.TrimSpace(cfg.Key.Reveal()
 
 // parseURL returns the URL without slashes at its end.
 func parseURL(raw string) (*url.URL, error) {
-	raw = strings.TrimRight(strings.TrimSpace(raw), "/")
-	if raw == "" {
-		return nil, errors.New("url is empty: set it, or PULSE_SERVER_URL, to the address of Pulse, such as http://localhost:8000")
-	}
-	u, err := url.Parse(raw)
-	if err != nil || !strings.Contains(raw, "://") {
-		u = &url.URL{}
-	}
-	switch {
-	case u.User != nil:
-		return nil, errors.New("url contains a user name or password: leave them out, api_key is what Pulse checks")
-	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, fmt.Errorf("url %q is no http:// or https:// address: write it in full, such as http://localhost:8000", clip(withoutUser(raw)))
-	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, fmt.Errorf("url has a query or a fragment: leave them out: %s://%s%s", u.Scheme, u.Host, u.Path)
+	u, err := words().ParseURL(raw)
+	if err != nil {
+		return nil, err
 	}
 	for _, route := range []string{"/tasks", "/dashboard", "/docs"} {
 		if base, found := strings.CutSuffix(u.Path, route); found {
@@ -145,14 +129,6 @@ func parseURL(raw string) (*url.URL, error) {
 		}
 	}
 	return u, nil
-}
-
-// withoutUser takes out whatever stands before an @, which may be a password.
-func withoutUser(raw string) string {
-	if _, rest, found := strings.Cut(raw, "@"); found {
-		return rest
-	}
-	return raw
 }
 
 // headerSafe reports whether a header can carry s as one word.

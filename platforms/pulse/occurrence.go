@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // An occurrence is a task at one due second. It is what runs once.
@@ -33,8 +34,8 @@ func occurrenceOf(ref conversation.Ref) (occurrence, error) {
 		}
 	}
 	return occurrence{}, &conversation.Error{
-		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: conversation %q", clip(ref.ID)),
-		Err:    fmt.Errorf("it names no occurrence of task %q", clip(ref.Simulation)),
+		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: conversation %q", rest.Clip(ref.ID)),
+		Err:    fmt.Errorf("it names no occurrence of task %q", rest.Clip(ref.Simulation)),
 		Remedy: "write <task id>@<unix second at which it is due>",
 	}
 }
@@ -48,7 +49,7 @@ func (o occurrence) over(t Task) string {
 	case StatusFailed:
 		return "it has failed: its webhook could not be delivered"
 	default:
-		return fmt.Sprintf("it is %s", clip(t.Status))
+		return fmt.Sprintf("it is %s", rest.Clip(t.Status))
 	}
 	if o.moved(t) {
 		return fmt.Sprintf("it is due at %s now, no longer at %s", iso(t.NextExecution.Time), iso(o.due))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // WorkerPrefix begins the name under which Parley claims tasks, whatever the claim
@@ -70,7 +71,7 @@ func (p *Platform) End(_ context.Context, ref conversation.Ref) error { return n
 
 func notForTasks(verb string, ref conversation.Ref) error {
 	return &conversation.Error{
-		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: %s conversation %q", verb, clip(ref.ID)),
+		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: %s conversation %q", verb, rest.Clip(ref.ID)),
 		Err:    errors.New("it is a task, which has one turn"),
 		Remedy: "report its result instead",
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // historyLimit is how far back an execution is looked for.
@@ -110,7 +111,7 @@ func (p *Platform) acknowledged(ctx context.Context, o occurrence, t Task, repor
 	}
 	history, err := p.client.History(ctx, o.task, historyLimit)
 	switch {
-	case statusOf(err) == http.StatusInternalServerError, conversation.IsKind(err, conversation.NotFound):
+	case rest.StatusOf(err) == http.StatusInternalServerError, conversation.IsKind(err, conversation.NotFound):
 		return false, nil // stages A to B cannot tell; the due second has
 	case err != nil:
 		return false, mayHaveLanded(err, true)
@@ -124,7 +125,7 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 	if !errors.As(err, &e) {
 		return err
 	}
-	switch status := statusOf(err); {
+	switch status := rest.StatusOf(err); {
 	case status == http.StatusConflict:
 		e.Kind = conversation.Claimed
 		e.Remedy = "another worker took the task over: its acknowledgement counts"
@@ -147,11 +148,11 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 		return e
 	}
 	e.MayHaveLanded = false // the task shows that it has not
-	e.Remedy = fmt.Sprintf("the task is still %s: see the server's log", clip(t.Status))
+	e.Remedy = fmt.Sprintf("the task is still %s: see the server's log", rest.Clip(t.Status))
 	if stage, stageErr := p.client.Stage(ctx); stageErr == nil && t.Recurring() && stage != StageC {
 		e.Kind = conversation.Invalid
 		e.Remedy = fmt.Sprintf("a Pulse of stage %s cannot acknowledge recurring tasks, and the task stays %s: "+
-			"run a newer Pulse, then set the task's status to active", stage, clip(t.Status))
+			"run a newer Pulse, then set the task's status to active", stage, rest.Clip(t.Status))
 	}
 	return e
 }
@@ -181,7 +182,7 @@ func (p *Platform) summarise(ctx context.Context, o occurrence, report platforms
 		Status       conversation.TaskStatus `json:"status"`
 		Error        string                  `json:"error,omitempty"`
 		Result       json.RawMessage         `json:"result,omitempty"`
-	}{report.Receipt.ExecutionID, o.due.Unix(), report.Status, clip(report.Error), report.Result}
+	}{report.Receipt.ExecutionID, o.due.Unix(), report.Status, rest.Clip(report.Error), report.Result}
 	if len(report.Result) > p.summary {
 		summary.Result = nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Assigned lists what is due now by Pulse's clock, the longest due first, and
@@ -33,7 +34,7 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	switch kind := conversation.KindOf(pollErr); {
 	case pollErr == nil:
 		p.hint(polled)
-	case statusOf(pollErr) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
+	case rest.StatusOf(pollErr) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
 		return nil, pollErr // the list would say the same
 	}
 	var errs []error
@@ -146,7 +147,7 @@ func (l occurrences) add(o occurrence, a about, touched time.Time) {
 		return // of no use to anybody
 	}
 	words := strings.Join(strings.Fields(strings.Join([]string{a.kind, payload.AgentID, payload.Entrypoint}, " ")), " ")
-	l.by[ref.ID] = platforms.Assignment{Ref: ref, Created: o.due, Touched: touched, Persona: fewWords(words)}
+	l.by[ref.ID] = platforms.Assignment{Ref: ref, Created: o.due, Touched: touched, Persona: rest.FewWords(words)}
 }
 
 // pushed reports whether Pulse itself delivers the task to a webhook, instead of
@@ -170,14 +171,4 @@ func (l occurrences) sorted() []platforms.Assignment {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.Ref.ID, b.Ref.ID))
 	})
 	return out
-}
-
-// fewWords shortens s to a line for people.
-func fewWords(s string) string {
-	s = clip(s)
-	const limit = 80
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return s
 }

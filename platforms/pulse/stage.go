@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // A Stage is a stage of Pulse's development. Nothing has to be told which one a
@@ -30,11 +31,11 @@ const (
 // Stage finds out the server's stage from the routes it has. Kind NotFound: it does
 // not show them.
 func (c *Client) Stage(ctx context.Context) (Stage, error) {
-	r := request{op: "find out the stage", method: http.MethodGet, path: path("openapi.json")}
+	r := rest.Request{Op: "find out the stage", Method: http.MethodGet, Path: rest.Path("openapi.json")}
 	var out struct {
 		Paths map[string]any `json:"paths"`
 	}
-	if _, err := c.call(ctx, r, &out); err != nil {
+	if _, err := c.api.Call(ctx, r, &out); err != nil {
 		return "", err
 	}
 	has := map[string]bool{}
@@ -43,9 +44,9 @@ func (c *Client) Stage(ctx context.Context) (Stage, error) {
 	}
 	switch {
 	case !has["/tasks/{}/claim"] || !has["/tasks/{}/ack"]:
-		return "", c.fail(r, &conversation.Error{
+		return "", c.api.Fail(r, &conversation.Error{
 			Kind: conversation.Invalid, Err: errors.New("the server has no routes to claim and acknowledge tasks"),
-			Remedy: fmt.Sprintf("is %s a Pulse? Check url", c.base),
+			Remedy: fmt.Sprintf("is %s a Pulse? Check url", c.api.Base),
 		})
 	case has["/tasks/{}/results"]:
 		return StageC, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Take claims an occurrence that is due. It reads the task before it claims:
@@ -59,7 +60,7 @@ func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platfor
 			return a.landed(a.before)
 		}
 		if !over || strings.HasPrefix(a.before.By, WorkerPrefix) {
-			return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", clip(a.before.By)))
+			return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", rest.Clip(a.before.By)))
 		}
 	}
 	if a.due.After(t.Seen) {
@@ -91,12 +92,12 @@ func (a attempt) first(t Task, id string) (platforms.Receipt, error) {
 	later := now.Parallels[min(len(a.before.Parallels), len(now.Parallels)):]
 	switch {
 	case t.Status != StatusProcessing:
-		return platforms.Receipt{}, a.claimed(fmt.Sprintf("it is %s again", clip(t.Status)))
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("it is %s again", rest.Clip(t.Status)))
 	case !a.over && slices.Contains(later, id), a.over && len(later) > 0 && later[0] != id:
 		return platforms.Receipt{}, a.claimed("another worker claimed it first")
 	case now.By != a.worker && !strings.HasPrefix(now.By, WorkerPrefix):
 		// It came second, but it will not look.
-		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q claimed it at the same time and runs it", clip(now.By)))
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q claimed it at the same time and runs it", rest.Clip(now.By)))
 	}
 	return a.receipt(id), nil
 }
@@ -113,7 +114,7 @@ func (a attempt) landed(now lock) (platforms.Receipt, error) {
 // not ours or the server is ill.
 func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms.Receipt, error) {
 	var e *conversation.Error
-	switch status := statusOf(err); {
+	switch status := rest.StatusOf(err); {
 	case !errors.As(err, &e), status == 0, e.Kind == conversation.Unauthorized, e.Kind == conversation.RateLimited,
 		status == http.StatusUnprocessableEntity:
 		return platforms.Receipt{}, mayHaveLanded(err, a.tried)
@@ -133,12 +134,12 @@ func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms
 		if now.By == a.worker {
 			return a.landed(now)
 		}
-		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", clip(now.By)))
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", rest.Clip(now.By)))
 	}
 	switch e.Kind {
 	case conversation.NotFound, conversation.Invalid:
 		e.Kind = conversation.Invalid
-		if statusOf(err) == http.StatusConflict {
+		if rest.StatusOf(err) == http.StatusConflict {
 			e.Kind = conversation.Unavailable // lost to somebody who has let go of it
 			break
 		}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // The states of a task.
@@ -116,7 +118,7 @@ type Unix struct{ time.Time }
 func (u *Unix) UnmarshalJSON(data []byte) error {
 	var s *float64
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("time %s is no number of seconds", clip(string(data)))
+		return fmt.Errorf("time %s is no number of seconds", rest.Clip(string(data)))
 	}
 	*u = Unix{}
 	if s != nil && *s > 0 {
@@ -133,7 +135,7 @@ type Timestamp struct{ time.Time }
 func (t *Timestamp) UnmarshalJSON(data []byte) error {
 	var s *string
 	if err := json.Unmarshal(data, &s); err != nil {
-		return fmt.Errorf("timestamp %s is not a string", clip(string(data)))
+		return fmt.Errorf("timestamp %s is not a string", rest.Clip(string(data)))
 	}
 	*t = Timestamp{}
 	if s == nil || *s == "" {
@@ -145,5 +147,5 @@ func (t *Timestamp) UnmarshalJSON(data []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("timestamp %q is not in ISO 8601", clip(*s))
+	return fmt.Errorf("timestamp %q is not in ISO 8601", rest.Clip(*s))
 }

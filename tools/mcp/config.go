@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -56,7 +57,7 @@ type Config struct {
 // PassedEnv are the variables of the worker's own environment that every program
 // sees: what it takes to find other programs, a home and a language.
 func PassedEnv() []string {
-	return []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT"}
+	return program.PassedEnv()
 }
 
 func (c Config) withDefaults() Config {
@@ -79,10 +80,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-var (
-	variable   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-)
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // ownHeaders are those that the protocol needs for itself.
 var ownHeaders = []string{"Accept", "Content-Type", "Content-Length", "Host", "Mcp-Session-Id", "Mcp-Protocol-Version", "Last-Event-Id"}
@@ -91,12 +89,12 @@ var ownHeaders = []string{"Accept", "Content-Type", "Content-Length", "Host", "M
 func (c Config) validate() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	switch program, server := len(c.Command) > 0, c.URL != ""; {
-	case program && server:
+	switch local, remote := len(c.Command) > 0, c.URL != ""; {
+	case local && remote:
 		add("url is given, and command too: give one of the two")
-	case !program && !server:
+	case !local && !remote:
 		add("command is empty: write the program and its arguments as a list, such as [npx, -y, some-server], or give url")
-	case program:
+	case local:
 		c.validateProgram(add)
 	default:
 		c.validateServer(add)
@@ -113,22 +111,10 @@ func (c Config) validateProgram(add func(string, ...any)) {
 	switch name := c.Command[0]; {
 	case strings.TrimSpace(name) == "":
 		add("command begins with an empty part: write the program's name first")
-	case len(c.Command) == 1 && strings.ContainsAny(name, " \t") && !filepath.IsAbs(name):
+	case program.IsShellLine(c.Command):
 		add("command: %q looks like a line for a shell, and there is none: write a list, such as [npx, -y, some-server]", name)
 	}
-	for i, arg := range c.Command {
-		if strings.ContainsRune(arg, 0) {
-			add("command: part %d contains a zero byte", i+1)
-		}
-	}
-	for name, value := range c.Env {
-		if !variable.MatchString(name) {
-			add("env: %q is no name of a variable", name)
-		}
-		if strings.ContainsRune(value.Reveal(), 0) {
-			add("env: the value of %s contains a zero byte", name)
-		}
-	}
+	program.Validate(c.Command, c.Env, add)
 	if len(c.Headers) > 0 {
 		add("headers are for a server with a url: a program gets env")
 	}

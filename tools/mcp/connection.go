@@ -163,21 +163,21 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 	return nil, out
 }
 
-// program is a link to a program that is started for it.
-func program(cfg Config, environment func() []string, w words) func(context.Context) link {
+// toProgram is a link to a program that is started for it.
+func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
 	return func(context.Context) link {
 		t := &stdio{start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
 		return link{transport: t, settle: func() {}, end: func() {
 			if t.program != nil {
 				t.program.stop()
-				<-t.program.gone
+				<-t.program.Gone()
 			}
 		}}
 	}
 }
 
-// server is a link to a server at an address.
-func server(cfg Config, w words) (link func(context.Context) link, closeIdle func()) {
+// toServer is a link to a server at an address.
+func toServer(cfg Config, w words) (link func(context.Context) link, closeIdle func()) {
 	headers := func(h http.Header) {
 		for name, value := range cfg.Headers {
 			h.Set(name, value.Reveal())

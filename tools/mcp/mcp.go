@@ -24,6 +24,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -65,9 +66,9 @@ func New(cfg Config) (*Set, error) {
 	s := &Set{words: cfg.words(), closeIdle: func() {}}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	if cfg.URL != "" {
-		s.link, s.closeIdle = server(cfg, s.words)
+		s.link, s.closeIdle = toServer(cfg, s.words)
 	} else {
-		s.link = program(cfg.plain(), cfg.environment(), s.words)
+		s.link = toProgram(cfg.plain(), program.Environment(nil, cfg.Env, cfg.LookupEnv), s.words)
 	}
 	s.cfg = cfg.plain()
 	return s, nil

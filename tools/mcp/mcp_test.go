@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/internal/secret"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
@@ -27,7 +28,7 @@ func newProgram(t *testing.T, change func(*mcp.Config), program string, args ...
 	t.Helper()
 	cfg := mcp.Config{
 		Name: "shop", Command: append([]string{os.Args[0]}, args...),
-		Env: map[string]secret.String{asProgram: secret.String(program), "API_KEY": key},
+		Env: map[string]secret.String{programtest.Variable: secret.String(program), "API_KEY": key},
 	}
 	if testing.CoverMode() != "" { // else the programs complain on their standard error
 		cfg.Env["GOCOVERDIR"] = secret.String(t.TempDir())

@@ -6,40 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-	"go.uber.org/goleak"
 
+	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/tools/mcp"
 	"github.com/parley-run/parley/tools/toolstest"
 )
 
-// asProgram makes the test binary one of the programs below.
-const asProgram = "PARLEY_TEST_PROGRAM"
-
-func TestMain(m *testing.M) {
-	if name := os.Getenv(asProgram); name != "" {
-		program, ok := programs()[name]
-		if !ok {
-			_, _ = fmt.Fprintln(os.Stderr, "no such program:", name)
-			os.Exit(2)
-		}
-		if err := program(os.Args[1:]); err != nil {
-			_, _ = fmt.Fprintln(os.Stderr, err)
-			os.Exit(3)
-		}
-		os.Exit(0)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { programtest.Main(m, programs()) }
 
 func programs() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
@@ -74,34 +53,8 @@ func programs() map[string]func(args []string) error {
 			_, _ = fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"deaf","version":"1"}}}`+"\n", request.ID)
 			select {}
 		},
-		// family starts a child that heeds no signal, as it does itself if told so.
-		// Both hold a connection to the socket given.
-		"family": func(args []string) error {
-			if len(args) > 1 {
-				signal.Ignore(syscall.SIGTERM)
-			}
-			child := exec.Command(os.Args[0], args[0])
-			child.Env = append(os.Environ(), asProgram+"=child")
-			child.Stdout, child.Stderr = os.Stdout, os.Stderr // as careless programs do
-			if err := child.Start(); err != nil {
-				return err
-			}
-			if _, err := net.Dial("unix", args[0]); err != nil {
-				return err
-			}
-			err := serve()
-			if len(args) > 1 {
-				select {}
-			}
-			return err
-		},
-		"child": func(args []string) error {
-			signal.Ignore(syscall.SIGTERM)
-			if _, err := net.Dial("unix", args[0]); err != nil {
-				return err
-			}
-			select {}
-		},
+		"family": programtest.Family(serve),
+		"child":  programtest.Child,
 	}
 }
 

@@ -2,33 +2,12 @@ package mcp
 
 import (
 	"cmp"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/parley-run/parley/internal/secret"
 )
-
-// environment returns a function that makes the environment of the program. A
-// function, so that no secret is in a field that fmt would print.
-func (c Config) environment() func() []string {
-	return func() []string {
-		var env []string
-		for _, name := range PassedEnv() {
-			if _, given := c.Env[name]; given {
-				continue
-			}
-			if value, ok := c.LookupEnv(name); ok {
-				env = append(env, name+"="+value)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(c.Env)) {
-			env = append(env, name+"="+c.Env[name].Reveal())
-		}
-		return env
-	}
-}
 
 const (
 	// minSecret is the length from which a value may be a secret: hiding every "1"

@@ -22,7 +22,7 @@ func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
 		return nil, err
 	}
 	t.program = p
-	return &stdioConnection{program: p, stdout: bufio.NewReaderSize(p.stdout, 64<<10), writing: make(chan struct{}, 1)}, nil
+	return &stdioConnection{program: p, stdout: bufio.NewReaderSize(p.Stdout, 64<<10), writing: make(chan struct{}, 1)}, nil
 }
 
 type stdioConnection struct {
@@ -43,8 +43,8 @@ func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 		line, large, err := readLine(c.stdout)
 		if err != nil {
 			c.program.stop()
-			_ = c.program.stdout.Close()
-			return nil, &errBroken{c.program.reason()}
+			_ = c.program.Stdout.Close()
+			return nil, &errBroken{c.program.Exit()}
 		}
 		if large != "" {
 			if message, ok := tooLarge(large); ok {
@@ -78,8 +78,8 @@ func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) er
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-c.program.gone:
-		return &errBroken{c.program.reason()}
+	case <-c.program.Gone():
+		return &errBroken{c.program.Exit()}
 	}
 }
 

@@ -5,9 +5,7 @@ package mcp_test
 import (
 	"bytes"
 	"context"
-	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
 	"github.com/parley-run/parley/tools/toolstest"
@@ -148,7 +147,7 @@ func TestChattyProgram(t *testing.T) {
 	}, "chatty")
 	require.Equal(t, "done", call(t, s, "leave_a_word").Content)
 	got := slices.DeleteFunc(strings.Split(call(t, s, "environment").Content, "\n"), func(s string) bool { return strings.HasPrefix(s, "GOCOVERDIR=") })
-	require.ElementsMatch(t, []string{"PATH=/bin", "API_KEY=" + key, asProgram + "=chatty"}, got)
+	require.ElementsMatch(t, []string{"PATH=/bin", "API_KEY=" + key, programtest.Variable + "=chatty"}, got)
 	require.NoError(t, s.Close())
 	for _, want := range []string{"Welcome to the server!", "line=hello", "tools=shop", "API_KEY=[redacted]"} {
 		require.Contains(t, log.String(), want)
@@ -180,13 +179,13 @@ func TestCloseEndsTheWholeGroup(t *testing.T) {
 	for name, args := range map[string][]string{"Child": nil, "Both": {"stubborn"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRoll(t)
-			s := newProgram(t, nil, "family", append([]string{r.path}, args...)...)
+			r := programtest.NewRoll(t)
+			s := newProgram(t, nil, "family", append([]string{r.Path}, args...)...)
 			call(t, s, toolstest.Echo)
-			first, second := r.next(t), r.next(t)
+			first, second := r.Next(t), r.Next(t)
 			require.NoError(t, s.Close())
-			dies(t, first)
-			dies(t, second)
+			programtest.Dies(t, first)
+			programtest.Dies(t, second)
 		})
 	}
 }
@@ -194,13 +193,13 @@ func TestCloseEndsTheWholeGroup(t *testing.T) {
 // So does a program that dies.
 func TestDeathEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
-	r := newRoll(t)
-	s := newProgram(t, nil, "family", r.path)
+	r := programtest.NewRoll(t)
+	s := newProgram(t, nil, "family", r.Path)
 	call(t, s, toolstest.Echo)
-	first, second := r.next(t), r.next(t)
+	first, second := r.Next(t), r.Next(t)
 	failing(t, s, toolstest.Broken)
-	dies(t, first)
-	dies(t, second)
+	programtest.Dies(t, first)
+	programtest.Dies(t, second)
 }
 
 // Close does not wait for calls: they fail.
@@ -221,41 +220,4 @@ func TestCloseDuringACall(t *testing.T) {
 		require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)
 		require.ErrorContains(t, err, "the tools are closed")
 	}
-}
-
-// A roll knows who is alive: everybody who is holds a connection to its socket.
-type roll struct {
-	path     string
-	listener net.Listener
-}
-
-func newRoll(t *testing.T) *roll {
-	t.Helper()
-	// Not t.TempDir: a socket's path must be short.
-	dir, err := os.MkdirTemp("", "roll")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	r := &roll{path: filepath.Join(dir, "s")}
-	r.listener, err = new(net.ListenConfig).Listen(t.Context(), "unix", r.path)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = r.listener.Close() })
-	return r
-}
-
-// next waits for one more to come to life.
-func (r *roll) next(t *testing.T) net.Conn {
-	t.Helper()
-	require.NoError(t, r.listener.(*net.UnixListener).SetDeadline(time.Now().Add(patience)))
-	conn, err := r.listener.Accept()
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
-
-// dies waits until whoever holds the connection is no more.
-func dies(t *testing.T, conn net.Conn) {
-	t.Helper()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
-	_, err := io.Copy(io.Discard, conn)
-	require.NoError(t, err, "it lives on")
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"runtime"
 	"time"
+
+	"github.com/parley-run/parley/internal/program/group"
 )
 
 // waitDelay is how long output of a program that has ended is waited for.
@@ -20,7 +22,7 @@ type Process struct {
 
 // Start starts a command. On Linux it is killed when this process dies.
 func Start(cmd *exec.Cmd) (*Process, error) {
-	isolate(cmd)
+	group.Own(cmd)
 	cmd.WaitDelay = waitDelay
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -68,13 +70,13 @@ func (p *Process) Stop(grace time.Duration) {
 	if p.Ended() {
 		return
 	}
-	terminate(p.cmd)
+	group.Terminate(p.cmd)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 	case <-timer.C:
 	}
-	kill(p.cmd) // what is left of the group
+	group.Kill(p.cmd) // what is left of the group
 	<-p.done
 }

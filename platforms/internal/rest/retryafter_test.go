@@ -1,4 +1,4 @@
-package onerun
+package rest_test
 
 import (
 	"math"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -37,9 +39,9 @@ func TestRetryAfter(t *testing.T) {
 			for name, value := range tt.header {
 				h.Set(name, value)
 			}
-			require.Equal(t, tt.want, retryAfter(h))
+			require.Equal(t, tt.want, (rest.Answer{Header: h}).RetryAfter())
 		})
 	}
 	h := http.Header{"Retry-After": {time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)}}
-	require.InDelta(t, time.Hour, retryAfter(h), float64(time.Minute), "our clock, where the server shows none")
+	require.InDelta(t, time.Hour, (rest.Answer{Header: h}).RetryAfter(), float64(time.Minute), "our clock, where the server shows none")
 }

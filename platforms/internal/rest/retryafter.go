@@ -1,4 +1,4 @@
-package onerun
+package rest
 
 import (
 	"math"
@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// retryAfter is how long the server asks to wait: retry-after-ms, or Retry-After
+// RetryAfter is how long the server asks to wait: retry-after-ms, or Retry-After
 // in seconds or as a date. Zero: it does not say.
-func retryAfter(h http.Header) time.Duration {
-	if d, ok := number(h.Get("retry-after-ms"), time.Millisecond); ok {
+func (a Answer) RetryAfter() time.Duration {
+	if d, ok := Number(a.Header.Get("retry-after-ms"), time.Millisecond); ok {
 		return d
 	}
-	value := h.Get("Retry-After")
-	if d, ok := number(value, time.Second); ok {
+	value := a.Header.Get("Retry-After")
+	if d, ok := Number(value, time.Second); ok {
 		return d
 	}
 	until, err := http.ParseTime(value)
@@ -23,14 +23,11 @@ func retryAfter(h http.Header) time.Duration {
 		return 0
 	}
 	// The server's clock, where it shows: ours may differ.
-	now, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		now = time.Now()
-	}
-	return max(0, until.Sub(now))
+	return max(0, until.Sub(a.ServerTime()))
 }
 
-func number(s string, unit time.Duration) (time.Duration, bool) {
+// Number reads a header that counts units of time. What is below zero is zero.
+func Number(s string, unit time.Duration) (time.Duration, bool) {
 	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	if err != nil || math.IsNaN(n) {
 		return 0, false

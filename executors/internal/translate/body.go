@@ -1,4 +1,7 @@
-package iii
+// Package translate is between the contract of package wire and the words of
+// agents that do not keep to it: requests are made by a template, answers are
+// read by paths.
+package translate
 
 import (
 	"bytes"
@@ -17,29 +20,23 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// RequestMapping makes requests in another function's words.
-type RequestMapping struct {
-	// Body is a template (text/template) of the JSON to call the function with. It
-	// sees the fields of wire.Request, with State decoded, and two more: NewMessages,
-	// those that the function has not seen, and Input, their text. Every value goes
-	// through the function json. Empty: the contract's own request.
-	Body string `yaml:"body"`
-}
+// A Body makes requests by a template (text/template) of JSON. It sees the fields
+// of wire.Request, with State and Attach decoded, and two more: NewMessages, those
+// that the agent has not seen, and Input, their text. Every value goes through the
+// function json.
+type Body struct{ t *template.Template }
 
-// A bodyTemplate makes the data of calls.
-type bodyTemplate struct{ t *template.Template }
-
-// templateData is what a template sees.
-type templateData struct {
+// bodyData is what a template sees.
+type bodyData struct {
 	wire.Request
-	State       any
-	NewMessages []wire.Message
-	Input       string
+	State, Attach any
+	NewMessages   []wire.Message
+	Input         string
 }
 
-var templateFuncs = template.FuncMap{
+var bodyFuncs = template.FuncMap{
 	"json": toJSON,
-	// uuid is the same for the same text: for functions whose threads have UUIDs.
+	// uuid is the same for the same text: for servers whose threads have UUIDs.
 	"uuid": func(text string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte(text)).String() },
 }
 
@@ -53,14 +50,14 @@ func toJSON(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// parseBody reads the template, and tries it.
-func parseBody(text string, f *modelcall.Faults) *bodyTemplate {
-	t, err := template.New("body").Option("missingkey=error").Funcs(templateFuncs).Parse(text)
+// ParseBody reads the template of request.body, and tries it.
+func ParseBody(text string, f *modelcall.Faults) *Body {
+	t, err := template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(text)
 	if err != nil {
 		f.Add("request.body: %s", strings.TrimPrefix(err.Error(), "template: "))
 		return nil
 	}
-	b, safe := &bodyTemplate{t}, true
+	safe := true
 	for _, part := range t.Templates() {
 		if part.Tree == nil {
 			continue
@@ -72,14 +69,19 @@ func parseBody(text string, f *modelcall.Faults) *bodyTemplate {
 			}
 		})
 	}
+	b := &Body{t: t}
 	if !safe {
 		return b
 	}
-	for what, req := range map[string]executors.Request{
-		"the agent speaks first": sampleRequest(), "there are messages": sampleRequest("Hello \"you\"\n\\", "Hi", "Bye"),
+	for _, sample := range []struct {
+		what string
+		req  executors.Request
+	}{
+		{"the agent speaks first", sampleRequest()},
+		{"there are messages", sampleRequest("Hello \"you\"\n\\", "Hi", "Bye")},
 	} {
-		if _, err := b.make(req, wire.SendAll); err != nil {
-			f.Add("request.body: where %s: %s", what, err)
+		if _, err := b.Make(sample.req, wire.SendAll, nil); err != nil {
+			f.Add("request.body: where %s: %s", sample.what, err)
 		}
 	}
 	return b
@@ -124,22 +126,26 @@ func eachAction(n parse.Node, do func(*parse.ActionNode)) {
 
 var errBody = errors.New("what comes out is no JSON")
 
-func (b *bodyTemplate) make(req executors.Request, send wire.Send) (json.RawMessage, error) {
-	data := templateData{Request: wire.NewRequest(req, send), NewMessages: wire.NewRequest(req, wire.SendNew).Messages}
+// Make makes a request. Token is what a run is to be found by, if there is one.
+func (b *Body) Make(req executors.Request, send wire.Send, token json.RawMessage) ([]byte, error) {
+	data := bodyData{Request: wire.NewRequest(req, send), NewMessages: wire.NewRequest(req, wire.SendNew).Messages}
 	var texts []string
 	for _, m := range data.NewMessages {
 		texts = append(texts, m.Text)
 	}
 	data.Input = strings.Join(texts, "\n\n")
-	if len(req.State) > 0 {
-		if err := json.Unmarshal(req.State, &data.State); err != nil {
-			return nil, err
+	for raw, to := range map[*json.RawMessage]*any{&req.State: &data.State, &token: &data.Attach} {
+		if len(*raw) > 0 {
+			if err := json.Unmarshal(*raw, to); err != nil {
+				return nil, err
+			}
 		}
 	}
-	var out, compact bytes.Buffer
+	var out bytes.Buffer
 	if err := b.t.Execute(&out, data); err != nil {
 		return nil, err
 	}
+	var compact bytes.Buffer
 	if err := json.Compact(&compact, out.Bytes()); err != nil {
 		return nil, fmt.Errorf("%w: %w", errBody, err)
 	}

@@ -1,4 +1,4 @@
-package http
+package translate
 
 import (
 	"errors"
@@ -8,22 +8,20 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// textAt is the text at a path of an answer, which has to be there.
-func textAt(doc gjson.Result, key, path string) (string, error) {
-	found := at(doc, path)
+// TextAt is the text at a path of an answer. It has to be there: the error goes
+// on where "at this path is" ends.
+func TextAt(doc gjson.Result, path string) (string, error) {
+	found := At(doc, path)
 	if !found.Exists() {
-		return "", pathError(key, path, "nothing")
+		return "", errors.New("nothing")
 	}
-	text, err := textOf(found)
-	if err != nil {
-		return "", pathError(key, path, err.Error())
-	}
-	return text, nil
+	return Text(found)
 }
 
-// textOf is the text that a value stands for: itself, or the pieces of a list,
-// each a text or an object with one, as models' answers have them.
-func textOf(v gjson.Result) (string, error) {
+// Text is the text that a value stands for: itself, or the pieces of a list,
+// each a text or an object with one, as models' answers have them. The error says
+// what it is instead.
+func Text(v gjson.Result) (string, error) {
 	switch {
 	case v.Type == gjson.String:
 		return v.Str, nil
@@ -38,7 +36,7 @@ func textOf(v gjson.Result) (string, error) {
 					continue
 				}
 			}
-			piece, err := textOf(item)
+			piece, err := Text(item)
 			if err != nil {
 				return "", err
 			}

@@ -1,0 +1,142 @@
+package translate
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+)
+
+// Paths say where an answer has what, in the words of github.com/tidwall/gjson.
+// Empty: nowhere.
+type Paths struct {
+	Text              string
+	State             string
+	InputTokens       string
+	OutputTokens      string
+	CachedInputTokens string
+	Model             string
+	FinishReason      string
+	End               string
+	Error             string // there is an error if it is neither null, false nor empty
+	ErrorMessage      string // default: what is at Error
+	ErrorCode         string
+	ErrorKinds        map[string]conversation.Kind // what the codes mean
+}
+
+// ByKey are the paths under their keys of the configuration.
+func (p Paths) ByKey() map[string]string {
+	return map[string]string{
+		"text": p.Text, "state": p.State, "input_tokens": p.InputTokens, "output_tokens": p.OutputTokens,
+		"cached_input_tokens": p.CachedInputTokens, "model": p.Model, "finish_reason": p.FinishReason, "end": p.End,
+		"error": p.Error, "error_message": p.ErrorMessage, "error_code": p.ErrorCode,
+	}
+}
+
+// ValidatePaths finds faults of the paths of response, by their keys.
+func ValidatePaths(paths map[string]string, f *modelcall.Faults) {
+	for key, path := range paths {
+		if path != strings.TrimSpace(path) {
+			f.Add("response.%s: %q begins or ends with a space", key, path)
+		}
+	}
+}
+
+// ValidateKinds finds faults of response.error_kinds.
+func (p Paths) ValidateKinds(f *modelcall.Faults) {
+	for code, kind := range p.ErrorKinds {
+		if _, ok := wire.ParseKind(string(kind)); !ok {
+			f.Add("response.error_kinds: %s: %q is no kind of error", code, kind)
+		}
+	}
+}
+
+// Frame reads all of an answer but its text. Where there is an error, it is that
+// alone, with what it has cost.
+func (p Paths) Frame(doc gjson.Result) wire.Frame {
+	if said := p.Reported(doc); said != nil {
+		return wire.Frame{Error: said, Usage: p.usage(doc)}
+	}
+	frame := wire.Frame{Usage: p.usage(doc), Model: stringAt(doc, p.Model), FinishReason: stringAt(doc, p.FinishReason)}
+	if state := At(doc, p.State); state.Exists() && state.Type != gjson.Null {
+		frame.State = json.RawMessage(state.Raw)
+	}
+	if end := At(doc, p.End); end.Exists() {
+		v := end.Bool()
+		frame.End = &v
+	}
+	return frame
+}
+
+func (p Paths) usage(doc gjson.Result) *wire.Usage {
+	var (
+		u     wire.Usage
+		found bool
+	)
+	for _, count := range []struct {
+		path string
+		to   *int64
+	}{{p.InputTokens, &u.InputTokens}, {p.OutputTokens, &u.OutputTokens}, {p.CachedInputTokens, &u.CachedInputTokens}} {
+		if n := At(doc, count.path); n.Type == gjson.Number {
+			*count.to, found = Count(n), true
+		}
+	}
+	if !found {
+		return nil
+	}
+	return &u
+}
+
+// Count is a number of tokens or calls as it may be believed: 0 where there is
+// none.
+func Count(n gjson.Result) int64 {
+	if n.Type != gjson.Number || math.IsNaN(n.Num) {
+		return 0
+	}
+	return int64(min(max(n.Num, 0), math.MaxInt32))
+}
+
+// Reported is the error that an answer has, or nil.
+func (p Paths) Reported(doc gjson.Result) *wire.Error {
+	found := At(doc, p.Error)
+	if !found.Exists() || found.Type == gjson.Null || found.Type == gjson.False || found.Raw == `""` {
+		return nil
+	}
+	said := &wire.Error{}
+	if found.IsObject() {
+		_ = json.Unmarshal([]byte(found.Raw), said) // takes whatever there is
+	}
+	said.Message = cmp.Or(stringAt(doc, p.ErrorMessage), said.Message, found.String())
+	if kind := p.ErrorKinds[stringAt(doc, p.ErrorCode)]; kind != "" {
+		said.Kind = string(kind)
+	}
+	return said
+}
+
+// ParseJSON requires JSON in UTF-8.
+func ParseJSON(data []byte) (gjson.Result, error) {
+	switch {
+	case !utf8.Valid(data):
+		return gjson.Result{}, modelcall.ErrInvalidUTF8
+	case !gjson.ValidBytes(data):
+		return gjson.Result{}, wire.ErrNotJSON
+	}
+	return gjson.ParseBytes(data), nil
+}
+
+// At is what is at a path: nothing, if that is empty.
+func At(doc gjson.Result, path string) gjson.Result {
+	if path == "" {
+		return gjson.Result{}
+	}
+	return doc.Get(path)
+}
+
+func stringAt(doc gjson.Result, path string) string { return At(doc, path).String() }

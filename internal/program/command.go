@@ -1,0 +1,114 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/parley-run/parley/internal/secret"
+)
+
+// What may be wrong with a program before it runs.
+var (
+	ErrNone  = errors.New("there is no such program")
+	ErrStart = errors.New("the program does not start")
+)
+
+// Remedy says what to do about an error of [Find] or [Start] that waiting cannot
+// mend. It is empty for all others.
+func Remedy(err error) string {
+	switch {
+	case errors.Is(err, ErrNone):
+		return "check command and dir, and that the program is installed"
+	case errors.Is(err, ErrStart) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOEXEC)):
+		return "check command: a script needs a first line such as #!/usr/bin/env python3, and the right to be executed"
+	}
+	return ""
+}
+
+// Find returns the path of the program that is called name where it is to run in
+// dir. A relative path starts there; empty is where this process runs.
+func Find(name, dir string) (string, error) {
+	if dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return "", fmt.Errorf("%w: dir, %s, is no directory", ErrNone, dir)
+		}
+	}
+	if strings.ContainsRune(filepath.ToSlash(name), '/') && !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	path, err := exec.LookPath(name)
+	if errors.Is(err, fs.ErrPermission) {
+		return "", fmt.Errorf("%w: %s is not executable", ErrNone, name)
+	} else if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	return path, nil
+}
+
+// PassedEnv are the variables of our own environment that every program sees:
+// what it takes to find other programs, a home and a language.
+func PassedEnv() []string {
+	return []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT"}
+}
+
+// Environment returns a function that makes the environment of a program: those
+// of [PassedEnv], those that pass names, and those of own, which come first where
+// a name is in both. A function, so that no secret is in a field that fmt would
+// print.
+func Environment(pass []string, own map[string]secret.String, lookup func(string) (string, bool)) func() []string {
+	return func() []string {
+		var env []string
+		for _, name := range slices.Concat(PassedEnv(), pass) {
+			if _, given := own[name]; given {
+				continue
+			}
+			if value, ok := lookup(name); ok {
+				env = append(env, name+"="+value)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(own)) {
+			env = append(env, name+"="+own[name].Reveal())
+		}
+		return env
+	}
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// IsVariable reports whether a variable of the environment may be called so.
+func IsVariable(name string) bool { return variable.MatchString(name) }
+
+// IsShellLine reports whether a command looks as if it were meant for a shell.
+func IsShellLine(command []string) bool {
+	return len(command) == 1 && strings.ContainsAny(command[0], " \t") && !filepath.IsAbs(command[0])
+}
+
+// Validate hands add every fault of a command's arguments and variables, each
+// with its key.
+func Validate(command []string, env map[string]secret.String, add func(format string, args ...any)) {
+	for i, arg := range command {
+		if strings.ContainsRune(arg, 0) {
+			add("command: part %d contains a zero byte", i+1)
+		}
+	}
+	for name, value := range env {
+		if !IsVariable(name) {
+			add("env: %q is no name of a variable", name)
+		}
+		if strings.ContainsRune(value.Reveal(), 0) {
+			add("env: the value of %s contains a zero byte", name)
+		}
+	}
+}

@@ -1,0 +1,15 @@
+//go:build unix && !linux
+
+package group
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// Own gives the program a process group of its own.
+func Own(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+// AwaitEnd waits for nothing: there is no portable way to wait for an end
+// without letting go of the id.
+func AwaitEnd(*exec.Cmd) (keepsID bool) { return false }

@@ -1,0 +1,99 @@
+// Package rest is what clients of platforms have in common that speak JSON over
+// HTTP: one request at a time, never repeated and never redirected to somebody
+// else; bounded answers; and for each failure a [conversation.Error] that says
+// whether the request may have landed and whether the server has done with it.
+// What a platform's routes, words and odd statuses are stays with the platform.
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Client makes requests of one service. Its fields are not to change once it is
+// in use; its methods are safe for concurrent use.
+type Client struct {
+	// Words are the service's own.
+	Words Words
+	// Base is the address of the service, without a slash at its end.
+	Base string
+	// HTTP sends the requests: see [NewHTTPClient].
+	HTTP *http.Client
+	// Header goes out with every request.
+	Header http.Header
+	// Secrets are what must not show up in an error.
+	Secrets []string
+	// Timeout bounds every request that has none of its own.
+	Timeout time.Duration
+
+	// FollowSlash follows a redirect that only wants the slash at the path's end
+	// there or gone. No other is followed.
+	FollowSlash bool
+	// Judge gives an answer that says failure another meaning, where the service
+	// has one of its own. Nil: there is none.
+	Judge func(Answer, *conversation.Error)
+	// PageRemedy helps those to whom a web page answers.
+	PageRemedy func() string
+}
+
+// Words are what errors and remedies call a service and its settings.
+type Words struct {
+	Platform string // begins every error, such as "onerun"
+	Service  string // who checks the key, such as "OneRun"
+	API      string // what the address is of, such as "OneRun's API"
+	Place    string // where a redirect should lead, such as "the API"
+	Setting  string // of the address, such as "base_url"
+	Variable string // of the environment, with the address
+	Example  string // of an address
+	Key      string // what to do about a key that is turned down
+}
+
+// NewHTTPClient returns a client that follows no redirects: what the service
+// itself answers counts, and the key goes to nobody else. Given, if not nil, is
+// what it is like otherwise.
+func NewHTTPClient(given *http.Client) *http.Client {
+	var h http.Client
+	if given != nil {
+		h = *given
+	}
+	if given == nil {
+		t := http.DefaultTransport.(*http.Transport).Clone()
+		t.MaxIdleConnsPerHost = 32
+		// Uvicorn, which such services run on, closes idle connections after five
+		// seconds. A request
+		// that meets the closing is one that may have landed, so close before it does.
+		t.IdleConnTimeout = 4 * time.Second
+		h.Transport = t
+	}
+	h.Timeout = 0
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+// Path joins segments, each escaped.
+func Path(segments ...string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteByte('/')
+		b.WriteString(url.PathEscape(s))
+	}
+	return b.String()
+}
+
+// Fail completes e with what was tried.
+func (c *Client) Fail(r Request, e *conversation.Error) error {
+	e.Op = c.Words.Platform + ": " + c.redact(r.Op)
+	return e
+}
+
+// redact takes the secrets out of s.
+func (c *Client) redact(s string) string {
+	for _, secret := range c.Secrets {
+		s = strings.ReplaceAll(s, secret, "[redacted]")
+	}
+	return s
+}

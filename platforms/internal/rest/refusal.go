@@ -1,0 +1,172 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// An AnswerError is an answer whose status says failure.
+type AnswerError struct {
+	Status int
+	// Detail is what the server said about it, shortened. It may be empty.
+	Detail string
+	page   bool
+}
+
+// Error is the status and the detail.
+func (e *AnswerError) Error() string {
+	s := fmt.Sprint(e.Status)
+	if text := http.StatusText(e.Status); text != "" {
+		s += " " + text
+	}
+	if e.Detail != "" && e.Detail != http.StatusText(e.Status) {
+		s += ": " + e.Detail
+	}
+	return s
+}
+
+// Unwrap tells whether the answer was a web page.
+func (e *AnswerError) Unwrap() error {
+	if e.page {
+		return ErrWebPage
+	}
+	return nil
+}
+
+// StatusOf is the status of the AnswerError in err, or 0.
+func StatusOf(err error) int {
+	if a := (*AnswerError)(nil); errors.As(err, &a) {
+		return a.Status
+	}
+	return 0
+}
+
+// refused gives an answer that says failure its kind.
+func (c *Client) refused(r Request, a Answer) *conversation.Error {
+	e := &conversation.Error{
+		Kind: conversation.Invalid,
+		Err:  &AnswerError{Status: a.Status, Detail: c.detail(a), page: a.isPage()},
+	}
+	switch {
+	case a.Status >= 500:
+		e.Kind = conversation.Unavailable
+		e.RetryAfter = a.RetryAfter()
+		e.MayHaveLanded = r.Writes
+		// The server's own failure. Behind 502, 503 and 504 it may still be at work.
+		e.Answered = a.Status == http.StatusInternalServerError && !a.cut
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
+		e.Kind = conversation.Unauthorized
+		e.Remedy = c.Words.Key
+	case a.Status == http.StatusNotFound:
+		e.Kind = conversation.NotFound
+	case a.Status == http.StatusConflict && r.Conflict != "":
+		e.Kind = r.Conflict
+		// An earlier attempt may still be at work, where a server locks.
+		e.MayHaveLanded = r.Conflict == conversation.Unavailable
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly:
+		e.Kind = conversation.Unavailable
+		e.MayHaveLanded = r.Writes
+	case a.Status == http.StatusTooManyRequests:
+		e.Kind = conversation.RateLimited
+		e.RetryAfter = a.RetryAfter()
+	case a.Status >= 300 && a.Status < 400:
+		e.Remedy = c.redirectRemedy(a)
+	}
+	if c.Judge != nil {
+		c.Judge(a, e)
+	}
+	// Gateways make pages of their own out of 502, 503 and 504.
+	if a.isPage() && e.Remedy == "" && a.Status < 500 {
+		e.Remedy = c.PageRemedy()
+	}
+	return e
+}
+
+func (c *Client) redirectRemedy(a Answer) string {
+	what := fmt.Sprintf("set %s to where %s is", c.Words.Setting, c.Words.Place)
+	to, err := url.Parse(a.Header.Get("Location"))
+	if err != nil || to.Host == "" {
+		return "the server redirects: " + what
+	}
+	return c.redact(fmt.Sprintf("the server redirects to %s://%s: %s", to.Scheme, to.Host, what))
+}
+
+// detail is what a failing answer says, in one short line without secrets.
+func (c *Client) detail(a Answer) string {
+	if a.isPage() {
+		return "a web page"
+	}
+	text := ""
+	var body struct {
+		Detail  json.RawMessage `json:"detail"`
+		Message json.RawMessage `json:"message"`
+		Error   json.RawMessage `json:"error"`
+	}
+	if json.Unmarshal(a.body, &body) == nil {
+		for _, raw := range []json.RawMessage{body.Detail, body.Message, body.Error} {
+			if text = detailText(raw); text != "" {
+				break
+			}
+		}
+	}
+	if text == "" {
+		text = string(a.body[:min(len(a.body), 16<<10)])
+	}
+	return Clip(c.redact(text))
+}
+
+// detailText renders the shapes that a detail comes in: text, a list of faults,
+// or an object with a message.
+func detailText(raw json.RawMessage) string {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	var faults []json.RawMessage
+	if json.Unmarshal(raw, &faults) == nil {
+		var lines []string
+		for _, f := range faults {
+			lines = append(lines, faultText(f))
+		}
+		return strings.Join(lines, "; ")
+	}
+	var object struct {
+		Message string `json:"message"`
+		Msg     string `json:"msg"`
+	}
+	if json.Unmarshal(raw, &object) == nil && object.Message+object.Msg != "" {
+		return object.Message + object.Msg
+	}
+	return string(raw)
+}
+
+// faultText renders one entry of a 422: "query.project_id: Field required". The
+// input it quotes is left out, for it may be anything.
+func faultText(raw json.RawMessage) string {
+	var fault struct {
+		Loc []any  `json:"loc"`
+		Msg string `json:"msg"`
+	}
+	if json.Unmarshal(raw, &fault) != nil || fault.Msg == "" {
+		return detailText(raw)
+	}
+	var where []string
+	for _, l := range fault.Loc {
+		where = append(where, fmt.Sprint(l))
+	}
+	if len(where) == 0 {
+		return fault.Msg
+	}
+	return strings.Join(where, ".") + ": " + fault.Msg
+}

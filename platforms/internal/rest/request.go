@@ -1,0 +1,216 @@
+package rest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Request is one call of the API.
+type Request struct {
+	Op     string   // what it does, for errors
+	IDs    []string // what its path is made of
+	Method string
+	Path   string
+	Query  url.Values
+	Body   any // nil: none
+	// IdempotencyKey goes out as the header of that name. Empty: none does.
+	IdempotencyKey string
+	Timeout        time.Duration // zero: the client's
+	// Writes means that the request changes something, so that a failure may have
+	// landed.
+	Writes bool
+	// Conflict is what 409 means. Empty: Invalid.
+	Conflict conversation.Kind
+	// Check looks at the decoded answer. Nil: whatever can be decoded is good.
+	Check func() error
+}
+
+// Call makes the request and decodes its answer into out, unless that is nil. The
+// answer's header is there whenever a server has answered.
+func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
+	for _, id := range r.IDs {
+		if id == "" || id == "." || id == ".." {
+			return Answer{}, c.Fail(r, &conversation.Error{Kind: conversation.Invalid, Err: fmt.Errorf("%q is no id", id)})
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Answer{}, c.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: err})
+	}
+	timeout := cmp.Or(r.Timeout, c.Timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	a, sent, err := c.exchange(limited, r)
+	if err != nil {
+		return a, c.Fail(r, &conversation.Error{
+			Kind:          conversation.Unavailable,
+			Err:           c.networkCause(ctx, limited, timeout, err),
+			Remedy:        c.networkRemedy(err, sent),
+			MayHaveLanded: r.Writes && sent,
+		})
+	}
+	if a.Status < 200 || a.Status > 299 {
+		return a, c.Fail(r, c.refused(r, a))
+	}
+	if err := a.decode(r, out); err != nil {
+		e := &conversation.Error{
+			Kind: conversation.Unavailable, Err: err,
+			MayHaveLanded: r.Writes, Answered: !a.tooLarge,
+		}
+		if a.isPage() {
+			e.Remedy = c.PageRemedy()
+		}
+		return a, c.Fail(r, e)
+	}
+	return a, nil
+}
+
+// exchange sends the request and reads the answer. An error means that there is
+// no answer; sent, that the server may have got the request.
+func (c *Client) exchange(ctx context.Context, r Request) (a Answer, sent bool, err error) {
+	address := c.Base + r.Path
+	if len(r.Query) > 0 {
+		address += "?" + r.Query.Encode()
+	}
+	a, sent, err = c.roundTrip(ctx, r, address)
+	if err != nil || !c.FollowSlash {
+		return a, sent, err
+	}
+	if next, ok := slashRedirect(address, a); ok {
+		return c.roundTrip(ctx, r, next)
+	}
+	return a, sent, nil
+}
+
+func (c *Client) roundTrip(ctx context.Context, r Request, address string) (a Answer, sent bool, err error) {
+	var dialling, connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { dialling.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	req, err := c.newRequest(ctx, r, address)
+	if err != nil {
+		return a, false, err
+	}
+	res, err := c.HTTP.Do(req)
+	// Transports that do not say where they are get the benefit of the doubt.
+	sent = connected.Load() || !dialling.Load()
+	if err != nil {
+		return a, sent, err
+	}
+	defer res.Body.Close()
+	a = Answer{Status: res.StatusCode, Header: res.Header}
+	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	a.cut = err != nil
+	a.tooLarge = len(a.body) > maxBody
+	if a.cut && res.StatusCode < 300 {
+		return a, sent, fmt.Errorf("the answer broke off: %w", err)
+	}
+	return a, sent, nil
+}
+
+func (c *Client) newRequest(ctx context.Context, r Request, address string) (*http.Request, error) {
+	var body io.Reader
+	if r.Body != nil {
+		data, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = c.Header.Clone()
+	req.Header.Set("Accept", "application/json")
+	if r.Body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.IdempotencyKey != "" {
+		req.Header.Set("Idempotency-Key", headerValue(r.IdempotencyKey))
+		// With such a header the transport would send the request again by itself
+		// when a connection breaks. Most servers ignore the key, so it must not.
+		req.GetBody = nil
+	}
+	return req, nil
+}
+
+// headerValue is the key as a header can carry it.
+func headerValue(key string) string {
+	if HeaderSafe(key) && strings.TrimSpace(key) == key && !strings.ContainsFunc(key, func(r rune) bool { return r > '~' }) {
+		return key
+	}
+	return url.QueryEscape(key)
+}
+
+// slashRedirect returns where to go when the server only wants the slash at the
+// path's end there or gone. Any other redirect is the configuration's fault.
+func slashRedirect(address string, a Answer) (string, bool) {
+	if a.Status != http.StatusTemporaryRedirect && a.Status != http.StatusPermanentRedirect {
+		return "", false
+	}
+	from, err := url.Parse(address)
+	if err != nil {
+		return "", false
+	}
+	to, err := from.Parse(a.Header.Get("Location"))
+	if err != nil || to.Scheme != from.Scheme || to.Host != from.Host || to.User != nil || to.Path == from.Path ||
+		strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(from.Path, "/") {
+		return "", false
+	}
+	to.RawQuery = from.RawQuery
+	return to.String(), true
+}
+
+// networkCause is why there is no answer. The caller's own end is told from a
+// time-out of the client's.
+func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if limited.Err() != nil {
+		return fmt.Errorf("no answer within %s", timeout)
+	}
+	// The URL that net/http puts in front says nothing new.
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
+	return &redacted{text: c.redact(err.Error()), err: err}
+}
+
+func (c *Client) networkRemedy(err error, sent bool) string {
+	if sent {
+		return ""
+	}
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return c.Words.Setting + " says https, the server speaks http"
+	}
+	if u := (*tls.CertificateVerificationError)(nil); errors.As(err, &u) {
+		return fmt.Sprintf("the server's certificate is not trusted: check %s and the certificates of this machine", c.Words.Setting)
+	}
+	return ""
+}
+
+// redacted is an error whose text has been cleaned.
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string { return e.text }
+func (e *redacted) Unwrap() error { return e.err }
