@@ -89,6 +89,7 @@ tidy-check: ## Fail if a go.mod or go.sum is not tidy
 .PHONY: vet
 vet: ## go vet
 	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
+	@echo "go vet (conformance)"; go vet -tags conformance ./conformance/... ./examples ./internal/endtoend
 
 .PHONY: staticcheck
 staticcheck: $(LINTERS_BUILT) ## staticcheck, every check it has (staticcheck.conf)
@@ -107,7 +108,7 @@ conformance: ## Other people's clients and servers against ours: OneRun's SDK, R
 	@python3 conformance/onerun_python/run.py $(ARGS)
 	@python3 conformance/runagent_local/run.py $(ARGS)
 	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./examples
-	@go test -tags conformance -count=1 -timeout 10m -run TestIIINode ./internal/endtoend
+	@go test -tags conformance -count=1 -timeout 10m -run 'TestIIINode|TestIIISDKs' ./internal/endtoend
 
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo

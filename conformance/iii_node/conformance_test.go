@@ -3,16 +3,10 @@
 package iiinode_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,97 +16,18 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	iiinode "github.com/parley-run/parley/conformance/iii_node"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/iii/iiitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var (
-	//go:embed package.json
-	manifest []byte
-	//go:embed package-lock.json
-	lock []byte
-	//go:embed worker.mjs
-	script []byte
-)
-
-var (
-	sdks = []string{"iii-sdk-0.3.0", "iii-sdk-0.11.6", "iii-sdk-0.22.1"}
-	eras = []iii.Era{iii.EraA, iii.EraB, iii.EraC, iii.EraD, iii.EraE, iii.EraF}
-)
-
-// install returns a folder with the SDKs and the worker in it. A finished one is
-// used as it is, without the network.
-func install(t *testing.T) string {
-	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		_, err := exec.LookPath(program)
-		require.NoError(t, err, "this test needs Node 18 or newer with npm; on Debian: apt-get install nodejs npm")
-	}
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	cache = filepath.Join(cache, "parley", "conformance")
-	require.NoError(t, os.MkdirAll(cache, 0o755))
-	digest := sha256.Sum256(bytes.Join([][]byte{manifest, lock, script}, []byte{0}))
-	home := filepath.Join(cache, fmt.Sprintf("iii-node-%x", digest[:8]))
-	if _, err := os.Stat(home); err == nil {
-		return home
-	}
-	// Made beside it and moved, so that a run that was cut off, or another at the same
-	// time, leaves no half of it.
-	made, err := os.MkdirTemp(cache, "iii-node-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(made) })
-	for name, content := range map[string][]byte{"package.json": manifest, "package-lock.json": lock, "worker.mjs": script} {
-		require.NoError(t, os.WriteFile(filepath.Join(made, name), content, 0o644))
-	}
-	t.Log("installing the iii SDKs (once, into the user's cache)")
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = made
-	out, err := npm.CombinedOutput()
-	require.NoError(t, err, "the iii SDKs could not be installed. The first run needs a package registry: check the network, or set npm's registry to your mirror.\n%s", out)
-	if err := os.Rename(made, home); err != nil {
-		_, there := os.Stat(home)
-		require.NoError(t, there, "%v", err)
-	}
-	return home
-}
-
-// node starts a worker of this SDK. It is killed at the end of the test, or by the
-// function returned.
-func node(t *testing.T, home, sdk string, e *iiitest.Engine, queueType string) (kill func()) {
-	t.Helper()
-	worker := exec.CommandContext(t.Context(), "node", "worker.mjs", sdk, e.URL(), queueType)
-	worker.Dir = home
-	// The SDKs' own variables would send it elsewhere.
-	worker.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "III_") })
-	worker.Env = append(worker.Env, "OTEL_ENABLED=false", "NO_PROXY=127.0.0.1")
-	var output bytes.Buffer
-	worker.Stdout, worker.Stderr = &output, &output
-	stdin, err := worker.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, worker.Start())
-	var killed atomic.Bool
-	kill = func() {
-		if killed.CompareAndSwap(false, true) {
-			_ = worker.Process.Kill()
-			_ = worker.Wait()
-			_ = stdin.Close()
-		}
-	}
-	t.Cleanup(func() {
-		kill()
-		if t.Failed() {
-			t.Logf("--- the output of %s\n%s", sdk, output.String())
-		}
-	})
-	return kill
-}
+var eras = []iii.Era{iii.EraA, iii.EraB, iii.EraC, iii.EraD, iii.EraE, iii.EraF}
 
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -120,8 +35,8 @@ func soon(t *testing.T) context.Context {
 // TestSDKs has each SDK and our client meet at an engine of each era.
 func TestSDKs(t *testing.T) {
 	t.Parallel()
-	home := install(t)
-	for _, sdk := range sdks {
+	home := iiinode.Install(t)
+	for _, sdk := range iiinode.SDKs() {
 		for _, era := range eras {
 			t.Run(fmt.Sprintf("%s/%s", sdk, era), func(t *testing.T) {
 				t.Parallel()
@@ -181,7 +96,7 @@ func meet(t *testing.T, home, sdk string, era iii.Era) {
 	dialect, err := w.Dialect(soon(t))
 	require.NoError(t, err)
 	require.NoError(t, e.Wait(soon(t), func() bool { return e.Bound(dialect.QueueTrigger, "go::job") == 1 }))
-	kill := node(t, home, sdk, e, dialect.QueueTrigger)
+	kill := iiinode.Start(t, home, sdk, e.URL(), dialect.QueueTrigger)
 
 	hear := func(by string) string {
 		t.Helper()

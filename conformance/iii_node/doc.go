@@ -1,6 +1,7 @@
-// Package iiinode holds no code but a test: the published Node SDKs of iii, old
-// and new and unmodified, against our practice engine and, through it, against our
-// client. That shows of both that they speak the protocol others speak.
+// Package iiinode has the published Node SDKs of iii, old and new and unmodified,
+// meet our practice engine and, through it, our client. That shows of both that
+// they speak the protocol others speak. What Parley serves and calls on an engine
+// meets the same SDKs in internal/endtoend.
 //
 //	go test -tags conformance ./conformance/iii_node
 //

@@ -37,6 +37,8 @@ register('node::call', async ({ id, data }) => {
 register('node::send', async ({ id, data }) => {
   await send(id, data)
 })
+// An agent, as AgentOS has it.
+register('agent::chat', async ({ message, sessionId }) => ({ content: `${sessionId} heard: ${message}`, model: name, iterations: 0 }))
 if (!old) {
   register('node::enqueue', async ({ id, queue, data }) => {
     const action = sdk.TriggerAction.Enqueue({ queue })

@@ -4,6 +4,7 @@ package endtoend_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +14,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	iiinode "github.com/parley-run/parley/conformance/iii_node"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	function "github.com/parley-run/parley/executors/iii"
 	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 )
 
@@ -67,5 +73,65 @@ func TestIIINode(t *testing.T) {
 			require.Empty(t, r.engine.Faults())
 			t.Log(strings.TrimSpace(string(said)))
 		})
+	}
+}
+
+// The published SDKs, old and new, call conversation::*, and our executor calls an
+// agent of theirs, before and after the engine is restarted.
+func TestIIISDKs(t *testing.T) {
+	t.Parallel()
+	home := iiinode.Install(t)
+	for _, sdk := range iiinode.SDKs() {
+		for _, era := range []iii.Era{iii.EraA, iii.EraC, iii.EraE} {
+			t.Run(sdk+" era "+era.String(), func(t *testing.T) {
+				t.Parallel()
+				r := newIIIRig(t, era, &parrot{})
+				r.start(t, nil)
+				r.ready(t)
+				w := r.caller(t)
+				dialect, err := w.Dialect(soon(t))
+				require.NoError(t, err)
+				iiinode.Start(t, home, sdk, r.engine.URL(), dialect.QueueTrigger)
+				r.ready(t, "node::call", "agent::chat")
+				agent, err := function.New(function.Config{URL: r.engine.URL(), AgentID: "support"})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, agent.Close()) })
+
+				through := func(id string, data object) object {
+					t.Helper()
+					out := mustCall(t, w, "node::call", object{"id": "conversation::" + id, "data": data})
+					require.NotContains(t, out, "code", "%v", out)
+					result, _ := out["result"].(map[string]any)
+					return result
+				}
+				talk := func(n int) {
+					t.Helper()
+					say := object{"conversationId": "sdk", "message": fmt.Sprintf("message %d", n), "messageId": fmt.Sprint(n)}
+					if n == 1 {
+						require.Equal(t, true, through("start", object{"conversationId": "sdk"})["started"])
+					}
+					for range 2 { // the second time it is a retry
+						said := through("send", say)
+						require.Equal(t, fmt.Sprintf("%d: message %d", 2*n-1, n), said["reply"])
+						require.EqualValues(t, n, said["turn"])
+					}
+					require.Len(t, through("get", object{"conversationId": "sdk"})["messages"], 2*n)
+					res, err := agent.Execute(soon(t), executors.Request{
+						Conversation: launch.DirectRef("support", "c-1"), Turn: n, Attempt: 1, IdempotencyKey: fmt.Sprint(n), New: 1,
+						Messages: []conversation.Message{conversation.Text(conversation.RoleUser, "hello")},
+					})
+					require.NoError(t, err)
+					require.Contains(t, res.Message.Text(), "heard: hello")
+					require.Equal(t, sdk, res.Model)
+				}
+				talk(1)
+				r.engine.Stop()
+				require.NoError(t, r.engine.Start())
+				r.ready(t, "node::call", "agent::chat")
+				talk(2)
+				require.Equal(t, true, through("end", object{"conversationId": "sdk", "reason": "enough"})["ended"])
+				require.Empty(t, r.engine.Faults())
+			})
+		}
 	}
 }
