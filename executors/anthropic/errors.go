@@ -1,9 +1,7 @@
 package anthropic
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,33 +53,17 @@ func newStatusError(res *http.Response, body []byte) *statusError {
 // errorIn finds an error in what should be an answer, and returns nil if there
 // is none.
 func errorIn(raw string) error {
-	var probe struct {
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal([]byte(raw), &probe) != nil || len(probe.Error) == 0 || string(probe.Error) == "null" {
+	if !modelcall.HasError(raw) {
 		return nil
 	}
 	return parseError([]byte(raw))
 }
 
-// parseError reads the body of an error: the vendor's form, and those of
-// gateways, which may have the fields at the top or a text in place of the object.
+// parseError reads the body of an error.
 func parseError(body []byte) *statusError {
-	e := &statusError{}
-	var fields map[string]any
-	if json.Unmarshal(body, &fields) != nil {
-		return e
-	}
-	switch inner := fields["error"].(type) {
-	case map[string]any:
-		fields = inner
-	case string:
-		e.message = inner
-	}
-	text := func(key string) string { s, _ := fields[key].(string); return s }
-	e.kind = text("type")
-	e.message = cmp.Or(e.message, text("message"), text("detail"))
-	return e
+	fields, message := modelcall.ErrorFields(body)
+	kind, _ := fields["type"].(string)
+	return &statusError{kind: kind, message: message}
 }
 
 // kinds are the meanings of the API's error types, as far as one type has one.

@@ -38,7 +38,9 @@ type Config struct {
 	// Env are variables for the program. Their values are treated as secrets.
 	Env map[string]secret.String `yaml:"env"`
 	// PassEnv names further variables of the worker's own environment that the
-	// program may see. It always sees those of [PassedEnv], and no others.
+	// program may see. It always sees PATH, HOME, USER, LANG,
+	// LC_ALL, LC_CTYPE, TZ, TMPDIR and SYSTEMROOT,
+	// and no others.
 	PassEnv []string `yaml:"pass_env"`
 	// Processes is how many programs may run at the same time. They are started as
 	// they are needed, and kept. Default: DefaultProcesses.
@@ -76,12 +78,6 @@ type Config struct {
 	Logger *slog.Logger `yaml:"-"`
 	// LookupEnv looks up the variables to pass on. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`
-}
-
-// PassedEnv are the variables of the worker's own environment that every program
-// sees: what it takes to find other programs, a home and a language.
-func PassedEnv() []string {
-	return program.PassedEnv()
 }
 
 func (c Config) timers() modelcall.Timers {

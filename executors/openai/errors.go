@@ -3,7 +3,6 @@ package openai
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,10 +53,7 @@ func newStatusError(res *http.Response, body []byte) *statusError {
 // errorIn finds an error in what should be an answer, and returns nil if there
 // is none.
 func errorIn(raw string) error {
-	var probe struct {
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal([]byte(raw), &probe) != nil || len(probe.Error) == 0 || string(probe.Error) == "null" {
+	if !modelcall.HasError(raw) {
 		return nil
 	}
 	return errorInside([]byte(raw))
@@ -73,21 +69,10 @@ func errorInside(raw []byte) *statusError {
 	return e
 }
 
-// parseError reads the body of an error: the vendor's form and those of
-// compatible servers, which may have the fields at the top, a text in place of
-// the object, or a number as the code.
+// parseError reads the body of an error. Compatible servers may have a number as
+// the code.
 func parseError(body []byte) *statusError {
-	e := &statusError{}
-	var fields map[string]any
-	if json.Unmarshal(body, &fields) != nil {
-		return e
-	}
-	switch inner := fields["error"].(type) {
-	case map[string]any:
-		fields = inner
-	case string:
-		e.message = inner
-	}
+	fields, message := modelcall.ErrorFields(body)
 	text := func(key string) string {
 		switch v := fields[key].(type) {
 		case string:
@@ -97,9 +82,7 @@ func parseError(body []byte) *statusError {
 		}
 		return ""
 	}
-	e.code, e.kind, e.param = text("code"), text("type"), text("param")
-	e.message = cmp.Or(e.message, text("message"), text("detail"))
-	return e
+	return &statusError{code: text("code"), kind: text("type"), param: text("param"), message: message}
 }
 
 // codes are the error codes and types whose meaning differs from what the

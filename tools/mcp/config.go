@@ -31,7 +31,8 @@ type Config struct {
 	// Default: where the worker runs.
 	Dir string `yaml:"dir"`
 	// Env are variables for the program. Their values are treated as secrets. Of
-	// the worker's own environment it sees those of [PassedEnv], and no others.
+	// the worker's own environment it sees those of package
+	// program that every program sees, such as PATH and HOME, and no others.
 	Env map[string]secret.String `yaml:"env"`
 	// URL is the address of a server that speaks streamable HTTP.
 	URL string `yaml:"url"`
@@ -52,12 +53,6 @@ type Config struct {
 	HTTPClient *http.Client `yaml:"-"`
 	// Logger gets what the program writes to its standard error. Default: nobody.
 	Logger *slog.Logger `yaml:"-"`
-}
-
-// PassedEnv are the variables of the worker's own environment that every program
-// sees: what it takes to find other programs, a home and a language.
-func PassedEnv() []string {
-	return program.PassedEnv()
 }
 
 func (c Config) withDefaults() Config {
