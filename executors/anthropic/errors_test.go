@@ -233,23 +233,7 @@ func TestBrokenConnections(t *testing.T) {
 // Nothing is tried twice: the caller does that.
 func TestNoRetries(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{408, 409, 429, 500, 529} {
-		for mode, change := range modes {
-			t.Run(fmt.Sprint(status, "/", mode), func(t *testing.T) {
-				t.Parallel()
-				calls := make(chan struct{}, 10)
-				e := newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					calls <- struct{}{}
-					w.Header().Set("X-Should-Retry", "true")
-					w.Header().Set("Retry-After-Ms", "1")
-					modeltest.WriteJSON(w, status, "{}")
-				})), change)
-				_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-				require.Error(t, err)
-				require.Len(t, calls, 1)
-			})
-		}
-	}
+	modeltest.NoRetries(t, modeltest.Modes(newExecutor, modes))
 }
 
 // Go's own client sends again what failed on a connection that it kept, if an
@@ -275,20 +259,7 @@ func TestNoRetryOnAKeptConnection(t *testing.T) {
 // A server may send its client elsewhere; the key does not go there.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{301, 302, 307, 308} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel()
-			elsewhere := modeltest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-				t.Error("a request went elsewhere")
-			}))
-			e := newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, elsewhere.URL, status)
-			})), nil)
-			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-			require.True(t, conversation.IsKind(err, invalid), "%v", err)
-			require.Error(t, e.Check(t.Context()))
-		})
-	}
+	modeltest.RedirectsAreNotFollowed(t, modeltest.Modes(newExecutor, modes))
 }
 
 // A server may repeat the key it was sent wherever it likes.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 )
 
@@ -252,21 +253,7 @@ func TestBrokenConnections(t *testing.T) {
 // Nothing is tried twice: the caller does that.
 func TestNoRetries(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{408, 409, 429, 500, 503} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel()
-			calls := make(chan struct{}, 10)
-			e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				calls <- struct{}{}
-				w.Header().Set("X-Should-Retry", "true")
-				w.Header().Set("Retry-After-Ms", "1")
-				writeJSON(w, status, "{}")
-			})), nil)
-			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-			require.Error(t, err)
-			require.Len(t, calls, 1)
-		})
-	}
+	modeltest.NoRetries(t, modeltest.Modes(newExecutor, map[string]func(*openai.Config){"Default": nil}))
 }
 
 // Go's own client sends again what failed on a connection that it kept, if an
@@ -292,20 +279,7 @@ func TestNoRetryOnAKeptConnection(t *testing.T) {
 // A server may send its client elsewhere; the key does not go there.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{301, 302, 307, 308} {
-		t.Run(fmt.Sprint(status), func(t *testing.T) {
-			t.Parallel()
-			elsewhere := newServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-				t.Error("a request went elsewhere")
-			}))
-			e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				http.Redirect(w, r, elsewhere.URL, status)
-			})), nil)
-			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-			require.True(t, conversation.IsKind(err, conversation.Invalid), "%v", err)
-			require.Error(t, e.Check(t.Context()))
-		})
-	}
+	modeltest.RedirectsAreNotFollowed(t, modeltest.Modes(newExecutor, map[string]func(*openai.Config){"Default": nil}))
 }
 
 // A server may repeat the key it was sent wherever it likes.
