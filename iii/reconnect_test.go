@@ -92,7 +92,10 @@ func TestRow10OfflineQueue(t *testing.T) {
 		answers := make(chan error, 2)
 		for i := range 2 {
 			go func() {
-				answers <- w.Scope("s").Set(t.Context(), fmt.Sprint(i), i)
+				// By now the pauses between attempts are as long as the usual timeout.
+				_, err := w.Invoke(t.Context(), "state::set",
+					map[string]any{"scope": "s", "key": fmt.Sprint(i), "value": i}, iii.Timeout(2*time.Minute))
+				answers <- err
 			}()
 		}
 		synctest.Wait()

@@ -663,8 +663,9 @@ func TestAckErrors(t *testing.T) {
 				id := b.Add(pulsetest.Schedule{At: noon, Every: every})
 				ref := b.due(t)
 				receipt := b.take(t, ref, "w")
-				tt.fault.Op, tt.fault.Times = pulsetest.OpAck, 1
-				b.Fail(tt.fault)
+				fault := tt.fault // the two periods share tt
+				fault.Op, fault.Times = pulsetest.OpAck, 1
+				b.Fail(fault)
 				err := b.platform.Report(t.Context(), ref, report(receipt))
 				require.Len(t, b.Acks(id), tt.acks)
 				if tt.kind == "" {
