@@ -21,7 +21,7 @@ ARG VERSION=dev
 # Static: no cgo, and the time zones inside.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -tags timetzdata -ldflags "-s -w -X main.version=$VERSION -X main.buildVersion=$VERSION" \
+    go build -trimpath -tags timetzdata -ldflags "-s -w -X github.com/parley-run/parley/internal/version.linked=$VERSION" \
     -o /out/ ./worker ./starter ./simulator
 # What a program expects to find: a place for temporary files, one for state.
 RUN mkdir -p /out/tmp /out/data /out/etc/parley

@@ -44,7 +44,7 @@ demo: ## Temporal, practice personas and a worker on this machine (ARGS="--exit"
 
 .PHONY: build
 build: ## Build bin/worker, bin/starter and bin/simulator
-	go build -ldflags "-s -w -X main.version=$(VERSION) -X main.buildVersion=$(VERSION)" -o bin/ ./worker ./starter ./simulator
+	go build -ldflags "-s -w -X github.com/parley-run/parley/internal/version.linked=$(VERSION)" -o bin/ ./worker ./starter ./simulator
 
 ##@ Check
 

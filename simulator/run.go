@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
 
+	"github.com/parley-run/parley/internal/version"
 	"github.com/parley-run/parley/simulator/sim"
 )
 
@@ -26,9 +26,6 @@ const (
 // grace is how long open calls get to finish when the simulator stops.
 const grace = 5 * time.Second
 
-// version is set when a release is built.
-var version string
-
 // run is the whole command. It returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	f, err := parseFlags(args, lookup)
@@ -39,7 +36,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprint(stdout, help)
 		return codeOK
 	case f.version:
-		fmt.Fprintln(stdout, "simulator", versionText())
+		fmt.Fprintln(stdout, version.Line("simulator"))
 		return codeOK
 	}
 	cfg, err := f.config()
@@ -146,14 +143,4 @@ func serve(ctx context.Context, s *sim.Simulator, f flags, listener net.Listener
 	}
 	farewell(stderr, s.Report())
 	return nil
-}
-
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

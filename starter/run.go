@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/version"
 )
 
 // run is the command without the process around it. It returns the exit code.
@@ -41,6 +42,7 @@ func (s *starter) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "starter",
 		Long:          rootHelp,
+		Version:       version.Line("starter"),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -49,6 +51,7 @@ func (s *starter) command() *cobra.Command {
 	}
 	root.SetHelpTemplate(helpTemplate)
 	root.SetUsageTemplate(helpTemplate)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})

@@ -35,8 +35,7 @@ type devOptions struct {
 	// Executor is who speaks for the agent. Empty: "auto".
 	Executor string
 	// Level is that of the worker's log. Nil: warnings and errors.
-	Level   slog.Leveler
-	Version string
+	Level slog.Leveler
 	// Environ is the environment, as from os.Environ.
 	Environ []string
 }
@@ -108,7 +107,6 @@ func (o devOptions) work(ctx context.Context, w demo.Worker) error {
 		},
 		Temporal: connect.Options{Lookup: w.Lookup, Environ: w.Environ, Address: w.Address, Namespace: w.Namespace},
 		Drain:    devDrain,
-		Version:  o.Version,
 		Logger:   slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: level})),
 	})
 }

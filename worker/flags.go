@@ -125,7 +125,7 @@ func (c *command) validate() error {
 func (c *command) devOptionsOf() devOptions {
 	o := c.DevOptions
 	o.Address, o.Namespace, o.Executor = c.Address, c.Namespace, c.Executor
-	o.Version, o.Environ = version(), c.Environ
+	o.Environ = c.Environ
 	if c.flags.Changed("log-level") {
 		o.Level = levels[c.LogLevel]
 	}
@@ -155,7 +155,6 @@ func (c *command) settings(log io.Writer) process.Settings {
 		Drain:         c.Drain,
 		MaxActivities: c.Activities,
 		Deployment:    c.Deployment,
-		Version:       version(),
 		Logger:        c.logger(log),
 	}
 }

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/version"
 )
 
 // run is the worker command. It returns its exit code.
@@ -27,7 +26,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		_, _ = io.WriteString(stdout, help)
 		return process.ExitOK
 	case c.Version:
-		_, _ = fmt.Fprintf(stdout, "worker %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		_, _ = fmt.Fprintln(stdout, version.Line("worker"))
 		return process.ExitOK
 	case c.Dev:
 		err := runDev(ctx, c.devOptionsOf(), stdout, stderr)
@@ -71,19 +70,4 @@ func lacksEnvironment(err error) bool {
 		}
 	}
 	return false
-}
-
-// buildVersion is set by the linker in releases.
-var buildVersion string
-
-// version is that of the release, or of the source it was built from.
-func version() string {
-	if buildVersion != "" {
-		return buildVersion
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "dev"
-	}
-	return info.Main.Version
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/telemetry"
+	"github.com/parley-run/parley/internal/version"
 )
 
 // Settings say how a whole worker process is to run. The zero value serves what
@@ -46,9 +47,6 @@ type Settings struct {
 	Drain         time.Duration
 	MaxActivities int
 	Deployment    worker.WorkerDeploymentVersion
-
-	// Version is that of the build.
-	Version string
 	// Logger is told what happens. Nil: silent.
 	Logger *slog.Logger
 }
@@ -64,7 +62,7 @@ func Serve(ctx context.Context, s Settings) error {
 }
 
 func (s Settings) serve(ctx context.Context) error {
-	metrics, err := telemetry.New(s.Version, s.Logger)
+	metrics, err := telemetry.New(version.String(), s.Logger)
 	if err != nil {
 		return err
 	}
@@ -79,7 +77,7 @@ func (s Settings) serve(ctx context.Context) error {
 		}
 	}()
 	iii := enginesOf(a)
-	iii.introduce(s.Version, s.Logger)
+	iii.introduce(version.String(), s.Logger)
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
 	if err := s.check(ctx, a); err != nil {
 		return err
@@ -121,7 +119,7 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	s.Logger.Info("starting to work", "version", s.Version, "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
+	s.Logger.Info("starting to work", "version", version.String(), "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
 }
 
@@ -146,7 +144,7 @@ func (s Settings) assemble(metrics *telemetry.Metrics) (*assemble.Assembly, erro
 		return nil, err
 	}
 	p := &s.Backends.Process
-	p.Version, p.Logger, p.Limits, p.Chains = s.Version, s.Logger, counted, counted
+	p.Version, p.Logger, p.Limits, p.Chains = version.String(), s.Logger, counted, counted
 	return assemble.LoadWith(s.Source, s.Backends)
 }
 
@@ -164,7 +162,6 @@ func (s Settings) withDefaults() Settings {
 		s.Temporal.Logger = s.Logger
 	}
 	s.Temporal.Identity = cmp.Or(s.Temporal.Identity, Identity())
-	s.Version = cmp.Or(s.Version, "dev")
 	return s
 }
 
