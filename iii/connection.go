@@ -232,6 +232,8 @@ func (c *connection) write() {
 			select {
 			case <-c.wake:
 				continue
+			case <-c.w.logs.wake:
+				continue
 			case <-c.ctx.Done():
 				return
 			}
@@ -266,6 +268,8 @@ func (c *connection) next() (outgoing, *call) {
 		call.conn = c
 		w.makeRoom()
 		return outgoing{message: call.message}, call
+	default:
+		return w.logs.next(), nil
 	}
 	return outgoing{}, nil
 }
@@ -274,21 +278,7 @@ func (c *connection) writeMessage(message []byte) error {
 	// Whoever takes nothing for so long is as good as gone.
 	ctx, cancel := context.WithTimeout(c.ctx, c.w.opts.IdleTimeout)
 	defer cancel()
-	if len(message) <= frameLimit {
-		return c.ws.Write(ctx, websocket.MessageText, message)
-	}
-	parts, err := c.ws.Writer(ctx, websocket.MessageText)
-	if err != nil {
-		return err
-	}
-	for len(message) > 0 {
-		n := min(frameLimit, len(message))
-		if _, err := parts.Write(message[:n]); err != nil {
-			return err
-		}
-		message = message[n:]
-	}
-	return parts.Close()
+	return writeMessage(ctx, c.ws, websocket.MessageText, message)
 }
 
 // keepAlive pings, and gives the connection up when nothing at all comes back.
@@ -341,15 +331,11 @@ func (c *connection) roundTrip(ctx context.Context) error {
 	return nil
 }
 
-// flush returns once everything pushed so far is written, or cannot be any more.
+// flush returns once everything pushed so far is written, and what waits behind it,
+// or cannot be any more.
 func (c *connection) flush(ctx context.Context) error {
 	written := make(chan struct{})
-	c.w.mu.Lock()
-	if !c.dead {
-		c.control = append(c.control, outgoing{written: written})
-		c.wakeWriter()
-	}
-	c.w.mu.Unlock()
+	c.w.logs.mark(written) // nothing comes after these
 	select {
 	case <-written:
 	case <-c.ctx.Done():

@@ -7,13 +7,14 @@ import (
 
 // Codes that come with an [*Error]. A function may answer with any other.
 const (
-	CodeInvocationFailed  = "invocation_failed"  // the handler returned an error or panicked
-	CodeFunctionNotFound  = "function_not_found" // nobody serves the function at the moment
-	CodeInvocationStopped = "invocation_stopped" // the worker that ran the function disconnected; it may have run
-	CodeInvalidRequest    = "invalid_request"    // the data is not what the handler takes
-	CodeEnqueue           = "enqueue_error"      // the queue is unknown, or the engine has no queue worker
-	CodeForbidden         = "FORBIDDEN"          // the engine's access rules refuse it
-	CodeAuth              = "AUTH_ERROR"         // the engine refuses this worker's credentials
+	CodeInvocationFailed  = "invocation_failed"      // the handler returned an error or panicked
+	CodeFunctionNotFound  = "function_not_found"     // nobody serves the function at the moment
+	CodeNotInvokable      = "function_not_invokable" // the engine runs the function itself, see [Function.HTTP]
+	CodeInvocationStopped = "invocation_stopped"     // the worker that ran the function disconnected; it may have run
+	CodeInvalidRequest    = "invalid_request"        // the data is not what the handler takes
+	CodeEnqueue           = "enqueue_error"          // the queue is unknown, or the engine has no queue worker
+	CodeForbidden         = "FORBIDDEN"              // the engine's access rules refuse it
+	CodeAuth              = "AUTH_ERROR"             // the engine refuses this worker's credentials
 	CodeFunctionConflict  = "FUNCTION_NAMESPACE_CONFLICT"
 	CodeWorkerConflict    = "WORKER_NAMESPACE_CONFLICT"
 )
@@ -59,7 +60,7 @@ var (
 	ErrClosed = errors.New("the iii worker is closed")
 	// ErrRejected: the engine does not let this worker stay, see [Failed].
 	ErrRejected = errors.New("the iii engine rejects this worker")
-	// ErrNotFound: there is no value under the key.
+	// ErrNotFound: there is no value under the key, or no such channel.
 	ErrNotFound = errors.New("not found")
 	// ErrUnsupported: the engine has no such feature, or nothing that it lists
 	// tells. [Options.Era] decides in place of detection.

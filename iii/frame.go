@@ -38,6 +38,7 @@ type frame struct {
 	ResponseFormat json.RawMessage `json:"response_format,omitempty"`
 	Metadata       json.RawMessage `json:"metadata,omitempty"`
 	Namespace      string          `json:"namespace,omitempty"`
+	Invocation     *httpInvocation `json:"invocation,omitempty"`
 
 	TriggerRequestFormat json.RawMessage `json:"trigger_request_format,omitempty"`
 	CallRequestFormat    json.RawMessage `json:"call_request_format,omitempty"`

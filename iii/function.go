@@ -79,8 +79,10 @@ type Function struct {
 	RequestFormat  json.RawMessage
 	ResponseFormat json.RawMessage
 	Metadata       json.RawMessage
-	// Handler serves it. Required.
+	// Handler serves it. Required, unless HTTP takes its place: then the engine runs
+	// the function itself, by a request.
 	Handler Handler
+	HTTP    *HTTPInvocation
 	// OnRefused is called each time an engine from 0.23 refuses the function because
 	// another worker has it. It must not block. See [Options.TakeOver].
 	OnRefused func(Refusal)
@@ -115,8 +117,15 @@ func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 	if f.ID == "" {
 		faults = append(faults, errors.New("the ID is empty"))
 	}
-	if f.Handler == nil {
-		faults = append(faults, errors.New("the Handler is missing"))
+	if (f.Handler == nil) == (f.HTTP == nil) {
+		faults = append(faults, errors.New("there must be a Handler, or HTTP in its place"))
+	}
+	var invocation *httpInvocation
+	if f.HTTP != nil {
+		var err error
+		if invocation, err = f.HTTP.wire(); err != nil {
+			faults = append(faults, fmt.Errorf("HTTP: %w", err))
+		}
 	}
 	for _, part := range []struct {
 		name string
@@ -132,6 +141,7 @@ func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 	r := &Registration{w: w, function: f, frame: frame{
 		Type: typeRegisterFunction, ID: f.ID, Description: f.Description,
 		RequestFormat: f.RequestFormat, ResponseFormat: f.ResponseFormat, Metadata: f.Metadata,
+		Invocation: invocation,
 	}}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -261,7 +271,11 @@ func (w *Worker) serve(c *connection, r *Registration, f frame) {
 	}
 	var result any
 	err := error(Errorf(CodeFunctionNotFound, "this worker does not serve %s", f.FunctionID))
-	if r != nil {
+	switch {
+	case r == nil:
+	case r.function.Handler == nil:
+		err = Errorf(CodeNotInvokable, "%s is run by the engine, by HTTP", f.FunctionID)
+	default:
 		result, err = w.handle(c.ctx, r, f)
 	}
 	if err == nil {

@@ -216,7 +216,7 @@ func TestRow13Handshake(t *testing.T) {
 	})
 }
 
-func TestConnectionLostFailsCallsAtOnce(t *testing.T) {
+func TestRow20ConnectionLost(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		server := dial(t, e, iii.Options{Name: "server"})
@@ -250,7 +250,7 @@ func TestConnectionLostFailsCallsAtOnce(t *testing.T) {
 	})
 }
 
-func TestAStoppedWorkersCallersAreTold(t *testing.T) {
+func TestInvocationStopped(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		server := dial(t, e, iii.Options{Name: "server"})

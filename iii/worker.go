@@ -52,6 +52,7 @@ type Worker struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed once nothing of this worker runs but handlers
 
+	logs  logQueue
 	slots chan struct{} // a place for each running invocation; nil: no limit
 
 	mu      sync.Mutex
@@ -102,6 +103,7 @@ func Connect(ctx context.Context, opts Options) (*Worker, error) {
 		opts: opts, at: at, log: opts.Logger,
 		done: make(chan struct{}), changed: make(chan struct{}), pending: map[string]*call{},
 	}
+	w.logs.service, w.logs.wake = opts.Name, make(chan struct{}, 1)
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
 	if opts.MaxConcurrent > 0 {
 		w.slots = make(chan struct{}, opts.MaxConcurrent)

@@ -35,6 +35,7 @@ type request struct {
 	FunctionID string          `json:"function_id"`
 	Config     json.RawMessage `json:"config"`
 	ID         string          `json:"id"`
+	BufferSize *int            `json:"buffer_size"`
 }
 
 type op struct {
@@ -48,6 +49,7 @@ type op struct {
 func (e *Engine) builtins() map[string]func(request) (any, error) {
 	all := map[string]func(request) (any, error){
 		"engine::workers::register": e.describe,
+		"engine::channels::create":  e.createChannel,
 		"engine::functions::list":   e.listFunctions,
 		"engine::workers::list":     e.listWorkers,
 		"engine::triggers::list":    e.listTriggers,
@@ -68,7 +70,7 @@ func (e *Engine) builtins() map[string]func(request) (any, error) {
 		},
 	}
 	for _, level := range []string{"trace", "debug", "info", "warn", "error"} {
-		all["engine::log::"+level] = func(request) (any, error) { return nil, nil }
+		all["engine::log::"+level] = func(r request) (any, error) { return nil, e.log(level, r.m.Data) }
 	}
 	durable := func(r request) (any, error) {
 		if r.Topic == "" {

@@ -10,8 +10,11 @@
 // that finds mistakes: [Engine.Faults] lists the messages that an engine would have
 // dropped in silence.
 //
-// Not in it: HTTP and cron triggers (call [Engine.Invoke], [Engine.Fire]),
-// condition functions, channels, streams, HTTP functions, telemetry, and what is
-// built in beyond state, topics, queues and the lists of functions, workers and
-// triggers.
+// Functions that are run by HTTP are run, plain HTTP and private addresses included;
+// [Engine.HTTPHandler] serves http triggers, [Engine.Telemetry] and [Engine.Logs]
+// show what has come.
+//
+// Not in it: cron triggers (call [Engine.Fire]), condition functions, middleware,
+// streams, and what is built in beyond state, topics, queues, channels, logs and the
+// lists of functions, workers and triggers.
 package iiitest

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +38,9 @@ type Options struct {
 	// RetryDelay before the first of them, doubling; default 10 ms, an engine's is 1 s.
 	MaxRetries int
 	RetryDelay time.Duration
+	// Getenv is the environment from which HTTP functions take their secrets.
+	// Default: an empty one.
+	Getenv func(string) string
 	// Greet can hold the greeting back, if not nil: it is sent once Greet returns.
 	Greet func(context.Context)
 }
@@ -61,6 +65,9 @@ type Engine struct {
 	state     map[string]map[string]json.RawMessage
 	backlog   []*queued
 	dead      []DeadLetter
+	channels  map[string]*channel
+	telemetry []Telemetry
+	logs      []LogRecord
 	frames    []Frame
 	faults    []string
 }
@@ -103,6 +110,9 @@ func New(opts Options) *Engine {
 	opts.Addr = cmp.Or(opts.Addr, "127.0.0.1:0")
 	opts.MaxRetries = cmp.Or(opts.MaxRetries, 3)
 	opts.RetryDelay = cmp.Or(opts.RetryDelay, 10*time.Millisecond)
+	if opts.Getenv == nil {
+		opts.Getenv = func(string) string { return "" }
+	}
 	if opts.Queues == nil {
 		opts.Queues = []string{"default"}
 	}
@@ -149,6 +159,7 @@ func (e *Engine) Start() error {
 	e.functions = map[functionKey]*function{}
 	e.types = map[string]*session{}
 	e.calls = map[string]*call{}
+	e.channels = map[string]*channel{}
 	e.triggers = nil
 	r.parts.Go(func() { _ = r.server.Serve(listener) })
 	return nil
@@ -159,6 +170,9 @@ func (e *Engine) Stop() {
 	e.mu.Lock()
 	r := e.run
 	e.run = nil
+	for _, c := range e.channels {
+		e.removeChannel(c)
+	}
 	e.notify()
 	e.mu.Unlock()
 	if r == nil {
@@ -380,7 +394,15 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer running.parts.Done()
-	if r.URL.Path != "/" && r.URL.Path != "/otel" {
+	switch {
+	case r.URL.Path == "/":
+	case strings.HasPrefix(r.URL.Path, channelPath):
+		e.serveChannel(running.ctx, w, r)
+		return
+	case r.URL.Path == otelPath && e.opts.Era >= iii.EraC:
+		e.serveTelemetry(running.ctx, w, r)
+		return
+	default:
 		http.NotFound(w, r)
 		return
 	}
@@ -394,26 +416,29 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = ws.CloseNow() }()
 	ws.SetReadLimit(64 << 20)
-	if e.opts.Authorize != nil {
-		if err := e.opts.Authorize(r); err != nil {
-			m := message{Type: "error", Error: &body{Code: "AUTH_ERROR", Message: err.Error()}}
-			_ = ws.Write(running.ctx, websocket.MessageText, m.encode())
-			_ = ws.Close(websocket.StatusNormalClosure, "")
-			return
-		}
-	}
-	if r.URL.Path == "/otel" { // telemetry is read and forgotten
-		for {
-			if _, _, err := ws.Read(running.ctx); err != nil {
-				return
-			}
-		}
+	if !e.authorized(running.ctx, ws, r) {
+		return
 	}
 	if e.opts.Greet != nil {
 		e.opts.Greet(running.ctx)
 	}
 	s.ws = ws
 	e.session(running, s)
+}
+
+// authorized tells a worker that is refused, and ends its connection.
+func (e *Engine) authorized(ctx context.Context, ws *websocket.Conn, r *http.Request) bool {
+	if e.opts.Authorize == nil {
+		return true
+	}
+	err := e.opts.Authorize(r)
+	if err == nil {
+		return true
+	}
+	m := message{Type: "error", Error: &body{Code: "AUTH_ERROR", Message: err.Error()}}
+	_ = ws.Write(ctx, websocket.MessageText, m.encode())
+	_ = ws.Close(websocket.StatusNormalClosure, "")
+	return false
 }
 
 // Pings is how many WebSocket pings the workers have sent that are connected now.

@@ -35,6 +35,10 @@ func TestFaults(t *testing.T) {
 		{`{"type":"invocationresult","invocation_id":"2b1f6f9e-6a53-4f0b-9f2b-0c8d0f6a7e11","function_id":"a::b","error":{"code":"x"}}`, "error without message"},
 		{`{"type":"registertriggertype","id":"t"}`, "without description"},
 		{`{"type":"observe"}`, "unknown type"},
+		{`{"type":"registerfunction","id":"a::b","invocation":{"method":"GET"}}`, "without url"},
+		{`{"type":"registerfunction","id":"a::b","invocation":{"url":"http://x","method":"BREW"}}`, "BREW"},
+		{`{"type":"registerfunction","id":"a::b","invocation":{"url":"http://x","auth":{"type":"hmac","token_key":"T"}}}`, "incomplete"},
+		{`{"type":"invokefunction","function_id":"engine::log::info","data":{"msg":"x"}}`, "engine::log::info"},
 		{`nonsense`, "invalid character"},
 	} {
 		before := len(e.Faults())
@@ -48,7 +52,7 @@ func TestFaults(t *testing.T) {
 	_, pong, err := ws.Read(ctx)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"type":"pong"}`, string(pong))
-	require.Len(t, e.Faults(), 7)
+	require.Len(t, e.Faults(), 11)
 }
 
 func TestOnlyOneEngineAtAnAddress(t *testing.T) {
@@ -62,4 +66,36 @@ func TestOnlyOneEngineAtAnAddress(t *testing.T) {
 	require.ErrorContains(t, err, "stopped")
 	require.NoError(t, e.Start())
 	require.Equal(t, at, e.URL())
+}
+
+// Telemetry whose ids are in base64, as protobuf's own JSON has them, is a fault.
+func TestTelemetryFaults(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	e := iiitest.Start(t, iiitest.Options{})
+	span := func(fields string) string {
+		return `OTLP{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a","startTimeUnixNano":"1","endTimeUnixNano":2,` + fields + `}]}]}]}`
+	}
+	for _, path := range []string{"", "otel"} {
+		ws, _, err := websocket.Dial(ctx, e.URL()+path, nil)
+		require.NoError(t, err)
+		defer func() { _ = ws.CloseNow() }()
+		before := len(e.Telemetry())
+		for _, c := range []struct{ message, fault string }{
+			{span(`"traceId":"CvdlGRbNQ91ESOshHIAxnA==","spanId":"b7ad6b7169203331"`), "hexadecimal"},
+			{span(`"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad"`), "hexadecimal"},
+			{span(`"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","links":[{}]`), "link"},
+			{`OTLP{"resourceSpans":{}}`, "OTLP on"}, {`MTRC`, "MTRC on"}, {`LOGS[]`, "LOGS on"},
+		} {
+			faults := len(e.Faults())
+			require.NoError(t, ws.Write(ctx, websocket.MessageBinary, []byte(c.message)))
+			require.NoError(t, e.Wait(ctx, func() bool { return len(e.Faults()) > faults }), c.message)
+			require.Contains(t, e.Faults()[faults], c.fault)
+		}
+		good := span(`"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331"`)
+		require.NoError(t, ws.Write(ctx, websocket.MessageBinary, []byte(good)))
+		require.NoError(t, e.Wait(ctx, func() bool { return len(e.Telemetry()) > before }))
+		require.Equal(t, "/"+path, e.Telemetry()[before].Path)
+	}
 }

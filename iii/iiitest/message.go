@@ -19,6 +19,7 @@ type message struct {
 	RequestFormat    json.RawMessage `json:"request_format,omitempty"`
 	ResponseFormat   json.RawMessage `json:"response_format,omitempty"`
 	Metadata         json.RawMessage `json:"metadata,omitempty"`
+	Invocation       *httpFunction   `json:"invocation,omitempty"`
 	TriggerType      string          `json:"trigger_type,omitempty"`
 	FunctionID       string          `json:"function_id,omitempty"`
 	Config           json.RawMessage `json:"config,omitempty"`
@@ -37,6 +38,7 @@ type message struct {
 	WorkerID         string          `json:"worker_id,omitempty"`
 	ReattachToken    string          `json:"reattach_token,omitempty"`
 	PreviousWorkerID string          `json:"previous_worker_id,omitempty"`
+	Features         json.RawMessage `json:"features,omitempty"`
 	Code             string          `json:"code,omitempty"`
 	WorkerName       string          `json:"worker_name,omitempty"`
 	OwnerWorkerID    *string         `json:"owner_worker_id,omitempty"`
@@ -99,6 +101,11 @@ func decode(raw []byte) (message, error) {
 	if m.InvocationID != "" {
 		if _, err := uuid.Parse(m.InvocationID); err != nil {
 			return message{}, fmt.Errorf("%s: invocation_id %q is no UUID", m.Type, m.InvocationID)
+		}
+	}
+	if m.Invocation != nil {
+		if err := m.Invocation.check(); err != nil {
+			return message{}, fmt.Errorf("%s: %w", m.Type, err)
 		}
 	}
 	if m.Error != nil {

@@ -44,6 +44,9 @@ func (e *Engine) session(r *run, s *session) {
 
 	hello := message{Type: "workerregistered", WorkerID: s.id}
 	e.mu.Lock()
+	if e.opts.Era >= iii.EraF {
+		hello.Features = json.RawMessage(`["observe"]`) // the shape is not known; a client that names none is to ignore it
+	}
 	if e.opts.Era >= iii.EraD {
 		hello.ReattachToken = uuid.NewString()
 		e.tokens[s.id] = hello.ReattachToken
@@ -119,10 +122,14 @@ func (s *session) read() {
 		if err != nil {
 			return
 		}
-		if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || kind == websocket.MessageBinary && trimmed[0] != '{' {
-			continue // blank, or telemetry
+		if len(bytes.TrimSpace(raw)) == 0 {
+			continue
 		}
 		s.e.mu.Lock()
+		if kind == websocket.MessageBinary && s.e.ingest("/", raw) {
+			s.e.mu.Unlock()
+			continue
+		}
 		if s.frozen {
 			s.e.mu.Unlock()
 			continue
@@ -167,6 +174,11 @@ func (e *Engine) forget(s *session) {
 					t.bound = false
 				}
 			}
+		}
+	}
+	for _, c := range e.channels {
+		if c.owner == s {
+			e.removeChannel(c)
 		}
 	}
 	for id, c := range e.calls {
@@ -392,6 +404,10 @@ func (e *Engine) route(m message, c *call) {
 		c = &call{}
 	} else if c.id != "" {
 		id = c.id
+	}
+	if f.frame.Invocation != nil {
+		e.callHTTP(f, id, m, c)
+		return
 	}
 	c.callee = f.owner
 	e.calls[id] = c

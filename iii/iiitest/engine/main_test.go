@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"io"
+	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -20,7 +22,7 @@ func TestRunPrintsMessages(t *testing.T) {
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-era", "D"}, in, io.Discard)
+		ended <- run(ctx, []string{"-addr", "127.0.0.1:0", "-era", "D", "-http", "127.0.0.1:0"}, os.Getenv, in, io.Discard)
 		_ = in.Close()
 	}()
 	lines := make(chan string, 100)
@@ -47,6 +49,13 @@ func TestRunPrintsMessages(t *testing.T) {
 	}()
 	first := <-lines
 	require.Contains(t, first, "practice iii engine of era D at ws://127.0.0.1:")
+	second := <-lines
+	require.Contains(t, second, "http triggers at http://127.0.0.1:")
+	response, err := http.Get(second[strings.Index(second, "http://"):])
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusNotFound, response.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
 	w, err := iii.Connect(ctx, iii.Options{URL: first[strings.Index(first, "ws://"):]})
 	require.NoError(t, err)
 	require.Contains(t, <-lines, "<- {\"type\":\"workerregistered\"")
@@ -58,8 +67,8 @@ func TestRunPrintsMessages(t *testing.T) {
 
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-era", "Z"}, {"-era", ""}, {"-nonsense"}, {"-addr", "nowhere:x"}} {
-		require.Error(t, run(t.Context(), args, io.Discard, io.Discard), args)
+	for _, args := range [][]string{{"-era", "Z"}, {"-era", ""}, {"-nonsense"}, {"-addr", "nowhere:x"}, {"-addr", "127.0.0.1:0", "-http", "nowhere:x"}} {
+		require.Error(t, run(t.Context(), args, os.Getenv, io.Discard, io.Discard), args)
 	}
-	require.NoError(t, run(t.Context(), []string{"-h"}, io.Discard, io.Discard))
+	require.NoError(t, run(t.Context(), []string{"-h"}, os.Getenv, io.Discard, io.Discard))
 }
