@@ -22,13 +22,15 @@ var (
 	//go:embed package-lock.json
 	lock []byte
 	//go:embed worker.mjs
-	script []byte
+	worker []byte
+	//go:embed features.mjs
+	features []byte
 )
 
 // SDKs are the packages, by the names they are installed under.
 func SDKs() []string { return []string{"iii-sdk-0.3.0", "iii-sdk-0.11.6", "iii-sdk-0.22.1"} }
 
-// Install returns a folder with the SDKs and the worker in it. A finished one is
+// Install returns a folder with the SDKs and the workers in it. A finished one is
 // used as it is, without the network.
 func Install(t testing.TB) string {
 	t.Helper()
@@ -40,7 +42,7 @@ func Install(t testing.TB) string {
 	require.NoError(t, err)
 	cache = filepath.Join(cache, "parley", "conformance")
 	require.NoError(t, os.MkdirAll(cache, 0o755))
-	digest := sha256.Sum256(bytes.Join([][]byte{manifest, lock, script}, []byte{0}))
+	digest := sha256.Sum256(bytes.Join([][]byte{manifest, lock, worker, features}, []byte{0}))
 	home := filepath.Join(cache, fmt.Sprintf("iii-node-%x", digest[:8]))
 	if _, err := os.Stat(home); err == nil {
 		return home
@@ -50,7 +52,9 @@ func Install(t testing.TB) string {
 	made, err := os.MkdirTemp(cache, "iii-node-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(made) })
-	for name, content := range map[string][]byte{"package.json": manifest, "package-lock.json": lock, "worker.mjs": script} {
+	for name, content := range map[string][]byte{
+		"package.json": manifest, "package-lock.json": lock, "worker.mjs": worker, "features.mjs": features,
+	} {
 		require.NoError(t, os.WriteFile(filepath.Join(made, name), content, 0o644))
 	}
 	t.Log("installing the iii SDKs (once, into the user's cache)")
@@ -69,11 +73,24 @@ func Install(t testing.TB) string {
 // function returned.
 func Start(t testing.TB, home, sdk, url, queueType string) (kill func()) {
 	t.Helper()
-	worker := exec.CommandContext(t.Context(), "node", "worker.mjs", sdk, url, queueType)
+	return start(t, home, []string{"OTEL_ENABLED=false"}, "worker.mjs", sdk, url, queueType)
+}
+
+// StartFeatures starts features.mjs likewise. remote is where its functions are that the engine runs.
+func StartFeatures(t testing.TB, home, sdk, url, remote string) (kill func()) {
+	t.Helper()
+	return start(t, home, nil, "features.mjs", sdk, url, remote)
+}
+
+func start(t testing.TB, home string, env []string, args ...string) (kill func()) {
+	t.Helper()
+	worker := exec.CommandContext(t.Context(), "node", args...)
 	worker.Dir = home
 	// The SDKs' own variables would send it elsewhere.
-	worker.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "III_") })
-	worker.Env = append(worker.Env, "OTEL_ENABLED=false", "NO_PROXY=127.0.0.1")
+	worker.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "III_") || strings.HasPrefix(v, "OTEL_")
+	})
+	worker.Env = append(append(worker.Env, "NO_PROXY=127.0.0.1"), env...)
 	var output bytes.Buffer
 	worker.Stdout, worker.Stderr = &output, &output
 	stdin, err := worker.StdinPipe()
@@ -90,7 +107,7 @@ func Start(t testing.TB, home, sdk, url, queueType string) (kill func()) {
 	t.Cleanup(func() {
 		kill()
 		if t.Failed() {
-			t.Logf("--- the output of %s\n%s", sdk, output.String())
+			t.Logf("--- the output of %s\n%s", strings.Join(args, " "), output.String())
 		}
 	})
 	return kill

@@ -7,9 +7,11 @@
 //	err = w.Shutdown(ctx)        // the last handlers end
 //	err = provider.Shutdown(ctx) // their spans are sent
 //
-// Engines show what a worker does by its own spans; the SDKs' are of kind internal
-// and called "execute <function id>". Metrics and logs have no such client: their
-// exporters in OpenTelemetry's SDK keep the conversion to themselves. Whoever has
-// them in OTLP's JSON sends them with [iii.Telemetry], and [iii.NewLogHandler] is
-// for logs.
+// Engines show what a worker does by its own spans. Those of today's official SDKs
+// are called "execute <function id>" and of kind internal, those of 0.11 and before
+// "call <function id>" and of kind server.
+//
+// Metrics and logs have no such client: OpenTelemetry's exporters for them keep the
+// conversion to themselves. Who has them in OTLP's JSON sends them with
+// [iii.Telemetry]; [iii.NewLogHandler] is for logs.
 package iiiotlp
