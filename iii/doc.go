@@ -33,6 +33,22 @@
 // A call made without a connection waits for one, as long as its own timeout
 // allows and [Options.QueueLimit] others at most do so; beyond, it fails at once.
 //
+// # Beside calls and triggers
+//
+// A channel ([Worker.CreateChannel]) streams bytes and messages from one worker to
+// another. Its ends travel as plain JSON in the data of calls: [ChannelRef] as the
+// type of a field, or [ChannelRefs] for data of any shape.
+//
+// [Worker.HTTPHandler] answers HTTP requests for an [HTTPTrigger], in one piece or as
+// a stream. [Function.HTTP] is the other way round: the engine runs a function by a
+// request to somebody's server.
+//
+// [NewLogHandler] hands log/slog's records to the engine's log, [Worker.Telemetry]
+// OpenTelemetry's data to its collector; package iiiotlp is for spans.
+//
+// Engines from 0.25 offer to observe functions to clients that name features. This
+// one names none and is served as by 0.24.
+//
 // # Delivery
 //
 // A message of a durable topic ([QueueTrigger]) or named queue ([Worker.Enqueue])

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,39 +37,37 @@ type LogOptions struct {
 // [slog.NewMultiHandler] writes elsewhere as well. An engine without its
 // observability module drops the records and tells nobody.
 func NewLogHandler(w *Worker, opts LogOptions) slog.Handler {
-	h := &logHandler{w: w, service: cmp.Or(opts.ServiceName, w.opts.Name), encoding: &logEncoding{}}
-	// The group keeps attributes apart from what the handler writes by itself.
-	h.inner = slog.NewJSONHandler(&h.encoding.buffer, &slog.HandlerOptions{
-		Level: opts.Level, AddSource: opts.AddSource,
-	}).WithGroup("data")
-	return h
+	return &logHandler{
+		w: w, service: cmp.Or(opts.ServiceName, w.opts.Name),
+		encoding: slog.HandlerOptions{Level: opts.Level, AddSource: opts.AddSource},
+	}
 }
 
 type logHandler struct {
 	w        *Worker
 	service  string
-	inner    slog.Handler
-	encoding *logEncoding // shared by all that derive from one
+	encoding slog.HandlerOptions
+	with     []func(slog.Handler) slog.Handler // the attributes and groups so far
 }
 
-type logEncoding struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (h *logHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return h.inner.Enabled(ctx, level)
+func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	if h.encoding.Level == nil {
+		return level >= slog.LevelInfo
+	}
+	return level >= h.encoding.Level.Level()
 }
 
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	derived := *h
-	derived.inner = h.inner.WithAttrs(attrs)
-	return &derived
+	return h.derive(func(inner slog.Handler) slog.Handler { return inner.WithAttrs(attrs) })
 }
 
 func (h *logHandler) WithGroup(name string) slog.Handler {
+	return h.derive(func(inner slog.Handler) slog.Handler { return inner.WithGroup(name) })
+}
+
+func (h *logHandler) derive(with func(slog.Handler) slog.Handler) slog.Handler {
 	derived := *h
-	derived.inner = h.inner.WithGroup(name)
+	derived.with = append(slices.Clip(h.with), with)
 	return &derived
 }
 
@@ -89,12 +88,17 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// attributes of the record, encoded as slog does it.
+// attributes of the record, encoded as slog does it. There is an encoder for each
+// record, because to share one takes a lock, and a value may log while it is
+// encoded.
 func (h *logHandler) attributes(ctx context.Context, r slog.Record) (map[string]json.RawMessage, error) {
-	h.encoding.mu.Lock()
-	defer h.encoding.mu.Unlock()
-	h.encoding.buffer.Reset()
-	if err := h.inner.Handle(ctx, r); err != nil {
+	var buffer bytes.Buffer
+	// The group keeps attributes apart from what the encoder writes by itself.
+	inner := slog.NewJSONHandler(&buffer, &h.encoding).WithGroup("data")
+	for _, with := range h.with {
+		inner = with(inner)
+	}
+	if err := inner.Handle(ctx, r); err != nil {
 		return nil, err
 	}
 	var line struct {
@@ -102,7 +106,7 @@ func (h *logHandler) attributes(ctx context.Context, r slog.Record) (map[string]
 		Time   json.RawMessage            `json:"time"`
 		Data   map[string]json.RawMessage `json:"data"`
 	}
-	if err := json.Unmarshal(h.encoding.buffer.Bytes(), &line); err != nil {
+	if err := json.Unmarshal(buffer.Bytes(), &line); err != nil {
 		return nil, err
 	}
 	if line.Data == nil {

@@ -163,7 +163,25 @@ func TestRow26LogsAreFlushed(t *testing.T) {
 	log.Info("nobody hears this") // and nothing breaks
 }
 
-// A record that does not encode is an error, as slog wants it; nothing is sent.
+type talkative struct{ log *slog.Logger }
+
+func (v talkative) LogValue() slog.Value {
+	v.log.Info("inner")
+	return slog.StringValue("said")
+}
+
+// A value may log while it is logged.
+func TestRow26LogWithin(t *testing.T) {
+	t.Parallel()
+	e := engine(t, iiitest.Options{})
+	log := slog.New(iii.NewLogHandler(connect(t, e, iii.Options{}), iii.LogOptions{}))
+	log.With("a", talkative{log}).Info("outer", "b", talkative{log})
+	until(t, e, "three", func() bool { return len(e.Logs()) == 3 })
+	require.Equal(t, "outer", e.Logs()[2].Body)
+	require.Equal(t, "said", attributes(t, e.Logs()[2])["b"])
+}
+
+// A value that does not encode does not keep the record back.
 func TestRow26Unsound(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
