@@ -132,7 +132,7 @@ func TestRow23WhatCannotBe(t *testing.T) {
 func page(t *testing.T, era iii.Era, method, path string, serveIt func(context.Context, *iii.Request) (*iii.Response, error)) string {
 	t.Helper()
 	e := engine(t, iiitest.Options{Era: era})
-	w := connect(t, e, iii.Options{Era: era})
+	w := connect(t, e, iii.Options{}) // finds the era out
 	serve(t, e, w, "t::page", w.HTTPHandler(serveIt))
 	_, err := w.RegisterTrigger(iii.HTTPTrigger(method, path, "t::page"))
 	require.NoError(t, err)

@@ -412,17 +412,20 @@ func TestQueuedMessagesSurviveARestartOfTheEngine(t *testing.T) {
 
 func TestLargeMessages(t *testing.T) {
 	t.Parallel()
+	// Under the race detector JSON of this size takes a busy machine a while.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
 	e := engine(t, iiitest.Options{})
 	w := connect(t, e, iii.Options{})
 	serve(t, e, w, "t::echo", echo)
-	text := strings.Repeat("x", 17<<20) // more than one frame
-	result, err := w.Invoke(soon(t), "t::echo", text)
+	text := strings.Repeat("x", 9<<20) // more than one frame
+	result, err := w.Invoke(ctx, "t::echo", text, iii.Timeout(0))
 	require.NoError(t, err)
 	require.Len(t, result, len(text)+2)
-	_, err = w.Invoke(soon(t), "t::echo", strings.Repeat("x", 65<<20))
+	_, err = w.Invoke(ctx, "t::echo", strings.Repeat("x", 65<<20), iii.Timeout(0))
 	require.ErrorIs(t, err, iii.ErrNotSent)
 	serve(t, e, w, "t::large", func(context.Context, iii.Invocation) (any, error) { return strings.Repeat("x", 65<<20), nil })
-	_, err = w.Invoke(soon(t), "t::large", nil)
+	_, err = w.Invoke(ctx, "t::large", nil, iii.Timeout(0))
 	require.True(t, iii.HasCode(err, iii.CodeInvocationFailed), "%v", err)
 }
 
