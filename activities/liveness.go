@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
 )
 
 // A HeartbeatClient records a heartbeat at once. [client.Client] is one.
@@ -13,6 +14,9 @@ import (
 // held back for up to most of the heartbeat timeout, and lost with the process.
 type HeartbeatClient interface {
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
+	// CompleteActivityWithOptions ends an activity that has returned and is not over:
+	// see [Conversation.Watch].
+	CompleteActivityWithOptions(ctx context.Context, options client.CompleteActivityOptions) error
 }
 
 // liveness sends an activity's heartbeats for as long as it runs, each with the

@@ -8,29 +8,10 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
-	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
 )
-
-// watchEvery is how often a platform is asked whether a task that runs has been
-// cancelled.
-const watchEvery = 5 * time.Second
-
-// WatchInput asks to watch for the cancellation of a task.
-type WatchInput struct {
-	Ref     conversation.Ref  `json:"ref"`
-	Receipt platforms.Receipt `json:"receipt,omitzero"`
-}
-
-// WatchResult says why watching has ended.
-type WatchResult struct {
-	// Withdrawn means that nobody wants the task's result any more.
-	Withdrawn  bool `json:"withdrawn,omitempty"`
-	HandedOver bool `json:"handed_over,omitempty"`
-}
 
 // ReportInput acknowledges a task.
 type ReportInput struct {
@@ -44,20 +25,6 @@ type ReportInput struct {
 type ReportResult struct {
 	HandedOver bool  `json:"handed_over,omitempty"`
 	Tried      *Mark `json:"tried,omitempty"`
-}
-
-// WatchOptions let a watch last as long as the run, and be moved to another worker
-// in seconds.
-func WatchOptions(run time.Duration) workflow.ActivityOptions {
-	return workflow.ActivityOptions{
-		StartToCloseTimeout: run + time.Hour,
-		HeartbeatTimeout:    heartbeatTimeout,
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval:    time.Second,
-			BackoffCoefficient: 2,
-			MaximumInterval:    watchEvery,
-		},
-	}
 }
 
 // take claims a task. The platform finds out whether an earlier attempt of ours
@@ -98,36 +65,6 @@ func (c *Conversation) tasks(ref conversation.Ref) (platforms.Tasks, error) {
 		}
 	}
 	return tasks, nil
-}
-
-// Watch returns once nobody wants the task's result any more. A platform that does
-// not answer is asked again: the run does not depend on it.
-func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	work, stop := withDrain(ctx, 0)
-	defer stop()
-	tasks, err := c.tasks(in.Ref)
-	if err != nil {
-		return WatchResult{}, c.failed(ctx, "watch", err, conversation.Usage{})
-	}
-	for {
-		err := pause(work, watchEvery)
-		if err == nil {
-			var withdrawn bool
-			if withdrawn, err = tasks.Withdrawn(work, in.Ref, in.Receipt); withdrawn {
-				return WatchResult{Withdrawn: true}, nil
-			}
-		}
-		switch {
-		case handedOver(work):
-			return WatchResult{HandedOver: true}, nil
-		case work.Err() != nil:
-			return WatchResult{}, c.failed(ctx, "watch", work.Err(), conversation.Usage{})
-		case err != nil:
-			c.metrics.failure(ctx, "watch", conversation.KindOf(err))
-		}
-	}
 }
 
 // Report acknowledges a task on its platform. Before that, the server has a mark

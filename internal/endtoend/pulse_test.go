@@ -40,6 +40,7 @@ type pulseRig struct {
 	config   activities.Config
 	inbox    activities.InboxConfig
 	received *receiver
+	places   int // of the worker, for activities. Zero: as many as it likes
 }
 
 var pulseRigs atomic.Int64
@@ -74,6 +75,7 @@ func (r *pulseRig) start(t *testing.T) (stop func()) {
 	t.Helper()
 	w := worker.New(r.client, r.launcher.TaskQueue, worker.Options{
 		WorkerStopTimeout: 4 * time.Second, MaxHeartbeatThrottleInterval: time.Second, DisableEagerActivities: true,
+		MaxConcurrentActivityExecutionSize: r.places,
 	})
 	workflows.Register(w)
 	conversations, err := activities.NewConversation(r.config)
@@ -342,6 +344,37 @@ func TestPulseManyTasksAtOnce(t *testing.T) {
 		require.False(t, c.Parallel)
 	}
 	require.EqualValues(t, 200, agent.runs.Load())
+}
+
+// Watching for cancellations takes no place of the worker's: four runs and the poll
+// fit where there are six places, and a cancellation is seen all the same.
+func TestPulseWatchingTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	r := newPulseRig(t, pulsetest.Config{}, agent)
+	r.places = 6
+	r.start(t)
+	r.poll(t)
+	var ids []string
+	for range 4 {
+		ids = append(ids, r.stand.Add(r.task("main", nil)))
+	}
+	for i := range ids {
+		select {
+		case <-agent.begun:
+		case <-time.After(30 * time.Second):
+			require.FailNow(t, "a run waits for a place", "%d have one", i)
+		}
+	}
+	for _, id := range ids {
+		r.stand.Cancel(id)
+		require.ErrorIs(t, <-agent.ended, context.Canceled)
+	}
+	for _, id := range ids {
+		out, err := r.outcome(t, id)
+		require.NoError(t, err)
+		require.Equal(t, conversation.TaskCancelled, out.Task.Status)
+	}
 }
 
 func listRequest(query string) *workflowservice.ListWorkflowExecutionsRequest {
