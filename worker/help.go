@@ -40,7 +40,7 @@ Temporal (otherwise from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE 
 How it runs
   --drain-timeout duration  on SIGTERM, time for work under way to end; what is left is
                             handed over (30s). A second signal stops at once
-  --max-activities n        activities at once (200)
+  --max-activities n        activities at once (1000)
   --health-addr host:port   /healthz, /readyz and /metrics; "" for none (127.0.0.1:8089).
                             There is no key: keep to addresses that only you reach
   --log-level level         debug, info, warn or error (info)

@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
@@ -323,12 +324,33 @@ func TestPulseTaskWaitsForPerson(t *testing.T) {
 	require.Equal(t, "success", r.stand.Acks(id)[0].Status)
 }
 
+// crowd is an agent that has time: it answers once so many runs are under way.
+type crowd struct {
+	summariser
+	size int64
+	here atomic.Int64
+	all  chan struct{}
+}
+
+func (c *crowd) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if c.here.Add(1) == c.size {
+		close(c.all)
+	}
+	select {
+	case <-c.all:
+		return c.summariser.Execute(ctx, req)
+	case <-ctx.Done():
+		return executors.Result{}, ctx.Err()
+	}
+}
+
 // All of many tasks that are due at the same second are claimed before they
-// expire, whatever the agent can do at a time, and each runs once.
+// expire, however long the agent takes, run side by side, and each runs once.
 func TestPulseManyTasksAtOnce(t *testing.T) {
 	t.Parallel()
-	agent := &summariser{}
+	agent := &crowd{size: 200, all: make(chan struct{})}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
+	r.places = process.DefaultMaxActivities
 	r.start(t)
 	r.poll(t)
 	due := time.Now().Add(2 * time.Second).Truncate(time.Second)

@@ -32,9 +32,10 @@ const (
 	// DefaultDrain leaves most turns the time to end: a reply takes seconds, a
 	// persona's answer tens of them. What takes longer is handed over.
 	DefaultDrain = 30 * time.Second
-	// DefaultMaxActivities is far above what platforms allow to be open at once; it
-	// bounds memory, not models.
-	DefaultMaxActivities = 200
+	// DefaultMaxActivities is far above what platforms allow to be open at once, and
+	// above what is due at one second where nothing bounds it: a task for whose claim
+	// there is no place expires. It bounds memory, not models.
+	DefaultMaxActivities = 1000
 
 	// heartbeatThrottle has the heartbeat of a poll, by which readiness is judged,
 	// reach the server soon.
