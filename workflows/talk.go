@@ -156,6 +156,11 @@ func (t *talk) waitTurn(ctx workflow.Context, wait time.Duration, interrupted fu
 	if wait <= 0 {
 		return nil
 	}
+	if r := t.task; r != nil {
+		begun := workflow.Now(ctx)
+		r.queues = true
+		defer func() { r.queues, r.queued = false, r.queued+workflow.Now(ctx).Sub(begun) }()
+	}
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      wait,
 		TimerOptions: workflow.TimerOptions{Summary: "its turn under the rate limit"},

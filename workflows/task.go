@@ -25,6 +25,10 @@ type taskRun struct {
 	stop *verdict
 	// withdrawn means that the platform wants no report.
 	withdrawn bool
+	// queues means that it waits for its turn under a rate limit, and queued is how
+	// long it has done so, all in all.
+	queues bool
+	queued time.Duration
 }
 
 func (r *taskRun) stopped() *verdict {
@@ -148,22 +152,26 @@ func (t *talk) watch(ctx workflow.Context) {
 	})
 }
 
-// limitTime stops the run when it takes too long. While it waits for a person its
-// time stands still, and begins anew when they have decided.
+// limitTime stops the run when it takes too long. While it waits for its turn under
+// a rate limit its time stands still; while it waits for a person too, and begins
+// anew when they have decided.
 func (t *talk) limitTime(ctx workflow.Context) {
 	limit := t.about.Task.Timeout
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			err := workflow.NewTimerWithOptions(ctx, limit, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
+		begun, queued := workflow.Now(ctx), t.task.queued
+		for left := limit; left > 0; {
+			err := workflow.NewTimerWithOptions(ctx, left, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
 			if err != nil || t.task.stop != nil {
 				return
 			}
-			if !t.waitsForPerson() {
-				break
-			}
-			if workflow.Await(ctx, func() bool { return !t.waitsForPerson() }) != nil {
+			person := t.waitsForPerson()
+			if workflow.Await(ctx, func() bool { return !t.waitsForPerson() && !t.task.queues }) != nil {
 				return
 			}
+			if person {
+				begun, queued = workflow.Now(ctx), t.task.queued
+			}
+			left = limit - (workflow.Now(ctx).Sub(begun) - (t.task.queued - queued))
 		}
 		t.task.stop = &verdict{
 			kind: conversation.OutcomeFailed, tell: true,

@@ -1,8 +1,10 @@
 package workflows_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -64,6 +67,36 @@ func TestTaskChoosesItsExecutor(t *testing.T) {
 }
 
 type chooser struct{ executors.Executor }
+
+// busy is an executor whose limits have others go first, for so many times.
+type busy struct {
+	executors.Executor
+	wait  time.Duration
+	times *int
+}
+
+func (b busy) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	if *b.times--; *b.times >= 0 {
+		return executors.Result{}, &conversation.Error{Kind: conversation.RateLimited, RetryAfter: b.wait, Err: limit.ErrQueued}
+	}
+	return b.Executor.Execute(ctx, req)
+}
+
+// The time that a task has is for its run: waiting for its turn is none of it.
+func TestTaskWaitsForItsTurn(t *testing.T) {
+	times, task := 5, conversation.Task{Timeout: time.Minute}
+	env := environment(t, &platform{}, "mem", busy{&executortest.Fake{}, 40 * time.Second, &times})
+	env.ExecuteWorkflow(workflows.ConversationName, taskInput(conversation.Policy{}, task))
+	require.Equal(t, conversation.TaskSuccess, outcome(t, env).Task.Status)
+
+	times = 5
+	down := (&executortest.Fake{}).FailTurn(1, slices.Repeat([]error{&conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}}, 50)...)
+	env = environment(t, &platform{}, "mem", busy{down, 40 * time.Second, &times})
+	begun := env.Now()
+	env.ExecuteWorkflow(workflows.ConversationName, taskInput(conversation.Policy{ReplyAttempts: 100}, task))
+	require.ErrorContains(t, env.GetWorkflowError(), "took longer than the 1m0s")
+	require.InDelta(t, (5*40*time.Second + time.Minute).Seconds(), env.Now().Sub(begun).Seconds(), 10)
+}
 
 // A task that fails is over. That it may wait for a person is shown by
 // TestPulseTaskWaitsForPerson in internal/endtoend.
