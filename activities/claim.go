@@ -17,7 +17,13 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	tried := earlier(ctx, in.Tried)
 	live := keepAlive(ctx, c.heartbeats, markOrNil(tried))
 	defer live.stop()
-	work, stop := withDrain(ctx, c.drain)
+	whole := ctx
+	if _, err := c.tasks(in.Ref); err == nil {
+		// A claim that is cut off may have landed all the same, and nothing frees the
+		// task then. Its few requests are bound in time by themselves.
+		whole = context.WithoutCancel(ctx)
+	}
+	work, stop := withDrain(whole, c.drain)
 	defer stop()
 
 	out, err := c.claim(work, in, tried, live)

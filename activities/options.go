@@ -29,11 +29,13 @@ func retries(attempts int) *temporal.RetryPolicy {
 }
 
 // ClaimOptions leave time to look for a rival's messages after a claim whose
-// answer was lost.
+// answer was lost. A cancelled claim is waited for: what has been claimed must be
+// let go of.
 func ClaimOptions(p conversation.Policy) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: p.ExchangeTimeout,
 		HeartbeatTimeout:    heartbeatTimeout,
+		WaitForCancellation: true,
 		RetryPolicy:         retries(p.PlatformAttempts),
 	}
 }

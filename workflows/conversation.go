@@ -103,6 +103,14 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 		out = activities.ClaimResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
+		if err != nil {
+			// It may have landed: the next attempt must know its own claim from a rival's.
+			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
+		}
+		if out.Receipt != nil {
+			// Whatever is wanted by now, it is ours, and to be reported.
+			t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
+		}
 		return redoIf(out.HandedOver, 0), err
 	})
 	if v != nil || err != nil {
@@ -110,9 +118,6 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 	}
 	if !out.Claimed {
 		return &verdict{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
-	}
-	if out.Receipt != nil {
-		t.task = &taskRun{receipt: *out.Receipt}
 	}
 	return nil, nil
 }
