@@ -94,6 +94,22 @@ func EndOptions(p conversation.Policy) workflow.ActivityOptions {
 	}
 }
 
+// ReportOptions go on for about a day, however often a platform is tried otherwise:
+// what nobody acknowledges stays claimed for ever, and if it is recurring it never
+// runs again.
+func ReportOptions() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy: &temporal.RetryPolicy{
+			InitialInterval:    time.Second,
+			BackoffCoefficient: 2,
+			MaximumInterval:    time.Minute,
+			MaximumAttempts:    24 * 60,
+		},
+	}
+}
+
 // PollOptions let a poll run for long and be moved to another worker in seconds.
 // Its tries are unlimited: an inbox has nothing better to do.
 func PollOptions(in PollInput) workflow.ActivityOptions {

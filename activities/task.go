@@ -80,9 +80,25 @@ func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult
 		return ReportResult{HandedOver: true, Tried: currentMark(live)}, nil
 	}
 	if err != nil {
-		return ReportResult{}, c.failed(ctx, "report", err, conversation.Usage{})
+		return ReportResult{}, c.failed(ctx, "report", patient(err), conversation.Usage{})
 	}
 	return ReportResult{}, nil
+}
+
+// patient has an acknowledgement be tried again that waits for somebody to mend a
+// key or an account, or for longer than a conversation would.
+func patient(err error) error {
+	e := asError(err)
+	if e == nil {
+		return err
+	}
+	again := *e
+	switch again.Kind {
+	case conversation.Unauthorized, conversation.QuotaExhausted:
+		again.Kind = conversation.Unavailable
+	}
+	again.RetryAfter = min(again.RetryAfter, LongestRetryDelay)
+	return &again
 }
 
 func (c *Conversation) acknowledge(ctx context.Context, in ReportInput, tried *Mark, live *liveness) error {

@@ -248,7 +248,7 @@ func (t *talk) deliver(ctx workflow.Context) {
 }
 
 func (t *talk) acknowledge(ctx workflow.Context) {
-	opts := activities.EndOptions(t.policy)
+	opts := activities.ReportOptions()
 	opts.Summary = "acknowledge"
 	t.step = "acknowledge"
 	t.show(ctx)
@@ -265,7 +265,7 @@ func (t *talk) acknowledge(ctx workflow.Context) {
 		switch {
 		case err != nil:
 			f := failureOf(err)
-			r.Fault = join(f.reason, f.remedy)
+			r.Fault = f.reason // with what to do about it
 			return
 		case out.HandedOver:
 			in.Tried = out.Tried
