@@ -18,6 +18,25 @@ const (
 	DefaultCallbackRetries = 3
 )
 
+// What a task may ask for at most: its acknowledgement waits for the callback.
+const (
+	maxCallbackTimeout = time.Hour
+	maxCallbackRetries = 1000
+)
+
+// spareTries are for those whose worker died or stopped: they are not among the
+// tries that the task's settings count.
+const spareTries = 3
+
+// Tries is how often a callback is tried.
+func Tries(c conversation.Callback) int {
+	retries := DefaultCallbackRetries
+	if c.Retries != nil {
+		retries = min(max(0, *c.Retries), maxCallbackRetries)
+	}
+	return retries + 1
+}
+
 // Callbacks tells addresses how tasks have ended.
 type Callbacks interface {
 	// Deliver posts the result once. The key is the same for every attempt. The
@@ -30,19 +49,16 @@ type Callbacks interface {
 type DeliverInput struct {
 	Callback conversation.Callback   `json:"callback"`
 	Result   conversation.TaskResult `json:"result"`
-	// Attempts is how often it is tried.
+	// Attempts is how often it is tried: see [Tries].
 	Attempts int `json:"attempts"`
 }
 
 // DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at
 // most a minute, between tries.
 func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
-	timeout, retries := c.Timeout, DefaultCallbackRetries
+	timeout := min(c.Timeout, maxCallbackTimeout)
 	if timeout <= 0 {
 		timeout = DefaultCallbackTimeout
-	}
-	if c.Retries != nil {
-		retries = max(0, *c.Retries)
 	}
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: timeout + 5*time.Second,
@@ -51,7 +67,7 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumInterval:    time.Minute,
-			MaximumAttempts:    int32(retries) + 1,
+			MaximumAttempts:    int32(Tries(c) + spareTries),
 		},
 	}
 }

@@ -234,14 +234,14 @@ func (t *talk) deliver(ctx workflow.Context) {
 	t.step = "callback"
 	t.show(ctx)
 	in := activities.DeliverInput{
-		Callback: callback, Result: t.task.result, Attempts: int(opts.RetryPolicy.MaximumAttempts),
+		Callback: callback, Result: t.task.result, Attempts: activities.Tries(callback),
 	}
 	in.Result.Delivery = nil
 	var out conversation.Delivery
 	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.DeliverName, in).Get(ctx, &out)
 	if err != nil {
 		f := failureOf(err)
-		out = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: join(f.reason, f.remedy)}
+		out = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: f.reason}
 	}
 	out.URL, out.Time = callback.URL, workflow.Now(ctx).UTC()
 	t.task.result.Delivery = &out

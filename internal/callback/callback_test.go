@@ -79,6 +79,9 @@ func TestDeliverFaults(t *testing.T) {
 		case "/500":
 			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(http.StatusInternalServerError)
+		case "/busy":
+			w.Header().Set("Retry-After", "86400")
+			w.WriteHeader(http.StatusTooManyRequests)
 		case "/redirect":
 			http.Redirect(w, req, other.URL, http.StatusTemporaryRedirect)
 		case "/slow":
@@ -96,10 +99,11 @@ func TestDeliverFaults(t *testing.T) {
 		after  time.Duration
 		text   string
 	}{
-		"an error":   {"/500", 500, conversation.Unavailable, 7 * time.Second, "it answered 500 Internal Server Error"},
-		"a redirect": {"/redirect", 307, conversation.Unavailable, 0, "it answered 307 Temporary Redirect"},
-		"no answer":  {"/gone", 0, conversation.Unavailable, 0, "EOF"},
-		"too late":   {"/slow", 0, conversation.Unavailable, 0, "no answer in time"},
+		"an error":    {"/500", 500, conversation.Unavailable, 7 * time.Second, "it answered 500 Internal Server Error"},
+		"a long wait": {"/busy", 429, conversation.Unavailable, time.Minute, "it answered 429 Too Many Requests"},
+		"a redirect":  {"/redirect", 307, conversation.Unavailable, 0, "it answered 307 Temporary Redirect"},
+		"no answer":   {"/gone", 0, conversation.Unavailable, 0, "EOF"},
+		"too late":    {"/slow", 0, conversation.Unavailable, 0, "no answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +130,7 @@ func TestPrivateAddresses(t *testing.T) {
 	s := sender(t, callback.Config{AllowPrivate: []string{"10.0.0.0/8"}})
 	for _, host := range []string{
 		"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]", "192.168.0.1", "172.16.0.1", "169.254.169.254",
-		"100.64.0.1", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]", "224.0.0.1", "255.255.255.255",
+		"100.64.0.1", "[fe80::1]", "[fd00::1]", "[64:ff9b::7f00:1]", "[::7f00:1]", "[fec0::1]", "224.0.0.1", "255.255.255.255",
 	} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()

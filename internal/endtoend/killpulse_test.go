@@ -124,7 +124,7 @@ func TestKilledAmongTask(t *testing.T) {
 			})
 			p.start(t)
 
-			task := r.task("main", map[string]any{"callback_url": front.URL})
+			task := r.task("main", map[string]any{"callback_url": front.URL, "webhook_retries": 0})
 			task.At = time.Now().Add(3 * time.Second).Truncate(time.Second)
 			id := stand.Add(task)
 			select {

@@ -3,6 +3,7 @@ package pulse
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net/url"
 	"strings"
 	"time"
@@ -97,14 +98,15 @@ func callback(metadata json.RawMessage) *conversation.Callback {
 	}
 	var settings struct {
 		Timeout *float64 `json:"webhook_timeout"`
-		Retries *int     `json:"webhook_retries"`
+		Retries *float64 `json:"webhook_retries"`
 	}
 	if json.Unmarshal(metadata, &settings) == nil {
 		if settings.Timeout != nil && *settings.Timeout > 0 {
 			c.Timeout = seconds(*settings.Timeout)
 		}
 		if settings.Retries != nil && *settings.Retries >= 0 {
-			c.Retries = settings.Retries
+			retries := int(min(*settings.Retries, math.MaxInt16))
+			c.Retries = &retries
 		}
 	}
 	return c

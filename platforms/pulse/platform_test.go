@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -236,6 +237,8 @@ func TestCallback(t *testing.T) {
 			want: &conversation.Callback{URL: "http://a.example"}},
 		{name: "NoRetries", metadata: map[string]any{"callback_url": "http://a.example", "webhook_timeout": 1e300, "webhook_retries": 0},
 			want: &conversation.Callback{URL: "http://a.example", Timeout: 365 * 24 * time.Hour, Retries: ptr(0)}},
+		{name: "TooManyRetries", metadata: map[string]any{"callback_url": "http://a.example", "webhook_timeout": 5, "webhook_retries": 1e30},
+			want: &conversation.Callback{URL: "http://a.example", Timeout: 5 * time.Second, Retries: ptr(math.MaxInt16)}},
 		{name: "PayloadDoesNotCount", metadata: map[string]any{"a": 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
