@@ -35,6 +35,8 @@ type verdict struct {
 	kind   conversation.OutcomeKind
 	by     conversation.EndedBy
 	detail string
+	// cause is of which kind the failure is, if it is known.
+	cause conversation.Kind
 	// tell means that the platform does not know yet.
 	tell bool
 }
@@ -172,7 +174,7 @@ func (t *talk) know(about conversation.Context, messages []conversation.Message,
 		t.task = &taskRun{}
 	}
 	if err := t.chooseRun(*about.Task); err != nil {
-		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: err.Error()}
+		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: err.Error(), cause: conversation.Invalid}
 	}
 }
 

@@ -245,10 +245,10 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 	case conversation.Claimed:
 		return &verdict{kind: conversation.OutcomeClaimLost, detail: f.reason}, nil
 	case conversation.NotFound:
-		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, cause: f.kind}, nil
 	case conversation.ContextTooLong:
 		// It has been tried with less. Nobody can make the conversation shorter.
-		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, tell: t.claimed}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, cause: f.kind, tell: t.claimed}, nil
 	}
 	onExhausted := t.policy.OnExhausted
 	if t.task != nil && t.in.Policy.OnExhausted == "" {
@@ -256,14 +256,14 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 	}
 	if f.kind == conversation.BudgetSpent {
 		if onExhausted = t.policy.OnSpent; onExhausted == conversation.EndConversation {
-			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.reason, tell: t.claimed}, nil
+			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.reason, cause: f.kind, tell: t.claimed}, nil
 		}
 	}
 	if f.contagious() {
 		t.warnInbox(ctx, f)
 	}
 	if onExhausted == conversation.EndConversation {
-		return &verdict{kind: conversation.OutcomeFailed, detail: join(step+" failed", f.reason), tell: t.claimed}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: join(step+" failed", f.reason), cause: f.kind, tell: t.claimed}, nil
 	}
 	t.attention = &Attention{
 		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason,

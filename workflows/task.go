@@ -215,6 +215,7 @@ func (t *talk) report(ctx workflow.Context, v verdict) {
 		return
 	case r.Status == "":
 		r.Status = conversation.TaskFailed
+		r.Kind = v.cause
 		if r.Error = v.detail; r.Error == "" {
 			r.Error = string(v.kind)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/activities"
@@ -219,6 +220,10 @@ func TestPulseTask(t *testing.T) {
 
 			_, err = r.outcome(t, bad)
 			require.ErrorContains(t, err, "it broke")
+			var failed *temporal.ApplicationError
+			require.ErrorAs(t, err, &failed)
+			require.NoError(t, failed.Details(&out))
+			require.Equal(t, conversation.Invalid, out.Task.Kind)
 			acks = r.stand.Acks(bad)
 			require.Len(t, acks, 1)
 			require.Equal(t, "failed", acks[0].Status)
