@@ -156,6 +156,11 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 	if err != nil {
 		return ContextResult{}, err
 	}
+	if about.Task != nil {
+		if err := about.Task.CheckSize(); err != nil {
+			return ContextResult{}, err
+		}
+	}
 	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
 	if err != nil {
 		return ContextResult{}, err

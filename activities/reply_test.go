@@ -32,6 +32,7 @@ func TestReplyRejectsBadAnswers(t *testing.T) {
 		"as the user":               {executors.Result{Message: persona("hi")}, conversation.Invalid},
 		"not UTF-8":                 {executors.Result{Message: agent("\xff\xfe")}, conversation.Unavailable},
 		"too long":                  {executors.Result{Message: agent(strings.Repeat("x", 20<<20))}, conversation.Invalid},
+		"too long as JSON":          {executors.Result{Message: agent(strings.Repeat("<", 400<<10))}, conversation.Invalid},
 		"too much state":            {executors.Result{Message: agent("hi"), State: json.RawMessage(`"` + strings.Repeat("x", 20<<10) + `"`)}, conversation.Invalid},
 		"no message and no end":     {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant}}, conversation.Unavailable},
 		"nothing said by nobody":    {executors.Result{}, conversation.Invalid},

@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -21,6 +22,22 @@ type Task struct {
 	// Timeout bounds the whole run of the agent, retries included. Zero: what the
 	// agent's policy says.
 	Timeout time.Duration `json:"timeout,omitempty"`
+}
+
+// MaxTask is how many bytes a task may have as JSON. What it says is recorded
+// twice in one payload, of which Temporal takes 2 MiB and shows 2 MB.
+const MaxTask = 900 << 10
+
+// CheckSize refuses a task that is too large to be recorded.
+func (t Task) CheckSize() error {
+	data, err := json.Marshal(t)
+	if err == nil && len(data) > MaxTask {
+		err = fmt.Errorf("it has %d KiB, once it is written as JSON; at most %d are possible", len(data)>>10, MaxTask>>10)
+	}
+	if err != nil {
+		return &Error{Kind: Invalid, Op: "size of the task", Err: err, Remedy: "put what is large where the agent can fetch it"}
+	}
+	return nil
 }
 
 // A Callback is an address that is told how a task has ended.

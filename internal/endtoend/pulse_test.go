@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -254,6 +255,21 @@ func TestPulseCallbackThatFails(t *testing.T) {
 	require.Equal(t, keys[0], keys[1])
 	require.True(t, out.Task.Acknowledged)
 	require.Len(t, r.stand.Acks(id), 1)
+}
+
+func TestPulseTaskIsTooLarge(t *testing.T) {
+	t.Parallel()
+	agent := &summariser{}
+	r := newPulseRig(t, pulsetest.Config{}, agent)
+	r.start(t)
+	r.poll(t)
+	task := r.task("main", nil)
+	task.Payload.(map[string]any)["params"] = map[string]any{"text": strings.Repeat("<", 400<<10)}
+	id := r.stand.Add(task)
+	_, err := r.outcome(t, id)
+	require.ErrorContains(t, err, "size of the task: it has 2400 KiB, once it is written as JSON; at most 900 are possible")
+	require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
+	require.Zero(t, agent.runs.Load())
 }
 
 // idler works until it is told not to.

@@ -47,6 +47,26 @@ func TestTemporalTakesCron(t *testing.T) {
 	}
 }
 
+// TestLargestTask: what is taken can be shown, changed and removed again.
+func TestLargestTask(t *testing.T) {
+	t.Parallel()
+	k := keeper(t)
+	plan := schedules.Plan{Name: "large", Agent: "support", Times: schedules.Times{Every: "1d"}, Paused: true}
+	// In JSON a "<" takes six bytes.
+	plan.Task.Params = `{"text":"` + strings.Repeat("<", (conversation.MaxTask-200)/6) + `"}`
+	_, err := k.Create(t.Context(), plan)
+	require.NoError(t, err)
+	s, err := k.Update(t.Context(), "large", schedules.Change{Note: "still there"})
+	require.NoError(t, err)
+	require.Equal(t, "still there", s.Note)
+	require.NoError(t, k.Delete(t.Context(), "large"))
+
+	plan.Task.Params = `{"text":"` + strings.Repeat("<", conversation.MaxTask/6) + `"}`
+	_, err = k.Create(t.Context(), plan)
+	require.Equal(t, operate.Malformed, operate.KindOf(err))
+	require.ErrorContains(t, err, "at most 900 are possible (put what is large where the agent can fetch it)")
+}
+
 // createOnce makes a schedule and removes it.
 func createOnce(t *testing.T, k *schedules.Keeper, name string, times schedules.Times) schedules.Schedule {
 	t.Helper()

@@ -12,9 +12,6 @@ import (
 // TaskType is the type of task that schedules give.
 const TaskType = "run_agent"
 
-// maxPayload keeps a schedule well below the 2 MiB that Temporal takes.
-const maxPayload = 1 << 20
-
 // A Task is what is wanted of the agent, as people give it. What is empty is left
 // as Payload, or the task so far, has it.
 type Task struct {
@@ -78,8 +75,8 @@ func (t Task) apply(to *conversation.Task) error {
 		return err
 	}
 	to.Type, to.Payload = TaskType, text
-	if len(text) > maxPayload {
-		return malformed("the task has %d bytes, at most %d can be scheduled: put the rest where the agent can fetch it", len(text), maxPayload)
+	if err := to.CheckSize(); err != nil {
+		return malformed("%v", err)
 	}
 	if _, err := to.Run(); err != nil {
 		return malformed("%v", err)

@@ -129,7 +129,7 @@ func TestPlanFaults(t *testing.T) {
 		"payload":             {func(p *schedules.Plan) { p.Task.Payload = "{" }, "--payload is not a JSON object"},
 		"payload's types":     {func(p *schedules.Plan) { p.Task.Payload = `{"agent_id": 1}` }, "give agent_id and entrypoint_tag as strings"},
 		"args":                {func(p *schedules.Plan) { p.Task.Args = "{}" }, "--args is not a JSON list"},
-		"too much":            {func(p *schedules.Plan) { p.Task.Message = strings.Repeat("x", 2<<20) }, "at most 1048576"},
+		"too much":            {func(p *schedules.Plan) { p.Task.Message = strings.Repeat("x", 2<<20) }, "at most 900 are possible"},
 		"callback":            {func(p *schedules.Plan) { p.Task.Callback = "ftp://example.com" }, "not an address"},
 		"callback's password": {func(p *schedules.Plan) { p.Task.Callback = "https://u:p@example.com" }, "must not contain a password"},
 		"retries of none":     {func(p *schedules.Plan) { p.Task.CallbackTimeout = 1 }, "go with --callback"},
