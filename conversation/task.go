@@ -79,29 +79,27 @@ func (t Task) Run() (Run, error) {
 		if err := json.Unmarshal(t.Payload, &run); err != nil {
 			return Run{}, &Error{
 				Kind: Invalid, Op: "payload of the task", Err: err,
-				Remedy: "give agent_id and entrypoint_tag as strings, params as an object, args as a list",
+				Remedy: "give agent_id and entrypoint_tag as strings, params as an object, args as a list, " +
+					"agent_port and timeout_seconds as whole numbers",
 			}
 		}
 	}
-	var more struct {
-		Executor string `json:"executor_type"`
-		Local    *bool  `json:"local"`
-		Host     string `json:"agent_host"`
-		Port     int    `json:"agent_port"`
+	// Metadata is also other people's: each key is read by itself, and what has
+	// another meaning there hides none of the others.
+	var more map[string]json.RawMessage
+	_ = json.Unmarshal(t.Metadata, &more)
+	if run.Executor == "" {
+		_ = json.Unmarshal(more["executor_type"], &run.Executor)
 	}
-	if len(t.Metadata) > 0 && json.Unmarshal(t.Metadata, &more) == nil {
-		if run.Executor == "" {
-			run.Executor = more.Executor
-		}
-		if run.Local == nil {
-			run.Local = more.Local
-		}
-		if run.Host == "" {
-			run.Host = more.Host
-		}
-		if run.Port == 0 {
-			run.Port = more.Port
-		}
+	var local *bool
+	if run.Local == nil && json.Unmarshal(more["local"], &local) == nil {
+		run.Local = local
+	}
+	if run.Host == "" {
+		_ = json.Unmarshal(more["agent_host"], &run.Host)
+	}
+	if run.Port == 0 {
+		_ = json.Unmarshal(more["agent_port"], &run.Port)
 	}
 	return run, nil
 }
