@@ -118,6 +118,27 @@ remedy        pay, then resume
 `, recordText(r, noon))
 }
 
+func TestTaskRows(t *testing.T) {
+	t.Parallel()
+	task := conversation.TaskResult{
+		TaskID: "t-1", ExecutionID: "e-1", ScheduledFor: noon, Status: conversation.TaskSuccess,
+		Result: json.RawMessage(`{"n": 12345678901234567890, "s": "a\u003cb"}`), Acknowledged: true,
+	}
+	require.Equal(t, [][2]string{
+		{"task", "t-1"}, {"execution", "e-1"}, {"due", "12:00:00"}, {"result", "success"},
+		{"", `{"n":12345678901234567890,"s":"a<b"}`}, {"acknowledged", "yes"},
+	}, taskRows(task, noon))
+
+	// There is no result before the end, nor after a failure.
+	task.Result, task.Acknowledged = json.RawMessage("null"), false
+	for _, status := range []conversation.TaskStatus{"", conversation.TaskFailed} {
+		task.Status = status
+		for _, row := range taskRows(task, noon) {
+			require.NotEqual(t, "null", row[1])
+		}
+	}
+}
+
 func TestInboxTable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "no inboxes\n", inboxTable(nil, noon))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -118,7 +119,7 @@ func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 	if t.Status != "" {
 		rows = append(rows, [2]string{"result", string(t.Status)})
 	}
-	if len(t.Result) > 0 {
+	if t.Status == conversation.TaskSuccess {
 		rows = append(rows, [2]string{"", clip(compact(t.Result), 2000)})
 	}
 	if t.Error != "" {
@@ -186,16 +187,22 @@ func partsText(parts []conversation.Part) string {
 	return strings.Join(lines, "\n")
 }
 
+// compact is JSON on one line, as it was: no digit of a number may be lost, and
+// what was escaped on the way is shown as people wrote it.
 func compact(data json.RawMessage) string {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
 	var v any
-	if json.Unmarshal(data, &v) != nil {
+	if decoder.Decode(&v) != nil {
 		return string(data)
 	}
-	out, err := json.Marshal(v)
-	if err != nil {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if encoder.Encode(v) != nil {
 		return string(data)
 	}
-	return string(out)
+	return strings.TrimSuffix(out.String(), "\n")
 }
 
 // speaker names the roles as people think of them.
