@@ -159,7 +159,13 @@ func (t *talk) waitTurn(ctx workflow.Context, wait time.Duration, interrupted fu
 	if r := t.task; r != nil {
 		begun := workflow.Now(ctx)
 		r.queues = true
-		defer func() { r.queues, r.queued = false, r.queued+workflow.Now(ctx).Sub(begun) }()
+		defer func() {
+			now := workflow.Now(ctx)
+			r.queues, r.queued = false, r.queued+now.Sub(begun)
+			if t.usage.Calls == 0 {
+				r.result.Started = now.UTC() // nothing has been asked before
+			}
+		}()
 	}
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      wait,
