@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -92,7 +93,9 @@ type Filter struct {
 
 // Tasks lists tasks, what is due first before what is due later. Pages are counted
 // by offset: what leaves the list while it is read moves others to pages that were
-// read already, and they are missing until the list is read again.
+// read already, and they are missing until the list is read again. Tasks that
+// cannot be understood, for anybody may write what they like into most of their
+// columns, are told of at the end, in one error: they hold up no other.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	q := url.Values{"limit": {strconv.Itoa(pageLimit)}}
 	if f.Status != "" {
@@ -106,25 +109,37 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	}
 	r := rest.Request{Op: "list tasks", Method: http.MethodGet, Path: rest.Path("tasks"), Query: q}
 	return func(yield func(Task, error) bool) {
+		var odd []error
 		for page := range maxPages {
 			q.Set("offset", strconv.Itoa(page*pageLimit))
 			var out struct {
-				Tasks []Task `json:"tasks"`
+				Tasks []json.RawMessage `json:"tasks"`
 			}
 			a, err := c.api.Call(ctx, r, &out)
 			if err != nil {
 				yield(Task{}, err)
 				return
 			}
-			for _, t := range out.Tasks {
+			for _, item := range out.Tasks {
+				var t Task
+				if err := json.Unmarshal(item, &t); err != nil {
+					odd = append(odd, fmt.Errorf("task %q is not understood: %s", rest.Clip(t.ID), rest.Clip(err.Error())))
+					continue
+				}
 				t.Seen = a.ServerTime()
 				if !yield(t, nil) {
 					return
 				}
 			}
-			if len(out.Tasks) < pageLimit {
-				return
+			if len(out.Tasks) == pageLimit {
+				continue
 			}
+			if len(odd) > 0 {
+				yield(Task{}, c.api.Fail(r, &conversation.Error{
+					Kind: conversation.Unavailable, Err: errors.Join(odd...), Remedy: "mend it on Pulse, or delete it there", Answered: true,
+				}))
+			}
+			return
 		}
 		yield(Task{}, c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: rest.ErrEndless}))
 	}

@@ -203,6 +203,26 @@ func TestWire(t *testing.T) {
 	require.True(t, polled.Tasks[1].ScheduledFor.IsZero())
 }
 
+// TestOddTask: one task that somebody has written nonsense into holds up no other.
+func TestOddTask(t *testing.T) {
+	t.Parallel()
+	const due = `"schedule_type":"run_agent","status":"active","next_execution":1.9e9`
+	c := always(t, 200, nil, `{"tasks":[{"id":"odd","created_at":"long ago",`+due+`},{"id":"own","schedule_config":{"when":"daily"},`+due+`},
+		{"id":"none","schedule_config":"x",`+due+`},{"id":"good",`+due+`}],"count":4}`)
+	var ids []string
+	var failed error
+	for task, err := range c.Tasks(t.Context(), pulse.Filter{}) {
+		if err != nil {
+			failed = err
+			continue
+		}
+		ids = append(ids, task.ID)
+	}
+	require.Equal(t, []string{"own", "none", "good"}, ids)
+	isKind(t, conversation.Unavailable, failed)
+	require.ErrorContains(t, failed, `task "odd" is not understood`)
+}
+
 // orNil lets a missing error be wrapped.
 func orNil(err error) error {
 	if err == nil {

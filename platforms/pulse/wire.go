@@ -45,6 +45,16 @@ type ScheduleConfig struct {
 	Repeat json.RawMessage `json:"repeat"`
 }
 
+// UnmarshalJSON implements [json.Unmarshaler]. Anybody may write what they like into
+// a task's schedule: what is no schedule is a task that is due once.
+func (c *ScheduleConfig) UnmarshalJSON(data []byte) error {
+	type plain ScheduleConfig
+	var p plain
+	_ = json.Unmarshal(data, &p)
+	*c = ScheduleConfig(p)
+	return nil
+}
+
 // When has the kind of schedule: "once", "recurring" or "cron".
 type When struct {
 	Type string `json:"type"`
