@@ -22,6 +22,8 @@ const (
 	defaultPollFor      = 10 * time.Minute
 	// An unreachable platform is asked less and less often, down to this.
 	longestPollBackoff = time.Minute
+	// One that schedules tasks lets them expire after a minute.
+	longestTaskBackoff = 10 * time.Second
 	// A full house is only looked at this many times less often: nothing can be
 	// started anyway.
 	fullHouseFactor = 5
@@ -207,7 +209,7 @@ func (p *poll) delay(err error) time.Duration {
 	d := p.in.Interval
 	if err != nil {
 		p.faults++
-		d = min(min(d, defaultPollInterval)<<min(p.faults, 6), longestPollBackoff)
+		d = pollBackoff(d, p.faults, p.tasks)
 		var e *conversation.Error
 		if errors.As(err, &e) {
 			d = max(d, e.RetryAfter)
@@ -223,6 +225,15 @@ func (p *poll) delay(err error) time.Duration {
 		}
 	}
 	return d
+}
+
+// pollBackoff is the time to the next poll after so many errors in a row.
+func pollBackoff(interval time.Duration, faults int, tasks bool) time.Duration {
+	longest := longestPollBackoff
+	if tasks {
+		longest = longestTaskBackoff
+	}
+	return min(min(interval, defaultPollInterval)<<min(faults, 6), longest)
 }
 
 func (p *poll) once(ctx context.Context, stopping <-chan struct{}) error {
