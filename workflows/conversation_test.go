@@ -68,13 +68,18 @@ func (o only) Resolve(context.Context, string) (string, executors.Executor, erro
 
 func environment(t *testing.T, p platforms.Platform, name string, e executors.Executor) *testsuite.TestWorkflowEnvironment {
 	t.Helper()
+	return environmentOf(t, p, name, only{e})
+}
+
+func environmentOf(t *testing.T, p platforms.Platform, name string, e activities.Executors) *testsuite.TestWorkflowEnvironment {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(quiet{})
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(time.Minute)
 	workflows.Register(env)
 	a, err := activities.NewConversation(activities.Config{
-		Platforms: map[string]platforms.Instance{name: {Name: name, Platform: p}}, Executors: only{e},
+		Platforms: map[string]platforms.Instance{name: {Name: name, Platform: p}}, Executors: e,
 	})
 	require.NoError(t, err)
 	a.Register(env)

@@ -54,19 +54,27 @@ func TestTaskChoosesItsExecutor(t *testing.T) {
 		`{"executor_type":"SERVERLESS"}`:       "serverless",
 		`{"executor_type":"serverless-agent"}`: "",
 	} {
-		chosen := &chooser{Executor: &executortest.Fake{}}
-		env := environment(t, &platform{}, "mem", chosen)
+		all := &several{}
+		env := environmentOf(t, &platform{}, "mem", all)
 		env.ExecuteWorkflow(workflows.ConversationName,
 			taskInput(conversation.Policy{Executors: []string{"serverless", "local"}}, conversation.Task{Payload: json.RawMessage(asked)}))
 		if want == "" {
 			require.ErrorContains(t, env.GetWorkflowError(), "there are agent, serverless, local")
+			require.Empty(t, all.asked)
 			continue
 		}
 		require.NoError(t, env.GetWorkflowError())
+		require.Equal(t, []string{want}, all.asked, asked)
 	}
 }
 
-type chooser struct{ executors.Executor }
+// several are executors of any name, and remember which were asked for.
+type several struct{ asked []string }
+
+func (s *several) Resolve(_ context.Context, name string) (string, executors.Executor, error) {
+	s.asked = append(s.asked, name)
+	return name, &executortest.Fake{}, nil
+}
 
 // busy is an executor whose limits have others go first, for so many times.
 type busy struct {
