@@ -22,8 +22,9 @@ import (
 // reply is recorded twice and shown to people.
 const (
 	maxReplyBytes = 512 << 10
-	// What is recorded is JSON, in which a "<" takes six bytes.
-	maxRecordedReply = 1 << 20
+	// maxRecordedReply is for replies of much that JSON has to escape. When a direct
+	// conversation continues as new, its newest reply goes along twice.
+	maxRecordedReply = 768 << 10
 	maxStateBytes    = 4 << 10
 )
 
@@ -199,21 +200,12 @@ func checkReply(name string, result executors.Result, dataCounts bool) error {
 		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
 	case result.Message.Size() > maxReplyBytes:
 		return invalid(conversation.Invalid, "answered with %d KiB; at most %d are possible", result.Message.Size()>>10, maxReplyBytes>>10)
-	case recorded(result.Message) > maxRecordedReply:
-		return invalid(conversation.Invalid, "answered with %d KiB, once it is written as JSON; at most %d are possible", recorded(result.Message)>>10, maxRecordedReply>>10)
+	case result.Message.Recorded() > maxRecordedReply:
+		return invalid(conversation.Invalid, "answered with %d KiB, once it is written as JSON; at most %d are possible", result.Message.Recorded()>>10, maxRecordedReply>>10)
 	case len(result.State) > maxStateBytes:
 		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
 	}
 	return nil
-}
-
-// recorded is how many bytes Temporal is given for the message.
-func recorded(m conversation.Message) int {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return 0 // the activity itself fails of it
-	}
-	return len(data)
 }
 
 func hasData(m conversation.Message) bool {

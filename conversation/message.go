@@ -78,27 +78,61 @@ func (m Message) Text() string {
 	return strings.Join(texts, "\n\n")
 }
 
-// Size is about the number of bytes the message takes when it is recorded.
+// Size is about the number of bytes the message has.
 func (m Message) Size() int {
+	return m.sum(func(s string) int { return len(s) }, func(data []byte) int { return len(data) })
+}
+
+// Recorded is about the number of bytes the message takes as JSON, which is what is
+// recorded: of markup, several times its Size.
+func (m Message) Recorded() int {
+	return m.sum(Escaped, func(data []byte) int { return escaped(data, false) })
+}
+
+func (m Message) sum(text func(string) int, data func([]byte) int) int {
 	n := 64
 	for _, p := range m.Parts {
-		n += 32 + len(p.Text) + len(p.Data)
+		n += 32 + text(p.Text) + data(p.Data)
 		if p.ToolCall != nil {
-			n += len(p.ToolCall.Arguments) + len(p.ToolCall.Name) + len(p.ToolCall.ID)
+			n += data(p.ToolCall.Arguments) + text(p.ToolCall.Name) + text(p.ToolCall.ID)
 		}
 		if p.ToolResult != nil {
-			n += len(p.ToolResult.Content) + len(p.ToolResult.CallID)
+			n += text(p.ToolResult.Content) + text(p.ToolResult.CallID)
 		}
 	}
 	return n
 }
 
-// Newest returns the longest tail of messages whose sizes add up to at most
-// budget bytes. It always keeps the last message.
+// Escaped is the number of bytes of a text in JSON as encoding/json writes it, its
+// quotation marks aside.
+func Escaped(s string) int { return escaped(s, true) }
+
+// escaped counts a text, or JSON in which nothing but HTML's characters is left to
+// be escaped.
+func escaped[T string | []byte](s T, text bool) int {
+	n := len(s)
+	for i := range len(s) {
+		switch b := s[i]; {
+		case b == '<', b == '>', b == '&':
+			n += len(`\u003c`) - 1
+		case b == 0xe2 && i+2 < len(s) && s[i+1] == 0x80 && s[i+2]&^1 == 0xa8: // U+2028, U+2029
+			n += len(`\u2028`) - 3
+		case !text:
+		case b == '"', b == '\\', b == '\n', b == '\r', b == '\t', b == '\b', b == '\f':
+			n++
+		case b < ' ':
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
+}
+
+// Newest returns the longest tail of messages that take at most budget bytes when
+// they are recorded. It always keeps the last message.
 func Newest(messages []Message, budget int) []Message {
 	total := 0
 	for i := len(messages) - 1; i >= 0; i-- {
-		total += messages[i].Size()
+		total += messages[i].Recorded()
 		if total > budget && i < len(messages)-1 {
 			return messages[i+1:]
 		}

@@ -30,11 +30,14 @@ const (
 	maxSendBytes   = 256 << 10
 	maxSendID      = 200
 	maxQueued      = 100
-	keptAnswers    = 2000     // message ids that are known
-	keptReplyBytes = 64 << 10 // of replies that are had without the transcript
-	// No platform has the messages that do not go along. Temporal refuses payloads
-	// of 2 MiB.
+	keptAnswers    = 2000      // message ids that are known
+	keptIDBytes    = 256 << 10 // of them, as they are recorded
+	keptReplyBytes = 64 << 10  // of replies that are had without the transcript
+	// No platform has the messages that do not go along.
 	directCarryBytes = 1 << 20
+	// maxCarried is for messages and answers together: Temporal refuses payloads of
+	// 2 MiB. The last message, which always goes along, may come on top.
+	maxCarried = 1280 << 10
 )
 
 // mailbox holds what is said in a direct conversation. A nil one has nothing.
@@ -99,10 +102,30 @@ func (m *mailbox) keep(reply SendReply) {
 		if a.Reply == nil {
 			break
 		}
-		if size += a.Reply.Message.Size(); size > keptReplyBytes && i < len(m.answered)-1 {
+		if size += a.Reply.Message.Recorded(); size > keptReplyBytes && i < len(m.answered)-1 {
 			a.Reply = nil
 		}
 	}
+}
+
+// newest are the answers that go along when the conversation continues as new, and
+// about what they take.
+func (m *mailbox) newest() (kept []answer, size int) {
+	if m == nil {
+		return nil, 0
+	}
+	ids := 0
+	for i := len(m.answered) - 1; i >= 0; i-- {
+		a := m.answered[i]
+		id := conversation.Escaped(a.ID) + 32
+		if ids += id; ids > keptIDBytes {
+			return m.answered[i+1:], size
+		}
+		if size += id; a.Reply != nil {
+			size += a.Reply.Message.Recorded()
+		}
+	}
+	return m.answered, size
 }
 
 // Validate reports what no conversation would take.

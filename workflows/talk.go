@@ -92,21 +92,18 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 
 // carried is what goes along when the workflow continues as new.
 func (t *talk) carried() *Carried {
-	messages := conversation.Newest(t.messages, t.policy.CarryBytes)
+	answered, size := t.direct.newest()
+	messages := conversation.Newest(t.messages, min(t.policy.CarryBytes, maxCarried-size))
 	if len(messages) < t.unseen {
 		messages = t.messages[len(t.messages)-t.unseen:]
 	}
-	c := &Carried{
+	return &Carried{
 		Context: t.about, Started: t.started,
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
-		Events: t.events.number,
+		Answered: answered, Events: t.events.number,
 	}
-	if t.direct != nil {
-		c.Answered = t.direct.answered
-	}
-	return c
 }
 
 // rollOver continues the workflow as new, between turns, when its history has

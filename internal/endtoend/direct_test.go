@@ -3,6 +3,7 @@ package endtoend_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -130,6 +131,23 @@ func TestDirectConversation(t *testing.T) {
 		}
 		for i := range 9 {
 			require.Equal(t, 1, agent.times("runs", fmt.Sprintf("say %d", i)))
+		}
+	})
+
+	// JSON takes four times as much for this, and Temporal 2 MiB at most.
+	t.Run("much markup goes on over runs", func(t *testing.T) {
+		d := directly(r, "markup", conversation.Policy{RunTurns: 1})
+		text := strings.Repeat("<a>&</a>\n", 18<<10)
+		for turn := range 5 {
+			reply, err := r.Launcher.Send(ctx, d, say(fmt.Sprint(turn), text))
+			require.NoError(t, err)
+			require.Equal(t, turn+1, reply.Turn)
+			require.Contains(t, reply.Message.Text(), text)
+		}
+		for id := range 3 { // what is known of messages is not small either
+			name := strings.Repeat("<", 190) + fmt.Sprint(id)
+			_, err := r.Launcher.Send(ctx, d, say(name, "hello"))
+			require.NoError(t, err)
 		}
 	})
 
