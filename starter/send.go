@@ -153,7 +153,7 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 	}
 	switch operate.KindOf(err) {
 	case operate.NoWorker, operate.Unreachable, operate.Failed:
-		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeTroubled && !errors.Is(err, launch.ErrOver) {
+		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeTroubled && !errors.Is(err, launch.ErrOver) && !errors.Is(err, launch.ErrForgotten) {
 			t.s.say("It may be answered yet. To send it again, once: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
 		}
 	}

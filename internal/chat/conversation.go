@@ -75,7 +75,7 @@ type Pending struct {
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
 // Result is the reply, once Done is closed. The error is launch.ErrOver,
-// launch.ErrUnknown, the context's, or one that would be the same again.
+// launch.ErrForgotten, launch.ErrUnknown, the context's, or one that would be the same again.
 func (p *Pending) Result() (workflows.SendReply, error) {
 	<-p.done
 	return p.reply, p.err
@@ -112,7 +112,7 @@ func (c *Conversation) send(req workflows.SendRequest) (workflows.SendReply, err
 
 // passing tells what goes wrong for a while from what would go wrong again.
 func passing(err error) bool {
-	if errors.Is(err, launch.ErrOver) || errors.Is(err, launch.ErrUnknown) {
+	if errors.Is(err, launch.ErrOver) || errors.Is(err, launch.ErrForgotten) || errors.Is(err, launch.ErrUnknown) {
 		return false
 	}
 	var (

@@ -151,6 +151,37 @@ func TestDirectConversation(t *testing.T) {
 		}
 	})
 
+	// The workflow forgets the texts of old replies. Temporal has them, by run.
+	t.Run("old messages keep their replies when it has forgotten them, and when it is over", func(t *testing.T) {
+		d := directly(r, "old", conversation.Policy{RunTurns: 1})
+		var first []workflows.SendReply
+		text := strings.Repeat("long ", 8<<10)
+		for i := range 4 {
+			reply, err := r.Launcher.Send(ctx, d, say(fmt.Sprint(i), text))
+			require.NoError(t, err)
+			first = append(first, reply)
+		}
+		again := func() {
+			t.Helper()
+			for range 2 { // in a run that has been asked for it before, too
+				for i, want := range first {
+					reply, err := r.Launcher.Send(ctx, d, say(fmt.Sprint(i), text))
+					require.NoError(t, err)
+					require.Equal(t, want, reply)
+				}
+			}
+		}
+		again()
+		require.Equal(t, 4, agent.times("old", text))
+		id := workflows.ConversationID(d.Input.Ref)
+		require.NoError(t, r.Update(t, id, workflows.UpdateEnd, workflows.EndRequest{Reason: "enough"}))
+		_, err := r.Outcome(t, id)
+		require.NoError(t, err)
+		again()
+		_, err = r.Launcher.Send(ctx, d, say("new", text))
+		require.ErrorIs(t, err, launch.ErrOver)
+	})
+
 	t.Run("the agent ends it", func(t *testing.T) {
 		d := directly(r, "bye", conversation.Policy{})
 		reply, err := r.Launcher.Send(ctx, d, say("m1", "bye"))

@@ -22,7 +22,7 @@ const (
 	codeInvalid     = "invalid_input"          // the request makes no sense: it would not the next time either
 	codeUnknown     = "unknown_agent"          // no such agent is served here
 	codeNotFound    = "conversation_not_found" // no such conversation
-	codeOver        = "conversation_over"      // it has ended and takes no message
+	codeOver        = "conversation_over"      // it has ended and takes no message, or the reply is too old
 	codeRejected    = "rejected"               // the conversation cannot do that now
 	codeTimeout     = "timeout"                // no reply yet: ask again with the same messageId
 	codeUnavailable = "unavailable"            // Temporal or its worker does not answer: ask again
@@ -41,7 +41,7 @@ func coded(err error) error {
 	switch {
 	case errors.As(err, &said):
 		return said
-	case errors.Is(err, launch.ErrOver):
+	case errors.Is(err, launch.ErrOver), errors.Is(err, launch.ErrForgotten):
 		return engine.Errorf(codeOver, "%s", text)
 	case errors.Is(err, launch.ErrUnknown):
 		return engine.Errorf(codeNotFound, "%s", text)

@@ -64,6 +64,7 @@ func TestCodes(t *testing.T) {
 		require.True(t, engine.HasCode(got, code), "%v is not %s", got, code)
 		require.NotContains(t, got.Error(), "launch:")
 	}
+	require.True(t, engine.HasCode(coded(fmt.Errorf("%w: turn 3", launch.ErrForgotten)), codeOver), "asking again does not help")
 }
 
 // Every function says what it does, takes and gives.

@@ -22,6 +22,10 @@ const DirectPlatform = direct.Name
 // ErrOver means that a conversation has ended, and takes no message any more.
 var ErrOver = errors.New("the conversation is over")
 
+// ErrForgotten means that a message was answered so long ago that its reply is
+// nowhere to be had but, maybe, in the transcript.
+var ErrForgotten = errors.New("the reply is too old")
+
 // ErrUnknown means that there is no such conversation.
 var ErrUnknown = errors.New("there is no such conversation")
 
@@ -92,6 +96,8 @@ func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest)
 		case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
 		case errors.As(err, &app) && app.Type() == workflows.ErrTypeOver:
 			return reply, fmt.Errorf("conversation %q: %w: %s", ref, ErrOver, app.Message())
+		case errors.As(err, &app) && app.Type() == workflows.ErrTypeForgotten:
+			return reply, fmt.Errorf("conversation %q: %w: %s", ref, ErrForgotten, app.Message())
 		case errors.As(err, &app):
 			return reply, fmt.Errorf("conversation %q: %s", ref, app.Message())
 		default:
@@ -126,32 +132,65 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 	} else {
 		handle, err = l.Client.UpdateWorkflow(ctx, update)
 	}
-	var (
-		already *serviceerror.WorkflowExecutionAlreadyStarted
-		gone    *serviceerror.NotFound
-	)
+	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
-	case errors.As(err, &already), errors.As(err, &gone):
+	case errors.As(err, &already), notFound(err):
 		return l.said(ctx, id, req.ID)
 	case err != nil:
 		return reply, err
 	}
-	return reply, handle.Get(ctx, &reply)
-}
-
-// said is the reply that a message of a conversation that takes no more had.
-func (l Launcher) said(ctx context.Context, id, message string) (reply workflows.SendReply, err error) {
-	if _, err := l.Client.DescribeWorkflowExecution(ctx, id, ""); err != nil {
-		if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
-			return reply, ErrUnknown
-		}
-		return reply, err
-	}
-	err = l.Client.GetWorkflowUpdateHandle(client.GetWorkflowUpdateHandleOptions{WorkflowID: id, UpdateID: message}).Get(ctx, &reply)
-	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
-		return reply, ErrOver
+	if err = handle.Get(ctx, &reply); forgotten(err) {
+		return l.said(ctx, id, req.ID)
 	}
 	return reply, err
+}
+
+// said is the reply that a message had, of a conversation that takes no more or has
+// forgotten it. The server knows the updates of each run for as long as it keeps it.
+func (l Launcher) said(ctx context.Context, id, message string) (reply workflows.SendReply, err error) {
+	info, err := l.Client.DescribeWorkflowExecution(ctx, id, "")
+	if notFound(err) {
+		return reply, ErrUnknown
+	}
+	if err != nil {
+		return reply, err
+	}
+	none := error(ErrOver)
+	for run := info.GetWorkflowExecutionInfo().GetExecution().GetRunId(); run != ""; {
+		err := l.Client.GetWorkflowUpdateHandle(client.GetWorkflowUpdateHandleOptions{
+			WorkflowID: id, RunID: run, UpdateID: message,
+		}).Get(ctx, &reply)
+		switch {
+		case forgotten(err): // there is an older run that it was answered in
+			none = err
+		case !notFound(err):
+			return reply, err
+		}
+		if run, err = l.runBefore(ctx, id, run); err != nil {
+			return reply, err
+		}
+	}
+	return reply, none
+}
+
+// runBefore is the run that has continued as this one. Empty: there was none, or it
+// is not kept any more.
+func (l Launcher) runBefore(ctx context.Context, id, run string) (string, error) {
+	first, err := l.Client.GetWorkflowHistory(ctx, id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT).Next()
+	if notFound(err) {
+		return "", nil
+	}
+	return first.GetWorkflowExecutionStartedEventAttributes().GetContinuedExecutionRunId(), err
+}
+
+func notFound(err error) bool {
+	_, is := errors.AsType[*serviceerror.NotFound](err)
+	return is
+}
+
+func forgotten(err error) bool {
+	app, is := errors.AsType[*temporal.ApplicationError](err)
+	return is && app.Type() == workflows.ErrTypeForgotten
 }
 
 func asDirect(in workflows.ConversationInput) workflows.ConversationInput {
