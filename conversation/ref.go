@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -27,8 +28,9 @@ func (r Ref) String() string {
 	return strings.Join([]string{r.Platform, r.Project, r.ID}, "/")
 }
 
-// Validate reports every missing field that a conversation cannot do without,
-// and separators in the fields the workflow id is made of.
+// Validate reports every missing field that a conversation cannot do without, and
+// what the fields the workflow id is made of cannot have: separators, and characters
+// that Temporal's client cannot send in a header.
 func (r Ref) Validate() error {
 	var errs []error
 	if r.Platform == "" {
@@ -43,5 +45,14 @@ func (r Ref) Validate() error {
 	if strings.Contains(r.Project, "/") {
 		errs = append(errs, errors.New("conversation ref: project must not contain \"/\""))
 	}
+	if id := r.String(); !Sendable(id) {
+		errs = append(errs, fmt.Errorf("conversation ref: %q has characters that are not printable ASCII, which Temporal's client cannot send", id))
+	}
 	return errors.Join(errs...)
+}
+
+// Sendable reports whether a text can be part of a workflow's id: Temporal's client
+// sends that in a header too.
+func Sendable(id string) bool {
+	return !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' })
 }

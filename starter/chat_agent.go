@@ -87,6 +87,9 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 		}
 	}
 	ref := launch.DirectRef(agent, id)
+	if err := ref.Validate(); err != nil {
+		return launch.Direct{}, usage(err)
+	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if agent == "" { // any of several

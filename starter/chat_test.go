@@ -507,6 +507,14 @@ func TestSend(t *testing.T) {
 	require.Contains(t, o.starter(0, "list", "--platform", "direct", "--project", o.Name, "--limit", "1", "--status", "listening"), "listening")
 	require.Contains(t, o.starter(0, "show", "direct/"+o.Name+"/s1"), "ended by operator")
 
+	// What would never work is no matter of waiting.
+	for _, args := range [][]string{
+		{"hello", "--id", "caf\u00e9"}, {"hello", "--id", "a\nb"}, {"hello", "--resume", "caf\u00e9"},
+		{"hello", "--message-id", "caf\xe9"}, {"caf\xe9"},
+	} {
+		o.starter(2, append([]string{"send"}, args...)...)
+	}
+
 	o.StopWorkers()
 	o.starter(1, "send", "anybody?", "--id", "s3", "--timeout", "2s")
 	require.Contains(t, o.starter(0, "show", "direct/"+o.Name+"/s3"), "claiming")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -133,6 +134,10 @@ func (r SendRequest) Validate() error {
 	switch {
 	case r.ID == "" || len(r.ID) > maxSendID:
 		return fmt.Errorf("the message needs an id of at most %d bytes", maxSendID)
+	case !utf8.ValidString(r.ID):
+		return fmt.Errorf("the message's id %q is not UTF-8", r.ID)
+	case !utf8.ValidString(r.Text) || !utf8.Valid(r.Data):
+		return errors.New("the message is not UTF-8")
 	case strings.TrimSpace(r.Text) == "" && len(r.Data) == 0:
 		return errors.New("the message is empty")
 	case len(r.Data) > 0 && !json.Valid(r.Data):

@@ -239,9 +239,16 @@ func TestDirectConversation(t *testing.T) {
 		for text, req := range map[string]workflows.SendRequest{
 			"the message needs an id of at most 200 bytes": {Text: "hello"},
 			"the message is empty":                         {ID: "m1", Text: " \n"},
+			"id \"caf\\xe9\" is not UTF-8":                 {ID: "caf\xe9", Text: "hello"},
+			"the message is not UTF-8":                     {ID: "m1", Text: "caf\xe9"},
+			"data is not JSON":                             {ID: "m1", Data: []byte("{")},
 		} {
 			_, err := r.Launcher.Send(ctx, d, req)
 			require.ErrorContains(t, err, text)
+		}
+		for _, id := range []string{"café", "two\nlines", "caf\xe9", "\x00"} {
+			_, err := r.Launcher.Send(ctx, directly(r, id, conversation.Policy{}), say("m1", "hello"))
+			require.ErrorContains(t, err, "not printable ASCII")
 		}
 	})
 }

@@ -64,12 +64,8 @@ type message struct {
 }
 
 func (s *Server) summarized(c operate.Conversation) summary {
-	id := c.ID
-	for _, ref := range s.homes(c.Project, "") {
-		id = strings.TrimPrefix(id, ref.String())
-	}
 	return summary{
-		ConversationID: id, WorkflowID: c.ID, AgentID: c.Agent, PersonaFunction: c.Simulation, Status: c.Status, Open: c.Open,
+		ConversationID: s.bare(c.Project, c.ID), WorkflowID: c.ID, AgentID: c.Agent, PersonaFunction: c.Simulation, Status: c.Status, Open: c.Open,
 		Turns: c.Turns, Outcome: c.Outcome, EndedBy: c.EndedBy, Started: c.Started, Ended: c.Ended,
 	}
 }

@@ -29,7 +29,7 @@ func TestIdleTimeout(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(text), &got), text)
 		require.Equal(t, want, time.Duration(got), text)
 	}
-	for _, text := range []string{`0`, `-1`, `"-1s"`, `"soon"`, `true`, `{}`, `""`} {
+	for _, text := range []string{`0`, `-1`, `"-1s"`, `"soon"`, `true`, `{}`, `""`, `1e300`, `1e10`, `1e-10`} {
 		var got idle
 		require.ErrorContains(t, json.Unmarshal([]byte(text), &got), "idleTimeout is", text)
 	}

@@ -44,6 +44,9 @@ type startResponse struct {
 // idle is a duration such as "30m", a number of seconds, or "never".
 type idle time.Duration
 
+// longestIdle is more than anybody waits, and less than a duration can hold.
+const longestIdle = 100 * 365 * 24 * time.Hour
+
 func (i *idle) UnmarshalJSON(data []byte) error {
 	var (
 		seconds float64
@@ -52,7 +55,7 @@ func (i *idle) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
 		return nil
-	case json.Unmarshal(data, &seconds) == nil && seconds > 0:
+	case json.Unmarshal(data, &seconds) == nil && seconds >= 1e-3 && seconds < longestIdle.Seconds():
 		*i = idle(seconds * float64(time.Second))
 		return nil
 	case json.Unmarshal(data, &text) == nil && text == "never":
@@ -117,7 +120,11 @@ func (s *Server) begins(
 	if err != nil {
 		return startResponse{}, err
 	}
+	req.ConversationID = s.bare(a.Name, req.ConversationID)
 	homes := s.homes(a.Name, req.ConversationID)
+	if err := homes[0].Validate(); err != nil {
+		return startResponse{}, invalid("%v", err)
+	}
 	if req.PersonaFunction != "" {
 		if err := s.free(ctx, homes[0]); err != nil {
 			return startResponse{}, err
