@@ -3,13 +3,20 @@ package endtoend_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
@@ -251,6 +258,37 @@ func TestDirectConversation(t *testing.T) {
 			require.ErrorContains(t, err, "not printable ASCII")
 		}
 	})
+}
+
+// Temporal's client waits a minute for a message to be taken in. Callers may wait for
+// longer, and the agent hears it once.
+func TestDirectConversationIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	agent := &parrot{}
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: agent})
+	r.StartWorker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var late atomic.Int64
+	impatient, err := client.Dial(client.Options{
+		HostPort: localstacktest.Address(t), Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler)),
+		ConnectionOptions: client.ConnectionOptions{DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(
+			func(ctx context.Context, method string, in, out any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				err := call(ctx, method, in, out, conn, opts...)
+				if strings.HasSuffix(method, "MultiOperation") && late.Add(1) <= 2 {
+					return status.Error(codes.DeadlineExceeded, "nobody has taken it in")
+				}
+				return err
+			},
+		)}},
+	})
+	require.NoError(t, err)
+	defer impatient.Close()
+	reply, err := launch.Launcher{Client: impatient, TaskQueue: r.TaskQueue}.Send(ctx, directly(r, "late", conversation.Policy{}), say("m1", "hello"))
+	require.NoError(t, err)
+	require.Equal(t, "1: hello", reply.Message.Text())
+	require.Equal(t, 1, agent.times("late", "hello"))
+	require.EqualValues(t, 3, late.Load())
 }
 
 func TestDirectConversationThatFails(t *testing.T) {

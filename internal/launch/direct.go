@@ -78,7 +78,7 @@ func (l Launcher) over(ctx context.Context, ref conversation.Ref) error {
 // Send says something in a direct conversation, which begins with it if it has to,
 // and waits for the reply. A message that was sent before, by its id, gets the
 // reply it had then, even if the conversation is over. While ctx lasts, a
-// conversation that is busy is asked again.
+// conversation that is busy, or that nobody works on, is asked again.
 func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest) (workflows.SendReply, error) {
 	ref := d.Input.Ref
 	if err := ref.Validate(); err != nil {
@@ -89,10 +89,16 @@ func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest)
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		reply, err := l.send(ctx, d, req)
-		var app *temporal.ApplicationError
+		var (
+			app  *temporal.ApplicationError
+			late *client.WorkflowUpdateServiceTimeoutOrCanceledError
+		)
 		switch {
 		case err == nil:
 			return reply, nil
+		case errors.As(err, &late) && ctx.Err() == nil:
+			// Temporal's client gives up after a minute: no worker has taken the message
+			// in, or the server holds as many of the conversation as it may.
 		case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
 		case errors.As(err, &app) && app.Type() == workflows.ErrTypeOver:
 			return reply, fmt.Errorf("conversation %q: %w: %s", ref, ErrOver, app.Message())
