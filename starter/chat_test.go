@@ -362,6 +362,27 @@ func TestChatOutlivesItsWorker(t *testing.T) {
 	var record operate.Record
 	o.json(&record, 0, "show", "direct/"+o.Name+"/restart")
 	require.Len(t, record.Messages, 6, "each message was heard once")
+
+	// Also to whoever resumes while there is no worker.
+	c = o.open("chat", "--resume", "restart")
+	c.expect("gate reply 3")
+	c.expect("you › ")
+	c.enter("the last" + enter)
+	gate.Asked(t)
+	c.enter(ctrlC)
+	c.expect("not waiting any more")
+	o.StopWorkers()
+	c.enter(ctrlD)
+	c.ends(0)
+	c = o.open("chat", "--resume", "restart")
+	c.expect("you › the last")
+	c.expect("no worker answers on task queue")
+	o.StartWorker(t)
+	gate.Asked(t).Reply(t)
+	c.expect("gate reply 4")
+	c.expect("you › ")
+	c.enter(ctrlD)
+	c.ends(0)
 }
 
 func TestChatShowsWhatNeedsAttention(t *testing.T) {

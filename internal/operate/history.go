@@ -99,7 +99,9 @@ func (r *historyReader) read(event *history.HistoryEvent) error {
 		r.run.started = when(event.GetEventTime())
 		return r.begin(event.GetWorkflowExecutionStartedEventAttributes())
 	case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-		r.scheduled[event.GetEventId()] = event.GetActivityTaskScheduledEventAttributes()
+		asked := event.GetActivityTaskScheduledEventAttributes()
+		r.scheduled[event.GetEventId()] = asked
+		return r.heard(asked)
 	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 		done := event.GetActivityTaskCompletedEventAttributes()
 		asked := r.scheduled[done.GetScheduledEventId()]
@@ -155,6 +157,26 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 	return nil
 }
 
+// heard takes in what the agent is asked about where no platform tells of it. It may
+// never be answered.
+func (r *historyReader) heard(asked *history.ActivityTaskScheduledEventAttributes) error {
+	if asked.GetActivityType().GetName() != activities.ReplyName {
+		return nil
+	}
+	var in activities.ReplyInput
+	if err := r.convert.FromPayloads(asked.GetInput(), &in); err != nil {
+		return err
+	}
+	if total := in.Before + len(in.New); alone(in) && in.Round == 0 && total > r.run.total() {
+		r.run.count = total - r.run.internal
+		r.run.messages.endAt(total, in.New...)
+	}
+	return nil
+}
+
+// alone: the workflow is all there is of the conversation.
+func alone(in activities.ReplyInput) bool { return in.Alone || in.Task != nil }
+
 // activity takes in the result of an activity. What it brought is placed by the
 // platform's count of messages, as the workflow does.
 func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttributes, result *common.Payloads) error {
@@ -184,12 +206,6 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		if out.HandedOver {
 			return nil
 		}
-		// Nothing else tells of what was said where no platform is asked.
-		alone := in.Alone || in.Task != nil
-		if total := in.Before + len(in.New); alone && in.Round == 0 && total > r.run.total() {
-			r.run.count = total - r.run.internal
-			r.run.messages.endAt(total, in.New...)
-		}
 		if in.Round == 0 {
 			r.run.before = r.run.internal
 		} else {
@@ -201,7 +217,7 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		switch {
 		case len(out.Calls) > 0:
 			r.internal(out.Message)
-		case len(out.Message.Parts) > 0 && alone:
+		case len(out.Message.Parts) > 0 && alone(in):
 			r.run.count++
 			r.run.messages.endAt(r.run.total(), out.Message)
 			r.run.turn = in.Turn
