@@ -53,8 +53,17 @@ func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	if out := e.Outcome; out != nil {
 		event.Outcome = &LifecycleOutcome{Kind: out.Kind, EndedBy: out.EndedBy, Detail: out.Detail, Turns: out.Turns, Messages: out.Messages}
 	}
-	if err := w.Publish(ctx, p.cfg.Lifecycle, event, engine.Timeout(publishFor)); err != nil {
-		return failed("iii: publish on "+p.cfg.Lifecycle, err)
+	err = w.Publish(ctx, p.cfg.Lifecycle, event, engine.Timeout(publishFor))
+	op := "iii: publish on " + p.cfg.Lifecycle
+	switch {
+	case err == nil:
+		return nil
+	case engine.HasCode(err, engine.CodeFunctionNotFound):
+		// It is the engine's own. To try again would keep conversations from their end.
+		return &conversation.Error{
+			Kind: conversation.Invalid, Op: op, Err: err,
+			Remedy: "load the engine's pub/sub, or set lifecycle: off",
+		}
 	}
-	return nil
+	return failed(op, err)
 }

@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	engine "github.com/parley-run/parley/iii"
@@ -242,6 +246,39 @@ func TestLifecycle(t *testing.T) {
 		Outcome: &iii.LifecycleOutcome{Kind: "ended", EndedBy: "persona", Turns: 2, Messages: 5},
 	}, got)
 	require.NoError(t, newPlatform(t, "ws://127.0.0.1:1", func(c *iii.Config) { c.Lifecycle = iii.Off }).Notify(soon(t), event), "it asks nobody")
+}
+
+// An engine without pub/sub will have none the next time either.
+func TestLifecycleWithoutPubSub(t *testing.T) {
+	t.Parallel()
+	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = ws.CloseNow() }()
+		_ = wsjson.Write(r.Context(), ws, map[string]string{"type": "workerregistered", "worker_id": uuid.NewString()})
+		for {
+			var call map[string]any
+			if wsjson.Read(r.Context(), ws, &call) != nil {
+				return
+			}
+			switch {
+			case call["type"] == "ping":
+				_ = wsjson.Write(r.Context(), ws, map[string]string{"type": "pong"})
+			case call["invocation_id"] != nil:
+				_ = wsjson.Write(r.Context(), ws, map[string]any{
+					"type": "invocationresult", "invocation_id": call["invocation_id"], "function_id": call["function_id"],
+					"error": map[string]string{"code": "function_not_found", "message": "Function not found"},
+				})
+			}
+		}
+	}))
+	t.Cleanup(bare.Close)
+	p := newPlatform(t, bare.URL, nil)
+	err := p.Notify(soon(t), conversation.Event{Type: conversation.EventStarted, Number: 1, Conversation: ref})
+	require.Equal(t, conversation.Invalid, conversation.KindOf(err), "%v", err)
+	require.ErrorContains(t, err, "lifecycle: off")
 }
 
 func TestConfigFaults(t *testing.T) {
