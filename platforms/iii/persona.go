@@ -132,12 +132,23 @@ func readAnswer(data json.RawMessage) (platforms.Reply, error) {
 	return replyOf(texts, a.Ended || a.End || a.Done)
 }
 
+// maxAnswer keeps an answer below what Temporal takes, which is 2 MiB: else the
+// persona would be called for it again and again.
+const maxAnswer = 1 << 20
+
 func replyOf(texts []said, ended bool) (platforms.Reply, error) {
 	reply := platforms.Reply{Ended: ended}
 	for _, text := range texts {
 		if text != "" {
 			reply.Messages = append(reply.Messages, conversation.Text(conversation.RoleUser, string(text)))
 		}
+	}
+	size := 0
+	for _, m := range reply.Messages {
+		size += m.Recorded()
+	}
+	if size > maxAnswer {
+		return platforms.Reply{}, fmt.Errorf("its answer takes %d KiB as JSON; at most %d are possible", size>>10, maxAnswer>>10)
 	}
 	if len(reply.Messages) == 0 && !ended {
 		return platforms.Reply{}, errors.New("its answer has no text and does not end the conversation")

@@ -96,6 +96,8 @@ func TestAnswers(t *testing.T) {
 		"empty":            {answer: o{"message": ""}, kind: conversation.Invalid, text: "has no text"},
 		"number":           {answer: 7, kind: conversation.Invalid, text: "neither a text nor an object"},
 		"nested":           {answer: o{"message": o{"x": 1}}, kind: conversation.Invalid, text: "neither a text nor an object"},
+		"too much":         {answer: o{"messages": []any{strings.Repeat("x", 600<<10), strings.Repeat("x", 600<<10)}}, kind: conversation.Invalid, text: "at most 1024"},
+		"too much markup":  {answer: strings.Repeat("<", 300<<10), kind: conversation.Invalid, text: "at most 1024"},
 		"its error":        {answer: errors.New("no idea"), kind: conversation.Unavailable, text: "no idea"},
 		"its refusal":      {answer: engine.Errorf("invalid_input", "no such case"), kind: conversation.Invalid, text: "no such case"},
 		"its rate limit":   {answer: engine.Errorf("rate_limited", "slower"), kind: conversation.RateLimited, text: "slower"},
