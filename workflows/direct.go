@@ -148,6 +148,18 @@ func (r SendRequest) Validate() error {
 	return nil
 }
 
+// Message is what is said, as a message of the conversation.
+func (r SendRequest) Message(at time.Time) conversation.Message {
+	m := conversation.Message{Role: conversation.RoleUser, Time: at}
+	if r.Text != "" {
+		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartText, Text: r.Text})
+	}
+	if len(r.Data) > 0 {
+		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: r.Data})
+	}
+	return m
+}
+
 // maySend refuses what could not be answered.
 func (t *talk) maySend(_ workflow.Context, req SendRequest) error {
 	switch {
@@ -217,14 +229,7 @@ func (t *talk) hear(ctx workflow.Context) (*verdict, error) {
 	}
 	req := t.direct.queue[0]
 	t.direct.queue, t.direct.current = t.direct.queue[1:], req.ID
-	m := conversation.Message{Role: conversation.RoleUser, Time: workflow.Now(ctx).UTC()}
-	if req.Text != "" {
-		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartText, Text: req.Text})
-	}
-	if len(req.Data) > 0 {
-		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: req.Data})
-	}
-	t.messages = append(t.messages, m)
+	t.messages = append(t.messages, req.Message(workflow.Now(ctx).UTC()))
 	t.count++
 	t.unseen++
 	return nil, nil

@@ -314,9 +314,24 @@ func TestDirectConversationThatFails(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "a person speaks", again.Message.Text())
 
+	// Somebody may have answered before anything is said.
+	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "and speaks again"}))
+	again, err = r.Launcher.Send(ctx, d, say("m2", "who is it?"))
+	require.NoError(t, err)
+	require.Equal(t, "and speaks again", again.Message.Text())
+
 	require.NoError(t, r.Client.CancelWorkflow(ctx, id, ""))
 	_, err = r.Outcome(t, id)
 	require.Error(t, err)
-	_, err = r.Launcher.Send(ctx, d, say("m2", "anybody?"))
+	_, err = r.Launcher.Send(ctx, d, say("m3", "anybody?"))
 	require.ErrorIs(t, err, launch.ErrOver)
+	o := &operate.Operator{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}
+	record, err := o.Show(ctx, id)
+	require.NoError(t, err)
+	var said []string
+	for _, m := range record.Messages {
+		said = append(said, fmt.Sprintf("%d %s: %s", m.Index, m.Role, m.Text))
+	}
+	require.Equal(t, []string{"0 user: hello", "1 assistant: a person speaks", "2 user: who is it?", "3 assistant: and speaks again"}, said)
+	require.Equal(t, 2, record.Turns)
 }

@@ -86,11 +86,15 @@ func (o *Operator) readChain(ctx context.Context, id, runID string, enough func(
 type historyReader struct {
 	convert   converter.DataConverter
 	scheduled map[int64]*history.ActivityTaskScheduledEventAttributes
+	sent      map[int64]*common.Payloads // messages of a direct conversation, by the events that accepted them
+	asked     int                        // the last turn that the executor was asked for
 	run       runRecord
 }
 
 func newHistoryReader(convert converter.DataConverter) *historyReader {
-	return &historyReader{convert: convert, scheduled: make(map[int64]*history.ActivityTaskScheduledEventAttributes)}
+	return &historyReader{
+		convert: convert, scheduled: make(map[int64]*history.ActivityTaskScheduledEventAttributes), sent: make(map[int64]*common.Payloads),
+	}
 }
 
 func (r *historyReader) read(event *history.HistoryEvent) error {
@@ -107,6 +111,16 @@ func (r *historyReader) read(event *history.HistoryEvent) error {
 		asked := r.scheduled[done.GetScheduledEventId()]
 		delete(r.scheduled, done.GetScheduledEventId())
 		return r.activity(asked, done.GetResult())
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+		if in := event.GetWorkflowExecutionUpdateAcceptedEventAttributes().GetAcceptedRequest().GetInput(); in.GetName() == workflows.UpdateSend {
+			r.sent[event.GetEventId()] = in.GetArgs()
+		}
+	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
+		done := event.GetWorkflowExecutionUpdateCompletedEventAttributes()
+		if sent := r.sent[done.GetAcceptedEventId()]; sent != nil {
+			delete(r.sent, done.GetAcceptedEventId())
+			return r.told(sent, done.GetOutcome().GetSuccess())
+		}
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
 		var outcome conversation.Outcome
 		if err := r.convert.FromPayloads(event.GetWorkflowExecutionCompletedEventAttributes().GetResult(), &outcome); err != nil {
@@ -167,11 +181,51 @@ func (r *historyReader) heard(asked *history.ActivityTaskScheduledEventAttribute
 	if err := r.convert.FromPayloads(asked.GetInput(), &in); err != nil {
 		return err
 	}
-	if total := in.Before + len(in.New); alone(in) && in.Round == 0 && total > r.run.total() {
+	if in.Round > 0 {
+		return nil
+	}
+	r.run.before, r.asked = r.run.internal, in.Turn
+	if total := in.Before + len(in.New); alone(in) && total > r.run.total() {
 		r.run.count = total - r.run.internal
 		r.run.messages.endAt(total, in.New...)
 	}
 	return nil
+}
+
+// told takes in a message of a direct conversation and its reply, if no activity
+// has brought them: somebody answered instead of the executor.
+func (r *historyReader) told(sent, result *common.Payloads) error {
+	if len(result.GetPayloads()) == 0 {
+		return nil
+	}
+	var (
+		said  workflows.SendRequest
+		reply workflows.SendReply
+	)
+	if err := errors.Join(r.convert.FromPayloads(sent, &said), r.convert.FromPayloads(result, &reply)); err != nil {
+		return err
+	}
+	if reply.Turn <= r.run.turn || len(reply.Message.Parts) == 0 {
+		return nil
+	}
+	r.forget(reply.Turn)
+	if r.asked != reply.Turn {
+		r.run.count++
+		r.run.messages.endAt(r.run.total(), said.Message(time.Time{}))
+	}
+	r.run.count++
+	r.run.messages.endAt(r.run.total(), reply.Message)
+	r.run.turn = reply.Turn
+	return nil
+}
+
+// forget leaves out what the executor and its tools said in a turn that somebody
+// answered in its stead.
+func (r *historyReader) forget(turn int) {
+	if r.asked == turn {
+		r.run.internal = r.run.before
+		r.run.messages.cut(r.run.total())
+	}
 }
 
 // alone: the workflow is all there is of the conversation.
@@ -206,9 +260,7 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		if out.HandedOver {
 			return nil
 		}
-		if in.Round == 0 {
-			r.run.before = r.run.internal
-		} else {
+		if in.Round > 0 {
 			r.internal(in.New...) // what the tools said
 		}
 		r.run.usage = r.run.usage.Add(out.Usage)
@@ -237,9 +289,7 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 			return nil
 		}
 		if r.run.unsent == nil && len(in.Messages) > 0 {
-			// Somebody answered instead of the executor: its turn is forgotten.
-			r.run.internal = r.run.before
-			r.run.messages.cut(r.run.total())
+			r.forget(in.Turn) // somebody answered instead of the executor
 		}
 		sent := in.Messages[:min(out.Taken, len(in.Messages))]
 		r.run.count = out.Count
