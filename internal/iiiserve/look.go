@@ -65,7 +65,9 @@ type message struct {
 
 func (s *Server) summarized(c operate.Conversation) summary {
 	return summary{
-		ConversationID: s.bare(c.Project, c.ID), WorkflowID: c.ID, AgentID: c.Agent, PersonaFunction: c.Simulation, Status: c.Status, Open: c.Open,
+		ConversationID: s.bare(c.Project, c.ID), WorkflowID: c.ID, AgentID: c.Agent, PersonaFunction: c.Simulation, Status: c.Status,
+		// Its workflow may have an event to tell of yet.
+		Open:  c.Open && c.Status != string(workflows.StateClosed),
 		Turns: c.Turns, Outcome: c.Outcome, EndedBy: c.EndedBy, Started: c.Started, Ended: c.Ended,
 	}
 }

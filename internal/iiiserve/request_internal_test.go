@@ -67,6 +67,21 @@ func TestCodes(t *testing.T) {
 	require.True(t, engine.HasCode(coded(fmt.Errorf("%w: turn 3", launch.ErrForgotten)), codeOver), "asking again does not help")
 }
 
+// One that has its outcome takes no message, even while its workflow still tells of
+// its end.
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	p, err := iii.New(iii.Defaults())
+	require.NoError(t, err)
+	s, err := New(Config{Platform: p, Agents: []config.Agent{{Name: "a"}}})
+	require.NoError(t, err)
+	for status, open := range map[string]bool{"listening": true, "ending": true, "closed": false} {
+		got := s.summarized(operate.Conversation{ID: "direct/a/direct/a/c", Project: "a", Agent: "a", Status: status, Open: true})
+		require.Equal(t, open, got.Open, status)
+		require.Equal(t, "direct/a/c", got.ConversationID)
+	}
+}
+
 // Every function says what it does, takes and gives.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
