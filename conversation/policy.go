@@ -40,7 +40,8 @@ type Policy struct {
 	// ToolAttempts is how often a tool call is tried when the tool's server fails.
 	// What the tool itself says is final.
 	ToolAttempts int `json:"tool_attempts,omitempty"`
-	// ToolResultBytes bounds what a tool may say; the rest is cut off.
+	// ToolResultBytes bounds what a tool may say; the rest is cut off. At most
+	// MaxToolResultBytes.
 	ToolResultBytes int `json:"tool_result_bytes,omitempty"`
 	// ApprovalTimeout is how long a call that needs approval waits for it.
 	ApprovalTimeout time.Duration `json:"approval_timeout,omitempty"`
@@ -85,6 +86,8 @@ const (
 	DefaultToolAttempts = 6
 	// A page of text. It is recorded twice, and read by a model that is paid for.
 	DefaultToolResultBytes = 64 << 10
+	// Temporal refuses payloads of 2 MiB, and text takes up to twice its bytes in one.
+	MaxToolResultBytes = 512 << 10
 	// A person's working hour; the persona is still there after it.
 	DefaultApprovalTimeout = time.Hour
 	// Far below Temporal's limit of 2 MiB a payload, and a small part of the

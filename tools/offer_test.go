@@ -323,3 +323,26 @@ func TestBound(t *testing.T) {
 		}
 	}
 }
+
+// What takes more room as JSON than as text is cut earlier: results are recorded
+// as JSON.
+func TestBoundAsJSON(t *testing.T) {
+	t.Parallel()
+	const limit = 1000
+	for name, text := range map[string]string{
+		"HTML": "<&>", "control": "\x00\x01\x1f\x7f", "short escapes": "\"\\\n\r\t\b\f", "lines": "\u2028\u2029", "plain": "aä€😀",
+	} {
+		for _, repeat := range []int{10, 100, 10_000} {
+			content := strings.Repeat(text, repeat)
+			got := tools.Bound(tools.Result{Content: content}, limit).Content
+			require.LessOrEqual(t, len(got), limit, name)
+			recorded, err := json.Marshal(got)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(recorded), 2*limit+len(`""`), name)
+			whole, err := json.Marshal(content)
+			require.NoError(t, err)
+			fits := len(content) <= limit && len(whole) <= 2*limit+len(`""`)
+			require.Equal(t, fits, got == content, "%s: it is cut only if it has to be", name)
+		}
+	}
+}

@@ -11,6 +11,10 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
+// maxRoundBytes bounds the results of a round together: one payload takes them all
+// to the executor. It is what MaxToolResultBytes is for, and half as much again.
+const maxRoundBytes = 768 << 10
+
 // approval is a tool call that waits for a person's word.
 type approval struct {
 	Approval
@@ -28,11 +32,12 @@ func (t *talk) callTools(ctx workflow.Context, calls []activities.PlannedCall, f
 	results := make([]conversation.Message, len(calls))
 	open := len(calls)
 	t.approvals = nil
+	share := min(t.policy.ToolResultBytes, conversation.MaxToolResultBytes, maxRoundBytes/max(len(calls), 1))
 	t.step = fmt.Sprintf("turn %d · tools", t.turn+1)
 	t.show(ctx)
 	for i, call := range calls {
 		workflow.Go(roundCtx, func(ctx workflow.Context) {
-			results[i] = conversation.ToolResultMessage(t.callTool(ctx, call, first+i))
+			results[i] = conversation.ToolResultMessage(t.callTool(ctx, call, first+i, share))
 			results[i].Time = workflow.Now(ctx).UTC()
 			open--
 		})
@@ -50,8 +55,9 @@ func (t *talk) callTools(ctx workflow.Context, calls []activities.PlannedCall, f
 	return results, err
 }
 
-// callTool makes one call and gives what the model is to know of it.
-func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index int) conversation.ToolResult {
+// callTool makes one call and gives what the model is to know of it, in at most
+// maxBytes.
+func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index, maxBytes int) conversation.ToolResult {
 	result := conversation.ToolResult{CallID: call.CallID, IsError: true}
 	if call.Fault != "" {
 		result.Content = call.Fault
@@ -69,7 +75,7 @@ func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index
 	for {
 		var out activities.CallToolResult
 		err := workflow.ExecuteActivity(ctx, activities.CallToolName, activities.CallToolInput{
-			Ref: t.in.Ref, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: t.policy.ToolResultBytes,
+			Ref: t.in.Ref, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: maxBytes,
 		}).Get(ctx, &out)
 		switch {
 		case err != nil && ctx.Err() != nil:

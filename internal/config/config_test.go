@@ -174,13 +174,14 @@ func TestFaults(t *testing.T) {
 			`parley.yaml:5: agents.b.reply_timeout is "30": write a duration with its unit, such as 500ms, 90s or 2m`,
 			`parley.yaml:5: agents.b.reply_attempts is "1.5": write a whole number`,
 		}},
-		{"WrongValues", valid + "  b: {agent: x, on_exhausted: stop, max_turns: -1, reply_timeout: 0s, exchange_timeout: -1s, reply_attempts: 0, platform_attempts: -2, project: a/b}\n", []string{
+		{"WrongValues", valid + "  b: {agent: x, on_exhausted: stop, max_turns: -1, reply_timeout: 0s, exchange_timeout: -1s, reply_attempts: 0, platform_attempts: -2, project: a/b, tool_result_bytes: 2000000}\n", []string{
 			`parley.yaml:5: agents.b.on_exhausted is "stop": write park or end`,
 			"parley.yaml:5: agents.b.max_turns is -1: write 1 or more, or 0 for the platform's own limit",
 			"parley.yaml:5: agents.b.reply_timeout is 0s: write a positive duration, or leave it out",
 			"parley.yaml:5: agents.b.exchange_timeout is -1s: write a positive duration, or leave it out",
 			"parley.yaml:5: agents.b.reply_attempts is 0: write 1 or more, or leave it out",
 			"parley.yaml:5: agents.b.platform_attempts is -2: write 1 or more, or leave it out",
+			"parley.yaml:5: agents.b.tool_result_bytes is 2000000: write at most 524288, which is what fits into a history",
 			`parley.yaml:5: agents.b.project is "a/b": a project's id has no slash`,
 		}},
 		{"Budget", valid + "  b:\n    agent: x\n    budget:\n      tokens: -1\n      money: -0.5\n      on_spent: stop\n      monny: 1\n", []string{

@@ -419,6 +419,9 @@ func (d *document) agent(e pair) Agent {
 			wrong(f.setting, "is %d: write 1 or more, or leave it out", *f.value)
 		}
 	}
+	if n := a.Policy.ToolResultBytes; n > conversation.MaxToolResultBytes {
+		wrong("tool_result_bytes", "is %d: write at most %d, which is what fits into a history", n, conversation.MaxToolResultBytes)
+	}
 	return a
 }
 

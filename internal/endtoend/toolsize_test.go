@@ -1,0 +1,45 @@
+package endtoend_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/tools"
+)
+
+// Results as large as may be, in a text that takes much more room in a history
+// than in itself: Temporal takes what a round brings in one payload.
+func TestLargeResultsOfARound(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		calls, bytes int
+	}{
+		"one":  {1, conversation.MaxToolResultBytes},
+		"many": {60, 0},
+		"most": {128, conversation.MaxToolResultBytes},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			box := rig.NewToolbox([]string{"read"})
+			box.OnCall = func(context.Context, tools.Call) (tools.Result, error) {
+				return tools.Result{Content: strings.Repeat("<x>\n", conversation.MaxToolResultBytes/2)}, nil
+			}
+			r, gate, _, id := equipped(t, box, conversation.Policy{ToolResultBytes: row.bytes}, 3)
+			gate.Asked(t).Answer(t, rig.CallsTools(slices.Repeat([]string{"read"}, row.calls)...))
+			after := gate.Asked(t)
+			results := toolResults(after.Messages)
+			require.Len(t, results, row.calls)
+			for _, result := range results {
+				require.Contains(t, result.Content, "[cut: this is the beginning of")
+			}
+			after.Reply(t)
+			requireOutcome(t, r, id, "ended by turn limit")
+		})
+	}
+}
