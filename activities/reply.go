@@ -101,14 +101,14 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	defer release()
 	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
 	defer cancel()
-	result, err := executor.Execute(ctx, executors.Request{
+	req := executors.Request{
 		Conversation:   in.Ref,
 		Turn:           in.Turn,
 		Attempt:        attempt,
 		Round:          in.Round,
 		IdempotencyKey: replyKey(info.WorkflowExecution.ID, in),
 		Task:           in.Task,
-		Messages:       conversation.Window(messages, in.Window),
+		Messages:       messages,
 		New:            len(in.New),
 		Tools:          described(offered),
 		State:          in.State,
@@ -119,7 +119,13 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 			// have without the token.
 			_ = live.record(ctx, *progress)
 		},
-	})
+	}
+	if in.Window > 0 {
+		// What is kept on the other side is as long as before: it is begun anew.
+		req.Messages, req.State = conversation.Window(messages, in.Window), nil
+		req.New = len(req.Messages)
+	}
+	result, err := executor.Execute(ctx, req)
 	if once && mayHaveRun(err) {
 		return ReplyResult{}, notAgain(name, err)
 	}
@@ -150,10 +156,14 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 
 // replyKey is the same for all attempts of one request to an executor.
 func replyKey(workflowID string, in ReplyInput) string {
-	if in.Round == 0 {
-		return fmt.Sprintf("%s/reply/%d", workflowID, in.Turn)
+	key := fmt.Sprintf("%s/reply/%d", workflowID, in.Turn)
+	if in.Round > 0 {
+		key += fmt.Sprintf("/%d", in.Round)
 	}
-	return fmt.Sprintf("%s/reply/%d/%d", workflowID, in.Turn, in.Round)
+	if in.Window > 0 { // another request: the first one's answer is known, and of no use
+		key += fmt.Sprintf("/newest/%d", in.Window)
+	}
+	return key
 }
 
 func described(offered []tools.Offered) []conversation.Tool {

@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/simulator/sim"
@@ -218,6 +220,35 @@ func TestRefusalText(t *testing.T) {
 	gate.Asked(t).Fail(t, fault(conversation.Refused, ""))
 	requireOutcome(t, r, id, "ended by turn limit")
 	require.Contains(t, texts(t, r, ref), "assistant: I can't help with that.")
+}
+
+// What is too long for a provider that keeps the conversation is too long there: it
+// is begun anew with less, not continued.
+func TestContextTooLongAtTheProvider(t *testing.T) {
+	t.Parallel()
+	r, gate, _, id := equipped(t, rig.NewToolbox(nil), conversation.Policy{}, 9)
+	kept := executors.Result{
+		Message: conversation.Text(conversation.RoleAssistant, "kept there"), State: json.RawMessage(`{"response":"r1"}`),
+	}
+	gate.Asked(t).Answer(t, kept)
+	ask := gate.Asked(t)
+	require.JSONEq(t, `{"response":"r1"}`, string(ask.State))
+	ask.Answer(t, kept)
+	ask = gate.Asked(t)
+	require.Equal(t, 1, ask.New)
+	ask.Fail(t, fault(conversation.ContextTooLong, ""))
+	less := gate.Asked(t)
+	require.Len(t, less.Messages, 2)
+	require.Nil(t, less.State)
+	require.Equal(t, 2, less.New)
+	require.NotEqual(t, ask.IdempotencyKey, less.IdempotencyKey, "it is another request")
+	kept.State = json.RawMessage(`{"response":"r2"}`)
+	less.Answer(t, kept)
+	after := gate.Asked(t)
+	require.JSONEq(t, `{"response":"r2"}`, string(after.State), "the shorter one is continued")
+	require.Equal(t, 1, after.New)
+	after.Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
 }
 
 // What is too long is tried once more with less, and then ends with the reason.
