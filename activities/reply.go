@@ -26,6 +26,8 @@ const (
 	// conversation continues as new, its newest reply goes along twice.
 	maxRecordedReply = 768 << 10
 	maxStateBytes    = 4 << 10
+	// Each call becomes an activity: Temporal takes 2,000 of them at a time.
+	maxCalls = 128
 )
 
 // Reply lets an executor produce the agent's next message.
@@ -132,6 +134,9 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	if len(in.Tools) == 0 {
+		result = withoutCalls(result)
+	}
 	if err := checkReply(name, result, in.Task != nil || in.Alone); err != nil {
 		return ReplyResult{}, err
 	}
@@ -183,6 +188,21 @@ func nameCalls(m conversation.Message, in ReplyInput) {
 	}
 }
 
+// withoutCalls is the result without the tools it calls although none were
+// offered: a message with calls is not sent to anybody.
+func withoutCalls(result executors.Result) executors.Result {
+	if len(result.Message.ToolCalls()) == 0 {
+		return result
+	}
+	result.Message.Parts = slices.DeleteFunc(slices.Clone(result.Message.Parts), func(p conversation.Part) bool {
+		return p.Type == conversation.PartToolCall
+	})
+	if result.FinishReason == executors.FinishToolCall {
+		result.FinishReason = executors.FinishStop
+	}
+	return result
+}
+
 // reserve is the part of the time for an attempt that is kept back to record its
 // answer: a model that answers at the last moment has been paid for.
 func reserve(info activity.Info) time.Duration {
@@ -200,12 +220,14 @@ func checkReply(name string, result executors.Result, dataCounts bool) error {
 			Usage: result.Usage,
 		}
 	}
-	text := result.Message.Text()
+	text, calls := result.Message.Text(), len(result.Message.ToolCalls())
 	switch {
 	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
 		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
-	case strings.TrimSpace(text) == "" && !result.End && len(result.Message.ToolCalls()) == 0 && !(dataCounts && hasData(result.Message)):
+	case strings.TrimSpace(text) == "" && !result.End && calls == 0 && !(dataCounts && hasData(result.Message)):
 		return invalid(conversation.Unavailable, "answered with nothing")
+	case calls > maxCalls:
+		return invalid(conversation.Unavailable, "calls tools %d times: %d are allowed", calls, maxCalls)
 	case !utf8.ValidString(text):
 		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
 	case result.Message.Size() > maxReplyBytes:
