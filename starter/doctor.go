@@ -56,9 +56,9 @@ func (s *starter) doctor(ctx context.Context) error {
 			checks = append(checks, func(ctx context.Context) []finding { return examineAgent(ctx, assembly, agent) })
 		}
 		checks = append(checks, func(ctx context.Context) []finding {
-			return examineExecutors(ctx, assembly.Executors, neededExecutors(assembly.Config.Agents))
+			return examineExecutors(ctx, assembly.Executors, neededExecutors(assembly))
 		}, func(ctx context.Context) []finding {
-			return examineTools(ctx, assembly.Tools, neededTools(assembly.Config.Agents))
+			return examineTools(ctx, assembly.Tools, assembly.Config.Agents)
 		})
 	} else {
 		checks = append(checks, func(context.Context) []finding {
@@ -138,9 +138,11 @@ func wrong(what string, err error) finding {
 		f.Detail = strings.TrimSuffix(f.Detail, " ("+e.Remedy+")")
 		return f
 	}
-	// "what is wrong (how to mend it)" is how our errors end.
-	if before, after, ok := cutLast(f.Detail, " ("); ok && strings.HasSuffix(after, ")") {
-		f.Detail, f.Remedy = before, strings.TrimSuffix(after, ")")
+	// "what is wrong (how to mend it)" is how our errors end. One word is the
+	// setting that something has run into.
+	before, after, ok := cutLast(f.Detail, " (")
+	if remedy, ended := strings.CutSuffix(after, ")"); ok && ended && strings.Contains(remedy, " ") {
+		f.Detail, f.Remedy = before, remedy
 	}
 	return f
 }
@@ -281,42 +283,73 @@ func examineExecutors(ctx context.Context, registry *executors.Registry, needed 
 	return found
 }
 
-func neededExecutors(agents []config.Agent) []string {
-	names := make([]string, len(agents))
-	for i, a := range agents {
-		names[i] = a.Executor
+// neededExecutors are those that agents name, or that a conversation may choose,
+// with the links of chains: one that is missed there is missed when it is needed.
+func neededExecutors(assembly *assemble.Assembly) []string {
+	var names []string
+	for _, a := range assembly.Config.Agents {
+		names = append(append(names, a.Executor), a.Policy.Executors...)
+	}
+	for i := 0; i < len(names); i++ {
+		for _, link := range assembly.Links[names[i]] {
+			if !slices.Contains(names, link) {
+				names = append(names, link)
+			}
+		}
 	}
 	return names
 }
 
 // examineTools looks what the servers of tools have to offer. One that no agent
 // needs may be unavailable.
-func examineTools(ctx context.Context, registry *tools.Registry, needed []string) []finding {
+func examineTools(ctx context.Context, registry *tools.Registry, agents []config.Agent) []finding {
 	var found []finding
 	for _, l := range registry.List(ctx) {
+		needed := false
+		for _, a := range agents {
+			needed = needed || slices.ContainsFunc(a.Policy.Tools, func(name string) bool { return setOf(name) == l.Name })
+		}
 		f := finding{Check: "tools " + l.Name, State: checkFine, Detail: count(len(l.Tools), "tool")}
 		switch {
 		case l.Available && l.Reason != "":
 			f.Detail += "; " + l.Reason
 		case !l.Available:
 			f = wrong(f.Check, errors.New(l.Reason))
-			if !slices.Contains(needed, l.Name) {
+			if !needed {
 				f.State = checkSkipped
 				f.Detail += "; no agent names it"
 			}
 		}
 		found = append(found, f)
+		if l.Available {
+			found = append(found, missedTools(l, agents)...)
+		}
 	}
 	return found
 }
 
-func neededTools(agents []config.Agent) []string {
-	var names []string
+// missedTools are the single tools that agents name and the set does not offer:
+// the agent's model never hears of them.
+func missedTools(l tools.Listing, agents []config.Agent) []finding {
+	var found []finding
 	for _, a := range agents {
 		for _, name := range a.Policy.Tools {
-			set, _, _ := strings.Cut(name, "/") // or one tool of it
-			names = append(names, set)
+			_, tool, single := strings.Cut(name, "/")
+			if !single || setOf(name) != l.Name || slices.Contains(l.Tools, tool) {
+				continue
+			}
+			found = append(found, finding{
+				Check: "tools " + l.Name, State: checkWrong,
+				Detail: fmt.Sprintf("agent %s names %s, which it does not offer", a.Name, name),
+				Remedy: fmt.Sprintf("check agents.%s.tools, and allow: it offers %s", a.Name, strings.Join(l.Tools, ", ")),
+			})
 		}
 	}
-	return names
+	return found
+}
+
+// setOf is the set that an agent names, by itself or for one tool of it.
+func setOf(name string) string {
+	set, _, _ := strings.Cut(name, "/")
+	return set
 }

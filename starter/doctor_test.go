@@ -26,6 +26,7 @@ func TestWrongPutsTheRemedyApart(t *testing.T) {
 		"Error":       {&conversation.Error{Op: "onerun: list", Err: errors.New("401 (really)"), Remedy: "set another"}, "onerun: list: 401 (really)", "set another"},
 		"Wrapped":     {fmt.Errorf("main: %w", &conversation.Error{Op: "list", Err: errors.New("401"), Remedy: "set another"}), "main: list: 401", "set another"},
 		"Parentheses": {errors.New("temporal: no server at x: refused (start one)"), "no server at x: refused", "start one"},
+		"Setting":     {errors.New("the server was not ready within 2s (connect_timeout)"), "the server was not ready within 2s (connect_timeout)", ""},
 		"None":        {errors.New("plain"), "plain", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

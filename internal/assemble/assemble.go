@@ -30,6 +30,8 @@ type Assembly struct {
 	Platforms map[string]platforms.Instance
 	Executors *executors.Registry
 	Tools     *tools.Registry
+	// Links are the executors that chains are made of, by the chain's name.
+	Links map[string][]string
 	// Callbacks tells addresses how tasks have ended.
 	Callbacks *callback.Sender
 	ledger    *ledger
@@ -101,6 +103,10 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	}
 	m := newMaker(cfg, backends, process, a.ledger)
 	m.makeAll()
+	a.Links = make(map[string][]string)
+	for name, c := range m.chains {
+		a.Links[name] = c.cfg.Links
+	}
 	faults = append(faults, m.faults...)
 	for _, e := range cfg.Executors { // the file's order is that of "auto"
 		made := m.made[e.Name]
