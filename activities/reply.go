@@ -203,10 +203,13 @@ func withoutCalls(result executors.Result) executors.Result {
 	return result
 }
 
+// MaxReserve is the most that is kept back of the time for an attempt.
+const MaxReserve = 10 * time.Second
+
 // reserve is the part of the time for an attempt that is kept back to record its
 // answer: a model that answers at the last moment has been paid for.
 func reserve(info activity.Info) time.Duration {
-	return min(10*time.Second, info.Deadline.Sub(info.StartedTime)/10)
+	return min(MaxReserve, info.Deadline.Sub(info.StartedTime)/10)
 }
 
 // checkReply refuses what nobody could be sent. Structured data alone is an answer

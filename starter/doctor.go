@@ -283,19 +283,12 @@ func examineExecutors(ctx context.Context, registry *executors.Registry, needed 
 	return found
 }
 
-// neededExecutors are those that agents name, or that a conversation may choose,
-// with the links of chains: one that is missed there is missed when it is needed.
+// neededExecutors are those of all agents: also the link of a chain that is missed
+// only when it is needed.
 func neededExecutors(assembly *assemble.Assembly) []string {
 	var names []string
 	for _, a := range assembly.Config.Agents {
-		names = append(append(names, a.Executor), a.Policy.Executors...)
-	}
-	for i := 0; i < len(names); i++ {
-		for _, link := range assembly.Links[names[i]] {
-			if !slices.Contains(names, link) {
-				names = append(names, link)
-			}
-		}
+		names = append(names, assembly.Speakers(a)...)
 	}
 	return names
 }

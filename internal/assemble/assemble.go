@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/budget"
@@ -30,11 +31,10 @@ type Assembly struct {
 	Platforms map[string]platforms.Instance
 	Executors *executors.Registry
 	Tools     *tools.Registry
-	// Links are the executors that chains are made of, by the chain's name.
-	Links map[string][]string
 	// Callbacks tells addresses how tasks have ended.
 	Callbacks *callback.Sender
 	ledger    *ledger
+	links     map[string][]string // what chains are made of, by the chain's name
 	// closers are the executors that hold something.
 	closers []io.Closer
 	// Inboxes are the inputs of the agents' inboxes, in the file's order.
@@ -67,7 +67,7 @@ func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
 func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	a := &Assembly{
 		Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry(),
-		ledger: &ledger{},
+		ledger: &ledger{}, links: make(map[string][]string),
 	}
 	process := backends.Process
 	process.Dir = cfg.Dir
@@ -103,9 +103,8 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	}
 	m := newMaker(cfg, backends, process, a.ledger)
 	m.makeAll()
-	a.Links = make(map[string][]string)
 	for name, c := range m.chains {
-		a.Links[name] = c.cfg.Links
+		a.links[name] = c.cfg.Links
 	}
 	faults = append(faults, m.faults...)
 	for _, e := range cfg.Executors { // the file's order is that of "auto"
@@ -137,6 +136,9 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		faults = append(faults, scopeFaults(agent, p.Type, backends.Platforms[p.Type])...)
 		if instance, built := a.Platforms[p.Name]; built {
 			faults = append(faults, timeFault(agent, instance, sendTimeouts[p.Name]))
+		}
+		if p.Type != "pulse" { // its tasks say themselves how long they may run
+			faults = append(faults, a.replyFault(agent))
 		}
 		if backends.Platforms[p.Type].NoInbox && !p.Given {
 			continue
@@ -209,6 +211,42 @@ func timeFault(agent config.Agent, instance platforms.Instance, send time.Durati
 	return agent.Fault("exchange_timeout",
 		"is %v, which is too short to wait for a lost message (settle, %v) and send it again (response_timeout, %v): write %v or more",
 		have, instance.Settle, send, need)
+}
+
+// replyFault finds an executor whose own time limit lies beyond that of an attempt
+// at a reply: a long answer would be cut off, and paid for, in every attempt.
+func (a *Assembly) replyFault(agent config.Agent) error {
+	have := agent.Policy.WithDefaults().ReplyTimeout
+	names := a.Speakers(agent)
+	for _, e := range a.Config.Executors {
+		if e.Given || !slices.Contains(names, e.Name) && !slices.Contains(names, executors.Auto) {
+			continue
+		}
+		var said struct {
+			Timeout time.Duration `yaml:"timeout"`
+		}
+		_ = e.Settings.Decode(&said, e.Type) // what is wrong with it, and the other settings, are its maker's
+		if need := said.Timeout + activities.MaxReserve; said.Timeout > 0 && have < need {
+			return agent.Fault("reply_timeout",
+				"is %v, which is too short for executors.%s: its timeout is %v, and time to record the answer comes on top. Write %v or more, or lower that",
+				have, e.Name, said.Timeout, need)
+		}
+	}
+	return nil
+}
+
+// Speakers are the executors that may speak for the agent: its own, those that a
+// conversation may choose, and the links of chains among them.
+func (a *Assembly) Speakers(agent config.Agent) []string {
+	names := append([]string{agent.Executor}, agent.Policy.Executors...)
+	for i := 0; i < len(names); i++ {
+		for _, link := range a.links[names[i]] {
+			if !slices.Contains(names, link) {
+				names = append(names, link)
+			}
+		}
+	}
+	return names
 }
 
 // checkTimeout bounds [Assembly.Check]: a start must not hang on a platform that

@@ -143,6 +143,30 @@ agents:
 		"(settle, 1m0s) and send it again (response_timeout, 30s): write 1m30s or more")
 }
 
+func TestTooShortToAnswer(t *testing.T) {
+	t.Parallel()
+	load := func(agent string) error {
+		_, err := assemble.Load(source(`
+platforms:
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}"}
+executors:
+  quick: {type: openai, model: m}
+  slow: {type: openai, model: m, timeout: 11m}
+  chain: {type: failover, links: [quick, inner]}
+  inner: {type: failover, links: [slow]}
+agents:
+  support: `+agent+"\n", map[string]string{"KEY": "k"}))
+		return err
+	}
+	const want = "parley.yaml:10: agents.support.reply_timeout is 5m0s, which is too short for executors.slow: its timeout is 11m0s, " +
+		"and time to record the answer comes on top. Write 11m10s or more, or lower that"
+	for _, executor := range []string{"slow", "chain", "auto", "quick, executors: [slow]"} {
+		require.EqualError(t, load("{project: p1, agent: a1, executor: "+executor+"}"), want, executor)
+	}
+	require.NoError(t, load("{project: p1, agent: a1, executor: chain, reply_timeout: 11m10s}"))
+	require.NoError(t, load("{project: p1, agent: a1, executor: quick, reply_timeout: 1m}"), "the default is no promise")
+}
+
 // checked is a platform that only answers Check.
 type checked struct {
 	platforms.Platform
