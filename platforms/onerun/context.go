@@ -14,7 +14,9 @@ const maxMetadata = 16 << 10
 
 // Context reads the conversation, with its persona, and the simulation.
 // Metadata is an object of what OneRun has under "conversation", "persona",
-// "simulation" and "agent"; above 16 KiB it is left out.
+// "simulation" and "agent"; above 16 KiB that is left out. Beside it is the
+// "executor" that they ask for: the conversation's word counts most, then the
+// persona's, the simulation's and the agent's.
 func (p *Platform) Context(ctx context.Context, ref conversation.Ref) (conversation.Context, error) {
 	// First, for it answers 404 where the simulation is unknown too.
 	cv, err := p.client.Conversation(ctx, location(ref))
@@ -81,7 +83,8 @@ func attributes(raw json.RawMessage) map[string]string {
 	return out
 }
 
-// joinMetadata is an object of those that are not empty, or nil.
+// joinMetadata is an object of those that are not empty and of the executor they
+// ask for, or of that alone if it would be too large, or nil.
 func joinMetadata(all map[string]json.RawMessage) json.RawMessage {
 	for key, value := range all {
 		switch string(bytes.TrimSpace(value)) {
@@ -89,12 +92,27 @@ func joinMetadata(all map[string]json.RawMessage) json.RawMessage {
 			delete(all, key)
 		}
 	}
-	if len(all) == 0 {
-		return nil
+	chosen := map[string]json.RawMessage{}
+	if name := executor(all); name != nil {
+		all["executor"], chosen["executor"] = name, name
 	}
-	joined, err := json.Marshal(all)
-	if err != nil || len(joined) > maxMetadata {
-		return nil
+	for _, fields := range []map[string]json.RawMessage{all, chosen} {
+		joined, err := json.Marshal(fields)
+		if err == nil && len(fields) > 0 && len(joined) <= maxMetadata {
+			return joined
+		}
 	}
-	return joined
+	return nil
+}
+
+// executor is the name, as JSON, that the metadata nearest to the conversation
+// ask for, or nil.
+func executor(all map[string]json.RawMessage) json.RawMessage {
+	for _, of := range []string{"conversation", "persona", "simulation", "agent"} {
+		if name := (conversation.Context{Metadata: all[of]}).Executor(); name != "" {
+			out, _ := json.Marshal(name) // a string: it cannot fail
+			return out
+		}
+	}
+	return nil
 }

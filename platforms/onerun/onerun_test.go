@@ -230,6 +230,31 @@ func TestContext(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// Metadata ask for an executor in the place where the words of this project have
+// it, the nearest to the conversation first.
+func TestContextNamesTheExecutor(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct{ conversation, simulation, agent, want string }{
+		"Conversation": {`{"executor":"a"}`, `{"executor":"b"}`, `{"executor":"c"}`, "a"},
+		"Simulation":   {`{"executor":7}`, `{"executor":"b"}`, `{"executor":"c"}`, "b"},
+		"Agent":        {`null`, `{}`, `{"executor":"c"}`, "c"},
+		"Nobody":       {`{"ticket":7}`, `{}`, `{"executor":""}`, ""},
+		"TooMuchElse":  {`{"executor":"a","big":"` + strings.Repeat("x", 20<<10) + `"}`, `{}`, `{}`, "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := serve(t, map[string]http.HandlerFunc{
+				convRoute: ok(`{"id":"Cv7","metadata":` + row.conversation + `}`),
+				simRoute:  ok(`{"id":"S8f","metadata":` + row.simulation + `,"agent":{"name":"x","metadata":` + row.agent + `}}`),
+			})
+			got, err := newPlatform(t, onerun.Config{BaseURL: server.URL}).Context(t.Context(), ref)
+			require.NoError(t, err)
+			require.Equal(t, row.want, got.Executor())
+			require.Less(t, len(got.Metadata), 17<<10)
+		})
+	}
+}
+
 func TestContextOfLittle(t *testing.T) {
 	t.Parallel()
 	server := serve(t, map[string]http.HandlerFunc{

@@ -13,6 +13,8 @@ type Setup struct {
 	// ProjectName and AgentName: "practice" and the scenario's agent if empty.
 	ProjectName string
 	AgentName   string
+	// AgentMetadata is what the agent's metadata hold. Nil: nothing.
+	AgentMetadata map[string]any
 	// Simulations is how many. Zero: 1. Conversations is how many in each.
 	// Zero: 8.
 	Simulations   int
@@ -104,7 +106,7 @@ func (s *Simulator) seed(sc *Scenario, setup Setup) Seeded {
 		out.ProjectID = s.addProject(setup.ProjectName, now)
 	}
 	if out.AgentID == "" {
-		row := agentRow{Project: out.ProjectID, Name: setup.AgentName}
+		row := agentRow{Project: out.ProjectID, Name: setup.AgentName, Metadata: setup.AgentMetadata}
 		if d := sc.Agent.Description; d != "" {
 			row.Description = &d
 		}
