@@ -77,11 +77,12 @@ func (t *talk) think(ctx workflow.Context) (message conversation.Message, end bo
 		if t.replyInterrupted() {
 			return message, false, nil, nil
 		}
-		out, v, err := t.ask(ctx, round)
+		last := round >= t.policy.ToolRounds || crowded(ctx)
+		out, v, err := t.ask(ctx, round, last)
 		if v != nil || err != nil || t.replyInterrupted() {
 			return message, false, v, err
 		}
-		if len(out.Calls) == 0 || round >= t.policy.ToolRounds {
+		if len(out.Calls) == 0 || last {
 			return out.Message, out.End, nil, nil
 		}
 		t.messages = append(t.messages, out.Message)
@@ -98,8 +99,22 @@ func (t *talk) think(ctx workflow.Context) (message conversation.Message, end bo
 	}
 }
 
-// ask has the executor answer once.
-func (t *talk) ask(ctx workflow.Context, round int) (out activities.ReplyResult, v *verdict, err error) {
+// The history that a turn's rounds of tools may fill: well below where Temporal
+// ends a workflow, which is at 50 MiB or 51,200 events. It continues as new only
+// between turns.
+const (
+	maxTurnHistory = 20 << 20
+	maxTurnEvents  = 20_000
+)
+
+// crowded reports whether the turn should come to its end.
+func crowded(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetCurrentHistorySize() > maxTurnHistory || info.GetCurrentHistoryLength() > maxTurnEvents
+}
+
+// ask has the executor answer once, without tools if it is the last time.
+func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.ReplyResult, v *verdict, err error) {
 	in := activities.ReplyInput{
 		Ref:      t.in.Ref,
 		Turn:     t.turn + 1,
@@ -112,7 +127,7 @@ func (t *talk) ask(ctx workflow.Context, round int) (out activities.ReplyResult,
 		Alone:    t.direct != nil || t.task != nil && t.in.Given != nil,
 		Task:     t.about.Task,
 	}
-	if round < t.policy.ToolRounds {
+	if !last {
 		in.Tools = t.policy.Tools
 	}
 	step := fmt.Sprintf("turn %d · reply", t.turn+1)

@@ -43,3 +43,24 @@ func TestLargeResultsOfARound(t *testing.T) {
 		})
 	}
 }
+
+// A turn that would fill the history is brought to its end: Temporal would end the
+// workflow, and nobody would hear of it.
+func TestRoundsEndBeforeTheHistoryIsFull(t *testing.T) {
+	t.Parallel()
+	box := rig.NewToolbox([]string{"read"})
+	box.OnCall = func(context.Context, tools.Call) (tools.Result, error) {
+		return tools.Result{Content: strings.Repeat("<x>\n", conversation.MaxToolResultBytes/2)}, nil
+	}
+	r, gate, _, id := equipped(t, box, conversation.Policy{ToolResultBytes: conversation.MaxToolResultBytes, ToolRounds: 100}, 3)
+	rounds := 0
+	ask := gate.Asked(t)
+	for ; len(ask.Tools) > 0; ask = gate.Asked(t) {
+		ask.Answer(t, rig.CallsTools("read"))
+		rounds++
+		require.Less(t, rounds, 20)
+	}
+	require.Greater(t, rounds, 8)
+	ask.Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+}
