@@ -52,7 +52,7 @@ type Policy struct {
 	// OnExhausted applies.
 	RefusalText string `json:"refusal_text,omitempty"`
 	// MaxTokens and MaxCost, in millionths of Currency, bound what the conversation
-	// may spend on its executor. Replies under way are finished. Zero: no bound.
+	// may spend on its executor. Calls under way are finished. Zero: no bound.
 	MaxTokens int64  `json:"max_tokens,omitempty"`
 	MaxCost   int64  `json:"max_cost_micros,omitempty"`
 	Currency  string `json:"currency,omitempty"`

@@ -220,9 +220,6 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 		}
 		return t.exchange(ctx, nil, false)
 	}
-	if v, err := t.afford(ctx); v != nil || err != nil || t.endWanted() {
-		return v, err
-	}
 	message, end, v, err := t.reply(ctx)
 	switch {
 	case v != nil || err != nil:

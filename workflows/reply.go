@@ -74,8 +74,8 @@ func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.endWanted
 func (t *talk) think(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
 	calls := 0
 	for round := 0; ; round++ {
-		if t.replyInterrupted() {
-			return message, false, nil, nil
+		if v, err := t.afford(ctx); v != nil || err != nil || t.replyInterrupted() {
+			return message, false, v, err
 		}
 		last := round >= t.policy.ToolRounds || crowded(ctx)
 		out, v, err := t.ask(ctx, round, last)

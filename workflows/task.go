@@ -60,9 +60,6 @@ func (t *talk) perform(ctx workflow.Context) (verdict, error) {
 	t.limitTime(runCtx)
 	for {
 		// A person may resume it as often as it fails.
-		if v, err := t.afford(ctx); v != nil || err != nil {
-			return deref(v), err
-		}
 		if v := t.overdue(ctx); v != nil {
 			return *v, nil
 		}

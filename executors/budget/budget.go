@@ -15,7 +15,7 @@
 //
 // What a day has cost is in a [Ledger], which outlives workers. What a conversation
 // has cost is part of the conversation: its workflow compares it with [Limits]
-// before each reply. Calls that are under way when the budget is used up are
+// before each call. Calls that are under way when the budget is used up are
 // finished, so it may be exceeded by them.
 package budget
 

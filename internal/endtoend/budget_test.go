@@ -47,6 +47,30 @@ func TestBudgetOfAConversation(t *testing.T) {
 	r.RequireOnce(t)
 }
 
+// The rounds of tools within one turn are paid for too: the budget is looked at
+// before each call of the model.
+func TestBudgetAmongTools(t *testing.T) {
+	t.Parallel()
+	r, gate, _, id := equipped(t, rig.NewToolbox([]string{"look"}), conversation.Policy{MaxTokens: 20}, 3)
+	calls := rig.CallsTools("look")
+	calls.Usage = conversation.Usage{InputTokens: 10, OutputTokens: 5, Calls: 1}
+	gate.Asked(t).Answer(t, calls)
+	gate.Asked(t).Answer(t, calls)
+	status := requireState(t, r, id, workflows.StateNeedsAttention)
+	require.Equal(t, conversation.BudgetSpent, status.Attention.Kind)
+	require.Contains(t, status.Attention.Reason, "30 of 20 tokens are spent")
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	ask := gate.Asked(t)
+	require.Equal(t, 2, ask.Round, "it goes on where it was")
+	require.Len(t, toolResults(ask.Messages), 2)
+	ask.Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+
+	r, gate, _, id = equipped(t, rig.NewToolbox([]string{"look"}), conversation.Policy{MaxTokens: 15, OnSpent: conversation.EndConversation}, 3)
+	gate.Asked(t).Answer(t, calls)
+	requireOutcome(t, r, id, "budget spent")
+}
+
 // What is booked is in Temporal: another worker's ledger knows of it.
 func TestLedgerOutlivesWorkers(t *testing.T) {
 	t.Parallel()
