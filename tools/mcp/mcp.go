@@ -182,7 +182,11 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 		return err
 	})
 	if err == nil {
-		return translate(result), nil
+		out := translate(result)
+		if out.IsError { // the server's words, as in an error
+			out.Content = s.words.redact(out.Content)
+		}
+		return out, nil
 	}
 	if errors.Is(err, errTooLarge) {
 		return failure("The tool has run, but its answer is larger than 16 MiB and was left out. Ask for less."), nil

@@ -95,6 +95,22 @@ func TestResults(t *testing.T) {
 	}
 }
 
+// Many servers make the words of an error upstream their own, address and key
+// included. A result that is none is left as it is.
+func TestFailuresAreWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t, nil, "server")
+	arguments := json.RawMessage(`{"text":"401 for https://api.example.com?key=` + key + `"}`)
+	for tool, want := range map[string]tools.Result{
+		toolstest.Complain: {Content: "401 for https://api.example.com?key=[redacted]", IsError: true},
+		toolstest.Echo:     {Content: "401 for https://api.example.com?key=" + key},
+	} {
+		got, err := s.Call(t.Context(), tools.Call{Name: tool, Key: "k", Arguments: arguments})
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
 // A list of several pages is one list.
 func TestListHasAllPages(t *testing.T) {
 	t.Parallel()

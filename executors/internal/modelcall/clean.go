@@ -11,6 +11,10 @@ import (
 // maxMessage bounds how much of a provider's own words an error repeats.
 const maxMessage = 300
 
+// minToken is the length from which a part of a header's value may be a secret:
+// hiding every short word would make errors unreadable.
+const minToken = 6
+
 // anyKey is what the vendors' keys look like, whole or with their middle
 // starred out.
 var anyKey = regexp.MustCompile(`\b(sk|sess|Bearer)[-_ ][A-Za-z0-9_*.-]{6,}|\bAIza[A-Za-z0-9_*.-]{6,}|\b(ya29|AQ)\.[A-Za-z0-9_*.-]{6,}`)
@@ -21,6 +25,10 @@ func NewCleaner(key secret.String, headers map[string]secret.String) func(string
 	secrets := []secret.String{key}
 	for _, value := range headers {
 		secrets = append(secrets, value)
+		// The half of a header's value that is the secret: "Basic dXNlcjpwYXNz".
+		if _, token, ok := strings.Cut(value.Reveal(), " "); ok && len(token) >= minToken {
+			secrets = append(secrets, secret.String(token))
+		}
 	}
 	// The longest first: one may be part of another.
 	slices.SortFunc(secrets, func(a, b secret.String) int { return len(b) - len(a) })

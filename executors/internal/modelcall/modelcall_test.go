@@ -45,7 +45,9 @@ func TestBoundKeepsWhatCameBefore(t *testing.T) {
 
 func TestCleaner(t *testing.T) {
 	t.Parallel()
-	clean := modelcall.NewCleaner("my-key", map[string]secret.String{"X": "my-key-and-more"})
+	clean := modelcall.NewCleaner("my-key", map[string]secret.String{
+		"X": "my-key-and-more", "Authorization": "Basic dXNlcjpwYXNz", "X-Team": "the blue",
+	})
 	for in, want := range map[string]string{
 		"got my-key-and-more and my-key": "got [redacted] and [redacted]",
 		"two\n lines\t\xff":              "two lines \uFFFD",
@@ -54,6 +56,9 @@ func TestCleaner(t *testing.T) {
 		"bad ya29.a0AfH6SMBx":            "bad [redacted]",
 		"bad Bearer abc.def-ghi":         "bad [redacted]",
 		"no skill needed":                "no skill needed",
+		"bad Basic dXNlcjpwYXNz":         "bad [redacted]",
+		"bad token dXNlcjpwYXNz":         "bad token [redacted]", // without what stands before it in the header
+		"the sky is blue":                "the sky is blue",
 	} {
 		require.Equal(t, want, clean(in))
 	}
