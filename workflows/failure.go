@@ -33,6 +33,11 @@ func failureOf(err error) failure {
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) {
 		f.reason = "it did not finish in time, or its worker died: " + timeout.Error()
+		// What the attempts before it cost is in its heartbeats.
+		var left activities.ReplyProgress
+		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&left) == nil {
+			f.spent = left.Spent
+		}
 	}
 	return f
 }
