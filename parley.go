@@ -31,6 +31,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
 )
@@ -78,8 +79,16 @@ func Run(ctx context.Context, opts Options) error {
 // second exits at once. It does not return. The exit code is 0 after an orderly
 // stop, 1 when starting again may help, and 2 when the configuration must change.
 func Main(opts Options) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second signal is not caught any more
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		program.KillAll()
+		os.Exit(1)
+	}()
 	err := Run(ctx, opts)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -8,12 +8,17 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/parley-run/parley/internal/program"
 )
 
 func main() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	ctx := untilSignal(context.Background(), signals, os.Exit)
+	ctx := untilSignal(context.Background(), signals, func(code int) {
+		program.KillAll()
+		os.Exit(code)
+	})
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 

@@ -71,6 +71,19 @@ type Process struct {
 	exit      error // to be read after gone
 }
 
+// running are the programs of this process, for [KillAll].
+var running sync.Map // of *Process
+
+// KillAll ends all programs and whatever they have started, at once. It is for a
+// process that is about to exit without an orderly end: the kernel may end the
+// programs then, but not their children.
+func KillAll() {
+	running.Range(func(p, _ any) bool {
+		p.(*Process).signal(group.Kill)
+		return true
+	})
+}
+
 // Start starts a program. Errors wrap [ErrNone] or [ErrStart].
 func Start(c Command) (*Process, error) {
 	path, err := Find(c.Args[0], c.Dir)
@@ -110,6 +123,8 @@ func (p *Process) live(theirs []*os.File, started chan<- error) {
 		started <- err
 		return
 	}
+	running.Store(p, true)
+	defer running.Delete(p)
 	var reader sync.WaitGroup
 	reader.Go(func() { p.log(p.stderr) })
 	started <- nil

@@ -4,6 +4,7 @@ package program_test
 
 import (
 	"bufio"
+	"net"
 	"syscall"
 	"testing"
 	"time"
@@ -57,4 +58,26 @@ func TestStopTerminates(t *testing.T) {
 	p, _ := start(t, "deaf")
 	p.Stop(0, time.Hour)
 	require.EqualError(t, p.Exit(), "the program ended: signal: terminated")
+}
+
+// Not parallel: it ends the programs of every other test too.
+func TestKillAll(t *testing.T) { //nolint:paralleltest // see above
+	type family struct {
+		p             *program.Process
+		first, second net.Conn
+	}
+	var families []family
+	for range 2 {
+		r := programtest.NewRoll(t)
+		p, _ := start(t, "family", r.Path, "stubborn")
+		f := family{p, r.Next(t), r.Next(t)}
+		serves(t, p)
+		families = append(families, f)
+	}
+	program.KillAll()
+	for _, f := range families {
+		programtest.Dies(t, f.first)
+		programtest.Dies(t, f.second)
+		require.ErrorContains(t, f.p.Exit(), "signal: killed")
+	}
 }
