@@ -14,7 +14,8 @@ import (
 // in one payload.
 const maxTakeoverText = 256 << 10
 
-// maxQueryBytes bounds one answer to the transcript query.
+// maxQueryBytes bounds one answer to the transcript query, as JSON: in one payload
+// fit 2 MiB, and a single message may be as large as half of that.
 const maxQueryBytes = 1 << 20
 
 // listen makes the conversation answer queries and updates.

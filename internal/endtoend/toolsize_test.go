@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/tools"
+	"github.com/parley-run/parley/workflows"
 )
 
 // Results as large as may be, in a text that takes much more room in a history
@@ -61,6 +62,23 @@ func TestRoundsEndBeforeTheHistoryIsFull(t *testing.T) {
 		require.Less(t, rounds, 20)
 	}
 	require.Greater(t, rounds, 8)
+	require.Equal(t, ask.Messages, transcript(t, r, id), "and it can be read")
 	ask.Reply(t)
 	requireOutcome(t, r, id, "ended by turn limit")
+}
+
+// transcript reads all that the workflow holds, page by page.
+func transcript(t *testing.T, r *rig.Rig, id string) []conversation.Message {
+	t.Helper()
+	var all []conversation.Message
+	for {
+		value, err := r.Client.QueryWorkflow(t.Context(), id, "", workflows.QueryTranscript, workflows.TranscriptQuery{From: len(all)})
+		require.NoError(t, err)
+		var page workflows.Transcript
+		require.NoError(t, value.Get(&page))
+		require.NotEmpty(t, page.Messages)
+		if all = append(all, page.Messages...); len(all) == page.Total {
+			return all
+		}
+	}
 }
