@@ -22,8 +22,10 @@ import (
 // reply is recorded twice and shown to people.
 const (
 	maxReplyBytes = 512 << 10
-	// maxRecordedReply is for replies of much that JSON has to escape. When a direct
-	// conversation continues as new, its newest reply goes along twice.
+	// maxRecordedReply is for replies of much that JSON has to escape. Twice: when a
+	// direct conversation continues as new its newest reply goes along twice, and calls
+	// of tools stand twice in a result. What Temporal refuses would be bought again
+	// in each attempt.
 	maxRecordedReply = 768 << 10
 	maxStateBytes    = 4 << 10
 	// Each call becomes an activity: Temporal takes 2,000 of them at a time.

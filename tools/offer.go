@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -223,31 +224,13 @@ func withHash(name, of string) string {
 // many as JSON, which is how it is recorded, and says so in it.
 func Bound(r Result, limit int) Result {
 	r.Content = strings.ToValidUTF8(r.Content, "\uFFFD")
-	if n := fitsJSON(r.Content, 2*limit); n < len(r.Content) {
+	// The shortest beginning that takes too much.
+	n := sort.Search(len(r.Content), func(n int) bool { return conversation.Escaped(r.Content[:n+1]) > 2*limit })
+	if n < len(r.Content) {
 		limit = min(limit, n)
 	}
 	r.Content = cut(r.Content, limit, fmt.Sprintf("\n[cut: this is the beginning of %d bytes]", len(r.Content)))
 	return r
-}
-
-// fitsJSON is how much of s takes at most limit bytes in a JSON string as
-// encoding/json writes it.
-func fitsJSON(s string, limit int) int {
-	size := 0
-	for i, r := range s {
-		switch {
-		case r == '"', r == '\\', r == '\n', r == '\r', r == '\t', r == '\b', r == '\f':
-			size += 2
-		case r < ' ', r == '<', r == '>', r == '&', r == '\u2028', r == '\u2029':
-			size += len(`\u0000`)
-		default:
-			size += utf8.RuneLen(r)
-		}
-		if size > limit {
-			return i
-		}
-	}
-	return len(s)
 }
 
 // cut shortens valid UTF-8 to at most limit bytes, the tail that says so included.
