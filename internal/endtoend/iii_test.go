@@ -35,7 +35,8 @@ type iiiRig struct {
 	engine   *iiitest.Engine
 	agents   []config.Agent
 	registry *executors.Registry
-	client   client.Client
+	client   client.Client // of the worker
+	served   client.Client // of what it serves; nil: client
 	launcher launch.Launcher
 }
 
@@ -78,9 +79,13 @@ func (r *iiiRig) start(t *testing.T, change func(*platform.Config)) (stop func()
 	require.NoError(t, err)
 	conversations.Register(w)
 	require.NoError(t, w.Start())
+	launcher := r.launcher
+	if r.served != nil {
+		launcher.Client = r.served
+	}
 	server, err := iiiserve.New(iiiserve.Config{
-		Platform: p, Agents: r.agents, Launcher: r.launcher,
-		Operator: &operate.Operator{Client: r.client, TaskQueue: r.launcher.TaskQueue},
+		Platform: p, Agents: r.agents, Launcher: launcher,
+		Operator: &operate.Operator{Client: launcher.Client, TaskQueue: launcher.TaskQueue},
 	})
 	require.NoError(t, err)
 	require.NoError(t, server.Start())
@@ -286,6 +291,21 @@ func TestIIISeveralAgents(t *testing.T) {
 	require.Equal(t, r.agents[1].Name, got["agentId"])
 	require.Equal(t, "c2", got["conversationId"])
 	require.Equal(t, true, mustCall(t, w, "conversation::end", object{"conversationId": "c2", "agentId": r.agents[1].Name})["ended"])
+}
+
+// A session of agent::chat is no second conversation beside one with a persona.
+func TestIIIChatWhereAPersonaTalks(t *testing.T) {
+	t.Parallel()
+	r := newIIIRig(t, iii.EraC, &parrot{})
+	r.start(t, func(c *platform.Config) { c.AgentChat = true })
+	r.ready(t, "agent::chat")
+	w := r.caller(t)
+	mustCall(t, w, "conversation::start", object{"conversationId": "ferns", "personaFunction": "persona::ada", "agentFirst": true})
+	_, err := call[object](t, w, "agent::chat", object{"agentId": r.agent(), "message": "hi", "sessionId": "ferns"})
+	requireCode(t, "invalid_input", err)
+	require.ErrorContains(t, err, "persona::ada")
+	require.Equal(t, "ferns", mustCall(t, w, "conversation::get", object{"conversationId": "ferns"})["conversationId"])
+	mustCall(t, w, "conversation::end", object{"conversationId": "ferns"})
 }
 
 // personas are functions that speak as the user. They keep their answers by message

@@ -50,7 +50,11 @@ func (s *Server) chat(ctx context.Context, call engine.Invocation, req chatReque
 	if err := checkID(id); err != nil {
 		return chatResponse{}, err
 	}
-	in := s.input(a, launch.DirectRef(a.Name, s.bare(a.Name, id)))
+	homes := s.homes(a.Name, s.bare(a.Name, id))
+	if err := s.free(ctx, homes[1]); err != nil {
+		return chatResponse{}, err
+	}
+	in := s.input(a, homes[0])
 	in.Direct = &workflows.Direct{IdleTimeout: -1}
 	reply, err := s.launcher.Send(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
 	if err != nil {

@@ -46,7 +46,7 @@ func (s *Server) functions() []engine.Function {
 	}
 	if s.cfg.Inbox != "" {
 		all = append(all, engine.Function{
-			ID: s.id(ingest), Handler: handler(s, s.take),
+			ID: s.id(ingest), Handler: patient(s, handler(s, s.take)),
 			Description:   "Start a conversation from a message of the topic " + s.cfg.Inbox,
 			RequestFormat: all[0].RequestFormat, ResponseFormat: all[0].ResponseFormat,
 		})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -17,6 +18,38 @@ import (
 
 // ingest is the function that takes the inbox's messages.
 const ingest = "ingest"
+
+// A message is tried again after these times. An engine gives one up after four
+// tries within seconds, but waits for an answer as long as it takes.
+const (
+	firstWait   = time.Second
+	longestWait = 30 * time.Second
+)
+
+// patient keeps a message while Temporal does not answer. When this server stops, it
+// is the engine's again.
+func patient(s *Server, take engine.Handler) engine.Handler {
+	return func(ctx context.Context, call engine.Invocation) (any, error) {
+		defer s.begin()()
+		for wait := firstWait; ; wait = min(2*wait, longestWait) {
+			out, err := take(ctx, call)
+			if !engine.HasCode(err, codeUnavailable) && !engine.HasCode(err, codeTimeout) {
+				return out, err
+			}
+			s.log.Warn("a message of the inbox waits until Temporal answers", "topic", s.cfg.Inbox, "error", err, "again_in", wait)
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return nil, err
+			case <-s.stopping:
+				timer.Stop()
+				return nil, err
+			}
+		}
+	}
+}
 
 // take starts what a message of the inbox asks for. The message may come again, so
 // its names are made of itself where it has none. It is acknowledged once Temporal

@@ -52,8 +52,9 @@ type Server struct {
 	operator *operate.Operator
 	log      *slog.Logger
 
-	cancel context.CancelFunc
-	kept   chan struct{} // closed once the keeper has ended
+	cancel   context.CancelFunc
+	stopping <-chan struct{} // closed by Stop
+	kept     chan struct{}   // closed once the keeper has ended
 
 	mu      sync.Mutex
 	running int
@@ -81,7 +82,7 @@ func (s *Server) Start() error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel, s.kept = cancel, make(chan struct{})
+	s.cancel, s.stopping, s.kept = cancel, ctx.Done(), make(chan struct{})
 	k := newKeeper(s, w)
 	go func() {
 		defer close(s.kept)
