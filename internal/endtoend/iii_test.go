@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	platform "github.com/parley-run/parley/platforms/iii"
 	"github.com/parley-run/parley/workflows"
@@ -70,6 +71,7 @@ func (r *iiiRig) start(t *testing.T, change func(*platform.Config)) (stop func()
 	require.NoError(t, err)
 	w := worker.New(r.client, r.launcher.TaskQueue, worker.Options{
 		WorkerStopTimeout: 4 * time.Second, MaxHeartbeatThrottleInterval: time.Second, DisableEagerActivities: true,
+		DeadlockDetectionTimeout: rig.DeadlockDetection,
 	})
 	workflows.Register(w)
 	conversations, err := activities.NewConversation(activities.Config{

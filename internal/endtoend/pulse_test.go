@@ -78,6 +78,7 @@ func (r *pulseRig) start(t *testing.T) (stop func()) {
 	t.Helper()
 	w := worker.New(r.client, r.launcher.TaskQueue, worker.Options{
 		WorkerStopTimeout: 4 * time.Second, MaxHeartbeatThrottleInterval: time.Second, DisableEagerActivities: true,
+		DeadlockDetectionTimeout:           rig.DeadlockDetection,
 		MaxConcurrentActivityExecutionSize: r.places,
 	})
 	workflows.Register(w)

@@ -37,6 +37,10 @@ const (
 	// there is no place expires. It bounds memory, not models.
 	DefaultMaxActivities = 1000
 
+	// deadlock is below the time of a workflow task, and far above the SDK's second: a
+	// machine that is busy for so long would fail tasks for nothing.
+	deadlock = 8 * time.Second
+
 	// heartbeatThrottle has the heartbeat of a poll, by which readiness is judged,
 	// reach the server soon.
 	heartbeatThrottle = 2 * time.Second
@@ -156,6 +160,7 @@ func (w *Worker) options() worker.Options {
 		WorkerStopTimeout:                  w.opts.Drain,
 		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		MaxConcurrentActivityExecutionSize: w.opts.MaxActivities,
+		DeadlockDetectionTimeout:           deadlock,
 		// Polls grow with the work: fixed numbers are too few under load and too many
 		// without.
 		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),

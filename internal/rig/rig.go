@@ -141,12 +141,18 @@ func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 
 const drain = 4 * time.Second
 
+// DeadlockDetection is for workers of tests. A busy machine, under the race detector,
+// may take longer than the SDK's second for a large payload, and the SDK has races
+// of its own once it thinks that a workflow is stuck.
+const DeadlockDetection = time.Minute
+
 // StartWorker starts a worker; the test's end stops it, if stop did not before.
 func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	t.Helper()
 	w := worker.New(r.Client, r.TaskQueue, worker.Options{
 		WorkerStopTimeout:            drain,
 		MaxHeartbeatThrottleInterval: time.Second,
+		DeadlockDetectionTimeout:     DeadlockDetection,
 		// Left to the default, the first worker of a test would hand work to itself
 		// and leave the others idle.
 		DisableEagerActivities: true,
