@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -84,7 +85,7 @@ func TestContract(t *testing.T) {
 					},
 					Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
 						return newExecutor(t, serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, _ call) {
-							writeJSON(w, http.StatusOK, fault(-32603, "no: "+token, toJSON(map[string]any{
+							modeltest.WriteJSON(w, http.StatusOK, fault(-32603, "no: "+token, modeltest.JSON(map[string]any{
 								"kind": want.Kind, "retry_after": want.RetryAfter.Seconds(), "error": headerKey,
 							})))
 						}))
@@ -273,7 +274,7 @@ func TestMessages(t *testing.T) {
 				}
 				_ = json.NewDecoder(r.Body).Decode(&asked)
 				got = asked.Params.Message.Parts
-				writeJSON(w, http.StatusOK, result(reply("Hello")))
+				modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 			})
 			req := executortest.Request("c1", "")
 			req.Messages, req.New = c.messages, c.new
@@ -293,17 +294,17 @@ func TestDataForAgentsOfText(t *testing.T) {
 	var parts sdk.ContentParts
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+cardPath, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, `{"name": "n", "url": "/", "defaultInputModes": ["text/plain"]}`)
+		modeltest.WriteJSON(w, http.StatusOK, `{"name": "n", "url": "/", "defaultInputModes": ["text/plain"]}`)
 	})
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		var c call
 		_ = json.NewDecoder(r.Body).Decode(&c)
 		parts = c.Params.Message.Parts
-		writeJSON(w, http.StatusOK, result(reply("Hello")))
+		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 	})
 	req := executortest.Request("c1", "")
 	req.Messages = []conversation.Message{{Role: conversation.RoleUser, Parts: []conversation.Part{{Type: conversation.PartData, Data: []byte(`{"a": 1}`)}}}}
-	_, err := newExecutor(t, newServer(t, mux)).Execute(t.Context(), req)
+	_, err := newExecutor(t, modeltest.NewServer(t, mux)).Execute(t.Context(), req)
 	require.NoError(t, err)
 	require.Equal(t, sdk.ContentParts{sdk.TextPart{Text: `{"a": 1}`}}, parts)
 }
@@ -338,7 +339,7 @@ func TestAnswers(t *testing.T) {
 					if streaming {
 						writeEvents(w, c.events...)
 					} else {
-						writeJSON(w, http.StatusOK, result(c.events[len(c.events)-1]))
+						modeltest.WriteJSON(w, http.StatusOK, result(c.events[len(c.events)-1]))
 					}
 				})
 				req := executortest.Request("c1", "Hi")
@@ -383,7 +384,7 @@ func TestStreams(t *testing.T) {
 					t.Errorf("asked for %s", asked.Method)
 				}
 				if c.events[0] == "whole" {
-					writeJSON(w, http.StatusOK, result(reply("Hello")))
+					modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 					return
 				}
 				writeEvents(w, c.events...)
@@ -409,7 +410,7 @@ func TestAsks(t *testing.T) {
 	var header http.Header
 	server := serveRaw(t, false, func(w http.ResponseWriter, r *http.Request, c call) {
 		got, header = c, r.Header.Clone()
-		writeJSON(w, http.StatusOK, result(reply("Hello")))
+		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 	})
 	e := newExecutor(t, server, func(c *a2a.Config) { c.Accept, c.Model = []string{"text/plain"}, "m" })
 	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))

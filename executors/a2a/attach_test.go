@@ -17,6 +17,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
 // methods collects what a raw agent is asked for.
@@ -127,15 +128,15 @@ func TestAttach(t *testing.T) {
 				n := m.add(asked.Method)
 				switch {
 				case asked.Method != get:
-					writeJSON(w, http.StatusOK, result(reply("New")))
+					modeltest.WriteJSON(w, http.StatusOK, result(reply("New")))
 				case c.answers == nil:
-					writeJSON(w, http.StatusOK, fault(-32001, "Task not found", ""))
+					modeltest.WriteJSON(w, http.StatusOK, fault(-32001, "Task not found", ""))
 				default:
 					body := c.answers[min(n, len(c.answers))-1]
 					if body[2] != 'j' {
 						body = result(body)
 					}
-					writeJSON(w, http.StatusOK, body)
+					modeltest.WriteJSON(w, http.StatusOK, body)
 				}
 			})
 			req := executortest.Request("c1", "Hi")
@@ -193,10 +194,10 @@ func TestForgetfulAgents(t *testing.T) {
 				server := serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, asked call) {
 					h.add(asked.Params.Message)
 					if asked.Params.Message.TaskID != "" {
-						writeJSON(w, c.status, fault(c.code, "no such task", ""))
+						modeltest.WriteJSON(w, c.status, fault(c.code, "no such task", ""))
 						return
 					}
-					writeJSON(w, http.StatusOK, result(reply("Hello")))
+					modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 				})
 				req := executortest.Request("c1", "Hi")
 				req = executortest.Next(req, mustReply(t, server, req), "The second.")
@@ -265,7 +266,7 @@ func TestStreamThatBreaksOff(t *testing.T) {
 			var m methods
 			server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
 				if m.add(c.Method); c.Method == "tasks/get" {
-					writeJSON(w, http.StatusOK, result(task("completed", "", "Hello World")))
+					modeltest.WriteJSON(w, http.StatusOK, result(task("completed", "", "Hello World")))
 					return
 				}
 				writeEvents(w, task("working", ""), piece("a1", "Hello", false))
@@ -290,10 +291,10 @@ func TestCardThatPromisesTooMuch(t *testing.T) {
 		var m methods
 		server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
 			if m.add(c.Method); c.Method == "message/stream" {
-				writeJSON(w, http.StatusOK, fault(code, "no", ""))
+				modeltest.WriteJSON(w, http.StatusOK, fault(code, "no", ""))
 				return
 			}
-			writeJSON(w, http.StatusOK, result(reply("Hello")))
+			modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 		})
 		mustReply(t, server, executortest.Request("c1", "Hi"))
 		require.Equal(t, []string{"message/stream", "message/send"}, m.asked())
@@ -315,9 +316,9 @@ func TestAnswerThatLanded(t *testing.T) {
 				defer mu.Unlock()
 				switch n := m.add(c.Method); {
 				case c.Method == "tasks/get" && landed:
-					writeJSON(w, http.StatusOK, result(`{"kind": "task", "id": "t1", "contextId": "c1", "status": `+state1("completed", "Done.")+`, "history": [`+toJSON(first)+`]}`))
+					modeltest.WriteJSON(w, http.StatusOK, result(`{"kind": "task", "id": "t1", "contextId": "c1", "status": `+state1("completed", "Done.")+`, "history": [`+modeltest.JSON(first)+`]}`))
 				case c.Method == "tasks/get":
-					writeJSON(w, http.StatusOK, result(task("input-required", "Which?")))
+					modeltest.WriteJSON(w, http.StatusOK, result(task("input-required", "Which?")))
 				case n == 1:
 					first = c.Params.Message
 					panic(http.ErrAbortHandler)
@@ -325,7 +326,7 @@ func TestAnswerThatLanded(t *testing.T) {
 					if c.Params.Message.ID != first.ID {
 						t.Error("another id")
 					}
-					writeJSON(w, http.StatusOK, result(task("completed", "Heard.")))
+					modeltest.WriteJSON(w, http.StatusOK, result(task("completed", "Heard.")))
 				}
 			})
 			e := newExecutor(t, server)

@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
 func noKeys(c *a2a.Config) { c.BearerToken, c.Headers = "", nil }
@@ -21,7 +22,7 @@ func noKeys(c *a2a.Config) { c.BearerToken, c.Headers = "", nil }
 func TestCards(t *testing.T) {
 	t.Parallel()
 	answers := func(body string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, body) }
+		return func(w http.ResponseWriter, _ *http.Request) { modeltest.WriteJSON(w, http.StatusOK, body) }
 	}
 	says := func(status int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
@@ -66,7 +67,7 @@ func TestCards(t *testing.T) {
 			mux := http.NewServeMux()
 			mux.HandleFunc("GET "+cardPath, c.card)
 			mux.HandleFunc("POST /rpc", answers(result(reply("Hello"))))
-			server := newServer(t, mux)
+			server := modeltest.NewServer(t, mux)
 			e := newExecutor(t, server, c.change)
 			try := func(op string, err error) {
 				if c.want == "" {
@@ -93,8 +94,10 @@ func TestCards(t *testing.T) {
 // say.
 func TestAddresses(t *testing.T) {
 	t.Parallel()
-	rpc := func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, result(reply("Hello"))) }
-	other := newServer(t, http.HandlerFunc(rpc))
+	rpc := func(w http.ResponseWriter, _ *http.Request) {
+		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
+	}
+	other := modeltest.NewServer(t, http.HandlerFunc(rpc))
 	for name, c := range map[string]struct {
 		at, card, url string
 		endpoint      string
@@ -114,10 +117,10 @@ func TestAddresses(t *testing.T) {
 				if strings.HasPrefix(c.card, "?") && r.URL.RawQuery != c.card[1:] {
 					t.Errorf("the query is %q", r.URL.RawQuery)
 				}
-				writeJSON(w, http.StatusOK, toJSON(map[string]any{"url": c.url}))
+				modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"url": c.url}))
 			})
 			mux.HandleFunc("POST /rpc", rpc)
-			server := newServer(t, mux)
+			server := modeltest.NewServer(t, mux)
 			e := newExecutor(t, server, func(cfg *a2a.Config) { cfg.URL, cfg.Endpoint = server.URL+c.card, c.endpoint })
 			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			require.NoError(t, err)
@@ -128,11 +131,11 @@ func TestAddresses(t *testing.T) {
 // Without keys, the agent may be anywhere.
 func TestAgentElsewhere(t *testing.T) {
 	t.Parallel()
-	other := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, result(reply("Hello")))
+	other := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 	}))
-	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, `{"url": "`+other.URL+`"}`)
+	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		modeltest.WriteJSON(w, http.StatusOK, `{"url": "`+other.URL+`"}`)
 	}))
 	_, err := newExecutor(t, server, noKeys).Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
@@ -147,7 +150,7 @@ func TestCardIsKept(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+cardPath, func(w http.ResponseWriter, _ *http.Request) {
 		reads.Add(1)
-		writeJSON(w, http.StatusOK, toJSON(map[string]any{"url": at.Load()}))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"url": at.Load()}))
 	})
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -156,10 +159,10 @@ func TestCardIsKept(t *testing.T) {
 		case r.Header.Get("X-Api-Key") != headerKey:
 			t.Error("no key")
 		default:
-			writeJSON(w, http.StatusOK, result(reply("Hello")))
+			modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 		}
 	})
-	server := newServer(t, mux)
+	server := modeltest.NewServer(t, mux)
 	e := newExecutor(t, server)
 	ask := func() error {
 		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
@@ -179,19 +182,19 @@ func TestCardIsKept(t *testing.T) {
 // A connection that fails is a reason to read the card again.
 func TestCardIsReadAgainWhenTheConnectionFails(t *testing.T) {
 	t.Parallel()
-	old := newServer(t, http.NotFoundHandler())
+	old := modeltest.NewServer(t, http.NotFoundHandler())
 	var now atomic.Pointer[httptest.Server]
 	now.Store(old)
-	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, toJSON(map[string]any{"url": now.Load().URL}))
+	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"url": now.Load().URL}))
 	}))
 	e := newExecutor(t, server, noKeys)
 	require.NoError(t, e.Check(t.Context()))
 	old.Close()
-	now.Store(newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	now.Store(modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var c call
 		_ = json.NewDecoder(r.Body).Decode(&c)
-		writeJSON(w, http.StatusOK, result(reply("Hello")))
+		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 	})))
 	_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorContains(t, err, "connection refused")

@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,22 +16,20 @@ import (
 	"github.com/a2aproject/a2a-go/a2asrv"
 	"github.com/a2aproject/a2a-go/a2asrv/eventqueue"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/internal/secret"
 )
 
 const (
 	token     = "pk-very-secret-token-0123456789"
-	headerKey = "hk-other-secret-9876543210"
+	headerKey = modeltest.HeaderKey
 	cardPath  = "/.well-known/agent-card.json"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-var quiet = log.New(io.Discard, "", 0)
+func TestMain(m *testing.M) { modeltest.Main(m, token, headerKey) }
 
 // A turn is what an agent made with the SDK does with a message.
 type turn func(ctx context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error
@@ -68,7 +65,7 @@ func serve(t *testing.T, streaming bool, rpc http.HandlerFunc) *httptest.Server 
 	var server *httptest.Server
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+cardPath, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, toJSON(newCard(server.URL+"/rpc", streaming)))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(newCard(server.URL+"/rpc", streaming)))
 	})
 	mux.HandleFunc("/rpc", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("X-Api-Key") != headerKey {
@@ -77,7 +74,7 @@ func serve(t *testing.T, streaming bool, rpc http.HandlerFunc) *httptest.Server 
 		}
 		rpc(w, r)
 	})
-	server = newServer(t, mux)
+	server = modeltest.NewServer(t, mux)
 	return server
 }
 
@@ -93,15 +90,6 @@ func newCard(url string, streaming bool) *sdk.AgentCard {
 		},
 		SecuritySchemes: sdk.NamedSecuritySchemes{"bearer": sdk.HTTPAuthSecurityScheme{Scheme: "Bearer"}},
 	}
-}
-
-func newServer(t *testing.T, h http.Handler) *httptest.Server {
-	t.Helper()
-	server := httptest.NewUnstartedServer(h)
-	server.Config.ErrorLog = quiet
-	server.Start()
-	t.Cleanup(server.Close)
-	return server
 }
 
 // A call is what a raw agent is asked.
@@ -151,12 +139,6 @@ func newExecutor(t *testing.T, server *httptest.Server, changes ...func(*a2a.Con
 
 func unstreamed(c *a2a.Config) { c.Streaming = a2a.StreamingOff }
 
-func writeJSON(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body)
-}
-
 // result is an answer in one piece.
 func result(body string) string { return `{"jsonrpc": "2.0", "id": 1, "result": ` + body + `}` }
 
@@ -170,20 +152,17 @@ func fault(code int, message, data string) string {
 
 // writeEvents streams results. Comments (": …") and faults go as they are.
 func writeEvents(w http.ResponseWriter, events ...string) {
-	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	for _, ev := range events {
+	out := slices.Clone(events)
+	for i, ev := range out {
 		switch {
 		case strings.HasPrefix(ev, ":"):
 		case strings.HasPrefix(ev, `{"jsonrpc"`), strings.HasPrefix(ev, "!"):
-			ev = "data: " + strings.TrimPrefix(ev, "!")
+			out[i] = strings.TrimPrefix(ev, "!")
 		default:
-			ev = "data: " + result(ev)
-		}
-		_, _ = fmt.Fprintf(w, "%s\n\n", ev)
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
+			out[i] = result(ev)
 		}
 	}
+	modeltest.WriteEvents(w, modeltest.Events(out...)...)
 }
 
 // status is a change of task t1 in context c1.
@@ -214,14 +193,6 @@ func task(state, text string, artifacts ...string) string {
 
 func reply(text string) string {
 	return fmt.Sprintf(`{"kind": "message", "messageId": "m1", "contextId": "c1", "role": "agent", "parts": [{"kind": "text", "text": %q}]}`, text)
-}
-
-func toJSON(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(data)
 }
 
 // mustReply has the agent answer.

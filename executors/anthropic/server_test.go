@@ -17,11 +17,31 @@ import (
 )
 
 const (
-	key       = "pk-very-secret-key-0123456789"
-	headerKey = "hk-other-secret-9876543210"
+	key       = modeltest.Key
+	headerKey = modeltest.HeaderKey
 )
 
 func TestMain(m *testing.M) { modeltest.Main(m, key, headerKey) }
+
+// vendor is the Messages API.
+var vendor = modeltest.Vendor{
+	Name: "anthropic", Provider: "anthropic",
+	New:       func(s modeltest.Settings) (modeltest.Backend, error) { return anthropic.New(config(s)) },
+	KeyHeader: "X-Api-Key", ForeignKey: "sk-ant-api03-abc***********xyz",
+	Handler: func(t *testing.T, texts ...string) http.Handler {
+		return api(t, func(w http.ResponseWriter, _ *http.Request, c call) { speak(w, c, texts...) })
+	},
+	Whole:    func(text string) string { return message(text, "end_turn") },
+	Begin:    []string{start, ping, blockStart},
+	Delta:    delta,
+	Thinking: thinking,
+	End:      []string{blockStop, messageDelta("end_turn"), messageStop},
+	Begun:    begun, Known: known,
+	Fail:       fail,
+	Error:      func(_ int, text string) string { return apiError(text, text) },
+	ErrorEvent: func(text string) string { return "event: error\ndata: " + apiError("api_error", text) },
+	ModelPath:  "/v1/models/test-1",
+}
 
 // A content block as the server got it.
 type content struct {
@@ -155,9 +175,14 @@ func (c call) valid() string {
 	return ""
 }
 
-// serve starts a server that answers calls for messages with handle, and knows
-// its models.
+// serve starts a server of the [api].
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) *httptest.Server {
+	t.Helper()
+	return modeltest.NewServer(t, api(t, handle))
+}
+
+// api answers calls for messages with handle, and knows its models.
+func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) http.Handler {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/messages", func(w http.ResponseWriter, r *http.Request) {
@@ -181,17 +206,28 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c c
 	mux.HandleFunc("GET /v1/models/{model}", func(w http.ResponseWriter, r *http.Request) {
 		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"type": "model", "id": r.PathValue("model")}))
 	})
-	return modeltest.NewServer(t, mux)
+	return mux
+}
+
+func config(s modeltest.Settings) anthropic.Config {
+	cfg := anthropic.Config{
+		Model: "test-1", APIKey: key, BaseURL: s.BaseURL, HTTPClient: s.Client,
+		Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
+		Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+	}
+	if s.NoKey {
+		cfg.APIKey = ""
+	}
+	if s.Whole {
+		noStream(&cfg)
+	}
+	return cfg
 }
 
 // newExecutor makes an executor for the server, with secrets.
 func newExecutor(t *testing.T, server *httptest.Server, change func(*anthropic.Config)) *anthropic.Executor {
 	t.Helper()
-	cfg := anthropic.Config{
-		Model: "test-1", APIKey: key, BaseURL: server.URL,
-		Headers:    map[string]secret.String{"X-Gateway-Key": headerKey},
-		HTTPClient: server.Client(),
-	}
+	cfg := config(modeltest.At(server))
 	if change != nil {
 		change(&cfg)
 	}

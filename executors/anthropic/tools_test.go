@@ -11,7 +11,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/anthropic"
-	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
@@ -84,30 +83,9 @@ var weather = conversation.Tool{
 	Schema: json.RawMessage(`{"$schema":"x","properties":{"z":{"type":"string"},"a":{"type":"number"}},"required":["z"]}`),
 }
 
-func asking(text string, tools ...conversation.Tool) executors.Request {
-	req := executortest.Request("c1", text)
-	req.Tools = tools
-	return req
-}
-
-// then is the request after the tools have been called.
-func then(req executors.Request, res executors.Result, results ...conversation.ToolResult) executors.Request {
-	req.Messages = append(req.Messages[:len(req.Messages):len(req.Messages)], res.Message)
-	for _, r := range results {
-		req.Messages = append(req.Messages, conversation.ToolResultMessage(r))
-	}
-	req.State, req.New = res.State, 1+len(results)
-	req.Round++
-	req.IdempotencyKey += "+"
-	return req
-}
-
 func TestToolCalls(t *testing.T) {
 	t.Parallel()
-	part := func(id, name, arguments string) conversation.Part {
-		return conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}}
-	}
-	words := conversation.Part{Type: conversation.PartText, Text: "Let me see."}
+	part, words := modeltest.Call, modeltest.Words("Let me see.")
 	type parts = []conversation.Part
 	for name, c := range map[string]struct {
 		blocks []fields
@@ -140,7 +118,7 @@ func TestToolCalls(t *testing.T) {
 						change(cfg)
 					}
 				})
-				res, err := e.Execute(t.Context(), asking("Hi", weather))
+				res, err := e.Execute(t.Context(), modeltest.Offering("Hi", weather))
 				if c.kind != "" {
 					require.True(t, conversation.IsKind(err, c.kind), "%v", err)
 					require.ErrorContains(t, err, c.text)
@@ -177,7 +155,7 @@ func TestBrokenArguments(t *testing.T) {
 					event("content_block_delta", fields{"index": 0, "delta": fields{"type": "input_json_delta", "partial_json": c.fragments}}),
 					blockStop, messageDelta("tool_use"), messageStop)
 			}), nil)
-			res, err := e.Execute(t.Context(), asking("Hi", weather))
+			res, err := e.Execute(t.Context(), modeltest.Offering("Hi", weather))
 			require.NoError(t, err)
 			require.Len(t, res.Message.ToolCalls(), 1)
 			require.True(t, json.Valid(res.Message.ToolCalls()[0].Arguments))
@@ -207,7 +185,7 @@ func TestToolRounds(t *testing.T) {
 				}
 			})
 			other := conversation.Tool{Name: "other"}
-			req := asking("Hi", weather, other)
+			req := modeltest.Offering("Hi", weather, other)
 			res, err := e.Execute(t.Context(), req)
 			require.NoError(t, err)
 			first := <-calls
@@ -219,7 +197,7 @@ func TestToolRounds(t *testing.T) {
 			require.Equal(t, "ephemeral", first.Body.Tools[1].CacheControl["type"])
 			require.Equal(t, "auto", first.Body.ToolChoice["type"])
 
-			req = then(req, res, conversation.ToolResult{CallID: "t2", Content: "sun"}, conversation.ToolResult{CallID: "t1", IsError: true})
+			req = modeltest.Called(req, res, conversation.ToolResult{CallID: "t2", Content: "sun"}, conversation.ToolResult{CallID: "t1", IsError: true})
 			res, err = e.Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, "It rains.", res.Message.Text())
@@ -240,7 +218,7 @@ func TestToolRounds(t *testing.T) {
 			require.Equal(t, "weather", last.Body.Tools[0].Name)
 			require.Equal(t, map[string]any{"type": "none"}, last.Body.ToolChoice)
 
-			_, err = e.Execute(t.Context(), asking("Hi"))
+			_, err = e.Execute(t.Context(), modeltest.Offering("Hi"))
 			require.NoError(t, err, "no choice without tools")
 			require.Nil(t, (<-calls).Body.ToolChoice)
 		})
@@ -252,7 +230,7 @@ func TestCallsThatNobodyOffered(t *testing.T) {
 	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
 		answerWith(w, c, "tool_use", text("Well."), toolUse("t1", "weather", `{}`))
 	}), nil)
-	res, err := e.Execute(t.Context(), asking("Hi"))
+	res, err := e.Execute(t.Context(), modeltest.Offering("Hi"))
 	require.NoError(t, err)
 	require.Equal(t, conversation.Text(conversation.RoleAssistant, "Well."), res.Message)
 	require.Equal(t, executors.FinishStop, res.FinishReason)
@@ -292,12 +270,12 @@ func TestThoughts(t *testing.T) {
 						change(cfg)
 					}
 				})
-				req := asking("Hi", weather)
+				req := modeltest.Offering("Hi", weather)
 				res, err := e.Execute(t.Context(), req)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(res.State), 4<<10)
 				require.Equal(t, "enabled", (<-calls).Body.Thinking["type"])
-				req = then(req, res, conversation.ToolResult{CallID: "t1", Content: "rain"})
+				req = modeltest.Called(req, res, conversation.ToolResult{CallID: "t1", Content: "rain"})
 				res, err = e.Execute(t.Context(), req)
 				require.NoError(t, err)
 				require.Nil(t, res.State, "the turn is over")

@@ -2,7 +2,6 @@ package gemini_test
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -18,32 +17,9 @@ import (
 	"github.com/parley-run/parley/internal/secret"
 )
 
-func TestContract(t *testing.T) {
+func TestLikeEveryVendor(t *testing.T) {
 	t.Parallel()
-	for name, change := range modes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			executortest.Run(t, executortest.Fixture{
-				Model:   true,
-				Secrets: []string{key, headerKey},
-				New: func(t *testing.T) executors.Executor {
-					return newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
-						speak(w, c, "Good ", "day! ", "Müller here.")
-					}), change)
-				},
-				Stall: func(t *testing.T) executors.Executor {
-					return newExecutor(t, serve(t, func(_ http.ResponseWriter, r *http.Request, _ call) {
-						<-r.Context().Done()
-					}), change)
-				},
-				Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
-					return newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ call) {
-						fail(w, want)
-					}), change)
-				},
-			})
-		})
-	}
+	modeltest.Run(t, vendor)
 }
 
 func fail(w http.ResponseWriter, want executortest.Failure) {
@@ -70,33 +46,6 @@ func fail(w http.ResponseWriter, want executortest.Failure) {
 	modeltest.WriteJSON(w, code, apiError(code, status, text, details...))
 }
 
-func TestReply(t *testing.T) {
-	t.Parallel()
-	for name, change := range modes {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
-				speak(w, c, "Hello ", "there. ", "🙂")
-			}), change)
-			var deltas []string
-			req := executortest.Request("c1", "Hi")
-			req.OnDelta = func(text string) { deltas = append(deltas, text) }
-			res, err := e.Execute(t.Context(), req)
-			require.NoError(t, err)
-			require.Equal(t, executors.Result{
-				Message:      conversation.Text(conversation.RoleAssistant, "Hello there. 🙂"),
-				Usage:        known,
-				Provider:     "gcp.gemini",
-				Model:        "test-1-0601",
-				FinishReason: executors.FinishStop,
-			}, res)
-			if name == "Streaming" {
-				require.Equal(t, []string{"Hello ", "there. ", "🙂"}, deltas)
-			}
-		})
-	}
-}
-
 func TestFinishReasons(t *testing.T) {
 	t.Parallel()
 	for stop, want := range map[string]executors.FinishReason{
@@ -114,17 +63,6 @@ func TestFinishReasons(t *testing.T) {
 			})
 		}
 	}
-}
-
-func TestAServerThatDoesNotStream(t *testing.T) {
-	t.Parallel()
-	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ call) {
-		modeltest.WriteJSON(w, http.StatusOK, piece("Hello", "STOP"))
-	}), nil)
-	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-	require.NoError(t, err)
-	require.Equal(t, "Hello", res.Message.Text())
-	require.Equal(t, known, res.Usage)
 }
 
 func TestRequest(t *testing.T) {
@@ -259,26 +197,14 @@ func TestTheEnvironmentIsNotRead(t *testing.T) {
 
 func TestMessages(t *testing.T) {
 	t.Parallel()
-	user := func(text string) conversation.Message { return conversation.Text(conversation.RoleUser, text) }
-	agent := func(text string) conversation.Message { return conversation.Text(conversation.RoleAssistant, text) }
-	data := func(text, data string) conversation.Message {
-		m := conversation.Message{Role: conversation.RoleUser}
-		if text != "" {
-			m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartText, Text: text})
-		}
-		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: json.RawMessage(data)})
-		return m
-	}
+	user, agent, data := modeltest.User, modeltest.Agent, modeltest.Data
 	lookup := func(arguments string) conversation.Message {
 		return conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
-			{Type: conversation.PartText, Text: "Let me see."},
-			{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "t:1", Name: "find", Arguments: json.RawMessage(arguments)}},
+			modeltest.Words("Let me see."), modeltest.Call("t:1", "find", arguments),
 		}}
 	}
 	found := func(text string, isError bool) conversation.Message {
-		return conversation.Message{Role: conversation.RoleTool, Parts: []conversation.Part{{
-			Type: conversation.PartToolResult, ToolResult: &conversation.ToolResult{CallID: "t:1", Content: text, IsError: isError},
-		}}}
+		return conversation.ToolResultMessage(conversation.ToolResult{CallID: "t:1", Content: text, IsError: isError})
 	}
 	type messages = []conversation.Message
 	const opening = "user: " + gemini.DefaultOpening
@@ -352,33 +278,15 @@ func TestConfigFaults(t *testing.T) {
 		Headers:            map[string]secret.String{"Bad Name": "x", "x-goog-api-key": "y", "X-Ok": "a\nb"},
 		Extra:              map[string]any{"contents": 1, "a.b": 2, "odd": func() {}},
 	})
-	require.Error(t, err)
-	require.NotContains(t, err.Error(), key)
-	for _, want := range []string{
-		"gemini: ",
+	vendor.RequireFaults(t, err,
 		`model: "a?b=c" cannot be part of an address`,
-		"api_key contains a space",
 		`api is "other": write gemini or vertex`,
-		"base_url is no address of a server: write one like https://generativelanguage.googleapis.com",
-		"base_url contains a user name or password: use api_key or headers",
-		"base_url contains a query",
 		"base_url contains /models: leave it out",
 		"temperature is 2.5: write 0 to 2",
-		"max_output_tokens is -1: write 1 or more, or leave it out",
-		"max_history_messages is -1",
-		"max_reply_bytes is -1",
-		"first_token_timeout is 1m0s, longer than timeout, 1s",
-		"gap_timeout is -1ns: write more than 0, or leave it out",
-		`headers: "Bad Name" is no name of a header`,
 		"headers: x-goog-api-key is what api_key sets",
-		"headers: the value of X-Ok contains a line break",
 		"extra: contents cannot be set here",
-		`extra: "a.b" is no name of a field`,
-		"extra: odd: json: unsupported type",
-	} {
-		require.ErrorContains(t, err, want)
-	}
-	require.Len(t, strings.Split(err.Error(), "\n"), 19)
+	)
+	require.ErrorContains(t, err, "write one like https://generativelanguage.googleapis.com")
 
 	for want, cfg := range map[string]gemini.Config{
 		"model: it is empty":                  {},
@@ -394,69 +302,26 @@ func TestConfigFaults(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		status int
-		body   string
-		want   conversation.Kind
-		text   string
-	}{
-		"Works":         {http.StatusOK, `{"name":"models/test-1"}`, "", ""},
-		"AnyBody":       {http.StatusOK, `whatever`, "", ""},
-		"NoList":        {http.StatusNotFound, `404 page not found`, "", ""},
-		"MayNotList":    {http.StatusForbidden, apiError(403, "PERMISSION_DENIED", "no", info("IAM_PERMISSION_DENIED")), "", ""},
-		"Disabled":      {http.StatusForbidden, apiError(403, "PERMISSION_DENIED", "no", info("SERVICE_DISABLED")), conversation.Unauthorized, "SERVICE_DISABLED"},
-		"WrongKey":      {http.StatusBadRequest, apiError(400, "INVALID_ARGUMENT", "API key not valid: "+key, info("API_KEY_INVALID")), conversation.Unauthorized, "check api_key"},
-		"Limited":       {http.StatusTooManyRequests, `{}`, conversation.RateLimited, "429"},
-		"OutOfOrder":    {http.StatusBadGateway, `<html>`, conversation.Unavailable, "502 Bad Gateway"},
-		"QuotaIsKnown":  {http.StatusTooManyRequests, apiError(429, "RESOURCE_EXHAUSTED", "no", exceeded(perDay)), conversation.QuotaExhausted, perDay},
-		"ServerMissing": {0, "", conversation.Unavailable, "check base_url, and that the server is running"},
+	for name, c := range map[string]said{
+		"MayNotListInWords": {403, nil, apiError(403, "PERMISSION_DENIED", "no", info("IAM_PERMISSION_DENIED")), "", 0, ""},
+		"Disabled":          {403, nil, apiError(403, "PERMISSION_DENIED", "no", info("SERVICE_DISABLED")), unauth, 0, "SERVICE_DISABLED"},
+		"WrongKeyInWords":   {400, nil, apiError(400, "INVALID_ARGUMENT", "API key not valid: "+key, info("API_KEY_INVALID")), unauth, 0, "check api_key"},
+		"QuotaIsKnown":      {429, nil, apiError(429, "RESOURCE_EXHAUSTED", "no", exceeded(perDay)), quota, 0, perDay},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodGet || r.URL.Path != "/v1beta/models/test-1" {
-					t.Errorf("a check costs nothing, but it asked %s %s", r.Method, r.URL.Path)
-				}
-				modeltest.WriteJSON(w, c.status, c.body)
-			}))
-			e := newExecutor(t, server, nil)
-			if c.status == 0 {
-				server.Close()
-			}
-			err := e.Check(t.Context())
-			if c.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.Equal(t, c.want, conversation.KindOf(err), "%v", err)
-			require.ErrorContains(t, err, "gemini: check: ")
-			require.ErrorContains(t, err, c.text)
-			require.NotContains(t, err.Error(), key)
-		})
+		vendor.Checks(t, name, modeltest.Said(c))
 	}
 }
 
-func TestTheOfficialAPI(t *testing.T) {
+func TestTheOfficialAPIKnowsItsModels(t *testing.T) {
 	t.Parallel()
-	t.Run("NeedsAKey", func(t *testing.T) {
-		t.Parallel()
-		e, err := gemini.New(gemini.Config{Model: "m", HTTPClient: &http.Client{Transport: modeltest.NoNetwork{T: t}}})
-		require.NoError(t, err, "an executor without a key can be listed as unavailable")
-		require.ErrorContains(t, e.Check(t.Context()), "there is no API key (set api_key")
-		_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-		require.True(t, conversation.IsKind(err, conversation.Unauthorized), "%v", err)
-	})
-	t.Run("KnowsItsModels", func(t *testing.T) {
-		t.Parallel()
-		e, err := gemini.New(gemini.Config{Model: "gemini-typo", APIKey: key, HTTPClient: &http.Client{
-			Transport: modeltest.RoundTrip(func(req *http.Request) *http.Response {
-				return &http.Response{
-					StatusCode: http.StatusNotFound, Request: req, Header: http.Header{},
-					Body: modeltest.OneByte{Reader: strings.NewReader(apiError(404, "NOT_FOUND", "models/gemini-typo is not found for API version v1beta"))},
-				}
-			}),
-		}})
-		require.NoError(t, err)
-		require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, NOT_FOUND: models/gemini-typo is not found for API version v1beta (check model")
-	})
+	e, err := gemini.New(gemini.Config{Model: "gemini-typo", APIKey: key, HTTPClient: &http.Client{
+		Transport: modeltest.RoundTrip(func(req *http.Request) *http.Response {
+			return &http.Response{
+				StatusCode: http.StatusNotFound, Request: req, Header: http.Header{},
+				Body: modeltest.OneByte{Reader: strings.NewReader(apiError(404, "NOT_FOUND", "models/gemini-typo is not found for API version v1beta"))},
+			}
+		}),
+	}})
+	require.NoError(t, err)
+	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, NOT_FOUND: models/gemini-typo is not found for API version v1beta (check model")
 }

@@ -17,11 +17,30 @@ import (
 )
 
 const (
-	key       = "pk-very-secret-key-0123456789"
-	headerKey = "hk-other-secret-9876543210"
+	key       = modeltest.Key
+	headerKey = modeltest.HeaderKey
 )
 
 func TestMain(m *testing.M) { modeltest.Main(m, key, headerKey) }
+
+// vendor is the Gemini API. Nothing comes before the first piece of an answer.
+var vendor = modeltest.Vendor{
+	Name: "gemini", Provider: "gcp.gemini",
+	New:       func(s modeltest.Settings) (modeltest.Backend, error) { return gemini.New(config(s)) },
+	KeyHeader: "X-Goog-Api-Key", ForeignKey: "AIzaSyA-abc***********xyz",
+	Handler: func(t *testing.T, texts ...string) http.Handler {
+		return api(t, func(w http.ResponseWriter, _ *http.Request, c call) { speak(w, c, texts...) })
+	},
+	Whole:    func(text string) string { return piece(text, "STOP") },
+	Delta:    func(text string) string { return event(unfinished(text)) },
+	Thinking: func(text string) string { return event(thinking(text)) },
+	End:      []string{event(piece("", "STOP"))},
+	Begun:    begun, Known: known,
+	Fail:       fail,
+	Error:      func(status int, text string) string { return apiError(status, text, text, info(text), exceeded(text)) },
+	ErrorEvent: func(text string) string { return event(apiError(500, "INTERNAL", text)) },
+	ModelPath:  "/v1beta/models/test-1",
+}
 
 type content struct {
 	Role  string `json:"role"`
@@ -109,11 +128,16 @@ func (c call) valid() string {
 	return ""
 }
 
-// serve starts a server that answers calls for content with handle, and knows
-// its models.
+// serve starts a server of the [api].
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) *httptest.Server {
 	t.Helper()
-	return modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return modeltest.NewServer(t, api(t, handle))
+}
+
+// api answers calls for content with handle, and knows its models.
+func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) http.Handler {
+	t.Helper()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			modeltest.WriteJSON(w, http.StatusOK, `{"name":"models/test-1","version":"1"}`)
 			return
@@ -134,17 +158,28 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c c
 			return
 		}
 		handle(w, r, c)
-	}))
+	})
+}
+
+func config(s modeltest.Settings) gemini.Config {
+	cfg := gemini.Config{
+		Model: "test-1", APIKey: key, BaseURL: s.BaseURL, HTTPClient: s.Client,
+		Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
+		Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+	}
+	if s.NoKey {
+		cfg.APIKey = ""
+	}
+	if s.Whole {
+		noStream(&cfg)
+	}
+	return cfg
 }
 
 // newExecutor makes an executor for the server, with secrets.
 func newExecutor(t *testing.T, server *httptest.Server, change func(*gemini.Config)) *gemini.Executor {
 	t.Helper()
-	cfg := gemini.Config{
-		Model: "test-1", APIKey: key, BaseURL: server.URL,
-		Headers:    map[string]secret.String{"X-Gateway-Key": headerKey},
-		HTTPClient: server.Client(),
-	}
+	cfg := config(modeltest.At(server))
 	if change != nil {
 		change(&cfg)
 	}

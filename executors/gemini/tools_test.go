@@ -11,7 +11,6 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 )
@@ -60,30 +59,9 @@ var weather = conversation.Tool{
 	Schema: json.RawMessage(`{"$schema":"x","type":"object","properties":{"z":{"type":"string"}},"required":["z"]}`),
 }
 
-func asking(text string, tools ...conversation.Tool) executors.Request {
-	req := executortest.Request("c1", text)
-	req.Tools = tools
-	return req
-}
-
-// then is the request after the tools have been called.
-func then(req executors.Request, res executors.Result, results ...conversation.ToolResult) executors.Request {
-	req.Messages = append(req.Messages[:len(req.Messages):len(req.Messages)], res.Message)
-	for _, r := range results {
-		req.Messages = append(req.Messages, conversation.ToolResultMessage(r))
-	}
-	req.State, req.New = res.State, 1+len(results)
-	req.Round++
-	req.IdempotencyKey += "+"
-	return req
-}
-
 func TestToolCalls(t *testing.T) {
 	t.Parallel()
-	part := func(id, name, arguments string) conversation.Part {
-		return conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}}
-	}
-	words := conversation.Part{Type: conversation.PartText, Text: "Let me see."}
+	part, words := modeltest.Call, modeltest.Words("Let me see.")
 	type list = []conversation.Part
 	for name, c := range map[string]struct {
 		parts  []fields
@@ -115,7 +93,7 @@ func TestToolCalls(t *testing.T) {
 						change(cfg)
 					}
 				})
-				req := asking("Hi", weather)
+				req := modeltest.Offering("Hi", weather)
 				for range 2 { // another attempt gives the same ids
 					res, err := e.Execute(t.Context(), req)
 					if c.kind != "" {
@@ -164,7 +142,7 @@ func TestToolRounds(t *testing.T) {
 						change(cfg)
 					}
 				})
-				req := asking("Hi", weather, conversation.Tool{Name: "other", Schema: json.RawMessage(`{"type":"object","properties":{}}`)})
+				req := modeltest.Offering("Hi", weather, conversation.Tool{Name: "other", Schema: json.RawMessage(`{"type":"object","properties":{}}`)})
 				res, err := e.Execute(t.Context(), req)
 				require.NoError(t, err)
 				require.LessOrEqual(t, len(res.State), 4<<10)
@@ -174,7 +152,7 @@ func TestToolRounds(t *testing.T) {
 					{"name":"other"}]}]`, modeltest.JSON(first.Body.Tools))
 				require.Equal(t, map[string]any{"functionCallingConfig": map[string]any{"mode": "AUTO"}}, first.Body.ToolConfig)
 
-				req = then(req, res, conversation.ToolResult{CallID: "f2", Content: "sun"}, conversation.ToolResult{CallID: "f1", Content: "no", IsError: true})
+				req = modeltest.Called(req, res, conversation.ToolResult{CallID: "f2", Content: "sun"}, conversation.ToolResult{CallID: "f1", Content: "no", IsError: true})
 				want := []string{
 					"user: Hi", "model: Let me see.", `model: call {"args":{"z":"Ulm"},"id":"f1","name":"weather"} ` + c.want,
 					`model: call {"id":"f2","name":"weather"} `, // only the first one is signed
@@ -212,14 +190,14 @@ func TestManySignatures(t *testing.T) {
 		calls <- c
 		answerWith(w, c, "STOP", function("", "weather", "", bytes.Repeat([]byte("s"), 900)))
 	}), nil)
-	req := asking("Hi", weather)
+	req := modeltest.Offering("Hi", weather)
 	var got call
 	for range 8 {
 		res, err := e.Execute(t.Context(), req)
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(res.State), 4<<10)
 		got = <-calls
-		req = then(req, res, conversation.ToolResult{CallID: res.Message.ToolCalls()[0].ID, Content: "x"})
+		req = modeltest.Called(req, res, conversation.ToolResult{CallID: res.Message.ToolCalls()[0].ID, Content: "x"})
 	}
 	kept := 0
 	for _, m := range got.Body.Contents {
@@ -235,7 +213,7 @@ func TestCallsThatNobodyOffered(t *testing.T) {
 	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
 		answerWith(w, c, "STOP", text("Well."), function("f1", "weather", "", nil))
 	}), nil)
-	res, err := e.Execute(t.Context(), asking("Hi"))
+	res, err := e.Execute(t.Context(), modeltest.Offering("Hi"))
 	require.NoError(t, err)
 	require.Equal(t, conversation.Text(conversation.RoleAssistant, "Well."), res.Message)
 	require.Equal(t, executors.FinishStop, res.FinishReason)

@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	agent "github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -36,12 +37,12 @@ func (a *slowAgent) serve(w http.ResponseWriter, r *http.Request, req wire.Reque
 	}
 	switch {
 	case picksUp && a.ready.Load():
-		writeJSON(w, http.StatusOK, `{"message": "At last."}`)
+		modeltest.WriteJSON(w, http.StatusOK, `{"message": "At last."}`)
 	case a.location:
 		w.Header().Set("Location", "/runs/1")
 		w.WriteHeader(http.StatusAccepted)
 	default:
-		writeJSON(w, http.StatusAccepted, `{"attach": "run-1"}`)
+		modeltest.WriteJSON(w, http.StatusAccepted, `{"attach": "run-1"}`)
 	}
 }
 
@@ -95,7 +96,7 @@ func TestLostRunIsStartedAnew(t *testing.T) {
 				if req.Attach != nil {
 					t.Errorf("asked with %s", req.Attach)
 				}
-				writeJSON(w, http.StatusOK, `{"message": "Hello"}`)
+				modeltest.WriteJSON(w, http.StatusOK, `{"message": "Hello"}`)
 			}))
 			req := executortest.Request("c1", "Hi")
 			req.Attempt, req.Attach = 2, json.RawMessage(c.attach)
@@ -124,7 +125,7 @@ func TestPollThatFailsDoesNotAskAgain(t *testing.T) {
 // A recorded place cannot lead our keys to another server.
 func TestRecordedPlaceElsewhere(t *testing.T) {
 	t.Parallel()
-	e := newExecutor(t, newServer(t, http.NotFoundHandler()))
+	e := newExecutor(t, modeltest.NewServer(t, http.NotFoundHandler()))
 	req := executortest.Request("c1", "Hi")
 	req.Attach = json.RawMessage(`{"location": "http://elsewhere.example/"}`)
 	_, err := e.Execute(t.Context(), req)
@@ -137,13 +138,13 @@ func TestStreamReattaches(t *testing.T) {
 	var asked atomic.Int64
 	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, req wire.Request) {
 		if asked.Add(1) == 1 {
-			writeEvents(w, `{"attach": {"run": 1}}`, `{"delta": "Hel"}`)
+			modeltest.WriteEvents(w, modeltest.Events(`{"attach": {"run": 1}}`, `{"delta": "Hel"}`)...)
 			panic(http.ErrAbortHandler)
 		}
 		if string(req.Attach) != `{"run":1}` && string(req.Attach) != `{"run": 1}` {
 			t.Errorf("asked with %s", req.Attach)
 		}
-		writeEvents(w, `{"delta": "Hello"}`, `{"finish_reason": "stop"}`)
+		modeltest.WriteEvents(w, modeltest.Events(`{"delta": "Hello"}`, `{"finish_reason": "stop"}`)...)
 	}), streaming)
 	req := executortest.Request("c1", "Hi")
 	var tokens []json.RawMessage
@@ -164,10 +165,14 @@ func TestPollMayStreamOrFail(t *testing.T) {
 		answer func(http.ResponseWriter)
 		want   conversation.Kind
 	}{
-		"Streams": {func(w http.ResponseWriter) { writeEvents(w, `{"delta": "Hello"}`, `{"end": false}`) }, ""},
-		"Fails":   {func(w http.ResponseWriter) { writeJSON(w, 200, `{"error": {"kind": "Refused", "message": "no"}}`) }, conversation.Refused},
+		"Streams": {func(w http.ResponseWriter) {
+			modeltest.WriteEvents(w, modeltest.Events(`{"delta": "Hello"}`, `{"end": false}`)...)
+		}, ""},
+		"Fails": {func(w http.ResponseWriter) {
+			modeltest.WriteJSON(w, 200, `{"error": {"kind": "Refused", "message": "no"}}`)
+		}, conversation.Refused},
 		"FailsAs202": {func(w http.ResponseWriter) {
-			writeJSON(w, http.StatusAccepted, `{"error": {"kind": "Refused", "message": "no"}}`)
+			modeltest.WriteJSON(w, http.StatusAccepted, `{"error": {"kind": "Refused", "message": "no"}}`)
 		}, conversation.Refused},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,7 +1,6 @@
 package http_test
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,8 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	agent "github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -26,17 +27,13 @@ const (
 	invalid = conversation.Invalid
 )
 
+// said is a type of this package, so that rows go without the names of fields.
+type said modeltest.Said
+
 // What an agent may answer, and what that means.
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		status int
-		header http.Header
-		body   string
-		want   conversation.Kind
-		after  time.Duration
-		text   string // part of the error
-	}{
+	for name, c := range map[string]said{
 		"TooManyRequests":    {429, nil, "", limited, 0, "429 Too Many Requests"},
 		"RetryAfterSeconds":  {429, http.Header{"Retry-After": {"20"}}, "", limited, 20 * time.Second, ""},
 		"RetryAfterInBody":   {429, nil, `{"error": {"message": "slow down", "retry_after": 2.5}}`, limited, 2500 * time.Millisecond, "slow down"},
@@ -80,24 +77,11 @@ func TestErrors(t *testing.T) {
 		for mode, change := range map[string]func(*agent.Config){"Streaming": streaming, "Whole": nil} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ wire.Request) {
-					w.Header().Set("Content-Type", "application/json")
-					for k, v := range c.header {
-						w.Header()[k] = v
-					}
-					w.WriteHeader(c.status)
-					_, _ = io.WriteString(w, c.body)
-				}), change, func(c *agent.Config) { c.PollInterval = time.Millisecond })
+				said := modeltest.Said(c)
+				server := serve(t, func(w http.ResponseWriter, r *http.Request, _ wire.Request) { said.ServeHTTP(w, r) })
+				e := newExecutor(t, server, change, func(c *agent.Config) { c.PollInterval = time.Millisecond })
 				_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-				var ce *conversation.Error
-				require.ErrorAs(t, err, &ce)
-				require.Equal(t, c.want, ce.Kind, "%v", err)
-				require.Equal(t, c.after, ce.RetryAfter)
-				require.ErrorContains(t, err, c.text)
-				require.Less(t, len(err.Error()), 700)
-				if c.want == invalid || c.want == unauth || c.want == quota {
-					require.NotEmpty(t, ce.Remedy)
-				}
+				said.Require(t, err)
 			})
 		}
 	}
@@ -125,31 +109,19 @@ func TestErrorsInStreams(t *testing.T) {
 		"InvalidUTF8":   {[]string{hello, "{\"delta\": \"He\xffo\"}"}, down, "not valid UTF-8", known},
 		"OneHugeEvent":  {[]string{`{"delta": "` + strings.Repeat("x", 20<<20) + `"}`}, invalid, "larger than allowed", one},
 		"EndlessEvent":  {[]string{strings.Repeat("x\ndata: ", 4<<20)}, invalid, "larger than allowed", one},
-		"ManyLarge":     {repeat(`{"delta": "`+strings.Repeat("x", 1<<18)+`"}`, 80), invalid, "larger than allowed", one},
+		"ManyLarge":     {modeltest.Repeat(`{"delta": "`+strings.Repeat("x", 1<<18)+`"}`, 80), invalid, "larger than allowed", one},
 		"DoesNotAddUp":  {[]string{hello, `{"message": "Bye"}`}, invalid, "do not add up", known},
-		"AnotherFormat": {repeat(`{"choices": [{"delta": {"content": "Hi"}}]}`, 3), down, "the stream ended before the answer did", one},
+		"AnotherFormat": {modeltest.Repeat(`{"choices": [{"delta": {"content": "Hi"}}]}`, 3), down, "the stream ended before the answer did", one},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ wire.Request) {
-				writeEvents(w, c.events...)
+				modeltest.WriteEvents(w, modeltest.Events(c.events...)...)
 			}), streaming)
 			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-			var ce *conversation.Error
-			require.ErrorAs(t, err, &ce)
-			require.Equal(t, c.want, ce.Kind, "%v", err)
-			require.ErrorContains(t, err, c.text)
-			require.Equal(t, c.usage, ce.Usage)
+			require.Equal(t, c.usage, modeltest.RequireError(t, err, c.want, c.text).Usage)
 		})
 	}
-}
-
-func repeat(s string, n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = s
-	}
-	return out
 }
 
 // A connection that breaks says nothing about the answer: another try may help.
@@ -160,7 +132,7 @@ func TestBrokenConnections(t *testing.T) {
 			t.Parallel()
 			e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ wire.Request) {
 				if before != nil {
-					writeEvents(w, before...)
+					modeltest.WriteEvents(w, modeltest.Events(before...)...)
 				}
 				panic(http.ErrAbortHandler)
 			}))
@@ -169,29 +141,8 @@ func TestBrokenConnections(t *testing.T) {
 			require.NotContains(t, err.Error(), "http://", "no addresses: they may hold secrets")
 		})
 	}
-	t.Run("NobodyListens", func(t *testing.T) {
-		t.Parallel()
-		server := newServer(t, http.NotFoundHandler())
-		e := newExecutor(t, server)
-		server.Close()
-		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-		require.True(t, conversation.IsKind(err, down), "%v", err)
-		require.ErrorContains(t, err, "connection refused (check url, and that the agent is running)")
-		var ce *conversation.Error
-		require.ErrorAs(t, err, &ce)
-		require.Zero(t, ce.Usage, "nobody was asked")
-	})
-	t.Run("UntrustedCertificate", func(t *testing.T) {
-		t.Parallel()
-		server := httptest.NewUnstartedServer(http.NotFoundHandler())
-		server.Config.ErrorLog = quiet
-		server.StartTLS()
-		t.Cleanup(server.Close)
-		transport := &http.Transport{}
-		t.Cleanup(transport.CloseIdleConnections)
-		e := newExecutor(t, server, func(c *agent.Config) { c.HTTPClient = &http.Client{Transport: transport} })
-		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-		require.True(t, conversation.IsKind(err, invalid), "%v", err)
-		require.ErrorContains(t, err, "trusts the server's certificate")
-	})
+	modeltest.Unreachable(t, "check url, and that the agent is running",
+		func(t *testing.T, server *httptest.Server, client *http.Client) executors.Executor {
+			return newExecutor(t, server, func(c *agent.Config) { c.HTTPClient = client })
+		})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	agent "github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/secret"
 )
@@ -37,7 +38,7 @@ func TestContract(t *testing.T) {
 				},
 				Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
 					return newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ wire.Request) {
-						writeJSON(w, http.StatusInternalServerError, toJSON(map[string]any{"error": map[string]any{
+						modeltest.WriteJSON(w, http.StatusInternalServerError, modeltest.JSON(map[string]any{"error": map[string]any{
 							"kind": want.Kind, "message": "no: " + token, "retry_after": want.RetryAfter.Seconds(),
 						}}))
 					}), change)
@@ -53,10 +54,10 @@ func speak(w http.ResponseWriter, r *http.Request, req wire.Request) {
 	_ = json.Unmarshal(req.State, &n)
 	last := map[string]any{"message": "Good day! Müller here.", "state": n + 1, "model": "agent-1", "usage": map[string]any{"input_tokens": 12}}
 	if !strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
-		writeJSON(w, http.StatusOK, toJSON(last))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(last))
 		return
 	}
-	writeEvents(w, `{"delta": "Good "}`, ": still here", `{"delta": "day! "}`, `{"delta": "Müller here."}`, toJSON(last))
+	modeltest.WriteEvents(w, modeltest.Events(`{"delta": "Good "}`, ": still here", `{"delta": "day! "}`, `{"delta": "Müller here."}`, modeltest.JSON(last))...)
 }
 
 func TestReply(t *testing.T) {
@@ -93,13 +94,13 @@ func TestRequest(t *testing.T) {
 		body   []byte
 	}
 	calls := make(chan seen, 1)
-	server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if r.Method != http.MethodPost || r.URL.Path != "/reply" {
 			t.Errorf("%s %s", r.Method, r.URL.Path)
 		}
 		calls <- seen{r.Header, body}
-		writeJSON(w, http.StatusOK, `{"message": "ok"}`)
+		modeltest.WriteJSON(w, http.StatusOK, `{"message": "ok"}`)
 	}))
 	e := newExecutor(t, server)
 	req := executortest.Request("c1", "Hi")
@@ -138,17 +139,23 @@ func TestAgentsChooseTheForm(t *testing.T) {
 		change func(*agent.Config)
 		handle func(http.ResponseWriter)
 	}{
-		"WholeInsteadOfStream": {streaming, func(w http.ResponseWriter) { writeJSON(w, http.StatusOK, `{"message": "Hello"}`) }},
-		"StreamUnbidden":       {nil, func(w http.ResponseWriter) { writeEvents(w, `{"delta": "Hello"}`, `{"end": false}`) }},
-		"PlainText":            {nil, func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"message": "Hello"}`) }},
-		"DoneMarker":           {streaming, func(w http.ResponseWriter) { writeEvents(w, `{"delta": "Hello"}`, "[DONE]") }},
-		"SplitData":            {streaming, func(w http.ResponseWriter) { writeEvents(w, "{\ndata: \"message\":\ndata: \"Hello\"}") }},
+		"WholeInsteadOfStream": {streaming, func(w http.ResponseWriter) { modeltest.WriteJSON(w, http.StatusOK, `{"message": "Hello"}`) }},
+		"StreamUnbidden": {nil, func(w http.ResponseWriter) {
+			modeltest.WriteEvents(w, modeltest.Events(`{"delta": "Hello"}`, `{"end": false}`)...)
+		}},
+		"PlainText": {nil, func(w http.ResponseWriter) { _, _ = io.WriteString(w, `{"message": "Hello"}`) }},
+		"DoneMarker": {streaming, func(w http.ResponseWriter) {
+			modeltest.WriteEvents(w, modeltest.Events(`{"delta": "Hello"}`, "[DONE]")...)
+		}},
+		"SplitData": {streaming, func(w http.ResponseWriter) {
+			modeltest.WriteEvents(w, modeltest.Events("{\ndata: \"message\":\ndata: \"Hello\"}")...)
+		}},
 		"CarriageReturns": {streaming, func(w http.ResponseWriter) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, "\ufeffid: 1\r\nevent: message\r\ndata:{\"message\":\"Hello\"}\r\n\r\n")
 		}},
 		"LongAfterwards": {streaming, func(w http.ResponseWriter) {
-			writeEvents(w, `{"message": "Hello"}`, "{]", strings.Repeat("x", 1<<20))
+			modeltest.WriteEvents(w, modeltest.Events(`{"message": "Hello"}`, "{]", strings.Repeat("x", 1<<20))...)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -234,11 +241,11 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if c.health == "" || r.Method != http.MethodGet || r.URL.Path != "/healthz" {
 					t.Errorf("a check asked %s %s", r.Method, r.URL.Path)
 				}
-				writeJSON(w, c.status, c.body)
+				modeltest.WriteJSON(w, c.status, c.body)
 			}))
 			e := newExecutor(t, server, func(cfg *agent.Config) { cfg.Health = c.health })
 			if c.status == 0 {
@@ -259,8 +266,8 @@ func TestCheck(t *testing.T) {
 // Keys go to the agent's server and to no other.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	other := newServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody else was asked") }))
-	server := newServer(t, http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	other := modeltest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody else was asked") }))
+	server := modeltest.NewServer(t, http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	_, err := newExecutor(t, server).Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.True(t, conversation.IsKind(err, conversation.Invalid), "%v", err)
 	require.ErrorContains(t, err, "set url to where the server redirects")
@@ -269,7 +276,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestSecretsAreTakenOutOfErrors(t *testing.T) {
 	t.Parallel()
 	server := serve(t, func(w http.ResponseWriter, r *http.Request, _ wire.Request) {
-		writeJSON(w, http.StatusUnauthorized, toJSON(map[string]any{"error": map[string]any{
+		modeltest.WriteJSON(w, http.StatusUnauthorized, modeltest.JSON(map[string]any{"error": map[string]any{
 			"message": fmt.Sprintf("what is %s, %s, %s at %s?", r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), hmacSecret, r.URL),
 			"remedy":  "do not use " + token,
 		}}))

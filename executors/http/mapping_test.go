@@ -13,12 +13,13 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	agent "github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
 // mapped is an agent that says one thing, in its own words.
 func mapped(t *testing.T, handler http.HandlerFunc, change func(*agent.Config)) *agent.Executor {
 	t.Helper()
-	return newExecutor(t, newServer(t, handler), change)
+	return newExecutor(t, modeltest.NewServer(t, handler), change)
 }
 
 // What a template makes of a request.
@@ -46,7 +47,7 @@ func TestRequestMapping(t *testing.T) {
 			e := mapped(t, func(w http.ResponseWriter, r *http.Request) {
 				data, _ := io.ReadAll(r.Body)
 				bodies <- string(data)
-				writeJSON(w, http.StatusOK, `{"message": "ok"}`)
+				modeltest.WriteJSON(w, http.StatusOK, `{"message": "ok"}`)
 			}, func(cfg *agent.Config) { cfg.Request.Body = c.body })
 			req := executortest.Request("c1", "Hi")
 			req.State = json.RawMessage(`{"thread": 7}`)
@@ -126,7 +127,7 @@ func TestResponseMapping(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := mapped(t, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, c.status, c.body) },
+			e := mapped(t, func(w http.ResponseWriter, _ *http.Request) { modeltest.WriteJSON(w, c.status, c.body) },
 				func(cfg *agent.Config) { cfg.Response = chain })
 			res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			if c.want == "" {
@@ -143,7 +144,7 @@ func TestResponseMapping(t *testing.T) {
 func TestResponseMappingOfEverything(t *testing.T) {
 	t.Parallel()
 	e := mapped(t, func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, `{"output": {"content": "Bye", "usage": {"in": 10, "out": 2, "cached": 1}, "model": "m", "stop": "length", "bye": true}, "metadata": {"run_id": "r-1"}}`)
+		modeltest.WriteJSON(w, http.StatusOK, `{"output": {"content": "Bye", "usage": {"in": 10, "out": 2, "cached": 1}, "model": "m", "stop": "length", "bye": true}, "metadata": {"run_id": "r-1"}}`)
 	}, func(cfg *agent.Config) { cfg.Response = chain; cfg.Provider = "langserve" })
 	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
@@ -187,7 +188,9 @@ func TestStreamMapping(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := mapped(t, func(w http.ResponseWriter, _ *http.Request) { writeEvents(w, c.events...) }, func(cfg *agent.Config) {
+			e := mapped(t, func(w http.ResponseWriter, _ *http.Request) {
+				modeltest.WriteEvents(w, modeltest.Events(c.events...)...)
+			}, func(cfg *agent.Config) {
 				cfg.Stream, cfg.Response.Text, cfg.Response.Stream = true, "output.content", c.mapping
 			})
 			var deltas strings.Builder

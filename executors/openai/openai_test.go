@@ -1,10 +1,8 @@
 package openai_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,35 +11,14 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
+	"github.com/parley-run/parley/internal/secret"
 )
 
-func TestContract(t *testing.T) {
+func TestChatLikeEveryVendor(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*openai.Config){"Streaming": nil, "Whole": noStream} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			executortest.Run(t, executortest.Fixture{
-				Model:   true,
-				Secrets: []string{key, headerKey},
-				New: func(t *testing.T) executors.Executor {
-					return newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
-						speak(w, c, "Good ", "day! ", "Müller here.")
-					}), change)
-				},
-				Stall: func(t *testing.T) executors.Executor {
-					return newExecutor(t, serve(t, func(_ http.ResponseWriter, r *http.Request, _ call) {
-						<-r.Context().Done()
-					}), change)
-				},
-				Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
-					return newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ call) {
-						fail(w, want)
-					}), change)
-				},
-			})
-		})
-	}
+	modeltest.Run(t, chat)
 }
 
 func fail(w http.ResponseWriter, want executortest.Failure) {
@@ -63,38 +40,11 @@ func fail(w http.ResponseWriter, want executortest.Failure) {
 	case conversation.Refused:
 		code = "content_filter"
 	}
-	writeJSON(w, status, apiError("no", code))
+	modeltest.WriteJSON(w, status, apiError("no", code))
 }
 
 func apiError(message, code string) string {
-	return toJSON(map[string]any{"error": map[string]any{"message": message, "type": "invalid_request_error", "param": nil, "code": code}})
-}
-
-func TestReply(t *testing.T) {
-	t.Parallel()
-	for name, change := range map[string]func(*openai.Config){"Streaming": nil, "Whole": noStream} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
-				speak(w, c, "Hello ", "there. ", "🙂")
-			}), change)
-			var deltas []string
-			req := executortest.Request("c1", "Hi")
-			req.OnDelta = func(text string) { deltas = append(deltas, text) }
-			res, err := e.Execute(t.Context(), req)
-			require.NoError(t, err)
-			require.Equal(t, executors.Result{
-				Message:      conversation.Text(conversation.RoleAssistant, "Hello there. 🙂"),
-				Usage:        conversation.Usage{InputTokens: 12, OutputTokens: 5, CachedInputTokens: 8, Calls: 1},
-				Provider:     "openai",
-				Model:        "test-1-0601",
-				FinishReason: executors.FinishStop,
-			}, res)
-			if name == "Streaming" {
-				require.Equal(t, []string{"Hello ", "there. ", "🙂"}, deltas)
-			}
-		})
-	}
+	return modeltest.JSON(map[string]any{"error": map[string]any{"message": message, "type": "invalid_request_error", "param": nil, "code": code}})
 }
 
 func TestRequest(t *testing.T) {
@@ -154,22 +104,9 @@ func TestTheEnvironmentIsNotRead(t *testing.T) {
 
 func TestMessages(t *testing.T) {
 	t.Parallel()
-	user := func(text string) conversation.Message { return conversation.Text(conversation.RoleUser, text) }
-	agent := func(text string) conversation.Message { return conversation.Text(conversation.RoleAssistant, text) }
-	data := func(text, data string) conversation.Message {
-		m := conversation.Message{Role: conversation.RoleUser}
-		if text != "" {
-			m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartText, Text: text})
-		}
-		m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: json.RawMessage(data)})
-		return m
-	}
-	lookup := conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{{
-		Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "t1", Name: "find"},
-	}}}
-	found := conversation.Message{Role: conversation.RoleTool, Parts: []conversation.Part{{
-		Type: conversation.PartToolResult, ToolResult: &conversation.ToolResult{CallID: "t1", Content: "found"},
-	}}}
+	user, agent, data := modeltest.User, modeltest.Agent, modeltest.Data
+	lookup := conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{modeltest.Call("t1", "find", "")}}
+	found := conversation.ToolResultMessage(conversation.ToolResult{CallID: "t1", Content: "found"})
 	const opening = "user: " + openai.DefaultOpening
 	for name, c := range map[string]struct {
 		in   []conversation.Message
@@ -228,91 +165,26 @@ func TestConfigFaults(t *testing.T) {
 		Timeout:            time.Second,
 		FirstTokenTimeout:  time.Minute,
 		GapTimeout:         -1,
-		Headers:            map[string]secretString{"Bad Name": "x", "Authorization": "y", "X-Ok": "a\nb"},
+		Headers:            map[string]secret.String{"Bad Name": "x", "Authorization": "y", "X-Ok": "a\nb"},
 		Extra:              map[string]any{"messages": 1, "a.b": 2, "odd": func() {}},
 	})
-	require.Error(t, err)
-	require.NotContains(t, err.Error(), key)
-	for _, want := range []string{
+	chat.RequireFaults(t, err,
 		"model: it is empty; name the model to ask",
-		"api_key contains a space",
-		"base_url is no address of a server",
-		"base_url contains a user name or password: use api_key or headers",
-		"base_url contains a query",
 		"base_url contains /chat/completions: leave it out",
 		"organization contains a line break",
 		"temperature is 3: write 0 to 2",
-		"max_output_tokens is -1: write 1 or more, or leave it out",
-		"max_history_messages is -1",
-		"max_reply_bytes is -1",
-		"first_token_timeout is 1m0s, longer than timeout, 1s",
-		"gap_timeout is -1ns: write more than 0, or leave it out",
-		`headers: "Bad Name" is no name of a header`,
 		"headers: Authorization is what api_key sets",
-		"headers: the value of X-Ok contains a line break",
 		"extra: messages cannot be set here",
-		`extra: "a.b" is no name of a field`,
-		"extra: odd: json: unsupported type",
-	} {
-		require.ErrorContains(t, err, want)
-	}
-	require.Len(t, strings.Split(err.Error(), "\n"), 19)
+	)
 }
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		status int
-		body   string
-		want   conversation.Kind
-		text   string
-	}{
-		"Works":         {http.StatusOK, `{"data":[]}`, "", ""},
-		"AnyBody":       {http.StatusOK, `whatever`, "", ""},
-		"NoList":        {http.StatusNotFound, `404 page not found`, "", ""},
-		"MayNotList":    {http.StatusForbidden, apiError("Missing scopes: api.model.read", ""), "", ""},
-		"WrongKey":      {http.StatusUnauthorized, apiError("Incorrect API key provided: "+key, "invalid_api_key"), conversation.Unauthorized, "check api_key"},
-		"Limited":       {http.StatusTooManyRequests, `{}`, conversation.RateLimited, "429"},
-		"OutOfOrder":    {http.StatusBadGateway, `<html>`, conversation.Unavailable, "502 Bad Gateway"},
-		"QuotaIsKnown":  {http.StatusTooManyRequests, apiError("pay", "insufficient_quota"), conversation.QuotaExhausted, "add credit"},
-		"ServerMissing": {0, "", conversation.Unavailable, "check base_url, and that the server is running"},
+	for name, c := range map[string]said{
+		"MayNotListInWords": {403, nil, apiError("Missing scopes: api.model.read", ""), "", 0, ""},
+		"WrongKeyInWords":   {401, nil, apiError("Incorrect API key provided: "+key, "invalid_api_key"), unauth, 0, "check api_key"},
+		"QuotaIsKnown":      {429, nil, apiError("pay", "insufficient_quota"), quota, 0, "add credit"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method != http.MethodGet || r.URL.Path != "/v1/models" {
-					t.Errorf("a check costs nothing, but it asked %s %s", r.Method, r.URL.Path)
-				}
-				writeJSON(w, c.status, c.body)
-			}))
-			e := newExecutor(t, server, nil)
-			if c.status == 0 {
-				server.Close()
-			}
-			err := e.Check(t.Context())
-			if c.want == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.Equal(t, c.want, conversation.KindOf(err), "%v", err)
-			require.ErrorContains(t, err, c.text)
-			require.NotContains(t, err.Error(), key)
-		})
+		chat.Checks(t, name, modeltest.Said(c))
 	}
-}
-
-func TestTheOfficialAPINeedsAKey(t *testing.T) {
-	t.Parallel()
-	e, err := openai.New(openai.Config{Model: "gpt-x", HTTPClient: &http.Client{Transport: noNetwork{t}}})
-	require.NoError(t, err, "an executor without a key can be listed as unavailable")
-	require.ErrorContains(t, e.Check(t.Context()), "there is no API key (set api_key")
-	_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-	require.True(t, conversation.IsKind(err, conversation.Unauthorized), "%v", err)
-}
-
-type noNetwork struct{ t *testing.T }
-
-func (n noNetwork) RoundTrip(*http.Request) (*http.Response, error) {
-	n.t.Error("no request should be sent")
-	return nil, http.ErrUseLastResponse
 }

@@ -10,8 +10,39 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 )
+
+// responses is the Responses API of a server that keeps nothing.
+var responses = modeltest.Vendor{
+	Name: "openai", Provider: "openai",
+	New: func(s modeltest.Settings) (modeltest.Backend, error) {
+		return openai.New(config(s, openai.APIResponses))
+	},
+	KeyHeader: "Authorization", ForeignKey: chat.ForeignKey,
+	Handler: func(t *testing.T, texts ...string) http.Handler {
+		p := newProvider(t)
+		p.answer = func(map[string]any) []any { return []any{message(texts...)} }
+		return p.Config.Handler
+	},
+	Whole: func(text string) string { return modeltest.JSON(done("r", "completed", message(text))) },
+	Begin: modeltest.Events(`{"type":"response.created","response":{"id":"r","status":"in_progress","output":[]}}`),
+	Delta: func(text string) string {
+		return "data: " + modeltest.JSON(map[string]any{"type": "response.output_text.delta", "output_index": 0, "delta": text})
+	},
+	Thinking: func(text string) string {
+		return "data: " + modeltest.JSON(map[string]any{"type": "response.reasoning_summary_text.delta", "output_index": 0, "delta": text})
+	},
+	End:   modeltest.Events(modeltest.JSON(map[string]any{"type": "response.completed", "response": done("r", "completed")})),
+	Begun: once, Known: known,
+	Fail:  fail,
+	Error: everywhere,
+	ErrorEvent: func(text string) string {
+		return "data: " + modeltest.JSON(map[string]any{"type": "error", "code": text, "message": text, "param": text})
+	},
+	ModelPath: "/v1/models",
+}
 
 // A provider is a server of the Responses API that keeps responses in memory.
 type provider struct {
@@ -38,10 +69,10 @@ func newProvider(t *testing.T) *provider {
 		p.mu.Lock()
 		p.cancelled = append(p.cancelled, r.PathValue("id"))
 		p.mu.Unlock()
-		writeJSON(w, http.StatusOK, "{}")
+		modeltest.WriteJSON(w, http.StatusOK, "{}")
 	})
-	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, "{}") })
-	p.Server = newServer(t, mux)
+	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) { modeltest.WriteJSON(w, http.StatusOK, "{}") })
+	p.Server = modeltest.NewServer(t, mux)
 	return p
 }
 
@@ -71,14 +102,14 @@ func (p *provider) create(w http.ResponseWriter, r *http.Request) {
 	data, _ := io.ReadAll(r.Body)
 	var body map[string]any
 	if err := json.Unmarshal(data, &body); err != nil {
-		writeJSON(w, http.StatusBadRequest, apiError("no JSON", ""))
+		modeltest.WriteJSON(w, http.StatusBadRequest, apiError("no JSON", ""))
 		return
 	}
 	p.mu.Lock()
 	p.creates = append(p.creates, body)
 	if previous, ok := body["previous_response_id"].(string); ok && p.kept[previous] == nil {
 		p.mu.Unlock()
-		writeJSON(w, http.StatusBadRequest, `{"error":{"message":"Previous response not found.","param":"previous_response_id","code":"previous_response_not_found"}}`)
+		modeltest.WriteJSON(w, http.StatusBadRequest, `{"error":{"message":"Previous response not found.","param":"previous_response_id","code":"previous_response_not_found"}}`)
 		return
 	}
 	id := fmt.Sprintf("resp_%d", len(p.creates))
@@ -96,9 +127,9 @@ func (p *provider) create(w http.ResponseWriter, r *http.Request) {
 	case body["stream"] == true:
 		p.stream(w, r, res, background)
 	case background:
-		writeJSON(w, http.StatusOK, toJSON(map[string]any{"id": id, "status": "queued", "output": []any{}, "error": nil}))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"id": id, "status": "queued", "output": []any{}, "error": nil}))
 	default:
-		writeJSON(w, http.StatusOK, toJSON(res))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(res))
 	}
 }
 
@@ -109,13 +140,13 @@ func (p *provider) get(w http.ResponseWriter, r *http.Request) {
 	p.mu.Unlock()
 	switch {
 	case res == nil:
-		writeJSON(w, http.StatusNotFound, apiError("Response not found.", ""))
+		modeltest.WriteJSON(w, http.StatusNotFound, apiError("Response not found.", ""))
 	case r.URL.Query().Get("stream") == "true":
 		p.stream(w, r, res, true)
 	case p.held():
-		writeJSON(w, http.StatusOK, toJSON(map[string]any{"id": res["id"], "status": "in_progress", "output": []any{}}))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"id": res["id"], "status": "in_progress", "output": []any{}}))
 	default:
-		writeJSON(w, http.StatusOK, toJSON(res))
+		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(res))
 	}
 }
 
@@ -133,8 +164,8 @@ func (p *provider) held() bool {
 
 // stream sends a response as events.
 func (p *provider) stream(w http.ResponseWriter, r *http.Request, res map[string]any, background bool) {
-	begun := toJSON(map[string]any{"type": "response.created", "response": map[string]any{"id": res["id"], "status": "in_progress", "output": []any{}, "error": nil}})
-	writeEvents(w, begun)
+	begun := modeltest.JSON(map[string]any{"type": "response.created", "response": map[string]any{"id": res["id"], "status": "in_progress", "output": []any{}, "error": nil}})
+	modeltest.WriteEvents(w, modeltest.Events(begun)...)
 	if p.hold != nil && background {
 		select {
 		case <-p.hold:
@@ -153,17 +184,17 @@ func (p *provider) stream(w http.ResponseWriter, r *http.Request, res map[string
 				if c["type"] == "refusal" {
 					kind, text = "response.refusal.delta", c["refusal"]
 				}
-				events = append(events, toJSON(map[string]any{"type": kind, "output_index": i, "delta": text}))
+				events = append(events, modeltest.JSON(map[string]any{"type": kind, "output_index": i, "delta": text}))
 			}
 		case "function_call":
 			arguments := it["arguments"].(string)
 			events = append(events,
-				toJSON(map[string]any{"type": "response.output_item.added", "output_index": i, "item": map[string]any{"type": "function_call", "call_id": it["call_id"], "name": it["name"], "arguments": ""}}),
-				toJSON(map[string]any{"type": "response.function_call_arguments.delta", "output_index": i, "delta": arguments}))
+				modeltest.JSON(map[string]any{"type": "response.output_item.added", "output_index": i, "item": map[string]any{"type": "function_call", "call_id": it["call_id"], "name": it["name"], "arguments": ""}}),
+				modeltest.JSON(map[string]any{"type": "response.function_call_arguments.delta", "output_index": i, "delta": arguments}))
 		}
-		events = append(events, toJSON(map[string]any{"type": "response.output_item.done", "output_index": i, "item": it}))
+		events = append(events, modeltest.JSON(map[string]any{"type": "response.output_item.done", "output_index": i, "item": it}))
 	}
-	writeEvents(w, append(events, toJSON(map[string]any{"type": "response." + res["status"].(string), "response": res}))...)
+	modeltest.WriteEvents(w, modeltest.Events(append(events, modeltest.JSON(map[string]any{"type": "response." + res["status"].(string), "response": res}))...)...)
 }
 
 func message(texts ...string) map[string]any {

@@ -16,8 +16,14 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 )
+
+func TestResponsesLikeEveryVendor(t *testing.T) {
+	t.Parallel()
+	modeltest.Run(t, responses)
+}
 
 func TestResponsesContract(t *testing.T) {
 	t.Parallel()
@@ -31,13 +37,13 @@ func TestResponsesContract(t *testing.T) {
 					return newExecutor(t, newProvider(t).Server, change)
 				},
 				Stall: func(t *testing.T) executors.Executor {
-					return newExecutor(t, newServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					return newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 						_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice who leaves
 						<-r.Context().Done()
 					})), change)
 				},
 				Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
-					return newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					return newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 						fail(w, want)
 					})), change)
 				},
@@ -160,7 +166,7 @@ func TestResponsesTools(t *testing.T) {
 			require.JSONEq(t, `[
 				{"type":"function","name":"find_order","description":"Finds an order.","strict":false,"parameters":`+string(findOrder.Schema)+`},
 				{"type":"function","name":"today","strict":false,"parameters":{"type":"object","properties":{}}}
-			]`, toJSON(p.bodies()[0]["tools"]))
+			]`, modeltest.JSON(p.bodies()[0]["tools"]))
 
 			next := req
 			next.Messages = append(req.Messages[:1:1], res.Message,
@@ -237,12 +243,12 @@ func TestResponsesEnds(t *testing.T) {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
 				p := &provider{}
-				e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				e := newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if mode == "Streaming" {
 						p.stream(w, r, c.response, false)
 						return
 					}
-					writeJSON(w, http.StatusOK, toJSON(c.response))
+					modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(c.response))
 				})), change)
 				res, err := e.Execute(t.Context(), toolRequest("Hi"))
 				if c.check != nil {
@@ -265,25 +271,25 @@ func TestResponsesStreams(t *testing.T) {
 		text   string
 	}{
 		"Complete":     {[]string{hello, `{"type":"response.completed","response":{"id":"r","status":"completed","output":[]}}`}, "", "Hello"},
-		"OnlyTheEnd":   {[]string{`{"type":"response.completed","response":` + toJSON(done("r", "completed", message("Hello"))) + `}`}, "", "Hello"},
+		"OnlyTheEnd":   {[]string{`{"type":"response.completed","response":` + modeltest.JSON(done("r", "completed", message("Hello"))) + `}`}, "", "Hello"},
 		"OddEvents":    {[]string{`{"type":"response.new","delta":{"a":1}}`, hello, `{"type":"response.completed","response":{"id":"r"}}`}, "", "Hello"},
 		"CutOff":       {[]string{hello}, conversation.Unavailable, "the stream ended before the answer did"},
 		"Error":        {[]string{hello, `{"type":"error","code":"rate_limit_exceeded","message":"slowly","param":null}`}, conversation.RateLimited, "slowly"},
 		"NestedError":  {[]string{hello, `{"type":"error","error":{"type":"insufficient_quota","code":"insufficient_quota","message":"pay up"}}`}, conversation.QuotaExhausted, "pay up"},
 		"UnknownError": {[]string{`{"type":"error","message":"hm ` + key + `"}`}, conversation.Unavailable, "hm [redacted]"},
 		"InvalidUTF8":  {[]string{strings.Replace(hello, "Hello", "He\xffo", 1)}, conversation.Unavailable, "not valid UTF-8"},
-		"TooLarge":     {repeat(`{"type":"response.output_text.delta","delta":"`+strings.Repeat("x", 1<<18)+`"}`, 5), conversation.Invalid, "larger than allowed"},
-		"LargeCall":    {repeat(`{"type":"response.function_call_arguments.delta","delta":"`+strings.Repeat("x", 1<<18)+`"}`, 5), conversation.Invalid, "larger than allowed"},
+		"TooLarge":     {modeltest.Repeat(`{"type":"response.output_text.delta","delta":"`+strings.Repeat("x", 1<<18)+`"}`, 5), conversation.Invalid, "larger than allowed"},
+		"LargeCall":    {modeltest.Repeat(`{"type":"response.function_call_arguments.delta","delta":"`+strings.Repeat("x", 1<<18)+`"}`, 5), conversation.Invalid, "larger than allowed"},
 		"NotStreaming": {nil, "", "Hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			e := newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				if c.events == nil {
-					writeJSON(w, http.StatusOK, toJSON(done("r", "completed", message("Hello"))))
+					modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(done("r", "completed", message("Hello"))))
 					return
 				}
-				writeEvents(w, c.events...)
+				modeltest.WriteEvents(w, modeltest.Events(c.events...)...)
 			})), viaResponses)
 			res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			if c.want == "" {
@@ -382,13 +388,13 @@ func TestAttachToNothing(t *testing.T) {
 func TestBackgroundStreamBreaksOff(t *testing.T) {
 	t.Parallel()
 	creates := make(chan struct{}, 3)
-	e := newExecutor(t, newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	e := newExecutor(t, modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			writeJSON(w, http.StatusOK, toJSON(done("r1", "completed", message("Good ", "day!"))))
+			modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(done("r1", "completed", message("Good ", "day!"))))
 			return
 		}
 		creates <- struct{}{}
-		writeEvents(w, `{"type":"response.created","response":{"id":"r1","status":"queued"}}`, `{"type":"response.output_text.delta","output_index":0,"delta":"Good "}`)
+		modeltest.WriteEvents(w, modeltest.Events(`{"type":"response.created","response":{"id":"r1","status":"queued"}}`, `{"type":"response.output_text.delta","output_index":0,"delta":"Good "}`)...)
 		panic(http.ErrAbortHandler)
 	})), viaBackground)
 	var told []string
@@ -424,11 +430,10 @@ func TestCancellingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		cfg := openai.Config{Model: "m", APIKey: key, Background: true, HTTPClient: &http.Client{Transport: slow{steps: []step{
-			{0, `{"type":"response.created","response":{"id":"r1","status":"queued"}}`},
-		}}}}
-		cfg.HTTPClient.Transport = cancelHangs{cfg.HTTPClient.Transport}
-		e, err := openai.New(cfg)
+		server := cancelHangs{modeltest.Slow{Steps: []modeltest.Step{
+			modeltest.After(0, `data: {"type":"response.created","response":{"id":"r1","status":"queued"}}`),
+		}}}
+		e, err := openai.New(openai.Config{Model: "m", APIKey: key, Background: true, HTTPClient: &http.Client{Transport: server}})
 		require.NoError(t, err)
 		req := executortest.Request("c1", "Hi")
 		req.OnAttach = func(json.RawMessage) { cancel() }
@@ -452,40 +457,34 @@ func (c cancelHangs) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestResponsesTimers(t *testing.T) {
 	t.Parallel()
 	const (
-		created = `{"type":"response.created","response":{"id":"r1","status":"in_progress"}}`
-		hello   = `{"type":"response.output_text.delta","output_index":0,"delta":"Hello"}`
-		ended   = `{"type":"response.completed","response":{"id":"r1","status":"completed"}}`
+		created = `data: {"type":"response.created","response":{"id":"r1","status":"in_progress"}}`
+		hello   = `data: {"type":"response.output_text.delta","output_index":0,"delta":"Hello"}`
+		ended   = `data: {"type":"response.completed","response":{"id":"r1","status":"completed"}}`
 	)
-	var forever []step
+	type steps = []modeltest.Step
+	at := modeltest.After
+	var forever steps
 	for range 100 {
-		forever = append(forever, step{20 * time.Second, hello})
+		forever = append(forever, at(20*time.Second, hello))
 	}
 	for name, c := range map[string]struct {
-		server slow
+		server modeltest.Slow
 		after  time.Duration
 		want   string // part of the error; empty: an answer
 	}{
-		"NoResponse":    {slow{header: time.Hour}, 90 * time.Second, "first_token_timeout"},
-		"OnlyCreated":   {slow{steps: []step{{time.Second, created}}}, 90 * time.Second, "first_token_timeout"},
-		"Stalls":        {slow{steps: []step{{0, created}, {10 * time.Second, hello}}}, 40 * time.Second, "gap_timeout"},
-		"NeverEnds":     {slow{steps: forever}, 4 * time.Minute, "(timeout)"},
-		"LateButInTime": {slow{steps: []step{{89 * time.Second, hello}, {29 * time.Second, ended}}}, 118 * time.Second, ""},
+		"NoResponse":    {modeltest.Slow{Header: time.Hour}, 90 * time.Second, "first_token_timeout"},
+		"OnlyCreated":   {modeltest.Slow{Steps: steps{at(time.Second, created)}}, 90 * time.Second, "first_token_timeout"},
+		"Stalls":        {modeltest.Slow{Steps: steps{at(0, created), at(10*time.Second, hello)}}, 40 * time.Second, "gap_timeout"},
+		"NeverEnds":     {modeltest.Slow{Steps: forever}, 4 * time.Minute, "(timeout)"},
+		"LateButInTime": {modeltest.Slow{Steps: steps{at(89*time.Second, hello), at(29*time.Second, ended)}}, 118 * time.Second, ""},
 	} {
 		for mode, background := range map[string]bool{"Plain": false, "Background": true} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
+				modeltest.Takes(t, c.after, c.want, func(t *testing.T) executors.Executor {
 					e, err := openai.New(openai.Config{Model: "m", APIKey: key, Background: background, HTTPClient: &http.Client{Transport: c.server}})
 					require.NoError(t, err)
-					begun := time.Now()
-					_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-					require.Equal(t, c.after, time.Since(begun))
-					if c.want == "" {
-						require.NoError(t, err)
-						return
-					}
-					require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)
-					require.ErrorContains(t, err, c.want)
+					return e
 				})
 			})
 		}

@@ -2,7 +2,6 @@ package openai_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,18 +9,51 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/internal/secret"
 )
 
 const (
-	key       = "pk-very-secret-key-0123456789"
-	headerKey = "hk-other-secret-9876543210"
+	key       = modeltest.Key
+	headerKey = modeltest.HeaderKey
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { modeltest.Main(m, key, headerKey) }
+
+// chat is the Chat Completions API.
+var chat = modeltest.Vendor{
+	Name: "openai", Provider: "openai",
+	New:       func(s modeltest.Settings) (modeltest.Backend, error) { return openai.New(config(s, openai.APIChat)) },
+	KeyHeader: "Authorization", ForeignKey: "sk-proj-abc***********xyz",
+	Handler: func(t *testing.T, texts ...string) http.Handler {
+		return api(t, func(w http.ResponseWriter, _ *http.Request, c call) { speak(w, c, texts...) })
+	},
+	Whole:    func(text string) string { return completion(text, "stop") },
+	Begin:    begin,
+	Delta:    delta,
+	Thinking: func(text string) string { return "data: " + chunk(map[string]any{"reasoning_content": text}, "") },
+	End:      end,
+	Begun:    once, Known: known,
+	Fail:       fail,
+	Error:      everywhere,
+	ErrorEvent: func(text string) string { return "data: " + everywhere(0, text) },
+	ModelPath:  "/v1/models",
+}
+
+// once is what a call costs of which no more is known, known what the tests'
+// servers count.
+var (
+	once  = conversation.Usage{Calls: 1}
+	known = conversation.Usage{InputTokens: 12, OutputTokens: 5, CachedInputTokens: 8, Calls: 1}
+)
+
+// everywhere is the body of an error that has the text in every field.
+func everywhere(_ int, text string) string {
+	return modeltest.JSON(map[string]any{"error": map[string]any{"message": text, "type": text, "code": text, "param": text}})
+}
 
 // A call is what the server got.
 type call struct {
@@ -55,9 +87,14 @@ func (c call) lines() []string {
 	return out
 }
 
-// serve starts a server that answers calls for completions with handle, and
-// lists its models.
+// serve starts a server of the [api].
 func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) *httptest.Server {
+	t.Helper()
+	return modeltest.NewServer(t, api(t, handle))
+}
+
+// api answers calls for completions with handle, and lists its models.
+func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c call)) http.Handler {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
@@ -73,29 +110,33 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c c
 		handle(w, r, c)
 	})
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, `{"object":"list","data":[]}`)
+		modeltest.WriteJSON(w, http.StatusOK, `{"object":"list","data":[]}`)
 	})
-	return newServer(t, mux)
+	return mux
 }
 
-func newServer(t *testing.T, h http.Handler) *httptest.Server {
-	t.Helper()
-	server := httptest.NewServer(h)
-	t.Cleanup(server.Close)
-	return server
+func config(s modeltest.Settings, api string) openai.Config {
+	cfg := openai.Config{
+		Model: "test-1", APIKey: key, API: api, HTTPClient: s.Client,
+		Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
+		Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+	}
+	if s.BaseURL != "" {
+		cfg.BaseURL = s.BaseURL + "/v1"
+	}
+	if s.NoKey {
+		cfg.APIKey = ""
+	}
+	if s.Whole {
+		noStream(&cfg)
+	}
+	return cfg
 }
-
-type secretString = secret.String
 
 // newExecutor makes an executor for the server, with secrets.
 func newExecutor(t *testing.T, server *httptest.Server, change func(*openai.Config)) *openai.Executor {
 	t.Helper()
-	cfg := openai.Config{
-		Model: "test-1", APIKey: key, BaseURL: server.URL + "/v1",
-		Headers:    map[string]secret.String{"X-Gateway-Key": headerKey},
-		HTTPClient: server.Client(),
-	}
+	cfg := config(modeltest.At(server), "")
 	if change != nil {
 		change(&cfg)
 	}
@@ -109,19 +150,23 @@ func noStream(c *openai.Config) { stream := false; c.Stream = &stream }
 // speak answers as the real API does, streaming if asked to.
 func speak(w http.ResponseWriter, c call, texts ...string) {
 	if !c.Body.Stream {
-		all := ""
-		for _, text := range texts {
-			all += text
-		}
-		writeJSON(w, http.StatusOK, completion(all, "stop"))
+		modeltest.WriteJSON(w, http.StatusOK, completion(strings.Join(texts, ""), "stop"))
 		return
 	}
-	chunks := []string{chunk(map[string]any{"role": "assistant", "content": ""}, "")}
+	events := begin[:len(begin):len(begin)]
 	for _, text := range texts {
-		chunks = append(chunks, chunk(map[string]any{"content": text}, ""))
+		events = append(events, delta(text))
 	}
-	writeEvents(w, append(chunks, chunk(map[string]any{}, "stop"), usageChunk, "[DONE]")...)
+	modeltest.WriteEvents(w, append(events, end...)...)
 }
+
+// What a stream begins and ends with.
+var (
+	begin = modeltest.Events(chunk(map[string]any{"role": "assistant", "content": ""}, ""))
+	end   = modeltest.Events(chunk(nil, "stop"), usageChunk, "[DONE]")
+)
+
+func delta(text string) string { return "data: " + chunk(map[string]any{"content": text}, "") }
 
 const (
 	usageJSON  = `{"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17, "prompt_tokens_details": {"cached_tokens": 8}}`
@@ -133,14 +178,14 @@ func chunk(delta map[string]any, finish string) string {
 	if finish != "" {
 		reason = finish
 	}
-	return toJSON(map[string]any{
+	return modeltest.JSON(map[string]any{
 		"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "test-1-0601",
 		"choices": []any{map[string]any{"index": 0, "delta": delta, "finish_reason": reason}},
 	})
 }
 
 func completion(text, finish string) string {
-	return toJSON(map[string]any{
+	return modeltest.JSON(map[string]any{
 		"id": "c1", "object": "chat.completion", "created": 1, "model": "test-1-0601",
 		"choices": []any{map[string]any{
 			"index": 0, "finish_reason": finish,
@@ -148,31 +193,4 @@ func completion(text, finish string) string {
 		}},
 		"usage": json.RawMessage(usageJSON),
 	})
-}
-
-func toJSON(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(data)
-}
-
-func writeJSON(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body)
-}
-
-func writeEvents(w http.ResponseWriter, events ...string) {
-	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-	for _, event := range events {
-		if !strings.HasPrefix(event, ":") { // a comment
-			event = "data: " + event
-		}
-		_, _ = fmt.Fprintf(w, "%s\n\n", event)
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
-		}
-	}
 }

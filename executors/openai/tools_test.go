@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 )
 
@@ -45,7 +46,7 @@ func calling(text, finish string, calls ...[3]string) string {
 	for _, c := range calls {
 		out = append(out, map[string]any{"id": c[0], "type": "function", "function": map[string]any{"name": c[1], "arguments": c[2]}})
 	}
-	return toJSON(map[string]any{
+	return modeltest.JSON(map[string]any{
 		"id": "c1", "model": "test-1-0601", "usage": json.RawMessage(usageJSON),
 		"choices": []any{map[string]any{
 			"index": 0, "finish_reason": finish,
@@ -92,7 +93,7 @@ func TestToolCalls(t *testing.T) {
 		"FragmentsAllZero":  {events: []string{fragment(0, "t1", "today", "{}"), fragment(0, "t2", "today", "{}"), stop}, want: []string{"t1 today {}", "t2 today {}"}},
 		"FragmentsHugePlan": {events: []string{fragment(1<<40, "t1", "today", "{}"), stop}, want: []string{"t1 today {}"}},
 		"FragmentsWithText": {events: []string{chunk(map[string]any{"content": "I "}, ""), chunk(map[string]any{"content": "look."}, ""), fragment(0, "t1", "today", ""), stop}, text: "I look.", want: []string{"t1 today {}"}},
-		"FragmentsTooLarge": {events: append(repeat(fragment(0, "t1", "today", strings.Repeat("x", 1<<18)), 5), stop), kind: conversation.Invalid, fault: "larger than allowed"},
+		"FragmentsTooLarge": {events: append(modeltest.Repeat(fragment(0, "t1", "today", strings.Repeat("x", 1<<18)), 5), stop), kind: conversation.Invalid, fault: "larger than allowed"},
 		"FragmentsCutOff":   {events: []string{fragment(0, "t1", "today", "{")}, kind: conversation.Unavailable, fault: "the stream ended"},
 		"FragmentsBroken":   {events: []string{fragment(0, "t1", "today", `{"a":`), stop}, want: []string{`t1 today "{\"a\":"`}},
 	} {
@@ -104,10 +105,10 @@ func TestToolCalls(t *testing.T) {
 			}
 			e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ call) {
 				if c.events != nil {
-					writeEvents(w, c.events...)
+					modeltest.WriteEvents(w, modeltest.Events(c.events...)...)
 					return
 				}
-				writeJSON(w, http.StatusOK, c.whole)
+				modeltest.WriteJSON(w, http.StatusOK, c.whole)
 			}), change)
 			res, err := e.Execute(t.Context(), toolRequest("Where is it?"))
 			if c.want == nil {
@@ -145,9 +146,9 @@ func TestToolRoundTrip(t *testing.T) {
 				case c.Body.Messages[len(c.Body.Messages)-1].Role == "tool":
 					speak(w, c, "It is on its way.")
 				case c.Body.Stream:
-					writeEvents(w, fragment(0, "t1", "find_order", `{"order":`), fragment(0, "", "", `1}`), chunk(nil, "tool_calls"), "[DONE]")
+					modeltest.WriteEvents(w, modeltest.Events(fragment(0, "t1", "find_order", `{"order":`), fragment(0, "", "", `1}`), chunk(nil, "tool_calls"), "[DONE]")...)
 				default:
-					writeJSON(w, http.StatusOK, calling("", "tool_calls", [3]string{"t1", "find_order", `{"order":1}`}))
+					modeltest.WriteJSON(w, http.StatusOK, calling("", "tool_calls", [3]string{"t1", "find_order", `{"order":1}`}))
 				}
 			}), func(c *openai.Config) {
 				c.Extra = map[string]any{"parallel_tool_calls": false}
@@ -164,7 +165,7 @@ func TestToolRoundTrip(t *testing.T) {
 			require.JSONEq(t, `[
 				{"type":"function","function":{"name":"find_order","description":"Finds an order.","parameters":`+string(findOrder.Schema)+`}},
 				{"type":"function","function":{"name":"today","parameters":{"type":"object","properties":{}}}}
-			]`, toJSON(body["tools"]))
+			]`, modeltest.JSON(body["tools"]))
 
 			req.Messages = append(req.Messages, res.Message, conversation.ToolResultMessage(conversation.ToolResult{CallID: "t1", Content: "on its way"}))
 			req.New, req.Round, req.State = 2, 1, res.State
@@ -173,8 +174,8 @@ func TestToolRoundTrip(t *testing.T) {
 			require.Equal(t, "It is on its way.", res.Message.Text())
 			require.Equal(t, executors.FinishStop, res.FinishReason)
 			sent := (<-bodies)["messages"].([]any)
-			require.JSONEq(t, `{"role":"assistant","tool_calls":[{"id":"t1","type":"function","function":{"name":"find_order","arguments":"{\"order\":1}"}}]}`, toJSON(sent[1]))
-			require.JSONEq(t, `{"role":"tool","tool_call_id":"t1","content":"on its way"}`, toJSON(sent[2]))
+			require.JSONEq(t, `{"role":"assistant","tool_calls":[{"id":"t1","type":"function","function":{"name":"find_order","arguments":"{\"order\":1}"}}]}`, modeltest.JSON(sent[1]))
+			require.JSONEq(t, `{"role":"tool","tool_call_id":"t1","content":"on its way"}`, modeltest.JSON(sent[2]))
 		})
 	}
 }
@@ -184,7 +185,7 @@ func TestNoTools(t *testing.T) {
 	bodies := make(chan map[string]any, 1)
 	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
 		bodies <- c.All
-		writeJSON(w, http.StatusOK, calling("I look.", "tool_calls", [3]string{"t1", "find_order", "{}"}))
+		modeltest.WriteJSON(w, http.StatusOK, calling("I look.", "tool_calls", [3]string{"t1", "find_order", "{}"}))
 	}), func(c *openai.Config) {
 		c.Extra = map[string]any{"tool_choice": "auto", "parallel_tool_calls": false}
 	})

@@ -11,6 +11,12 @@ import (
 	"go.uber.org/goleak"
 )
 
+// The secrets that executors are made with.
+const (
+	Key       = "pk-very-secret-key-0123456789"
+	HeaderKey = "hk-other-secret-9876543210"
+)
+
 // Main runs a package's tests and requires that no goroutine is left over and
 // that nothing of the standard loggers, which SDKs write to, holds a secret.
 func Main(m *testing.M, secrets ...string) { goleak.VerifyTestMain(quietMain{m, secrets}) }

@@ -1,5 +1,6 @@
-// Package modeltest holds servers and clients for the tests of executors that
-// ask a model over HTTP.
+// Package modeltest holds what the tests of executors that ask a model or an agent
+// over HTTP have in common: servers and clients, and for vendors of models the
+// tests that hold for all of them.
 package modeltest
 
 import (
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +59,18 @@ func WriteEvents(w http.ResponseWriter, events ...string) {
 	}
 }
 
+// Events are those of a stream that have nothing but data. Comments (": …") and
+// events with a name ("event: …") stay as they are.
+func Events(data ...string) []string {
+	out := slices.Clone(data)
+	for i, event := range out {
+		if !strings.HasPrefix(event, ":") && !strings.HasPrefix(event, "event:") {
+			out[i] = "data: " + event
+		}
+	}
+	return out
+}
+
 // Repeat is n times the string.
 func Repeat(s string, n int) []string {
 	out := make([]string, n)
@@ -64,6 +78,12 @@ func Repeat(s string, n int) []string {
 		out[i] = s
 	}
 	return out
+}
+
+// stall takes a request and never answers.
+func stall(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice who leaves
+	<-r.Context().Done()
 }
 
 // Abort is a handler that breaks the connection, perhaps after some events.
@@ -90,6 +110,7 @@ func After(pause time.Duration, event string) Step { return Step{Pause: pause, E
 // closes what it streams unless Close says so.
 type Slow struct {
 	Header time.Duration // until the response begins
+	Whole  string        // all that it answers; empty: it streams
 	Steps  []Step
 	Close  bool
 }
@@ -99,6 +120,12 @@ func (s Slow) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if err := pause(ctx, s.Header); err != nil {
 		return nil, err
+	}
+	if s.Whole != "" {
+		return &http.Response{
+			StatusCode: http.StatusOK, Request: req, Body: io.NopCloser(strings.NewReader(s.Whole)),
+			Header: http.Header{"Content-Type": {"application/json"}},
+		}, nil
 	}
 	r, w := io.Pipe()
 	go func() {

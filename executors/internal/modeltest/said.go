@@ -1,0 +1,56 @@
+package modeltest
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Said is what a server says to every request, and what is to be made of it.
+type Said struct {
+	Status int
+	Header http.Header
+	Body   string
+
+	Kind  conversation.Kind
+	After time.Duration // RetryAfter
+	Text  string        // part of the error
+}
+
+// ServeHTTP says it, as JSON unless the header has another type.
+func (s Said) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	maps.Copy(w.Header(), s.Header)
+	w.WriteHeader(s.Status)
+	_, _ = io.WriteString(w, s.Body)
+}
+
+// Require requires the error wanted, not too long, and with a remedy where
+// somebody has to do something.
+func (s Said) Require(t *testing.T, err error) *conversation.Error {
+	t.Helper()
+	ce := RequireError(t, err, s.Kind, s.Text)
+	require.Equal(t, s.After, ce.RetryAfter)
+	require.Less(t, len(err.Error()), 700)
+	switch s.Kind {
+	case conversation.Invalid, conversation.Unauthorized, conversation.QuotaExhausted, conversation.ContextTooLong:
+		require.NotEmpty(t, ce.Remedy)
+	}
+	return ce
+}
+
+// RequireError requires an error of that kind with that text in it.
+func RequireError(t *testing.T, err error, kind conversation.Kind, text string) *conversation.Error {
+	t.Helper()
+	var ce *conversation.Error
+	require.ErrorAs(t, err, &ce)
+	require.Equal(t, kind, ce.Kind, "%v", err)
+	require.ErrorContains(t, err, text)
+	return ce
+}
