@@ -6,41 +6,35 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
-
-// checkTimeout bounds a check.
-const checkTimeout = 3 * time.Second
 
 // Check reads the agent's card, anew, and says what is wrong with it: nothing is
 // asked of the agent itself.
 func (e *Executor) Check(ctx context.Context) error {
-	op := "a2a: check the agent at " + e.cardURL.Host
-	cause := fmt.Errorf("no answer within %v", checkTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
-	defer cancel()
+	return modelcall.Check(ctx, "a2a: check the agent at "+e.cardURL.Host, e.readCard, func(ctx context.Context, err error) *conversation.Error {
+		var unfit *conversation.Error
+		if errors.As(err, &unfit) {
+			return unfit
+		}
+		return (&exchange{Executor: e}).failed(ctx, err)
+	})
+}
+
+// readCard reads the card anew, and keeps one that fits.
+func (e *Executor) readCard(ctx context.Context) error {
 	a, err := e.fetchCard(ctx)
 	if err == nil {
 		err = e.fits(a)
 	}
 	if err == nil {
 		e.cards.set(a)
-		return nil
 	}
-	if errors.Is(context.Cause(ctx), cause) {
-		return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause}
-	}
-	var fault *conversation.Error
-	if !errors.As(err, &fault) {
-		x := &exchange{Executor: e}
-		errors.As(x.failed(ctx, err), &fault) // failed returns no others
-	}
-	fault.Op = op
-	return fault
+	return err
 }
 
 // fits holds the card against the configuration.

@@ -160,7 +160,7 @@ const remedyLogin = "log in at the agent, or give it credentials, then resume"
 
 // failed turns whatever went wrong into an error with a kind. After some of it the
 // card may be another.
-func (x *exchange) failed(ctx context.Context, err error) error {
+func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     = &conversation.Error{Op: x.failure.Op}
 		timeout *wire.TimeoutError

@@ -3,18 +3,14 @@ package anthropic
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/option"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
-
-// checkTimeout bounds a check.
-const checkTimeout = 3 * time.Second
 
 // Check finds out without spending tokens whether the model could be asked: the
 // key is there, and the API knows the model. A compatible server that does not
@@ -23,10 +19,13 @@ func (e *Executor) Check(ctx context.Context) error {
 	if err := e.missingKey(); err != nil {
 		return err
 	}
-	cause := fmt.Errorf("no answer within %v", checkTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
-	defer cancel()
+	return modelcall.Check(ctx, "anthropic: check", e.find, func(ctx context.Context, err error) *conversation.Error {
+		return e.failed(ctx, err, conversation.Usage{})
+	})
+}
 
+// find asks for the model.
+func (e *Executor) find(ctx context.Context) error {
 	var res *http.Response // its body is not of interest, and not read
 	path := "v1/models/" + url.PathEscape(e.cfg.Model)
 	err := e.client.Get(ctx, path, nil, nil, option.WithResponseInto(&res), option.WithMiddleware(statusOnly))
@@ -34,17 +33,10 @@ func (e *Executor) Check(ctx context.Context) error {
 		_ = res.Body.Close()
 	}
 	var said *statusError
-	switch {
-	case err == nil:
+	if errors.As(err, &said) && e.tellsNothing(said.status) {
 		return nil
-	case errors.As(err, &said) && e.tellsNothing(said.status):
-		return nil
-	case errors.Is(context.Cause(ctx), cause):
-		return &conversation.Error{Kind: conversation.Unavailable, Op: "anthropic: check", Err: cause}
 	}
-	out := e.failed(ctx, err, conversation.Usage{})
-	out.Op = "anthropic: check"
-	return out
+	return err
 }
 
 // tellsNothing reports whether the status says nothing about what Execute would

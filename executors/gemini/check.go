@@ -3,17 +3,13 @@ package gemini
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"time"
 
 	"google.golang.org/genai"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
-
-// checkTimeout bounds a check.
-const checkTimeout = 3 * time.Second
 
 // Check finds out without spending tokens whether the model could be asked: the
 // key is there, and the API knows the model. A server that does not tell about
@@ -22,23 +18,19 @@ func (e *Executor) Check(ctx context.Context) error {
 	if err := e.missingKey(); err != nil {
 		return err
 	}
-	cause := fmt.Errorf("no answer within %v", checkTimeout)
-	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
-	defer cancel()
+	return modelcall.Check(ctx, "gemini: check", e.find, func(ctx context.Context, err error) *conversation.Error {
+		return e.failed(ctx, err, conversation.Usage{})
+	})
+}
 
+// find asks for the model.
+func (e *Executor) find(ctx context.Context) error {
 	_, err := e.models.Get(with(ctx, &exchange{checkOnly: true}), e.cfg.Model, &genai.GetModelConfig{})
 	var said *statusError
-	switch {
-	case err == nil:
+	if errors.As(err, &said) && e.tellsNothing(said) {
 		return nil
-	case errors.As(err, &said) && e.tellsNothing(said):
-		return nil
-	case errors.Is(context.Cause(ctx), cause):
-		return &conversation.Error{Kind: conversation.Unavailable, Op: "gemini: check", Err: cause}
 	}
-	out := e.failed(ctx, err, conversation.Usage{})
-	out.Op = "gemini: check"
-	return out
+	return err
 }
 
 // tellsNothing reports whether the error says nothing about what Execute would

@@ -78,7 +78,7 @@ func (c *call) reported(body []byte) *wire.Error {
 }
 
 // failed turns whatever went wrong into an error with a kind.
-func (c *call) failed(ctx context.Context, err error) error {
+func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     *conversation.Error
 		timeout *wire.TimeoutError

@@ -185,7 +185,7 @@ var setting = map[string]string{
 }
 
 // failed turns whatever went wrong into an error with a kind.
-func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) error {
+func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
 		said     *statusError
 		inStream *ssestream.StreamError
