@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
@@ -66,7 +65,7 @@ func (e *Executor) String() string { return "agent at " + e.cardURL.Host }
 // attempt asked for.
 func (e *Executor) Execute(caller context.Context, req executors.Request) (executors.Result, error) {
 	if caller.Err() != nil {
-		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: caller.Err()}
+		return executors.Result{}, modelcall.Stopped(caller, e.failure.Op)
 	}
 	ctx, watch := wire.NewWatch(caller, e.cfg.timers(), e.cfg.Streaming != StreamingOff)
 	defer watch.Stop()

@@ -3,14 +3,11 @@ package a2a
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"syscall"
 	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
@@ -194,7 +191,8 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.Is(err, errOnlyFiles):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errOnlyFiles, "set accept to media types of texts, such as text/plain"
 	default:
-		out = x.transport(err)
+		out = x.failure.Lost(err)
+		x.forget(errors.As(err, new(*url.Error)))
 	}
 	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
 	if x.asked {
@@ -241,29 +239,6 @@ func (x *exchange) ended(e *stateError) *conversation.Error {
 	case sdk.TaskStateCanceled:
 		out.Kind = conversation.Unavailable
 	}
-	return out
-}
-
-// transport is the error for an answer that did not get through, or cannot be
-// used.
-func (x *exchange) transport(err error) *conversation.Error {
-	out := x.failure.Broken(err)
-	var (
-		untrusted *tls.CertificateVerificationError
-		dns       *net.DNSError
-		urlErr    *url.Error
-	)
-	switch {
-	case errors.As(err, &untrusted):
-		out.Kind, out.Err = conversation.Invalid, errors.New(x.failure.Clean(untrusted.Error()))
-		out.Remedy = "check url, and that this machine trusts the server's certificate"
-	case errors.As(err, &urlErr): // the URL is no news, and may hold a secret
-		out.Err = errors.New(x.failure.Clean(urlErr.Err.Error()))
-	}
-	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
-		out.Remedy = "check url, and that the agent is running"
-	}
-	x.forget(urlErr != nil)
 	return out
 }
 

@@ -127,7 +127,7 @@ func (e *Executor) result(req executors.Request, a *answer) (executors.Result, e
 		return executors.Result{}, &conversation.Error{
 			Kind: conversation.ContextTooLong, Op: e.op(), Usage: a.Usage,
 			Err:    errors.New("the conversation left the model no room for an answer"),
-			Remedy: remedyTooLong,
+			Remedy: modelcall.RemedyTooLong,
 		}
 	}
 	res, err := a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)

@@ -17,7 +17,6 @@ import (
 	sdk "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
@@ -88,7 +87,7 @@ func (e *Executor) String() string { return "anthropic model " + e.cfg.Model }
 // Execute asks the model for the next reply. New is not needed.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
-		return executors.Result{}, e.stopped(ctx)
+		return executors.Result{}, modelcall.Stopped(ctx, e.op())
 	}
 	if err := e.missingKey(); err != nil {
 		return executors.Result{}, err
@@ -155,9 +154,5 @@ func (e *Executor) missingKey() error {
 	if e.hasKey || !e.cfg.official() {
 		return nil
 	}
-	return &conversation.Error{
-		Kind: conversation.Unauthorized, Op: e.op(),
-		Err:    errors.New("there is no API key"),
-		Remedy: "set api_key, for instance to ${ANTHROPIC_API_KEY}",
-	}
+	return modelcall.MissingKey(e.op(), "set api_key, for instance to ${ANTHROPIC_API_KEY}")
 }

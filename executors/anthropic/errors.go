@@ -3,10 +3,8 @@ package anthropic
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,26 +22,9 @@ type statusError struct {
 	message    string
 }
 
-func (e *statusError) Error() string {
-	var b strings.Builder
-	switch {
-	case e.status == 529:
-		b.WriteString("529 Overloaded")
-	case e.status != 0:
-		b.WriteString(strings.TrimSpace(strconv.Itoa(e.status) + " " + http.StatusText(e.status)))
-	default:
-		b.WriteString("error in the answer")
-	}
-	if e.kind != "" {
-		fmt.Fprintf(&b, ", %s", e.kind)
-	}
-	if e.message != "" {
-		fmt.Fprintf(&b, ": %s", e.message)
-	}
-	return b.String()
-}
+func (e *statusError) Error() string { return modelcall.Said(e.status, e.message, e.kind) }
 
-func newStatusError(res *http.Response, body []byte) *statusError {
+func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
 	e.status = res.StatusCode
 	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
@@ -106,27 +87,11 @@ func (e *statusError) classify() conversation.Kind {
 	if kind, ok := kinds[e.kind]; ok {
 		return kind
 	}
-	switch s := e.status; {
-	case s == http.StatusPaymentRequired && e.retryAfter > 0:
-		return conversation.RateLimited // the header beats the status: it is temporary
-	case s == http.StatusPaymentRequired:
-		return conversation.QuotaExhausted
-	case s == http.StatusTooManyRequests:
-		return conversation.RateLimited
-	case s == http.StatusUnauthorized, s == http.StatusForbidden:
-		return conversation.Unauthorized
-	case s == http.StatusRequestEntityTooLarge:
-		return conversation.ContextTooLong
-	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500:
-		return conversation.Unavailable
-	case s == 0 && e.kind != "invalid_request_error":
-		return conversation.Unavailable
+	if e.status == 0 && e.kind == "invalid_request_error" {
+		return conversation.Invalid
 	}
-	return conversation.Invalid
+	return modelcall.StatusKind(e.status, e.retryAfter)
 }
-
-// remedyTooLong goes with a conversation that does not fit the model.
-const remedyTooLong = "lower max_history_messages, shorten instructions, or set a model with a larger context"
 
 // remedy says what a person can do about it.
 func (e *statusError) remedy(kind conversation.Kind) string {
@@ -136,7 +101,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 	case conversation.Unauthorized:
 		return "check api_key, and that its workspace may use the model"
 	case conversation.ContextTooLong:
-		return remedyTooLong
+		return modelcall.RemedyTooLong
 	case conversation.Invalid:
 		switch {
 		case e.kind == "not_found_error":
@@ -144,14 +109,14 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 		case e.status == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, without the /v1"
 		case e.status >= 300 && e.status < 400:
-			return "set base_url to where the server redirects"
+			return modelcall.RemedyRedirect
 		}
 		for field, key := range setting {
 			if strings.HasPrefix(e.message, field) || strings.Contains(e.message, "`"+field+"`") {
 				return "check " + key
 			}
 		}
-		return "check model, extra and the other settings of this executor"
+		return modelcall.RemedySettings
 	}
 	return ""
 }
@@ -186,9 +151,4 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	out.Remedy = said.remedy(out.Kind)
 	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
 	return out
-}
-
-// stopped is the error for a context that was done beforehand.
-func (e *Executor) stopped(ctx context.Context) error {
-	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
 }

@@ -5,10 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -37,28 +35,18 @@ type quota struct {
 }
 
 func (e *statusError) Error() string {
-	var b strings.Builder
+	status := e.code
 	if e.inside {
-		b.WriteString("error in the answer")
-	} else {
-		b.WriteString(strings.TrimSpace(strconv.Itoa(e.code) + " " + http.StatusText(e.code)))
+		status = 0
 	}
 	words := append([]string{e.status}, e.reasons...)
 	for _, q := range e.quotas {
 		words = append(words, q.ID)
 	}
-	for _, word := range words {
-		if word != "" {
-			fmt.Fprintf(&b, ", %s", word)
-		}
-	}
-	if e.message != "" {
-		fmt.Fprintf(&b, ": %s", e.message)
-	}
-	return b.String()
+	return modelcall.Said(status, e.message, words...)
 }
 
-func newStatusError(res *http.Response, body []byte) *statusError {
+func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
 	if e == nil {
 		e = &statusError{}
@@ -175,22 +163,19 @@ func (e *statusError) classify() conversation.Kind {
 	case "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL", "ABORTED", "CANCELLED", "UNKNOWN":
 		return conversation.Unavailable
 	}
-	switch s := e.code; {
-	case s == http.StatusPaymentRequired && e.retryAfter > 0:
-		return conversation.RateLimited // the header beats the status: it is temporary
-	case s == http.StatusPaymentRequired:
-		return conversation.QuotaExhausted
-	case s == http.StatusTooManyRequests:
+	switch {
+	case e.code == http.StatusTooManyRequests:
 		return e.exhausted()
-	case s == http.StatusUnauthorized, s == http.StatusForbidden:
-		return conversation.Unauthorized
-	case s == http.StatusRequestEntityTooLarge, s == http.StatusBadRequest && tooLong.MatchString(e.message):
+	case e.code == http.StatusBadRequest && tooLong.MatchString(e.message):
 		return conversation.ContextTooLong
-	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s == 499, s >= 500, s == 0:
+	case e.code == statusCancelled:
 		return conversation.Unavailable
 	}
-	return conversation.Invalid
+	return modelcall.StatusKind(e.code, e.retryAfter)
 }
+
+// statusCancelled is Google's for requests that were cancelled.
+const statusCancelled = 499
 
 // exhausted tells a limit that passes within a minute or so from one that does
 // not: both come with the same status, the same words and a delay.
@@ -217,7 +202,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 		}
 		return "check api_key, and that its project may use the API and the model"
 	case conversation.ContextTooLong:
-		return "lower max_history_messages, shorten instructions, or set a model with a larger context"
+		return modelcall.RemedyTooLong
 	case conversation.Invalid:
 		switch {
 		case e.status == "NOT_FOUND":
@@ -225,7 +210,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 		case e.code == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, without the /v1beta"
 		case e.code >= 300 && e.code < 400:
-			return "set base_url to where the server redirects"
+			return modelcall.RemedyRedirect
 		case strings.Contains(e.message, "function_declarations"):
 			return "check the names and schemas of the tools"
 		case strings.Contains(e.message, "temperature"):
@@ -233,7 +218,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 		case strings.Contains(e.message, "max_output_tokens"), strings.Contains(e.message, "maxOutputTokens"):
 			return "check max_output_tokens"
 		}
-		return "check model, extra and the other settings of this executor"
+		return modelcall.RemedySettings
 	}
 	return ""
 }
@@ -261,9 +246,4 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	out.Remedy = said.remedy(out.Kind)
 	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
 	return out
-}
-
-// stopped is the error for a context that was done beforehand.
-func (e *Executor) stopped(ctx context.Context) error {
-	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
 }

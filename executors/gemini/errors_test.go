@@ -68,6 +68,8 @@ func TestErrorsByStatus(t *testing.T) {
 		"NotFound":            {404, nil, "404 page not found", invalid, 0, "without the /v1beta"},
 		"Internal":            {500, nil, apiError(500, "INTERNAL", "An internal error has occurred."), down, 0, "INTERNAL"},
 		"Overloaded":          {503, http.Header{"Retry-After": {"3"}}, apiError(503, "UNAVAILABLE", "The model is overloaded. Please try again later."), down, 3 * time.Second, "overloaded"},
+		"CancelledByCode":     {499, nil, "", down, 0, "499"},
+		"TooLongInWords":      {400, nil, `{"error":{"message":"The input context is too long."}}`, long, 0, "max_history_messages"},
 		"Deadline":            {504, nil, apiError(504, "DEADLINE_EXCEEDED", "Deadline expired"), down, 0, ""},
 		"Cancelled":           {499, nil, apiError(499, "CANCELLED", "The operation was cancelled."), down, 0, ""},
 		"ErrorWithGoodStatus": {200, nil, spent("no", exceeded(perMinute), retryIn("3s")), limited, 3 * time.Second, "error in the answer, RESOURCE_EXHAUSTED"},

@@ -18,7 +18,6 @@ import (
 
 	"google.golang.org/genai"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
@@ -75,7 +74,7 @@ func (e *Executor) String() string { return "gemini model " + e.cfg.Model }
 // Execute asks the model for the next reply. New is not needed.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
-		return executors.Result{}, e.stopped(ctx)
+		return executors.Result{}, modelcall.Stopped(ctx, e.op())
 	}
 	if err := e.missingKey(); err != nil {
 		return executors.Result{}, err
@@ -161,7 +160,5 @@ func (e *Executor) missingKey() error {
 	if e.cfg.API == VertexAPI {
 		remedy = "set api_key to one for express mode, or an access token with headers: {Authorization: Bearer …}"
 	}
-	return &conversation.Error{
-		Kind: conversation.Unauthorized, Op: e.op(), Err: errors.New("there is no API key"), Remedy: remedy,
-	}
+	return modelcall.MissingKey(e.op(), remedy)
 }

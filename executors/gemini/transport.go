@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -68,13 +67,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for name, value := range t.headers {
 		req.Header.Set(name, value.Reveal())
 	}
-	res, err := t.next.RoundTrip(req)
+	res, err := modelcall.Send(req, t.next.RoundTrip, newStatusError)
 	if err != nil {
 		return nil, err
-	}
-	limit.ReportHeaders(req.Context(), res.Header) // Google sends none, gateways do
-	if !modelcall.Succeeded(res) {
-		return nil, newStatusError(res, modelcall.ErrorBody(res))
 	}
 	if x.checkOnly {
 		_ = res.Body.Close()

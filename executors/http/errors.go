@@ -3,14 +3,10 @@ package http
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -111,31 +107,10 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.Is(err, errPath):
 		out = broken(conversation.Invalid, err.Error(), "check response")
 	default:
-		out = c.transport(err)
+		out = c.failure.Lost(err)
 	}
 	if c.asked {
 		out.Usage = c.answer.Usage()
-	}
-	return out
-}
-
-// transport is the error for an answer that did not get through.
-func (c *call) transport(err error) *conversation.Error {
-	out := c.failure.Broken(err)
-	var (
-		untrusted *tls.CertificateVerificationError
-		dns       *net.DNSError
-		urlErr    *url.Error
-	)
-	switch {
-	case errors.As(err, &untrusted):
-		out.Kind, out.Err = conversation.Invalid, errors.New(c.failure.Clean(untrusted.Error()))
-		out.Remedy = "check url, and that this machine trusts the server's certificate"
-	case errors.As(err, &urlErr): // the URL is no news, and may hold a secret
-		out.Err = errors.New(c.failure.Clean(urlErr.Err.Error()))
-	}
-	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
-		out.Remedy = "check url, and that the agent is running"
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func (e *Executor) String() string { return "agent at " + e.url.Host }
 // attempt asked for.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
-		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: ctx.Err()}
+		return executors.Result{}, modelcall.Stopped(ctx, e.failure.Op)
 	}
 	ctx, watch := wire.NewWatch(ctx, e.cfg.timers(), e.cfg.Stream)
 	defer watch.Stop()

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -28,22 +27,10 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string {
-	var b strings.Builder
-	if e.status != 0 {
-		fmt.Fprintf(&b, "%d %s", e.status, http.StatusText(e.status))
-	} else {
-		b.WriteString("error in the answer")
-	}
-	if code := cmp.Or(e.code, e.kind); code != "" {
-		fmt.Fprintf(&b, ", %s", code)
-	}
-	if e.message != "" {
-		fmt.Fprintf(&b, ": %s", e.message)
-	}
-	return b.String()
+	return modelcall.Said(e.status, e.message, cmp.Or(e.code, e.kind))
 }
 
-func newStatusError(res *http.Response, body []byte) *statusError {
+func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
 	e.status = res.StatusCode
 	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
@@ -127,23 +114,10 @@ func (e *statusError) classify() conversation.Kind {
 			return kind
 		}
 	}
-	switch s := e.status; {
-	case s == http.StatusPaymentRequired && e.retryAfter > 0:
-		return conversation.RateLimited // the header beats the status: it is temporary
-	case s == http.StatusPaymentRequired:
-		return conversation.QuotaExhausted
-	case s == http.StatusTooManyRequests:
-		return conversation.RateLimited
-	case s == http.StatusUnauthorized, s == http.StatusForbidden:
-		return conversation.Unauthorized
-	case s == http.StatusRequestEntityTooLarge:
-		return conversation.ContextTooLong
-	case s == http.StatusRequestTimeout, s == http.StatusConflict, s == http.StatusTooEarly, s >= 500, s == 0:
-		return conversation.Unavailable
-	case (s == http.StatusBadRequest || s == http.StatusUnprocessableEntity) && tooLong.MatchString(e.message):
+	if (e.status == http.StatusBadRequest || e.status == http.StatusUnprocessableEntity) && tooLong.MatchString(e.message) {
 		return conversation.ContextTooLong
 	}
-	return conversation.Invalid
+	return modelcall.StatusKind(e.status, e.retryAfter)
 }
 
 // remedy says what a person can do about it.
@@ -154,7 +128,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 	case conversation.Unauthorized:
 		return "check api_key, organization and project, and that the key may use the model"
 	case conversation.ContextTooLong:
-		return "lower max_history_messages, shorten instructions, or set a model with a larger context"
+		return modelcall.RemedyTooLong
 	case conversation.Invalid:
 		switch {
 		case e.code == "model_not_found", e.param == "model":
@@ -162,11 +136,11 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 		case e.status == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, usually ending in /v1"
 		case e.status >= 300 && e.status < 400:
-			return "set base_url to where the server redirects"
+			return modelcall.RemedyRedirect
 		case setting[e.param] != "":
 			return "check " + setting[e.param]
 		default:
-			return "check model, extra and the other settings of this executor"
+			return modelcall.RemedySettings
 		}
 	}
 	return ""
@@ -209,9 +183,4 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	}
 	out.Usage = usage
 	return out
-}
-
-// stopped is the error for a context that was done beforehand.
-func (e *Executor) stopped(ctx context.Context) error {
-	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: ctx.Err()}
 }

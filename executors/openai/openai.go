@@ -19,7 +19,6 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
@@ -90,7 +89,7 @@ func (e *Executor) String() string { return "openai model " + e.cfg.Model }
 // the Responses API alone.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
-		return executors.Result{}, e.stopped(ctx)
+		return executors.Result{}, modelcall.Stopped(ctx, e.op())
 	}
 	if err := e.missingKey(); err != nil {
 		return executors.Result{}, err
@@ -198,9 +197,5 @@ func (e *Executor) missingKey() error {
 	if e.hasKey || !e.cfg.official() {
 		return nil
 	}
-	return &conversation.Error{
-		Kind: conversation.Unauthorized, Op: e.op(),
-		Err:    errors.New("there is no API key"),
-		Remedy: "set api_key, for instance to ${OPENAI_API_KEY}",
-	}
+	return modelcall.MissingKey(e.op(), "set api_key, for instance to ${OPENAI_API_KEY}")
 }

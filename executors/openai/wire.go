@@ -8,7 +8,6 @@ import (
 	"github.com/openai/openai-go/v3/option"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/executors/limit"
 )
 
 // plainAnswer is a whole answer of a server that was asked for a stream.
@@ -48,13 +47,5 @@ func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream
 
 // statusOnly turns an error's response into an error with its status.
 func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	res, err := next(req)
-	if err != nil {
-		return nil, err
-	}
-	limit.ReportHeaders(req.Context(), res.Header)
-	if !modelcall.Succeeded(res) {
-		return nil, newStatusError(res, modelcall.ErrorBody(res))
-	}
-	return res, nil
+	return modelcall.Send(req, next, newStatusError)
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -43,10 +42,7 @@ func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conve
 	}
 	text := e.Error()
 	if status != 0 {
-		text = strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
-		if e.Message != "" {
-			text += ": " + e.Message
-		}
+		text = modelcall.Said(status, e.Message)
 	}
 	out := &conversation.Error{Kind: kind, Op: f.Op, RetryAfter: retryAfter, Err: errors.New(f.Clean(text))}
 	if out.Remedy = f.Clean(e.Remedy); out.Remedy == "" {
@@ -65,6 +61,17 @@ func (f Failure) Broken(err error) *conversation.Error {
 		out.Kind, out.Remedy = conversation.Invalid, f.Remedies[conversation.Invalid]
 	case errors.Is(err, errFiltered):
 		out.Kind = conversation.Refused
+	}
+	return out
+}
+
+// Lost is the error for an answer over HTTP that did not get through, or came and
+// cannot be used.
+func (f Failure) Lost(err error) *conversation.Error {
+	kind, remedy, cause := modelcall.Unreached(err, "url", "the agent")
+	out := f.Broken(cause)
+	if remedy != "" {
+		out.Kind, out.Remedy = kind, remedy
 	}
 	return out
 }
@@ -89,24 +96,13 @@ func ParseKind(name string) (conversation.Kind, bool) {
 // StatusKind is what an HTTP status means where nothing else says; 0 stands for
 // none.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
-	switch {
-	case status == http.StatusPaymentRequired && retryAfter > 0:
-		return conversation.RateLimited // the header beats the status: it is temporary
-	case status == http.StatusPaymentRequired:
-		return conversation.QuotaExhausted
-	case status == http.StatusTooManyRequests:
-		return conversation.RateLimited
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return conversation.Unauthorized
-	case status == http.StatusRequestEntityTooLarge:
-		return conversation.ContextTooLong
-	case status == http.StatusUnavailableForLegalReasons:
+	switch status {
+	case http.StatusUnavailableForLegalReasons:
 		return conversation.Refused
-	case status == 0, status >= 500, status == http.StatusRequestTimeout, status == http.StatusConflict,
-		status == http.StatusTooEarly, status == http.StatusLocked:
+	case http.StatusLocked:
 		return conversation.Unavailable
 	}
-	return conversation.Invalid
+	return modelcall.StatusKind(status, retryAfter)
 }
 
 func seconds(n float64) time.Duration {

@@ -17,12 +17,7 @@ import (
 // server may have put into err goes through clean.
 func Failure(ctx context.Context, op string, err error, clean func(string) string) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: op}
-	var (
-		timeout   *timeoutError
-		untrusted *tls.CertificateVerificationError
-		dns       *net.DNSError
-		urlErr    *url.Error
-	)
+	var timeout *timeoutError
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Err = timeout
@@ -32,17 +27,50 @@ func Failure(ctx context.Context, op string, err error, clean func(string) strin
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, ErrTooLarge, remedyTooLarge
 	case errors.Is(err, ErrWebPage):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, ErrWebPage, "check that base_url leads to the API"
-	case errors.As(err, &untrusted):
-		out.Kind, out.Err = conversation.Invalid, errors.New(clean(untrusted.Error()))
-		out.Remedy = "check base_url, and that this machine trusts the server's certificate"
 	default:
-		if errors.As(err, &urlErr) {
-			err = urlErr.Err // the URL is no news, and may hold a secret
-		}
-		if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
-			out.Remedy = "check base_url, and that the server is running"
-		}
-		out.Err = errors.New(clean(err.Error()))
+		var cause error
+		out.Kind, out.Remedy, cause = Unreached(err, "base_url", "the server")
+		out.Err = errors.New(clean(cause.Error()))
 	}
 	return out
 }
+
+// Unreached looks through an error of an HTTP client for why it has not reached
+// the server: it is another one, or nobody is there. The remedy, if there is one,
+// names the setting with the address and who should be running there. The cause
+// comes without the URL: that is no news, and may hold a secret.
+func Unreached(err error, setting, who string) (kind conversation.Kind, remedy string, cause error) {
+	var (
+		untrusted *tls.CertificateVerificationError
+		dns       *net.DNSError
+		urlErr    *url.Error
+	)
+	if errors.As(err, &untrusted) {
+		return conversation.Invalid, "check " + setting + ", and that this machine trusts the server's certificate", untrusted
+	}
+	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
+		remedy = "check " + setting + ", and that " + who + " is running"
+	}
+	if errors.As(err, &urlErr) {
+		err = urlErr.Err
+	}
+	return conversation.Unavailable, remedy, err
+}
+
+// Stopped is the error for a context that was done before the call.
+func Stopped(ctx context.Context, op string) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: ctx.Err()}
+}
+
+// MissingKey is the error for a vendor's own API where nothing is to be sent that
+// it would take for a key.
+func MissingKey(op, remedy string) error {
+	return &conversation.Error{Kind: conversation.Unauthorized, Op: op, Err: errors.New("there is no API key"), Remedy: remedy}
+}
+
+// Remedies that name settings which all vendors' executors have.
+const (
+	RemedyTooLong  = "lower max_history_messages, shorten instructions, or set a model with a larger context"
+	RemedyRedirect = "set base_url to where the server redirects"
+	RemedySettings = "check model, extra and the other settings of this executor"
+)
