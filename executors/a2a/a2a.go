@@ -67,7 +67,7 @@ func (e *Executor) Execute(caller context.Context, req executors.Request) (execu
 	if caller.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(caller, e.failure.Op)
 	}
-	ctx, watch := wire.NewWatch(caller, e.cfg.timers(), e.cfg.Streaming != StreamingOff)
+	ctx, watch := e.cfg.timers().Watch(caller, e.cfg.Streaming != StreamingOff)
 	defer watch.Stop()
 	x := &exchange{Executor: e, req: req, watch: watch, answer: e.newAnswer(req)}
 	err := x.run(ctx)

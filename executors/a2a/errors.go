@@ -160,7 +160,7 @@ const remedyLogin = "log in at the agent, or give it credentials, then resume"
 func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     = &conversation.Error{Op: x.failure.Op}
-		timeout *wire.TimeoutError
+		timeout *modelcall.TimeoutError
 		refused *statusError
 		said    *fault
 		state   *stateError

@@ -44,7 +44,7 @@ type place struct {
 type exchange struct {
 	*Executor
 	req    executors.Request
-	watch  *wire.Watch
+	watch  *modelcall.Watch
 	answer *answer
 	agent  *agent
 	memory memory // what the message continues

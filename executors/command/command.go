@@ -84,7 +84,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		return executors.Result{}, e.failed(ctx, err)
 	}
 
-	ctx, watch := wire.NewWatch(ctx, e.cfg.timers(), e.cfg.Stream)
+	ctx, watch := e.cfg.timers().Watch(ctx, e.cfg.Stream)
 	defer watch.Stop()
 	answer := &wire.Answer{
 		MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: e.cfg.Model,

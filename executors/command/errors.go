@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/program"
 )
@@ -12,7 +13,7 @@ import (
 // failed turns whatever went wrong into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	var (
-		timeout *wire.TimeoutError
+		timeout *modelcall.TimeoutError
 		said    *wire.Error
 	)
 	switch {

@@ -103,7 +103,7 @@ func (p *process) abandon(ctx context.Context, c *call, reason error) {
 	p.mu.Lock()
 	silent := !p.heard.After(c.begun)
 	p.mu.Unlock()
-	var timeout *wire.TimeoutError
+	var timeout *modelcall.TimeoutError
 	switch {
 	case p.cfg.Concurrency == 1:
 		p.stop(errGivenUp)

@@ -23,7 +23,7 @@ import (
 type call struct {
 	*Executor
 	req    executors.Request
-	watch  *wire.Watch
+	watch  *modelcall.Watch
 	answer *wire.Answer
 	place  place  // where to come back to
 	asked  bool   // the agent has taken a request

@@ -77,7 +77,7 @@ func (c *call) reported(body []byte) *wire.Error {
 func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     *conversation.Error
-		timeout *wire.TimeoutError
+		timeout *modelcall.TimeoutError
 		status  *statusError
 		said    *wire.Error
 		request *requestError

@@ -67,7 +67,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if ctx.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(ctx, e.failure.Op)
 	}
-	ctx, watch := wire.NewWatch(ctx, e.cfg.timers(), e.cfg.Stream)
+	ctx, watch := e.cfg.timers().Watch(ctx, e.cfg.Stream)
 	defer watch.Stop()
 	c := &call{
 		Executor: e, req: req, watch: watch,

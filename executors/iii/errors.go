@@ -55,7 +55,7 @@ var remedies = map[conversation.Kind]string{
 func (e *Executor) failed(ctx context.Context, function string, err error) *conversation.Error {
 	var (
 		out      = &conversation.Error{Kind: conversation.Unavailable, Op: e.op(function), MayHaveLanded: !errors.Is(err, engine.ErrNotSent)}
-		timeout  *wire.TimeoutError
+		timeout  *modelcall.TimeoutError
 		reported *engine.Error
 		noLink   *unreachable
 	)

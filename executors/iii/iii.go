@@ -94,7 +94,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	}
 	// The answer comes in one piece: nothing but the total counts.
 	timers := modelcall.Timers{Total: e.cfg.Timeout, FirstToken: e.cfg.Timeout, Gap: e.cfg.Timeout}
-	ctx, watch := wire.NewWatch(ctx, timers, false)
+	ctx, watch := timers.Watch(ctx, false)
 	defer watch.Stop()
 	data, said, err := e.dialect.request(req)
 	if err != nil {

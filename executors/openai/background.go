@@ -83,7 +83,7 @@ func (x *exchange) poll(ctx context.Context) error {
 		if r.ended() {
 			return x.fill(&r)
 		}
-		x.watch.Alive(r.Status == "in_progress")
+		x.watch.Alive(r.Status == "in_progress" && *x.cfg.Stream) // no pieces, no gaps
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:

@@ -491,6 +491,32 @@ func TestResponsesTimers(t *testing.T) {
 	}
 }
 
+// A run that is not streamed has no pieces, and so no gaps between them.
+func TestBackgroundPollsAreNoPieces(t *testing.T) {
+	t.Parallel()
+	polls := 0
+	server := modeltest.RoundTrip(func(req *http.Request) *http.Response {
+		status := "in_progress"
+		if polls++; polls > 5 {
+			status = "completed"
+		}
+		return &http.Response{
+			StatusCode: http.StatusOK, Request: req, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(modeltest.JSON(done("r1", status, message("Hello"))))),
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		cfg := openai.Config{Model: "m", APIKey: key, Background: true, GapTimeout: time.Millisecond, HTTPClient: &http.Client{Transport: server}}
+		noStream(&cfg)
+		e, err := openai.New(cfg)
+		require.NoError(t, err)
+		res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+		require.NoError(t, err)
+		require.Equal(t, "Hello", res.Message.Text())
+		require.Equal(t, 6, polls)
+	})
+}
+
 func TestAPIFaults(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false

@@ -21,7 +21,7 @@ import (
 type call struct {
 	*Executor
 	run
-	watch   *wire.Watch
+	watch   *modelcall.Watch
 	onDelta func(string)
 
 	base base

@@ -140,7 +140,7 @@ func (c *call) refusal(res *http.Response) error {
 func (c *call) failed(ctx context.Context, err error) error {
 	var (
 		own     *conversation.Error
-		timeout *wire.TimeoutError
+		timeout *modelcall.TimeoutError
 		status  *statusError
 		said    *reported
 	)

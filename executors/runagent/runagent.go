@@ -18,7 +18,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/executors/wire"
 )
 
 // An Executor runs agents on RunAgent. Create it with [New].
@@ -80,7 +79,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if err != nil {
 		return executors.Result{}, err
 	}
-	ctx, watch := wire.NewWatch(ctx, run.timers, run.streams())
+	ctx, watch := run.timers.Watch(ctx, run.streams())
 	defer watch.Stop()
 	c := &call{Executor: e, run: run, watch: watch, onDelta: req.OnDelta}
 	if err := c.find(ctx); err != nil {

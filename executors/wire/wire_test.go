@@ -1,13 +1,11 @@
 package wire_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -176,38 +174,4 @@ func TestLines(t *testing.T) {
 
 	_, err := wire.NewLines(strings.NewReader(strings.Repeat("x", 20<<20)), 1<<20).Next()
 	require.ErrorIs(t, err, modelcall.ErrTooLarge)
-}
-
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	timers := modelcall.Timers{Total: time.Minute, FirstToken: 10 * time.Second, Gap: 5 * time.Second}
-	for name, c := range map[string]struct {
-		stream bool
-		live   func(*wire.Watch)
-		key    string
-		after  time.Duration
-	}{
-		"Begins":        {true, func(*wire.Watch) {}, "first_token_timeout", 10 * time.Second},
-		"Signs":         {true, func(w *wire.Watch) { w.Alive(false) }, "first_token_timeout", 10 * time.Second},
-		"GoesOn":        {true, func(w *wire.Watch) { w.Alive(true) }, "gap_timeout", 5 * time.Second},
-		"Whole":         {false, func(w *wire.Watch) { w.Alive(false) }, "timeout", time.Minute},
-		"StreamsUnbid":  {false, func(w *wire.Watch) { w.Alive(true) }, "gap_timeout", 5 * time.Second},
-		"Paused":        {true, func(w *wire.Watch) { w.Alive(true); w.Pause() }, "timeout", time.Minute},
-		"PausedAndBack": {true, func(w *wire.Watch) { w.Pause(); w.Alive(true) }, "gap_timeout", 5 * time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				ctx, w := wire.NewWatch(t.Context(), timers, c.stream)
-				defer w.Stop()
-				begun := time.Now()
-				c.live(w)
-				<-ctx.Done()
-				var timeout *wire.TimeoutError
-				require.ErrorAs(t, context.Cause(ctx), &timeout)
-				require.Equal(t, c.key, timeout.Key)
-				require.Equal(t, c.after, time.Since(begun))
-			})
-		})
-	}
 }

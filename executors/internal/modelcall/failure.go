@@ -17,7 +17,7 @@ import (
 // server may have put into err goes through clean.
 func Failure(ctx context.Context, op string, err error, clean func(string) string) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: op}
-	var timeout *timeoutError
+	var timeout *TimeoutError
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Err = timeout

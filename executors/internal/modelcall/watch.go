@@ -25,18 +25,19 @@ func (t Timers) WithDefaults() Timers {
 	return t
 }
 
-// A timeoutError says which of the timers ran out.
-type timeoutError struct {
-	key   string
+// A TimeoutError says which of the timers ran out.
+type TimeoutError struct {
+	// Key is the setting.
+	Key   string
 	what  string
 	limit time.Duration
 }
 
-func (e *timeoutError) Error() string {
-	return fmt.Sprintf("%s within %v (%s)", e.what, e.limit, e.key)
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("%s within %v (%s)", e.what, e.limit, e.Key)
 }
 
-// A Watch cancels a call's context, with a cause that [Failure] knows, when one
+// A Watch cancels a call's context, with a [TimeoutError] as its cause, when one
 // of the timers runs out.
 type Watch struct {
 	cancel context.CancelCauseFunc
@@ -45,51 +46,60 @@ type Watch struct {
 
 	mu      sync.Mutex
 	started bool
-	next    *time.Timer // nil: not streaming
+	stopped bool
+	next    *time.Timer
 }
 
-// Watch starts the timers, and only the total where the reply comes in one
-// piece. Stop must be called.
+// Watch starts the timers. The one for the first piece counts only where a stream
+// is expected; the one for the gaps once pieces come, which an agent may send
+// unbidden. Stop must be called.
 func (t Timers) Watch(ctx context.Context, stream bool) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{cancel: cancel, gap: t.Gap}
+	w.mu.Lock() // the timers may fire before they are stored
+	defer w.mu.Unlock()
 	w.total = time.AfterFunc(t.Total, func() {
-		cancel(&timeoutError{"timeout", "the answer was not complete", t.Total})
+		cancel(&TimeoutError{"timeout", "the answer was not complete", t.Total})
 	})
-	if stream {
-		w.mu.Lock() // the timer may fire before it is stored
+	w.next = time.AfterFunc(t.FirstToken, func() {
+		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.next = time.AfterFunc(t.FirstToken, func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			if w.started {
-				cancel(&timeoutError{"gap_timeout", "the answer did not go on", t.Gap})
-			} else {
-				cancel(&timeoutError{"first_token_timeout", "the answer did not begin", t.FirstToken})
-			}
-		})
+		if w.started {
+			cancel(&TimeoutError{"gap_timeout", "the answer did not go on", t.Gap})
+		} else {
+			cancel(&TimeoutError{"first_token_timeout", "the answer did not begin", t.FirstToken})
+		}
+	})
+	if !stream {
+		w.next.Stop()
 	}
 	return ctx, w
 }
 
-// Alive notes a sign of life; begins means that the model thinks or speaks. The
-// gap counts once it has begun to.
+// Alive notes a sign of life; begins means that it is a piece of the answer.
 func (w *Watch) Alive(begins bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.started = w.started || begins
-	if w.started && w.next != nil {
+	if w.started && !w.stopped {
 		w.next.Reset(w.gap)
 	}
 }
 
+// Pause stops all timers but the total: nothing is due from the agent for a
+// while.
+func (w *Watch) Pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next.Stop()
+}
+
 // Stop ends the watch and cancels the call.
 func (w *Watch) Stop() {
-	w.total.Stop()
 	w.mu.Lock()
-	if w.next != nil {
-		w.next.Stop()
-	}
+	w.stopped = true
+	w.next.Stop()
 	w.mu.Unlock()
+	w.total.Stop()
 	w.cancel(nil)
 }
