@@ -142,7 +142,7 @@ func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
 		return nil, refused
 	}
 	defer func() { _ = res.Body.Close() }()
-	data, err := readBounded(res.Body, maxCard)
+	data, err := modelcall.ReadAll(res.Body, maxCard)
 	var c card
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge), errors.Is(err, modelcall.ErrNoAnswer):
@@ -174,7 +174,7 @@ func (e *Executor) newAgent(c *card) (*agent, error) {
 	}
 	a.endpoint = e.cardURL.ResolveReference(ref)
 	switch {
-	case !isServer(a.endpoint):
+	case !modelcall.IsServer(a.endpoint):
 		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "mend the card, or set endpoint"}
 	case e.hasKeys && !sameServer(e.cardURL, a.endpoint):
 		return nil, &cardError{errElsewhere, "set endpoint to where requests are to be posted: keys go to no other server by themselves"}

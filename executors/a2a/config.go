@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/secret"
@@ -90,25 +89,12 @@ func (c Config) validate() error {
 	if c.URL == "" {
 		f.Add("url is missing: write the agent's base address, such as http://localhost:9999")
 	} else {
-		checkURL(&f, "url", c.URL)
+		f.Server("url", c.URL, "http://localhost:9999")
 	}
 	if c.Endpoint != "" {
-		checkURL(&f, "endpoint", c.Endpoint)
+		f.Server("endpoint", c.Endpoint, "http://localhost:9999")
 	}
-	if token := c.BearerToken.Reveal(); strings.ContainsFunc(token, unicode.IsSpace) {
-		f.Add("bearer_token contains a space or a line break: check where it is read from")
-	} else {
-		f.Printable("bearer_token", token)
-	}
-	f.Headers(c.Headers, "", "")
-	if c.BearerToken != "" && modelcall.HasHeader(c.Headers, "Authorization") {
-		f.Add("headers: Authorization is what bearer_token sets: give one of the two")
-	}
-	for _, own := range []string{"Accept", "Content-Type", "Content-Length", "Host"} {
-		if modelcall.HasHeader(c.Headers, own) {
-			f.Add("headers: %s cannot be set here", own)
-		}
-	}
+	f.Sender(c.BearerToken, c.Headers, "Accept", "Content-Type", "Content-Length", "Host")
 	// Go's client takes a POST with it for one that may be sent twice.
 	for _, own := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if modelcall.HasHeader(c.Headers, own) {
@@ -127,28 +113,9 @@ func (c Config) validate() error {
 	}
 	f.Timers(c.timers())
 	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	if c.PollInterval < 0 {
-		f.Add("poll_interval is %v: write more than 0, or leave it out", c.PollInterval)
-	}
+	f.Duration("poll_interval", c.PollInterval)
 	return f.Err()
 }
-
-// checkURL does not quote the URL: it may hold a secret.
-func checkURL(f *modelcall.Faults, key, s string) {
-	u, err := url.Parse(s)
-	if err != nil || !isServer(u) {
-		f.Add("%s is no address of a server: write one like http://localhost:9999", key)
-		return
-	}
-	if u.User != nil {
-		f.Add("%s contains a user name or password: use headers, with Authorization: Basic …", key)
-	}
-	if u.Fragment != "" {
-		f.Add("%s contains a fragment (#): leave it out", key)
-	}
-}
-
-func isServer(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
 
 // sameServer reports whether what is meant for one may be sent to the other.
 func sameServer(a, b *url.URL) bool {

@@ -82,7 +82,7 @@ func (x *exchange) call(ctx context.Context, method string, params any) (*event,
 
 func (x *exchange) whole(res *http.Response) (*event, error) {
 	defer func() { _ = res.Body.Close() }()
-	data, err := readBounded(res.Body, x.maxFrame())
+	data, err := modelcall.ReadAll(res.Body, x.maxFrame())
 	if err != nil {
 		return nil, err
 	}
@@ -91,20 +91,6 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 
 // maxFrame bounds what is read at a time. A task repeats what was said.
 func (x *exchange) maxFrame() int { return wire.MaxFrame(2 * x.cfg.MaxReplyBytes) }
-
-// readBounded reads the whole of r, and no more than limit bytes.
-func readBounded(r io.Reader, limit int) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > limit:
-		return nil, modelcall.ErrTooLarge
-	case len(bytes.TrimSpace(data)) == 0:
-		return nil, modelcall.ErrNoAnswer
-	}
-	return data, nil
-}
 
 // stream asks for an answer piece by piece, and has take look at each until it
 // says that it was the last. An agent may answer in one piece all the same.
@@ -125,19 +111,19 @@ func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bo
 		return modelcall.ErrCutOff
 	}
 	defer func() { _ = res.Body.Close() }()
-	events := newEvents(res.Body, x.maxFrame())
+	events := wire.NewEvents(res.Body, x.maxFrame())
 	for {
-		data, err := events.next()
+		next, err := events.Next()
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return modelcall.ErrCutOff
 		case err != nil:
 			return err
-		case data == nil: // a comment
+		case len(next.Data) == 0: // a comment
 			x.watch.Alive(false)
 			continue
 		}
-		ev, err := parseResponse(data)
+		ev, err := parseResponse(next.Data)
 		if err != nil {
 			return err
 		}

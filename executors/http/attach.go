@@ -35,7 +35,7 @@ var errNowhere = fmt.Errorf("%w: status 202 comes without Location and without a
 func (c *call) accepted(res *http.Response) (time.Duration, error) {
 	defer func() { _ = res.Body.Close() }()
 	found := place{Location: res.Header.Get("Location")}
-	data, err := readBounded(res.Body, wire.MaxToken+1<<10)
+	data, err := modelcall.ReadAll(res.Body, wire.MaxToken+1<<10)
 	if err != nil && !errors.Is(err, modelcall.ErrNoAnswer) {
 		return 0, err
 	}

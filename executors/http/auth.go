@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -80,35 +78,9 @@ func signer(cfg Config) func(*http.Request, []byte) {
 	}
 }
 
-// minQuerySecret is the length from which a value in a URL's query may be a key:
-// hiding every "1" or "true" would make texts unreadable.
-const minQuerySecret = 8
-
 // cleaner returns a function that makes the agent's words fit for an error.
 func cleaner(cfg Config) func(string) string {
-	secrets := maps.Clone(cfg.Headers)
-	if secrets == nil {
-		secrets = make(map[string]secret.String)
-	}
-	for name, value := range secrets {
-		// Half of a header's value may be the secret: "Basic dXNlcjpwYXNz".
-		for i, word := range slices.Backward(splitWords(value.Reveal())) {
-			secrets[fmt.Sprintf("%s %d", name, i)] = secret.String(word)
-		}
-	}
+	secrets := modelcall.Secrets(cfg.Headers, cfg.URL, cfg.Health)
 	secrets["hmac secret"] = cfg.HMAC.Secret
-	for _, s := range []string{cfg.URL, cfg.Health} {
-		u, err := url.Parse(s)
-		if err != nil {
-			continue
-		}
-		for name, values := range u.Query() {
-			for i, value := range values {
-				if len(value) >= minQuerySecret {
-					secrets[fmt.Sprintf("query %s %d", name, i)] = secret.String(value)
-				}
-			}
-		}
-	}
 	return modelcall.NewCleaner(cfg.BearerToken, secrets)
 }

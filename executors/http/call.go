@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -146,7 +145,7 @@ func (c *call) read(res *http.Response) error {
 	case "text/event-stream":
 		return c.stream(res.Body)
 	}
-	data, err := readBounded(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
+	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return err
 	}
@@ -155,20 +154,6 @@ func (c *call) read(res *http.Response) error {
 		return err
 	}
 	return c.answer.Add(frame)
-}
-
-// readBounded reads the whole of r, and no more than limit bytes.
-func readBounded(r io.Reader, limit int) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > limit:
-		return nil, modelcall.ErrTooLarge
-	case len(bytes.TrimSpace(data)) == 0:
-		return nil, modelcall.ErrNoAnswer
-	}
-	return data, nil
 }
 
 // headerValue is a text as a header can carry it: other characters are
@@ -183,13 +168,6 @@ func headerValue(s string) string {
 		}
 	}
 	return b.String()
-}
-
-func splitWords(s string) []string {
-	if words := strings.Fields(s); len(words) > 1 {
-		return words[1:]
-	}
-	return nil
 }
 
 var errElsewhere = errors.New("the agent names a Location on another server")

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
@@ -85,26 +84,15 @@ func (c Config) withDefaults() Config {
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() (*mapping, error) {
 	var f modelcall.Faults
-	for _, err := range checkURL(c.URL) {
-		f.Add("url %w", err)
+	if c.URL == "" {
+		f.Add("url is missing: write the address to post to, such as http://localhost:8000/reply")
+	} else {
+		f.Server("url", c.URL, "http://localhost:8000/reply")
 	}
 	if err := checkHealth(c.URL, c.Health); err != nil {
 		f.Add("health %w", err)
 	}
-	if token := c.BearerToken.Reveal(); strings.ContainsFunc(token, unicode.IsSpace) {
-		f.Add("bearer_token contains a space or a line break: check where it is read from")
-	} else {
-		f.Printable("bearer_token", token)
-	}
-	f.Headers(c.Headers, "", "")
-	if c.BearerToken != "" && modelcall.HasHeader(c.Headers, "Authorization") {
-		f.Add("headers: Authorization is what bearer_token sets: give one of the two")
-	}
-	for _, own := range []string{"Content-Type", "Content-Length", "Host", "Idempotency-Key"} {
-		if modelcall.HasHeader(c.Headers, own) {
-			f.Add("headers: %s cannot be set here", own)
-		}
-	}
+	f.Sender(c.BearerToken, c.Headers, "Content-Type", "Content-Length", "Host", "Idempotency-Key")
 	c.HMAC.validate(&f, c.Headers)
 	switch c.Send {
 	case "", wire.SendAll, wire.SendNew:
@@ -113,30 +101,9 @@ func (c Config) validate() (*mapping, error) {
 	}
 	f.Timers(c.timers())
 	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	if c.PollInterval < 0 {
-		f.Add("poll_interval is %v: write more than 0, or leave it out", c.PollInterval)
-	}
+	f.Duration("poll_interval", c.PollInterval)
 	m := newMapping(c.Request, c.Response, &f)
 	return m, f.Err()
-}
-
-// checkURL does not quote the URL: it may hold a secret.
-func checkURL(s string) []error {
-	if s == "" {
-		return []error{errors.New("is missing: write the address to post to, such as http://localhost:8000/reply")}
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return []error{errors.New("is no address of a server: write one like http://localhost:8000/reply")}
-	}
-	var errs []error
-	if u.User != nil {
-		errs = append(errs, errors.New("contains a user name or password: use headers, with Authorization: Basic …"))
-	}
-	if u.Fragment != "" {
-		errs = append(errs, errors.New("contains a fragment (#): leave it out"))
-	}
-	return errs
 }
 
 func checkHealth(base, s string) error {

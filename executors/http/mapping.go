@@ -148,29 +148,29 @@ func (m *mapping) answer(data []byte) (wire.Frame, error) {
 const doneMarker = "[DONE]"
 
 // event reads one event of a stream, and says whether it is the last.
-func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
+func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) {
 	if !m.mapsResponse() {
 		return plainEvent(e)
 	}
 	s := m.stream
 	switch {
-	case s.Done != "" && string(e.data) == s.Done, s.DoneEvent != "" && e.name == s.DoneEvent:
+	case s.Done != "" && string(e.Data) == s.Done, s.DoneEvent != "" && e.Name == s.DoneEvent:
 		return frame, true, nil
 	case s.Delta == "" && s.Text == "":
 		return frame, false, pathError("stream.delta", "", "missing: the agent streams")
-	case string(e.data) == doneMarker: // not the one expected, and no JSON either
+	case string(e.Data) == doneMarker: // not the one expected, and no JSON either
 		return frame, m.endsWithStream(), nil
 	}
-	isError := s.ErrorEvent != "" && e.name == s.ErrorEvent
-	hasText := len(s.Events) == 0 || slices.Contains(s.Events, e.name)
-	if !isError && !hasText && !gjson.ValidBytes(e.data) {
+	isError := s.ErrorEvent != "" && e.Name == s.ErrorEvent
+	hasText := len(s.Events) == 0 || slices.Contains(s.Events, e.Name)
+	if !isError && !hasText && !gjson.ValidBytes(e.Data) {
 		return frame, false, nil // events of no concern may have any data
 	}
-	doc, err := parseJSON(e.data)
+	doc, err := parseJSON(e.Data)
 	if isError {
 		said := m.paths.Reported(doc)
 		if said == nil {
-			said = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.data))}
+			said = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.Data))}
 		}
 		return wire.Frame{Error: said}, true, nil
 	}
@@ -202,16 +202,16 @@ func (m *mapping) event(e event) (frame wire.Frame, final bool, err error) {
 
 // plainEvent reads an event of the contract. Its name does not matter, unless it
 // says that the data is an error.
-func plainEvent(e event) (wire.Frame, bool, error) {
-	if string(e.data) == doneMarker {
+func plainEvent(e wire.Event) (wire.Frame, bool, error) {
+	if string(e.Data) == doneMarker {
 		return wire.Frame{}, true, nil
 	}
-	frame, err := wire.ParseFrame(e.data)
+	frame, err := wire.ParseFrame(e.Data)
 	if err != nil {
 		return frame, false, err
 	}
-	if e.name == "error" && frame.Error == nil {
-		said := &wire.Error{Message: string(e.data)}
+	if e.Name == "error" && frame.Error == nil {
+		said := &wire.Error{Message: string(e.Data)}
 		if frame.Message != nil && frame.Message.Text != "" {
 			said.Message = frame.Message.Text
 		}

@@ -1,89 +1,19 @@
 package http
 
 import (
-	"bytes"
 	"errors"
 	"io"
-	"unicode/utf8"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// An event is one of a stream of server-sent events. A comment is an event
-// without a name and data: a sign of life.
-type event struct {
-	name string
-	data []byte
-}
-
-func (e event) comment() bool { return e.name == "" && len(e.data) == 0 }
-
-// events reads server-sent events, with lines that end in a line feed.
-type events struct {
-	lines *wire.Lines
-	limit int
-	first bool
-}
-
-func newEvents(r io.Reader, limit int) *events {
-	return &events{lines: wire.NewLines(r, limit), limit: limit, first: true}
-}
-
-// next returns the next event or comment. An event that is not followed by a
-// blank line is not complete, and lost.
-func (s *events) next() (event, error) {
-	var (
-		e     event
-		named bool
-		has   bool
-	)
-	for {
-		line, err := s.lines.Next()
-		if err != nil {
-			return event{}, err
-		}
-		if s.first {
-			line, s.first = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf")), false
-		}
-		if !utf8.Valid(line) {
-			return event{}, modelcall.ErrInvalidUTF8
-		}
-		if len(line) == 0 {
-			if has || named {
-				return e, nil
-			}
-			continue
-		}
-		if line[0] == ':' {
-			if !has && !named {
-				return event{}, nil
-			}
-			continue
-		}
-		field, value, _ := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimPrefix(value, []byte(" "))
-		switch string(field) {
-		case "event":
-			e.name, named = string(value), true
-		case "data":
-			if has {
-				e.data = append(e.data, '\n')
-			}
-			if len(e.data)+len(value) > s.limit {
-				return event{}, modelcall.ErrTooLarge
-			}
-			e.data, has = append(e.data, value...), true
-		}
-	}
-}
-
 // stream takes an answer event by event.
 func (c *call) stream(body io.Reader) error {
-	events := newEvents(body, wire.MaxFrame(c.cfg.MaxReplyBytes))
+	events := wire.NewEvents(body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	seen := streamed{mapping: c.mapping}
 	for {
-		e, err := events.next()
+		e, err := events.Next()
 		switch {
 		case errors.Is(err, io.EOF) && c.mapping.endsWithStream():
 			return seen.complete()
@@ -91,7 +21,7 @@ func (c *call) stream(body io.Reader) error {
 			return modelcall.ErrCutOff
 		case err != nil:
 			return err
-		case e.comment():
+		case e.Comment():
 			c.watch.Alive(false)
 			continue
 		}

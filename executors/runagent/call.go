@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
@@ -114,26 +113,10 @@ func (c *call) read(res *http.Response) (value, error) {
 	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" {
 		return value{}, modelcall.ErrWebPage
 	}
-	data, err := readBounded(res.Body, c.cfg.MaxReplyBytes)
+	// It comes as JSON in JSON, in which a byte may take six, or a quotation mark four.
+	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return value{}, err
 	}
 	return readAnswer(data)
-}
-
-// readBounded reads the whole of r, and no more than an answer of limit bytes may
-// take: it comes as JSON in JSON, in which a byte may take six, or a quotation
-// mark four.
-func readBounded(r io.Reader, limit int) ([]byte, error) {
-	bound := wire.MaxFrame(limit)
-	data, err := io.ReadAll(io.LimitReader(r, int64(bound)+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data) > bound:
-		return nil, modelcall.ErrTooLarge
-	case len(bytes.TrimSpace(data)) == 0:
-		return nil, modelcall.ErrNoAnswer
-	}
-	return data, nil
 }

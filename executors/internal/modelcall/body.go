@@ -34,6 +34,20 @@ func ErrorBody(res *http.Response) []byte {
 	return body
 }
 
+// ReadAll reads the whole of an answer, and no more than limit bytes.
+func ReadAll(r io.Reader, limit int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) > limit:
+		return nil, ErrTooLarge
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, ErrNoAnswer
+	}
+	return data, nil
+}
+
 // Bound stands between an SDK, which reads whatever comes and drops invalid
 // bytes, and the network: it bounds the body of a successful response and
 // requires UTF-8. A server that was asked for a stream may send a whole answer

@@ -1,6 +1,9 @@
 package modelcall
 
 import (
+	"fmt"
+	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,8 +29,10 @@ func NewCleaner(key secret.String, headers map[string]secret.String) func(string
 	for _, value := range headers {
 		secrets = append(secrets, value)
 		// The half of a header's value that is the secret: "Basic dXNlcjpwYXNz".
-		if _, token, ok := strings.Cut(value.Reveal(), " "); ok && len(token) >= minToken {
-			secrets = append(secrets, secret.String(token))
+		for i, word := range strings.Fields(value.Reveal()) {
+			if i > 0 && len(word) >= minToken {
+				secrets = append(secrets, secret.String(word))
+			}
 		}
 	}
 	// The longest first: one may be part of another.
@@ -47,4 +52,28 @@ func NewCleaner(key secret.String, headers map[string]secret.String) func(string
 		}
 		return strings.ToValidUTF8(s[:maxMessage], "") + "…"
 	}
+}
+
+// minQuerySecret is the length from which a value in a URL's query may be a key:
+// hiding every "1" or "true" would make texts unreadable.
+const minQuerySecret = 8
+
+// Secrets are those in headers, and in the queries of URLs, for [NewCleaner].
+func Secrets(headers map[string]secret.String, urls ...string) map[string]secret.String {
+	out := make(map[string]secret.String, len(headers))
+	maps.Copy(out, headers)
+	for _, s := range urls {
+		u, err := url.Parse(s)
+		if err != nil {
+			continue
+		}
+		for name, values := range u.Query() {
+			for i, value := range values {
+				if len(value) >= minQuerySecret {
+					out[fmt.Sprintf("query %s %d", name, i)] = secret.String(value)
+				}
+			}
+		}
+	}
+	return out
 }

@@ -65,13 +65,18 @@ func (f *Faults) Count(name string, n int) {
 	}
 }
 
+// Duration requires a time that is not negative.
+func (f *Faults) Duration(name string, d time.Duration) {
+	if d < 0 {
+		f.Add("%s is %v: write more than 0, or leave it out", name, d)
+	}
+}
+
 // Timers requires times above zero, and inner ones within the total.
 func (f *Faults) Timers(t Timers) {
 	total := cmp.Or(t.Total, DefaultTimeout)
 	for name, d := range map[string]time.Duration{"timeout": t.Total, "first_token_timeout": t.FirstToken, "gap_timeout": t.Gap} {
-		if d < 0 {
-			f.Add("%s is %v: write more than 0, or leave it out", name, d)
-		}
+		f.Duration(name, d)
 		if d > total && total > 0 && name != "timeout" {
 			f.Add("%s is %v, longer than timeout, %v: lower it, or raise timeout", name, d, total)
 		}
@@ -94,6 +99,25 @@ func (f *Faults) Headers(headers map[string]secret.String, key secret.String, ke
 			f.Add("headers: the value of %s contains a line break or a character no header can carry", name)
 		case strings.EqualFold(name, keyHeader) && key != "":
 			f.Add("headers: %s is what api_key sets: give one of the two", name)
+		}
+	}
+}
+
+// Sender requires what proves to an agent who sends a request to be fit for
+// headers, and leaves the headers named last to the executor.
+func (f *Faults) Sender(token secret.String, headers map[string]secret.String, own ...string) {
+	if t := token.Reveal(); strings.ContainsFunc(t, unicode.IsSpace) {
+		f.Add("bearer_token contains a space or a line break: check where it is read from")
+	} else {
+		f.Printable("bearer_token", t)
+	}
+	f.Headers(headers, "", "")
+	if token != "" && HasHeader(headers, "Authorization") {
+		f.Add("headers: Authorization is what bearer_token sets: give one of the two")
+	}
+	for _, name := range own {
+		if HasHeader(headers, name) {
+			f.Add("headers: %s cannot be set here", name)
 		}
 	}
 }
@@ -127,7 +151,7 @@ func (f *Faults) URL(s, example string, added ...string) {
 		f.Add("base_url is no URL: write one like %s", example)
 		return
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if !IsServer(u) {
 		f.Add("base_url is no address of a server: write one like %s", example)
 	}
 	if u.User != nil {
@@ -143,6 +167,24 @@ func (f *Faults) URL(s, example string, added ...string) {
 		}
 	}
 }
+
+// Server checks an agent's address. It does not quote it: it may hold a secret.
+func (f *Faults) Server(key, s, example string) {
+	u, err := url.Parse(s)
+	if err != nil || !IsServer(u) {
+		f.Add("%s is no address of a server: write one like %s", key, example)
+		return
+	}
+	if u.User != nil {
+		f.Add("%s contains a user name or password: use headers, with Authorization: Basic …", key)
+	}
+	if u.Fragment != "" {
+		f.Add("%s contains a fragment (#): leave it out", key)
+	}
+}
+
+// IsServer reports whether the URL leads to a server of HTTP.
+func IsServer(u *url.URL) bool { return (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" }
 
 // HasHeader reports whether the header is among those, whatever its case.
 func HasHeader(headers map[string]secret.String, name string) bool {
