@@ -222,7 +222,14 @@ func TestInputRequired(t *testing.T) {
 			require.NotEmpty(t, state.Question)
 			require.Equal(t, 1, state.Artifacts)
 
-			res, err = e.Execute(t.Context(), executortest.Next(req, res, "The second."))
+			// The SDK's server tells of a task's question before it takes an answer, and has
+			// an internal error in between. Tried again, as Temporal does, it takes it.
+			next := executortest.Next(req, res, "The second.")
+			for range 1000 {
+				if res, err = e.Execute(t.Context(), next); !conversation.IsKind(err, down) {
+					break
+				}
+			}
 			require.NoError(t, err)
 			require.Equal(t, "It is on its way.\n\nDone.", res.Message.Text())
 			require.NotContains(t, string(res.State), "task", "it is done")
