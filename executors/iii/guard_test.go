@@ -35,8 +35,8 @@ func TestGuard(t *testing.T) {
 		"FailsIfOpen": {fails("bug"), executor.Guard{Fail: executor.FailOpen}, "", ""},
 		"Odd":         {always(`{"score": 1}`), executor.Guard{}, invalid, "check guard.function"},
 		"Nothing":     {always(`null`), executor.Guard{}, invalid, "check guard.function"},
-		"Slow":        {stalls, executor.Guard{Timeout: 50 * time.Millisecond}, down, "guard.timeout"},
-		"SlowIfOpen":  {stalls, executor.Guard{Timeout: 50 * time.Millisecond, Fail: executor.FailOpen}, "", ""},
+		"Slow":        {stalls, executor.Guard{Timeout: time.Second}, down, "guard.timeout"},
+		"SlowIfOpen":  {stalls, executor.Guard{Timeout: time.Second, Fail: executor.FailOpen}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

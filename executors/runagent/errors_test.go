@@ -222,13 +222,16 @@ func TestTimeout(t *testing.T) {
 func TestTimeoutMayHaveLanded(t *testing.T) {
 	t.Parallel()
 	for _, tag := range []string{"chat", "chat_stream"} {
-		server := runagenttest.Start(t, harbour())
-		server.Fail(runagenttest.Fault{Stall: true})
-		_, err := local(t, server, entrypoint(tag), func(c *runagent.Config) { c.Timeout = 200 * time.Millisecond }).
-			Execute(t.Context(), task(`{}`))
-		ce := asError(t, err)
-		require.Equal(t, conversation.Unavailable, ce.Kind)
-		require.True(t, ce.MayHaveLanded)
-		require.False(t, ce.Answered)
+		t.Run(tag, func(t *testing.T) {
+			t.Parallel()
+			server := runagenttest.Start(t, harbour())
+			server.Fail(runagenttest.Fault{Stall: true})
+			_, err := local(t, server, entrypoint(tag), func(c *runagent.Config) { c.Timeout = 2 * time.Second }).
+				Execute(t.Context(), task(`{}`))
+			ce := asError(t, err)
+			require.Equal(t, conversation.Unavailable, ce.Kind)
+			require.True(t, ce.MayHaveLanded)
+			require.False(t, ce.Answered)
+		})
 	}
 }

@@ -145,19 +145,23 @@ func TestStreamTimers(t *testing.T) {
 			},
 		}}
 	}
-	for want, c := range map[string]struct {
+	// Long enough for a busy machine to come as far as each timer.
+	for name, c := range map[string]struct {
 		pieces int
 		change func(*runagent.Config)
+		want   string
 	}{
-		"the answer did not begin within 100ms (first_token_timeout)": {0, func(c *runagent.Config) { c.FirstTokenTimeout = 100 * time.Millisecond }},
-		"the answer did not go on within 100ms (gap_timeout)":         {2, func(c *runagent.Config) { c.GapTimeout = 100 * time.Millisecond }},
-		// The first piece has as long, so that must be enough for a busy machine.
-		"the answer was not complete within 2s (timeout)": {100_000, func(c *runagent.Config) { c.Timeout = 2 * time.Second }},
+		"FirstToken": {0, func(c *runagent.Config) { c.FirstTokenTimeout = 2 * time.Second }, "the answer did not begin within 2s (first_token_timeout)"},
+		"Gap":        {2, func(c *runagent.Config) { c.GapTimeout = 2 * time.Second }, "the answer did not go on within 2s (gap_timeout)"},
+		"Total":      {100_000, func(c *runagent.Config) { c.Timeout = 2 * time.Second }, "the answer was not complete within 2s (timeout)"},
 	} {
-		_, err := local(t, runagenttest.Start(t, silent(c.pieces)), entrypoint("chat_stream"), unvalidated, c.change).Execute(t.Context(), task(`{}`))
-		require.ErrorContains(t, err, want)
-		ce := asError(t, err)
-		require.Equal(t, conversation.Unavailable, ce.Kind)
-		require.True(t, ce.MayHaveLanded)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := local(t, runagenttest.Start(t, silent(c.pieces)), entrypoint("chat_stream"), unvalidated, c.change).Execute(t.Context(), task(`{}`))
+			require.ErrorContains(t, err, c.want)
+			ce := asError(t, err)
+			require.Equal(t, conversation.Unavailable, ce.Kind)
+			require.True(t, ce.MayHaveLanded)
+		})
 	}
 }
