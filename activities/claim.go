@@ -31,7 +31,7 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 		return ClaimResult{HandedOver: true, Tried: currentMark(live)}, nil
 	}
 	if err != nil {
-		return ClaimResult{}, c.failed(ctx, "claim", err, conversation.Usage{})
+		return ClaimResult{}, c.failed(ctx, "claim", afterTries(err, tried), conversation.Usage{})
 	}
 	return out, nil
 }

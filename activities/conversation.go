@@ -101,7 +101,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 func (c *Conversation) Register(r worker.ActivityRegistry) {
 	for name, f := range map[string]any{
 		ClaimName: c.Claim, ContextName: c.Context, ReplyName: c.Reply, ExchangeName: c.Exchange, EndName: c.End,
-		CallToolName: c.CallTool, WatchName: c.Watch, DeliverName: c.Deliver, ReportName: c.Report, NotifyName: c.Notify,
+		CallToolName: c.CallTool, WatchName: c.Watch, HeldName: c.Held, DeliverName: c.Deliver, ReportName: c.Report, NotifyName: c.Notify,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

@@ -33,6 +33,7 @@ func temporalError(err error, spent conversation.Usage) error {
 	if errors.As(err, &e) {
 		details.Remedy = e.Remedy
 		details.RetryAfter = e.RetryAfter
+		details.MayHaveLanded = e.MayHaveLanded
 	}
 	opts := temporal.ApplicationErrorOptions{Details: []any{details}}
 	switch kind {

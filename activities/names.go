@@ -19,6 +19,7 @@ const (
 	CallToolName = "conversation.CallTool"
 	WatchName    = "conversation.Watch"
 	DeliverName  = "conversation.Deliver"
+	HeldName     = "conversation.Held"
 	ReportName   = "conversation.Report"
 	NotifyName   = "conversation.Notify"
 	PollName     = "inbox.Poll"
@@ -253,8 +254,10 @@ type PollStatus struct {
 
 // ErrorDetails goes with every ApplicationError, for the workflow to act on.
 type ErrorDetails struct {
-	Kind       conversation.Kind  `json:"kind"`
-	Remedy     string             `json:"remedy,omitempty"`
-	RetryAfter time.Duration      `json:"retry_after,omitempty"`
-	Spent      conversation.Usage `json:"spent,omitzero"`
+	Kind       conversation.Kind `json:"kind"`
+	Remedy     string            `json:"remedy,omitempty"`
+	RetryAfter time.Duration     `json:"retry_after,omitempty"`
+	// MayHaveLanded means that what was asked for may have been done all the same.
+	MayHaveLanded bool               `json:"may_have_landed,omitempty"`
+	Spent         conversation.Usage `json:"spent,omitzero"`
 }

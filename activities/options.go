@@ -96,7 +96,7 @@ func EndOptions(p conversation.Policy) workflow.ActivityOptions {
 
 // ReportOptions go on for about a day, however often a platform is tried otherwise:
 // what nobody acknowledges stays claimed for ever, and if it is recurring it never
-// runs again.
+// runs again. They are for Held too.
 func ReportOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: 2 * time.Minute,

@@ -45,6 +45,62 @@ func (c *Conversation) take(ctx context.Context, tasks platforms.Tasks, in Claim
 	return ClaimResult{Claimed: true, Receipt: &receipt}, nil
 }
 
+// afterTries says of a claim that failed what an earlier attempt may have done.
+func afterTries(err error, tried *Mark) error {
+	e := asError(err)
+	if e == nil || tried == nil {
+		return err
+	}
+	again := *e
+	again.MayHaveLanded = true
+	return &again
+}
+
+// HeldInput asks whether a claim that may have landed is ours.
+type HeldInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// Adopt is as in the claim.
+	Adopt bool `json:"adopt,omitempty"`
+}
+
+// HeldResult has the claim's receipt. Nil: it is not ours, or there is nothing that
+// has to be let go of.
+type HeldResult struct {
+	Receipt *platforms.Receipt `json:"receipt,omitempty"`
+}
+
+// Held looks, for a run that is not to go on, whether a claim that nobody saw the
+// end of is ours. Nothing else frees the task then. A platform of conversations
+// frees them by itself.
+func (c *Conversation) Held(ctx context.Context, in HeldInput) (HeldResult, error) {
+	live := keepAlive(ctx, c.heartbeats, nil)
+	defer live.stop()
+	out, err := c.held(ctx, in)
+	if err != nil {
+		return HeldResult{}, c.failed(ctx, "held", patient(err), conversation.Usage{})
+	}
+	return out, nil
+}
+
+func (c *Conversation) held(ctx context.Context, in HeldInput) (HeldResult, error) {
+	inst, err := c.instance(in.Ref)
+	if err != nil {
+		return HeldResult{}, err
+	}
+	tasks, ok := inst.Platform.(platforms.Tasks)
+	if !ok {
+		return HeldResult{}, nil
+	}
+	receipt, err := tasks.Held(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx), Tried: true, Adopt: in.Adopt})
+	switch {
+	case conversation.IsKind(err, conversation.Claimed):
+		return HeldResult{}, nil
+	case err != nil:
+		return HeldResult{}, err
+	}
+	return HeldResult{Receipt: &receipt}, nil
+}
+
 // claimant names this run of the workflow to a platform.
 func claimant(ctx context.Context) string {
 	execution := activity.GetInfo(ctx).WorkflowExecution

@@ -19,6 +19,11 @@ type Tasks interface {
 	// set the claim may be ours all the same.
 	Take(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
 
+	// Held finds out, without claiming anything, whether an earlier attempt at this
+	// claim has landed and is ours. Kind Claimed means that nothing of it is left to
+	// us: there is nothing to run and nothing to report.
+	Held(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
+
 	// Withdrawn tells whether nobody wants the task's result any more: it was
 	// cancelled or deleted while it ran.
 	Withdrawn(ctx context.Context, ref conversation.Ref, receipt Receipt) (bool, error)

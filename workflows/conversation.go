@@ -109,6 +109,7 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 			// It may have landed: the next attempt must know its own claim from a rival's.
 			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
 		}
+		t.unclear = err != nil && failureOf(err).landed || out.HandedOver && out.Tried != nil
 		if out.Receipt != nil {
 			// Whatever is wanted by now, it is ours, and to be reported.
 			t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
@@ -331,6 +332,7 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	t.setState(ctx, StateEnding)
+	t.lookBack(ctx, &v)
 	switch {
 	case t.task != nil:
 		t.report(ctx, v)

@@ -15,18 +15,20 @@ type failure struct {
 	reason string
 	remedy string
 	spent  conversation.Usage
+	// landed means that what was asked for may have been done all the same.
+	landed bool
 }
 
 // failureOf reads the error of an activity whose retries have ended.
 func failureOf(err error) failure {
-	f := failure{kind: conversation.Unavailable, reason: err.Error()}
+	f := failure{kind: conversation.Unavailable, reason: err.Error(), landed: true}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		f.kind = conversation.Kind(app.Type())
 		f.reason = app.Message()
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
-			f.kind, f.remedy, f.spent = details.Kind, details.Remedy, details.Spent
+			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.MayHaveLanded
 		}
 		return f
 	}

@@ -19,6 +19,8 @@ type talk struct {
 
 	about   conversation.Context
 	claimed bool
+	// unclear means that a claim may have landed of which nobody has seen the end.
+	unclear bool
 	started time.Time
 	outcome *conversation.Outcome
 

@@ -80,22 +80,11 @@ func (t *talk) perform(ctx workflow.Context) (verdict, error) {
 
 // prepare makes the task's run known and waits until it is due.
 func (t *talk) prepare(ctx workflow.Context) error {
-	task := *t.about.Task
-	t.task.result.TaskID = t.in.Ref.Simulation
-	t.task.result.ScheduledFor = dueAt(ctx, task)
-	t.task.result.ExecutionID = t.task.receipt.ExecutionID
-	if t.task.result.ExecutionID == "" {
-		// The same for every attempt of this workflow and different for any other.
-		t.task.result.ExecutionID = workflow.GetInfo(ctx).WorkflowExecution.RunID
-	}
-	if task.Callback != nil {
-		t.task.result.Delivery = &conversation.Delivery{State: conversation.DeliveryPending, URL: task.Callback.URL}
-	}
-	if task.Timeout <= 0 {
+	t.identify(ctx)
+	if t.about.Task.Timeout <= 0 {
 		t.about.Task.Timeout = DefaultTaskTimeout
 	}
 	t.policy.ReplyTimeout = t.about.Task.Timeout
-	t.upsert(ctx, KeyExecution.ValueSet(t.task.result.ExecutionID))
 	if early := t.task.result.ScheduledFor.Sub(workflow.Now(ctx)); early > 0 {
 		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout: early, TimerOptions: workflow.TimerOptions{Summary: "not due yet"},
@@ -106,6 +95,76 @@ func (t *talk) prepare(ctx workflow.Context) error {
 	}
 	t.task.result.Started = workflow.Now(ctx).UTC()
 	return nil
+}
+
+// identify names the run to whoever is told of it.
+func (t *talk) identify(ctx workflow.Context) {
+	r := &t.task.result
+	r.TaskID, r.ExecutionID = t.in.Ref.Simulation, t.task.receipt.ExecutionID
+	if r.ExecutionID == "" {
+		// The same for every attempt of this workflow and different for any other.
+		r.ExecutionID = workflow.GetInfo(ctx).WorkflowExecution.RunID
+	}
+	if task := t.about.Task; task != nil {
+		r.ScheduledFor = dueAt(ctx, *task)
+		if task.Callback != nil {
+			r.Delivery = &conversation.Delivery{State: conversation.DeliveryPending, URL: task.Callback.URL}
+		}
+	}
+	t.upsert(ctx, KeyExecution.ValueSet(r.ExecutionID))
+}
+
+// lookBack finds out what a run that is over before it began has to tell, and to
+// whom: whether a claim that may have landed is ours, for nothing else frees the task
+// then, and which callback waits.
+func (t *talk) lookBack(ctx workflow.Context, v *verdict) {
+	unknown := func() bool { return t.task != nil && t.about.Task == nil && v.cause != conversation.NotFound }
+	if !t.unclear && !unknown() || workflow.GetVersion(ctx, changeLookBack, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	if t.unclear {
+		t.findClaim(ctx, v)
+	}
+	if unknown() {
+		t.findCallback(ctx, v)
+		t.identify(ctx)
+	}
+}
+
+const changeLookBack = "look back at an unclear claim"
+
+func (t *talk) findClaim(ctx workflow.Context, v *verdict) {
+	var out activities.HeldResult
+	opts := activities.ReportOptions()
+	opts.Summary = "whose claim"
+	t.step = "whose claim"
+	t.show(ctx)
+	in := activities.HeldInput{Ref: t.in.Ref, Adopt: t.in.TakeOver}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.HeldName, in).Get(ctx, &out)
+	if err != nil {
+		v.detail = join(v.detail, "whether the claim was made could not be found out: "+failureOf(err).reason)
+		return
+	}
+	if t.unclear = false; out.Receipt != nil {
+		t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
+	}
+}
+
+func (t *talk) findCallback(ctx workflow.Context, v *verdict) {
+	var out activities.ContextResult
+	opts := activities.ContextOptions(t.policy)
+	opts.Summary = "callback's address"
+	t.step = "callback's address"
+	t.show(ctx)
+	in := activities.ContextInput{Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes}
+	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName, in).Get(ctx, &out)
+	if err != nil {
+		v.detail = join(v.detail, "whether a callback waits could not be found out: "+failureOf(err).reason)
+		return
+	}
+	if out.State != "ended" { // else nobody waits
+		t.about = out.Context
+	}
 }
 
 // dueAt is when the task was to run. A schedule of Temporal's says it of each

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
@@ -36,6 +38,98 @@ func TestPulseClaimIsResumed(t *testing.T) {
 	require.Equal(t, conversation.OutcomeEnded, out.Kind, out.Detail)
 	require.Len(t, r.stand.Claims(id), 1)
 	require.Equal(t, "success", r.stand.Acks(id)[0].Status)
+}
+
+// A claim that has landed, and that nobody could see, is let go of by a run that
+// does not go on: the task is acknowledged, and its callback told.
+func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy conversation.Policy
+		stop   func(*testing.T, *pulseRig, string)
+	}{
+		"Ended": {stop: func(t *testing.T, r *pulseRig, workflow string) {
+			at := &rig.Rig{Client: r.client}
+			require.NoError(t, at.Update(t, workflow, workflows.UpdateEnd, workflows.EndRequest{Reason: "not now"}))
+		}},
+		"Cancelled": {stop: func(t *testing.T, r *pulseRig, workflow string) {
+			require.NoError(t, r.client.CancelWorkflow(t.Context(), workflow, ""))
+		}},
+		"Exhausted": {policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.EndConversation}},
+		"EndedWhileParked": {
+			policy: conversation.Policy{PlatformAttempts: 1},
+			stop: func(t *testing.T, r *pulseRig, workflow string) {
+				at := &rig.Rig{Client: r.client}
+				require.Eventually(t, func() bool {
+					return at.Status(t, workflow).State == workflows.StateNeedsAttention
+				}, 20*time.Second, 50*time.Millisecond)
+				require.NoError(t, at.Update(t, workflow, workflows.UpdateEnd, workflows.EndRequest{Reason: "not now"}))
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agent := &summariser{}
+			r := newPulseRig(t, pulsetest.Config{}, agent)
+			r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Status: http.StatusInternalServerError})
+			r.start(t)
+			r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
+				Executor: "agent", Interval: 100 * time.Millisecond, Policy: c.policy,
+			}})
+			task := r.task("main", map[string]any{"callback_url": r.received.url})
+			id := r.stand.Add(task)
+			workflow := fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
+			require.Eventually(t, func() bool {
+				return len(r.stand.Claims(id)) == 1 && r.stand.Requests(pulsetest.OpGet) >= 2
+			}, 20*time.Second, 10*time.Millisecond)
+			if c.policy.PlatformAttempts == 0 {
+				requireWaitsForTry(t, r, workflow, activities.ClaimName)
+			}
+			if c.stop != nil {
+				c.stop(t, r, workflow)
+			}
+			r.stand.Mend()
+			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 20*time.Second, 50*time.Millisecond)
+			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
+			_, bodies := r.received.seen()
+			require.Len(t, bodies, 1)
+			require.Equal(t, id, bodies[0]["task_id"])
+			require.Equal(t, r.stand.Acks(id)[0].ExecutionID, bodies[0]["execution_id"])
+			require.Equal(t, "failed", bodies[0]["status"])
+			require.Len(t, r.stand.Claims(id), 1)
+			require.Zero(t, agent.runs.Load())
+		})
+	}
+}
+
+// requireWaitsForTry waits until an activity has failed and is to be tried again.
+func requireWaitsForTry(t *testing.T, r *pulseRig, workflow, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		d, err := r.client.DescribeWorkflowExecution(t.Context(), workflow, "")
+		require.NoError(t, err)
+		for _, a := range d.GetPendingActivities() {
+			if a.GetActivityType().GetName() == name && a.GetAttempt() > 1 && a.GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED {
+				return true
+			}
+		}
+		return false
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
+// A run whose claim cannot have landed has nothing to look for.
+func TestPulseClaimThatWasRefusedIsNotLookedFor(t *testing.T) {
+	t.Parallel()
+	r := newPulseRig(t, pulsetest.Config{}, &summariser{})
+	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Status: http.StatusUnauthorized})
+	r.start(t)
+	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
+		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
+	}})
+	id := r.stand.Add(r.task("main", nil))
+	_, err := r.outcome(t, id)
+	require.ErrorContains(t, err, "claim failed")
+	require.Equal(t, 1, r.stand.Requests(pulsetest.OpGet))
 }
 
 // Who ends or cancels the run while it is being claimed leaves no task that is

@@ -45,6 +45,7 @@ func RunTasks(t *testing.T, setup func(testing.TB) TasksFixture) {
 		{"TakeOnce", testTakeOnce},
 		{"TakeRace", testTakeRace},
 		{"TakeTried", testTakeTried},
+		{"Held", testHeld},
 		{"TaskIsKnown", testTaskIsKnown},
 		{"Withdrawn", testWithdrawn},
 		{"TakeWithdrawn", testTakeWithdrawn},
@@ -125,6 +126,23 @@ func testTakeTried(t *testing.T, f TasksFixture) {
 	fresh := f.Fresh(t)
 	_, err = f.Platform.Take(t.Context(), fresh, platforms.Claim{Worker: "parley-one", Tried: true})
 	require.NoError(t, err, "an attempt that has not landed")
+}
+
+// Whether a claim has landed can be asked without making it.
+func testHeld(t *testing.T, f TasksFixture) {
+	ref := f.Fresh(t)
+	one, two := platforms.Claim{Worker: "parley-one", Tried: true}, platforms.Claim{Worker: "parley-two", Tried: true}
+	_, err := f.Platform.Held(t.Context(), ref, one)
+	f.kind(t, conversation.Claimed, err, "a claim that has not landed")
+	first := f.take(t, ref, one.Worker)
+	held, err := f.Platform.Held(t.Context(), ref, one)
+	require.NoError(t, err)
+	require.Equal(t, first, held, "the same claim has the same receipt")
+	_, err = f.Platform.Held(t.Context(), ref, two)
+	f.kind(t, conversation.Claimed, err, "somebody else's claim")
+	require.NoError(t, f.Platform.Report(t.Context(), ref, platforms.Report{Receipt: first, Status: conversation.TaskFailed}))
+	_, err = f.Platform.Held(t.Context(), ref, one)
+	f.kind(t, conversation.Claimed, err, "a claim that is over")
 }
 
 func testTaskIsKnown(t *testing.T, f TasksFixture) {

@@ -28,6 +28,33 @@ func (p *Platform) Take(ctx context.Context, ref conversation.Ref, claim platfor
 	return p.take(ctx, ref, claim, claim.Adopt)
 }
 
+// Held reads the task, and makes no claim. Of a task that came to its next
+// occurrence in our name it lets go, as [Platform.Take] does.
+func (p *Platform) Held(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
+	a, err := attemptAt(ref, claim, claim.Adopt)
+	if err != nil {
+		return platforms.Receipt{}, err
+	}
+	t, err := p.client.Task(ctx, a.task)
+	if conversation.IsKind(err, conversation.NotFound) {
+		return platforms.Receipt{}, a.claimed("it is gone")
+	}
+	if err != nil {
+		return platforms.Receipt{}, mayHaveLanded(err, true)
+	}
+	if why := a.occurrence.over(t); why != "" {
+		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+	}
+	switch held := t.lock(); {
+	case t.Status != StatusProcessing:
+		return platforms.Receipt{}, a.claimed("nobody has it")
+	case held.By != a.worker:
+		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", rest.Clip(held.By)))
+	default:
+		return a.landed(held)
+	}
+}
+
 // An attempt is one attempt to claim an occurrence.
 type attempt struct {
 	occurrence
@@ -38,16 +65,20 @@ type attempt struct {
 	before lock // as it was before the claim
 }
 
-func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platforms.Claim, over bool) (platforms.Receipt, error) {
+func attemptAt(ref conversation.Ref, claim platforms.Claim, over bool) (attempt, error) {
 	o, err := occurrenceOf(ref)
+	return attempt{
+		occurrence: o, op: fmt.Sprintf("pulse: claim task %q", o.task),
+		worker: workerID(claim.Worker), tried: claim.Tried, over: over,
+	}, err
+}
+
+func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platforms.Claim, over bool) (platforms.Receipt, error) {
+	a, err := attemptAt(ref, claim, over)
 	if err != nil {
 		return platforms.Receipt{}, err
 	}
-	a := attempt{
-		occurrence: o, op: fmt.Sprintf("pulse: claim task %q", o.task),
-		worker: workerID(claim.Worker), tried: claim.Tried, over: over,
-	}
-	t, err := p.client.Task(ctx, o.task)
+	t, err := p.client.Task(ctx, a.task)
 	if err != nil {
 		return platforms.Receipt{}, mayHaveLanded(err, claim.Tried)
 	}
@@ -70,11 +101,11 @@ func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platfor
 			Remedy: "claim it when it is due: Pulse runs what is acknowledged early a second time",
 		}
 	}
-	id, err := p.client.Claim(ctx, o.task, a.worker)
+	id, err := p.client.Claim(ctx, a.task, a.worker)
 	if err != nil {
 		return p.refused(ctx, a, err)
 	}
-	after, err := p.client.Task(ctx, o.task)
+	after, err := p.client.Task(ctx, a.task)
 	if err != nil {
 		return platforms.Receipt{}, mayHaveLanded(err, true)
 	}
