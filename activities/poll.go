@@ -77,6 +77,7 @@ type Inbox struct {
 	platforms  map[string]platforms.Instance
 	runs       Runs
 	rooms      *rooms
+	faults     faults
 	heartbeats HeartbeatClient
 	metrics    *Metrics
 	worker     string
@@ -93,6 +94,7 @@ func NewInbox(cfg InboxConfig) (*Inbox, error) {
 	}
 	return &Inbox{
 		platforms: cfg.Platforms, runs: cfg.Runs, rooms: newRooms(cfg.Runs),
+		faults:     faults{by: make(map[inboxKey]fault)},
 		heartbeats: cfg.Heartbeats, metrics: cfg.Metrics, worker: cfg.Worker,
 	}, nil
 }
@@ -106,7 +108,8 @@ func (i *Inbox) Register(r worker.ActivityRegistry) {
 // for each, as far as there is room, oldest first and fairly between simulations.
 // It runs until its time is up, the worker stops, the inbox cancels it, or the
 // platform gives an answer that waiting cannot mend. Errors that may pass are
-// waited out with backoff; they show in the heartbeat.
+// waited out with backoff; they show in the heartbeat, and the log says when they
+// begin and end.
 func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	inst, ok := i.platforms[in.Platform]
 	if !ok {
@@ -128,7 +131,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	room := i.rooms.enter(inst)
 	defer i.rooms.leave(room)
 	p := &poll{
-		in: in, source: source, room: room, runs: i.runs, metrics: i.metrics,
+		in: in, source: source, room: room, runs: i.runs, metrics: i.metrics, outages: &i.faults,
 		served: slices.Clone(in.Served), skip: make(map[string]bool),
 		status: PollStatus{Worker: i.worker},
 	}
@@ -155,6 +158,7 @@ type poll struct {
 	room    *room
 	runs    Runs
 	metrics *Metrics
+	outages *faults // of all inboxes
 	served  []string
 	skip    map[string]bool // workflow ids that exist already
 	status  PollStatus
@@ -176,8 +180,9 @@ func (p *poll) run(ctx context.Context) (PollResult, error) {
 		p.metrics.polled(ctx, p.in, p.status, err)
 		switch conversation.KindOf(err) {
 		case conversation.Unauthorized, conversation.QuotaExhausted, conversation.NotFound, conversation.Invalid:
-			return PollResult{}, temporalError(err, conversation.Usage{})
+			return PollResult{}, temporalError(err, conversation.Usage{}) // the SDK logs it
 		}
+		p.outages.note(ctx, p.in, err)
 		timer := time.NewTimer(p.delay(err))
 		select {
 		case <-ctx.Done():
