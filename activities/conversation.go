@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sort"
@@ -156,14 +157,14 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 	if err != nil {
 		return ContextResult{}, err
 	}
-	if about.Task != nil {
-		if err := about.Task.CheckSize(); err != nil {
-			return ContextResult{}, err
-		}
-	}
 	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
 	if err != nil {
 		return ContextResult{}, err
+	}
+	if about.Task != nil {
+		if err := about.Task.CheckSize(); err != nil {
+			return tooLarge(about, transcript, err)
+		}
 	}
 	return ContextResult{
 		Context:   about,
@@ -172,6 +173,21 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 		State:     transcript.State,
 		EndedBy:   transcript.EndedBy,
 		EndDetail: transcript.EndDetail,
+	}, nil
+}
+
+// tooLarge is a task that cannot be recorded, without what it says: whoever waits for
+// its result is to hear that there will be none.
+func tooLarge(about conversation.Context, transcript platforms.Transcript, fault error) (ContextResult, error) {
+	task := *about.Task
+	task.Payload, task.Metadata, about.Metadata = nil, nil, nil
+	about.Task = &task
+	if data, err := json.Marshal(about); err != nil || len(data) > conversation.MaxTask {
+		return ContextResult{}, errors.Join(fault, err)
+	}
+	return ContextResult{
+		Context: about, State: transcript.State, EndedBy: transcript.EndedBy, EndDetail: transcript.EndDetail,
+		Fault: clip(fault.Error()),
 	}, nil
 }
 

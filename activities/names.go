@@ -71,6 +71,9 @@ type ContextResult struct {
 	State     platforms.State        `json:"state,omitempty"`
 	EndedBy   conversation.EndedBy   `json:"ended_by,omitempty"`
 	EndDetail string                 `json:"end_detail,omitempty"`
+	// Fault is why a task cannot be run. What it says and its messages are left out:
+	// they are too large to be recorded.
+	Fault string `json:"fault,omitempty"`
 }
 
 // ReplyInput asks an executor for the agent's next message. It carries only

@@ -140,6 +140,10 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 		return v, err
 	}
 	t.know(out.Context, out.Messages, out.Count)
+	if out.Fault != "" {
+		t.messages, t.count, t.unseen = nil, 0, 0 // what it says is not known
+		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: out.Fault, cause: conversation.Invalid}
+	}
 	if out.State == "ended" {
 		if t.task != nil {
 			t.task.withdrawn = true // while it was claimed

@@ -264,13 +264,19 @@ func TestPulseTaskIsTooLarge(t *testing.T) {
 	r := newPulseRig(t, pulsetest.Config{}, agent)
 	r.start(t)
 	r.poll(t)
-	task := r.task("main", nil)
+	task := r.task("main", map[string]any{"callback_url": r.received.url})
 	task.Payload.(map[string]any)["params"] = map[string]any{"text": strings.Repeat("<", 400<<10)}
 	id := r.stand.Add(task)
 	_, err := r.outcome(t, id)
 	require.ErrorContains(t, err, "size of the task: it has 2400 KiB, once it is written as JSON; at most 900 are possible")
 	require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
+	require.Contains(t, r.stand.Acks(id)[0].Error, "size of the task")
 	require.Zero(t, agent.runs.Load())
+	_, bodies := r.received.seen()
+	require.Len(t, bodies, 1, "who waits for the result hears that there is none")
+	require.Equal(t, id, bodies[0]["task_id"])
+	require.Equal(t, "failed", bodies[0]["status"])
+	require.Contains(t, bodies[0]["error"], "size of the task")
 }
 
 // idler works until it is told not to.
