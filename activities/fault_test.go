@@ -100,3 +100,36 @@ func TestPollLogsOutages(t *testing.T) {
 	require.Contains(t, lines[0], "lasted")
 	require.Len(t, poll(away, nil, away, nil), 4)
 }
+
+// partial lists what it can and tells of what it cannot.
+type partial struct {
+	scripted
+	looked chan struct{}
+}
+
+func (p *partial) Open(context.Context, string, string) ([]platforms.Assignment, error) {
+	close(p.looked)
+	return nil, nil
+}
+
+// What cannot be listed does not keep orphans from being found.
+func TestPollAdoptsBesideFaults(t *testing.T) {
+	t.Parallel()
+	odd := &conversation.Error{Kind: conversation.Unavailable, Op: "list", Err: errors.New("an odd one"), Answered: true}
+	source := &partial{scripted{fakePlatform: &fakePlatform{}, answers: []error{odd}}, make(chan struct{})}
+	inbox, err := activities.NewInbox(activities.InboxConfig{
+		Platforms: map[string]platforms.Instance{"fake": {Name: "fake", Platform: source}}, Runs: noRuns{},
+	})
+	require.NoError(t, err)
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	env := suite.NewTestActivityEnvironment()
+	inbox.Register(env)
+	_, err = env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Interval: time.Millisecond, AdoptAfter: time.Hour})
+	require.ErrorContains(t, err, "over")
+	select {
+	case <-source.looked:
+	default:
+		t.Fatal("nobody looked for orphans")
+	}
+}

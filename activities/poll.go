@@ -272,10 +272,16 @@ func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
 		p.status.Waiting = len(waiting)
 	}
 	// One simulation that cannot be listed must not hold up the others.
-	if err := p.start(ctx, stopping, waiting); err != nil || listErr != nil {
+	if err := p.start(ctx, stopping, waiting); err != nil || !isThere(listErr) {
 		return errors.Join(err, listErr)
 	}
-	return p.adopt(ctx, stopping)
+	return errors.Join(listErr, p.adopt(ctx, stopping))
+}
+
+// isThere reports whether the platform answers, even if it could not list all.
+func isThere(err error) bool {
+	e := asError(err)
+	return err == nil || e != nil && e.Kind == conversation.Unavailable && e.Answered
 }
 
 // start starts as many of the waiting as there is room for.

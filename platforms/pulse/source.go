@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +30,8 @@ import (
 // late, and its acknowledgement moves it on.
 //
 // Tasks of types other than run_agent and execute_agent that have a webhook are
-// left out: Pulse delivers those itself.
+// left out: Pulse delivers those itself. Those whose id no workflow can have are told
+// of in the error, beside the others.
 func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
 	polled, pollErr := p.client.Poll(ctx, p.types, pollLimit)
 	switch kind := conversation.KindOf(pollErr); {
@@ -39,7 +42,7 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	}
 	var errs []error
 	now := polled.Seen
-	all := occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}}
+	all := p.occurrences(agent)
 	for _, t := range polled.Tasks {
 		if due := t.ScheduledFor.Time; !due.IsZero() && !due.After(now) {
 			all.add(occurrence{t.ID, due}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
@@ -61,7 +64,7 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	if len(errs) > 0 {
 		errs = append(errs, pollErr)
 	}
-	return all.sorted(), errors.Join(errs...)
+	return all.sorted(), errors.Join(append(errs, all.fault())...)
 }
 
 // Open lists the tasks that some worker other than a Parley has claimed and not
@@ -71,7 +74,7 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 // could not acknowledge must not run again.
 func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
 	var errs []error
-	all := occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}}
+	all := p.occurrences(agent)
 	for _, name := range p.types {
 		for t, err := range p.client.Tasks(ctx, Filter{Status: StatusProcessing, Type: name}) {
 			if err != nil {
@@ -95,7 +98,7 @@ func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assig
 			}
 		}
 	}
-	return all.sorted(), errors.Join(errs...)
+	return all.sorted(), errors.Join(append(errs, all.fault())...)
 }
 
 // Next is when it is worth asking again, by Pulse's clock: when the next task is
@@ -122,6 +125,26 @@ type occurrences struct {
 	platform *Platform
 	agent    string
 	by       map[string]platforms.Assignment
+	odd      map[string]error // those that nobody can run
+}
+
+func (p *Platform) occurrences(agent string) occurrences {
+	return occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}, odd: map[string]error{}}
+}
+
+// fault tells of those that nobody can run. They hold up no other.
+func (l occurrences) fault() error {
+	if len(l.odd) == 0 {
+		return nil
+	}
+	var all []error
+	for _, id := range slices.Sorted(maps.Keys(l.odd)) {
+		all = append(all, l.odd[id])
+	}
+	return &conversation.Error{
+		Kind: conversation.Unavailable, Op: "pulse: list tasks", Err: errors.Join(all...), Answered: true,
+		Remedy: "delete it on Pulse, and schedule it anew: it gets an id from Pulse that can be used",
+	}
 }
 
 // about is what a task says of itself.
@@ -143,8 +166,13 @@ func (l occurrences) add(o occurrence, a about, touched time.Time) {
 		return
 	}
 	ref := l.platform.ref(o, l.agent)
-	if ref.Validate() != nil || o.task == "" {
-		return // of no use to anybody
+	err := ref.Validate()
+	if o.task == "" {
+		err = errors.New("it has no id")
+	}
+	if err != nil {
+		l.odd[ref.ID] = fmt.Errorf("task %q cannot be run: %s", rest.Clip(o.task), rest.Clip(err.Error()))
+		return
 	}
 	words := strings.Join(strings.Fields(strings.Join([]string{a.kind, payload.AgentID, payload.Entrypoint}, " ")), " ")
 	l.by[ref.ID] = platforms.Assignment{Ref: ref, Created: o.due, Touched: touched, Persona: rest.FewWords(words)}

@@ -1,6 +1,7 @@
 package pulsetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"time"
@@ -13,6 +14,8 @@ import (
 
 // A Schedule is a task to be scheduled.
 type Schedule struct {
+	// ID is for tasks that were not scheduled by Pulse's own means. Default: a UUID.
+	ID string
 	// Type defaults to run_agent.
 	Type string
 	// Payload is anything that JSON can hold. Default: agent "a-1", entrypoint
@@ -73,7 +76,7 @@ type Task struct {
 // Add schedules a task and returns its id. It panics if the cron expression or the
 // payload makes no sense.
 func (s *Server) Add(in Schedule) string {
-	t := &task{id: uuid.NewString(), kind: in.Type, status: pulse.StatusActive, results: map[string]any{}}
+	t := &task{id: cmp.Or(in.ID, uuid.NewString()), kind: in.Type, status: pulse.StatusActive, results: map[string]any{}}
 	if t.kind == "" {
 		t.kind = pulse.TypeRunAgent
 	}
