@@ -12,6 +12,11 @@ For one agent on OneRun the environment is enough:
     $ export ONERUN_PROJECT_ID=... ONERUN_AGENT_ID=...
     $ worker
 
+For a RunAgent Pulse too:
+
+    $ export PULSE_SERVER_URL=http://localhost:8000 PULSE_API_KEY=...
+    $ worker
+
 For more agents and platforms, describe them in parley.yaml:
 
     platforms:

@@ -39,7 +39,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err != nil {
 		report(stderr, err)
 		if lacksEnvironment(err) {
-			_, _ = fmt.Fprintln(stderr, "Set them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev.")
+			_, _ = fmt.Fprintln(stderr, environmentHelp)
 		}
 	}
 	return process.ExitCode(err)
@@ -58,6 +58,12 @@ func report(stderr io.Writer, err error) {
 	}
 }
 
+// environmentHelp is for whoever has not said, or not in full, where conversations
+// come from.
+const environmentHelp = `OneRun needs ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID.
+RunAgent Pulse needs PULSE_SERVER_URL, and PULSE_API_KEY if it checks a key.
+Set those of one of them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev.`
+
 // lacksEnvironment reports that there is no file, and variables are missing.
 func lacksEnvironment(err error) bool {
 	var faults config.Faults
@@ -65,7 +71,8 @@ func lacksEnvironment(err error) bool {
 		return false
 	}
 	for _, f := range faults {
-		if f.File == "" && strings.HasPrefix(f.Key, "ONERUN_") && strings.HasPrefix(f.Text, "is not set") {
+		ofPlatform := strings.HasPrefix(f.Key, "ONERUN_") || strings.HasPrefix(f.Key, "PULSE_")
+		if f.File == "" && ofPlatform && strings.HasPrefix(f.Text, "is not set") {
 			return true
 		}
 	}

@@ -312,6 +312,11 @@ func TestEnvironment(t *testing.T) {
 			"ONERUN_AGENT_ID is not set: the id of the agent in OneRun that this worker speaks for",
 		}, "\n"))
 	})
+	t.Run("MissingOfPulse", func(t *testing.T) {
+		t.Parallel()
+		_, err := config.Load(source("", map[string]string{"PULSE_API_KEY": "k"}, nil))
+		require.EqualError(t, err, "PULSE_SERVER_URL is not set: the address of RunAgent Pulse, such as http://localhost:8000")
+	})
 	t.Run("Executor", func(t *testing.T) {
 		t.Parallel()
 		src := source("", full, nil)

@@ -77,6 +77,7 @@ var variables = map[string]string{
 	"ONERUN_API_KEY":      "the key that OneRun has as AUTH_API_KEY",
 	"ONERUN_PROJECT_ID":   "the id of the project in OneRun",
 	"ONERUN_AGENT_ID":     "the id of the agent in OneRun that this worker speaks for",
+	"PULSE_SERVER_URL":    "the address of RunAgent Pulse, such as http://localhost:8000",
 	"OPENAI_MODEL":        "the model to ask at OPENAI_BASE_URL",
 }
 
@@ -108,8 +109,10 @@ func (src Source) described() string {
 			return fromEnvironment
 		}
 	}
-	if value, _ := src.Lookup("PULSE_SERVER_URL"); value != "" {
-		return pulseFromEnvironment
+	for _, name := range []string{"PULSE_SERVER_URL", "PULSE_API_KEY"} {
+		if value, _ := src.Lookup(name); value != "" {
+			return pulseFromEnvironment
+		}
 	}
 	return fromEnvironment
 }

@@ -80,8 +80,8 @@ func givenSettings(section, name string) Settings {
 //
 // Without a file, four variables describe one agent on OneRun:
 // ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID. If
-// none of them is set, PULSE_SERVER_URL and PULSE_API_KEY describe a Pulse.
-// Without executors in the file, or without a file, there are "openai" if
+// none of them is set, but one of PULSE_SERVER_URL and PULSE_API_KEY is, these
+// describe a Pulse. Without executors in the file, or without a file, there are "openai" if
 // OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted". For agents on a Pulse
 // there are "serverless" if RUNAGENT_API_KEY is set, and "local" instead. If they
 // do not say otherwise, they may use every executor of type runagent.
