@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -379,7 +380,7 @@ func TestResultSummary(t *testing.T) {
 			task, _ := b.Task(id)
 			summary := task.Metadata["parley_result"].(map[string]any)
 			require.Equal(t, tt.report.Receipt.ExecutionID, summary["execution_id"])
-			require.InDelta(t, noon.Unix(), summary["scheduled_for"], 0)
+			require.EqualValues(t, strconv.FormatInt(noon.Unix(), 10), summary["scheduled_for"])
 			delete(summary, "execution_id")
 			delete(summary, "scheduled_for")
 			got, err := json.Marshal(summary)

@@ -1,8 +1,10 @@
 package pulsetest
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -198,7 +200,7 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request) {
 				t.payload = value
 			case "metadata":
 				t.metadata = nil
-				err = json.Unmarshal(value, &t.metadata)
+				err = decode(value, &t.metadata)
 				t.wholeNumbers()
 			case "next_execution":
 				err = json.Unmarshal(value, &t.next)
@@ -223,8 +225,10 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request) {
 
 // wholeNumbers keeps what a claim compares comparable after JSON had it.
 func (t *task) wholeNumbers() {
-	if at, isNumber := t.metadata["locked_at"].(float64); isNumber {
-		t.metadata["locked_at"] = int64(at)
+	if written, isNumber := t.metadata["locked_at"].(json.Number); isNumber {
+		if at, err := written.Float64(); err == nil {
+			t.metadata["locked_at"] = int64(at)
+		}
 	}
 }
 
@@ -392,13 +396,27 @@ func number(w http.ResponseWriter, r *http.Request, name string, otherwise, leas
 func body(w http.ResponseWriter, r *http.Request, into any) bool {
 	data, err := io.ReadAll(io.LimitReader(r.Body, 16<<20))
 	if err == nil {
-		err = json.Unmarshal(data, into)
+		err = decode(data, into)
 	}
 	if err != nil {
 		unprocessable(w, "body", "0", "JSON decode error")
 		return false
 	}
 	return true
+}
+
+// decode keeps numbers as they were written, as Pulse does: a float64 has fewer
+// digits than an id may have.
+func decode(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one value")
+	}
+	return nil
 }
 
 func ok(w http.ResponseWriter, out any) { answer(w, http.StatusOK, out) }
