@@ -77,6 +77,26 @@ func TestFencedAck(t *testing.T) {
 	require.Empty(t, b.Acks(id))
 }
 
+// TestParleysIgnoreTheLock: a run may be longer than stage A's lock.
+func TestParleysIgnoreTheLock(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{Stage: pulse.StageA})
+	id := b.Add(pulsetest.Schedule{})
+	ref := b.due(t)
+	receipt := b.take(t, ref, "w")
+	b.clock.Advance(time.Hour)
+	require.Empty(t, b.assigned(t))
+	open, err := b.platform.Open(t.Context(), "", "")
+	require.NoError(t, err)
+	require.Empty(t, open)
+	for _, adopt := range []bool{false, true} {
+		_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "other", Adopt: adopt})
+		isKind(t, conversation.Claimed, err)
+	}
+	require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
+	require.Len(t, b.Acks(id), 1)
+}
+
 // TestOnceInOldStages: a failure there is no more than a failure.
 func TestOnceInOldStages(t *testing.T) {
 	t.Parallel()
