@@ -131,7 +131,8 @@ func (t *talk) lookBack(ctx workflow.Context, v *verdict) {
 	}
 }
 
-const changeLookBack = "look back at an unclear claim"
+// changeLookBack is recorded in histories.
+const changeLookBack = "task-look-back"
 
 func (t *talk) findClaim(ctx workflow.Context, v *verdict) {
 	var out activities.HeldResult

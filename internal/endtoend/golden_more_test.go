@@ -2,6 +2,8 @@ package endtoend_test
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,7 +100,39 @@ func aTask(t *testing.T, executor executors.Executor, entrypoint string, during 
 		during(r, id)
 	}
 	_, _ = r.outcome(t, id)
+	return ofTask(r, id, task)
+}
+
+func ofTask(r *pulseRig, id string, task pulsetest.Schedule) (*rig.Rig, string) {
 	return &rig.Rig{Client: r.client, Name: r.name, Launcher: launch.Launcher{Client: r.client}}, fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
+}
+
+func goldenTaskUnclear(t *testing.T) (*rig.Rig, string) {
+	r := newPulseRig(t, pulsetest.Config{}, &summariser{})
+	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: http.StatusInternalServerError})
+	r.start(t)
+	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
+		Executor: "agent", Interval: 100 * time.Millisecond,
+		Policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.EndConversation},
+	}})
+	task := r.task("main", map[string]any{"callback_url": r.received.url})
+	id := r.stand.Add(task)
+	_, err := r.outcome(t, id)
+	require.ErrorContains(t, err, "claim failed")
+	require.Len(t, r.stand.Acks(id), 1)
+	return ofTask(r, id, task)
+}
+
+func goldenTaskTooLarge(t *testing.T) (*rig.Rig, string) {
+	r := newPulseRig(t, pulsetest.Config{}, &summariser{})
+	r.start(t)
+	r.poll(t)
+	task := r.task("main", map[string]any{"callback_url": r.received.url})
+	task.Payload.(map[string]any)["params"] = strings.Repeat("x", conversation.MaxTask)
+	id := r.stand.Add(task)
+	_, err := r.outcome(t, id)
+	require.ErrorContains(t, err, "size of the task")
+	return ofTask(r, id, task)
 }
 
 func goldenTask(t *testing.T) (*rig.Rig, string) { return aTask(t, &summariser{}, "main", nil) }

@@ -54,6 +54,8 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-task":           goldenTask,
 		"conversation-task-failed":    goldenTaskFailed,
 		"conversation-task-cancelled": goldenTaskCancelled,
+		"conversation-task-unclear":   goldenTaskUnclear,
+		"conversation-task-too-large": goldenTaskTooLarge,
 		"inbox-lifecycle":             goldenInbox,
 	} {
 		t.Run(name, func(t *testing.T) {
