@@ -165,7 +165,6 @@ func (t *talk) listen(ctx context.Context) (chat.Composed, error) {
 		case err != nil:
 			return chat.Composed{}, err
 		case line.Err != nil:
-			t.screen.Fresh()
 			if !errors.Is(line.Err, chat.ErrBreak) || !t.composer.Begun() {
 				return chat.Composed{}, errLeft
 			}
@@ -197,12 +196,10 @@ func (t *talk) await(ctx context.Context, typed <-chan chat.Line) (chat.Line, er
 		case <-done:
 			if err := t.deliver(ctx); err != nil {
 				t.screen.Cancel(typed)
-				t.screen.Fresh()
 				return chat.Line{}, err
 			}
 		case <-ctx.Done():
 			t.screen.Cancel(typed)
-			t.screen.Fresh()
 			return chat.Line{}, context.Cause(ctx)
 		}
 	}

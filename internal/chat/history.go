@@ -127,9 +127,6 @@ func encode(entry string) []byte {
 	return append(line, '\n')
 }
 
-// Add is the terminal's: it knows lines, not messages. See Remember.
-func (h *History) Add(string) {}
-
 // Len is the number of entries.
 func (h *History) Len() int { return len(h.entries) }
 

@@ -15,8 +15,8 @@ var (
 )
 
 const (
-	keyBreak = 3 // Ctrl-C
-	keyEOF   = 4 // Ctrl-D
+	ctrlC = 3
+	ctrlD = 4
 )
 
 var (
@@ -30,8 +30,6 @@ type keyboard struct {
 	typed     chan []byte
 	interrupt chan struct{}
 	stop      chan struct{} // closed when nobody reads any more
-	// before is called before bytes are handed out.
-	before func()
 
 	ahead []byte // typed before anybody asked
 	apart bool   // what was typed ahead is not for this reader
@@ -46,7 +44,7 @@ type keyboard struct {
 // newKeyboard reads in until it ends. A read that nobody can interrupt, as of a
 // terminal, outlives the keyboard.
 func newKeyboard(in io.Reader) *keyboard {
-	k := &keyboard{typed: make(chan []byte), interrupt: make(chan struct{}, 1), stop: make(chan struct{}), before: func() {}}
+	k := &keyboard{typed: make(chan []byte), interrupt: make(chan struct{}, 1), stop: make(chan struct{})}
 	go func() {
 		defer close(k.typed)
 		for {
@@ -76,7 +74,6 @@ func (k *keyboard) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
-		k.before()
 		n := 0
 		for n < len(p) && len(k.ready) > 0 {
 			b := k.ready[0]
@@ -88,7 +85,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 			k.note(b)
 			p[n] = b
 			n++
-			if b == '\r' || b == '\n' || b == keyBreak || b == keyEOF {
+			if b == '\r' || b == '\n' || b == ctrlC || b == ctrlD {
 				break
 			}
 		}
@@ -146,7 +143,7 @@ func (k *keyboard) hold() {
 // later keeps what nobody has asked for yet. It reports whether Ctrl-C was among
 // it: what was typed before that is forgotten.
 func (k *keyboard) later(chunk []byte) (broken bool) {
-	if i := bytes.LastIndexByte(chunk, keyBreak); i >= 0 {
+	if i := bytes.LastIndexByte(chunk, ctrlC); i >= 0 {
 		k.ahead = nil
 		chunk, broken = chunk[i+1:], true
 	}

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,9 +19,7 @@ type Screen struct {
 	in, out  *os.File
 	saved    *term.State
 	keys     *keyboard
-	prompt   *term.Terminal // of messages
-	current  *term.Terminal // that a line is read from
-	width    int
+	messages *editor
 	progress bool // there is a line of it
 	// calm: the terminal does not move its cursor about.
 	calm bool
@@ -45,10 +42,9 @@ func OpenScreen(in, out *os.File, history *History, calm bool) (*Screen, error) 
 		return nil, fmt.Errorf("the terminal cannot be used: %w", err)
 	}
 	s := &Screen{History: history, in: in, out: out, saved: saved, keys: newKeyboard(in), calm: calm}
-	s.keys.before = func() { s.resize(s.current) }
-	s.Fresh()
+	s.messages = s.editor(history)
 	if !calm {
-		s.prompt.SetBracketedPasteMode(true)
+		_, _ = io.WriteString(out, "\x1b[?2004h") // what is pasted is marked
 	}
 	return s, nil
 }
@@ -58,46 +54,33 @@ func (s *Screen) Close() error {
 	s.Progress("")
 	close(s.keys.stop)
 	if !s.calm {
-		s.prompt.SetBracketedPasteMode(false)
+		_, _ = io.WriteString(s.out, "\x1b[?2004l")
 	}
 	return term.Restore(int(s.in.Fd()), s.saved)
 }
 
-// Fresh forgets what has been typed of a line. After a line with an error it must
-// be called before anything else.
-func (s *Screen) Fresh() {
-	s.prompt = s.terminal("")
-	s.prompt.History = s.History
+func (s *Screen) editor(history *History) *editor {
+	return &editor{keys: s.keys, out: s.out, size: s.size, history: history, calm: s.calm}
 }
 
-func (s *Screen) terminal(prompt string) *term.Terminal {
-	t := term.NewTerminal(struct {
-		io.Reader
-		io.Writer
-	}{s.keys, s.out}, prompt)
-	return t
-}
-
-func (s *Screen) resize(t *term.Terminal) {
-	width, height, err := term.GetSize(int(s.out.Fd()))
-	if err == nil && width > 0 && width != s.width {
-		s.width = width
-		_ = t.SetSize(width, height)
+func (s *Screen) size() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(s.out.Fd()))
+	if err != nil || columns <= 0 {
+		return 80, 0
 	}
+	return columns, rows
 }
 
 // Width is the number of columns.
 func (s *Screen) Width() int {
-	if width, _, err := term.GetSize(int(s.out.Fd())); err == nil && width > 0 {
-		return width
-	}
-	return 80
+	columns, _ := s.size()
+	return columns
 }
 
 // Print writes words, above the line that is being typed, if one is.
 func (s *Screen) Print(words string) {
 	s.Progress("")
-	_, _ = io.WriteString(s.prompt, words)
+	s.messages.print(words)
 }
 
 // Progress shows one line that the next replaces. Empty: there is none.
@@ -124,43 +107,27 @@ type Line struct {
 }
 
 // ReadLine asks for a line of a message beside the caller: what was typed ahead
-// counts. There is one result.
+// counts. There is one result. After a Line with an Err, what was typed is forgotten.
 func (s *Screen) ReadLine(prompt string) <-chan Line {
 	s.keys.apart = false
-	s.prompt.SetPrompt(prompt)
-	return s.read(s.prompt)
+	return s.read(s.messages, prompt)
 }
 
 // Ask asks a question that what was typed ahead is no answer to.
 func (s *Screen) Ask(prompt string) <-chan Line {
 	s.keys.hold()
-	question := s.terminal(prompt)
-	question.History = &History{}
-	return s.read(question)
+	return s.read(s.editor(&History{}), prompt)
 }
 
-func (s *Screen) read(t *term.Terminal) <-chan Line {
+func (s *Screen) read(e *editor, prompt string) <-chan Line {
 	s.Progress("")
-	s.current, s.width = t, 0
-	s.resize(t)
 	result := make(chan Line, 1)
 	go func() {
-		typed, err := t.ReadLine()
-		line := Line{Text: typed, Pasted: s.keys.pasted}
-		switch {
-		case err == nil, errors.Is(err, term.ErrPasteIndicator): // our own is more exact
-		case errors.Is(err, io.EOF) && s.keys.last == keyBreak:
-			line.Err = ErrBreak
-		default:
-			line.Err = err
+		typed, err := e.readLine(prompt)
+		if err == nil && e == s.messages {
+			typed = s.History.Said(typed)
 		}
-		if line.Err == nil && t == s.prompt {
-			line.Text = s.History.Said(line.Text)
-		}
-		if line.Err != nil {
-			_, _ = io.WriteString(s.out, "\r\n")
-		}
-		result <- line
+		result <- Line{Text: typed, Pasted: s.keys.pasted, Err: err}
 	}()
 	return result
 }
