@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,6 +317,14 @@ func TestEnvironment(t *testing.T) {
 		t.Parallel()
 		_, err := config.Load(source("", map[string]string{"PULSE_API_KEY": "k"}, nil))
 		require.EqualError(t, err, "PULSE_SERVER_URL is not set: the address of RunAgent Pulse, such as http://localhost:8000")
+	})
+	t.Run("TwoPlatforms", func(t *testing.T) {
+		t.Parallel()
+		both := maps.Clone(full)
+		both["PULSE_SERVER_URL"] = "http://pulse:8000"
+		_, err := config.Load(source("", both, nil))
+		require.EqualError(t, err, "PULSE_SERVER_URL is set beside ONERUN_API_BASE_URL: the environment describes one platform; "+
+			"unset the other's variables, or describe both in parley.yaml")
 	})
 	t.Run("Executor", func(t *testing.T) {
 		t.Parallel()

@@ -85,6 +85,10 @@ var variables = map[string]string{
 func (src Source) environment() (*Config, error) {
 	c := &Config{Dir: src.Dir}
 	d := src.builtin(src.described(), c)
+	if len(src.set(ofOneRun)) > 0 && len(src.set(ofPulse)) > 0 {
+		d.faults = append(d.faults, &Fault{Key: src.set(ofPulse)[0], Text: "is set beside " + src.set(ofOneRun)[0] +
+			": the environment describes one platform; unset the other's variables, or describe both in parley.yaml"})
+	}
 	err := src.defaultExecutors(c)
 	for i := range c.Agents {
 		a := &c.Agents[i]
@@ -104,29 +108,38 @@ func (src Source) environment() (*Config, error) {
 
 // described is what the variables are about: OneRun, unless only Pulse's are set.
 func (src Source) described() string {
-	for _, name := range []string{"ONERUN_API_BASE_URL", "ONERUN_API_KEY", "ONERUN_PROJECT_ID", "ONERUN_AGENT_ID"} {
-		if value, _ := src.Lookup(name); value != "" {
-			return fromEnvironment
-		}
-	}
-	for _, name := range []string{"PULSE_SERVER_URL", "PULSE_API_KEY"} {
-		if value, _ := src.Lookup(name); value != "" {
-			return pulseFromEnvironment
-		}
+	if len(src.set(ofOneRun)) == 0 && len(src.set(ofPulse)) > 0 {
+		return pulseFromEnvironment
 	}
 	return fromEnvironment
 }
 
+// The variables that each platform is described by.
+var (
+	ofOneRun = []string{"ONERUN_API_BASE_URL", "ONERUN_API_KEY", "ONERUN_PROJECT_ID", "ONERUN_AGENT_ID"}
+	ofPulse  = []string{"PULSE_SERVER_URL", "PULSE_API_KEY"}
+)
+
+// set are those of the variables that are there and not empty.
+func (src Source) set(names []string) (set []string) {
+	for _, name := range names {
+		if value, _ := src.Lookup(name); value != "" {
+			set = append(set, name)
+		}
+	}
+	return set
+}
+
 func (src Source) defaultExecutors(c *Config) error {
 	text := "executors:"
-	ofPulse := func(p Platform) bool { return p.Type == pulseType }
-	if slices.ContainsFunc(c.Platforms, ofPulse) {
+	isPulse := func(p Platform) bool { return p.Type == pulseType }
+	if slices.ContainsFunc(c.Platforms, isPulse) {
 		if key, _ := src.Lookup("RUNAGENT_API_KEY"); key != "" {
 			text += serverlessExecutor
 		}
 		text += localExecutor
 		// Nothing else must answer for an agent that somebody has scheduled.
-		if !slices.ContainsFunc(c.Platforms, func(p Platform) bool { return !ofPulse(p) }) {
+		if !slices.ContainsFunc(c.Platforms, func(p Platform) bool { return !isPulse(p) }) {
 			return src.read(text, c)
 		}
 	}
