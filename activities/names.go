@@ -109,6 +109,9 @@ type ReplyInput struct {
 // ReplyProgress is what an unfinished attempt at a reply leaves behind, by
 // heartbeat.
 type ReplyProgress struct {
+	// Executor is who was asked: Attach, Asked and Once are about it, and of no use
+	// to another. Empty where an older worker did not say.
+	Executor string `json:"executor,omitempty"`
 	// Attach finds the run at the provider.
 	Attach json.RawMessage `json:"attach,omitempty"`
 	// Spent is what failed attempts cost.
@@ -118,6 +121,8 @@ type ReplyProgress struct {
 	Tries int `json:"tries,omitempty"`
 	// Asked means that an executor was asked and nobody knows the end of it.
 	Asked bool `json:"asked,omitempty"`
+	// Once means that what was asked must not happen twice.
+	Once bool `json:"once,omitempty"`
 }
 
 // ReplyResult is the agent's next message.

@@ -45,14 +45,8 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 
 	begin := time.Now()
 	attempt := int(activity.GetInfo(ctx).Attempt) + progress.Tries
-	if progress.Asked && progress.Attach == nil {
-		// A worker died while the call was on the wire, and there is no way to pick
-		// its answer up: it may be paid for twice.
-		c.metrics.repeated(ctx)
-	}
 	out, err := c.reply(work, in, attempt, &progress, live)
 	if err != nil {
-		progress.Asked = errors.Is(err, errMayHaveRun)
 		if e := asError(err); e != nil {
 			// What a failed attempt cost must not be lost with it.
 			progress.Spent = progress.Spent.Add(e.Usage)
@@ -89,13 +83,18 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	}
 	info := activity.GetInfo(ctx)
 	once := atMostOnce(executor)
-	if once && progress.Asked && progress.Attach == nil {
-		return ReplyResult{}, notAgain(name, errors.New("an earlier attempt was lost"))
+	before := *progress
+	repeats, err := progress.ask(name, once)
+	if err != nil {
+		return ReplyResult{}, err
 	}
-	progress.Asked = true
+	if repeats {
+		c.metrics.repeated(ctx)
+	}
 	if once {
 		// Whoever comes next must know, whatever happens to this process.
 		if err := live.record(ctx, *progress); err != nil {
+			*progress = before
 			return ReplyResult{}, fmt.Errorf("record the run before making it: %w", err)
 		}
 	} else {
@@ -118,7 +117,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		State:          in.State,
 		Attach:         progress.Attach,
 		OnAttach: func(token json.RawMessage) {
-			progress.Attach = token
+			progress.Executor, progress.Attach = name, token
 			// Best effort: without the record a kill repeats the call, as it would
 			// have without the token.
 			_ = live.record(ctx, *progress)
@@ -130,7 +129,8 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		req.New = len(req.Messages)
 	}
 	result, err := executor.Execute(ctx, req)
-	if once && mayHaveRun(err) {
+	progress.Asked = once && mayHaveRun(err)
+	if progress.Asked {
 		return ReplyResult{}, notAgain(name, err)
 	}
 	if err != nil {
