@@ -117,6 +117,9 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 		State:          in.State,
 		Attach:         progress.Attach,
 		OnAttach: func(token json.RawMessage) {
+			if token == nil && progress.Attach != nil {
+				c.metrics.repeated(ctx)
+			}
 			progress.Executor, progress.Attach = name, token
 			// Best effort: without the record a kill repeats the call, as it would
 			// have without the token.

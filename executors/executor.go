@@ -57,7 +57,8 @@ type Request struct {
 	Attach json.RawMessage
 	// OnAttach, if not nil, records a token by which a later attempt finds the
 	// run that is about to start or has started at the provider. Call it once, as
-	// soon as the token is known.
+	// soon as the token is known. An executor made of others takes an earlier token
+	// back with nil.
 	OnAttach func(token json.RawMessage)
 	// OnDelta, if not nil, is told the text of a streaming reply as it comes. The
 	// pieces add up to the reply.

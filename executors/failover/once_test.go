@@ -1,6 +1,8 @@
 package failover_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -60,4 +62,36 @@ func TestAtMostOnce(t *testing.T) {
 	plain := newChain(t, nil, failover.Config{}, &executortest.Fake{})
 	require.False(t, plain.AtMostOnce())
 	var _ executors.Once = plain
+}
+
+// A run that must not happen twice does not hide behind the token of another
+// link's: whoever finds that token would take the run for one that can be picked up.
+func TestAtMostOnceTakesBackTokens(t *testing.T) {
+	t.Parallel()
+	hands := executor(func(_ context.Context, req executors.Request) (executors.Result, error) {
+		req.OnAttach(json.RawMessage(`"run of a"`))
+		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour}
+	})
+	var tokens []json.RawMessage
+	var before int // tokens recorded when the second link was asked
+	runs := &executortest.Fake{OnCall: func(executors.Request) { before = len(tokens) }}
+	inner := newChain(t, nil, failover.Config{Attempts: 1}, hands, once{runs})
+	chain := newChain(t, nil, failover.Config{Attempts: 1}, inner)
+	req := executortest.Request("c1", "Hello")
+	req.OnAttach = func(token json.RawMessage) { tokens = append(tokens, token) }
+	_, err := chain.Execute(t.Context(), req)
+	require.NoError(t, err)
+	require.Contains(t, string(tokens[len(tokens)-2]), "run of a")
+	require.Nil(t, tokens[len(tokens)-1])
+	require.Len(t, tokens, before, "taken back before the link is asked")
+
+	// The same for a token that an earlier attempt has left.
+	left := tokens[len(tokens)-2]
+	tokens = nil
+	req.Attempt, req.Attach = 2, left
+	inner = newChain(t, nil, failover.Config{Attempts: 1}, hands, once{runs})
+	_, err = inner.Execute(t.Context(), req)
+	require.NoError(t, err)
+	require.Equal(t, []json.RawMessage{nil}, tokens)
+	require.Nil(t, runs.Requests()[1].Attach)
 }

@@ -63,7 +63,17 @@ func (l *link) request(req executors.Request, streamed *bool) executors.Request 
 		req.IdempotencyKey += "/" + l.Name
 	}
 	if attach := req.OnAttach; attach != nil {
-		req.OnAttach = func(token json.RawMessage) { attach(wrap(l.Name, token)) }
+		if req.Attach == nil && l.atMostOnce() {
+			// With another link's token the next attempt would think that it can find
+			// what this one is about to begin.
+			attach(nil)
+		}
+		req.OnAttach = func(token json.RawMessage) {
+			if token != nil {
+				token = wrap(l.Name, token)
+			}
+			attach(token)
+		}
 	}
 	if delta := req.OnDelta; delta != nil {
 		req.OnDelta = func(text string) {
