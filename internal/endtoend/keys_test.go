@@ -38,6 +38,11 @@ var testKeys = map[string]string{
 	"AGENT_HMAC":    "leak-hmac-4be7720a",
 	"A2A_KEY":       "leak-a2a-b1f923",
 	"PROGRAM_KEY":   "leak-program-e83c56",
+	"RUNAGENT_KEY":  "leak-runagent-d40b7e",
+	"ENGINE_KEY":    "leak-engine-26c9f1",
+	"ENGINE_QUERY":  "leak-query-58ae03",
+	"TOOL_KEY":      "leak-tool-1c7d92",
+	"TOOLS_BEARER":  "leak-bearer-f60a85",
 }
 
 const keysConfig = `task_queue: %[1]s
@@ -56,6 +61,18 @@ executors:
   http-fails: {type: http, url: "%[13]s/reply", bearer_token: "${AGENT_KEY}", headers: {X-Api-Key: "${AGENT_HEADER}"}, hmac: {secret: "${AGENT_HMAC}"}}
   a2a-fails: {type: a2a, url: "%[16]s", bearer_token: "${A2A_KEY}"}
   command-fails: {type: command, command: ["%[14]s"], env: {PARLEY_TEST_PROGRAM: echoes, AGENT_KEY: "${PROGRAM_KEY}"}}
+  runagent: {%[17]s, entrypoint: chat, reply_path: reply}
+  runagent-stream: {%[17]s, entrypoint: chat_stream}
+  runagent-fails: {%[18]s, entrypoint: chat, reply_path: reply}
+  runagent-stream-fails: {%[18]s, entrypoint: chat_stream}
+  iii: {%[19]s}
+  iii-fails: {%[20]s}
+  tools: {type: openai, model: standin-1, base_url: "%[21]s/v1", api_key: "${OPENAI_KEY}"}
+  tools-fails: {type: openai, model: standin-1, base_url: "%[21]s/v1", api_key: "${OPENAI_KEY}"}
+tools:
+  program: {type: mcp, command: ["%[14]s"], env: {PARLEY_TEST_PROGRAM: tools, TOOL_KEY: "${TOOL_KEY}"}}
+  server: {type: mcp, url: "%[22]s", headers: {Authorization: "Bearer ${TOOLS_BEARER}"}}
+  server-fails: {type: mcp, url: "%[23]s", headers: {Authorization: "Bearer ${TOOLS_BEARER}"}}
 agents:
   desk: {project: "%[4]s", agent: "%[5]s", executor: openai}
 `
@@ -80,7 +97,8 @@ func echoing(body func(message string) string) modelstandin.Mind {
 // which one parks and one ends. Then all that can be read anywhere is read.
 func TestKeysAppearNowhere(t *testing.T) {
 	t.Parallel()
-	backends := []string{"openai", "anthropic", "gemini", "http", "a2a", "command"}
+	backends := []string{"openai", "anthropic", "gemini", "http", "a2a", "command", "runagent", "runagent-stream", "iii", "tools"}
+	offered := map[string][]string{"tools": {"program", "server"}, "tools-fails": {"program", "server-fails"}}
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim:   sim.Config{Player: forgetful{}, APIKey: testKeys["ONERUN_KEY"]},
 		Setup: sim.Setup{Conversations: 3 * len(backends)},
@@ -98,7 +116,9 @@ func TestKeysAppearNowhere(t *testing.T) {
 		at(modelstandin.Agent{}, echoing(func(m string) string { return modelstandin.JSON(map[string]any{"error": m}) })),
 		os.Args[0],
 		at(modelstandin.A2A{}, recalls),
-		at(modelstandin.A2A{}, echoing(func(m string) string { return modelstandin.JSON(map[string]any{"error": m}) }))))
+		at(modelstandin.A2A{}, echoing(func(m string) string { return modelstandin.JSON(map[string]any{"error": m}) })),
+		keyedRunAgent(t, false), keyedRunAgent(t, true), keyedEngine(t, false), keyedEngine(t, true),
+		at(modelstandin.Chat{}, callsThenRecalls), keyedTools(t, false), keyedTools(t, true)))
 	for name, key := range testKeys {
 		p.env = append(p.env, name+"="+key)
 	}
@@ -111,6 +131,7 @@ func TestKeysAppearNowhere(t *testing.T) {
 	start := func(executor string, policy conversation.Policy) string {
 		ref := waiting[0].Ref
 		waiting = waiting[1:]
+		policy.Tools = offered[executor]
 		return r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: executor, Policy: policy})
 	}
 	type three struct{ works, parks, ends string }
@@ -151,6 +172,10 @@ func TestKeysAppearNowhere(t *testing.T) {
 	read.finds("calling the model with [redacted]", "log")
 	read.finds("Your word is apricot-17 (4).", "history", "transcript")
 	read.finds("Incorrect API key provided: [redacted]", "history", "status", "error")
+	read.finds("program was given [redacted]", "history", "transcript", "log")
+	read.finds("program refuses [redacted]", "history", "transcript")
+	read.finds("server was given [redacted]", "history", "transcript")
+	read.finds("server refuses [redacted]", "history", "transcript")
 	for name, key := range testKeys {
 		read.lacks(name, key)
 	}

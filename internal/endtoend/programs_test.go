@@ -21,6 +21,7 @@ import (
 var programs = map[string]func(){
 	"agent":  agentProgram,
 	"echoes": echoesProgram,
+	"tools":  toolsProgram,
 	"worker": workerProgram,
 }
 
