@@ -71,9 +71,13 @@ func (o Outcome) String() string {
 // Usage counts model tokens. Attempts that failed count too, where the provider
 // reported them.
 type Usage struct {
-	InputTokens       int64 `json:"input_tokens,omitempty"`
-	OutputTokens      int64 `json:"output_tokens,omitempty"`
+	InputTokens  int64 `json:"input_tokens,omitempty"`
+	OutputTokens int64 `json:"output_tokens,omitempty"`
+	// CachedInputTokens are those of InputTokens that came from the provider's cache.
 	CachedInputTokens int64 `json:"cached_input_tokens,omitempty"`
+	// CacheWriteTokens are those of InputTokens that the provider has put into its
+	// cache. Zero where it does not charge, or does not say.
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"`
 	// Calls counts requests to the model.
 	Calls int64 `json:"calls,omitempty"`
 	// Cost is money, in millionths of the currency that the executor's prices are
@@ -87,6 +91,7 @@ func (u Usage) Add(v Usage) Usage {
 		InputTokens:       u.InputTokens + v.InputTokens,
 		OutputTokens:      u.OutputTokens + v.OutputTokens,
 		CachedInputTokens: u.CachedInputTokens + v.CachedInputTokens,
+		CacheWriteTokens:  u.CacheWriteTokens + v.CacheWriteTokens,
 		Calls:             u.Calls + v.Calls,
 		Cost:              u.Cost + v.Cost,
 	}

@@ -146,8 +146,13 @@ func tokens(u conversation.Usage) string {
 		return ""
 	}
 	text := fmt.Sprintf("%d in", u.InputTokens)
-	if u.CachedInputTokens > 0 {
-		text += fmt.Sprintf(" (%d cached)", u.CachedInputTokens)
+	switch read, written := u.CachedInputTokens, u.CacheWriteTokens; {
+	case read > 0 && written > 0:
+		text += fmt.Sprintf(" (%d cached, %d put into the cache)", read, written)
+	case read > 0:
+		text += fmt.Sprintf(" (%d cached)", read)
+	case written > 0:
+		text += fmt.Sprintf(" (%d put into the cache)", written)
 	}
 	text += fmt.Sprintf(", %d out", u.OutputTokens)
 	if u.Calls > 0 {

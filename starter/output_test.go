@@ -45,6 +45,8 @@ func TestTokens(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, tokens(conversation.Usage{}))
 	require.Equal(t, "10 in (4 cached), 2 out, 1 call", tokens(conversation.Usage{InputTokens: 10, CachedInputTokens: 4, OutputTokens: 2, Calls: 1}))
+	require.Equal(t, "10 in (4 cached, 5 put into the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CachedInputTokens: 4, CacheWriteTokens: 5, OutputTokens: 2}))
+	require.Equal(t, "10 in (5 put into the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CacheWriteTokens: 5, OutputTokens: 2}))
 }
 
 func TestListing(t *testing.T) {

@@ -109,6 +109,7 @@ func (a *answer) count(t tokens) {
 	}
 	a.Usage.InputTokens = a.told.input + a.told.cacheRead + a.told.cacheWritten
 	a.Usage.CachedInputTokens = a.told.cacheRead
+	a.Usage.CacheWriteTokens = a.told.cacheWritten
 	a.Usage.OutputTokens = a.told.output
 }
 

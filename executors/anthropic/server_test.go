@@ -271,8 +271,8 @@ var (
 	messageStop = event("message_stop", nil)
 
 	// begun is what is known of the cost once an answer has begun, known at its end.
-	begun = conversation.Usage{InputTokens: 12, OutputTokens: 1, CachedInputTokens: 8, Calls: 1}
-	known = conversation.Usage{InputTokens: 12, OutputTokens: 5, CachedInputTokens: 8, Calls: 1}
+	begun = conversation.Usage{InputTokens: 12, OutputTokens: 1, CachedInputTokens: 8, CacheWriteTokens: 1, Calls: 1}
+	known = conversation.Usage{InputTokens: 12, OutputTokens: 5, CachedInputTokens: 8, CacheWriteTokens: 1, Calls: 1}
 )
 
 func delta(text string) string {

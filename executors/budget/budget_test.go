@@ -272,11 +272,11 @@ func TestConfigReportsEveryFault(t *testing.T) {
 	below := budget.Money(-1)
 	_, err := budget.New(&executortest.Fake{}, nil, budget.Config{
 		Name: "a/b", Day: budget.Limits{Tokens: -1, Money: -1}, TimeZone: "Atlantis",
-		Prices: budget.Prices{"*": {}, "a*b": {}, "c": {CachedInput: &below}},
+		Prices: budget.Prices{"*": {}, "a*b": {}, "c": {CachedInput: &below}, "d": {CacheWrite: &below}},
 	})
 	for _, want := range []string{
 		"day: tokens is -1", "day: money is -0.000001", `name is "a/b"`, "day: there is no ledger", `time_zone is "Atlantis"`,
-		`prices: "*" is no name`, `prices: "a*b" is no name`, "prices: c: a price is below 0",
+		`prices: "*" is no name`, `prices: "a*b" is no name`, "prices: c: a price is below 0", "prices: d: a price is below 0",
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -72,7 +72,7 @@ func (c *Config) validate(hasLedger bool) (*time.Location, error) {
 			fault("prices: %q is no name of a model: an asterisk may stand at its end", model)
 		}
 		p := c.Prices[model]
-		if p.Input < 0 || p.Output < 0 || p.CachedInput != nil && *p.CachedInput < 0 {
+		if p.Input < 0 || p.Output < 0 || p.CachedInput != nil && *p.CachedInput < 0 || p.CacheWrite != nil && *p.CacheWrite < 0 {
 			fault("prices: %s: a price is below 0", model)
 		}
 	}

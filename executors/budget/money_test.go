@@ -46,13 +46,15 @@ currency: EUR
 prices:
   gpt-4.1-mini: {input: 0.40, cached_input: 0.10, output: 1.60}
   gpt-4.1-nano: {input: "0.10", output: 0.4}
+  claude: {input: 1, cached_input: 0.10, cache_write: 1.25, output: 5}
 `), &cfg))
-	cached := budget.Money(100_000)
+	cached, written := budget.Money(100_000), budget.Money(1_250_000)
 	require.Equal(t, budget.Config{
 		Name: "support", Day: budget.Limits{Tokens: 5_000_000, Money: 20 * budget.One}, TimeZone: "Europe/Berlin", Currency: "EUR",
 		Prices: budget.Prices{
 			"gpt-4.1-mini": {Input: 400_000, CachedInput: &cached, Output: 1_600_000},
 			"gpt-4.1-nano": {Input: 100_000, Output: 400_000},
+			"claude":       {Input: budget.One, CachedInput: &cached, CacheWrite: &written, Output: 5 * budget.One},
 		},
 	}, cfg)
 	require.ErrorContains(t, yaml.Unmarshal([]byte("day: {money: 1e3}"), &cfg), "no amount of money")
@@ -66,6 +68,8 @@ func TestCost(t *testing.T) {
 	t.Parallel()
 	cached := budget.Money(100_000)
 	price := budget.Price{Input: 400_000, CachedInput: &cached, Output: 1_600_000}
+	written := budget.Money(500_000)
+	caches := budget.Price{Input: 400_000, CachedInput: &cached, CacheWrite: &written, Output: 1_600_000}
 	for name, c := range map[string]struct {
 		price budget.Price
 		usage conversation.Usage
@@ -78,6 +82,11 @@ func TestCost(t *testing.T) {
 		"OnceInAll":          {price, conversation.Usage{InputTokens: 1, OutputTokens: 1}, 2},
 		"MoreCachedThanRead": {price, conversation.Usage{InputTokens: 10, CachedInputTokens: 1000}, 1},
 		"CachedAsInput":      {budget.Price{Input: budget.One}, conversation.Usage{InputTokens: 10, CachedInputTokens: 5}, 10},
+		"Written":            {caches, conversation.Usage{InputTokens: 1e6, CacheWriteTokens: 1e6}, 500_000},
+		"ReadAndWritten":     {caches, conversation.Usage{InputTokens: 1e6, CachedInputTokens: 5e5, CacheWriteTokens: 25e4, OutputTokens: 1e6}, 1_875_000},
+		"MoreThanThereIs":    {caches, conversation.Usage{InputTokens: 1e6, CachedInputTokens: 75e4, CacheWriteTokens: 75e4}, 200_000},
+		"WrittenAsInput":     {price, conversation.Usage{InputTokens: 1e6, CacheWriteTokens: 5e5}, 400_000},
+		"NegativeWritten":    {caches, conversation.Usage{InputTokens: 1e6, CachedInputTokens: -5, CacheWriteTokens: -5}, 400_000},
 		"NegativeIsNothing":  {price, conversation.Usage{InputTokens: -5, OutputTokens: -5}, 0},
 		"TooMuchToCount":     {budget.Price{Input: math.MaxInt64}, conversation.Usage{InputTokens: math.MaxInt64}, math.MaxInt64},
 		"NoPrice":            {budget.Price{}, conversation.Usage{InputTokens: 1e9}, 0},

@@ -18,22 +18,29 @@ type Price struct {
 	// CachedInput is for input tokens that the provider had in its cache. Default:
 	// Input.
 	CachedInput *Money `yaml:"cached_input"`
+	// CacheWrite is for input tokens that the provider put into its cache. Default:
+	// Input.
+	CacheWrite *Money `yaml:"cache_write"`
 }
 
 const million = 1_000_000
 
 // Cost is what a usage costs, rounded up to the millionth.
 func (p Price) Cost(u conversation.Usage) Money {
-	cached := p.Input
+	cached, written := p.Input, p.Input
 	if p.CachedInput != nil {
 		cached = *p.CachedInput
 	}
-	fromCache := min(u.CachedInputTokens, u.InputTokens)
+	if p.CacheWrite != nil {
+		written = *p.CacheWrite
+	}
+	fromCache := min(max(0, u.CachedInputTokens), u.InputTokens)
+	toCache := min(max(0, u.CacheWriteTokens), u.InputTokens-fromCache)
 	var hi, lo uint64
 	for _, part := range []struct {
 		tokens int64
 		price  Money
-	}{{u.InputTokens - fromCache, p.Input}, {fromCache, cached}, {u.OutputTokens, p.Output}} {
+	}{{u.InputTokens - fromCache - toCache, p.Input}, {fromCache, cached}, {toCache, written}, {u.OutputTokens, p.Output}} {
 		h, l := bits.Mul64(uint64(max(0, part.tokens)), uint64(max(0, part.price)))
 		var carry uint64
 		lo, carry = bits.Add64(lo, l, 0)

@@ -77,10 +77,10 @@ func (s suite) wellFormed(t require.TestingT, res executors.Result) {
 		require.True(t, json.Valid(res.State), "state is valid JSON")
 	}
 	u := res.Usage
-	for _, n := range []int64{u.InputTokens, u.OutputTokens, u.CachedInputTokens, u.Calls} {
+	for _, n := range []int64{u.InputTokens, u.OutputTokens, u.CachedInputTokens, u.CacheWriteTokens, u.Calls} {
 		require.GreaterOrEqual(t, n, int64(0), "usage counts")
 	}
-	require.LessOrEqual(t, u.CachedInputTokens, u.InputTokens, "cached tokens are among the input tokens")
+	require.LessOrEqual(t, u.CachedInputTokens+u.CacheWriteTokens, u.InputTokens, "tokens read from a cache and put there are among the input tokens")
 }
 
 func hasToolCall(m conversation.Message) bool {
