@@ -77,6 +77,9 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	if !executors.TakesTools(executor) {
+		in.Tools = nil // nor are their servers asked
+	}
 	offered, err := c.offer(ctx, in.Tools)
 	if err != nil {
 		return ReplyResult{}, err

@@ -101,6 +101,18 @@ type Once interface {
 	AtMostOnce() bool
 }
 
+// A Toolless is an executor that may make no use of Request.Tools. It is an optional
+// power, found by assertion: one that does not say is told of them.
+type Toolless interface {
+	Toolless() bool
+}
+
+// TakesTools reports whether there is any use in telling e of tools.
+func TakesTools(e Executor) bool {
+	t, ok := e.(Toolless)
+	return !ok || !t.Toolless()
+}
+
 // A Checker is an executor that can tell cheaply, without spending tokens,
 // whether it could work now. The error says what is missing and how to mend it.
 type Checker interface {

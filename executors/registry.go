@@ -143,6 +143,8 @@ type Listing struct {
 	// Available is whether it could work now; Reason says why not and what to do.
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"`
+	// Tools is whether it makes use of an agent's tools.
+	Tools bool `json:"tools"`
 	// Auto marks the one that [Auto] stands for at the moment.
 	Auto bool `json:"auto,omitempty"`
 }
@@ -164,7 +166,7 @@ func (r *Registry) List(ctx context.Context) []Listing {
 	out := make([]Listing, 0, len(entries))
 	picked := false
 	for i, e := range entries {
-		l := Listing{Name: e.name, Backend: e.about.Backend, Model: e.about.Model, Available: true}
+		l := Listing{Name: e.name, Backend: e.about.Backend, Model: e.about.Model, Available: true, Tools: TakesTools(e.exec)}
 		if err := e.avail.wait(ctx); err != nil {
 			l.Available, l.Reason = false, err.Error()
 		}

@@ -157,10 +157,10 @@ func TestList(t *testing.T) {
 	add(t, r, "gpt", says(nil), "openai")
 	add(t, r, "claude", says(noKey), "anthropic")
 	want := []executors.Listing{
-		{Name: "claude", Backend: "anthropic", Model: "anthropic-1", Reason: "openai: check: there is no key (set OPENAI_API_KEY)"},
-		{Name: "gpt", Backend: "openai", Model: "openai-1", Available: true, Auto: true},
-		{Name: "demo", Backend: "scripted", Model: "scripted-1", Available: true},
-		{Name: "extra", Backend: "http", Model: "http-1", Available: true},
+		{Name: "claude", Backend: "anthropic", Model: "anthropic-1", Reason: "openai: check: there is no key (set OPENAI_API_KEY)", Tools: true},
+		{Name: "gpt", Backend: "openai", Model: "openai-1", Available: true, Tools: true, Auto: true},
+		{Name: "demo", Backend: "scripted", Model: "scripted-1", Available: true, Tools: true},
+		{Name: "extra", Backend: "http", Model: "http-1", Available: true, Tools: true},
 	}
 	require.Equal(t, want, r.List(t.Context()))
 	require.Equal(t, want, r.List(t.Context()), "the order is stable")

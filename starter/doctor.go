@@ -59,6 +59,8 @@ func (s *starter) doctor(ctx context.Context) error {
 			return examineExecutors(ctx, assembly.Executors, neededExecutors(assembly))
 		}, func(ctx context.Context) []finding {
 			return examineTools(ctx, assembly.Tools, assembly.Config.Agents)
+		}, func(ctx context.Context) []finding {
+			return examineUse(assembly.Executors.List(ctx), assembly.Config.Agents, assembly.Speakers)
 		})
 	} else {
 		checks = append(checks, func(context.Context) []finding {
@@ -345,4 +347,38 @@ func missedTools(l tools.Listing, agents []config.Agent) []finding {
 func setOf(name string) string {
 	set, _, _ := strings.Cut(name, "/")
 	return set
+}
+
+// examineUse finds the agents whose tools are of no use to who may speak for them.
+func examineUse(listed []executors.Listing, agents []config.Agent, speakers func(config.Agent) []string) []finding {
+	var found []finding
+	for _, a := range agents {
+		if len(a.Policy.Tools) == 0 {
+			continue
+		}
+		var none []string // of those that may speak
+		some := false
+		names := speakers(a)
+		for _, l := range listed {
+			switch {
+			case !slices.Contains(names, l.Name) && !slices.Contains(names, executors.Auto):
+			case l.Tools:
+				some = true
+			default:
+				none = append(none, l.Name)
+			}
+		}
+		if len(none) == 0 {
+			continue
+		}
+		f := finding{Check: "tools of agent " + a.Name, State: checkWrong,
+			Detail: "never told to " + strings.Join(none, ", "),
+			Remedy: fmt.Sprintf("choose an executor that asks a model, or leave agents.%s.tools out: what is behind this one has its own", a.Name)}
+		if some {
+			f.State = checkSkipped // whether it matters is not known
+			f.Detail += ", should it speak"
+		}
+		found = append(found, f)
+	}
+	return found
 }

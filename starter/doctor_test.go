@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/config"
 )
 
 func TestFindingText(t *testing.T) {
@@ -44,4 +46,39 @@ func TestSplitTakesJoinedErrorsApart(t *testing.T) {
 	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
 	require.Equal(t, []error{a, b, c}, split(errors.Join(a, errors.Join(b, c))))
 	require.Equal(t, []error{a}, split(a))
+}
+
+// An agent that names tools, and who speaks for it is never told of them.
+func TestExamineUse(t *testing.T) {
+	t.Parallel()
+	listed := []executors.Listing{{Name: "model", Tools: true}, {Name: "http"}, {Name: "chain", Tools: true}, {Name: "script"}}
+	for name, tt := range map[string]struct {
+		speakers []string
+		tools    []string
+		want     checkState // empty: nothing is found
+		detail   string
+	}{
+		"Model":     {[]string{"model"}, []string{"shop"}, "", ""},
+		"NoTools":   {[]string{"http"}, nil, "", ""},
+		"Own":       {[]string{"http"}, []string{"shop"}, checkWrong, "never told to http"},
+		"AllOwn":    {[]string{"http", "script"}, []string{"shop/find"}, checkWrong, "never told to http, script"},
+		"OneOfTwo":  {[]string{"chain", "model", "http"}, []string{"shop"}, checkSkipped, "never told to http, should it speak"},
+		"Auto":      {[]string{executors.Auto}, []string{"shop"}, checkSkipped, "never told to http, script, should it speak"},
+		"NotListed": {[]string{"elsewhere"}, []string{"shop"}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agent := config.Agent{Name: "desk", Policy: conversation.Policy{Tools: tt.tools}}
+			found := examineUse(listed, []config.Agent{agent}, func(config.Agent) []string { return tt.speakers })
+			if tt.want == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Equal(t, "tools of agent desk", found[0].Check)
+			require.Equal(t, tt.want, found[0].State)
+			require.Equal(t, tt.detail, found[0].Detail)
+			require.Contains(t, found[0].Remedy, "agents.desk.tools")
+		})
+	}
 }

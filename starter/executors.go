@@ -67,9 +67,16 @@ func executorTable(listed []executors.Listing) string {
 		case l.Auto:
 			reason = "auto takes this one"
 		}
-		rows[i] = []string{l.Name, l.Backend, l.Model, available, reason}
+		rows[i] = []string{l.Name, l.Backend, l.Model, yesOrNo(l.Tools), available, reason}
 	}
-	return tabulate([]string{"executor", "type", "model", "available", ""}, rows)
+	return tabulate([]string{"executor", "type", "model", "tools", "available", ""}, rows)
+}
+
+func yesOrNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }
 
 func toolsTable(sets []tools.Listing) string {

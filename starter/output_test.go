@@ -167,12 +167,12 @@ func TestInboxTable(t *testing.T) {
 func TestExecutorTable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, strings.Join([]string{
-		"EXECUTOR  TYPE      MODEL  AVAILABLE",
-		"gpt       openai    small  no         no key: set OPENAI_API_KEY",
-		"scripted  scripted         yes        auto takes this one",
+		"EXECUTOR  TYPE      MODEL  TOOLS  AVAILABLE",
+		"gpt       openai    small  yes    no         no key: set OPENAI_API_KEY",
+		"scripted  scripted         no     yes        auto takes this one",
 		"",
 	}, "\n"), executorTable([]executors.Listing{
-		{Name: "gpt", Backend: "openai", Model: "small", Reason: "no key: set OPENAI_API_KEY"},
+		{Name: "gpt", Backend: "openai", Model: "small", Tools: true, Reason: "no key: set OPENAI_API_KEY"},
 		{Name: "scripted", Backend: "scripted", Available: true, Auto: true},
 	}))
 }

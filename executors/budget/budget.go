@@ -47,6 +47,7 @@ var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
 	_ executors.Once     = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 )
 
 // New returns next with a budget. The ledger may be nil if cfg has no limits for
@@ -185,6 +186,9 @@ func (e *Executor) AtMostOnce() bool {
 	once, ok := e.next.(executors.Once)
 	return ok && once.AtMostOnce()
 }
+
+// Toolless is what the executor within says.
+func (e *Executor) Toolless() bool { return !executors.TakesTools(e.next) }
 
 // Check passes on to the executor within.
 func (e *Executor) Check(ctx context.Context) error {

@@ -37,6 +37,7 @@ type Executor struct {
 var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 	_ io.Closer          = (*Executor)(nil)
 )
 
@@ -68,6 +69,9 @@ func New(cfg Config) (*Executor, error) {
 
 // String names the program.
 func (e *Executor) String() string { return "program " + e.name }
+
+// Toolless says that the agent has tools of its own.
+func (*Executor) Toolless() bool { return true }
 
 // Execute has a program of the pool answer. Waiting for one that is free does
 // not count towards the timers.

@@ -66,6 +66,7 @@ var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
 	_ executors.Once     = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 )
 
 // New returns a chain of that name. The links are those that cfg.Links names, in
@@ -176,6 +177,11 @@ func (e *Executor) stopped(ctx context.Context) error {
 // AtMostOnce reports whether any of the links says so. What that link may have
 // done, the next one is not asked to do.
 func (e *Executor) AtMostOnce() bool { return slices.ContainsFunc(e.links, (*link).atMostOnce) }
+
+// Toolless reports whether all of the links say so.
+func (e *Executor) Toolless() bool {
+	return !slices.ContainsFunc(e.links, func(l *link) bool { return executors.TakesTools(l.Executor) })
+}
 
 func (l *link) atMostOnce() bool {
 	once, ok := l.Executor.(executors.Once)

@@ -95,3 +95,25 @@ func TestAtMostOnceTakesBackTokens(t *testing.T) {
 	require.Equal(t, []json.RawMessage{nil}, tokens)
 	require.Nil(t, runs.Requests()[1].Attach)
 }
+
+// toolless is an executor with no use for tools.
+type toolless struct{ *executortest.Fake }
+
+func (toolless) Toolless() bool { return true }
+
+// A chain takes tools as long as one link does; the wrappers say what is within.
+func TestToolless(t *testing.T) {
+	t.Parallel()
+	wrapped := func(e executors.Executor) executors.Executor {
+		counted, err := budget.New(e, nil, budget.Config{Name: "x"})
+		require.NoError(t, err)
+		limited, err := limit.New(limit.NewPool(nil), counted, limit.Key{Provider: "x"}, limit.Config{})
+		require.NoError(t, err)
+		return limited
+	}
+	own, model := wrapped(toolless{&executortest.Fake{}}), wrapped(&executortest.Fake{})
+	require.False(t, executors.TakesTools(own))
+	require.True(t, executors.TakesTools(model))
+	require.False(t, executors.TakesTools(newChain(t, nil, failover.Config{}, own, own)))
+	require.True(t, executors.TakesTools(newChain(t, nil, failover.Config{}, own, model)))
+}

@@ -34,6 +34,7 @@ type Executor struct {
 var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 )
 
 // New checks the configuration and reports every fault at once.
@@ -60,6 +61,9 @@ func New(cfg Config) (*Executor, error) {
 
 // String names the agent's server.
 func (e *Executor) String() string { return "agent at " + e.url.Host }
+
+// Toolless says that the agent has tools of its own.
+func (*Executor) Toolless() bool { return true }
 
 // Execute asks the agent for its next reply, or for the one that an earlier
 // attempt asked for.

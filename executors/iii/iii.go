@@ -48,6 +48,7 @@ var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
 	_ executors.Once     = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 	_ io.Closer          = (*Executor)(nil)
 )
 
@@ -86,6 +87,9 @@ func (e *Executor) Close() error {
 	e.link.close()
 	return nil
 }
+
+// Toolless says that the agent has tools of its own.
+func (*Executor) Toolless() bool { return true }
 
 // Execute calls the function once.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {

@@ -50,6 +50,7 @@ var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
 	_ executors.Once     = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 )
 
 // New returns next within the limits of cfg. The pool is one for the whole
@@ -89,6 +90,9 @@ func (e *Executor) AtMostOnce() bool {
 	once, ok := e.next.(executors.Once)
 	return ok && once.AtMostOnce()
 }
+
+// Toolless is what the executor within says.
+func (e *Executor) Toolless() bool { return !executors.TakesTools(e.next) }
 
 // Check passes on to the executor within.
 func (e *Executor) Check(ctx context.Context) error {

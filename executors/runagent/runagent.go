@@ -36,6 +36,7 @@ var (
 	_ executors.Executor = (*Executor)(nil)
 	_ executors.Checker  = (*Executor)(nil)
 	_ executors.Once     = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
 )
 
 // New checks the configuration and reports every fault at once.
@@ -69,6 +70,9 @@ func (e *Executor) String() string {
 
 // AtMostOnce tells whether an agent must not run twice for one request.
 func (e *Executor) AtMostOnce() bool { return e.cfg.AtMostOnce }
+
+// Toolless says that the agent has tools of its own.
+func (*Executor) Toolless() bool { return true }
 
 // Execute runs the agent that the task names, or else the configured one, once.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {

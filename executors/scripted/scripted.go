@@ -44,7 +44,10 @@ type Executor struct {
 	latency time.Duration
 }
 
-var _ executors.Executor = (*Executor)(nil)
+var (
+	_ executors.Executor = (*Executor)(nil)
+	_ executors.Toolless = (*Executor)(nil)
+)
 
 // New reads the script. It reports every fault at once, each with its line.
 func New(cfg Config) (*Executor, error) {
@@ -77,6 +80,9 @@ func New(cfg Config) (*Executor, error) {
 
 // Name is the script's own name. Results carry it as their model.
 func (e *Executor) Name() string { return e.script.name }
+
+// Toolless says that a script calls no tools.
+func (*Executor) Toolless() bool { return true }
 
 // Execute answers from the script. It needs neither State nor New.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
