@@ -47,7 +47,7 @@ func TestCards(t *testing.T) {
 		"Forbidden":     {says(403), nil, unauth, "403", false},
 		"ServerError":   {says(503), nil, down, "503", false},
 		"Redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, invalid, "where the server redirects", false},
-		"CutOff":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "EOF", false},
+		"CutOff":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "the server closed the connection without an answer", false},
 		"OnlyGRPC":      {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "no transport that is supported, but GRPC, HTTP+JSON (have the agent offer JSON-RPC", false},
 		"SecondIsRPC":   {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "/rpc"}]}`), nil, "", "", false},
 		"NextVersion":   {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}`), nil, invalid, "but JSONRPC 1.0", false},

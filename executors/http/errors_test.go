@@ -127,6 +127,7 @@ func TestErrorsInStreams(t *testing.T) {
 // A connection that breaks says nothing about the answer: another try may help.
 func TestBrokenConnections(t *testing.T) {
 	t.Parallel()
+	const hungUp = "the server closed the connection without an answer"
 	for name, before := range map[string][]string{"BeforeTheAnswer": nil, "Midway": {`{"delta": "Hello"}`}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,8 +140,12 @@ func TestBrokenConnections(t *testing.T) {
 			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			require.True(t, conversation.IsKind(err, down), "%v", err)
 			require.NotContains(t, err.Error(), "http://", "no addresses: they may hold secrets")
+			require.Equal(t, before == nil, strings.Contains(err.Error(), hungUp), "%v", err)
 		})
 	}
+	closes := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	t.Cleanup(closes.Close)
+	require.ErrorContains(t, newExecutor(t, closes, func(c *agent.Config) { c.Health = "/health" }).Check(t.Context()), hungUp)
 	modeltest.Unreachable(t, "check url, and that the agent is running",
 		func(t *testing.T, server *httptest.Server, client *http.Client) executors.Executor {
 			return newExecutor(t, server, func(c *agent.Config) { c.HTTPClient = client })

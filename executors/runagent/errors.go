@@ -258,7 +258,7 @@ func (c *call) broken(out *conversation.Error, err error) {
 		err = untrusted
 	}
 	if errors.As(err, &urlErr) {
-		err = urlErr.Err // the URL is no news, and may hold the key
+		err = modelcall.Unanswered(urlErr)
 	}
 	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
 		out.MayHaveLanded = false

@@ -75,6 +75,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}()
 	defer stop()
+	if errors.Is(err, io.EOF) { // net/http says no more of a connection that was closed
+		err = errHungUp
+	}
 	if err != nil {
 		return nil, lost(ctx, err)
 	}
@@ -118,6 +121,8 @@ func lost(ctx context.Context, err error) error {
 	var dns *net.DNSError
 	return &lostError{reason: err, unsent: errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED)}
 }
+
+var errHungUp = errors.New("the server closed the connection without an answer")
 
 // maxRedirects is how many redirects are followed.
 const maxRedirects = 5

@@ -322,6 +322,7 @@ func TestConnecting(t *testing.T) {
 		"Unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, conversation.Unauthorized, `mcp: connect "shop": the server answers 401 Unauthorized (check headers`},
 		"NotFound":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, conversation.Unavailable, "check url"},
 		"WebPage":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, conversation.Unavailable, "neither JSON nor a stream"},
+		"HangsUp":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, conversation.Unavailable, "the server closed the connection without an answer"},
 		"Hangs":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, conversation.Unavailable, "the server was not ready within 200ms (connect_timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {

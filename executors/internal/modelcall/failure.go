@@ -52,7 +52,7 @@ func Unreached(err error, setting, who string) (kind conversation.Kind, remedy s
 		remedy = "check " + setting + ", and that " + who + " is running"
 	}
 	if errors.As(err, &urlErr) {
-		err = urlErr.Err
+		err = Unanswered(urlErr)
 	}
 	return conversation.Unavailable, remedy, err
 }

@@ -43,13 +43,16 @@ func Unreachable(t *testing.T, remedy string, create func(*testing.T, *httptest.
 
 // A connection that breaks says nothing about the answer: another try may help.
 func (v Vendor) brokenConnections(t *testing.T) {
-	for name, handler := range map[string]http.Handler{
-		"BeforeTheAnswer": Abort(),
-		"Midway":          Abort(append(v.Begin[:len(v.Begin):len(v.Begin)], v.Delta("Hello"))...),
+	for name, row := range map[string]struct {
+		handler http.Handler
+		text    string
+	}{
+		"BeforeTheAnswer": {Abort(), "the server closed the connection without an answer"},
+		"Midway":          {Abort(append(v.Begin[:len(v.Begin):len(v.Begin)], v.Delta("Hello"))...), ""},
 	} {
 		eachMode(t, name+"/", func(t *testing.T, whole bool) {
-			_, err := v.asking(t, whole, handler).Execute(t.Context(), executortest.Request("c1", "Hi"))
-			RequireError(t, err, down, "")
+			_, err := v.asking(t, whole, row.handler).Execute(t.Context(), executortest.Request("c1", "Hi"))
+			RequireError(t, err, down, row.text)
 			require.NotContains(t, err.Error(), "http://", "no addresses: they may hold secrets")
 		})
 	}
