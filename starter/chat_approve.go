@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/internal/chat"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// callKey tells calls apart: ids are given by models.
+func callKey(a workflows.Approval) string { return a.CallID + " " + a.Since.String() }
+
+// decide asks about one tool call, until it is decided here or elsewhere.
+func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Sighting) error {
+	t.print("%s", t.question(t.ref.Agent, a, time.Now(), t.screen.Width()))
+	for {
+		answer, err := t.answer(ctx, a, done, sightings)
+		if err != nil || answer == "" {
+			return err
+		}
+		req := workflows.ApproveRequest{CallID: a.CallID}
+		switch strings.ToLower(answer) {
+		case "y", "yes":
+		case "n", "no":
+			req.Deny = true
+		default:
+			req.Deny, req.Reason = true, answer
+		}
+		deciding, cancel := t.s.bounded(ctx)
+		_, err = t.o.Approve(deciding, t.id(), req)
+		cancel()
+		switch {
+		case err == nil && req.Deny:
+			t.remark("refused: the agent is told")
+		case err == nil:
+			t.remark("allowed")
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case operate.KindOf(err) == operate.Rejected, operate.KindOf(err) == operate.Ended:
+			t.warn("%v", err)
+		default: // a worker may be away: it is to be decided all the same
+			t.warn("%v", err)
+			continue
+		}
+		return nil
+	}
+}
+
+// answer is what somebody says to a question, empty if it is none any more.
+func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Sighting) (string, error) {
+	prompt := t.warning("allow it? [y]es, [n]o, or why not › ")
+	typed := t.screen.Ask(prompt)
+	for {
+		select {
+		case line := <-typed:
+			switch text := strings.TrimSpace(line.Text); {
+			case errors.Is(line.Err, io.EOF):
+				return "", errLeft
+			case line.Err != nil:
+				t.remark("not decided: `starter approve %s` decides, too", shellWord(t.id()))
+				return "", t.stopWaiting()
+			case text != "":
+				return text, nil
+			}
+			typed = t.screen.Ask(prompt)
+		case seen := <-sightings:
+			t.seen = seen
+			if seen.Err != nil || waits(seen.Status, a) {
+				continue
+			}
+			t.screen.Cancel(typed)
+			t.remark("no answer is needed any more")
+			return "", nil
+		case <-done:
+			t.screen.Cancel(typed)
+			return "", nil
+		case <-ctx.Done():
+			t.screen.Cancel(typed)
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+func waits(st workflows.Status, a workflows.Approval) bool {
+	for _, other := range st.Approvals {
+		if callKey(other) == callKey(a) {
+			return true
+		}
+	}
+	return false
+}
