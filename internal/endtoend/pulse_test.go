@@ -374,8 +374,9 @@ func (c *crowd) Execute(ctx context.Context, req executors.Request) (executors.R
 
 // All of many tasks that are due at the same second are claimed before they
 // expire, however long the agent takes, run side by side, and each runs once.
+//
+// Not beside other tests: it is about time.
 func TestPulseManyTasksAtOnce(t *testing.T) {
-	t.Parallel()
 	agent := &crowd{size: 200, all: make(chan struct{})}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
 	r.places = process.DefaultMaxActivities
