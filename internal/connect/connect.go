@@ -170,7 +170,9 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("temporal: the server at %s: %s", at, text)}
 	case strings.Contains(text, "no children to pick from"): // gRPC's word for a name without an address
 		text = "the host is not known"
-	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "context deadline exceeded"):
+	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "context deadline exceeded"),
+		// A server knows the deadline too, and may end the call a moment before us.
+		strings.Contains(text, "RST_STREAM with error code: CANCEL"):
 		text = fmt.Sprintf("no answer within %v", timeout)
 	}
 	return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf(
