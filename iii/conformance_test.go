@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/logtest"
 )
 
 // TestConformance has what a client of the engine must do, on the wire, a point
@@ -199,7 +200,7 @@ func registrationRejected(t *testing.T, e *iiitest.Engine) {
 }
 
 func reattach(t *testing.T, e *iiitest.Engine) {
-	var logged lockedBuffer
+	var logged logtest.Buffer
 	w := connect(t, e, iii.Options{Logger: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	var hello struct {
 		WorkerID string `json:"worker_id"`

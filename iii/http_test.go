@@ -1,7 +1,6 @@
 package iii_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/logtest"
 )
 
 // A function that the engine runs itself, by a request to somebody's server.
@@ -43,7 +42,7 @@ func TestRow23HTTPFunctions(t *testing.T) {
 			}
 		}))
 		defer server.Close()
-		var logged lockedBuffer
+		var logged logtest.Buffer
 		e := engine(t, iiitest.Options{Era: era, Getenv: func(name string) string {
 			return map[string]string{"CRM_TOKEN": "t0ken", "CRM_SECRET": "hush"}[name]
 		}})
@@ -353,21 +352,3 @@ type closes struct {
 }
 
 func (c *closes) Close() error { c.closed = true; return nil }
-
-// lockedBuffer is what a logger writes to that is read meanwhile.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

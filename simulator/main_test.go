@@ -12,12 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/internal/logtest"
 )
 
 func TestMain(m *testing.M) {
@@ -152,26 +153,9 @@ func (w *agent) call(method, path string, body, into any) error {
 // A process is the command in this process.
 type process struct {
 	env    map[string]string
-	stderr *lockedBuffer
+	stderr *logtest.Buffer
 	code   chan int
 	stop   context.CancelFunc
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func noEnv(string) (string, bool) { return "", false }
@@ -181,7 +165,7 @@ func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
-	p := &process{env: map[string]string{}, stderr: &lockedBuffer{}, code: make(chan int, 1), stop: cancel}
+	p := &process{env: map[string]string{}, stderr: &logtest.Buffer{}, code: make(chan int, 1), stop: cancel}
 	go func() {
 		p.code <- run(ctx, args, noEnv, w, p.stderr)
 		_ = w.Close()

@@ -20,6 +20,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/internal/secret"
 )
@@ -316,10 +317,10 @@ func TestWaitingForAProgramHeedsTheContext(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
-	var log syncBuffer
+	var log logtest.Buffer
 	e := newExecutor(t, func(c *command.Config) {
 		c.PassEnv = []string{"OPENAI_API_KEY", "UNSET"}
-		c.Logger = log.logger()
+		c.Logger = logger(&log)
 		c.LookupEnv = func(name string) (string, bool) {
 			v, ok := map[string]string{"PATH": "/bin", "OPENAI_API_KEY": "passed-on-secret", "ONERUN_API_KEY": "not-for-agents"}[name]
 			return v, ok

@@ -1,7 +1,6 @@
 package endtoend_test
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
@@ -105,7 +105,7 @@ type workerProcess struct {
 	dir  string
 	env  []string
 	cmd  *exec.Cmd
-	out  lockedBuffer
+	out  logtest.Buffer
 	gone chan struct{}
 }
 
@@ -200,20 +200,3 @@ func (p *workerProcess) kill(t *testing.T) {
 }
 
 func (p *workerProcess) log() string { return p.out.String() }
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}

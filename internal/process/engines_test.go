@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect/connecttest"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/process"
 )
 
@@ -31,7 +32,7 @@ platforms: {engine: {type: iii, url: "` + e.URL() + `", prefix: talk, inbox: off
 agents: {support: {executor: scripted}}
 `), nil
 	}}
-	var log lines
+	var log logtest.Buffer
 	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +23,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/connect/connecttest"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
@@ -79,7 +79,7 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	server := &connecttest.Server{}
 	s := setup(t, server)
-	var log lines
+	var log logtest.Buffer
 	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -198,24 +198,6 @@ func TestExitCode(t *testing.T) {
 	require.Equal(t, 1, process.ExitCode(errors.New("broken")))
 	require.Equal(t, 2, process.ExitCode(fmt.Errorf("x: %w", config.Faults{{Text: "wrong"}})))
 	require.Equal(t, 2, process.ExitCode(&connect.Error{Reason: connect.ErrConfig}))
-}
-
-// lines is a log that may be written from anywhere.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // when acts as soon as a text is logged.

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/simulator/sim"
@@ -65,7 +66,7 @@ agents:
   desk: {project: %[6]q, agent: %[7]q, executor: support, on_exhausted: end}
 `, r.TaskQueue, r.Name, r.URL, down.URL, up.URL, r.Seeded.ProjectID, r.Seeded.AgentID)
 	pages := make(chan string, 1)
-	var log lines
+	var log logtest.Buffer
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {

@@ -55,9 +55,10 @@ func TestClaimAnswerLost(t *testing.T) {
 	}
 }
 
-// TestClaimAnswerLostAndLost: our claim landed, but somebody else's before it.
-func TestClaimAnswerLostAndLost(t *testing.T) {
-	t.Parallel()
+// behindARival has a claim of worker "w" whose answer was lost, and that came after
+// somebody else's.
+func behindARival(t *testing.T) (*bundle, conversation.Ref) {
+	t.Helper()
 	b := setup(t, pulsetest.Config{})
 	b.Add(pulsetest.Schedule{})
 	ref := b.due(t)
@@ -65,7 +66,14 @@ func TestClaimAnswerLostAndLost(t *testing.T) {
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: true})
 	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
 	isKind(t, conversation.Unavailable, err)
-	_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	return b, ref
+}
+
+// TestClaimAnswerLostAndLost: our claim landed, but somebody else's before it.
+func TestClaimAnswerLostAndLost(t *testing.T) {
+	t.Parallel()
+	b, ref := behindARival(t)
+	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	isKind(t, conversation.Claimed, err)
 	require.ErrorContains(t, err, "claimed it first")
 }

@@ -55,14 +55,8 @@ func TestHeld(t *testing.T) {
 // TestHeldBehindARival: who came second does not report for who came first.
 func TestHeldBehindARival(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pulsetest.Config{})
-	b.Add(pulsetest.Schedule{})
-	ref := b.due(t)
-	b.Compete(pulsetest.Rival{Worker: "other"})
-	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: true})
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
-	isKind(t, conversation.Unavailable, err)
-	_, err = b.platform.Held(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	b, ref := behindARival(t)
+	_, err := b.platform.Held(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	isKind(t, conversation.Claimed, err)
 }
 

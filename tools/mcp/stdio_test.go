@@ -3,7 +3,6 @@
 package mcp_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/program/programtest"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
@@ -137,7 +137,7 @@ func TestDeafProgram(t *testing.T) {
 // sees nothing of our environment but what it is meant to see.
 func TestChattyProgram(t *testing.T) {
 	t.Parallel()
-	var log syncBuffer
+	var log logtest.Buffer
 	s := newProgram(t, func(c *mcp.Config) {
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		c.LookupEnv = func(name string) (string, bool) {
@@ -153,23 +153,6 @@ func TestChattyProgram(t *testing.T) {
 		require.Contains(t, log.String(), want)
 	}
 	require.NotContains(t, log.String(), key)
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // Close leaves nobody behind: not the program, and none of its children, even if
