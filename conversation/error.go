@@ -33,6 +33,13 @@ const (
 	// BudgetSpent: the budget of the day or of the conversation is used up. The
 	// conversation ends or parks, by its policy.
 	BudgetSpent Kind = "BudgetSpent"
+	// Ambiguous: a message may have reached the platform, or may still reach it, and
+	// its transcript does not show which. It is never sent again by guess: the
+	// conversation parks, or sends again, by its policy ([Policy].OnAmbiguous).
+	Ambiguous Kind = "Ambiguous"
+	// Diverged: the platform's transcript differs from what was sent and received
+	// after the agent has spoken. The conversation parks with the difference.
+	Diverged Kind = "Diverged"
 	// Claimed: another worker has the conversation. An outcome, not a failure.
 	Claimed Kind = "Claimed"
 	// Ended: the conversation has ended already. An outcome, not a failure.

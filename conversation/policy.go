@@ -14,6 +14,30 @@ const (
 	EndConversation OnExhausted = "end"
 )
 
+// OnAmbiguous says what happens to a message of which it stays unknown whether the
+// platform has it.
+type OnAmbiguous string
+
+// What happens to an ambiguous message.
+const (
+	// ParkAmbiguous parks the conversation and goes on looking, less and less often. It
+	// continues by itself once the platform's transcript shows the message.
+	ParkAmbiguous OnAmbiguous = "park"
+	// ResendAmbiguous sends the message again after each wait, which is longer each
+	// time. The other side may get it twice.
+	ResendAmbiguous OnAmbiguous = "resend"
+)
+
+// OnOversize says what happens to a message of the other side that is longer than
+// MaxMessageBytes.
+type OnOversize string
+
+// What happens to an oversized message.
+const (
+	CutOversize  OnOversize = "cut"  // it is cut, with a mark that says so
+	ParkOversize OnOversize = "park" // the conversation parks with the reason
+)
+
 // A Policy says how one conversation is run. It travels in the workflow's input,
 // so that a change of configuration affects new conversations only. Zero values
 // mean the defaults of [Policy.WithDefaults].
@@ -29,6 +53,15 @@ type Policy struct {
 	// ExchangeTimeout is how long one attempt to send and get an answer may take,
 	// looking for an earlier attempt's message included.
 	ExchangeTimeout time.Duration `json:"exchange_timeout,omitempty"`
+	// OnAmbiguous applies to messages of which it stays unknown whether the platform
+	// has them. Empty: ParkAmbiguous.
+	OnAmbiguous OnAmbiguous `json:"on_ambiguous,omitempty"`
+	// MaxMessageBytes bounds each message of the other side, and each text of the
+	// context (persona, story, scenario), in bytes of JSON. Zero:
+	// DefaultMaxMessageBytes.
+	MaxMessageBytes int `json:"max_message_bytes,omitempty"`
+	// OnOversize applies to messages above MaxMessageBytes. Empty: CutOversize.
+	OnOversize OnOversize `json:"on_oversize,omitempty"`
 	// PlatformAttempts is how often a call to the platform is tried before
 	// OnExhausted applies.
 	PlatformAttempts int `json:"platform_attempts,omitempty"`
@@ -90,6 +123,8 @@ const (
 	MaxToolResultBytes = 512 << 10
 	// A person's working hour; the persona is still there after it.
 	DefaultApprovalTimeout = time.Hour
+	// Half of what Temporal takes in one payload.
+	DefaultMaxMessageBytes = 1 << 20
 	// Far below Temporal's limit of 2 MiB a payload, and a small part of the
 	// history of a run.
 	DefaultCarryBytes = 32 << 10
@@ -102,6 +137,15 @@ func (p Policy) WithDefaults() Policy {
 	}
 	if p.OnSpent == "" {
 		p.OnSpent = Park
+	}
+	if p.OnAmbiguous == "" {
+		p.OnAmbiguous = ParkAmbiguous
+	}
+	if p.MaxMessageBytes == 0 {
+		p.MaxMessageBytes = DefaultMaxMessageBytes
+	}
+	if p.OnOversize == "" {
+		p.OnOversize = CutOversize
 	}
 	if p.ReplyTimeout == 0 {
 		p.ReplyTimeout = DefaultReplyTimeout

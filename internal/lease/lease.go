@@ -1,0 +1,35 @@
+// Package lease carries an activity attempt's right to act through a context.
+//
+// Between "this attempt is the current one" and an effect (a send, a model call, a
+// tool call, a claim, an end, a callback) a process can be frozen or cut off from
+// Temporal, and Temporal then starts another attempt. Code that is about to cause an
+// effect therefore calls [Check] as late as it can: right before it writes the
+// request.
+package lease
+
+import "context"
+
+// A Holder knows whether its activity attempt is still the current one.
+type Holder interface {
+	// Hold returns nil only if the attempt is provably current: Temporal has
+	// acknowledged a heartbeat more recently than the heartbeat timeout, by the
+	// monotonic clock. In doubt it asks Temporal; if Temporal cannot be asked, it
+	// returns an error of kind [conversation.Unavailable]. It is safe for concurrent
+	// use.
+	Hold(ctx context.Context) error
+}
+
+type key struct{}
+
+// With returns a context that carries the holder.
+func With(ctx context.Context, h Holder) context.Context { return context.WithValue(ctx, key{}, h) }
+
+// Check returns nil if the attempt that ctx belongs to may act now. A context without
+// a holder belongs to no attempt, and may act: checks, lists and commands.
+func Check(ctx context.Context) error {
+	h, ok := ctx.Value(key{}).(Holder)
+	if !ok {
+		return nil
+	}
+	return h.Hold(ctx)
+}
