@@ -89,9 +89,10 @@ type Transcript struct {
 // A Source is a platform that can be asked for work. It is an optional power of
 // a Platform, found by assertion.
 type Source interface {
-	// Assigned lists every waiting conversation of the agent, in any order. With
-	// an error, which may be several joined, comes what could be listed all the
-	// same.
+	// Assigned lists every waiting conversation of the agent, in any order. A row or
+	// simulation that cannot be read is left out and reported as a [RowError], all of
+	// them joined. Any other error is about the platform as a whole; what could be
+	// listed comes with it all the same.
 	Assigned(ctx context.Context, project, agent string) ([]Assignment, error)
 	// Open lists every conversation of the agent that somebody has claimed and
 	// that has not ended, with the time of its newest sign of life. Errors are as
