@@ -1,0 +1,216 @@
+package httpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+
+	"github.com/parley-run/parley/internal/lease"
+)
+
+// A NotSentError is a request of which no byte was sent, because its attempt may not
+// act any more. It wraps what [lease.Check] returned, and so has its kind.
+type NotSentError struct{ Err error }
+
+func (e *NotSentError) Error() string { return "nothing was sent: " + e.Err.Error() }
+
+// Unwrap returns why.
+func (e *NotSentError) Unwrap() error { return e.Err }
+
+// NotSent reports whether err means that the request cannot have reached a server:
+// the attempt had lost the right to act, or the guard refused the address.
+func NotSent(err error) bool {
+	var lost *NotSentError
+	var refused *RefusedError
+	return errors.As(err, &lost) || errors.As(err, &refused)
+}
+
+type readKey struct{}
+
+// Read marks requests under the returned context as reads, whatever their method:
+// they need no right to act.
+func Read(ctx context.Context) context.Context { return context.WithValue(ctx, readKey{}, true) }
+
+// harmless reports whether the request has no effect.
+func harmless(req *http.Request) bool {
+	switch req.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return req.Context().Value(readKey{}) != nil
+}
+
+// transport is the outermost part of every client's transport.
+type transport struct {
+	base    http.RoundTripper
+	maxBody int64
+}
+
+// Unwrap is what sends the requests.
+func (t *transport) Unwrap() http.RoundTripper { return t.base }
+
+// CloseIdleConnections closes connections that no request is using.
+func (t *transport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// RoundTrip sends the request at most once.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if harmless(req) {
+		res, err := t.base.RoundTrip(once(req, req.Context()))
+		return t.bound(res), err
+	}
+	ctx, cancel := context.WithCancel(req.Context())
+	r := &right{ctx: req.Context(), cancel: cancel}
+	if err := r.check(); err != nil {
+		cancel()
+		closeBody(req)
+		return nil, err
+	}
+	res, err := t.base.RoundTrip(once(req, httptrace.WithClientTrace(ctx, r.trace())))
+	if lost := r.lost(); lost != nil {
+		cancel()
+		if res != nil {
+			_ = res.Body.Close()
+		}
+		return nil, lost
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	release(res, req.Context(), cancel)
+	return t.bound(res), nil
+}
+
+// once is the request in a form that net/http does not repeat. It repeats what has a
+// GetBody, or no body, and a header that says "Idempotency-Key" in this spelling.
+// Names of headers have no case on the wire.
+func once(req *http.Request, ctx context.Context) *http.Request {
+	out := req.Clone(ctx)
+	out.GetBody = nil
+	for name, spelled := range map[string]string{"Idempotency-Key": "idempotency-key", "X-Idempotency-Key": "x-idempotency-key"} {
+		if values, ok := out.Header[name]; ok {
+			delete(out.Header, name)
+			out.Header[spelled] = values
+		}
+	}
+	return out
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// A right is one request's right to have its effect.
+type right struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu  sync.Mutex
+	err error // why it is lost
+}
+
+// check returns a [NotSentError] if the attempt may not act.
+func (r *right) check() error {
+	err := lease.Check(r.ctx)
+	if err == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = &NotSentError{Err: err}
+	return r.err
+}
+
+func (r *right) lost() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
+// trace checks once more when there is a connection, which is when the request is
+// about to be written: making the connection may have taken long.
+func (r *right) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		if r.check() == nil {
+			return
+		}
+		r.cancel()
+		// HTTP/2 looks at the context before it writes; HTTP/1 does not, but has the
+		// connection to itself.
+		if t, ok := info.Conn.(*tls.Conn); !ok || t.ConnectionState().NegotiatedProtocol != "h2" {
+			_ = info.Conn.Close()
+		}
+	}}
+}
+
+// release lets go of the request's context once its answer has been read or closed.
+func release(res *http.Response, whole context.Context, cancel context.CancelFunc) {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		context.AfterFunc(whole, cancel)
+		return
+	}
+	res.Body = &releasing{ReadCloser: res.Body, cancel: cancel}
+}
+
+type releasing struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *releasing) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.cancel()
+	}
+	return n, err
+}
+
+func (b *releasing) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+// A TooLargeError is an answer with more bytes than are read.
+type TooLargeError struct{ Limit int64 }
+
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the answer is longer than %d bytes", e.Limit)
+}
+
+// bound limits the body of an answer. A connection that has changed its protocol has
+// no body.
+func (t *transport) bound(res *http.Response) *http.Response {
+	if res == nil || t.maxBody <= 0 || res.StatusCode == http.StatusSwitchingProtocols {
+		return res
+	}
+	res.Body = &bounded{ReadCloser: res.Body, left: t.maxBody, limit: t.maxBody}
+	return res
+}
+
+type bounded struct {
+	io.ReadCloser
+	left, limit int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.ReadCloser.Read(p)
+	if int64(n) > b.left {
+		n, err = int(b.left), &TooLargeError{Limit: b.limit}
+	}
+	b.left -= int64(n)
+	return n, err
+}
