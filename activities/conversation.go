@@ -163,10 +163,13 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 	}
 	if about.Task != nil {
 		if err := about.Task.CheckSize(); err != nil {
-			return tooLarge(about, transcript, err)
+			out, err := tooLarge(about, transcript, err)
+			out.RunID = activity.GetInfo(ctx).WorkflowExecution.RunID
+			return out, err
 		}
 	}
 	return ContextResult{
+		RunID:     activity.GetInfo(ctx).WorkflowExecution.RunID,
 		Context:   about,
 		Messages:  conversation.Newest(transcript.Messages, max(in.CarryBytes, 1)),
 		Count:     len(transcript.Messages),

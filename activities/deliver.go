@@ -51,6 +51,14 @@ type DeliverInput struct {
 	Result   conversation.TaskResult `json:"result"`
 	// Attempts is how often it is tried: see [Tries].
 	Attempts int `json:"attempts"`
+	// Made counts the requests of activities before this one.
+	Made int `json:"made,omitempty"`
+}
+
+// DeliverResult is how a callback went, unless it was handed over.
+type DeliverResult struct {
+	conversation.Delivery
+	HandedOver bool `json:"handed_over,omitempty"`
 }
 
 // DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at
@@ -74,7 +82,7 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 
 // Deliver makes one try at a callback. When it was the last, or another would be of
 // no use, that is a result: the run itself has not failed.
-func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (conversation.Delivery, error) {
+func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
 	live := keepAlive(ctx, c.heartbeats, nil)
 	defer live.stop()
 	info := activity.GetInfo(ctx)
@@ -82,15 +90,15 @@ func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (conversati
 	work, cancel := context.WithDeadline(ctx, info.Deadline.Add(-5*time.Second))
 	defer cancel()
 	if c.callbacks == nil {
-		return conversation.Delivery{State: conversation.DeliveryFailed, Error: "this worker sends no callbacks"}, nil
+		return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryFailed, Error: "this worker sends no callbacks"}}, nil
 	}
 	status, err := c.callbacks.Deliver(work, in.Callback.URL, info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
 	switch {
 	case err == nil:
-		return conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: attempt, Code: status}, nil
+		return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: attempt, Code: status}}, nil
 	case errors.Is(ctx.Err(), context.Canceled) || attempt < in.Attempts && !conversation.IsKind(err, conversation.Invalid):
-		return conversation.Delivery{}, c.failed(ctx, "callback", err, conversation.Usage{})
+		return DeliverResult{}, c.failed(ctx, "callback", err, conversation.Usage{})
 	}
 	c.metrics.failure(ctx, "callback", conversation.KindOf(err))
-	return conversation.Delivery{State: conversation.DeliveryFailed, Attempts: attempt, Code: status, Error: err.Error()}, nil
+	return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryFailed, Attempts: attempt, Code: status, Error: err.Error()}}, nil
 }

@@ -25,9 +25,11 @@ const (
 	PollName     = "inbox.Poll"
 )
 
-// ClaimInput asks for a conversation to be taken for us.
+// ClaimInput asks for a conversation to be claimed.
 type ClaimInput struct {
 	Ref conversation.Ref `json:"ref"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
 	// Adopt takes a task over that somebody else claimed and left.
 	Adopt bool `json:"adopt,omitempty"`
 	// Tried is what a handed-over attempt had done.
@@ -46,12 +48,22 @@ type ClaimResult struct {
 }
 
 // A Mark is recorded by heartbeat before a request that must not be repeated
-// blindly goes out.
+// blindly goes out. All its times are Temporal's: see [clock].
 type Mark struct {
-	// Time is when the last such request was about to go out.
+	// Time is when the newest such request was about to go out.
 	Time time.Time `json:"time"`
-	// Answered means that the request is over: looking once is enough.
+	// Answered means that the request is over: reading the transcript once is enough.
 	Answered bool `json:"answered,omitempty"`
+	// Cut is when the request was cut off: by its timeout, a broken connection or a
+	// gateway's error. The other side may still be working on it. Zero: nothing was cut
+	// off, or the worker died.
+	Cut time.Time `json:"cut,omitzero"`
+	// Sends counts the requests.
+	Sends int `json:"sends,omitempty"`
+	// Slowest is the longest that an answer has taken in this conversation.
+	Slowest time.Duration `json:"slowest_ns,omitempty"`
+	// Tries counts the attempts of the activities before this one.
+	Tries int `json:"tries,omitempty"`
 }
 
 // ContextInput asks what the platform knows about the conversation.
@@ -59,6 +71,10 @@ type ContextInput struct {
 	Ref conversation.Ref `json:"ref"`
 	// CarryBytes bounds Messages of the result.
 	CarryBytes int `json:"carry_bytes,omitempty"`
+	// MaxMessageBytes and OnOversize bound each text of the context and each message.
+	// Zero: see [conversation.Policy].
+	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
+	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
 }
 
 // ContextResult is what the platform knows.
@@ -71,6 +87,10 @@ type ContextResult struct {
 	State     platforms.State        `json:"state,omitempty"`
 	EndedBy   conversation.EndedBy   `json:"ended_by,omitempty"`
 	EndDetail string                 `json:"end_detail,omitempty"`
+	// RunID is the run that has read this. The workflow's state is built on it from now
+	// on: see [checkRun].
+	RunID      string `json:"run_id,omitempty"`
+	HandedOver bool   `json:"handed_over,omitempty"`
 	// Fault is why a task cannot be run. What it says and its messages are left out:
 	// they are too large to be recorded.
 	Fault string `json:"fault,omitempty"`
@@ -81,6 +101,11 @@ type ContextResult struct {
 type ReplyInput struct {
 	Ref      conversation.Ref `json:"ref"`
 	Executor string           `json:"executor"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
+	// Attempts is how often the reply is tried in all, over activities that hand it
+	// over to each other. Zero: as often as each activity's retry policy says.
+	Attempts int `json:"attempts,omitempty"`
 	// Turn counts the agent's replies, from 1.
 	Turn int `json:"turn"`
 	// Before is how many messages came before New, and Digest their Digest.
@@ -135,6 +160,8 @@ type ReplyResult struct {
 	Model        string                 `json:"model,omitempty"`
 	FinishReason executors.FinishReason `json:"finish_reason,omitempty"`
 	End          bool                   `json:"end,omitempty"`
+	// Lag is how slowly Temporal acknowledges this worker's heartbeats. Zero: fast.
+	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Calls says, for each tool call in Message, how it is to be made.
 	Calls      []PlannedCall `json:"calls,omitempty"`
 	HandedOver bool          `json:"handed_over,omitempty"`
@@ -161,6 +188,8 @@ type PlannedCall struct {
 // CallToolInput asks for one tool call to be made.
 type CallToolInput struct {
 	Ref conversation.Ref `json:"ref"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
 	// Turn and Index, the place of the call among the calls of the turn, make its
 	// key.
 	Turn     int         `json:"turn"`
@@ -174,6 +203,8 @@ type CallToolResult struct {
 	Content    string `json:"content"`
 	IsError    bool   `json:"is_error,omitempty"`
 	HandedOver bool   `json:"handed_over,omitempty"`
+	// Lag is as in [ReplyResult].
+	Lag time.Duration `json:"lag_ns,omitempty"`
 }
 
 // ExchangeInput sends the agent's messages and asks for what comes back.
@@ -183,8 +214,34 @@ type ExchangeInput struct {
 	// Before is how many messages the platform holds before this exchange.
 	Before   int                    `json:"before"`
 	Messages []conversation.Message `json:"messages,omitempty"`
-	// Tried is what a handed-over attempt had done.
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
+	// Spoken means that the platform has taken messages of this workflow before.
+	Spoken bool `json:"spoken,omitempty"`
+	// Tried is what earlier activities have done: one that handed over, or one that has
+	// failed.
 	Tried *Mark `json:"tried,omitempty"`
+	// Slowest is the longest that an answer has taken in this conversation so far.
+	Slowest time.Duration `json:"slowest_ns,omitempty"`
+	// Timeout bounds how long an ambiguous message is looked for, from its request on.
+	// Zero: conversation.DefaultExchangeTimeout.
+	Timeout time.Duration `json:"timeout_ns,omitempty"`
+	// Attempts is how often the exchange is tried in all, over activities that hand it
+	// over to each other. Zero: as often as each activity's retry policy says.
+	Attempts int `json:"attempts,omitempty"`
+	// OnAmbiguous says what happens when the transcript does not show in time what
+	// became of an earlier request. Empty: conversation.ParkAmbiguous.
+	OnAmbiguous conversation.OnAmbiguous `json:"on_ambiguous,omitempty"`
+	// Resend allows one more request although an earlier one is ambiguous: an operator
+	// wants it.
+	Resend bool `json:"resend,omitempty"`
+	// LookOnly reads the transcript once and sends nothing. If it shows nothing new the
+	// error is of kind Ambiguous.
+	LookOnly bool `json:"look_only,omitempty"`
+	// MaxMessageBytes and OnOversize bound what comes back. Zero: see
+	// [conversation.Policy].
+	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
+	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
 }
 
 // ExchangeResult is what came back.
@@ -200,11 +257,20 @@ type ExchangeResult struct {
 	EndDetail  string               `json:"end_detail,omitempty"`
 	HandedOver bool                 `json:"handed_over,omitempty"`
 	Tried      *Mark                `json:"tried,omitempty"`
+	// Difference says how the platform's transcript differs from what was sent and
+	// received, if it does. The messages count all the same; the conversation parks.
+	Difference string `json:"difference,omitempty"`
+	// Slowest is the longest that an answer has taken in this conversation.
+	Slowest time.Duration `json:"slowest_ns,omitempty"`
+	// Lag is as in [ReplyResult].
+	Lag time.Duration `json:"lag_ns,omitempty"`
 }
 
 // EndInput closes the conversation on the platform.
 type EndInput struct {
 	Ref conversation.Ref `json:"ref"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
 }
 
 // EndResult says how the platform saw the end.
@@ -266,6 +332,27 @@ type ErrorDetails struct {
 	Remedy     string            `json:"remedy,omitempty"`
 	RetryAfter time.Duration     `json:"retry_after,omitempty"`
 	// MayHaveLanded means that what was asked for may have been done all the same.
-	MayHaveLanded bool               `json:"may_have_landed,omitempty"`
-	Spent         conversation.Usage `json:"spent,omitzero"`
+	MayHaveLanded bool `json:"may_have_landed,omitempty"`
+	// Mark is what is known of the requests of an exchange, a claim or an
+	// acknowledgement: the Tried of the next activity's input.
+	Mark  *Mark              `json:"mark,omitempty"`
+	Spent conversation.Usage `json:"spent,omitzero"`
+}
+
+// An AttemptReport tells the workflow of an attempt that has failed and is followed
+// by another: it is the argument of the signal "attempt".
+type AttemptReport struct {
+	// Step is "claim", "context", "reply", "exchange", "tool", "end", "callback",
+	// "report", "held" or "notify".
+	Step string `json:"step"`
+	// Attempt counts from 1.
+	Attempt int               `json:"attempt"`
+	Kind    conversation.Kind `json:"kind,omitempty"`
+	// Reason is what went wrong, at most a few hundred bytes.
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
+	// At is when it failed, by Temporal's clock, and Next about when it is tried again.
+	// Next is zero if this attempt was the last.
+	At   time.Time `json:"at,omitzero"`
+	Next time.Time `json:"next,omitzero"`
 }

@@ -29,14 +29,19 @@ func NotifyOptions() workflow.ActivityOptions {
 	}
 }
 
+// NotifyResult says that the platform knows, unless it was handed over.
+type NotifyResult struct {
+	HandedOver bool `json:"handed_over,omitempty"`
+}
+
 // Notify tells a platform that listens what has happened.
-func (c *Conversation) Notify(ctx context.Context, in NotifyInput) error {
+func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult, error) {
 	live := keepAlive(ctx, c.heartbeats, nil)
 	defer live.stop()
 	if err := c.notify(ctx, in); err != nil {
-		return c.failed(ctx, "notify", err, conversation.Usage{})
+		return NotifyResult{}, c.failed(ctx, "notify", err, conversation.Usage{})
 	}
-	return nil
+	return NotifyResult{}, nil
 }
 
 func (c *Conversation) notify(ctx context.Context, in NotifyInput) error {

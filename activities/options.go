@@ -14,6 +14,14 @@ import (
 // five times as often; less would take a busy machine for a dead one.
 const heartbeatTimeout = 15 * time.Second
 
+// HeartbeatTimeout is what an activity's heartbeat timeout has to be where Temporal
+// takes lag to acknowledge a heartbeat: a slow server is not a dead worker.
+func HeartbeatTimeout(configured, lag time.Duration) time.Duration {
+	return max(configured, min(6*lag, maxHeartbeatTimeout))
+}
+
+const maxHeartbeatTimeout = 2 * time.Minute
+
 // None of the options has a schedule-to-close timeout: time without any worker is
 // no failure of the conversation, and must not use up its tries.
 

@@ -61,12 +61,19 @@ type HeldInput struct {
 	Ref conversation.Ref `json:"ref"`
 	// Adopt is as in the claim.
 	Adopt bool `json:"adopt,omitempty"`
+	// Tried is what is known of the claim's request.
+	Tried *Mark `json:"tried,omitempty"`
 }
 
-// HeldResult has the claim's receipt. Nil: it is not ours, or there is nothing that
-// has to be let go of.
+// HeldResult says whether the claim belongs to this run.
 type HeldResult struct {
-	Receipt *platforms.Receipt `json:"receipt,omitempty"`
+	// Ours means that the conversation or the task is claimed for this run, and has to
+	// be ended or acknowledged.
+	Ours bool `json:"ours,omitempty"`
+	// Receipt is the claim's receipt. Nil: it is not ours, or it is a conversation.
+	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
+	HandedOver bool               `json:"handed_over,omitempty"`
+	Tried      *Mark              `json:"tried,omitempty"`
 }
 
 // Held looks, for a run that is not to go on, whether a claim that nobody saw the

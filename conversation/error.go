@@ -40,6 +40,9 @@ const (
 	// Diverged: the platform's transcript differs from what was sent and received
 	// after the agent has spoken. The conversation parks with the difference.
 	Diverged Kind = "Diverged"
+	// Reset: the workflow's run was reset in Temporal. Nothing was done: the workflow
+	// first compares what it knows with the platform.
+	Reset Kind = "Reset"
 	// Claimed: another worker has the conversation. An outcome, not a failure.
 	Claimed Kind = "Claimed"
 	// Ended: the conversation has ended already. An outcome, not a failure.

@@ -36,6 +36,12 @@ type Carried struct {
 	Answered []answer `json:"answered,omitempty"`
 	// Events is how many events there have been.
 	Events int `json:"events,omitempty"`
+	// Spoken means that the platform has taken messages of this workflow.
+	Spoken bool `json:"spoken,omitempty"`
+	// Slowest is the longest that an answer of the other side has taken, Lag how slowly
+	// Temporal acknowledges heartbeats.
+	Slowest time.Duration `json:"slowest_ns,omitempty"`
+	Lag     time.Duration `json:"lag_ns,omitempty"`
 }
 
 // CarriedInbox is the state of an Inbox that goes along when it continues as new.

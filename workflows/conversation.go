@@ -95,19 +95,17 @@ func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
 }
 
 func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
-	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver}
+	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver, Run: t.run}
 	var out activities.ClaimResult
 	v, err := t.attempt(ctx, "claim", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		opts := activities.ClaimOptions(t.policy)
-		opts.Summary = "claim"
-		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ClaimName, in)
+		return workflow.ExecuteActivity(t.activity(ctx, activities.ClaimOptions(t.policy), "claim"), activities.ClaimName, in)
 	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ClaimResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
 		if err != nil {
 			// It may have landed: the next attempt must know its own claim from a rival's.
-			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
+			in.Tried = triedAgain(ctx, err)
 		}
 		t.unclear = err != nil && failureOf(err).landed || out.HandedOver && out.Tried != nil
 		if out.Receipt != nil {
@@ -128,17 +126,16 @@ func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
 func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 	var out activities.ContextResult
 	v, err := t.attempt(ctx, "context", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		opts := activities.ContextOptions(t.policy)
-		opts.Summary = "context"
-		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName,
-			activities.ContextInput{Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes})
+		return workflow.ExecuteActivity(t.activity(ctx, activities.ContextOptions(t.policy), "context"), activities.ContextName, t.contextInput())
 	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ContextResult{}
-		return nil, f.Get(ctx, &out)
+		err := f.Get(ctx, &out)
+		return redoIf(out.HandedOver, 0), err
 	})
 	if v != nil || err != nil {
 		return v, err
 	}
+	t.run = out.RunID
 	t.know(out.Context, out.Messages, out.Count)
 	if out.Fault != "" {
 		t.messages, t.count, t.unseen = nil, 0, 0 // what it says is not known
@@ -151,6 +148,12 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 		return &verdict{kind: conversation.OutcomeEnded, by: out.EndedBy, detail: out.EndDetail}, nil
 	}
 	return nil, nil
+}
+
+func (t *talk) contextInput() activities.ContextInput {
+	return activities.ContextInput{
+		Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes, MaxMessageBytes: t.policy.MaxMessageBytes, OnOversize: t.policy.OnOversize,
+	}
 }
 
 // open begins a conversation that is known beforehand.
@@ -265,7 +268,11 @@ func (t *talk) othersTurn() bool {
 
 // exchange sends the agent's messages and takes in what comes back.
 func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, end bool) (*verdict, error) {
-	in := activities.ExchangeInput{Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages}
+	in := activities.ExchangeInput{
+		Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages, Run: t.run, Spoken: t.spoken, Slowest: t.slowest,
+		Timeout: t.policy.ExchangeTimeout, Attempts: t.policy.PlatformAttempts, OnAmbiguous: t.policy.OnAmbiguous,
+		MaxMessageBytes: t.policy.MaxMessageBytes, OnOversize: t.policy.OnOversize,
+	}
 	var out activities.ExchangeResult
 	step := fmt.Sprintf("turn %d · exchange", t.turn)
 	if messages == nil {
@@ -273,16 +280,13 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 	}
 	t.sending = true
 	v, err := t.attempt(ctx, step, t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		opts := activities.ExchangeOptions(t.policy)
-		opts.Summary = step
-		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ExchangeName, in)
+		return workflow.ExecuteActivity(t.activity(ctx, activities.ExchangeOptions(t.policy), step), activities.ExchangeName, in)
 	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ExchangeResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
 		if err != nil {
-			// Whatever the last attempt did, the next must look before it sends.
-			in.Tried = &activities.Mark{Time: workflow.Now(ctx)}
+			in.Tried = triedAgain(ctx, err)
 		}
 		return redoIf(out.HandedOver, 0), err
 	})
@@ -293,6 +297,8 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		}
 		return v, err
 	}
+	t.slowest, t.lag = max(t.slowest, out.Slowest), out.Lag
+	t.spoken = t.spoken || out.Taken > 0
 	t.take(messages[:min(out.Taken, len(messages))], out)
 	switch {
 	case out.Ended && out.Taken < len(messages):
@@ -372,12 +378,15 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 // tellPlatform ends the conversation there. If that fails for good, the outcome
 // says so: nobody else will end it.
 func (t *talk) tellPlatform(ctx workflow.Context, v *verdict) {
-	opts := activities.EndOptions(t.policy)
-	opts.Summary = "end"
 	t.step = "end"
 	t.show(ctx)
-	var out activities.EndResult
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.EndName, activities.EndInput{Ref: t.in.Ref}).Get(ctx, &out)
+	out := activities.EndResult{HandedOver: true}
+	var err error
+	for err == nil && out.HandedOver {
+		out = activities.EndResult{}
+		err = workflow.ExecuteActivity(t.activity(ctx, activities.EndOptions(t.policy), "end"), activities.EndName,
+			activities.EndInput{Ref: t.in.Ref, Run: t.run}).Get(ctx, &out)
+	}
 	if err != nil {
 		f := failureOf(err)
 		v.detail = join(v.detail, "it could not be ended on the platform: "+f.reason)

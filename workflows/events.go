@@ -38,10 +38,13 @@ func (t *talk) tell(ctx workflow.Context) {
 	for len(t.events.queue) > 0 {
 		event := t.events.queue[0]
 		t.events.queue = t.events.queue[1:]
-		opts := activities.NotifyOptions()
-		opts.Summary = "tell of " + string(event.Type)
-		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.NotifyName,
-			activities.NotifyInput{Platform: t.in.Notify, Event: event}).Get(ctx, nil)
+		out := activities.NotifyResult{HandedOver: true}
+		var err error
+		for err == nil && out.HandedOver {
+			out = activities.NotifyResult{}
+			err = workflow.ExecuteActivity(t.activity(ctx, activities.NotifyOptions(), "tell of "+string(event.Type)), activities.NotifyName,
+				activities.NotifyInput{Platform: t.in.Notify, Event: event}).Get(ctx, &out)
+		}
 		if err != nil {
 			// The conversation is what counts. The history shows it.
 			workflow.GetLogger(ctx).Warn("event not told", "event", string(event.Type), "reason", failureOf(err).reason)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -17,6 +18,8 @@ type failure struct {
 	spent  conversation.Usage
 	// landed means that what was asked for may have been done all the same.
 	landed bool
+	// mark is what is known of the requests of an exchange or a claim. Nil: nothing.
+	mark *activities.Mark
 }
 
 // failureOf reads the error of an activity whose retries have ended.
@@ -29,6 +32,7 @@ func failureOf(err error) failure {
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
 			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.MayHaveLanded
+			f.mark = details.Mark
 		}
 		return f
 	}
@@ -40,8 +44,21 @@ func failureOf(err error) failure {
 		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&left) == nil {
 			f.spent = left.Spent
 		}
+		var mark activities.Mark
+		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&mark) == nil && !mark.Time.IsZero() {
+			f.mark = &mark
+		}
 	}
 	return f
+}
+
+// triedAgain is what the next activity is told of the requests before it.
+func triedAgain(ctx workflow.Context, err error) *activities.Mark {
+	if mark := failureOf(err).mark; mark != nil {
+		return mark
+	}
+	// Whatever the last attempt did, the next must read the transcript first.
+	return &activities.Mark{Time: workflow.Now(ctx).UTC()}
 }
 
 // contagious reports whether other conversations of the agent will meet the same

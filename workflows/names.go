@@ -30,6 +30,10 @@ const (
 	UpdateSend     = "send" // SendRequest -> SendReply
 	UpdateStop     = "stop"
 
+	// SignalAttempt tells a Conversation that an attempt at one of its steps has failed
+	// and is followed by another: activities.AttemptReport.
+	SignalAttempt = "attempt"
+
 	// Signals to Inbox: Trouble, InboxSettings.
 	SignalTrouble   = "trouble"
 	SignalConfigure = "configure"

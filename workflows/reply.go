@@ -117,6 +117,8 @@ func crowded(ctx workflow.Context) bool {
 func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.ReplyResult, v *verdict, err error) {
 	in := activities.ReplyInput{
 		Ref:      t.in.Ref,
+		Run:      t.run,
+		Attempts: t.policy.ReplyAttempts,
 		Turn:     t.turn + 1,
 		Round:    round,
 		Before:   t.total() - t.unseen,
@@ -147,13 +149,14 @@ func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.R
 		return unmended
 	}, func(ctx workflow.Context) workflow.Future {
 		in.Executor, in.State = t.executor, t.state // resume may have changed them
-		opts := activities.ReplyOptions(t.policy)
-		opts.Summary = step
-		return workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReplyName, in)
+		return workflow.ExecuteActivity(t.activity(ctx, activities.ReplyOptions(t.policy), step), activities.ReplyName, in)
 	}, func(f workflow.Future) (*redo, error) {
 		out = activities.ReplyResult{}
 		err := f.Get(ctx, &out)
 		in.Resume = out.Resume
+		if err == nil {
+			t.lag = out.Lag
+		}
 		return redoIf(out.HandedOver, out.Wait), err
 	})
 	t.usage = t.usage.Add(out.Usage)

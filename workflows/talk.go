@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/spending"
 )
@@ -43,6 +44,14 @@ type talk struct {
 	usage    conversation.Usage
 	allowed  spending.Amount // spent before somebody resumed in spite of the budget
 
+	// run is the run id that this state was built on: see activities.ContextResult.
+	run string
+	// spoken: the platform has taken messages of this workflow.
+	spoken bool
+	// slowest is the longest that an answer of the other side has taken, and lag how
+	// slowly Temporal acknowledges heartbeats.
+	slowest, lag time.Duration
+
 	// What people want.
 	paused    *Attention
 	attention *Attention
@@ -70,7 +79,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 	}
 	t := &talk{
 		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
-		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming,
+		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming, run: workflow.GetInfo(ctx).OriginalRunID,
 	}
 	if in.Direct != nil {
 		t.direct = &mailbox{}
@@ -85,6 +94,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		t.turn, t.state, t.executor, t.model, t.usage = c.Turn, c.State, c.Executor, c.Model, c.Usage
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
 		t.allowed, t.events.number = c.Allowed, c.Events
+		t.spoken, t.slowest, t.lag = c.Spoken, c.Slowest, c.Lag
 		if t.direct != nil {
 			t.direct.answered = c.Answered
 		}
@@ -104,7 +114,7 @@ func (t *talk) carried() *Carried {
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
-		Answered: answered, Events: t.events.number,
+		Answered: answered, Events: t.events.number, Spoken: t.spoken, Slowest: t.slowest, Lag: t.lag,
 	}
 }
 
@@ -137,6 +147,14 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 		opts.InitialVersioningBehavior = workflow.ContinueAsNewVersioningBehaviorAutoUpgrade
 	}
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)
+}
+
+// activity is the context of one activity. A server that acknowledges heartbeats
+// slowly gets more time for them.
+func (t *talk) activity(ctx workflow.Context, opts workflow.ActivityOptions, summary string) workflow.Context {
+	opts.Summary = summary
+	opts.HeartbeatTimeout = activities.HeartbeatTimeout(opts.HeartbeatTimeout, t.lag)
+	return workflow.WithActivityOptions(ctx, opts)
 }
 
 // redo says that an activity has ended without its result, for no fault of

@@ -135,13 +135,16 @@ func (t *talk) lookBack(ctx workflow.Context, v *verdict) {
 const changeLookBack = "task-look-back"
 
 func (t *talk) findClaim(ctx workflow.Context, v *verdict) {
-	var out activities.HeldResult
-	opts := activities.ReportOptions()
-	opts.Summary = "whose claim"
 	t.step = "whose claim"
 	t.show(ctx)
 	in := activities.HeldInput{Ref: t.in.Ref, Adopt: t.in.TakeOver}
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.HeldName, in).Get(ctx, &out)
+	out := activities.HeldResult{HandedOver: true}
+	var err error
+	for err == nil && out.HandedOver {
+		out = activities.HeldResult{}
+		err = workflow.ExecuteActivity(t.activity(ctx, activities.ReportOptions(), "whose claim"), activities.HeldName, in).Get(ctx, &out)
+		in.Tried = out.Tried
+	}
 	if err != nil {
 		v.detail = join(v.detail, "whether the claim was made could not be found out: "+failureOf(err).reason)
 		return
@@ -152,13 +155,15 @@ func (t *talk) findClaim(ctx workflow.Context, v *verdict) {
 }
 
 func (t *talk) findCallback(ctx workflow.Context, v *verdict) {
-	var out activities.ContextResult
-	opts := activities.ContextOptions(t.policy)
-	opts.Summary = "callback's address"
 	t.step = "callback's address"
 	t.show(ctx)
-	in := activities.ContextInput{Ref: t.in.Ref, CarryBytes: t.policy.CarryBytes}
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ContextName, in).Get(ctx, &out)
+	out := activities.ContextResult{HandedOver: true}
+	var err error
+	for err == nil && out.HandedOver {
+		out = activities.ContextResult{}
+		err = workflow.ExecuteActivity(t.activity(ctx, activities.ContextOptions(t.policy), "callback's address"), activities.ContextName,
+			t.contextInput()).Get(ctx, &out)
+	}
 	if err != nil {
 		v.detail = join(v.detail, "whether a callback waits could not be found out: "+failureOf(err).reason)
 		return
@@ -287,27 +292,29 @@ func (t *talk) report(ctx workflow.Context, v verdict) {
 
 func (t *talk) deliver(ctx workflow.Context) {
 	callback := *t.about.Task.Callback
-	opts := activities.DeliverOptions(callback)
-	opts.Summary = "callback"
 	t.step = "callback"
 	t.show(ctx)
 	in := activities.DeliverInput{
 		Callback: callback, Result: t.task.result, Attempts: activities.Tries(callback),
 	}
 	in.Result.Delivery = nil
-	var out conversation.Delivery
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.DeliverName, in).Get(ctx, &out)
+	out := activities.DeliverResult{HandedOver: true}
+	var err error
+	for err == nil && out.HandedOver {
+		in.Made = out.Attempts
+		out = activities.DeliverResult{}
+		err = workflow.ExecuteActivity(t.activity(ctx, activities.DeliverOptions(callback), "callback"), activities.DeliverName, in).Get(ctx, &out)
+	}
+	delivery := out.Delivery
 	if err != nil {
 		f := failureOf(err)
-		out = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: f.reason}
+		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: f.reason}
 	}
-	out.URL, out.Time = callback.URL, workflow.Now(ctx).UTC()
-	t.task.result.Delivery = &out
+	delivery.URL, delivery.Time = callback.URL, workflow.Now(ctx).UTC()
+	t.task.result.Delivery = &delivery
 }
 
 func (t *talk) acknowledge(ctx workflow.Context) {
-	opts := activities.ReportOptions()
-	opts.Summary = "acknowledge"
 	t.step = "acknowledge"
 	t.show(ctx)
 	r := &t.task.result
@@ -319,7 +326,7 @@ func (t *talk) acknowledge(ctx workflow.Context) {
 	}
 	for {
 		var out activities.ReportResult
-		err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.ReportName, in).Get(ctx, &out)
+		err := workflow.ExecuteActivity(t.activity(ctx, activities.ReportOptions(), "acknowledge"), activities.ReportName, in).Get(ctx, &out)
 		switch {
 		case err != nil:
 			f := failureOf(err)

@@ -69,13 +69,11 @@ func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index
 			return result
 		}
 	}
-	opts := activities.ToolOptions(t.policy, call)
-	opts.Summary = fmt.Sprintf("turn %d · tool %s", t.turn+1, call.Tool)
-	ctx = workflow.WithActivityOptions(ctx, opts)
+	ctx = t.activity(ctx, activities.ToolOptions(t.policy, call), fmt.Sprintf("turn %d · tool %s", t.turn+1, call.Tool))
 	for {
 		var out activities.CallToolResult
 		err := workflow.ExecuteActivity(ctx, activities.CallToolName, activities.CallToolInput{
-			Ref: t.in.Ref, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: maxBytes,
+			Ref: t.in.Ref, Run: t.run, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: maxBytes,
 		}).Get(ctx, &out)
 		switch {
 		case err != nil && ctx.Err() != nil:
