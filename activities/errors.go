@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // LongestRetryDelay is the longest delay asked for by the other side that is
@@ -31,7 +32,7 @@ func temporalError(err error, spent conversation.Usage) error {
 	details := ErrorDetails{Kind: kind, Spent: spent}
 	var e *conversation.Error
 	if errors.As(err, &e) {
-		details.Remedy = e.Remedy
+		details.Remedy = clip(printable.Text(e.Remedy))
 		details.RetryAfter = e.RetryAfter
 		details.MayHaveLanded = e.MayHaveLanded
 	}
@@ -52,7 +53,7 @@ func temporalError(err error, spent conversation.Usage) error {
 	default:
 		opts.NonRetryable = true
 	}
-	return temporal.NewApplicationErrorWithOptions(clip(err.Error()), string(kind), opts)
+	return temporal.NewApplicationErrorWithOptions(clip(printable.Text(err.Error())), string(kind), opts)
 }
 
 // maxErrorText keeps failures well below what Temporal keeps of a failure while

@@ -142,6 +142,7 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	result = executors.Clean(result)
 	if len(in.Tools) == 0 {
 		result = withoutCalls(result)
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/version"
 	"github.com/parley-run/parley/simulator/sim"
 )
@@ -28,6 +29,7 @@ const grace = 5 * time.Second
 
 // run is the whole command. It returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+	stderr = printable.Writer(stderr)
 	f, err := parseFlags(args, lookup)
 	switch {
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -84,7 +85,7 @@ func (s *starter) listWaiting(ctx context.Context) error {
 	now := time.Now()
 	rows := make([][]string, len(calls))
 	for i, c := range calls {
-		rows[i] = []string{c.Conversation, c.CallID, c.Tool, clip(clean(compact(c.Arguments)), 60), age(c.Since, now), span(c.Until.Sub(now))}
+		rows[i] = []string{printable.ID(c.Conversation), printable.ID(c.CallID), printable.ID(c.Tool), clip(clean(compact(c.Arguments)), 60), age(c.Since, now), span(c.Until.Sub(now))}
 	}
 	s.print("%s", tabulate([]string{"conversation", "call", "tool", "arguments", "asked", "time left"}, rows))
 	return nil

@@ -18,6 +18,7 @@ import (
 type looks struct{ colour bool }
 
 func (l looks) paint(code, text string) string {
+	text = clean(text)
 	if !l.colour || text == "" {
 		return text
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -120,7 +121,7 @@ func (s *starter) showFindings(findings []finding) {
 
 func findingText(f finding) string {
 	mark := map[checkState]string{checkFine: "✓", checkWrong: "✗", checkSkipped: "–"}[f.State]
-	text := mark + " " + f.Check
+	text := mark + " " + printable.Line(f.Check)
 	if f.Detail != "" {
 		text += ": " + clip(f.Detail, 600)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // personaWidth keeps a line of the list on one line of a terminal.
@@ -66,7 +67,7 @@ func conversationTable(conversations []operate.Conversation, now time.Time) stri
 	rows := make([][]string, len(conversations))
 	for i, c := range conversations {
 		rows[i] = []string{
-			clip(c.ID, 120), clip(c.Persona, personaWidth), words(c.Status), fmt.Sprint(c.Turns),
+			clip(printable.ID(c.ID), 120), clip(c.Persona, personaWidth), words(c.Status), fmt.Sprint(c.Turns),
 			c.Result(), clock(c.Started, now), span(c.Duration()),
 		}
 	}

@@ -3,13 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // inJSON reports whether the output is for programs.
@@ -17,7 +18,7 @@ func (s *starter) inJSON() bool { return s.flags.output == outputJSON }
 
 // document writes the one JSON document of a command.
 func (s *starter) document(v any) error {
-	e := json.NewEncoder(s.stdout)
+	e := json.NewEncoder(printable.JSON(s.stdout))
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -25,13 +26,14 @@ func (s *starter) document(v any) error {
 
 // line writes one of many JSON documents, on a line of its own.
 func (s *starter) line(v any) error {
-	e := json.NewEncoder(s.stdout)
+	e := json.NewEncoder(printable.JSON(s.stdout))
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
 
+// print writes text, in which nothing is a terminal's to obey.
 func (s *starter) print(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.stdout, format, args...)
+	_, _ = io.WriteString(s.stdout, clean(fmt.Sprintf(format, args...)))
 }
 
 // tabulate lays rows out in columns under a header.
@@ -55,7 +57,7 @@ func tabulate(header []string, rows [][]string) string {
 func cells(values []string) table.Row {
 	row := make(table.Row, len(values))
 	for i, v := range values {
-		row[i] = v
+		row[i] = printable.Line(v)
 	}
 	return row
 }
@@ -71,7 +73,7 @@ func pairs(rows ...[2]string) string {
 	var b strings.Builder
 	for _, r := range rows {
 		if r[1] != "" {
-			fmt.Fprintf(&b, "%-*s  %s\n", width, r[0], r[1])
+			fmt.Fprintf(&b, "%-*s  %s\n", width, r[0], printable.Line(r[1]))
 		}
 	}
 	return b.String()
@@ -79,26 +81,16 @@ func pairs(rows ...[2]string) string {
 
 // clip cuts text to a number of letters, on one line.
 func clip(text string, limit int) string {
-	runes := []rune(strings.Join(strings.Fields(clean(text)), " "))
+	runes := []rune(printable.Line(text))
 	if len(runes) <= limit {
 		return string(runes)
 	}
 	return string(runes[:limit-1]) + "…"
 }
 
-// clean takes out what could command a terminal: what a persona or a model says
-// is not to be trusted with it.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029', unicode.Is(unicode.Bidi_Control, r):
-			return -1
-		}
-		return r
-	}, text)
-}
+// clean takes out what could command a terminal: what a persona, a model or a
+// platform says is not to be trusted with it.
+func clean(text string) string { return printable.Text(text) }
 
 // indent puts a margin before each line.
 func indent(text, margin string) string {

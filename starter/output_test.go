@@ -37,7 +37,7 @@ func TestClock(t *testing.T) {
 
 func TestCleanTakesCommandsOfTerminalsOut(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "[2Jred\nand\tgreen", clean("\x1b[2Jred\nand\tgreen\x07\u202e\u2028"))
+	require.Equal(t, "�[2Jred\nand\tgreen�\n", clean("\x1b[2Jred\nand\tgreen\x07\u202e\u2028"))
 	require.Equal(t, "one two…", clip("one\n two three", 8))
 }
 
@@ -110,7 +110,7 @@ remedy        pay, then resume
    there
 
 #4 agent · 12:00:00 · not sent
-   hi[31m
+   hi�[31m
 
 #5 agent
    looking

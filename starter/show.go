@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 func (s *starter) showCommand() *cobra.Command {
@@ -80,10 +81,10 @@ func header(r operate.Record, now time.Time) string {
 		outcome = strings.TrimPrefix(outcome+": "+r.Detail, ": ")
 	}
 	rows := [][2]string{
-		{"conversation", r.ID},
+		{"conversation", printable.ID(r.ID)},
 		{"persona", clip(r.Persona, 200)},
-		{"simulation", r.Simulation},
-		{"agent", r.Agent},
+		{"simulation", printable.ID(r.Simulation)},
+		{"agent", printable.ID(r.Agent)},
 		{"status", status},
 		{"executor", executor},
 		{"turns", fmt.Sprint(r.Turns)},
@@ -112,8 +113,8 @@ func header(r operate.Record, now time.Time) string {
 // taskRows are what there is to know of a task's run beside the conversation.
 func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 	rows := [][2]string{
-		{"task", t.TaskID},
-		{"execution", t.ExecutionID},
+		{"task", printable.ID(t.TaskID)},
+		{"execution", printable.ID(t.ExecutionID)},
 		{"due", clock(t.ScheduledFor, now)},
 	}
 	if t.Status != "" {

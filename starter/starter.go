@@ -155,12 +155,12 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 
 // say writes a remark to people, where it cannot be mistaken for output.
 func (s *starter) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.stderr, format+"\n", args...)
+	_, _ = io.WriteString(s.stderr, clean(fmt.Sprintf(format, args...))+"\n")
 }
 
 // confirm asks before something is done to many.
 func (s *starter) confirm(question string) error {
-	_, _ = fmt.Fprintf(s.stderr, "%s [y/N] ", question)
+	_, _ = io.WriteString(s.stderr, clean(question)+" [y/N] ")
 	answer, err := bufio.NewReader(s.stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -128,7 +129,7 @@ func statusLine(st workflows.Status) string {
 			text += " (" + clip(a.Remedy, 300) + ")"
 		}
 	} else if st.Step != "" {
-		text += " · " + st.Step
+		text += " · " + printable.Line(st.Step)
 	}
 	return text
 }
@@ -159,7 +160,8 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 			return err
 		case draw:
 			// To the top, and clear from there: no flicker, nothing left over.
-			s.print("\x1b[H\x1b[2J%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
+			_, _ = io.WriteString(s.stdout, "\x1b[H\x1b[2J")
+			s.print("%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
 		default:
 			lost = false
 			if err := s.changes(ctx, o, page.Conversations, known); err != nil {
@@ -218,7 +220,7 @@ func (s *starter) boardLine(c operate.Conversation) error {
 	if !c.Open {
 		text = ending(c)
 	}
-	s.print("%s  %s  %s\n", time.Now().Format(time.TimeOnly), c.ID, text)
+	s.print("%s  %s  %s\n", time.Now().Format(time.TimeOnly), printable.ID(c.ID), text)
 	return nil
 }
 

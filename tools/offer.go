@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // Offered is a tool as a model is told of it, and where it comes from.
@@ -142,6 +143,8 @@ func (e *entry) usable(listed []conversation.Tool) ([]conversation.Tool, []strin
 	for _, t := range listed {
 		switch {
 		case !e.rules.Allows(t.Name):
+		case !printable.IsName(t.Name, printable.MaxName):
+			odd = append(odd, fmt.Sprintf("%q is left out: its name cannot be shown, or has more than %d bytes", printable.Clip(t.Name, maxName), printable.MaxName))
 		case len(t.Schema) > maxSchema:
 			odd = append(odd, fmt.Sprintf("%q is left out: its schema has %d bytes, more than %d", t.Name, len(t.Schema), maxSchema))
 		default:
@@ -162,7 +165,7 @@ func fit(listed []conversation.Tool) []conversation.Tool {
 		if t.Name == "" {
 			continue
 		}
-		t.Description = cut(strings.ToValidUTF8(t.Description, "\uFFFD"), maxDescription, "…")
+		t.Description = cut(printable.Text(t.Description), maxDescription, printable.Cut)
 		tools = append(tools, t)
 	}
 	slices.SortStableFunc(tools, func(a, b conversation.Tool) int { return cmp.Compare(a.Name, b.Name) })

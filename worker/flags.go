@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
 )
 
@@ -140,7 +141,7 @@ var levels = map[string]slog.Level{
 func (c *command) logger(to io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: levels[c.LogLevel]}
 	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(to, options))
+		return slog.New(slog.NewJSONHandler(printable.JSON(to), options))
 	}
 	return slog.New(slog.NewTextHandler(to, options))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/version"
 )
@@ -47,6 +48,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 
 // report says what is wrong, a line for each fault.
 func report(stderr io.Writer, err error) {
+	stderr = printable.Writer(stderr)
 	lines := strings.Split(err.Error(), "\n")
 	if _, joined := err.(interface{ Unwrap() []error }); !joined || len(lines) == 1 {
 		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"golang.org/x/term"
+
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // A Screen is a terminal that is talked on. It belongs to one goroutine, and its
@@ -80,7 +82,7 @@ func (s *Screen) Width() int {
 // Print writes words, above the line that is being typed, if one is.
 func (s *Screen) Print(words string) {
 	s.Progress("")
-	s.messages.print(words)
+	s.messages.print(printable.Painted(words))
 }
 
 // Progress shows one line that the next replaces. Empty: there is none.
@@ -92,7 +94,7 @@ func (s *Screen) Progress(line string) {
 		_, _ = io.WriteString(s.out, "\r\x1b[K")
 		s.progress = false
 	default:
-		_, _ = io.WriteString(s.out, "\r"+line+"\x1b[K")
+		_, _ = io.WriteString(s.out, "\r"+printable.Painted(line)+"\x1b[K")
 		s.progress = true
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // plainEvery is how often, at most, progress becomes a line where lines cannot be
@@ -87,7 +89,7 @@ func (c *console) Status(text string) {
 	c.status = text
 	if now := c.now(); text != "" && (!sameKind || now.Sub(c.last) >= plainEvery) {
 		c.last = now
-		fmt.Fprintf(c.out, "  %s\n", text)
+		fmt.Fprintf(c.out, "  %s\n", printable.Painted(text))
 	}
 }
 
@@ -116,7 +118,7 @@ func (c *console) Mute() {
 
 func (c *console) line(text string) {
 	c.erase()
-	fmt.Fprintln(c.out, text)
+	fmt.Fprintln(c.out, printable.Painted(text))
 	c.draw()
 }
 
@@ -133,7 +135,7 @@ func (c *console) draw() {
 	if !c.terminal || c.status == "" {
 		return
 	}
-	fmt.Fprint(c.out, clip("  "+c.status, c.width()-1))
+	fmt.Fprint(c.out, clip("  "+printable.Line(c.status), c.width()-1))
 	c.drawn = true
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // personaWidth is how much of a persona's description fits into a table.
@@ -21,7 +22,7 @@ const personaWidth = 46
 // present writes the results.
 func (d *demo) present(ctx context.Context, r Result) error {
 	if d.opts.JSON {
-		enc := json.NewEncoder(d.opts.Stdout)
+		enc := json.NewEncoder(printable.JSON(d.opts.Stdout))
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(r); err != nil {
 			return fmt.Errorf("demo: write the result: %w", err)
@@ -41,7 +42,7 @@ func (d *demo) present(ctx context.Context, r Result) error {
 	}
 	writeSummary(&b, r, time.Since(d.began))
 	d.writeNext(&b, r)
-	if _, err := io.WriteString(d.opts.Stdout, b.String()); err != nil {
+	if _, err := io.WriteString(d.opts.Stdout, printable.Text(b.String())); err != nil {
 		return fmt.Errorf("demo: write the result: %w", err)
 	}
 	return nil
@@ -53,7 +54,7 @@ func writeTable(w io.Writer, r Result) {
 	t.Style().Format.Header = text.FormatDefault
 	t.AppendHeader(table.Row{"persona", "outcome", "turns", "duration"})
 	for _, c := range r.Conversations {
-		t.AppendRow(table.Row{clip(c.Persona, personaWidth), c.words(), c.Turns, c.duration()})
+		t.AppendRow(table.Row{clip(printable.Line(c.Persona), personaWidth), c.words(), c.Turns, c.duration()})
 	}
 	t.SetColumnConfigs([]table.ColumnConfig{
 		{Name: "turns", Align: text.AlignRight},
@@ -72,7 +73,7 @@ func writeTranscript(w io.Writer, c Conversation, messages []operate.Message) {
 		if m.Role == conversation.RoleUser {
 			who = "persona"
 		}
-		for line := range strings.SplitSeq(text.WrapSoft(m.Text, textWidth), "\n") {
+		for line := range strings.SplitSeq(text.WrapSoft(printable.Text(m.Text), textWidth), "\n") {
 			fmt.Fprintf(w, "  %7s │ %s\n", who, strings.TrimRight(line, " "))
 			who = ""
 		}
@@ -88,9 +89,9 @@ func writeSummary(w io.Writer, r Result, took time.Duration) {
 		if c.ended() {
 			ended++
 		}
-		name := c.executor
+		name := printable.Line(c.executor)
 		if c.model != "" && c.model != name {
-			name += " (" + c.model + ")"
+			name += " (" + printable.Line(c.model) + ")"
 		}
 		if name != "" && !speakers[name] {
 			speakers[name] = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 const (
@@ -18,7 +19,6 @@ const (
 	maxBroken    = 8 << 10
 	// maxCalls bounds the calls of one answer: each becomes work of its own.
 	maxCalls = 128
-	maxIDLen = 256
 	// callSize is counted for a call beside its texts.
 	callSize = 16
 )
@@ -98,12 +98,12 @@ func (a *Answer) toolCalls() ([]conversation.Part, error) {
 			return nil, errors.New("the answer calls a tool without a name")
 		}
 		id := Valid(c.ID)
-		if id == "" || len(id) > maxIDLen || seen[id] {
+		if id == "" || !printable.IsName(id, printable.MaxName) || seen[id] {
 			id = fmt.Sprintf("call_%.16s_%d", IdempotencyKey(a.Key), i+1)
 		}
 		seen[id] = true
 		parts = append(parts, conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{
-			ID: id, Name: Valid(c.Name), Arguments: c.json(),
+			ID: id, Name: printable.Name(c.Name, printable.MaxName), Arguments: c.json(),
 		}})
 	}
 	return parts, nil

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -45,12 +46,8 @@ func NewCleaner(key secret.String, headers map[string]secret.String) func(string
 	}
 	known := strings.NewReplacer(pairs...)
 	return func(s string) string {
-		s = strings.Join(strings.Fields(Valid(s)), " ")
-		s = anyKey.ReplaceAllString(known.Replace(s), "[redacted]")
-		if len(s) <= maxMessage {
-			return s
-		}
-		return strings.ToValidUTF8(s[:maxMessage], "") + "…"
+		s = printable.Name(s, maxErrorBody) // whole, for a key must not be cut in two
+		return printable.Clip(anyKey.ReplaceAllString(known.Replace(s), "[redacted]"), maxMessage)
 	}
 }
 

@@ -39,14 +39,14 @@ func (f *Faults) Model(name string) {
 
 // Key requires a key, if there is one, to be fit for a header.
 func (f *Faults) Key(key secret.String) {
-	if k := key.Reveal(); !printable(k) || strings.ContainsFunc(k, unicode.IsSpace) {
+	if k := key.Reveal(); !headerSafe(k) || strings.ContainsFunc(k, unicode.IsSpace) {
 		f.Add("api_key contains a space, a line break or a character no header can carry: check where it is read from")
 	}
 }
 
 // Printable requires a value to be fit for a header.
 func (f *Faults) Printable(name, value string) {
-	if !printable(value) {
+	if !headerSafe(value) {
 		f.Add("%s contains a line break or a character no header can carry", name)
 	}
 }
@@ -95,7 +95,7 @@ func (f *Faults) Headers(headers map[string]secret.String, key secret.String, ke
 		switch {
 		case !headerName.MatchString(name):
 			f.Add("headers: %q is no name of a header", name)
-		case !printable(value.Reveal()):
+		case !headerSafe(value.Reveal()):
 			f.Add("headers: the value of %s contains a line break or a character no header can carry", name)
 		case strings.EqualFold(name, keyHeader) && key != "":
 			f.Add("headers: %s is what api_key sets: give one of the two", name)
@@ -196,6 +196,6 @@ func HasHeader(headers map[string]secret.String, name string) bool {
 	return false
 }
 
-func printable(s string) bool {
+func headerSafe(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) })
 }

@@ -1,25 +1,11 @@
 package rest
 
-import (
-	"strings"
-	"unicode"
-)
+import "github.com/parley-run/parley/internal/printable"
 
-// Clip makes s one line of at most 300 bytes.
+// Clip makes s one line of at most 300 bytes, without what a terminal would obey.
 func Clip(s string) string {
 	const limit = 300
-	s = strings.ToValidUTF8(s[:min(len(s), 4*limit)], "")
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return s
+	return printable.Name(s, limit)
 }
 
 // FewWords makes s one line for people, of at most 80 characters.
