@@ -28,7 +28,7 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 
 	out, err := c.claim(work, in, tried, live)
 	if err != nil && handedOver(work) {
-		return ClaimResult{HandedOver: true, Tried: currentMark(live)}, nil
+		return ClaimResult{HandedOver: true, Tried: currentMark(live), Tries: failedTries(ctx)}, nil
 	}
 	if err != nil {
 		return ClaimResult{}, c.failed(ctx, "claim", afterTries(err, tried), conversation.Usage{})

@@ -173,10 +173,22 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 		Context:   about,
 		Messages:  conversation.Newest(transcript.Messages, max(in.CarryBytes, 1)),
 		Count:     len(transcript.Messages),
+		Turns:     turns(transcript.Messages),
 		State:     transcript.State,
 		EndedBy:   transcript.EndedBy,
 		EndDetail: transcript.EndDetail,
 	}, nil
+}
+
+// turns counts the agent's messages.
+func turns(messages []conversation.Message) int {
+	n := 0
+	for _, m := range messages {
+		if m.Role == conversation.RoleAssistant {
+			n++
+		}
+	}
+	return n
 }
 
 // tooLarge is a task that cannot be recorded, without what it says: whoever waits for
@@ -217,5 +229,8 @@ func (c *Conversation) end(ctx context.Context, in EndInput) (EndResult, error) 
 	if err != nil {
 		return EndResult{}, err
 	}
-	return EndResult{EndedBy: transcript.EndedBy, EndDetail: transcript.EndDetail, Count: len(transcript.Messages)}, nil
+	return EndResult{
+		EndedBy: transcript.EndedBy, EndDetail: transcript.EndDetail,
+		Count: len(transcript.Messages), Turns: turns(transcript.Messages),
+	}, nil
 }

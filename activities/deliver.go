@@ -53,12 +53,17 @@ type DeliverInput struct {
 	Attempts int `json:"attempts"`
 	// Made counts the requests of activities before this one.
 	Made int `json:"made,omitempty"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
 }
 
 // DeliverResult is how a callback went, unless it was handed over.
 type DeliverResult struct {
 	conversation.Delivery
 	HandedOver bool `json:"handed_over,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at

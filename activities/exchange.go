@@ -28,7 +28,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	begin := time.Now()
 	out, err := c.exchange(work, in, tried, live)
 	if err != nil && handedOver(work) {
-		return ExchangeResult{HandedOver: true, Tried: currentMark(live)}, nil
+		return ExchangeResult{HandedOver: true, Tried: currentMark(live), Tries: failedTries(ctx)}, nil
 	}
 	if err != nil {
 		return ExchangeResult{}, c.failed(ctx, "exchange", err, conversation.Usage{})
@@ -71,7 +71,7 @@ func (c *Conversation) exchange(ctx context.Context, in ExchangeInput, tried *Ma
 	}
 	reply, err := inst.Platform.Send(ctx, in.Ref, platforms.Send{
 		Messages:       send,
-		IdempotencyKey: exchangeKey(ctx, in, len(send)),
+		IdempotencyKey: exchangeKey(activity.GetInfo(ctx).WorkflowExecution.ID, in, len(send)),
 	})
 	switch {
 	case conversation.IsKind(err, conversation.Ended):
@@ -109,7 +109,7 @@ func (c *Conversation) exchange(ctx context.Context, in ExchangeInput, tried *Ma
 // twice.
 func (c *Conversation) exchangeKeyed(ctx context.Context, inst platforms.Instance, in ExchangeInput) (ExchangeResult, error) {
 	reply, err := inst.Platform.Send(ctx, in.Ref, platforms.Send{
-		Messages: in.Messages, IdempotencyKey: exchangeKey(ctx, in, len(in.Messages)),
+		Messages: in.Messages, IdempotencyKey: exchangeKey(activity.GetInfo(ctx).WorkflowExecution.ID, in, len(in.Messages)),
 	})
 	switch {
 	case err != nil:
@@ -231,10 +231,4 @@ func (c *Conversation) afterEnd(ctx context.Context, inst platforms.Instance, in
 		return ExchangeResult{}, err
 	}
 	return seen.result, nil
-}
-
-// exchangeKey is the same for all attempts of one exchange, on every run of the
-// workflow, and different for any other.
-func exchangeKey(ctx context.Context, in ExchangeInput, messages int) string {
-	return fmt.Sprintf("%s/exchange/%d/%d", activity.GetInfo(ctx).WorkflowExecution.ID, in.Before, messages)
 }

@@ -64,6 +64,9 @@ func plainCancel(parent context.Context) (_ context.Context, stop func()) {
 	}
 }
 
+// failedTries is how many attempts at this activity have failed before this one.
+func failedTries(ctx context.Context) int { return int(activity.GetInfo(ctx).Attempt) - 1 }
+
 // handedOver reports whether ctx is done because the worker shuts down, as
 // opposed to a cancellation or a timeout.
 func handedOver(ctx context.Context) bool {

@@ -45,6 +45,9 @@ type ClaimResult struct {
 	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
 	HandedOver bool               `json:"handed_over,omitempty"`
 	Tried      *Mark              `json:"tried,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // A Mark is recorded by heartbeat before a request that must not be repeated
@@ -94,6 +97,11 @@ type ContextResult struct {
 	// Fault is why a task cannot be run. What it says and its messages are left out:
 	// they are too large to be recorded.
 	Fault string `json:"fault,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
+	// Turns is how many of all messages, not of Messages alone, are the agent's.
+	Turns int `json:"turns,omitempty"`
 }
 
 // ReplyInput asks an executor for the agent's next message. It carries only
@@ -129,6 +137,9 @@ type ReplyInput struct {
 	Task *conversation.Task `json:"task,omitempty"`
 	// Resume is what a handed-over attempt had done.
 	Resume *ReplyProgress `json:"resume,omitempty"`
+	// Anew counts how often the conversation was read anew from its platform in Run.
+	// It is a part of the key.
+	Anew int `json:"anew,omitempty"`
 }
 
 // ReplyProgress is what an unfinished attempt at a reply leaves behind, by
@@ -196,6 +207,9 @@ type CallToolInput struct {
 	Index    int         `json:"index"`
 	Call     PlannedCall `json:"call"`
 	MaxBytes int         `json:"max_bytes,omitempty"`
+	// Anew counts how often the conversation was read anew from its platform in Run.
+	// It is a part of the key.
+	Anew int `json:"anew,omitempty"`
 }
 
 // CallToolResult is what the tool said.
@@ -205,6 +219,9 @@ type CallToolResult struct {
 	HandedOver bool   `json:"handed_over,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // ExchangeInput sends the agent's messages and asks for what comes back.
@@ -242,6 +259,9 @@ type ExchangeInput struct {
 	// [conversation.Policy].
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
 	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
+	// Anew counts how often the conversation was read anew from its platform in Run.
+	// It is a part of the key.
+	Anew int `json:"anew,omitempty"`
 }
 
 // ExchangeResult is what came back.
@@ -264,6 +284,9 @@ type ExchangeResult struct {
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // EndInput closes the conversation on the platform.
@@ -279,6 +302,11 @@ type EndResult struct {
 	EndDetail  string               `json:"end_detail,omitempty"`
 	Count      int                  `json:"count,omitempty"`
 	HandedOver bool                 `json:"handed_over,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
+	// Turns is how many of Count are the agent's.
+	Turns int `json:"turns,omitempty"`
 }
 
 // PollInput asks for new conversations of one agent to be found and started,
@@ -337,6 +365,8 @@ type ErrorDetails struct {
 	// acknowledgement: the Tried of the next activity's input.
 	Mark  *Mark              `json:"mark,omitempty"`
 	Spent conversation.Usage `json:"spent,omitzero"`
+	// RunID, of an error of kind Reset, is the run that the activity belongs to.
+	RunID string `json:"run_id,omitempty"`
 }
 
 // An AttemptReport tells the workflow of an attempt that has failed and is followed
@@ -355,4 +385,8 @@ type AttemptReport struct {
 	// Next is zero if this attempt was the last.
 	At   time.Time `json:"at,omitzero"`
 	Next time.Time `json:"next,omitzero"`
+	// ActivityID is the activity's id in its workflow, by which the workflow knows the
+	// step. Of is how many attempts the activity has. Zero: no limit.
+	ActivityID string `json:"activity_id,omitempty"`
+	Of         int    `json:"of,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
@@ -32,6 +33,9 @@ func NotifyOptions() workflow.ActivityOptions {
 // NotifyResult says that the platform knows, unless it was handed over.
 type NotifyResult struct {
 	HandedOver bool `json:"handed_over,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // Notify tells a platform that listens what has happened.
@@ -55,5 +59,6 @@ func (c *Conversation) notify(ctx context.Context, in NotifyInput) error {
 			Kind: conversation.Invalid, Op: fmt.Sprintf("platform %q", in.Platform), Err: errors.New("it does not listen to events"),
 		}
 	}
+	in.Event.Run = activity.GetInfo(ctx).WorkflowExecution.RunID
 	return listener.Notify(ctx, in.Event)
 }

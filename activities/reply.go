@@ -168,18 +168,6 @@ func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, pr
 	}, nil
 }
 
-// replyKey is the same for all attempts of one request to an executor.
-func replyKey(workflowID string, in ReplyInput) string {
-	key := fmt.Sprintf("%s/reply/%d", workflowID, in.Turn)
-	if in.Round > 0 {
-		key += fmt.Sprintf("/%d", in.Round)
-	}
-	if in.Window > 0 { // another request: the first one's answer is known, and of no use
-		key += fmt.Sprintf("/newest/%d", in.Window)
-	}
-	return key
-}
-
 func described(offered []tools.Offered) []conversation.Tool {
 	var out []conversation.Tool
 	for _, o := range offered {

@@ -19,12 +19,17 @@ type ReportInput struct {
 	Report platforms.Report `json:"report"`
 	// Tried is what a handed-over attempt had done.
 	Tried *Mark `json:"tried,omitempty"`
+	// Run is the run id that the workflow's state was built on: see [checkRun].
+	Run string `json:"run,omitempty"`
 }
 
 // ReportResult says that the platform knows.
 type ReportResult struct {
 	HandedOver bool  `json:"handed_over,omitempty"`
 	Tried      *Mark `json:"tried,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
 }
 
 // take claims a task. The platform finds out whether an earlier attempt of ours
@@ -63,6 +68,9 @@ type HeldInput struct {
 	Adopt bool `json:"adopt,omitempty"`
 	// Tried is what is known of the claim's request.
 	Tried *Mark `json:"tried,omitempty"`
+	// Run is the run that made the claim: a workflow that was reset asks about the claim
+	// of the run that it was reset from. Empty: the run that asks.
+	Run string `json:"run,omitempty"`
 }
 
 // HeldResult says whether the claim belongs to this run.
@@ -74,6 +82,11 @@ type HeldResult struct {
 	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
 	HandedOver bool               `json:"handed_over,omitempty"`
 	Tried      *Mark              `json:"tried,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
+	// RunID is the run that has asked.
+	RunID string `json:"run_id,omitempty"`
 }
 
 // Held looks, for a run that is not to go on, whether a claim that nobody saw the
@@ -140,7 +153,7 @@ func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult
 	defer stop()
 	err := c.acknowledge(work, in, tried, live)
 	if err != nil && handedOver(work) {
-		return ReportResult{HandedOver: true, Tried: currentMark(live)}, nil
+		return ReportResult{HandedOver: true, Tried: currentMark(live), Tries: failedTries(ctx)}, nil
 	}
 	if err != nil {
 		return ReportResult{}, c.failed(ctx, "report", patient(err), conversation.Usage{})

@@ -32,7 +32,7 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	begin := time.Now()
 	out, err := c.callTool(work, in)
 	if err != nil && handedOver(work) {
-		return CallToolResult{HandedOver: true}, nil
+		return CallToolResult{HandedOver: true, Tries: failedTries(ctx)}, nil
 	}
 	if err != nil {
 		return CallToolResult{}, c.failed(ctx, "tool", err, conversation.Usage{})
@@ -50,7 +50,7 @@ func (c *Conversation) callTool(ctx context.Context, in CallToolInput) (CallTool
 		Conversation: in.Ref,
 		Name:         in.Call.Name,
 		Arguments:    in.Call.Arguments,
-		Key:          fmt.Sprintf("%s/tool/%d/%d", info.WorkflowExecution.ID, in.Turn, in.Index),
+		Key:          toolKey(info.WorkflowExecution.ID, in),
 		Attempt:      int(info.Attempt),
 	})
 	if err != nil {

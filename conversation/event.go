@@ -17,9 +17,12 @@ const (
 // An Event is something that has happened to a conversation. It holds no messages.
 type Event struct {
 	Type EventType `json:"type"`
-	// Number counts the conversation's events from 1: with Conversation it names the
-	// event, which may be told more than once.
-	Number       int       `json:"number"`
+	// Number counts the conversation's events from 1: with Conversation and Run it
+	// names the event, which may be told more than once.
+	Number int `json:"number"`
+	// Run is the workflow's run. A conversation that is begun anew, or was reset,
+	// counts its events in a run of its own.
+	Run          string    `json:"run,omitempty"`
 	Conversation Ref       `json:"conversation"`
 	Time         time.Time `json:"time"`
 	Turn         int       `json:"turn"`

@@ -12,14 +12,15 @@ import (
 // publishFor bounds the publishing of one event; it is tried again.
 const publishFor = 20 * time.Second
 
-// A LifecycleEvent is what is published on the lifecycle topic. The pair of
-// WorkflowID and Number names it: it may be published again.
+// A LifecycleEvent is what is published on the lifecycle topic. WorkflowID, RunID and
+// Number together name it: it may be published again.
 type LifecycleEvent struct {
 	Type            conversation.EventType `json:"type"`
 	Number          int                    `json:"number"`
 	ConversationID  string                 `json:"conversationId"`
 	AgentID         string                 `json:"agentId"`
 	WorkflowID      string                 `json:"workflowId"`
+	RunID           string                 `json:"runId,omitempty"`
 	PersonaFunction string                 `json:"personaFunction,omitempty"`
 	Time            time.Time              `json:"time"`
 	Turn            int                    `json:"turn"`
@@ -48,7 +49,7 @@ func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	}
 	event := LifecycleEvent{
 		Type: e.Type, Number: e.Number, ConversationID: e.Conversation.ID, AgentID: e.Conversation.Agent,
-		WorkflowID: e.Conversation.String(), PersonaFunction: e.Conversation.Simulation, Time: e.Time, Turn: e.Turn, Reason: e.Reason,
+		WorkflowID: e.Conversation.String(), RunID: e.Run, PersonaFunction: e.Conversation.Simulation, Time: e.Time, Turn: e.Turn, Reason: e.Reason,
 	}
 	if out := e.Outcome; out != nil {
 		event.Outcome = &LifecycleOutcome{Kind: out.Kind, EndedBy: out.EndedBy, Detail: out.Detail, Turns: out.Turns, Messages: out.Messages}
