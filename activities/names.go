@@ -94,6 +94,8 @@ type ContextResult struct {
 	// on: see [checkRun].
 	RunID      string `json:"run_id,omitempty"`
 	HandedOver bool   `json:"handed_over,omitempty"`
+	// Park is as in [ExchangeResult].
+	Park *Finding `json:"park,omitempty"`
 	// Fault is why a task cannot be run. What it says and its messages are left out:
 	// they are too large to be recorded.
 	Fault string `json:"fault,omitempty"`
@@ -277,9 +279,9 @@ type ExchangeResult struct {
 	EndDetail  string               `json:"end_detail,omitempty"`
 	HandedOver bool                 `json:"handed_over,omitempty"`
 	Tried      *Mark                `json:"tried,omitempty"`
-	// Difference says how the platform's transcript differs from what was sent and
-	// received, if it does. The messages count all the same; the conversation parks.
-	Difference string `json:"difference,omitempty"`
+	// Park is why the conversation has to park although the result counts: it is to be
+	// taken in first. Nil: nothing is wrong.
+	Park *Finding `json:"park,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	// Lag is as in [ReplyResult].
@@ -287,6 +289,15 @@ type ExchangeResult struct {
 	// Tries, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
 	Tries int `json:"tries,omitempty"`
+}
+
+// A Finding is something wrong with a result that counts all the same: a transcript
+// that differs from what was sent and received (Diverged), a message that was too large
+// and is kept cut (Invalid).
+type Finding struct {
+	Kind   conversation.Kind `json:"kind"`
+	Reason string            `json:"reason"`
+	Remedy string            `json:"remedy,omitempty"`
 }
 
 // EndInput closes the conversation on the platform.

@@ -137,6 +137,9 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 	}
 	t.run = out.RunID
 	t.know(out.Context, out.Messages, out.Count)
+	if v, err := t.found(ctx, "context", out.Park); v != nil || err != nil {
+		return v, err
+	}
 	if out.Fault != "" {
 		t.messages, t.count, t.unseen = nil, 0, 0 // what it says is not known
 		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: out.Fault, cause: conversation.Invalid}
@@ -300,6 +303,9 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 	t.slowest, t.lag = max(t.slowest, out.Slowest), out.Lag
 	t.spoken = t.spoken || out.Taken > 0
 	t.take(messages[:min(out.Taken, len(messages))], out)
+	if v, err := t.found(ctx, step, out.Park); v != nil || err != nil {
+		return v, err
+	}
 	switch {
 	case out.Ended && out.Taken < len(messages):
 		t.turn--
@@ -310,6 +316,15 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
 	}
 	return nil, nil
+}
+
+// found parks the conversation for something that is wrong with a result which counts
+// all the same. It goes on when somebody resumes it.
+func (t *talk) found(ctx workflow.Context, step string, park *activities.Finding) (*verdict, error) {
+	if park == nil {
+		return nil, nil
+	}
+	return t.trouble(ctx, step, failure{kind: park.Kind, reason: park.Reason, remedy: park.Remedy}, t.endWanted)
 }
 
 // take adds what an exchange brought to the transcript.
