@@ -50,60 +50,6 @@ type Callback struct {
 	Retries *int `json:"retries,omitempty"`
 }
 
-// A Run is which agent a task wants to run, and how: the fields of a payload that
-// RunAgent Pulse gave their names.
-type Run struct {
-	AgentID    string          `json:"agent_id,omitempty"`
-	Entrypoint string          `json:"entrypoint_tag,omitempty"`
-	Args       []any           `json:"args,omitempty"`
-	Params     json.RawMessage `json:"params,omitempty"` // a JSON object
-	UserID     string          `json:"user_id,omitempty"`
-	// PersistentMemory keeps what the agent remembers of UserID.
-	PersistentMemory bool `json:"persistent_memory,omitempty"`
-	// Executor is "serverless", "local", or another name; empty or "auto" is the
-	// first that is available.
-	Executor string `json:"executor_type,omitempty"`
-	// Local sends even a serverless run to an agent on this machine.
-	Local *bool  `json:"local,omitempty"`
-	Host  string `json:"agent_host,omitempty"`
-	Port  int    `json:"agent_port,omitempty"`
-	// TimeoutSeconds bounds the run. Zero: not said.
-	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
-}
-
-// Run reads the payload, and for what it leaves open of the executor, the flag and
-// the address of a local agent, the metadata.
-func (t Task) Run() (Run, error) {
-	var run Run
-	if len(t.Payload) > 0 {
-		if err := json.Unmarshal(t.Payload, &run); err != nil {
-			return Run{}, &Error{
-				Kind: Invalid, Op: "payload of the task", Err: err,
-				Remedy: "give agent_id and entrypoint_tag as strings, params as an object, args as a list, " +
-					"agent_port and timeout_seconds as whole numbers",
-			}
-		}
-	}
-	// Metadata is also other people's: each key is read by itself, and what has
-	// another meaning there hides none of the others.
-	var more map[string]json.RawMessage
-	_ = json.Unmarshal(t.Metadata, &more)
-	if run.Executor == "" {
-		_ = json.Unmarshal(more["executor_type"], &run.Executor)
-	}
-	var local *bool
-	if run.Local == nil && json.Unmarshal(more["local"], &local) == nil {
-		run.Local = local
-	}
-	if run.Host == "" {
-		_ = json.Unmarshal(more["agent_host"], &run.Host)
-	}
-	if run.Port == 0 {
-		_ = json.Unmarshal(more["agent_port"], &run.Port)
-	}
-	return run, nil
-}
-
 // Message is what the task says to the agent: its params as structured data, or
 // the text of its payload's "message". It is empty data where it has neither.
 func (t Task) Message() Message {
