@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/simulator/sim"
 )
 
@@ -42,7 +43,7 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	set.IntVar(&f.conversations, "conversations", 8, "")
 	set.IntVar(&f.maxTurns, "max-turns", 12, "")
 	set.IntVar(&f.pass.Size, "pass-size", 0, "")
-	set.DurationVar(&f.pass.Every, "pass-every", 0, "")
+	set.Var(duration.NewFlag(&f.pass.Every, 0), "pass-every", "")
 	set.Int64Var(&f.seed, "seed", 1, "")
 	set.StringVar(&f.latency, "latency", "", "")
 	set.BoolVar(&f.strict, "strict", false, "")
@@ -51,10 +52,10 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	set.StringVar(&f.personaURL, "persona-base-url", "", "")
 	set.Float64Var(&f.faults.ErrorRate, "error-rate", 0, "")
 	set.Float64Var(&f.faults.RateLimitRate, "rate-limit-rate", 0, "")
-	set.DurationVar(&f.faults.RetryAfter, "retry-after", time.Second, "")
+	set.Var(duration.NewFlag(&f.faults.RetryAfter, time.Second), "retry-after", "")
 	set.Float64Var(&f.faults.LostAnswerRate, "lost-answer-rate", 0, "")
 	set.Float64Var(&f.faults.SlowRate, "slow-rate", 0, "")
-	set.DurationVar(&f.faults.SlowBy, "slow-by", 5*time.Second, "")
+	set.Var(duration.NewFlag(&f.faults.SlowBy, 5*time.Second), "slow-by", "")
 	set.Float64Var(&f.faults.MalformedRate, "malformed-rate", 0, "")
 	set.StringSliceVar(&f.faults.Only, "fault-only", nil, "")
 	set.BoolVar(&f.printEnv, "print-env", false, "")

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
@@ -36,7 +37,7 @@ func (f *directFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.id, "id", "", "the conversation's `id`; it begins if there is none (default: a new one)")
 	flags.StringVar(&f.resume, "resume", "", "go on with the conversation of this `id`")
 	flags.StringVar(&f.executor, "executor", "", "this `executor` speaks in a new conversation, one of those that the agent allows")
-	flags.DurationVar(&f.idle, "idle-timeout", workflows.DefaultIdleTimeout, "a new conversation ends when nobody has written for so long; 0 never ends it")
+	flags.Var(duration.NewFlag(&f.idle, workflows.DefaultIdleTimeout), "idle-timeout", "a new conversation ends when nobody has written for so long; 0 never ends it")
 }
 
 func (f *directFlags) check() error {

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/parley-run/parley/internal/duration"
 )
 
 // globalFlags are those of every command.
@@ -29,7 +31,7 @@ func (f *globalFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.namespace, "namespace", "", "Temporal `namespace` (default: TEMPORAL_NAMESPACE, else default)")
 	flags.StringVar(&f.taskQueue, "task-queue", "", "task `queue` of the workers (default: the configuration's, else parley)")
 	flags.StringVarP(&f.output, "output", "o", outputText, "output `format`: text or json")
-	flags.DurationVar(&f.timeout, "timeout", 15*time.Second, "how long to wait for Temporal and for workers; 0 waits for ever")
+	flags.Var(duration.NewFlag(&f.timeout, 15*time.Second), "timeout", "how long to wait for Temporal and for workers; 0 waits for ever")
 	f.timeoutGiven = func() bool { return flags.Changed("timeout") }
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
@@ -30,10 +31,10 @@ func (f *scheduleFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.agent, "agent", "", "the agent, by its `name` in the configuration")
 	flags.StringArrayVar(&f.times.Cron, "cron", nil, "run at the times of this `expression`; may be given several times")
 	flags.StringVar(&f.times.Every, "every", "", "run at this `interval`, or day and time of day")
-	flags.DurationVar(&f.times.Offset, "offset", 0, "with an interval: so much later than multiples of it")
+	flags.Var(duration.NewFlag(&f.times.Offset, 0), "offset", "with an interval: so much later than multiples of it")
 	flags.StringVar(&f.times.At, "at", "", "run once, at this `time`")
 	flags.StringVar(&f.times.Zone, "timezone", "", "the IANA `name` of the zone that times of day are in (default UTC)")
-	flags.DurationVar(&f.times.Jitter, "jitter", 0, "begin each run up to so much later, at random")
+	flags.Var(duration.NewFlag(&f.times.Jitter, 0), "jitter", "begin each run up to so much later, at random")
 	flags.StringVar(&f.task.Message, "message", "", "what is said to the agent")
 	flags.StringVar(&f.task.Params, "params", "", "`JSON` object that the agent is given; @FILE reads it")
 	flags.StringVar(&f.task.Payload, "payload", "", "`JSON` object: the whole task; @FILE reads it")
@@ -42,13 +43,13 @@ func (f *scheduleFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.task.Entrypoint, "entrypoint", "", "`tag` of its entrypoint")
 	flags.StringVar(&f.task.UserID, "user-id", "", "`id` of the user it runs for")
 	flags.StringVar(&f.task.Executor, "executor-type", "", "`name` of the executor, one of those that the agent's policy allows")
-	flags.DurationVar(&f.task.Timeout, "task-timeout", 0, "how long a run may take, retries included (default 10m)")
+	flags.Var(duration.NewFlag(&f.task.Timeout, 0), "task-timeout", "how long a run may take, retries included (default 10m)")
 	flags.StringVar(&f.task.Callback, "callback", "", "`URL` that is told how each run ends")
-	flags.DurationVar(&f.task.CallbackTimeout, "callback-timeout", 0, "how long one attempt at it may take (default 30s)")
+	flags.Var(duration.NewFlag(&f.task.CallbackTimeout, 0), "callback-timeout", "how long one attempt at it may take (default 30s)")
 	flags.IntVar(&f.retries, "callback-retries", 3, "how often it is tried again")
 	flags.IntVar(&f.rules.Times, "times", 0, "run so often in all; 0 is without end")
 	flags.StringVar(&f.overlap, "overlap", "", "when the run before goes on: skip, buffer-one, buffer-all, cancel-other or allow (default skip)")
-	flags.DurationVar(&f.rules.CatchUp, "catch-up", 0, "how late a run may begin after Temporal was down (default a year)")
+	flags.Var(duration.NewFlag(&f.rules.CatchUp, 0), "catch-up", "how late a run may begin after Temporal was down (default a year)")
 	flags.StringVar(&f.note, "note", "", "a remark that list and show tell")
 }
 

@@ -24,9 +24,9 @@ const scheduleCreateHelp = `create makes a schedule, and tells when it will run.
   --cron "0 9 * * 1-5"  may be given several times. 5 fields: minute, hour, day of
                         the month, month, day of the week; a 6th is the year; of 7
                         the first is the second. Both days must fit.
-  --every 30m           an interval: 30s, 2d, "2 hours"; or "day at 9am",
+  --every 30m           an interval: 90s, 2d, 1w, "2 hours"; or "day at 9am",
                         "weekday at 18:30", "monday at 9"
-  --at "tomorrow at 9"  once: "now", "in 5 minutes", "next monday at 9",
+  --at "tomorrow at 9"  once: "now", 90s, "in 5 minutes", "next monday at 9",
                         "2030-01-02 03:04", or RFC 3339
 
 Times of day are in UTC unless --timezone says otherwise.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
@@ -58,7 +59,7 @@ func (c *command) parse(args []string) error {
 	f.StringVar(&c.HealthAddr, "health-addr", health.DefaultAddress, "")
 	f.StringVar(&c.LogLevel, "log-level", "info", "")
 	f.StringVar(&c.LogFormat, "log-format", "text", "")
-	f.DurationVar(&c.Drain, "drain-timeout", process.DefaultDrain, "")
+	f.Var(duration.NewFlag(&c.Drain, process.DefaultDrain), "drain-timeout", "")
 	f.IntVar(&c.Activities, "max-activities", process.DefaultMaxActivities, "")
 	f.StringVar(&c.Deployment.DeploymentName, "deployment-name", "", "")
 	f.StringVar(&c.Deployment.BuildID, "build-id", "", "")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	dateparser "github.com/markusmobius/go-dateparser"
+
+	"github.com/parley-run/parley/internal/duration"
 )
 
 // Zone finds a time zone by its IANA name. Empty is UTC: what a schedule means must
@@ -23,8 +25,9 @@ func Zone(name string) (*time.Location, error) {
 }
 
 // Moment is the one time that text names, to the second, rounded up: "2030-01-02
-// 03:04", RFC 3339, "in 5 minutes", "tomorrow at 9am", "next monday at 9". What
-// says no zone is in that of now. It must be in the future; "now" is now itself.
+// 03:04", RFC 3339, "in 5 minutes", "90s" or "in 1w2d", "tomorrow at 9am", "next
+// monday at 9". What says no zone is in that of now. It must be in the future;
+// "now" is now itself.
 func Moment(text string, now time.Time) (time.Time, error) {
 	at, err := parse(text, now, dateparser.Future)
 	if err != nil {
@@ -92,10 +95,26 @@ func parse(text string, now time.Time, prefer dateparser.PreferredDateSource) (t
 	if m := ahead.FindStringSubmatch(phrase); m != nil {
 		return wholeSecond(later(now, m[1], m[2])), nil
 	}
+	if prefer == dateparser.Future {
+		if length := strings.TrimPrefix(phrase, "in "); length != phrase || !strings.Contains(phrase, " ") {
+			if d, err := duration.Parse(length); err == nil && d > 0 {
+				return wholeSecond(after(now, length, d)), nil
+			}
+		}
+	}
 	if numericDate.MatchString(phrase) {
 		return time.Time{}, malformed("cannot read the date in %q: write 2006-01-02 15:04, or RFC 3339 with a zone", text)
 	}
 	return inWords(text, phrase, now, prefer)
+}
+
+// after is now and d. Days that are written as such end at the same time of day.
+func after(now time.Time, text string, d time.Duration) time.Time {
+	if !strings.ContainsAny(text, "dw") {
+		return now.Add(d)
+	}
+	const day = 24 * time.Hour
+	return now.AddDate(0, 0, int(d/day)).Add(d % day)
 }
 
 // later: hours are as long as they are, days end at the same time of day.
@@ -128,7 +147,7 @@ func inWords(text, phrase string, now time.Time, prefer dateparser.PreferredDate
 	next := nextWeekday.MatchString(phrase)
 	phrase = nextWeekday.ReplaceAllString(phrase, "$1")
 	phrase = bareHour.ReplaceAllString(phrase, "at $1:00")
-	unreadable := malformed("cannot read the time %q: try \"in 5 minutes\", \"tomorrow at 9am\", \"next monday at 9\", \"2006-01-02 15:04\" or RFC 3339", text)
+	unreadable := malformed("cannot read the time %q: try \"in 5 minutes\", 90s, 1w, \"tomorrow at 9am\", \"next monday at 9\", \"2006-01-02 15:04\" or RFC 3339", text)
 	if !letters.MatchString(phrase) {
 		return time.Time{}, unreadable
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/robfig/cron/v3"
 	"go.temporal.io/sdk/client"
+
+	"github.com/parley-run/parley/internal/duration"
 )
 
 // Times are when a schedule runs, as people give it. Exactly one of Cron, Every and
@@ -164,7 +166,6 @@ func sundayAsZero(field string) string {
 var (
 	everyUnit = regexp.MustCompile(`^(?:(\d{1,6}) )?(second|minute|hour|day|week)s?$`)
 	everyDay  = regexp.MustCompile(`^(day|weekday|weekend day|sunday|monday|tuesday|wednesday|thursday|friday|saturday) at (.+)$`)
-	days      = regexp.MustCompile(`^(\d{1,5})d$`)
 )
 
 var weekdays = map[string]string{
@@ -183,7 +184,7 @@ func trimEvery(text string) string {
 	return phrase
 }
 
-// Every reads an interval ("30m", "2d", "30 seconds", "hour") or a day with a time
+// Every reads an interval ("30m", "2d", "1w", "30 seconds", "hour") or a day with a time
 // ("day at 9am", "weekday at 18:30", "monday at 9"), which is a cron expression.
 func Every(text string) (time.Duration, string, error) {
 	phrase := trimEvery(text)
@@ -204,13 +205,10 @@ func Every(text string) (time.Duration, string, error) {
 		}
 		unit := map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour}[m[2]]
 		interval = time.Duration(n) * unit
-	} else if m := days.FindStringSubmatch(phrase); m != nil {
-		n, _ := strconv.Atoi(m[1])
-		interval = time.Duration(n) * 24 * time.Hour
-	} else if d, err := time.ParseDuration(phrase); err == nil {
+	} else if d, err := duration.Parse(phrase); err == nil {
 		interval = d
 	} else {
-		return 0, "", malformed("cannot read --every %q: write an interval such as 30m or 2d, or \"day at 9am\", \"weekday at 18:30\", \"monday at 9\"", text)
+		return 0, "", malformed("cannot read --every %q: write an interval such as 90s, 30m, 2d or 1w, or \"day at 9am\", \"weekday at 18:30\", \"monday at 9\"", text)
 	}
 	if interval < time.Second || interval%time.Second != 0 {
 		return 0, "", malformed("--every %q: an interval is a whole number of seconds, at least 1", text)
