@@ -19,6 +19,7 @@ type callOptions struct {
 	timeout   time.Duration
 	metadata  any
 	namespace string
+	permit    func(context.Context) error
 }
 
 // Timeout bounds the call in place of [Options.CallTimeout], the time it waits
@@ -35,15 +36,29 @@ func InNamespace(namespace string) CallOption {
 	return func(o *callOptions) { o.namespace = namespace }
 }
 
-// A call is one invokefunction of ours. Its fields but for the first three are
+// Permit asks for leave as late as possible: right before the call is written to the
+// connection, and again if more than 50 ms have passed since it was asked. If it
+// fails, nothing is written, and the call fails with its error and [ErrNotSent].
+// Other calls go on meanwhile. It gets the call's context.
+func Permit(permit func(context.Context) error) CallOption {
+	return func(o *callOptions) { o.permit = permit }
+}
+
+// permitAge is how long the answer of a permit is good for.
+const permitAge = 50 * time.Millisecond
+
+// A call is one invokefunction of ours. The fields from permitted on are
 // guarded by Worker.mu.
 type call struct {
 	id      string // empty: void
 	message []byte
 	answer  chan outcome // holds one
+	ctx     context.Context
+	permit  func(context.Context) error // nil: none is needed
 
-	conn    *connection // that has taken it; nil while it waits
-	settled bool
+	permitted time.Time   // when permit last agreed
+	conn      *connection // that has taken it; nil while it waits
+	settled   bool
 }
 
 type outcome struct {
@@ -96,7 +111,7 @@ func (w *Worker) call(ctx context.Context, f frame, data any, opts []CallOption)
 	carrier := propagation.MapCarrier{}
 	w.opts.Propagator.Inject(ctx, carrier)
 	f.Traceparent, f.Baggage = carrier["traceparent"], carrier["baggage"]
-	c := &call{id: f.InvocationID, message: f.encode(), answer: make(chan outcome, 1)}
+	c := &call{id: f.InvocationID, message: f.encode(), answer: make(chan outcome, 1), ctx: ctx, permit: o.permit}
 	if len(c.message) > messageLimit {
 		return nil, fmt.Errorf("%w: the call has %d bytes, an engine takes %d", ErrNotSent, len(c.message), messageLimit)
 	}
@@ -167,6 +182,26 @@ func (w *Worker) enqueue(ctx context.Context, limit <-chan time.Time, c *call) e
 		w.mu.Lock()
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// ask asks for a call's permit and puts the call back before all others, or ends it.
+func (w *Worker) ask(c *call) {
+	err := c.permit(c.ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case c.settled:
+	case err != nil:
+		w.settle(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, err)})
+	case w.ended != nil:
+		w.settle(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, w.ended)})
+	default:
+		c.permitted = time.Now()
+		w.waiting = slices.Insert(w.waiting, 0, c)
+		if w.conn != nil {
+			w.conn.wakeWriter()
 		}
 	}
 }

@@ -20,6 +20,10 @@ const (
 	frameLimit   = 8 << 20
 	// answerLimit is how long Shutdown waits for the engine to take the withdrawals.
 	answerLimit = 5 * time.Second
+	// minAnswerAge is the least time between a call's arrival and its answer. Engines
+	// send a call before they record that it is pending, and drop an answer that
+	// overtakes the record: its caller then waits out its own timeout.
+	minAnswerAge = time.Millisecond
 )
 
 // A connection is one WebSocket, from the engine's greeting to its end. Fields
@@ -152,10 +156,12 @@ func (c *connection) read() error {
 			return fmt.Errorf("%w: %w", ErrConnectionLost, err)
 		}
 		c.hear()
+		arrived := time.Now()
 		f, err := decodeFrame(message)
 		if errors.Is(err, errNoMessage) {
 			continue
 		}
+		f.arrived = arrived
 		if err != nil {
 			c.w.log.Warn("skipped a message of the iii engine", "error", err)
 			continue
@@ -203,6 +209,21 @@ func (c *connection) push(f frame) {
 	c.w.mu.Lock()
 	c.pushLocked(f)
 	c.w.mu.Unlock()
+}
+
+// answer sends f as the answer to a frame that came at the time arrived, which is
+// read from the monotonic clock. See minAnswerAge.
+func (c *connection) answer(f frame, arrived time.Time) {
+	if early := minAnswerAge - time.Since(arrived); early > 0 {
+		timer := time.NewTimer(early)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.ctx.Done():
+			return
+		}
+	}
+	c.push(f)
 }
 
 func (c *connection) pushLocked(f frame) {
@@ -265,6 +286,12 @@ func (c *connection) next() (outgoing, *call) {
 	case len(w.waiting) > 0:
 		call := w.waiting[0]
 		w.waiting = w.waiting[1:]
+		if call.permit != nil && time.Since(call.permitted) > permitAge {
+			go w.ask(call) // the connection is not held up meanwhile
+			c.wakeWriter()
+			w.makeRoom()
+			return outgoing{}, nil
+		}
 		call.conn = c
 		w.makeRoom()
 		return outgoing{message: call.message}, call

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,8 +56,13 @@ func dialectOf(era Era) Dialect {
 // Dialect is [Options.Era]'s or, without that, found out by asking the engine for
 // its functions; that is done once a connection. An engine of the versions 0.9
 // passes for an older one: nothing tells it apart, and the older one would run
-// directly what is to be queued. If the engine shows nothing to go by, because its
-// queue is not loaded, the error is [ErrUnsupported].
+// directly what is to be queued. If the engine has no queue loaded, the error is
+// [ErrUnsupported].
+//
+// Access rules may hide the list, or all of it that tells. Then the functions that
+// publish to topics are called without a topic, which has no effect: the answer tells
+// whether they are there. If those are forbidden too, the engine is taken for one of
+// era C, or D if it has given a reattach token: only those have access rules.
 func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
 	if w.opts.Era != 0 {
 		return dialectOf(w.opts.Era), nil
@@ -68,20 +74,45 @@ func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
 		return *known, nil
 	}
 	listed, conn, err := w.listed(ctx)
-	if err != nil {
+	if err != nil && !HasCode(err, CodeForbidden) {
 		return Dialect{}, err
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	token := w.reattachToken != ""
+	if err != nil {
+		conn = w.conn
+	}
+	w.mu.Unlock()
 	d, ok := detect(listed, token)
 	if !ok {
-		return Dialect{}, fmt.Errorf("iii: the engine lists neither enqueue nor iii::durable::publish: load its queue or set Options.Era: %w", ErrUnsupported)
+		if d, err = w.probe(ctx); err != nil {
+			return Dialect{}, err
+		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.conn == conn && conn != nil {
 		w.dialect = &d
 	}
 	return d, nil
+}
+
+// probe finds the dialect of an engine whose list does not show it.
+func (w *Worker) probe(ctx context.Context) (Dialect, error) {
+	for _, era := range []Era{EraC, EraA} {
+		publish := dialectOf(era).PublishFunction
+		_, err := w.Invoke(ctx, publish, map[string]string{"topic": "", "data": ""})
+		switch {
+		case HasCode(err, CodeFunctionNotFound):
+		case HasCode(err, CodeForbidden):
+			return dialectOf(EraC), nil // an engine that has access rules, and may have a queue
+		case err == nil, errors.As(err, new(*Error)):
+			return dialectOf(era), nil
+		default:
+			return Dialect{}, err
+		}
+	}
+	return Dialect{}, fmt.Errorf("iii: the engine has neither enqueue nor iii::durable::publish: load its queue or set Options.Era: %w", ErrUnsupported)
 }
 
 // listedFunction is a row of engine::functions::list; later engines add to it.
@@ -193,6 +224,10 @@ func (c *connection) takeOver() {
 			return
 		}
 		listed, conn, err := w.listed(c.ctx)
+		if HasCode(err, CodeForbidden) {
+			w.log.Warn("the iii engine's access rules hide its list of functions: none is taken over", "error", err)
+			return
+		}
 		if err != nil {
 			if c.ctx.Err() == nil {
 				w.log.Warn("cannot see whether functions are to be taken over", "error", err)

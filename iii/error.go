@@ -3,6 +3,8 @@ package iii
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // Codes that come with an [*Error]. A function may answer with any other.
@@ -27,7 +29,23 @@ type Error struct {
 	Stacktrace string `json:"stacktrace,omitempty"` // engines from 0.9
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
+// Error is code and message, without characters that control a terminal: both come
+// from whoever answers. The fields have them unchanged.
+func (e *Error) Error() string { return printable(e.Code + ": " + e.Message) }
+
+// printable replaces what is not to be printed: line breaks by spaces; escapes, other
+// control characters and those that change the direction of writing by U+FFFD.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			return ' '
+		case unicode.Is(unicode.C, r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
 
 // Errorf makes an [*Error] with this code.
 func Errorf(code, format string, args ...any) *Error {

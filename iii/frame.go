@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Types of frames: the values of "type".
@@ -63,6 +64,8 @@ type frame struct {
 	Code          string `json:"code,omitempty"`
 	WorkerName    string `json:"worker_name,omitempty"`
 	OwnerWorkerID string `json:"owner_worker_id,omitempty"`
+
+	arrived time.Time // of a frame that was received
 }
 
 type action struct {

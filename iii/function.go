@@ -211,7 +211,7 @@ func (r *Registration) Refused() (Refusal, bool) {
 func (w *Worker) rejected(f frame) error {
 	if f.Code != CodeFunctionConflict {
 		return fmt.Errorf("%w: %s: worker %q in namespace %q, held by worker %s",
-			ErrRejected, f.Code, f.WorkerName, f.Namespace, f.OwnerWorkerID)
+			ErrRejected, printable(f.Code), f.WorkerName, f.Namespace, printable(f.OwnerWorkerID))
 	}
 	refusal := Refusal{FunctionID: f.FunctionID, Namespace: f.Namespace, OwnerWorkerID: f.OwnerWorkerID}
 	w.mu.Lock()
@@ -224,7 +224,7 @@ func (w *Worker) rejected(f frame) error {
 		return nil
 	}
 	w.log.Warn("the iii engine refuses a function, another worker has it",
-		"function_id", f.FunctionID, "namespace", f.Namespace, "owner_worker_id", f.OwnerWorkerID)
+		"function_id", printable(f.FunctionID), "namespace", printable(f.Namespace), "owner_worker_id", printable(f.OwnerWorkerID))
 	if r.function.OnRefused != nil {
 		r.function.OnRefused(refusal)
 	}
@@ -290,7 +290,7 @@ func (w *Worker) serve(c *connection, r *Registration, f frame) {
 		answer.Error = reported(err)
 	}
 	if f.InvocationID != "" {
-		c.push(answer)
+		c.answer(answer, f.arrived)
 	}
 }
 

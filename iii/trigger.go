@@ -176,7 +176,7 @@ func (w *Worker) triggerResult(f frame) {
 	}
 	w.mu.Unlock()
 	w.log.Warn("the iii engine could not bind a trigger",
-		"trigger_id", f.ID, "trigger_type", f.TriggerType, "function_id", f.FunctionID, "error", f.Error)
+		"trigger_id", printable(f.ID), "trigger_type", printable(f.TriggerType), "function_id", printable(f.FunctionID), "error", f.Error)
 	if refused != nil && refused.trigger.OnRefused != nil {
 		refused.trigger.OnRefused(f.Error)
 	}

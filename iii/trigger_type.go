@@ -150,7 +150,7 @@ func (c *connection) handleBindings() {
 				result.Error = reported(e)
 			}
 		}
-		c.push(result)
+		c.answer(result, f.arrived)
 	}
 }
 

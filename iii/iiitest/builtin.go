@@ -34,6 +34,7 @@ type request struct {
 	Type       string          `json:"trigger_type"`
 	FunctionID string          `json:"function_id"`
 	Config     json.RawMessage `json:"config"`
+	Metadata   json.RawMessage `json:"metadata"`
 	ID         string          `json:"id"`
 	BufferSize *int            `json:"buffer_size"`
 }
@@ -88,11 +89,8 @@ func (e *Engine) builtins() map[string]func(request) (any, error) {
 		all["iii::queue::redrive"] = e.redrive
 	}
 	if e.opts.Era >= iii.EraD {
-		all["engine::register_trigger"] = func(r request) (any, error) {
-			id := uuid.NewString()
-			e.registerTrigger(r.s, message{ID: id, TriggerType: r.Type, FunctionID: r.FunctionID, Config: r.Config})
-			return map[string]string{"id": id}, nil
-		}
+		all["engine::register_trigger"] = e.keepTrigger
+		all["engine::registered-triggers::list"] = e.listRegisteredTriggers
 		all["engine::unregister_trigger"] = func(r request) (any, error) {
 			before := len(e.triggers)
 			e.unregisterTrigger(r.ID)
@@ -140,6 +138,7 @@ func nilIfAbsent(value json.RawMessage) any {
 func (e *Engine) describe(r request) (any, error) {
 	s := r.s
 	namespace := cmp.Or(r.Namespace, "default")
+	defer e.workersChanged("worker_metadata_updated", s.id)
 	if e.opts.Era < iii.EraE {
 		s.name = r.Name
 		return map[string]bool{"success": true}, nil
@@ -166,6 +165,9 @@ func (e *Engine) describe(r request) (any, error) {
 func (e *Engine) listFunctions(r request) (any, error) {
 	rows := []map[string]any{}
 	add := func(id, namespace, worker string, m message) {
+		if !r.s.access.permits(id) {
+			return
+		}
 		row := map[string]any{"function_id": id}
 		if m.Description != nil {
 			row["description"] = *m.Description
@@ -214,11 +216,34 @@ func (e *Engine) listTriggers(request) (any, error) {
 	return map[string]any{"triggers": rows}, nil
 }
 
+// keepTrigger binds a trigger that stays when its caller leaves.
+func (e *Engine) keepTrigger(r request) (any, error) {
+	if !r.s.access.permitsTrigger(r.Type) {
+		return nil, iii.Errorf("FORBIDDEN", "Trigger type '%s' is not allowed for this session.", r.Type)
+	}
+	t := &trigger{
+		id: uuid.NewString(), kind: r.Type, function: r.s.access.prefixed(r.FunctionID), namespace: "default",
+		config: r.Config, metadata: r.Metadata,
+	}
+	e.addTrigger(t)
+	return map[string]string{"id": t.id}, nil
+}
+
+func (e *Engine) listRegisteredTriggers(r request) (any, error) {
+	rows := []map[string]any{}
+	for _, t := range e.triggers {
+		if (r.Type == "" || r.Type == t.kind) && (r.FunctionID == "" || r.FunctionID == t.function) {
+			rows = append(rows, map[string]any{"id": t.id, "trigger_type": t.kind, "function_id": t.function, "config": t.config})
+		}
+	}
+	return map[string]any{"registered_triggers": rows}, nil
+}
+
 func (e *Engine) redrive(request) (any, error) {
 	dead := e.dead
 	e.dead = nil
 	for _, d := range dead {
-		e.enqueue(&queued{topic: d.Topic, event: message{FunctionID: d.FunctionID, Data: d.Data}})
+		e.enqueue(&queued{topic: d.Topic, named: slices.Contains(e.opts.Queues, d.Topic), event: message{FunctionID: d.FunctionID, Data: d.Data}})
 	}
 	return map[string]int{"redriven": len(dead)}, nil
 }

@@ -34,10 +34,16 @@ type Options struct {
 	Authorize func(*http.Request) error
 	// Queues that a call can be enqueued into, from era B. Default: one, "default".
 	Queues []string
-	// MaxRetries of a queue's message before it is a dead letter, default 3.
-	// RetryDelay before the first of them, doubling; default 10 ms, an engine's is 1 s.
-	MaxRetries int
-	RetryDelay time.Duration
+	// MaxAttempts to deliver a queue's message before it is a dead letter, default 3.
+	// RetryDelay before the second of them, doubling, default 1 s. Both are an engine's
+	// defaults; from era D on a trigger's queue_config takes their place.
+	MaxAttempts int
+	RetryDelay  time.Duration
+	// Kind makes the engine kinder than a real one. Default: it is not.
+	Kind Kindness
+	// Access is asked at each handshake for the rules the worker is subject to, as an
+	// engine's listener with access rules has them. Nil, or a nil answer: none.
+	Access func(*http.Request) *Access
 	// Getenv is the environment from which HTTP functions take their secrets.
 	// Default: an empty one.
 	Getenv func(string) string
@@ -65,6 +71,7 @@ type Engine struct {
 	state     map[string]map[string]json.RawMessage
 	backlog   []*queued
 	dead      []DeadLetter
+	unread    []DeadLetter
 	channels  map[string]*channel
 	telemetry []Telemetry
 	logs      []LogRecord
@@ -92,8 +99,8 @@ type trigger struct {
 	id, kind, function, namespace string
 	config                        json.RawMessage
 	metadata                      json.RawMessage
-	owner                         *session
-	bound                         bool // its provider has been told, or it is the engine's own
+	owner                         *session // nil: by engine::register_trigger, which outlives its caller
+	bound                         bool     // its provider has been told, or it is the engine's own
 }
 
 // call is an invocation that a worker is running.
@@ -102,14 +109,15 @@ type call struct {
 	caller *session // nil: the engine itself, which waits on answer
 	id     string   // the caller's
 	answer chan message
+	sent   time.Time
 }
 
 // New returns an engine that is not started yet.
 func New(opts Options) *Engine {
 	opts.Era = cmp.Or(opts.Era, iii.EraC)
 	opts.Addr = cmp.Or(opts.Addr, "127.0.0.1:0")
-	opts.MaxRetries = cmp.Or(opts.MaxRetries, 3)
-	opts.RetryDelay = cmp.Or(opts.RetryDelay, 10*time.Millisecond)
+	opts.MaxAttempts = cmp.Or(opts.MaxAttempts, 3)
+	opts.RetryDelay = cmp.Or(opts.RetryDelay, time.Second)
 	if opts.Getenv == nil {
 		opts.Getenv = func(string) string { return "" }
 	}
@@ -418,6 +426,9 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(64 << 20)
 	if !e.authorized(running.ctx, ws, r) {
 		return
+	}
+	if e.opts.Access != nil {
+		s.access = e.opts.Access(r)
 	}
 	if e.opts.Greet != nil {
 		e.opts.Greet(running.ctx)

@@ -2,7 +2,9 @@ package iiitest_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -98,4 +100,65 @@ func TestTelemetryFaults(t *testing.T) {
 		require.NoError(t, e.Wait(ctx, func() bool { return len(e.Telemetry()) > before }))
 		require.Equal(t, "/"+path, e.Telemetry()[before].Path)
 	}
+}
+
+// A message that finds no worker becomes a dead letter after three attempts, 1 s and 2 s
+// apart, unless the engine is asked to be kind.
+func TestRedelivery(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			e := iiitest.New(iiitest.Options{InMemory: true, Kind: iiitest.Kindness{FreeRedelivery: kind}})
+			if err := e.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer e.Stop()
+			w, err := iii.Connect(t.Context(), iii.Options{URL: e.URL(), HTTPClient: e.HTTPClient(), Era: iii.EraC})
+			require.NoError(t, err)
+			defer w.Close()
+			_, err = w.RegisterTrigger(iii.QueueTrigger("inbox", "t::in"))
+			require.NoError(t, err)
+			synctest.Wait()
+			require.NoError(t, e.PublishDurable("inbox", 1))
+			time.Sleep(3*time.Second - time.Millisecond)
+			synctest.Wait()
+			require.Empty(t, e.DeadLetters())
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			require.Equal(t, !kind, len(e.DeadLetters()) == 1)
+		})
+	}
+}
+
+// Ten messages are delivered at a time for each trigger.
+func TestConcurrencyOfATopic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := iiitest.New(iiitest.Options{InMemory: true})
+		if err := e.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer e.Stop()
+		w, err := iii.Connect(t.Context(), iii.Options{URL: e.URL(), HTTPClient: e.HTTPClient(), Era: iii.EraC})
+		require.NoError(t, err)
+		defer w.Close()
+		running, release := atomic.Int32{}, make(chan struct{})
+		_, err = w.RegisterFunction(iii.Function{ID: "t::in", Handler: func(context.Context, iii.Invocation) (any, error) {
+			running.Add(1)
+			<-release
+			return nil, nil
+		}})
+		require.NoError(t, err)
+		_, err = w.RegisterTrigger(iii.QueueTrigger("inbox", "t::in"))
+		require.NoError(t, err)
+		synctest.Wait()
+		for i := range 25 {
+			require.NoError(t, e.PublishDurable("inbox", i))
+		}
+		synctest.Wait()
+		require.EqualValues(t, 10, running.Load())
+		close(release)
+		time.Sleep(time.Second)
+		require.EqualValues(t, 25, running.Load())
+	})
 }

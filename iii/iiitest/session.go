@@ -35,6 +35,8 @@ type session struct {
 	last            bool // nothing goes out after what is queued: then the connection ends
 	frozen          bool
 	pings           int
+	access          *Access // nil: no rules
+	announced       map[functionKey]bool
 }
 
 func (e *Engine) session(r *run, s *session) {
@@ -161,7 +163,7 @@ func (e *Engine) forget(s *session) {
 	}
 	delete(e.sessions, s.id)
 	for key, f := range e.functions {
-		if f.owner == s {
+		if f.owner == s || e.takesAll(s, key) {
 			delete(e.functions, key)
 		}
 	}
@@ -190,6 +192,19 @@ func (e *Engine) forget(s *session) {
 			delete(e.calls, id)
 		}
 	}
+	e.workersChanged("worker_disconnected", s.id)
+}
+
+// takesAll reports whether a function goes with a worker that has announced it, no
+// matter whose it is by now.
+func (e *Engine) takesAll(s *session, key functionKey) bool {
+	return e.opts.Era < iii.EraC && !e.opts.Kind.OwnFunctionsOnly && s.announced[key]
+}
+
+// workersChanged fires the triggers that tell of workers. Needs mu.
+func (e *Engine) workersChanged(event, workerID string) {
+	data, _ := json.Marshal(map[string]string{"event": event, "worker_id": workerID}) // strings
+	e.fire("engine::workers-available", data, nil)
 }
 
 // release lets the registrations through that were held back.
@@ -229,10 +244,11 @@ func (e *Engine) handle(s *session, m message) {
 	case "registerfunction":
 		e.registerFunction(s, m)
 	case "unregisterfunction":
-		key := functionKey{s.namespace, m.ID}
-		if f := e.functions[key]; f != nil && f.owner == s {
+		key := functionKey{s.namespace, s.access.prefixed(m.ID)}
+		if f := e.functions[key]; f != nil && (f.owner == s || e.takesAll(s, key)) {
 			delete(e.functions, key)
 		}
+		delete(s.announced, key)
 	case "registertriggertype":
 		e.types[m.ID] = s
 		for _, t := range e.triggers {
@@ -253,7 +269,12 @@ func (e *Engine) handle(s *session, m message) {
 	case "invokefunction":
 		e.invoked(s, m)
 	case "invocationresult":
-		if c := e.calls[m.InvocationID]; c != nil && c.callee == s {
+		c := e.calls[m.InvocationID]
+		if c != nil && c.callee == s && !e.opts.Kind.EarlyAnswers && time.Since(c.sent) < earlyAnswer {
+			e.fault("dropped the answer of %s: it came less than %s after the call", m.FunctionID, earlyAnswer)
+			return
+		}
+		if c != nil && c.callee == s {
 			delete(e.calls, m.InvocationID)
 			if string(m.Result) == "null" {
 				m.Result = nil // an engine leaves out what is empty
@@ -267,7 +288,10 @@ func (e *Engine) handle(s *session, m message) {
 }
 
 func (e *Engine) registerFunction(s *session, m message) {
-	key := functionKey{s.namespace, m.ID}
+	if s.access != nil && s.access.NoFunctions {
+		return
+	}
+	key := functionKey{s.namespace, s.access.prefixed(m.ID)}
 	if f := e.functions[key]; f != nil && f.owner != s && e.opts.Era >= iii.EraE {
 		s.push(message{
 			Type: "registrationrejected", Code: "FUNCTION_NAMESPACE_CONFLICT", Namespace: s.namespace,
@@ -275,6 +299,10 @@ func (e *Engine) registerFunction(s *session, m message) {
 		}.encode())
 		return
 	}
+	if s.announced == nil {
+		s.announced = map[functionKey]bool{}
+	}
+	s.announced[key] = true
 	e.functions[key] = &function{key, s, m}
 	e.flush()
 }
@@ -295,8 +323,11 @@ func (e *Engine) queueType() string {
 }
 
 func (e *Engine) registerTrigger(s *session, m message) {
+	if !s.access.permitsTrigger(m.TriggerType) {
+		return
+	}
 	t := &trigger{
-		id: m.ID, kind: m.TriggerType, function: m.FunctionID, namespace: cmp.Or(m.Namespace, "default"),
+		id: m.ID, kind: m.TriggerType, function: s.access.prefixed(m.FunctionID), namespace: cmp.Or(m.Namespace, "default"),
 		config: m.Config, owner: s,
 	}
 	if e.opts.Era >= iii.EraC {
@@ -314,6 +345,10 @@ func (e *Engine) registerTrigger(s *session, m message) {
 			return
 		}
 	}
+	e.addTrigger(t)
+}
+
+func (e *Engine) addTrigger(t *trigger) {
 	e.triggers = slices.DeleteFunc(e.triggers, func(other *trigger) bool { return other.id == t.id })
 	e.triggers = append(e.triggers, t)
 	e.bind(t)
@@ -351,7 +386,7 @@ func (e *Engine) triggerResult(m message) {
 			continue
 		}
 		t.bound = m.Error == nil
-		if m.Error != nil {
+		if m.Error != nil && t.owner != nil {
 			t.owner.push(m.encode())
 		}
 		return
@@ -361,6 +396,13 @@ func (e *Engine) triggerResult(m message) {
 // invoked takes a worker's call. Needs mu.
 func (e *Engine) invoked(s *session, m message) {
 	c := &call{caller: s, id: m.InvocationID}
+	if !s.access.permits(m.FunctionID) {
+		if c.id == "" {
+			c.id = uuid.NewString() // engines answer even those that want no answer
+		}
+		e.answer(c, message{FunctionID: m.FunctionID, Error: &body{Code: "FORBIDDEN", Message: "function '" + m.FunctionID + "' not allowed (add to rbac.expose_functions)"}})
+		return
+	}
 	if m.InvocationID == "" {
 		c = nil
 	}
@@ -378,7 +420,7 @@ func (e *Engine) invoked(s *session, m message) {
 			return
 		}
 		receipt := uuid.NewString()
-		e.enqueue(&queued{topic: m.Action.Queue, event: message{
+		e.enqueue(&queued{topic: m.Action.Queue, named: true, event: message{
 			FunctionID: m.FunctionID, Namespace: m.Namespace, Data: m.Data, Metadata: m.Metadata,
 		}})
 		result, _ := json.Marshal(map[string]string{"messageReceiptId": receipt})
@@ -409,8 +451,9 @@ func (e *Engine) route(m message, c *call) {
 		e.callHTTP(f, id, m, c)
 		return
 	}
-	c.callee = f.owner
+	c.callee, c.sent = f.owner, time.Now()
 	e.calls[id] = c
+	m.FunctionID = f.owner.access.bare(m.FunctionID)
 	if e.opts.Era < iii.EraE {
 		m.Namespace = ""
 	}
