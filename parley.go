@@ -21,8 +21,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/parley-run/parley/executors"
@@ -30,8 +28,8 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/interrupt"
 	"github.com/parley-run/parley/internal/process"
-	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
 )
@@ -76,19 +74,11 @@ func Run(ctx context.Context, opts Options) error {
 }
 
 // Main runs a worker as a whole program: the first SIGINT or SIGTERM drains, the
-// second exits at once. It does not return. The exit code is 0 after an orderly
-// stop, 1 when starting again may help, and 2 when the configuration must change.
+// second exits at once, with 128 plus its number. It does not return. The exit code
+// is 0 after an orderly stop, 1 when starting again may help, and 2 when the
+// configuration must change.
 func Main(opts Options) {
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		stop()
-		<-signals
-		program.KillAll()
-		os.Exit(1)
-	}()
+	ctx, _ := interrupt.Context(context.Background())
 	err := Run(ctx, opts)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,11 +19,32 @@ type environment struct {
 	baseURL, key, project, agent string
 }
 
-// writeEnv writes lines for a shell.
+// tellEnv writes the environment to --env-file, and to stdout without the key
+// unless only the user reads that.
+func (f flags) tellEnv(stdout io.Writer, e environment) error {
+	if f.envFile != "" {
+		var text bytes.Buffer
+		writeEnv(&text, e)
+		if err := writePrivate(f.envFile, text.Bytes()); err != nil {
+			return fmt.Errorf("--env-file: %w", err)
+		}
+	}
+	if !private(stdout) {
+		e.key = ""
+	}
+	writeEnv(stdout, e)
+	return nil
+}
+
+// writeEnv writes what a shell can evaluate. An empty key is left out.
 func writeEnv(w io.Writer, e environment) {
 	for _, v := range [][2]string{
 		{"ONERUN_API_BASE_URL", e.baseURL}, {"ONERUN_API_KEY", e.key}, {"ONERUN_PROJECT_ID", e.project}, {"ONERUN_AGENT_ID", e.agent},
 	} {
+		if v[1] == "" {
+			fmt.Fprintf(w, "# %s is left out: only a terminal or a file that nobody else can read is given it\n", v[0])
+			continue
+		}
 		fmt.Fprintf(w, "export %s=%s\n", v[0], quote(v[1]))
 	}
 }
@@ -61,8 +83,7 @@ func printEnv(ctx context.Context, f flags, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("--print-env: %w", err)
 	}
-	writeEnv(stdout, e)
-	return nil
+	return f.tellEnv(stdout, e)
 }
 
 func newest(ctx context.Context, e environment, path string, query url.Values) (string, error) {

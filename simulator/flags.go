@@ -15,12 +15,12 @@ import (
 	"github.com/parley-run/parley/simulator/sim"
 )
 
-const defaultKey = "parley-simulator-key"
-
 // flags are the command line, and what it leaves to the environment.
 type flags struct {
 	addr, apiKey, scenario, state, latency, logLevel string
 	personaModel, personaURL, personaKey             string
+	keyFile, envFile                                 string
+	origins, lenient                                 []string
 	nextFreePort, strict, exitWhenDone               bool
 	printEnv, version, help                          bool
 	seed                                             int64
@@ -37,6 +37,9 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	set.StringVar(&f.addr, "addr", "127.0.0.1:3001", "")
 	set.BoolVar(&f.nextFreePort, "next-free-port", false, "")
 	set.StringVar(&f.apiKey, "api-key", "", "")
+	set.StringVar(&f.keyFile, "api-key-file", "", "")
+	set.StringVar(&f.envFile, "env-file", "", "")
+	set.StringArrayVar(&f.origins, "allow-origin", nil, "")
 	set.StringVar(&f.state, "state", "", "")
 	set.StringVar(&f.scenario, "scenario", "", "")
 	set.IntVar(&f.simulations, "simulations", 1, "")
@@ -46,7 +49,8 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	set.Var(duration.NewFlag(&f.pass.Every, 0), "pass-every", "")
 	set.Int64Var(&f.seed, "seed", 1, "")
 	set.StringVar(&f.latency, "latency", "", "")
-	set.BoolVar(&f.strict, "strict", false, "")
+	set.BoolVar(&f.strict, "strict", true, "")
+	set.StringSliceVar(&f.lenient, "lenient", nil, "")
 	set.BoolVar(&f.exitWhenDone, "exit-when-done", false, "")
 	set.StringVar(&f.personaModel, "persona-model", "", "")
 	set.StringVar(&f.personaURL, "persona-base-url", "", "")
@@ -72,7 +76,12 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 		value, _ := lookup(name)
 		return strings.TrimSpace(value)
 	}
-	f.apiKey = cmp.Or(f.apiKey, env("ONERUN_API_KEY"), defaultKey)
+	if f.apiKey != "" && f.keyFile != "" {
+		return f, errors.New("--api-key and --api-key-file: give one of them")
+	}
+	if f.keyFile == "" {
+		f.apiKey = cmp.Or(f.apiKey, env("ONERUN_API_KEY"))
+	}
 	f.personaKey = env("OPENAI_API_KEY")
 	if f.personaURL != "" && f.personaModel == "" {
 		return f, errors.New("--persona-base-url needs --persona-model: name the model that plays the personas")
@@ -88,12 +97,19 @@ func (f flags) config() (sim.Config, error) {
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
 	cfg := sim.Config{
-		APIKey: f.apiKey, Seed: f.seed, StateFile: f.state, Faults: f.faults, Pass: f.pass, Strict: f.strict,
+		Seed: f.seed, StateFile: f.state, Faults: f.faults, Pass: f.pass, Origins: f.origins,
+	}
+	var err error
+	if cfg.Lenient, err = sim.LenientIn(f.lenient...); err != nil {
+		fault("--%w", err)
+	}
+	if !f.strict {
+		cfg.Lenient = sim.LenientInAll()
 	}
 	if _, _, err := net.SplitHostPort(f.addr); err != nil {
 		fault("--addr %q: %w; give one like 127.0.0.1:3001", f.addr, err)
 	}
-	if strings.TrimSpace(f.apiKey) == "" || strings.ContainsFunc(f.apiKey, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !plainKey(f.apiKey) {
 		fault("--api-key: it must be plain characters without spaces")
 	}
 	for _, n := range []struct {
@@ -113,7 +129,6 @@ func (f flags) config() (sim.Config, error) {
 	if f.pass.Every > 0 && f.pass.Size == 0 {
 		fault("--pass-every needs --pass-size")
 	}
-	var err error
 	if cfg.Latency, err = parseLatency(f.latency); err != nil {
 		fault("--latency: %w", err)
 	}
@@ -138,6 +153,10 @@ func (f flags) config() (sim.Config, error) {
 }
 
 // parseLatency reads "200ms" or "200ms..800ms".
+func plainKey(key string) bool {
+	return !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 func parseLatency(text string) (sim.Latency, error) {
 	if text == "" {
 		return sim.Latency{}, nil

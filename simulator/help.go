@@ -7,13 +7,19 @@ does. It needs no database, no account and no model key.
 Usage: simulator [flags]
 
 It seeds a project, an agent and a simulation, prints the environment a worker
-needs to stdout, and serves until Ctrl-C. All else goes to stderr.
+needs to stdout, and serves until Ctrl-C. All else goes to stderr. The key is
+printed only to a terminal, or into a file that nobody else can read.
 
 Where it is:
   --addr HOST:PORT          where to listen (default 127.0.0.1:3001)
   --next-free-port          take the next free port if that one is taken
   --api-key KEY             key that workers must send (default: ONERUN_API_KEY,
-                            else parley-simulator-key)
+                            else a random one)
+  --api-key-file FILE       the key is in FILE; a random one is put there, with mode
+                            0600, if there is no such file
+  --env-file FILE           write the environment to FILE, with mode 0600
+  --allow-origin ORIGIN     a web page that may call it from a browser, such as
+                            http://localhost:3000; repeat for more (default: none)
   --state FILE              keep everything in FILE over restarts (default: memory)
 
 What happens in it:
@@ -24,8 +30,11 @@ What happens in it:
   --pass-size N             make only N conversations at a time (default: all at once)
   --pass-every DURATION     time between such passes (default 1s)
   --seed N                  the same seed makes the same personas say the same (default 1)
-  --latency MIN[..MAX]      how long personas think, such as 200ms..800ms
-  --strict                  ignore Idempotency-Key, as stock OneRun does
+  --latency MIN[..MAX]      how long personas think about each message, such as
+                            200ms..800ms, or 5m for a very slow one
+  --lenient LIST            be better than OneRun in some things: keys, turns, claims,
+                            capacity, missing, items, markers, empty, connections
+  --strict                  be as OneRun is (default); --strict=false is better in all
   --exit-when-done          stop once every conversation has ended
 
 Personas played by a model, through OpenAI's chat API or one like it:
@@ -43,16 +52,25 @@ What goes wrong in it (rates from 0 to 1):
   --fault-only OPERATIONS   only there: start,responses,end,items,list,get
 
 Other:
-  --print-env               print the environment of the simulator that runs at --addr
+  --print-env               print the environment of the simulator that runs at --addr;
+                            needs its key
   --log-level LEVEL         debug, info, warn or error (default info)
   --version                 print the version
   -h, --help                print this
 
 Examples:
-  simulator --conversations 20 --latency 200ms..800ms
-  eval "$(simulator --print-env)"      # in the worker's terminal
+  simulator --env-file practice.env --conversations 20 --latency 200ms..800ms
+  . ./practice.env                     # in the worker's terminal
   simulator --scenario my-customers.yaml --state practice.jsonl
   simulator --lost-answer-rate 0.2 --error-rate 0.1 --seed 7 --exit-when-done
+
+What --lenient switches off: OneRun ignores Idempotency-Key (keys), mixes up
+messages that arrive at once (turns), lets two claims at once both succeed
+(claims), stops answering for 30 s at the 16th responses call at once (capacity),
+answers 500 for missing simulations (missing), gives transcripts by POST only
+(items), takes "[END] " for text (markers), answers 500 to empty messages (empty),
+closes idle connections after 5 s, has a late Date, and cuts off what is under way
+when it stops (connections).
 
 What your worker did: GET /simulator/report (with the key).
 Exit codes: 0 stopped or done, 1 something failed, 2 bad flags, scenario or state file.

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NO_PROXY", "127.0.0.1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"listening": listening},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"listening": listening, "mode": mode},
 	})
 }
 
@@ -61,6 +61,15 @@ func listening(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("nothing listens at %s: %v", args[0], err)
 		}
 		time.Sleep(10 * time.Millisecond) // another process: there is nothing to wait on
+	}
+}
+
+// mode checks a file's permissions: mode -rw------- file.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	info, err := os.Stat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := info.Mode().String(); got != args[0] {
+		ts.Fatalf("%s has mode %s", args[1], got)
 	}
 }
 
@@ -166,14 +175,17 @@ func start(t *testing.T, args ...string) *process {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	p := &process{env: map[string]string{}, stderr: &logtest.Buffer{}, code: make(chan int, 1), stop: cancel}
+	file := filepath.Join(t.TempDir(), "env")
+	args = append(args, "--env-file", file)
 	go func() {
 		p.code <- run(ctx, args, noEnv, w, p.stderr)
 		_ = w.Close()
 	}()
-	lines := bufio.NewScanner(r)
-	for len(p.env) < 4 && lines.Scan() {
-		name, value, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
-		require.True(t, ok, lines.Text())
+	bufio.NewScanner(r).Scan() // the file is there
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		name, value, ok := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "export ")), "=")
+		require.True(t, ok, line)
 		p.env[name] = value
 	}
 	require.Len(t, p.env, 4, p.stderr.String())
@@ -218,7 +230,7 @@ func TestPorts(t *testing.T) {
 	taken := l.Addr().String()
 
 	var stderr bytes.Buffer
-	require.Equal(t, 1, run(t.Context(), []string{"--addr", taken}, noEnv, io.Discard, &stderr))
+	require.Equal(t, 1, run(t.Context(), []string{"--addr", taken, "--api-key", "k"}, noEnv, io.Discard, &stderr))
 	require.Contains(t, stderr.String(), "--next-free-port")
 
 	p := start(t, "--addr", taken, "--next-free-port")

@@ -34,8 +34,13 @@ func greet(w io.Writer, url string, f flags, s *sim.Simulator, seeded sim.Seeded
 	fmt.Fprintf(w, "  waiting   %s in %s%s\n", count(waiting, "conversation"), count(len(seeded.SimulationIDs), "simulation"), again)
 	fmt.Fprintf(w, "  personas  played %s, scenario %q, seed %d\n", players, report.Scenario, report.Seed)
 	fmt.Fprintf(w, "  state     %s\n", cmp.Or(f.state, "in memory"))
-	fmt.Fprintf(w, "  report    curl -H %s %s/simulator/report\n\n", quote("X-Api-Key: "+f.apiKey), url)
-	fmt.Fprintln(w, "Give a worker the variables above. Ctrl-C stops the simulator.")
+	fmt.Fprintf(w, "  report    curl -H \"X-Api-Key: $ONERUN_API_KEY\" %s/simulator/report\n\n", url)
+	if f.envFile != "" {
+		fmt.Fprintf(w, "A worker's environment is in %s: . %s\n", f.envFile, f.envFile)
+	} else {
+		fmt.Fprintln(w, "Give a worker the variables above.")
+	}
+	fmt.Fprintln(w, "Ctrl-C stops the simulator.")
 }
 
 // farewell sums up what has happened.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strconv"
 	"syscall"
 	"time"
@@ -45,12 +44,16 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	if err != nil {
 		return fail(stderr, codeUsage, err)
 	}
+	if f, err = f.withKey(stdout); err != nil {
+		return fail(stderr, codeUsage, err)
+	}
 	if f.printEnv {
 		if err := printEnv(ctx, f, stdout); err != nil {
 			return fail(stderr, codeFailed, err)
 		}
 		return codeOK
 	}
+	cfg.APIKey = f.apiKey
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(f.logLevel)) // config has checked it
 	cfg.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
@@ -114,15 +117,15 @@ func serve(ctx context.Context, s *sim.Simulator, f flags, listener net.Listener
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{
-		Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelWarn),
-	}
+	server := s.Server()
+	server.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelWarn)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 
 	url := baseURL(listener.Addr())
-	writeEnv(stdout, environment{url, f.apiKey, seeded.ProjectID, seeded.AgentID})
+	if err := f.tellEnv(stdout, environment{url, f.apiKey, seeded.ProjectID, seeded.AgentID}); err != nil {
+		return errors.Join(err, server.Close())
+	}
 	greet(stderr, url, f, s, seeded)
 
 	var finished <-chan struct{} // nil: never

@@ -268,7 +268,7 @@ func TestInterrupt(t *testing.T) {
 		return page.Counts.Open == 1
 	}, time.Minute, 200*time.Millisecond)
 	code := run(ctx, []string{"watch", "--agent", "support"}, h.environ, strings.NewReader(""), w, &stderr)
-	require.Equal(t, codeInterrupted, code)
+	require.Equal(t, 130, code)
 	require.Contains(t, stdout.String(), "claiming")
 	require.Empty(t, stderr.String())
 }

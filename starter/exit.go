@@ -7,17 +7,17 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/interrupt"
 	"github.com/parley-run/parley/internal/operate"
 )
 
 // Exit codes. Scripts rely on them: see docs/starter.md.
 const (
-	codeOK          = 0
-	codeFailed      = 1   // something went wrong: no Temporal, no worker, a platform that declines
-	codeUsage       = 2   // the command line or the configuration is at fault
-	codeTroubled    = 3   // a conversation failed, was cut off, or waits for a person
-	codeNotFound    = 4   // no such conversation or schedule
-	codeInterrupted = 130 // Ctrl-C
+	codeOK       = 0
+	codeFailed   = 1 // something went wrong: no Temporal, no worker, a platform that declines
+	codeUsage    = 2 // the command line or the configuration is at fault
+	codeTroubled = 3 // a conversation failed, was cut off, or waits for a person
+	codeNotFound = 4 // no such conversation or schedule
 )
 
 // An exitError ends the command with a code. Without an error nothing more is
@@ -54,7 +54,7 @@ func exitCode(ctx context.Context, err error) int {
 	case err == nil:
 		return codeOK
 	case ctx.Err() != nil:
-		return codeInterrupted
+		return interrupt.Code(ctx)
 	case errors.As(err, &e):
 		return e.code
 	}

@@ -29,7 +29,7 @@ func (s *starter) run(ctx context.Context, args []string) int {
 		err = usage(err) // cobra's: an unknown command or flag, arguments that do not fit
 	}
 	code := exitCode(ctx, err)
-	if code != codeInterrupted {
+	if ctx.Err() == nil {
 		for _, line := range message(err) {
 			s.say("starter: %s", line)
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -50,23 +49,5 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if code != want {
 		ts.Fatalf("%s ended with %d instead of %d\n%s", args[1], code, want, ts.ReadFile("stderr"))
-	}
-}
-
-func TestSecondSignalExitsAtOnce(t *testing.T) {
-	t.Parallel()
-	signals := make(chan os.Signal)
-	exited := make(chan int)
-	ctx := untilSignal(t.Context(), signals, func(code int) { exited <- code })
-	select {
-	case <-ctx.Done():
-		t.Fatal("done before any signal")
-	default:
-	}
-	signals <- os.Interrupt
-	<-ctx.Done()
-	signals <- os.Interrupt
-	if code := <-exited; code != 130 {
-		t.Fatalf("exit code %d instead of 130", code)
 	}
 }

@@ -5,9 +5,10 @@ set -eu
 
 base=${ONERUN_API_BASE_URL:?}
 into=${IDS_DIR:-/data}
+key=${ONERUN_API_KEY:-$(cat "$into/key")}
 
 first_id() {
-    wget -q -O - --header "x-api-key: ${ONERUN_API_KEY:?}" "$base$1" |
+    wget -q -O - --header "x-api-key: $key" "$base$1" |
         sed -n 's/^{"data":\[{"id":"\([A-Za-z0-9]*\)".*/\1/p'
 }
 

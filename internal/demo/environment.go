@@ -32,7 +32,7 @@ func (d *demo) workerConfig() Worker {
 	})
 	w.Environ = append(w.Environ,
 		"ONERUN_API_BASE_URL="+d.practice.URL,
-		"ONERUN_API_KEY="+practiceKey,
+		"ONERUN_API_KEY="+d.practice.key,
 		"ONERUN_PROJECT_ID="+d.practice.seeded.ProjectID,
 		"ONERUN_AGENT_ID="+d.practice.seeded.AgentID,
 		"TEMPORAL_ADDRESS="+d.stack.Address,

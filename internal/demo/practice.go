@@ -2,13 +2,13 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/parley-run/parley/internal/localstack"
 	"github.com/parley-run/parley/simulator/sim"
@@ -16,16 +16,14 @@ import (
 
 const (
 	defaultSimulatorPort = 3001 // OneRun's
-	// practiceKey is what the worker sends. The simulator takes anything, so that its
-	// pages open in a browser.
-	practiceKey  = "practice"
-	practiceSeed = 1
-	maxPortSteps = 1000
+	practiceSeed         = 1
+	maxPortSteps         = 1000
 )
 
 // practice is the simulator with a server around it.
 type practice struct {
 	URL    string
+	key    string // made for this run; only the worker is given it
 	seeded sim.Seeded
 	sim    *sim.Simulator
 	server *http.Server
@@ -33,7 +31,8 @@ type practice struct {
 }
 
 func startPractice(ctx context.Context, port, conversations int) (*practice, error) {
-	s, err := sim.New(sim.Config{Seed: practiceSeed})
+	key := rand.Text()
+	s, err := sim.New(sim.Config{Seed: practiceSeed, APIKey: key})
 	if err != nil {
 		return nil, fmt.Errorf("demo: start the simulator: %w", err)
 	}
@@ -47,9 +46,10 @@ func startPractice(ctx context.Context, port, conversations int) (*practice, err
 	}
 	p := &practice{
 		URL:    "http://" + l.Addr().String(),
+		key:    key,
 		seeded: seeded,
 		sim:    s,
-		server: &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second},
+		server: s.Server(),
 		served: make(chan error, 1),
 	}
 	go func() { p.served <- p.server.Serve(l) }()

@@ -17,7 +17,7 @@ func TestFaultyPlatform(t *testing.T) {
 	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim: sim.Config{
-			Player: rig.Endless{}, Strict: true, Seed: 7,
+			Player: rig.Endless{}, Seed: 7, Lenient: sim.Lenient{Capacity: true},
 			Faults: sim.Faults{
 				ErrorRate: 0.10, LostAnswerRate: 0.05, SlowRate: 0.05, SlowBy: 1500 * time.Millisecond,
 				MalformedRate: 0.05, RateLimitRate: 0.02, RetryAfter: time.Second,

@@ -27,7 +27,7 @@ func TestKilledWorkers(t *testing.T) {
 	t.Parallel()
 	const kills, conversations = 24, 50
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
-		Sim:   sim.Config{Strict: true, Latency: sim.Latency{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}},
+		Sim:   sim.Config{Latency: sim.Latency{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}},
 		Setup: sim.Setup{Conversations: conversations, MaxTurns: 11},
 	})
 	pair := [2]*workerProcess{newProcess(t, r), newProcess(t, r)}

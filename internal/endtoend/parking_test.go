@@ -78,7 +78,7 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 	fake := &executortest.Fake{}
 	key := newBrokenKey(fake)
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
-		Sim:      sim.Config{Player: rig.Endless{}},
+		Sim:      sim.Config{Player: rig.Endless{}, Lenient: sim.Lenient{Capacity: true}},
 		Setup:    sim.Setup{Conversations: 30, MaxTurns: 7},
 		Executor: key,
 		MaxOpen:  20,

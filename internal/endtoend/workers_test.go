@@ -33,6 +33,7 @@ func TestFiveWorkers(t *testing.T) {
 func TestBigBacklog(t *testing.T) {
 	t.Parallel()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
+		Sim:   sim.Config{Lenient: sim.Lenient{Capacity: true}},
 		Setup: sim.Setup{Simulations: 40, Conversations: 13, MaxTurns: 1}, MaxOpen: 40,
 	})
 	first := r.Waiting(t)

@@ -6,7 +6,7 @@
 //	/metrics  for Prometheus
 //
 // It listens on loopback unless told otherwise: there is no key, and metrics name
-// agents.
+// agents. There, web pages cannot reach it by names of their own.
 package health
 
 import (
@@ -26,6 +26,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 
+	"github.com/parley-run/parley/internal/loopback"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -171,7 +172,7 @@ func Serve(ctx context.Context, address string, handler http.Handler, logger *sl
 		return nil, fmt.Errorf("health: cannot listen at %q: %w (--health-addr wants host:port)", address, cause(err))
 	}
 	s := &Server{
-		server: &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)},
+		server: &http.Server{Handler: loopback.Guard(handler), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn)},
 		addr:   listener.Addr(),
 		done:   make(chan struct{}),
 	}

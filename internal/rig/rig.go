@@ -88,7 +88,9 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 	var err error
 	r.Sim, err = sim.New(opts.Sim)
 	require.NoError(t, err)
-	server := httptest.NewServer(r.Sim.Handler())
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = r.Sim.Server()
+	server.Start()
 	t.Cleanup(func() {
 		server.Close()
 		require.NoError(t, r.Sim.Close())

@@ -17,10 +17,10 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, opening := range []onerun.Opening{onerun.OpeningPersona, onerun.OpeningAgent} {
-		for _, strict := range []bool{false, true} {
-			t.Run(fmt.Sprintf("Opening=%s/Strict=%t", opening, strict), func(t *testing.T) {
+		for _, lenient := range []bool{false, true} {
+			t.Run(fmt.Sprintf("Opening=%s/Lenient=%t", opening, lenient), func(t *testing.T) {
 				t.Parallel()
-				platformtest.Run(t, func(t testing.TB) platformtest.Fixture { return practice(t, opening, strict) })
+				platformtest.Run(t, func(t testing.TB) platformtest.Fixture { return practice(t, opening, lenient) })
 			})
 		}
 	}
@@ -28,9 +28,13 @@ func TestConformance(t *testing.T) {
 
 // practice is a simulator of its own with eight conversations in each of two
 // simulations.
-func practice(t testing.TB, opening onerun.Opening, strict bool) platformtest.Fixture {
+func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.Fixture {
 	t.Helper()
-	s, err := sim.New(sim.Config{APIKey: testKey, Seed: 1, Strict: strict})
+	cfg := sim.Config{APIKey: testKey, Seed: 1}
+	if lenient {
+		cfg.Lenient = sim.LenientInAll()
+	}
+	s, err := sim.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	seeded, err := s.Seed(t.Context(), sim.Setup{Simulations: 2})
@@ -60,7 +64,7 @@ func practice(t testing.TB, opening onerun.Opening, strict bool) platformtest.Fi
 		AgentFirst: opening == onerun.OpeningAgent,
 		Limit:      12,
 		Secrets:    []string{testKey},
-		TakesKeys:  !strict,
+		TakesKeys:  lenient,
 		LoseAnswer: func(t testing.TB) {
 			t.Helper()
 			require.NoError(t, s.SetFaults(sim.Faults{LostAnswerRate: 1, Only: []string{sim.OpResponses}}))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 )
 
@@ -31,9 +32,15 @@ type Config struct {
 	Clock func() time.Time
 	// Logger is told what happens. Nil: silent.
 	Logger *slog.Logger
-	// Strict ignores Idempotency-Key, as stock OneRun does: a message that is
-	// sent twice is stored twice.
-	Strict bool
+	// Lenient is what the simulator does better than OneRun. Zero: nothing.
+	Lenient Lenient
+	// Freeze is how long nothing is answered when there are too many responses
+	// calls at once. Zero: 30 s, as in OneRun.
+	Freeze time.Duration
+	// Origins are the web pages that may call the simulator from a browser, such as
+	// http://localhost:3000. Nil: none. They must send the key themselves: browsers
+	// are never told to send credentials.
+	Origins []string
 }
 
 // Latency is how long a persona thinks about each answer, drawn evenly between
@@ -57,6 +64,14 @@ func (cfg Config) validate() error {
 	if cfg.Latency.Min < 0 || cfg.Latency.Max < 0 {
 		errs = append(errs, fmt.Errorf("latency %v..%v: must not be negative", cfg.Latency.Min, cfg.Latency.Max))
 	}
+	if cfg.Freeze < 0 {
+		errs = append(errs, fmt.Errorf("freeze %v: must not be negative", cfg.Freeze))
+	}
+	for _, origin := range cfg.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != origin {
+			errs = append(errs, fmt.Errorf("origin %q: want one such as http://localhost:3000, without a path; there is none for all", origin))
+		}
+	}
 	if cfg.Pass.Size < 0 || cfg.Pass.Every < 0 {
 		errs = append(errs, fmt.Errorf("pass of %d every %v: must not be negative", cfg.Pass.Size, cfg.Pass.Every))
 	}
@@ -77,6 +92,7 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Player == nil {
 		cfg.Player = ScriptPlayer{}
 	}
+	cfg.Freeze = cmp.Or(cfg.Freeze, defaultFreeze)
 	if cfg.Pass.Size > 0 {
 		cfg.Pass.Every = cmp.Or(cfg.Pass.Every, time.Second)
 	}

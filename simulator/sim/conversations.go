@@ -86,11 +86,16 @@ func (s *Simulator) start(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.operate(r, OpStart, t, func(o *operation) (any, error) {
+		if err := s.readBeforeClaim(o); err != nil {
+			return nil, err
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if t.row.Status != statusQueued {
 			o.hint(HintStartedTwice)
-			return nil, conflict("Conversation is not queued")
+			if s.cfg.Lenient.Claims || t.row.Status == statusEnded {
+				return nil, conflict("Conversation is not queued")
+			}
 		}
 		if s.st.simulation[t.row.Simulation].row.Status != statusInProgress {
 			o.hint(HintNotRunning)
@@ -101,6 +106,19 @@ func (s *Simulator) start(r *http.Request) (any, error) {
 		s.commit(entry{Conversations: []conversationRow{row}, Events: o.event(http.StatusOK, now)})
 		return done{"Conversation started"}, nil
 	})
+}
+
+// readBeforeClaim refuses what is not queued. OneRun reads before it writes: what
+// comes in between goes unseen. Slowness is here, so that faults can widen the gap.
+func (s *Simulator) readBeforeClaim(o *operation) error {
+	s.mu.RLock()
+	queued := o.talk.row.Status == statusQueued
+	s.mu.RUnlock()
+	if !queued {
+		o.hint(HintStartedTwice)
+		return conflict("Conversation is not queued")
+	}
+	return s.pause(o.fault.slow)
 }
 
 // end closes a conversation from the agent's side.

@@ -83,7 +83,7 @@ func TestWaysToEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, sim.Config{Player: test.player}, sim.Setup{Conversations: 1})
+			b := setup(t, sim.Config{Player: test.player, Lenient: sim.Lenient{Markers: true}}, sim.Setup{Conversations: 1})
 			c := b.conversations(0)[0]
 			b.post(b.conv(c, "/start"), nil)
 			reply := b.post(b.conv(c, "/responses"), says("hi"))
@@ -145,7 +145,7 @@ func TestConversationTouchedOnlyWhenItChanges(t *testing.T) {
 	b.clock.advance(time.Minute)
 	b.post(b.conv(c, "/responses"), says("hi"))
 	require.Equal(t, updated, b.get(b.conv(c, "")).body["updated_at"])
-	require.Equal(t, "2025-09-20T09:02:00.500000", first(b.get(b.conv(c, "/items")))["created_at"])
+	require.Equal(t, "2025-09-20T09:02:00.500000", first(b.post(b.conv(c, "/items"), nil))["created_at"])
 }
 
 func TestPersonaFailureStoresNothing(t *testing.T) {
@@ -294,7 +294,7 @@ func TestConcurrentCallsAreSerialised(t *testing.T) {
 	t.Parallel()
 	first, release := make(chan struct{}), make(chan struct{})
 	var calls atomic.Int32
-	b := setup(t, sim.Config{Player: playerFunc(func(_ context.Context, turn sim.PersonaTurn) (string, bool, error) {
+	b := setup(t, sim.Config{Lenient: sim.Lenient{Turns: true}, Player: playerFunc(func(_ context.Context, turn sim.PersonaTurn) (string, bool, error) {
 		if calls.Add(1) == 1 {
 			close(first)
 			<-release
@@ -355,7 +355,7 @@ func TestCloseInterruptsThinking(t *testing.T) {
 	<-thinking
 	require.NoError(t, b.Close())
 	wg.Wait()
-	require.Equal(t, 503, a.status)
+	require.Zero(t, a.status, "cut off, as by a restart")
 	require.Empty(t, b.transcript(c))
 }
 
@@ -363,6 +363,7 @@ func TestCloseInterruptsThinking(t *testing.T) {
 func TestManyWorkers(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sim.Config{
+		Lenient: sim.Lenient{Turns: true},
 		Latency: sim.Latency{Max: time.Millisecond}, Faults: sim.Faults{ErrorRate: 0.1, LostAnswerRate: 0.1, MalformedRate: 0.1},
 	}, sim.Setup{Conversations: 40, MaxTurns: 8})
 	require.NoError(t, b.SetFaults(sim.Faults{}))
@@ -376,7 +377,7 @@ func TestManyWorkers(t *testing.T) {
 				b.do(t.Context(), "POST", b.conv(c, "/start"), nil)
 				for turn := range 10 {
 					b.do(t.Context(), "POST", b.conv(c, "/responses"), says(fmt.Sprintf("worker %d, turn %d", worker, turn)))
-					b.do(t.Context(), "GET", b.conv(c, "/items"), nil)
+					b.do(t.Context(), "POST", b.conv(c, "/items"), nil)
 				}
 				b.do(t.Context(), "GET", b.sim(0, "/conversations?status=queued"), nil)
 				b.do(t.Context(), "POST", b.conv(c, "/end"), nil)

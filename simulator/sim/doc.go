@@ -14,17 +14,17 @@
 //
 // Paths, methods, query parameters, defaults and JSON shapes; the order and
 // kinds of errors; time stamps without a zone; the way messages are counted
-// against max_turns; the last words that come together with "ended": true; and
-// that an answer is committed even when whoever asked has gone away.
+// against max_turns; the last words that come together with "ended": true; that an
+// answer is committed even when its caller has gone away; that messages that arrive
+// at once are mixed up; and that one responses call too many stops everything for
+// half a minute. [Lenient] switches such things off, one by one.
 //
 // # What is better
 //
-// The key is enforced everywhere, a claim is atomic, what belongs to another
-// project is not found, a missing simulation is a 404, evaluations have ids of
-// their own, white space after the end marker does no harm, items can be read
-// with GET, and an Idempotency-Key makes responses repeatable (see
-// [Config.Strict]). Conversations are made at once instead of ten a minute, and
-// judged the moment they end, by simple rules that say so.
+// The key is enforced everywhere, evaluations have ids of their own, and no web
+// page may call it unless [Config.Origins] says so. Conversations are made at once
+// instead of ten a minute ([Config.Pass] changes that), and judged the moment they
+// end, by simple rules that say so.
 //
 // # What is the same with the same seed
 //

@@ -12,7 +12,7 @@ import (
 
 func TestNotFound(t *testing.T) {
 	t.Parallel()
-	b := setup(t, sim.Config{}, sim.Setup{Conversations: 1, Simulations: 2})
+	b := setup(t, sim.Config{Lenient: sim.LenientInAll()}, sim.Setup{Conversations: 1, Simulations: 2})
 	c := b.conversations(0)[0]
 	elsewhere := b.post("/v1/projects", `{"name":"elsewhere"}`).body["id"].(string)
 	s, other := b.seeded.SimulationIDs[0], b.seeded.SimulationIDs[1]

@@ -69,7 +69,7 @@ func TestFaultsReachEveryOperation(t *testing.T) {
 		sim.OpStart:     {"POST", b.conv(c, "/start")},
 		sim.OpResponses: {"POST", b.conv(c, "/responses")},
 		sim.OpEnd:       {"POST", b.conv(c, "/end")},
-		sim.OpItems:     {"GET", b.conv(c, "/items")},
+		sim.OpItems:     {"POST", b.conv(c, "/items")},
 		sim.OpGet:       {"GET", b.conv(c, "")},
 		sim.OpList:      {"GET", b.sim(0, "/conversations")},
 	} {
@@ -204,7 +204,7 @@ func TestFaultsOverHTTP(t *testing.T) {
 	b := setup(t, sim.Config{}, sim.Setup{Conversations: 1})
 	a := b.call("PUT", "/simulator/faults", `{"error_rate":1,"only":["items"]}`)
 	require.Equal(t, 200, a.status, a.text)
-	require.Equal(t, 500, b.call("GET", b.conv(b.Report().Conversations[0].ID, "/items"), nil).status)
+	require.Equal(t, 500, b.call("POST", b.conv(b.Report().Conversations[0].ID, "/items"), nil).status)
 	require.Equal(t, a.text, b.get("/simulator/faults").text)
 	require.Equal(t, 400, b.call("PUT", "/simulator/faults", `{"error_rate":2}`).status)
 	require.Equal(t, 400, b.call("PUT", "/simulator/faults", `{"errors":1}`).status)

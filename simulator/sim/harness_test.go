@@ -230,7 +230,7 @@ func says(texts ...string) map[string]any {
 func (b *bench) transcript(id string) []string {
 	b.t.Helper()
 	out := []string{}
-	for _, item := range b.get(b.conv(id, "/items")).data() {
+	for _, item := range b.post(b.conv(id, "/items"), nil).data() {
 		out = append(out, item["role"].(string)+": "+textOf(item))
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	key := header{"Idempotency-Key": "turn-1"}
-	b := setup(t, sim.Config{Player: chatty}, sim.Setup{Conversations: 1})
+	b := setup(t, sim.Config{Lenient: sim.Lenient{Keys: true, Turns: true}, Player: chatty}, sim.Setup{Conversations: 1})
 	c := b.conversations(0)[0]
 	b.post(b.conv(c, "/start"), nil)
 	one := b.call("POST", b.conv(c, "/responses"), says("hi"), key)
@@ -36,7 +36,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 func TestIdempotencyKeyAnswersAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	b := setup(t, sim.Config{Player: saying("bye", true), Faults: sim.Faults{LostAnswerRate: 1, Only: []string{sim.OpResponses}}},
+	b := setup(t, sim.Config{Lenient: sim.Lenient{Keys: true, Turns: true}, Player: saying("bye", true), Faults: sim.Faults{LostAnswerRate: 1, Only: []string{sim.OpResponses}}},
 		sim.Setup{Conversations: 1})
 	c := b.conversations(0)[0]
 	key := header{"Idempotency-Key": "k"}
@@ -50,7 +50,7 @@ func TestIdempotencyKeyAnswersAfterTheEnd(t *testing.T) {
 
 func TestIdempotencyKeyInParallel(t *testing.T) {
 	t.Parallel()
-	b := setup(t, sim.Config{Player: chatty}, sim.Setup{Conversations: 1, MaxTurns: 100})
+	b := setup(t, sim.Config{Lenient: sim.Lenient{Keys: true, Turns: true}, Player: chatty}, sim.Setup{Conversations: 1, MaxTurns: 100})
 	c := b.conversations(0)[0]
 	var wg sync.WaitGroup
 	for range 20 {
@@ -72,9 +72,9 @@ func TestFailuresAreNotKept(t *testing.T) {
 	require.Equal(t, 200, b.call("POST", b.conv(c, "/responses"), says("hi"), key).status)
 }
 
-func TestStrictIgnoresTheKey(t *testing.T) {
+func TestKeysAreIgnored(t *testing.T) {
 	t.Parallel()
-	b := setup(t, sim.Config{Player: chatty, Strict: true}, sim.Setup{Conversations: 1})
+	b := setup(t, sim.Config{Player: chatty}, sim.Setup{Conversations: 1})
 	c := b.conversations(0)[0]
 	for range 2 {
 		require.Equal(t, 200, b.call("POST", b.conv(c, "/responses"), says("hi"), header{"Idempotency-Key": "k"}).status)

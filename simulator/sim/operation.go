@@ -51,10 +51,10 @@ func (s *Simulator) operate(r *http.Request, op string, t *talk, do func(*operat
 	return body, err
 }
 
-// run holds slow calls up before they do anything. Responses hold themselves up,
-// later: a persona that thinks keeps others from talking.
+// run holds slow calls up before they do anything. Responses and claims hold
+// themselves up, after they have read.
 func (o *operation) run(do func(*operation) (any, error)) (any, error) {
-	if o.op != OpResponses {
+	if o.op != OpResponses && o.op != OpStart {
 		if err := o.s.pause(o.fault.slow); err != nil {
 			return nil, err
 		}
@@ -125,8 +125,8 @@ func (o *operation) latency() time.Duration {
 	return l.Min + time.Duration(rng.Int64N(int64(spread)+1))
 }
 
-// takeTurn waits until nobody else talks in the conversation. Workers should
-// see to that themselves.
+// takeTurn waits until no other call talks in the conversation, if the simulator
+// is lenient in that. Workers should see to it themselves.
 func (o *operation) takeTurn() (release func(), err error) {
 	s, t := o.s, o.talk
 	s.mu.Lock()
@@ -139,6 +139,9 @@ func (o *operation) takeTurn() (release func(), err error) {
 		s.mu.Lock()
 		t.busy--
 		s.mu.Unlock()
+	}
+	if !s.cfg.Lenient.Turns {
+		return leave, nil
 	}
 	select {
 	case t.turn <- struct{}{}:

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +23,15 @@ func (s *Simulator) responses(r *http.Request) (any, error) {
 		return nil, err
 	}
 	key := r.Header.Get("Idempotency-Key")
-	if s.cfg.Strict {
+	if !s.cfg.Lenient.Keys {
 		key = ""
 	}
 	return s.operate(r, OpResponses, t, func(o *operation) (any, error) {
+		leave, err := s.admit()
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		release, err := o.takeTurn()
 		if err != nil {
 			return nil, err
@@ -35,8 +41,8 @@ func (s *Simulator) responses(r *http.Request) (any, error) {
 	})
 }
 
-// respond needs the turn, so that what it reads first still holds when it
-// commits.
+// respond stores its exchange after what it has read, whatever has been stored
+// meanwhile: only with [Lenient.Turns] nothing has.
 func (s *Simulator) respond(o *operation, input [][]string, key string) (any, error) {
 	turn, answered, err := s.prepare(o, input, key)
 	if err != nil || answered != nil {
@@ -44,6 +50,11 @@ func (s *Simulator) respond(o *operation, input [][]string, key string) (any, er
 	}
 	if err := s.pause(o.fault.slow + o.latency()); err != nil {
 		return nil, err
+	}
+	if !s.cfg.Lenient.Empty && slices.ContainsFunc(input, isEmpty) {
+		o.hint(HintEmpty)
+		o.detail = "the persona could not answer an empty message"
+		return nil, internalError()
 	}
 	text, end, err := s.cfg.Player.Reply(s.ctx, turn)
 	if s.ctx.Err() != nil {
@@ -54,13 +65,20 @@ func (s *Simulator) respond(o *operation, input [][]string, key string) (any, er
 		s.cfg.Logger.Warn("persona could not answer", "conversation_id", o.id, "error", err)
 		return nil, internalError()
 	}
+	if err := s.awaitLoop(); err != nil {
+		return nil, err
+	}
 	// OneRun wants the marker to be the very end; models like to add a line break.
-	text = strings.TrimSpace(text)
+	if s.cfg.Lenient.Markers {
+		text = strings.TrimSpace(text)
+	}
 	if cut, found := strings.CutSuffix(text, EndMarker); found {
 		text, end = strings.TrimSpace(cut), true
 	}
-	return s.store(o, input, key, text, end), nil
+	return s.store(o, input, key, text, end, len(turn.Messages)), nil
 }
+
+func isEmpty(texts []string) bool { return strings.TrimSpace(strings.Join(texts, "")) == "" }
 
 // prepare says what the persona needs to know, or what was answered to the same
 // key before.
@@ -145,8 +163,9 @@ func (s *Simulator) notice(o *operation, input [][]string) {
 	}
 }
 
-// store commits the exchange.
-func (s *Simulator) store(o *operation, input [][]string, key, text string, end bool) responseAnswer {
+// store commits the exchange. seen is how many messages the persona has read,
+// those of input included.
+func (s *Simulator) store(o *operation, input [][]string, key, text string, end bool, seen int) responseAnswer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, now := o.talk, s.now()
@@ -161,7 +180,9 @@ func (s *Simulator) store(o *operation, input [][]string, key, text string, end 
 		add(roleAgent, texts)
 	}
 	answer := responseAnswer{Output: []messageJSON{}}
+	total := seen
 	if text != "" {
+		total++
 		add(rolePersona, []string{text})
 		answer.Output = append(answer.Output, messageJSON{"message", blocks([]string{text})})
 	}
@@ -169,7 +190,7 @@ func (s *Simulator) store(o *operation, input [][]string, key, text string, end 
 	switch {
 	case text == "", end:
 		reason = reasonPersona
-	case len(t.items)+len(e.Items) >= s.st.simulation[t.row.Simulation].row.MaxTurns:
+	case total >= s.st.simulation[t.row.Simulation].row.MaxTurns:
 		reason = reasonMaxTurns
 	}
 	row := t.row
@@ -177,7 +198,7 @@ func (s *Simulator) store(o *operation, input [][]string, key, text string, end 
 		answer.Ended = true
 		all := append(t.items[:len(t.items):len(t.items)], e.Items...)
 		row = s.endedRow(t, all, reason, now)
-	} else if row.Status != statusInProgress {
+	} else if row.Status != statusInProgress && row.Status != statusEnded {
 		row.Status, row.Updated = statusInProgress, now
 	}
 	e.Conversations = []conversationRow{row}

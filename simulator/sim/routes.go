@@ -8,12 +8,19 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A handler answers with what becomes the JSON body of a 200, or with an error.
 type handler func(r *http.Request) (any, error)
+
+type route struct {
+	method, path string
+	handle       handler
+}
 
 func (s *Simulator) routes() http.Handler {
 	const (
@@ -24,10 +31,7 @@ func (s *Simulator) routes() http.Handler {
 		persona      = simulation + "/personas/{pid}"
 		conversation = simulation + "/conversations/{cid}"
 	)
-	table := []struct {
-		method, path string
-		handle       handler
-	}{
+	table := []route{
 		{"GET", "/health", s.health},
 
 		{"POST", "/v1/projects", s.createProject},
@@ -58,12 +62,14 @@ func (s *Simulator) routes() http.Handler {
 		{"POST", conversation + "/responses", s.responses},
 		{"POST", conversation + "/end", s.end},
 		{"POST", conversation + "/items", s.items},
-		{"GET", conversation + "/items", s.items},
 
 		{"GET", "/simulator/report", s.getReport},
 		{"GET", "/simulator/conversations/{cid}/events", s.getEvents},
 		{"GET", "/simulator/faults", s.getFaults},
 		{"PUT", "/simulator/faults", s.putFaults},
+	}
+	if s.cfg.Lenient.Items {
+		table = append(table, route{"GET", conversation + "/items", s.items})
 	}
 	methods := map[string]map[string]handler{}
 	for _, row := range table {
@@ -88,17 +94,20 @@ func (s *Simulator) routes() http.Handler {
 		}
 		s.answer(w, nil, &httpError{status: http.StatusNotFound, detail: "Not Found"})
 	})
-	return cors(mux)
+	return s.cors(mux)
 }
 
-// cors lets web pages of any origin in, as OneRun does.
-func cors(next http.Handler) http.Handler {
+// cors lets web pages of the given origins in. OneRun lets in any, with
+// credentials; a server on somebody's own machine must not.
+func (s *Simulator) cors(next http.Handler) http.Handler {
+	if len(s.cfg.Origins) == 0 {
+		return next
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if origin := r.Header.Get("Origin"); origin != "" {
-			h := w.Header()
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		if origin := r.Header.Get("Origin"); slices.Contains(s.cfg.Origins, origin) {
 			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Access-Control-Allow-Credentials", "true")
-			h.Add("Vary", "Origin")
 			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
 				h.Set("Access-Control-Allow-Methods", "GET, POST, PATCH, PUT, OPTIONS")
 				h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
@@ -112,6 +121,9 @@ func cors(next http.Handler) http.Handler {
 }
 
 func (s *Simulator) dispatch(w http.ResponseWriter, r *http.Request, byMethod map[string]handler) {
+	if !s.cfg.Lenient.Connections {
+		w.Header().Set("Date", time.Now().Add(-dateLag).UTC().Format(http.TimeFormat))
+	}
 	handle, ok := byMethod[r.Method]
 	if !ok {
 		s.answer(w, nil, &httpError{status: http.StatusMethodNotAllowed, detail: "Method Not Allowed"})
@@ -123,8 +135,15 @@ func (s *Simulator) dispatch(w http.ResponseWriter, r *http.Request, byMethod ma
 			return
 		}
 	}
+	if err := s.awaitLoop(); err != nil {
+		s.answer(w, nil, err)
+		return
+	}
 	s.catchUp()
 	body, err := handle(r)
+	if wait := s.awaitLoop(); wait != nil {
+		body, err = nil, wait
+	}
 	s.answer(w, body, err)
 }
 
@@ -161,7 +180,8 @@ func (s *Simulator) answer(w http.ResponseWriter, body any, err error) {
 	)
 	status := http.StatusOK
 	switch {
-	case errors.As(err, &ruined) && ruined.cut:
+	case errors.Is(err, errClosing) && !s.cfg.Lenient.Connections,
+		errors.As(err, &ruined) && ruined.cut:
 		s.count(0)
 		panic(http.ErrAbortHandler) // net/http's way to drop the connection
 	case errors.As(err, &ruined):

@@ -12,11 +12,13 @@ const (
 	mostThings = 100_000
 )
 
+// findSimulation finds a simulation by its id. Only a lenient simulator wants it to
+// be of the project.
 func (st *state) findSimulation(projectID, id string) (*simulation, error) {
 	if _, err := st.findProject(projectID); err != nil {
 		return nil, err
 	}
-	if sim := st.simulation[id]; sim != nil && sim.row.Project == projectID {
+	if sim := st.simulation[id]; sim != nil && (sim.row.Project == projectID || !st.lenient.Missing) {
 		return sim, nil
 	}
 	return nil, notFound("Simulation")
@@ -123,6 +125,9 @@ func (s *Simulator) getSimulation(r *http.Request) (any, error) {
 	}
 	return s.operate(r, OpGet, nil, func(*operation) (any, error) {
 		return s.view(func() (any, error) {
+			if s.st.simulation[r.PathValue("sid")] == nil && s.st.project[projectID] != nil && !s.cfg.Lenient.Missing {
+				return nil, internalError() // OneRun reads the objectives first
+			}
 			sim, err := s.st.findSimulation(projectID, r.PathValue("sid"))
 			if err != nil {
 				return nil, err

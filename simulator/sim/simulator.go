@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/parley-run/parley/internal/loopback"
 )
 
 // A Simulator is a OneRun-compatible platform. Make it with [New]; its methods
@@ -18,6 +20,7 @@ type Simulator struct {
 	script  map[string]Persona // by key
 	handler http.Handler
 	journal *journal
+	loop    eventLoop
 
 	// ctx ends with Close and stops whatever waits. Requests run under it, not
 	// under their own: what was asked happens even if nobody listens any more.
@@ -47,6 +50,7 @@ func New(cfg Config) (*Simulator, error) {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
 	s := &Simulator{cfg: cfg, st: newState(), key: cfg.APIKey, faults: cfg.Faults, script: map[string]Persona{}, allDone: make(chan struct{})}
+	s.st.lenient = cfg.Lenient
 	s.totals = newTotals()
 	for _, p := range cfg.Scenario.Personas {
 		s.script[p.Key] = p
@@ -88,6 +92,17 @@ func (s *Simulator) checkScripts() error {
 // Handler serves the platform's API and the simulator's own, which is below
 // /simulator/.
 func (s *Simulator) Handler() http.Handler { return s.handler }
+
+// Server serves [Simulator.Handler] with OneRun's timeouts. On a loopback address
+// it refuses requests for other names than this machine's, so that no web page can
+// reach it by a name of its own.
+func (s *Simulator) Server() *http.Server {
+	server := &http.Server{Handler: loopback.Guard(s.handler), ReadHeaderTimeout: 10 * time.Second}
+	if !s.cfg.Lenient.Connections {
+		server.IdleTimeout = idleTimeout
+	}
+	return server
+}
 
 // Close stops background work and calls that are still thinking, and writes the
 // rest of the state file. Shut the HTTP server down first.

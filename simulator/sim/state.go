@@ -170,6 +170,7 @@ type state struct {
 	simulations []*simulation
 	persona     map[string]*persona
 	talk        map[string]*talk
+	lenient     Lenient
 }
 
 func newState() *state {
