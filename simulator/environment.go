@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // An environment is what a OneRun worker reads its settings from.
@@ -94,7 +96,7 @@ func newest(ctx context.Context, e environment, path string, query url.Values) (
 		return "", err
 	}
 	req.Header.Set("X-Api-Key", e.key)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := httpclient.New(httpclient.Config{}).Do(req)
 	if err != nil {
 		return "", fmt.Errorf("%w; is a simulator running there? name its place with --addr", err)
 	}

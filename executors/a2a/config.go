@@ -64,7 +64,7 @@ type Config struct {
 	// PollInterval is the pause between two questions for a task that is not
 	// streamed. Default: DefaultPollInterval.
 	PollInterval time.Duration `yaml:"poll_interval"`
-	// HTTPClient sends the requests. Default: one with Go's default transport.
+	// HTTPClient sends the requests. Default: one of our own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 

@@ -1,6 +1,7 @@
 package a2a_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,15 +131,13 @@ func TestCancelWhilePolling(t *testing.T) {
 type stuck struct{ slow }
 
 func (s stuck) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.GetBody != nil {
-		r, err := req.GetBody()
-		if err != nil {
-			return nil, err
-		}
-		if body, err := io.ReadAll(r); err != nil || strings.Contains(string(body), "tasks/cancel") {
+	if req.Body != nil {
+		body, err := io.ReadAll(req.Body)
+		if err != nil || strings.Contains(string(body), "tasks/cancel") {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		}
+		req.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	return s.slow.RoundTrip(req)
 }

@@ -19,7 +19,6 @@ func (*plainAnswer) Error() string { return "the server does not stream" }
 // guard stands between the SDK and the network. The SDK reads whatever comes,
 // keeps the request, with its key, in its errors, and drops invalid bytes.
 func (e *Executor) guard(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	req.GetBody = nil // Go would send it again over a new connection, for its Idempotency-Key
 	res, err := statusOnly(req, next)
 	if err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package gemini
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -27,7 +26,7 @@ type transport struct {
 
 func newTransport(cfg Config) *transport {
 	return &transport{
-		next: cmp.Or(cfg.HTTPClient.Transport, http.DefaultTransport),
+		next: cfg.HTTPClient.Transport,
 		key:  cfg.APIKey, headers: cfg.Headers, maxReplyBytes: cfg.MaxReplyBytes,
 	}
 }
@@ -59,7 +58,6 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x = &exchange{}
 	}
 	req = req.Clone(req.Context())
-	req.GetBody = nil // Go would send it again over a new connection, for its Idempotency-Key
 	req.Header.Del(keyHeader)
 	if t.key != "" {
 		req.Header.Set(keyHeader, t.key.Reveal())

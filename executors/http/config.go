@@ -62,7 +62,7 @@ type Config struct {
 	// Request and Response are for agents that do not keep to the contract.
 	Request  RequestMapping  `yaml:"request"`
 	Response ResponseMapping `yaml:"response"`
-	// HTTPClient sends the requests. Default: one with Go's default transport.
+	// HTTPClient sends the requests. Default: one of our own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 

@@ -85,7 +85,7 @@ type Config struct {
 	// Extra are fields of the request's body that have no key here, such as
 	// reasoning_effort or top_p. Null takes a field out that would be sent.
 	Extra map[string]any `yaml:"extra"`
-	// HTTPClient sends the requests. Default: one with Go's default transport.
+	// HTTPClient sends the requests. Default: one of our own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 

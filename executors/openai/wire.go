@@ -27,7 +27,6 @@ func (e *Executor) guard(stream bool, repeats int) option.Middleware {
 }
 
 func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream bool, maxBytes int) (*http.Response, error) {
-	req.GetBody = nil // Go would send it again over a new connection, for its Idempotency-Key
 	res, err := statusOnly(req, next)
 	if err != nil {
 		return nil, err

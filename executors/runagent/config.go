@@ -90,7 +90,7 @@ type Config struct {
 	// Validate asks the agent for its entrypoints before a run, so that an unknown
 	// one is told with the names there are. Default: true.
 	Validate *bool `yaml:"validate"`
-	// HTTPClient sends the requests. Default: one with Go's default transport.
+	// HTTPClient sends the requests. Default: one of our own.
 	HTTPClient *http.Client `yaml:"-"`
 	// LookupEnv looks up RUNAGENT_CACHE_DIR. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`

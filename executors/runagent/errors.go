@@ -19,6 +19,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -144,6 +145,9 @@ func (c *call) failed(ctx context.Context, err error) error {
 		status  *statusError
 		said    *reported
 	)
+	if unsent := httpclient.Unsent(c.op(), err); unsent != nil {
+		return unsent
+	}
 	if errors.As(err, &own) && ctx.Err() == nil { // nothing has been asked yet
 		return own
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Error is the message, so that a frame's error can be returned as one.
@@ -68,6 +69,9 @@ func (f Failure) Broken(err error) *conversation.Error {
 // Lost is the error for an answer over HTTP that did not get through, or came and
 // cannot be used.
 func (f Failure) Lost(err error) *conversation.Error {
+	if unsent := httpclient.Unsent(f.Op, err); unsent != nil {
+		return unsent
+	}
 	kind, remedy, cause := modelcall.Unreached(err, "url", "the agent")
 	out := f.Broken(cause)
 	if remedy != "" {

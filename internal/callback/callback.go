@@ -12,15 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -56,88 +54,21 @@ type body struct {
 
 // A Sender sends callbacks.
 type Sender struct {
-	Secret  secret.String // exported for its redaction under every verb
-	allowed []netip.Prefix
-	all     bool
-	client  *http.Client
-	now     func() time.Time
+	Secret secret.String // exported for its redaction under every verb
+	client *http.Client
+	now    func() time.Time
 }
 
 // New reports every fault of the configuration at once.
 func New(cfg Config) (*Sender, error) {
-	s := &Sender{Secret: cfg.Secret, now: time.Now}
-	var errs []error
-	for _, text := range cfg.AllowPrivate {
-		if text == "all" {
-			s.all = true
-			continue
-		}
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("allow_private: %q is neither \"all\" nor a range of addresses such as \"10.0.0.0/8\"", text))
-			continue
-		}
-		s.allowed = append(s.allowed, prefix)
-	}
-	if err := errors.Join(errs...); err != nil {
+	guard, err := httpclient.ParsePrefixes("allow_private", cfg.AllowPrivate)
+	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: s.control}
-	s.client = &http.Client{
-		// Not the environment's proxy: it would be asked for addresses that are
-		// refused here.
-		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, MaxIdleConns: 20, IdleConnTimeout: time.Minute},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return s, nil
-}
-
-// errPrivate is what control says.
-var errPrivate = errors.New("the address is private")
-
-// control looks at the address a name has led to, at the moment it is connected to:
-// a name cannot be looked up twice with two answers.
-func (s *Sender) control(_, address string, _ syscall.RawConn) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return err
-	}
-	if !s.may(ip) {
-		return errPrivate
-	}
-	return nil
-}
-
-// notPublic are ranges that netip has no word for: shared address space, protocol
-// assignments, documentation, benchmarks, reserved; and IPv6 that stands for IPv4.
-var notPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
-	netip.MustParsePrefix("2001::/32"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::/96"),
-	netip.MustParsePrefix("fec0::/10"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("3fff::/20"),
-}
-
-func (s *Sender) may(ip netip.Addr) bool {
-	ip = ip.Unmap().WithZone("")
-	public := ip.IsGlobalUnicast() && !ip.IsPrivate()
-	for _, p := range notPublic {
-		public = public && !p.Contains(ip)
-	}
-	if public || s.all {
-		return true
-	}
-	for _, p := range s.allowed {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return false
+	return &Sender{
+		Secret: cfg.Secret, now: time.Now,
+		client: httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: time.Minute}),
+	}, nil
 }
 
 // Deliver implements activities.Callbacks.
@@ -162,7 +93,6 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	if err != nil {
 		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: errors.New("the address cannot be used")}
 	}
-	req.GetBody = nil // nothing beneath Temporal sends it again
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "parley")
 	req.Header.Set(KeyHeader, key)
@@ -195,19 +125,17 @@ func Sign(key, unixSeconds string, payload []byte) string {
 }
 
 func failed(ctx context.Context, op string, err error) error {
-	switch {
-	case errors.Is(err, errPrivate):
-		return &conversation.Error{
-			Kind: conversation.Invalid, Op: op, Err: errors.New("the address is private, and private addresses are not called"),
-			Remedy: "if it is meant, add its range to callbacks.allow_private in the configuration",
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // without the URL
+	}
+	if unsent := httpclient.Unsent(op, err); unsent != nil {
+		if unsent.Kind == conversation.Invalid {
+			unsent.Remedy = "set callbacks.allow_private to permit it"
 		}
-	case ctx.Err() != nil:
+		return unsent
+	}
+	if ctx.Err() != nil {
 		err = fmt.Errorf("no answer in time: %w", ctx.Err())
-	default:
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // without the URL
-		}
 	}
 	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err, MayHaveLanded: true}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"sync"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
 )
 
@@ -28,6 +29,21 @@ func NotSent(err error) bool {
 	var lost *NotSentError
 	var refused *RefusedError
 	return errors.As(err, &lost) || errors.As(err, &refused)
+}
+
+// Unsent is the error to report where [NotSent] is true of err, and nil elsewhere: its
+// kind is that of the lost right, or Invalid for an address that is refused. It leaves
+// out the request's address, which may hold a secret.
+func Unsent(op string, err error) *conversation.Error {
+	var lost *NotSentError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &lost):
+		return &conversation.Error{Kind: conversation.KindOf(lost.Err), Op: op, Err: lost}
+	case errors.As(err, &refused):
+		return &conversation.Error{Kind: conversation.Invalid, Op: op, Err: refused}
+	}
+	return nil
 }
 
 type readKey struct{}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -44,11 +45,12 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
 	return &Client{
 		api: &rest.Client{
-			Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(cfg.HTTPClient), Header: header,
+			Words: words(), Base: base.String(), Header: header,
+			// Servers that speak OneRun's API differ in the slash.
+			HTTP:    rest.NewHTTPClient(httpclient.Config{Client: cfg.HTTPClient, FollowSlash: true}),
 			Secrets: secrets(key, slices.Collect(maps.Values(cfg.Header))),
 			Timeout: cmp.Or(cfg.Timeout, DefaultTimeout),
-			// Servers that speak OneRun's API differ in the slash.
-			FollowSlash: true, Judge: judge, PageRemedy: func() string { return pageRemedy(base) },
+			Judge:   judge, PageRemedy: func() string { return pageRemedy(base) },
 		},
 		responseTimeout: cmp.Or(cfg.ResponseTimeout, DefaultResponseTimeout),
 	}, nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -43,7 +44,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("pulse: %w", err)
 	}
 	c := &rest.Client{
-		Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(cfg.HTTPClient), Header: http.Header{},
+		Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(httpclient.Config{Client: cfg.HTTPClient}), Header: http.Header{},
 		Timeout:    cmp.Or(cfg.Timeout, DefaultTimeout),
 		PageRemedy: func() string { return pageRemedy(base) },
 	}

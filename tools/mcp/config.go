@@ -49,7 +49,7 @@ type Config struct {
 	Version string `yaml:"-"`
 	// LookupEnv looks up the variables to pass on. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`
-	// HTTPClient sends the requests. Default: one with Go's default transport.
+	// HTTPClient sends the requests. Default: one of our own.
 	HTTPClient *http.Client `yaml:"-"`
 	// Logger gets what the program writes to its standard error. Default: nobody.
 	Logger *slog.Logger `yaml:"-"`

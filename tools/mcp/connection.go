@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // protocol is the version we offer. With a newer one the SDK asks for things that
@@ -183,15 +185,12 @@ func toServer(cfg Config, w words) (link func(context.Context) link, closeIdle f
 			h.Set(name, value.Reveal())
 		}
 	}
-	client, closeIdle := http.Client{}, func() {}
-	if cfg.HTTPClient != nil {
-		client = *cfg.HTTPClient
+	client := httpclient.New(httpclient.Config{Client: cfg.HTTPClient})
+	closeIdle = client.CloseIdleConnections
+	if cfg.HTTPClient != nil && cfg.HTTPClient.Transport != nil {
+		closeIdle = func() {} // the connections are the caller's
 	}
-	if client.Transport == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		client.Transport, closeIdle = own, own.CloseIdleConnections
-	}
-	return newLink(client, cfg.URL, headers, w), closeIdle
+	return newLink(*client, cfg.URL, headers, w), closeIdle
 }
 
 func newLink(client http.Client, url string, headers func(http.Header), w words) func(context.Context) link {

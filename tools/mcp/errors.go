@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // answerOf is what the server itself says is wrong with a call; nil: nothing. The
@@ -95,6 +96,9 @@ func breaks(err error) bool {
 
 // failed turns whatever went wrong into an error with a kind.
 func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Error {
+	if unsent := httpclient.Unsent(op, err); unsent != nil {
+		return unsent
+	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: op, MayHaveLanded: true}
 	var (
 		status *statusError

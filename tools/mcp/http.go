@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A guard stands between the SDK and the server. The SDK ends its connection, and
@@ -119,7 +121,7 @@ func lost(ctx context.Context, err error) error {
 		return err
 	}
 	var dns *net.DNSError
-	return &lostError{reason: err, unsent: errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED)}
+	return &lostError{reason: err, unsent: errors.As(err, &dns) || errors.Is(err, syscall.ECONNREFUSED) || httpclient.NotSent(err)}
 }
 
 var errHungUp = errors.New("the server closed the connection without an answer")

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Failure is the error for a call that ended without a word from the provider,
@@ -16,6 +17,9 @@ import (
 // connection failed, the answer is too large or no answer at all. Whatever a
 // server may have put into err goes through clean.
 func Failure(ctx context.Context, op string, err error, clean func(string) string) *conversation.Error {
+	if unsent := httpclient.Unsent(op, err); unsent != nil {
+		return unsent
+	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: op}
 	var timeout *TimeoutError
 	switch {

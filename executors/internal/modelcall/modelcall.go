@@ -5,11 +5,12 @@
 package modelcall
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"time"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // The defaults of the settings that all have.
@@ -21,13 +22,10 @@ const (
 	DefaultOpening           = "Begin the conversation: greet the other person and offer your help."
 )
 
-// Client returns a copy of the client that follows no redirects; nil stands for
-// a client with Go's default transport. On the way to another server, Go takes
-// out the Authorization header but none of the providers' own.
-func Client(c *http.Client) *http.Client {
-	out := *cmp.Or(c, &http.Client{})
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &out
+// Client returns the client that a provider is asked with. Given, if not nil, is the
+// caller's: it is copied and sends the requests.
+func Client(given *http.Client) *http.Client {
+	return httpclient.New(httpclient.Config{Client: given})
 }
 
 // IdempotencyKey is for servers and gateways that know the header; the providers'

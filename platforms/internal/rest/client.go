@@ -6,12 +6,14 @@
 package rest
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A Client makes requests of one service. Its fields are not to change once it is
@@ -30,9 +32,6 @@ type Client struct {
 	// Timeout bounds every request that has none of its own.
 	Timeout time.Duration
 
-	// FollowSlash follows a redirect that only wants the slash at the path's end
-	// there or gone. No other is followed.
-	FollowSlash bool
 	// Judge gives an answer that says failure another meaning, where the service
 	// has one of its own. Nil: there is none.
 	Judge func(Answer, *conversation.Error)
@@ -52,26 +51,18 @@ type Words struct {
 	Key      string // what to do about a key that is turned down
 }
 
-// NewHTTPClient returns a client that follows no redirects: what the service
-// itself answers counts, and the key goes to nobody else. Given, if not nil, is
-// what it is like otherwise.
-func NewHTTPClient(given *http.Client) *http.Client {
-	var h http.Client
-	if given != nil {
-		h = *given
-	}
-	if given == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 32
-		// Uvicorn, which such services run on, closes idle connections after five
-		// seconds. A request
-		// that meets the closing is one that may have landed, so close before it does.
-		t.IdleConnTimeout = 4 * time.Second
-		h.Transport = t
-	}
+// idleTimeout is shorter than the five seconds after which uvicorn, on which such
+// services run, closes an unused connection. A request that meets the closing is one
+// that may have landed.
+const idleTimeout = 4 * time.Second
+
+// NewHTTPClient returns the client that [Client].HTTP needs. It has no Timeout: each
+// request has its own.
+func NewHTTPClient(cfg httpclient.Config) *http.Client {
+	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, idleTimeout)
+	h := httpclient.New(cfg)
 	h.Timeout = 0
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
+	return h
 }
 
 // Path joins segments, each escaped.

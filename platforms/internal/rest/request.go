@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A Request is one call of the API.
@@ -56,8 +57,12 @@ func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
 
 	a, sent, err := c.exchange(limited, r)
 	if err != nil {
+		kind := conversation.Unavailable
+		if httpclient.NotSent(err) {
+			kind = conversation.KindOf(err)
+		}
 		return a, c.Fail(r, &conversation.Error{
-			Kind:          conversation.Unavailable,
+			Kind:          kind,
 			Err:           c.networkCause(ctx, limited, timeout, err),
 			Remedy:        c.networkRemedy(err, sent),
 			MayHaveLanded: r.Writes && sent,
@@ -86,17 +91,9 @@ func (c *Client) exchange(ctx context.Context, r Request) (a Answer, sent bool, 
 	if len(r.Query) > 0 {
 		address += "?" + r.Query.Encode()
 	}
-	a, sent, err = c.roundTrip(ctx, r, address)
-	if err != nil || !c.FollowSlash {
-		return a, sent, err
+	if !r.Writes {
+		ctx = httpclient.Read(ctx)
 	}
-	if next, ok := slashRedirect(address, a); ok {
-		return c.roundTrip(ctx, r, next)
-	}
-	return a, sent, nil
-}
-
-func (c *Client) roundTrip(ctx context.Context, r Request, address string) (a Answer, sent bool, err error) {
 	var dialling, connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { dialling.Store(true) },
@@ -108,7 +105,7 @@ func (c *Client) roundTrip(ctx context.Context, r Request, address string) (a An
 	}
 	res, err := c.HTTP.Do(req)
 	// Transports that do not say where they are get the benefit of the doubt.
-	sent = connected.Load() || !dialling.Load()
+	sent = (connected.Load() || !dialling.Load()) && !httpclient.NotSent(err)
 	if err != nil {
 		return a, sent, err
 	}
@@ -143,9 +140,6 @@ func (c *Client) newRequest(ctx context.Context, r Request, address string) (*ht
 	}
 	if r.IdempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", headerValue(r.IdempotencyKey))
-		// With such a header the transport would send the request again by itself
-		// when a connection breaks. Most servers ignore the key, so it must not.
-		req.GetBody = nil
 	}
 	return req, nil
 }
@@ -158,37 +152,21 @@ func headerValue(key string) string {
 	return url.QueryEscape(key)
 }
 
-// slashRedirect returns where to go when the server only wants the slash at the
-// path's end there or gone. Any other redirect is the configuration's fault.
-func slashRedirect(address string, a Answer) (string, bool) {
-	if a.Status != http.StatusTemporaryRedirect && a.Status != http.StatusPermanentRedirect {
-		return "", false
-	}
-	from, err := url.Parse(address)
-	if err != nil {
-		return "", false
-	}
-	to, err := from.Parse(a.Header.Get("Location"))
-	if err != nil || to.Scheme != from.Scheme || to.Host != from.Host || to.User != nil || to.Path == from.Path ||
-		strings.TrimSuffix(to.Path, "/") != strings.TrimSuffix(from.Path, "/") {
-		return "", false
-	}
-	to.RawQuery = from.RawQuery
-	return to.String(), true
-}
-
 // networkCause is why there is no answer. The caller's own end is told from a
 // time-out of the client's.
 func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error) error {
-	if ctx.Err() != nil {
+	// The URL that net/http puts in front says nothing new.
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
+	}
+	switch {
+	case httpclient.NotSent(err):
+		return err
+	case ctx.Err() != nil:
 		return ctx.Err()
 	}
 	if limited.Err() != nil {
 		return fmt.Errorf("no answer within %s", timeout)
-	}
-	// The URL that net/http puts in front says nothing new.
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err
 	}
 	return &redacted{text: c.redact(err.Error()), err: err}
 }

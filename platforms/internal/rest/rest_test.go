@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -33,7 +34,7 @@ func newClient(t *testing.T, handler http.HandlerFunc) *rest.Client {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	c := &rest.Client{
-		Words: words, Base: server.URL, HTTP: rest.NewHTTPClient(nil), Header: http.Header{"X-Key": {key}},
+		Words: words, Base: server.URL, HTTP: rest.NewHTTPClient(httpclient.Config{}), Header: http.Header{"X-Key": {key}},
 		Secrets: []string{key}, Timeout: 10 * time.Second,
 		PageRemedy: func() string { return "that is a page" },
 	}
@@ -282,7 +283,8 @@ func TestFollowSlash(t *testing.T) {
 	}
 	c := newClient(t, handler)
 	require.Equal(t, http.StatusTemporaryRedirect, rest.StatusOf(failing(t, c, write)))
-	c.FollowSlash = true
+	c.HTTP = rest.NewHTTPClient(httpclient.Config{FollowSlash: true})
+	t.Cleanup(c.HTTP.CloseIdleConnections)
 	r := write
 	r.Query = map[string][]string{"q": {"1"}}
 	var out struct{ Got string }
@@ -291,7 +293,7 @@ func TestFollowSlash(t *testing.T) {
 	require.Equal(t, "q=1{'n':1}", out.Got)
 	for name, location := range map[string]string{"Elsewhere": "http://else.example/things/", "OtherPath": "/other/", "Same": "/things"} {
 		other := newClient(t, answer(307, map[string]string{"Location": location}, ""))
-		other.FollowSlash = true
+		other.HTTP = c.HTTP
 		require.Equal(t, http.StatusTemporaryRedirect, rest.StatusOf(failing(t, other, write)), name)
 	}
 }
@@ -300,8 +302,7 @@ func TestFollowSlash(t *testing.T) {
 func TestOwnHTTPClient(t *testing.T) {
 	t.Parallel()
 	own := &http.Client{Transport: http.DefaultTransport, Timeout: time.Nanosecond}
-	made := rest.NewHTTPClient(own)
-	require.Equal(t, own.Transport, made.Transport)
+	made := rest.NewHTTPClient(httpclient.Config{Client: own})
 	require.Zero(t, made.Timeout)
 	require.ErrorIs(t, made.CheckRedirect(nil, nil), http.ErrUseLastResponse)
 	require.Nil(t, own.CheckRedirect)
