@@ -21,10 +21,12 @@ func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outc
 	if err := t.listen(ctx); err != nil {
 		return conversation.Outcome{}, err
 	}
+	t.followAttempts(ctx)
 	t.show(ctx)
 	verdict, err := t.converse(ctx)
 	var again *workflow.ContinueAsNewError
 	if errors.As(err, &again) {
+		drainAttempts(ctx)
 		return conversation.Outcome{}, err
 	}
 	return t.close(ctx, verdict, err)
@@ -49,10 +51,19 @@ func (t *talk) converse(ctx workflow.Context) (verdict, error) {
 			return deref(v), err
 		}
 	}
-	if t.about.Task != nil {
-		return t.perform(ctx)
-	}
 	for {
+		if t.stale != nil {
+			if v, err := t.reconcile(ctx); v != nil || err != nil {
+				return deref(v), err
+			}
+			continue
+		}
+		if t.about.Task != nil {
+			if v, err := t.perform(ctx); v != nil || err != nil {
+				return deref(v), err
+			}
+			continue
+		}
 		if err := t.rollOver(ctx); err != nil {
 			return verdict{}, err
 		}
@@ -81,62 +92,75 @@ func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
 		return nil, nil
 	}
 	if !t.in.Adopt {
-		lost, err := t.claim(ctx)
-		if lost != nil || err != nil {
+		if done, lost, err := t.claim(ctx); !done {
 			return lost, err
 		}
 	}
 	t.claimed = true
-	if v, err := t.learn(ctx); v != nil || err != nil {
+	return t.learn(ctx)
+}
+
+// claim takes the conversation. done is false if it is not ours, or not yet.
+func (t *talk) claim(ctx workflow.Context) (done bool, v *verdict, err error) {
+	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver, Run: t.run}
+	var out activities.ClaimResult
+	done, v, err = t.attempt(ctx, step{
+		name: "claim", options: activities.ClaimOptions(t.policy), activity: activities.ClaimName,
+		input:       func() any { return in },
+		interrupted: t.interrupted,
+		get: func(f workflow.Future) (*redo, error) {
+			out = activities.ClaimResult{}
+			err := f.Get(ctx, &out)
+			in.Tried = out.Tried
+			if err != nil {
+				// It may have landed: the next attempt must know its own claim from a rival's.
+				in.Tried = triedAgain(ctx, err)
+			}
+			t.claimTried = in.Tried
+			t.unclear = err != nil && failureOf(err).mayHaveClaimed() || out.HandedOver && out.Tried != nil
+			if out.Receipt != nil {
+				// Whatever is wanted by now, it is ours, and to be reported.
+				t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
+			}
+			return redoIf(out.HandedOver, 0, out.Tries), err
+		},
+	})
+	if done && !out.Claimed {
+		return false, &verdict{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
+	}
+	return done, v, err
+}
+
+// learn reads what the platform knows, and takes it as the state of the conversation.
+func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
+	out, done, v, err := t.readContext(ctx)
+	if !done {
+		return v, err
+	}
+	if v, err := t.takeContext(ctx, out); v != nil || err != nil {
 		return v, err
 	}
 	t.setState(ctx, StateTalking)
 	return nil, nil
 }
 
-func (t *talk) claim(ctx workflow.Context) (*verdict, error) {
-	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver, Run: t.run}
-	var out activities.ClaimResult
-	v, err := t.attempt(ctx, "claim", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(t.activity(ctx, activities.ClaimOptions(t.policy), "claim"), activities.ClaimName, in)
-	}, func(f workflow.Future) (*redo, error) {
-		out = activities.ClaimResult{}
-		err := f.Get(ctx, &out)
-		in.Tried = out.Tried
-		if err != nil {
-			// It may have landed: the next attempt must know its own claim from a rival's.
-			in.Tried = triedAgain(ctx, err)
-		}
-		t.unclear = err != nil && failureOf(err).landed || out.HandedOver && out.Tried != nil
-		if out.Receipt != nil {
-			// Whatever is wanted by now, it is ours, and to be reported.
-			t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
-		}
-		return redoIf(out.HandedOver, 0), err
+func (t *talk) readContext(ctx workflow.Context) (out activities.ContextResult, done bool, v *verdict, err error) {
+	done, v, err = t.attempt(ctx, step{
+		name: "context", options: activities.ContextOptions(t.policy), activity: activities.ContextName,
+		input:       func() any { return t.contextInput() },
+		interrupted: t.interrupted,
+		get: func(f workflow.Future) (*redo, error) {
+			out = activities.ContextResult{}
+			err := f.Get(ctx, &out)
+			return redoIf(out.HandedOver, 0, out.Tries), err
+		},
 	})
-	if v != nil || err != nil {
-		return v, err
-	}
-	if !out.Claimed {
-		return &verdict{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
-	}
-	return nil, nil
+	return out, done, v, err
 }
 
-func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
-	var out activities.ContextResult
-	v, err := t.attempt(ctx, "context", t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(t.activity(ctx, activities.ContextOptions(t.policy), "context"), activities.ContextName, t.contextInput())
-	}, func(f workflow.Future) (*redo, error) {
-		out = activities.ContextResult{}
-		err := f.Get(ctx, &out)
-		return redoIf(out.HandedOver, 0), err
-	})
-	if v != nil || err != nil {
-		return v, err
-	}
+func (t *talk) takeContext(ctx workflow.Context, out activities.ContextResult) (*verdict, error) {
 	t.run = out.RunID
-	t.know(out.Context, out.Messages, out.Count)
+	t.know(out.Context, out.Messages, out.Count, out.Turns)
 	if v, err := t.found(ctx, "context", out.Park); v != nil || err != nil {
 		return v, err
 	}
@@ -161,22 +185,26 @@ func (t *talk) contextInput() activities.ContextInput {
 
 // open begins a conversation that is known beforehand.
 func (t *talk) open(ctx workflow.Context, given Given) {
-	t.know(given.Context, given.Messages, len(given.Messages))
+	turns := 0
+	for _, m := range given.Messages {
+		if m.Role == conversation.RoleAssistant {
+			turns++
+		}
+	}
+	t.know(given.Context, given.Messages, len(given.Messages), turns)
 	t.happened(ctx, conversation.EventStarted, "")
 	t.setState(ctx, StateTalking)
 }
 
-func (t *talk) know(about conversation.Context, messages []conversation.Message, count int) {
+// know takes in a conversation as it stands: its newest messages, how many there are in
+// all, and how many of all are the agent's. The executor has seen none of them.
+func (t *talk) know(about conversation.Context, messages []conversation.Message, count, turns int) {
 	if about.Task != nil && len(messages) == 0 {
 		messages, count = []conversation.Message{about.Task.Message()}, 1
 	}
 	t.about = about
-	t.messages, t.count, t.unseen = messages, count, len(messages)
-	for _, m := range messages {
-		if m.Role == conversation.RoleAssistant {
-			t.turn++
-		}
-	}
+	t.messages, t.count, t.unseen, t.internal, t.digest = messages, count, len(messages), 0, ""
+	t.turn, t.spoken = turns, turns > 0
 	if about.Task == nil {
 		t.choose(about)
 		return
@@ -233,7 +261,7 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 	}
 	message, end, v, err := t.reply(ctx)
 	switch {
-	case v != nil || err != nil:
+	case v != nil || err != nil || t.interrupted():
 		return v, err
 	case message.Text() == "" && end && t.direct == nil:
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
@@ -272,38 +300,58 @@ func (t *talk) othersTurn() bool {
 // exchange sends the agent's messages and takes in what comes back.
 func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, end bool) (*verdict, error) {
 	in := activities.ExchangeInput{
-		Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages, Run: t.run, Spoken: t.spoken, Slowest: t.slowest,
+		Ref: t.in.Ref, Turn: t.turn, Before: t.count, Messages: messages, Run: t.run, Anew: t.anew, Spoken: t.spoken, Slowest: t.slowest,
 		Timeout: t.policy.ExchangeTimeout, Attempts: t.policy.PlatformAttempts, OnAmbiguous: t.policy.OnAmbiguous,
 		MaxMessageBytes: t.policy.MaxMessageBytes, OnOversize: t.policy.OnOversize,
 	}
 	var out activities.ExchangeResult
-	step := fmt.Sprintf("turn %d · exchange", t.turn)
+	name := fmt.Sprintf("turn %d · exchange", t.turn)
 	if messages == nil {
-		step = "opening"
+		name = "opening"
 	}
-	t.sending = true
-	v, err := t.attempt(ctx, step, t.endWanted, nil, func(ctx workflow.Context) workflow.Future {
-		return workflow.ExecuteActivity(t.activity(ctx, activities.ExchangeOptions(t.policy), step), activities.ExchangeName, in)
-	}, func(f workflow.Future) (*redo, error) {
+	get := func(f workflow.Future) (*redo, error) {
+		before := sends(in.Tried)
 		out = activities.ExchangeResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
 		if err != nil {
 			in.Tried = triedAgain(ctx, err)
 		}
-		return redoIf(out.HandedOver, 0), err
+		t.slowest = max(t.slowest, out.Slowest)
+		in.Slowest = t.slowest
+		if err != nil || sends(in.Tried) > before {
+			in.Resend = false // a person has allowed one
+		}
+		return redoIf(out.HandedOver, 0, out.Tries), err
+	}
+	t.sending = true
+	done, v, err := t.attempt(ctx, step{
+		name: name, options: activities.ExchangeOptions(t.policy), activity: activities.ExchangeName,
+		input:       func() any { return in },
+		interrupted: t.interrupted,
+		get:         get,
+		look: func(ctx workflow.Context) (bool, *failure) {
+			look := in
+			look.LookOnly = true
+			ok, f := t.lookOnly(ctx, name, look, &out)
+			return ok, f
+		},
+		resumed: func(f failure) { in.Resend = f.kind == conversation.Ambiguous },
 	})
 	t.sending = false
-	if v != nil || err != nil {
+	if !done {
 		if messages != nil {
-			t.turn-- // not known to have arrived; close reads the platform's count
+			t.turn-- // not known to have arrived: the platform's count is read in the end
 		}
 		return v, err
 	}
 	t.slowest, t.lag = max(t.slowest, out.Slowest), out.Lag
 	t.spoken = t.spoken || out.Taken > 0
 	t.take(messages[:min(out.Taken, len(messages))], out)
-	if v, err := t.found(ctx, step, out.Park); v != nil || err != nil {
+	if out.Park != nil && out.Ended {
+		out.EndDetail, out.Park = join(out.EndDetail, out.Park.Reason), nil
+	}
+	if v, err := t.found(ctx, name, out.Park); v != nil || err != nil || t.stale != nil {
 		return v, err
 	}
 	switch {
@@ -324,7 +372,7 @@ func (t *talk) found(ctx workflow.Context, step string, park *activities.Finding
 	if park == nil {
 		return nil, nil
 	}
-	return t.trouble(ctx, step, failure{kind: park.Kind, reason: park.Reason, remedy: park.Remedy}, t.endWanted)
+	return t.trouble(ctx, step, failure{kind: park.Kind, reason: park.Reason, remedy: park.Remedy}, t.interrupted)
 }
 
 // take adds what an exchange brought to the transcript.
@@ -342,6 +390,10 @@ func (t *talk) take(sent []conversation.Message, out activities.ExchangeResult) 
 	t.unseen += len(out.Messages)
 	t.count = out.Count
 }
+
+// interrupted says that a step is not to be waited for: the conversation is to end, or
+// to be read anew.
+func (t *talk) interrupted() bool { return t.endWanted() || t.stale != nil }
 
 func (t *talk) endWanted() bool { return t.end != nil || t.task.stopped() != nil }
 
@@ -361,6 +413,7 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 	switch {
 	case t.task != nil:
 		t.report(ctx, v)
+		v.detail = join(v.detail, t.task.note)
 	case v.tell && t.direct == nil:
 		t.tellPlatform(ctx, &v)
 	}
@@ -374,6 +427,7 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 		return conversation.Outcome{}, err
 	}
 	t.show(ctx)
+	drainAttempts(ctx)
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(v.kind)}).Counter("parley_conversations_closed").Inc(1)
 	t.happened(ctx, conversation.EventEnded, "")
 	// An update that was accepted must get its answer.
@@ -393,20 +447,27 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 // tellPlatform ends the conversation there. If that fails for good, the outcome
 // says so: nobody else will end it.
 func (t *talk) tellPlatform(ctx workflow.Context, v *verdict) {
-	t.step = "end"
-	t.show(ctx)
-	out := activities.EndResult{HandedOver: true}
-	var err error
-	for err == nil && out.HandedOver {
-		out = activities.EndResult{}
-		err = workflow.ExecuteActivity(t.activity(ctx, activities.EndOptions(t.policy), "end"), activities.EndName,
-			activities.EndInput{Ref: t.in.Ref, Run: t.run}).Get(ctx, &out)
+	var out activities.EndResult
+	end := func() error {
+		return t.do(ctx, "end", activities.EndOptions(t.policy), activities.EndName,
+			func(int) any { return activities.EndInput{Ref: t.in.Ref, Run: t.run} },
+			func(f workflow.Future) (bool, int, error) {
+				out = activities.EndResult{}
+				err := f.Get(ctx, &out)
+				return out.HandedOver, out.Tries, err
+			})
+	}
+	err := end()
+	if err != nil && failureOf(err).kind == conversation.Reset {
+		// Ending what has ended is no harm.
+		t.run = failureOf(err).runID
+		err = end()
 	}
 	if err != nil {
-		f := failureOf(err)
-		v.detail = join(v.detail, "it could not be ended on the platform: "+f.reason)
+		v.detail = join(v.detail, "it could not be ended on the platform: "+failureOf(err).String())
 		return
 	}
+	t.turn = max(t.turn, out.Turns)
 	t.count = max(t.count, out.Count)
 	// It may have ended there before we wanted it to.
 	if v.kind == conversation.OutcomeEnded && out.EndedBy != "" && out.EndedBy != conversation.EndedByAgent {

@@ -40,14 +40,14 @@ func (t *talk) tell(ctx workflow.Context) {
 		t.events.queue = t.events.queue[1:]
 		out := activities.NotifyResult{HandedOver: true}
 		var err error
-		for err == nil && out.HandedOver {
+		for tries := 0; err == nil && out.HandedOver; tries += out.Tries {
 			out = activities.NotifyResult{}
-			err = workflow.ExecuteActivity(t.activity(ctx, activities.NotifyOptions(), "tell of "+string(event.Type)), activities.NotifyName,
+			err = t.schedule(ctx, "tell of "+string(event.Type), tries, activities.NotifyOptions(), activities.NotifyName,
 				activities.NotifyInput{Platform: t.in.Notify, Event: event}).Get(ctx, &out)
 		}
 		if err != nil {
 			// The conversation is what counts. The history shows it.
-			workflow.GetLogger(ctx).Warn("event not told", "event", string(event.Type), "reason", failureOf(err).reason)
+			workflow.GetLogger(ctx).Warn("event not told", "event", string(event.Type), "reason", failureOf(err).String())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -18,6 +19,12 @@ type failure struct {
 	spent  conversation.Usage
 	// landed means that what was asked for may have been done all the same.
 	landed bool
+	// look, if not nil, finds out without doing anything twice whether what failed has
+	// its result meanwhile, or now fails otherwise. It is asked again and again while
+	// the conversation is parked.
+	look func(workflow.Context) (healed bool, now *failure)
+	// runID, of a Reset, is the run that is going on.
+	runID string
 	// mark is what is known of the requests of an exchange or a claim. Nil: nothing.
 	mark *activities.Mark
 }
@@ -32,7 +39,9 @@ func failureOf(err error) failure {
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
 			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.MayHaveLanded
-			f.mark = details.Mark
+			f.mark, f.runID = details.Mark, details.RunID
+			// An error's text ends with its remedy, which people get beside it.
+			f.reason = strings.Replace(f.reason, " ("+f.remedy+")", "", 1)
 		}
 		return f
 	}
@@ -59,6 +68,26 @@ func triedAgain(ctx workflow.Context, err error) *activities.Mark {
 	}
 	// Whatever the last attempt did, the next must read the transcript first.
 	return &activities.Mark{Time: workflow.Now(ctx).UTC()}
+}
+
+// String is the reason and, in parentheses, the remedy.
+func (f failure) String() string {
+	if f.remedy == "" {
+		return f.reason
+	}
+	return f.reason + " (" + f.remedy + ")"
+}
+
+// mayHaveClaimed reports whether a claim that failed may be ours all the same. One of a
+// run that was reset may have been made before.
+func (f failure) mayHaveClaimed() bool { return f.landed || f.kind == conversation.Reset }
+
+// sends is how many requests a mark knows of.
+func sends(m *activities.Mark) int {
+	if m == nil {
+		return 0
+	}
+	return m.Sends
 }
 
 // contagious reports whether other conversations of the agent will meet the same

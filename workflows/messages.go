@@ -79,6 +79,8 @@ type Status struct {
 	Started  time.Time            `json:"started,omitzero"`
 	// Approvals are the tool calls that wait for somebody's approval.
 	Approvals []Approval `json:"approvals,omitempty"`
+	// Retrying are the steps whose last attempt has failed and that are tried again.
+	Retrying []Retrying `json:"retrying,omitempty"`
 	// Attention is set while the conversation is parked.
 	Attention *Attention `json:"attention,omitempty"`
 	// Queued is how many messages of a direct conversation wait for their turn.
@@ -106,7 +108,23 @@ type Attention struct {
 	Step   string            `json:"step,omitempty"`
 	Kind   conversation.Kind `json:"kind,omitempty"`
 	Reason string            `json:"reason"`
-	Remedy string            `json:"remedy,omitempty"`
+	// Remedy is what removes the cause. Empty: nothing is known.
+	Remedy string `json:"remedy,omitempty"`
+	// NextLook is when the conversation next finds out by itself whether it can go on.
+	// Zero: it waits for a person.
+	NextLook time.Time `json:"next_look,omitzero"`
+}
+
+// Choices are what a person can do about a conversation with this attention, besides
+// its Remedy: half a sentence for people.
+func (a Attention) Choices() string {
+	switch a.Kind {
+	case conversation.Ambiguous:
+		return "resume to send the message again, or end the conversation"
+	case conversation.Diverged:
+		return "resume to go on from what the platform holds, or end the conversation"
+	}
+	return "resume, take over or end the conversation"
 }
 
 // TranscriptQuery is the argument of QueryTranscript. The zero value asks for

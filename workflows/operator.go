@@ -123,7 +123,7 @@ func (t *talk) status() Status {
 		Ref: t.in.Ref, State: t.stateNow, Step: t.step, Turn: t.turn, Messages: t.count,
 		Persona: t.about.Persona, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Started: t.started, Attention: t.attention, Outcome: t.outcome, Approvals: t.waitingApprovals(),
-		Queued: t.direct.waiting(), Task: t.task.outcome(),
+		Queued: t.direct.waiting(), Task: t.task.outcome(), Retrying: t.steps.retrying(),
 	}
 	if s.Attention == nil {
 		s.Attention = t.paused

@@ -50,6 +50,9 @@ func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bo
 	switch {
 	case err != nil:
 		return message, false, nil, err
+	case t.stale != nil && v == nil:
+		t.forget(before)
+		return message, false, nil, nil
 	case t.takeover != nil && !t.endWanted():
 		t.forget(before)
 		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
@@ -67,7 +70,7 @@ func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bo
 	return message, end, nil, nil
 }
 
-func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.endWanted() }
+func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.interrupted() }
 
 // think asks the executor, makes the tool calls it wants, and asks again, until
 // it has a reply. It returns early when replyInterrupted.
@@ -118,6 +121,7 @@ func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.R
 	in := activities.ReplyInput{
 		Ref:      t.in.Ref,
 		Run:      t.run,
+		Anew:     t.anew,
 		Attempts: t.policy.ReplyAttempts,
 		Turn:     t.turn + 1,
 		Round:    round,
@@ -132,35 +136,51 @@ func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.R
 	if !last {
 		in.Tools = t.policy.Tools
 	}
-	step := fmt.Sprintf("turn %d · reply", t.turn+1)
+	if t.afterReset {
+		// The run that was reset may have asked: what must run at most once is not to
+		// run again unseen.
+		in.Resume = &activities.ReplyProgress{Asked: true}
+	}
+	name := fmt.Sprintf("turn %d · reply", t.turn+1)
 	if round > 0 {
-		step = fmt.Sprintf("turn %d · reply after tools %d", t.turn+1, round)
+		name = fmt.Sprintf("turn %d · reply after tools %d", t.turn+1, round)
 	}
 	refused := false
-	v, err = t.attempt(ctx, step, t.replyInterrupted, func(f failure) mending {
-		switch {
-		case f.kind == conversation.ContextTooLong && in.Window == 0 && t.total() > 2:
-			in.Window = t.total() / 2
-			return again
-		case f.kind == conversation.Refused && t.policy.RefusalText != "":
-			refused = true
-			return settled
-		}
-		return unmended
-	}, func(ctx workflow.Context) workflow.Future {
-		in.Executor, in.State = t.executor, t.state // resume may have changed them
-		return workflow.ExecuteActivity(t.activity(ctx, activities.ReplyOptions(t.policy), step), activities.ReplyName, in)
-	}, func(f workflow.Future) (*redo, error) {
-		out = activities.ReplyResult{}
-		err := f.Get(ctx, &out)
-		in.Resume = out.Resume
-		if err == nil {
-			t.lag = out.Lag
-		}
-		return redoIf(out.HandedOver, out.Wait), err
+	done, v, err := t.attempt(ctx, step{
+		name: name, options: activities.ReplyOptions(t.policy), activity: activities.ReplyName,
+		input: func() any {
+			in.Executor, in.State = t.executor, t.state // resume may have changed them
+			return in
+		},
+		interrupted: t.replyInterrupted,
+		get: func(f workflow.Future) (*redo, error) {
+			before := triesOf(in.Resume)
+			out = activities.ReplyResult{}
+			err := f.Get(ctx, &out)
+			in.Resume = out.Resume
+			if err == nil {
+				t.lag = out.Lag
+			}
+			t.afterReset = false
+			return redoIf(out.HandedOver, out.Wait, triesOf(out.Resume)-before), err
+		},
+		recover: func(f failure) recovery {
+			switch {
+			case f.kind == conversation.ContextTooLong && in.Window == 0 && t.total() > 2:
+				in.Window = t.total() / 2
+				return retry
+			case f.kind == conversation.Refused && t.policy.RefusalText != "":
+				refused = true
+				return resolved
+			}
+			return none
+		},
 	})
+	if out.HandedOver && out.Resume != nil {
+		out.Usage = out.Usage.Add(out.Resume.Spent) // no activity follows that would say so
+	}
 	t.usage = t.usage.Add(out.Usage)
-	if v != nil || err != nil || t.replyInterrupted() {
+	if !done || t.replyInterrupted() {
 		return out, v, err
 	}
 	t.digest = activities.Digest(t.digest, in.New...)
@@ -172,6 +192,13 @@ func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.R
 	}
 	t.state, t.executor, t.model = out.State, out.Executor, out.Model
 	return out, nil, nil
+}
+
+func triesOf(p *activities.ReplyProgress) int {
+	if p == nil {
+		return 0
+	}
+	return p.Tries
 }
 
 func internalIn(messages []conversation.Message) int {

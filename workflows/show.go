@@ -28,37 +28,39 @@ func (t *talk) details() string {
 	case t.outcome != nil:
 		fmt.Fprintf(&b, "**%s**", t.outcome)
 		if t.outcome.Detail != "" {
-			fmt.Fprintf(&b, ": %s", t.outcome.Detail)
+			fmt.Fprintf(&b, ": %s", plain(t.outcome.Detail, 2*shownRunes))
 		}
 		b.WriteString("\n\n")
 	case t.attention != nil:
-		fmt.Fprintf(&b, "**needs attention** since %s at %s: %s\n\n> %s\n\n", t.attention.Since.Format("2006-01-02 15:04:05 UTC"),
-			t.attention.Step, t.attention.Reason, t.attention.Remedy)
+		t.writeAttention(&b)
 	case t.paused != nil:
 		fmt.Fprintf(&b, "**paused** since %s\n\n", t.paused.Since.Format("2006-01-02 15:04:05 UTC"))
 	default:
-		fmt.Fprintf(&b, "**%s** · %s\n\n", t.stateNow, t.step)
+		fmt.Fprintf(&b, "**%s** · %s\n\n", t.stateNow, plain(t.step, shownRunes))
+	}
+	for _, r := range t.steps.retrying() {
+		fmt.Fprintf(&b, "**tries again**: %s, %s\n\n", plain(r.Step, shownRunes), plain(r.String(), 2*shownRunes))
 	}
 	if p := t.about.Persona; p.Summary != "" {
-		fmt.Fprintf(&b, "Persona: %s", oneLine(p.Summary, 200))
+		fmt.Fprintf(&b, "Persona: %s", plain(p.Summary, 200))
 		if p.Purpose != "" {
-			fmt.Fprintf(&b, " — %s", oneLine(p.Purpose, 200))
+			fmt.Fprintf(&b, " — %s", plain(p.Purpose, 200))
 		}
 		b.WriteString("\n\n")
 	}
 	for _, a := range t.waitingApprovals() {
-		fmt.Fprintf(&b, "**needs approval** until %s: `%s` with %s (call `%s`)\n\n",
-			a.Until.Format("2006-01-02 15:04:05 UTC"), a.Tool, oneLine(string(a.Arguments), shownRunes), a.CallID)
+		fmt.Fprintf(&b, "**needs approval** until %s: %s with %s (call %s)\n\n",
+			a.Until.Format("2006-01-02 15:04:05 UTC"), plain(a.Tool, 200), plain(string(a.Arguments), shownRunes), plain(a.CallID, 200))
 	}
 	fmt.Fprintf(&b, "%d turns · %d messages", t.turn, t.count)
 	if t.about.MaxMessages > 0 {
 		fmt.Fprintf(&b, " of at most %d", t.about.MaxMessages)
 	}
 	if t.executor != "" {
-		fmt.Fprintf(&b, " · executor %s", t.executor)
+		fmt.Fprintf(&b, " · executor %s", plain(t.executor, 200))
 	}
 	if t.model != "" && t.model != t.executor {
-		fmt.Fprintf(&b, " (%s)", t.model)
+		fmt.Fprintf(&b, " (%s)", plain(t.model, 200))
 	}
 	if u := t.usage; u.InputTokens+u.OutputTokens > 0 {
 		fmt.Fprintf(&b, " · %d → %d tokens", u.InputTokens, u.OutputTokens)
@@ -70,14 +72,14 @@ func (t *talk) details() string {
 	}
 	for _, m := range shown {
 		if text := m.Text(); text != "" {
-			fmt.Fprintf(&b, "**%s**: %s\n\n", speaker(m.Role), oneLine(text, shownRunes))
+			fmt.Fprintf(&b, "**%s**: %s\n\n", speaker(m.Role), plain(text, shownRunes))
 		}
 		for _, p := range m.Parts {
 			switch {
 			case p.ToolCall != nil:
-				fmt.Fprintf(&b, "**agent** calls `%s` with %s\n\n", p.ToolCall.Name, oneLine(string(p.ToolCall.Arguments), shownRunes))
+				fmt.Fprintf(&b, "**agent** calls %s with %s\n\n", plain(p.ToolCall.Name, 200), plain(string(p.ToolCall.Arguments), shownRunes))
 			case p.ToolResult != nil:
-				fmt.Fprintf(&b, "**tool**: %s\n\n", oneLine(p.ToolResult.Content, shownRunes))
+				fmt.Fprintf(&b, "**tool**: %s\n\n", plain(p.ToolResult.Content, shownRunes))
 			}
 		}
 	}
@@ -95,13 +97,41 @@ func speaker(r conversation.Role) string {
 	}
 }
 
-// oneLine cuts text to at most limit runes and takes its line breaks away, so that
-// a message cannot break the page's Markdown.
-func oneLine(text string, limit int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	runes := []rune(text)
-	if len(runes) <= limit {
-		return text
+func (t *talk) writeAttention(b *strings.Builder) {
+	a := t.attention
+	fmt.Fprintf(b, "**needs attention** since %s at %s: %s\n\n", a.Since.Format("2006-01-02 15:04:05 UTC"),
+		plain(a.Step, shownRunes), plain(a.Reason, 2*shownRunes))
+	if a.Remedy != "" {
+		fmt.Fprintf(b, "> %s\n\n", plain(a.Remedy, 2*shownRunes))
 	}
-	return string(runes[:limit]) + "…"
+	fmt.Fprintf(b, "%s\n\n", capital(a.Choices()))
+	if !a.NextLook.IsZero() {
+		fmt.Fprintf(b, "It finds out by itself whether it can go on, next at %s\n\n", a.NextLook.Format("15:04:05 UTC"))
+	}
 }
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// plain cuts a text of others to at most limit runes and makes Markdown of it that
+// shows it as it is: on one line, with nothing that formats, folds or leaves its place.
+func plain(text string, limit int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > limit {
+		text = string(runes[:limit]) + "…"
+	}
+	return markdown.Replace(text)
+}
+
+// markdown escapes what Markdown and the HTML in it give a meaning.
+var markdown = func() *strings.Replacer {
+	pairs := []string{"<", "&lt;", ">", "&gt;", "&", "&amp;"}
+	for _, c := range "\\`*_[]#|~" {
+		pairs = append(pairs, string(c), `\`+string(c))
+	}
+	return strings.NewReplacer(pairs...)
+}()

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -20,10 +21,14 @@ type talk struct {
 
 	about   conversation.Context
 	claimed bool
-	// unclear means that a claim may have landed of which nobody has seen the end.
-	unclear bool
-	started time.Time
-	outcome *conversation.Outcome
+	// unclear means that a claim is ambiguous: it may be ours. claimTried is what is
+	// known of its requests.
+	unclear    bool
+	claimTried *activities.Mark
+	// claimRun is the run that made the claim.
+	claimRun string
+	started  time.Time
+	outcome  *conversation.Outcome
 
 	// messages are the newest of the conversation, those between the agent and its
 	// tools included. count is how many the platform holds, internal how many there
@@ -64,6 +69,15 @@ type talk struct {
 
 	approvals []*approval // that wait, or were decided in this round
 
+	steps steps
+	// stale is set once the state may be older than what the platform holds. The
+	// conversation is then read anew before anything else is done.
+	stale *stale
+	// anew is how often that was done in this run.
+	anew int
+	// afterReset: the run was reset, and its next reply may have been asked for before.
+	afterReset bool
+
 	events events
 	direct *mailbox // of a direct conversation; else nil
 	task   *taskRun // of a task; else nil
@@ -79,7 +93,8 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 	}
 	t := &talk{
 		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
-		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming, run: workflow.GetInfo(ctx).OriginalRunID,
+		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming, run: runOf(ctx),
+		claimRun: runOf(ctx),
 	}
 	if in.Direct != nil {
 		t.direct = &mailbox{}
@@ -100,6 +115,13 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		}
 	}
 	return t
+}
+
+// runOf is the run whose history this is, at its beginning: in a run that was reset,
+// the one it was reset from.
+func runOf(ctx workflow.Context) string {
+	info := workflow.GetInfo(ctx)
+	return cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID)
 }
 
 // carried is what goes along when the workflow continues as new.
@@ -132,6 +154,9 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	if !long {
 		return nil
 	}
+	if ctx.Err() != nil {
+		return ctx.Err() // the next run would not know that it is cancelled
+	}
 	// An update that was accepted must not be lost, nor its answer.
 	t.direct.close()
 	if err := workflow.Await(ctx, func() bool { return t.direct.busy() || workflow.AllHandlersFinished(ctx) && t.told() }); err != nil {
@@ -139,6 +164,9 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	}
 	if t.direct.busy() {
 		return nil // that first: no more is accepted
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	in := t.in
 	in.Carried = t.carried()
@@ -149,23 +177,19 @@ func (t *talk) rollOver(ctx workflow.Context) error {
 	return workflow.NewContinueAsNewErrorWithOptions(ctx, opts, ConversationName, in)
 }
 
-// activity is the context of one activity. A server that acknowledges heartbeats
-// slowly gets more time for them.
-func (t *talk) activity(ctx workflow.Context, opts workflow.ActivityOptions, summary string) workflow.Context {
-	opts.Summary = summary
-	opts.HeartbeatTimeout = activities.HeartbeatTimeout(opts.HeartbeatTimeout, t.lag)
-	return workflow.WithActivityOptions(ctx, opts)
+// redo says that an activity has ended without its result, for no fault of its own: a
+// worker stopped, or its turn under a rate limit is still to come.
+type redo struct {
+	// wait is how long its turn is away, and tries how many attempts had failed.
+	wait  time.Duration
+	tries int
 }
 
-// redo says that an activity has ended without its result, for no fault of
-// anybody: a worker stopped, or its turn under a rate limit is still to come.
-type redo struct{ wait time.Duration }
-
-func redoIf(handedOver bool, wait time.Duration) *redo {
+func redoIf(handedOver bool, wait time.Duration, tries int) *redo {
 	if !handedOver {
 		return nil
 	}
-	return &redo{wait}
+	return &redo{wait: wait, tries: tries}
 }
 
 // waitTurn waits until it is this conversation's turn.
@@ -191,87 +215,121 @@ func (t *talk) waitTurn(ctx workflow.Context, wait time.Duration, interrupted fu
 	return err
 }
 
-// mending is what became of a failure.
-type mending int
+// recovery says how a step goes on after a failure.
+type recovery int
 
 const (
-	unmended mending = iota
-	again            // try the step again, differently
-	settled          // go on without a result
+	none     recovery = iota // it does not: people decide
+	retry                    // try the step again, differently
+	resolved                 // go on without a result
 )
 
-// attempt runs one step: an activity, as often as it is handed over by a worker
-// that stops, and again after people have mended what made it fail. It returns
-// with neither a verdict nor an error when the step has its result or when
-// interrupted says that somebody wants something else. mend, if not nil, is shown a
-// failure first: it may have found another way, or settled the matter.
-func (t *talk) attempt(
-	ctx workflow.Context,
-	step string,
-	interrupted func() bool,
-	mend func(failure) mending,
-	schedule func(workflow.Context) workflow.Future,
-	get func(workflow.Future) (*redo, error),
-) (*verdict, error) {
-	for {
-		t.step = step
+// A step is an activity on whose result the conversation goes on.
+type step struct {
+	name     string
+	options  workflow.ActivityOptions
+	activity string
+	// input is asked for each time the activity is scheduled.
+	input func() any
+	// interrupted says that the result is not waited for any more.
+	interrupted func() bool
+	// get reads the result.
+	get func(workflow.Future) (*redo, error)
+	// recover, if not nil, is shown a failure before people are.
+	recover func(failure) recovery
+	// look, if not nil, finds out whether an ambiguous step has its result meanwhile,
+	// without doing anything twice: see failure.look.
+	look func(workflow.Context) (bool, *failure)
+	// resumed, if not nil, is told of a failure that a person wants to be tried again.
+	resumed func(failure)
+}
+
+// attempt runs a step: an activity, as often as it is handed over, and again after
+// people have resumed it. done is false when it was interrupted, or when the
+// conversation has to be read anew first. An error means cancellation.
+func (t *talk) attempt(ctx workflow.Context, s step) (done bool, v *verdict, err error) {
+	for tries := 0; ; {
+		t.step = s.name
 		t.show(ctx)
 		stepCtx, cancel := workflow.WithCancel(ctx)
-		future := schedule(stepCtx)
+		future := t.schedule(stepCtx, s.name, tries, s.options, s.activity, s.input())
 		// An error means that the workflow is cancelled, and the activity with it.
-		_ = workflow.Await(ctx, func() bool { return future.IsReady() || interrupted() })
+		_ = workflow.Await(ctx, func() bool { return future.IsReady() || s.interrupted() })
 		if !future.IsReady() {
 			cancel()
 		}
-		undone, err := get(future)
+		undone, err := s.get(future)
 		cancel()
 		switch {
 		case err == nil && undone == nil:
-			return nil, nil
+			return true, nil, nil
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case interrupted():
-			return t.overdue(ctx), nil
+			return false, nil, ctx.Err()
+		case s.interrupted():
+			return false, t.overdue(ctx), nil
 		case err == nil:
-			if err := t.waitTurn(ctx, undone.wait, interrupted); err != nil {
-				return nil, err
+			tries += undone.tries
+			if err := t.waitTurn(ctx, undone.wait, s.interrupted); err != nil {
+				return false, nil, err
 			}
-			if interrupted() {
-				return t.overdue(ctx), nil
+			if s.interrupted() {
+				return false, t.overdue(ctx), nil
 			}
 			continue
 		}
+		tries = 0
 		f := failureOf(err)
 		t.usage = t.usage.Add(f.spent)
-		if mend != nil {
-			switch mend(f) {
-			case again:
+		if f.kind == conversation.Reset {
+			t.wasReset(ctx, f)
+			return false, nil, nil
+		}
+		if s.recover != nil {
+			switch s.recover(f) {
+			case retry:
 				continue
-			case settled:
-				return nil, nil
+			case resolved:
+				return true, nil, nil
 			}
 		}
-		if v, err := t.trouble(ctx, step, f, interrupted); v != nil || err != nil {
-			return v, err
+		arrived := false
+		if s.look != nil && f.kind == conversation.Ambiguous {
+			f.look = func(ctx workflow.Context) (bool, *failure) {
+				ok, now := s.look(ctx)
+				arrived = ok
+				return ok, now
+			}
 		}
-		if interrupted() {
-			return t.overdue(ctx), nil
+		v, err := t.trouble(ctx, s.name, f, s.interrupted)
+		switch {
+		case v != nil || err != nil:
+			return false, v, err
+		case arrived:
+			return true, nil, nil
+		case s.interrupted():
+			return false, t.overdue(ctx), nil
+		case s.resumed != nil:
+			s.resumed(f)
 		}
 	}
 }
 
-// trouble decides what becomes of a conversation whose step has failed for good.
-// It returns nothing when the step is to be tried again.
+// trouble decides how a conversation goes on whose step has failed for good. It
+// returns nothing when the step is to be tried again.
 func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted func() bool) (*verdict, error) {
 	workflow.GetLogger(ctx).Warn("step failed", "step", step, "kind", string(f.kind), "reason", f.reason)
+	if f.kind == conversation.Claimed && t.spoken {
+		// The platform has messages of ours: to leave it now would leave it open there.
+		f.kind = conversation.Diverged
+	}
 	switch f.kind {
 	case conversation.Claimed:
-		return &verdict{kind: conversation.OutcomeClaimLost, detail: f.reason}, nil
+		return &verdict{kind: conversation.OutcomeClaimLost, detail: f.String()}, nil
 	case conversation.NotFound:
-		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, cause: f.kind}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind}, nil
 	case conversation.ContextTooLong:
 		// It has been tried with less. Nobody can make the conversation shorter.
-		return &verdict{kind: conversation.OutcomeFailed, detail: f.reason, cause: f.kind, tell: t.claimed}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind, tell: t.claimed}, nil
 	}
 	onExhausted := t.policy.OnExhausted
 	if t.task != nil && t.in.Policy.OnExhausted == "" {
@@ -279,22 +337,18 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 	}
 	if f.kind == conversation.BudgetSpent {
 		if onExhausted = t.policy.OnSpent; onExhausted == conversation.EndConversation {
-			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.reason, cause: f.kind, tell: t.claimed}, nil
+			return &verdict{kind: conversation.OutcomeBudgetSpent, detail: f.String(), cause: f.kind, tell: t.claimed}, nil
 		}
 	}
 	if f.contagious() {
 		t.warnInbox(ctx, f)
 	}
 	if onExhausted == conversation.EndConversation {
-		return &verdict{kind: conversation.OutcomeFailed, detail: join(step+" failed", f.reason), cause: f.kind, tell: t.claimed}, nil
+		return &verdict{kind: conversation.OutcomeFailed, detail: step + " failed: " + f.String(), cause: f.kind, tell: t.claimed}, nil
 	}
-	t.attention = &Attention{
-		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason,
-		Remedy: join(f.remedy, "then resume, take over or end the conversation"),
-	}
-	t.setState(ctx, StateNeedsAttention)
-	t.happened(ctx, conversation.EventNeedsAttention, f.reason)
-	err := t.waitForPeople(ctx, func() bool { return t.attention == nil || interrupted() })
+	t.attend(ctx, step, f)
+	err := t.waitAttended(ctx, f.look, interrupted)
+	diverged := t.attention != nil && t.attention.Kind == conversation.Diverged || f.kind == conversation.Diverged
 	t.attention = nil
 	if err != nil {
 		return nil, err
@@ -306,7 +360,20 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		return v, nil
 	}
 	t.setState(ctx, StateTalking)
+	if diverged && t.stale == nil {
+		t.stale = &stale{}
+	}
 	return nil, nil
+}
+
+// attend makes it known that the conversation waits for people, and why.
+func (t *talk) attend(ctx workflow.Context, step string, f failure) {
+	t.attention = &Attention{
+		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy,
+	}
+	t.setState(ctx, StateNeedsAttention)
+	t.show(ctx)
+	t.happened(ctx, conversation.EventNeedsAttention, f.reason)
 }
 
 // warnInbox tells the agent's inbox that its other conversations would fail the

@@ -25,6 +25,8 @@ type taskRun struct {
 	stop *verdict
 	// withdrawn means that the platform wants no report.
 	withdrawn bool
+	// note is what the outcome has to say of a run that was reset.
+	note string
 	// queues means that it waits for its turn under a rate limit, and queued is how
 	// long it has done so, all in all.
 	queues bool
@@ -46,13 +48,14 @@ func (r *taskRun) outcome() *conversation.TaskResult {
 	return &result
 }
 
-// perform does the task: one turn, whose reply is the result.
-func (t *talk) perform(ctx workflow.Context) (verdict, error) {
+// perform does the task: one turn, whose reply is the result. It returns nothing when
+// the run was reset, and its claim has to be looked at first.
+func (t *talk) perform(ctx workflow.Context) (*verdict, error) {
 	if err := t.prepare(ctx); err != nil {
-		return verdict{}, err
+		return nil, err
 	}
 	if v, err := t.gate(ctx); v != nil || err != nil {
-		return deref(v), err
+		return v, err
 	}
 	runCtx, stop := workflow.WithCancel(ctx)
 	defer stop()
@@ -61,12 +64,12 @@ func (t *talk) perform(ctx workflow.Context) (verdict, error) {
 	for {
 		// A person may resume it as often as it fails.
 		if v := t.overdue(ctx); v != nil {
-			return *v, nil
+			return v, nil
 		}
 		message, _, v, err := t.reply(ctx)
 		switch {
-		case v != nil || err != nil:
-			return deref(v), err
+		case v != nil || err != nil || t.stale != nil:
+			return v, err
 		case t.endWanted():
 			continue
 		}
@@ -74,7 +77,7 @@ func (t *talk) perform(ctx workflow.Context) (verdict, error) {
 		t.messages = append(t.messages, message)
 		t.count++
 		t.task.result.Status, t.task.result.Result = conversation.TaskSuccess, conversation.ResultOf(message)
-		return verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent}, nil
+		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent}, nil
 	}
 }
 
@@ -103,7 +106,7 @@ func (t *talk) identify(ctx workflow.Context) {
 	r.TaskID, r.ExecutionID = t.in.Ref.Simulation, t.task.receipt.ExecutionID
 	if r.ExecutionID == "" {
 		// The same for every attempt of this workflow and different for any other.
-		r.ExecutionID = workflow.GetInfo(ctx).WorkflowExecution.RunID
+		r.ExecutionID = t.run
 	}
 	if task := t.about.Task; task != nil {
 		r.ScheduledFor = dueAt(ctx, *task)
@@ -114,58 +117,62 @@ func (t *talk) identify(ctx workflow.Context) {
 	t.upsert(ctx, KeyExecution.ValueSet(r.ExecutionID))
 }
 
-// lookBack finds out what a run that is over before it began has to tell, and to
-// whom: whether a claim that may have landed is ours, for nothing else frees the task
+// lookBack finds out what a run that is over before it began has to say, and to whom:
+// whether an ambiguous claim is ours, for nothing else frees the conversation or task
 // then, and which callback waits.
 func (t *talk) lookBack(ctx workflow.Context, v *verdict) {
-	unknown := func() bool { return t.task != nil && t.about.Task == nil && v.cause != conversation.NotFound }
-	if !t.unclear && !unknown() || workflow.GetVersion(ctx, changeLookBack, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
-		return
-	}
-	if t.unclear {
+	if t.unclear && !t.claimed && v.cause != conversation.NotFound {
 		t.findClaim(ctx, v)
 	}
-	if unknown() {
+	if t.task != nil && t.about.Task == nil && v.cause != conversation.NotFound {
 		t.findCallback(ctx, v)
 		t.identify(ctx)
 	}
 }
 
-// changeLookBack is recorded in histories.
-const changeLookBack = "task-look-back"
-
 func (t *talk) findClaim(ctx workflow.Context, v *verdict) {
-	t.step = "whose claim"
-	t.show(ctx)
-	in := activities.HeldInput{Ref: t.in.Ref, Adopt: t.in.TakeOver}
-	out := activities.HeldResult{HandedOver: true}
-	var err error
-	for err == nil && out.HandedOver {
-		out = activities.HeldResult{}
-		err = workflow.ExecuteActivity(t.activity(ctx, activities.ReportOptions(), "whose claim"), activities.HeldName, in).Get(ctx, &out)
-		in.Tried = out.Tried
-	}
+	out, err := t.held(ctx)
 	if err != nil {
-		v.detail = join(v.detail, "whether the claim was made could not be found out: "+failureOf(err).reason)
+		v.detail = join(v.detail, "whether the claim was made could not be found out: "+failureOf(err).String())
 		return
 	}
-	if t.unclear = false; out.Receipt != nil {
-		t.task, t.claimed = &taskRun{receipt: *out.Receipt}, true
+	t.unclear = false
+	if out.Receipt != nil {
+		t.task = &taskRun{receipt: *out.Receipt}
+	}
+	if out.Ours || out.Receipt != nil {
+		t.claimed, v.tell = true, true
 	}
 }
 
+// held asks the platform whether the claim is this workflow's.
+func (t *talk) held(ctx workflow.Context) (activities.HeldResult, error) {
+	in := activities.HeldInput{Ref: t.in.Ref, Adopt: t.in.TakeOver, Tried: t.claimTried, Run: t.claimRun}
+	var out activities.HeldResult
+	err := t.do(ctx, "whose claim", activities.ReportOptions(), activities.HeldName,
+		func(int) any { return in },
+		func(f workflow.Future) (bool, int, error) {
+			out = activities.HeldResult{}
+			err := f.Get(ctx, &out)
+			if out.HandedOver && out.Tried != nil {
+				in.Tried = out.Tried
+			}
+			return out.HandedOver, out.Tries, err
+		})
+	return out, err
+}
+
 func (t *talk) findCallback(ctx workflow.Context, v *verdict) {
-	t.step = "callback's address"
-	t.show(ctx)
-	out := activities.ContextResult{HandedOver: true}
-	var err error
-	for err == nil && out.HandedOver {
-		out = activities.ContextResult{}
-		err = workflow.ExecuteActivity(t.activity(ctx, activities.ContextOptions(t.policy), "callback's address"), activities.ContextName,
-			t.contextInput()).Get(ctx, &out)
-	}
+	var out activities.ContextResult
+	err := t.do(ctx, "callback's address", activities.ContextOptions(t.policy), activities.ContextName,
+		func(int) any { return t.contextInput() },
+		func(f workflow.Future) (bool, int, error) {
+			out = activities.ContextResult{}
+			err := f.Get(ctx, &out)
+			return out.HandedOver, out.Tries, err
+		})
 	if err != nil {
-		v.detail = join(v.detail, "whether a callback waits could not be found out: "+failureOf(err).reason)
+		v.detail = join(v.detail, "whether a callback waits could not be found out: "+failureOf(err).String())
 		return
 	}
 	if out.State != "ended" { // else nobody waits
@@ -195,11 +202,10 @@ func (t *talk) watch(ctx workflow.Context) {
 	}
 	in := activities.WatchInput{Ref: t.in.Ref, Receipt: t.task.receipt}
 	opts := activities.WatchOptions(t.about.Task.Timeout)
-	opts.Summary = "watch for a cancellation"
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			var out activities.WatchResult
-			err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activities.WatchName, in).Get(ctx, &out)
+			err := t.schedule(ctx, "watch for a cancellation", 0, opts, activities.WatchName, in).Get(ctx, &out)
 			switch {
 			case err != nil:
 				return // the run is over, or goes on unwatched
@@ -282,63 +288,86 @@ func (t *talk) report(ctx workflow.Context, v verdict) {
 			r.Error = string(v.kind)
 		}
 	}
-	if t.about.Task != nil && t.about.Task.Callback != nil {
-		t.deliver(ctx)
+	callback := t.about.Task != nil && t.about.Task.Callback != nil
+	if callback && !t.again(ctx, func() error { return t.deliver(ctx) }) {
+		return
 	}
 	if t.in.Given == nil {
-		t.acknowledge(ctx)
+		t.again(ctx, func() error { return t.acknowledge(ctx) })
 	}
 }
 
-func (t *talk) deliver(ctx workflow.Context) {
+// again has a task's end told. If it finds the run reset, it is told only if the task is
+// still this workflow's: told is false otherwise.
+func (t *talk) again(ctx workflow.Context, tell func() error) (told bool) {
+	err := tell()
+	if err == nil || failureOf(err).kind != conversation.Reset {
+		return true
+	}
+	t.run = failureOf(err).runID
+	t.task.note = "the workflow was reset: how the task ended may have been told before"
+	if t.in.Given == nil {
+		if out, err := t.held(ctx); err == nil && out.Receipt == nil {
+			t.task.note = "the workflow was reset after its task had been acknowledged or released: nothing was told again"
+			t.task.result.Delivery = nil
+			return false
+		}
+	}
+	_ = tell()
+	return true
+}
+
+func (t *talk) deliver(ctx workflow.Context) error {
 	callback := *t.about.Task.Callback
-	t.step = "callback"
-	t.show(ctx)
-	in := activities.DeliverInput{
-		Callback: callback, Result: t.task.result, Attempts: activities.Tries(callback),
-	}
+	in := activities.DeliverInput{Callback: callback, Result: t.task.result, Run: t.run, Attempts: activities.Tries(callback)}
 	in.Result.Delivery = nil
-	out := activities.DeliverResult{HandedOver: true}
-	var err error
-	for err == nil && out.HandedOver {
-		in.Made = out.Attempts
-		out = activities.DeliverResult{}
-		err = workflow.ExecuteActivity(t.activity(ctx, activities.DeliverOptions(callback), "callback"), activities.DeliverName, in).Get(ctx, &out)
-	}
+	var out activities.DeliverResult
+	err := t.do(ctx, "callback", activities.DeliverOptions(callback), activities.DeliverName,
+		func(tries int) any {
+			in.Made = tries
+			return in
+		},
+		func(f workflow.Future) (bool, int, error) {
+			out = activities.DeliverResult{}
+			err := f.Get(ctx, &out)
+			return out.HandedOver, out.Tries, err
+		})
 	delivery := out.Delivery
 	if err != nil {
-		f := failureOf(err)
-		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: in.Attempts, Error: f.reason}
+		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: activities.Tries(callback), Error: failureOf(err).String()}
+	}
+	if delivery.State == conversation.DeliveryFailed {
+		workflow.GetLogger(ctx).Warn("callback failed", "attempts", delivery.Attempts, "reason", delivery.Error)
 	}
 	delivery.URL, delivery.Time = callback.URL, workflow.Now(ctx).UTC()
 	t.task.result.Delivery = &delivery
+	return err
 }
 
-func (t *talk) acknowledge(ctx workflow.Context) {
-	t.step = "acknowledge"
-	t.show(ctx)
+func (t *talk) acknowledge(ctx workflow.Context) error {
 	r := &t.task.result
-	in := activities.ReportInput{Ref: t.in.Ref, Report: activities.TaskReport{
+	in := activities.ReportInput{Ref: t.in.Ref, Run: t.run, Report: activities.TaskReport{
 		Receipt: t.task.receipt, Status: r.Status, Error: r.Error, Took: r.Took(),
 	}}
 	if len(r.Result) <= maxSummaryBytes {
 		in.Report.Result = r.Result
 	}
-	for {
-		var out activities.ReportResult
-		err := workflow.ExecuteActivity(t.activity(ctx, activities.ReportOptions(), "acknowledge"), activities.ReportName, in).Get(ctx, &out)
-		switch {
-		case err != nil:
-			f := failureOf(err)
-			r.Fault = f.reason // with what to do about it
-			return
-		case out.HandedOver:
-			in.Tried = out.Tried
-			continue
-		}
-		r.Acknowledged = true
-		return
+	err := t.do(ctx, "acknowledge", activities.ReportOptions(), activities.ReportName,
+		func(int) any { return in },
+		func(f workflow.Future) (bool, int, error) {
+			var out activities.ReportResult
+			err := f.Get(ctx, &out)
+			if out.HandedOver {
+				in.Tried = out.Tried
+			}
+			return out.HandedOver, out.Tries, err
+		})
+	if err != nil {
+		r.Fault = failureOf(err).String()
+		return err
 	}
+	r.Acknowledged, r.Fault = true, ""
+	return nil
 }
 
 // maxSummaryBytes is how much of a result may go along with an acknowledgement.

@@ -69,15 +69,19 @@ func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index
 			return result
 		}
 	}
-	ctx = t.activity(ctx, activities.ToolOptions(t.policy, call), fmt.Sprintf("turn %d · tool %s", t.turn+1, call.Tool))
-	for {
+	name := fmt.Sprintf("turn %d · tool %s", t.turn+1, call.Tool)
+	in := activities.CallToolInput{
+		Ref: t.in.Ref, Run: t.run, Anew: t.anew, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: maxBytes,
+	}
+	for tries := 0; ; {
 		var out activities.CallToolResult
-		err := workflow.ExecuteActivity(ctx, activities.CallToolName, activities.CallToolInput{
-			Ref: t.in.Ref, Run: t.run, Turn: t.turn + 1, Index: index, Call: call, MaxBytes: maxBytes,
-		}).Get(ctx, &out)
+		err := t.schedule(ctx, name, tries, activities.ToolOptions(t.policy, call), activities.CallToolName, in).Get(ctx, &out)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			result.Content = "cancelled"
+			return result
+		case err != nil && failureOf(err).kind == conversation.Reset:
+			t.wasReset(ctx, failureOf(err))
 			return result
 		case err != nil:
 			// The agent can say so, or do without; a person sees it in the history.
@@ -89,6 +93,7 @@ func (t *talk) callTool(ctx workflow.Context, call activities.PlannedCall, index
 			result.Content, result.IsError = out.Content, out.IsError
 			return result
 		}
+		tries += out.Tries
 	}
 }
 
