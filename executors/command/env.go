@@ -5,9 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -46,12 +46,5 @@ const maxLogLine = 2 << 10
 
 // logLine makes what a program writes fit for the log.
 func (s *secrets) logLine(line []byte) string {
-	text := s.redact(string(line))
-	if len(text) > maxLogLine {
-		text = text[:maxLogLine] + "…"
-	}
-	if !utf8.ValidString(text) {
-		text = modelcall.Valid(text)
-	}
-	return text
+	return printable.Name(s.redact(string(line)), maxLogLine)
 }

@@ -24,6 +24,10 @@ func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.As(err, &said):
 		return e.failure.Reported(said, 0, 0)
 	}
+	var known *conversation.Error
+	if errors.As(err, &known) { // the attempt may not act any more: nothing was written
+		return &conversation.Error{Kind: known.Kind, Op: e.failure.Op, Err: known, RetryAfter: known.RetryAfter}
+	}
 	out := e.failure.Broken(err)
 	switch {
 	case program.Remedy(err) != "":

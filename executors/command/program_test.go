@@ -59,6 +59,16 @@ func programs() map[string]func(args []string) error {
 				return errors.New(args[len(args)-1])
 			})
 		},
+		// floods writes its argument without end, once it is asked.
+		"floods": func(args []string) error {
+			return each(func(wire.Request) error {
+				for {
+					if _, err := fmt.Print(args[0]); err != nil {
+						return err
+					}
+				}
+			})
+		},
 		"exits": func([]string) error { return errors.New("no model found") },
 		"large": func([]string) error {
 			return each(func(wire.Request) error {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/program"
 )
 
 // A call is a request that waits for its answer.
@@ -59,8 +61,9 @@ func (p *process) awaitReady(ctx context.Context) error {
 	}
 }
 
-// write writes one line. If it is not written as a whole, the program is
-// stopped: it could make nothing of the next.
+// write writes one line, unless the attempt that it is written for may not act any
+// more. If it is not written as a whole, the program is stopped: it could make nothing
+// of the next.
 func (p *process) write(ctx context.Context, line []byte) error {
 	select {
 	case p.writing <- struct{}{}:
@@ -70,6 +73,9 @@ func (p *process) write(ctx context.Context, line []byte) error {
 		return ctx.Err()
 	}
 	defer func() { <-p.writing }()
+	if err := lease.Check(ctx); err != nil {
+		return err
+	}
 	n, err := p.program.Write(ctx, append(line, '\n'))
 	switch {
 	case err == nil:
@@ -111,7 +117,8 @@ func (p *process) abandon(ctx context.Context, c *call, reason error) {
 		p.stop(errHung)
 	default:
 		line, _ := json.Marshal(map[string]any{"id": c.id, "cancel": true}) // cannot fail
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lingering)
+		// A cancellation is nobody's attempt: it is written in any case.
+		ctx, cancel := context.WithTimeout(context.Background(), lingering)
 		go func() {
 			defer cancel()
 			_ = p.write(ctx, line) // else it is stopped
@@ -122,12 +129,22 @@ func (p *process) abandon(ctx context.Context, c *call, reason error) {
 // readAnswers hands what the program writes to whom it is for.
 func (p *process) readAnswers(stdout io.Reader) {
 	lines := wire.NewLines(stdout, p.maxLine())
+	var flood program.Flood
 	for {
 		line, err := lines.Next()
+		answers := false
 		if len(line) > 0 {
-			if err := p.answered(line, err != nil); err != nil {
-				p.stop(err)
+			var fault error
+			if answers, fault = p.answered(line, err != nil); fault != nil {
+				p.stop(fault)
 				_, _ = io.Copy(io.Discard, stdout) // it shall not hang in a write until it is gone
+				return
+			}
+		}
+		if !answers {
+			if fault := flood.Add(len(line)); fault != nil {
+				p.stop(fault)
+				_ = p.program.Stdout.Close() // else it would go on until its time is up
 				return
 			}
 		}
@@ -143,26 +160,27 @@ func (p *process) readAnswers(stdout io.Reader) {
 	}
 }
 
-// answered takes one line. Last means that it is not complete, if it is no JSON.
-func (p *process) answered(line []byte, last bool) error {
+// answered takes one line, and reports whether a call waits for it. Last means that it
+// is not complete, if it is no JSON.
+func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 	frame, err := wire.ParseFrame(line)
 	switch {
 	case err != nil && last:
-		return nil // a crash in the middle of a line; its exit status tells more
+		return false, nil // a crash in the middle of a line; its exit status tells more
 	case errors.Is(err, wire.ErrNotJSON), errors.Is(err, modelcall.ErrCutOff):
-		return fmt.Errorf("%w: a line begins %q", wire.ErrNotJSON, line[:min(len(line), 80)])
+		return false, fmt.Errorf("%w: a line begins %q", wire.ErrNotJSON, line[:min(len(line), 80)])
 	case err != nil:
-		return err
+		return false, err
 	case frame.Ready:
 		p.nowReady()
-		return nil
+		return false, nil
 	}
 	p.mu.Lock()
 	p.heard = time.Now()
 	c, err := p.addressee(frame.ID)
 	p.mu.Unlock()
 	if c == nil || err != nil {
-		return err
+		return false, err
 	}
 	select {
 	case c.frames <- frame:
@@ -173,7 +191,7 @@ func (p *process) answered(line []byte, last bool) error {
 		delete(p.calls, c.id)
 		p.mu.Unlock()
 	}
-	return nil
+	return true, nil
 }
 
 // addressee is the call that a frame is for, and nil if it was given up.

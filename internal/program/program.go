@@ -6,6 +6,7 @@ package program
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type Command struct {
 	Dir string
 	// Env is the whole of its environment: see [Environment].
 	Env []string
-	// Logger gets the lines of its standard error.
+	// Logger gets the lines of its standard error, as many as a [LineLog] lets pass.
 	Logger *slog.Logger
 	// Says is the message of those lines.
 	Says string
@@ -55,7 +56,7 @@ type Process struct {
 	stdin  *os.File
 	stderr *os.File
 	cmd    *exec.Cmd
-	logger *slog.Logger
+	lines  *LineLog
 	says   string
 	clean  func([]byte) string
 
@@ -67,7 +68,7 @@ type Process struct {
 	mu        sync.Mutex
 	reaped    bool // its id may be another's
 	stopped   bool // it was we who ended it
-	lastWords string
+	lastWords []byte
 	exit      error // to be read after gone
 }
 
@@ -91,8 +92,8 @@ func Start(c Command) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{
-		cmd:    exec.Command(path, c.Args[1:]...), //nolint:gosec // the configured program
-		logger: c.Logger, says: c.Says, clean: c.Clean,
+		cmd:   exec.Command(path, c.Args[1:]...), //nolint:gosec // the configured program
+		lines: NewLineLog(c.Logger), says: c.Says, clean: c.Clean,
 		ended: make(chan struct{}), gone: make(chan struct{}),
 	}
 	p.cmd.Args[0] = c.Args[0]
@@ -159,6 +160,7 @@ func (p *Process) end() {
 // log puts the program's standard error into the log, line by line. The rest of a
 // very long line is dropped.
 func (p *Process) log(stderr io.Reader) {
+	defer p.lines.Close()
 	r := bufio.NewReaderSize(stderr, maxLine)
 	skip := false
 	for {
@@ -166,11 +168,13 @@ func (p *Process) log(stderr io.Reader) {
 		if err != nil {
 			return
 		}
-		if text := p.clean(line); text != "" && !skip {
-			p.mu.Lock()
-			p.lastWords = text
-			p.mu.Unlock()
-			p.logger.Info(p.says, "pid", p.PID(), "line", text)
+		if !skip {
+			if len(bytes.TrimSpace(line)) > 0 {
+				p.mu.Lock()
+				p.lastWords = append(p.lastWords[:0], line...)
+				p.mu.Unlock()
+			}
+			p.lines.Line(slog.LevelInfo, p.says, func() string { return p.clean(line) }, "pid", p.PID())
 		}
 		skip = more
 	}
@@ -195,8 +199,8 @@ func (p *Process) Exit() error {
 	if p.exit != nil {
 		what = "the program ended: " + p.exit.Error()
 	}
-	if p.lastWords != "" {
-		what += ": " + p.lastWords
+	if words := p.clean(p.lastWords); words != "" {
+		what += ": " + words
 	}
 	return errors.New(what)
 }

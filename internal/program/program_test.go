@@ -41,8 +41,16 @@ func TestMain(m *testing.M) {
 		// complains writes its first argument to its standard error, and fails.
 		"complains": func(args []string) error { return errors.New(args[0]) },
 		"exits":     func([]string) error { return nil },
-		"family":    programtest.Family(func() error { return repeat(nil) }),
-		"child":     programtest.Child,
+		// floods writes much to its standard error, and fails.
+		"floods": func([]string) error {
+			line := []byte(strings.Repeat("x", 200) + "\n")
+			for range 100_000 {
+				_, _ = os.Stderr.Write(line)
+			}
+			return errors.New("my last words")
+		},
+		"family": programtest.Family(func() error { return repeat(nil) }),
+		"child":  programtest.Child,
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -27,6 +28,7 @@ var (
 type connection struct {
 	ready   chan struct{} // closed once connecting has ended
 	session *sdk.ClientSession
+	silence func() time.Duration
 	err     error         // why there is no session; both to be read after ready
 	gone    chan struct{} // closed once nothing more is to be expected of it
 	idle    chan struct{} // closed once it is retired and nobody uses it
@@ -43,6 +45,9 @@ type link struct {
 	settle func()
 	// end lets go of what the transport holds, after the session has ended.
 	end func()
+	// silence is for how long the server has given no sign of life. Nil: that is not
+	// known, and says nothing.
+	silence func() time.Duration
 }
 
 // acquire returns the connection. It is to be released.
@@ -77,6 +82,15 @@ func (s *Set) acquire(ctx context.Context) (*connection, error) {
 		return nil, context.Cause(ctx)
 	}
 }
+
+// hangs reports whether a server has said nothing at all for as long as a call has
+// waited for it, and for the least time at least.
+func (c *connection) hangs(waited, least time.Duration) bool {
+	return c.silence != nil && c.silence() >= max(waited, least)
+}
+
+// hangsAfter is the least silence in which a server is taken to hang.
+const hangsAfter = 30 * time.Second
 
 func (c *connection) isGone() bool {
 	select {
@@ -124,6 +138,7 @@ func (s *Set) run(c *connection) {
 	l := s.link(life)
 	defer l.end()
 	defer end(errGone)
+	c.silence = l.silence
 	c.session, c.err = s.introduce(l)
 	if c.err != nil {
 		s.mu.Lock()
@@ -168,8 +183,8 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 // toProgram is a link to a program that is started for it.
 func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
 	return func(context.Context) link {
-		t := &stdio{start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
-		return link{transport: t, settle: func() {}, end: func() {
+		t := &stdio{heard: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
+		return link{transport: t, silence: t.heard.silence, settle: func() {}, end: func() {
 			if t.program != nil {
 				t.program.stop()
 				<-t.program.Gone()

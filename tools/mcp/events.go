@@ -10,10 +10,13 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
+// maxStream bounds a stream, with all that comes before the answer.
+const maxStream = 4 * maxAnswer
+
 // readStream reads server-sent events until the answer to the call comes.
 // Everything else, such as progress, is passed over.
 func readStream(body io.Reader, call jsonrpc.ID) ([]byte, error) {
-	r := bufio.NewReaderSize(body, 64<<10)
+	r := bufio.NewReaderSize(&io.LimitedReader{R: body, N: maxStream}, 64<<10)
 	var data []byte
 	for {
 		line, large, err := readEventLine(r, maxAnswer-len(data))

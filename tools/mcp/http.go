@@ -18,7 +18,9 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 // A guard stands between the SDK and the server. The SDK ends its connection, and
@@ -116,8 +118,11 @@ func lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var status *statusError
-	if errors.As(err, &status) {
+	var (
+		status *statusError
+		known  *conversation.Error
+	)
+	if errors.As(err, &status) || errors.As(err, &known) {
 		return err
 	}
 	var dns *net.DNSError
@@ -134,6 +139,9 @@ const maxRedirects = 5
 // headers nor the call.
 func (g *guard) follow(req *http.Request) (*http.Response, error) {
 	for range maxRedirects + 1 {
+		if err := lease.Check(req.Context()); err != nil {
+			return nil, err
+		}
 		next := req.Clone(req.Context())
 		g.headers(next.Header)
 		resp, err := g.base.RoundTrip(next)

@@ -183,32 +183,40 @@ func TestAnswersToACall(t *testing.T) {
 		text   string
 		landed bool
 	}{
-		"Unauthorized":       {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: bad token [redacted] (check headers", false},
-		"Forbidden":          {status(403, wire(-32602)), no, "the server answers 403 Forbidden: no: [redacted] (check headers", false},
-		"MethodNotAllowed":   {status(405, ""), down, "405 Method Not Allowed (check url)", false},
-		"SessionLost":        {status(404, wire(-32602)), down, "404 Not Found: no: [redacted]: the session may be lost", false},
-		"SessionLostAs400":   {status(400, wire(-32000)), down, "400 Bad Request: no: [redacted]: the session may be lost", false},
-		"BusyFor20Seconds":   {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: later", false},
-		"ServerError":        {status(500, wire(-32602)), down, "500 Internal Server Error: no: [redacted]", true},
-		"GatewayPage":        {status(502, "<html>", "Content-Type", "text/html"), down, "the server answers 502 Bad Gateway", true},
-		"SeeOther":           {status(303, "", "Location", "/other"), down, "303 See Other (set url", false},
-		"OtherServer":        {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect (set url", false},
-		"Circle":             {status(307, "", "Location", "/"), down, "more than 5 redirects", true},
-		"BadArguments":       {status(400, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
-		"UnknownTool":        {status(200, wire(-32602), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
-		"OwnCode":            {status(200, wire(7), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
-		"InternalError":      {status(200, wire(-32603), "Content-Type", asJSON), down, `calling "tools/call": no: [redacted]`, true},
-		"CodesOfTheSDK":      {status(200, wire(-32003), "Content-Type", asJSON), down, "the connection has ended", true},
-		"MoreCodesOfTheSDK":  {status(200, wire(-32005), "Content-Type", asJSON), down, "no: [redacted]", true},
-		"WebPage":            {status(200, "<html>", "Content-Type", "text/html"), down, `the answer is "text/html", neither JSON nor a stream of events`, true},
-		"NoJSON":             {status(200, "{", "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
-		"ForeignID":          {status(200, `{"jsonrpc":"2.0","id":4711,"result":{}}`, "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
-		"CutOff":             {status(200, "{", "Content-Type", asJSON, "Content-Length", "100"), down, "the answer breaks off", true},
-		"StreamEnds":         {status(200, "data: \n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n", "Content-Type", asEvents), down, "the stream ended before the answer", true},
-		"StreamCutOff":       {status(200, "data: {", "Content-Type", asEvents, "Content-Length", "100"), down, "the stream broke off before the answer", true},
-		"StreamOfManyLines":  {status(200, ": hi\n\ndata: {\"jsonrpc\":\"2.0\",\r\ndata:\"id\":$ID,\ndata: \"result\":{\"content\":[],\"isError\":true}}\n\n", "Content-Type", asEvents), "", "did not say why", false},
-		"LargeJSON":          {status(200, strings.Repeat(" ", 17<<20), "Content-Type", asJSON), "", "larger than 16 MiB", false},
-		"LargeEvent":         {status(200, "data: "+strings.Repeat("x", 17<<20), "Content-Type", asEvents), "", "larger than 16 MiB", false},
+		"Unauthorized":      {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: bad token [redacted] (check headers", false},
+		"Forbidden":         {status(403, wire(-32602)), no, "the server answers 403 Forbidden: no: [redacted] (check headers", false},
+		"MethodNotAllowed":  {status(405, ""), down, "405 Method Not Allowed (check url)", false},
+		"SessionLost":       {status(404, wire(-32602)), down, "404 Not Found: no: [redacted]: the session may be lost", false},
+		"SessionLostAs400":  {status(400, wire(-32000)), down, "400 Bad Request: no: [redacted]: the session may be lost", false},
+		"BusyFor20Seconds":  {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: later", false},
+		"ServerError":       {status(500, wire(-32602)), down, "500 Internal Server Error: no: [redacted]", true},
+		"GatewayPage":       {status(502, "<html>", "Content-Type", "text/html"), down, "the server answers 502 Bad Gateway", true},
+		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other (set url", false},
+		"OtherServer":       {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect (set url", false},
+		"Circle":            {status(307, "", "Location", "/"), down, "more than 5 redirects", true},
+		"BadArguments":      {status(400, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
+		"UnknownTool":       {status(200, wire(-32602), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
+		"OwnCode":           {status(200, wire(7), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
+		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), down, `calling "tools/call": no: [redacted]`, true},
+		"CodesOfTheSDK":     {status(200, wire(-32003), "Content-Type", asJSON), down, "the connection has ended", true},
+		"MoreCodesOfTheSDK": {status(200, wire(-32005), "Content-Type", asJSON), down, "no: [redacted]", true},
+		"WebPage":           {status(200, "<html>", "Content-Type", "text/html"), down, `the answer is "text/html", neither JSON nor a stream of events`, true},
+		"NoJSON":            {status(200, "{", "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
+		"ForeignID":         {status(200, `{"jsonrpc":"2.0","id":4711,"result":{}}`, "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
+		"CutOff":            {status(200, "{", "Content-Type", asJSON, "Content-Length", "100"), down, "the answer breaks off", true},
+		"StreamEnds":        {status(200, "data: \n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n", "Content-Type", asEvents), down, "the stream ended before the answer", true},
+		"StreamCutOff":      {status(200, "data: {", "Content-Type", asEvents, "Content-Length", "100"), down, "the stream broke off before the answer", true},
+		"StreamOfManyLines": {status(200, ": hi\n\ndata: {\"jsonrpc\":\"2.0\",\r\ndata:\"id\":$ID,\ndata: \"result\":{\"content\":[],\"isError\":true}}\n\n", "Content-Type", asEvents), "", "did not say why", false},
+		"LargeJSON":         {status(200, strings.Repeat(" ", 17<<20), "Content-Type", asJSON), "", "larger than 16 MiB", false},
+		"LargeEvent":        {status(200, "data: "+strings.Repeat("x", 17<<20), "Content-Type", asEvents), "", "larger than 16 MiB", false},
+		"EndlessEvents": {func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", asEvents)
+			for piece := []byte(strings.Repeat("data: {\"method\":\"notifications/progress\"}\n\n", 1000)); ; {
+				if _, err := w.Write(piece); err != nil {
+					return
+				}
+			}
+		}, down, "the stream ended before the answer", true},
 		"LargeEventInPieces": {status(200, strings.Repeat("data: "+strings.Repeat("x", 1<<20)+"\n", 17), "Content-Type", asEvents), "", "larger than 16 MiB", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -387,8 +395,10 @@ func TestCancelReachesTheServer(t *testing.T) {
 func TestEndlessList(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ page, text string }{
-		"Pages": {`{"tools":[],"nextCursor":"more"}`, "the list has more than 100 pages"},
-		"Bytes": {`{"tools":[` + strings.Repeat(" ", 17<<20) + `]}`, "larger than 16 MiB"},
+		"Pages":        {`{"tools":[],"nextCursor":"after $N"}`, "the list has more than 100 pages"},
+		"Tools":        {`{"tools":[` + strings.Repeat(`{"name":"t","inputSchema":{"type":"object"}},`, 1000) + `{"name":"t","inputSchema":{"type":"object"}}],"nextCursor":"after $N"}`, "the list has more than 10000 tools"},
+		"Descriptions": {`{"tools":[{"name":"t","description":"` + strings.Repeat("x", 1<<20) + `","inputSchema":{"type":"object"}}],"nextCursor":"after $N"}`, "the list has more than 32 MiB"},
+		"Bytes":        {`{"tools":[` + strings.Repeat(" ", 17<<20) + `]}`, "larger than 16 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -398,7 +408,7 @@ func TestEndlessList(t *testing.T) {
 					return false
 				}
 				w.Header().Set("Content-Type", "application/json")
-				_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, c.page)
+				_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, strings.ReplaceAll(c.page, "$N", string(m.ID)))
 				return true
 			}
 			_, err := visit(t, site.URL, nil).List(t.Context())
@@ -407,4 +417,21 @@ func TestEndlessList(t *testing.T) {
 			require.ErrorContains(t, err, `mcp: list the tools of "shop"`)
 		})
 	}
+}
+
+// A cursor that comes again leads nowhere: the list ends there.
+func TestRepeatedCursor(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, true, nil)
+	site.door = func(w http.ResponseWriter, _ *http.Request, m message) bool {
+		if m.Method != "tools/list" {
+			return false
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t","inputSchema":{"type":"object"}}],"nextCursor":"more"}}`, m.ID)
+		return true
+	}
+	listed, err := visit(t, site.URL, nil).List(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "t", listed[0].Name)
 }

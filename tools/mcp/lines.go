@@ -3,42 +3,65 @@ package mcp
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// maxAnswer bounds one answer of a server: what is longer is of no use to a model.
-const maxAnswer = 16 << 20
+const (
+	// maxAnswer bounds one answer of a server: what is longer is of no use to a model.
+	maxAnswer = 16 << 20
+	// maxLine bounds what is read of a line for its end.
+	maxLine = 4 * maxAnswer
+)
 
-// errTooLarge fails the one call whose answer it was.
-var errTooLarge = errors.New("the answer is larger than 16 MiB")
+var (
+	// errTooLarge fails the one call whose answer it was.
+	errTooLarge = errors.New("the answer is larger than 16 MiB")
+	// errEndless fails all calls: the program is stopped.
+	errEndless = fmt.Errorf("the program wrote a line of more than %d MiB", maxLine>>20)
+)
 
-// readLine returns the next line. Of one that is too large it returns only the id
-// of the call that it answers, if it answers one.
-func readLine(r *bufio.Reader) (line []byte, tooLargeFor string, err error) {
-	var id *idScanner
+// A line is one that a program wrote.
+type line struct {
+	text []byte
+	// answers is the id of the call that the line answers, if it is one and the line
+	// is too large to be kept: text is then empty.
+	answers string
+}
+
+// readLine returns the next line.
+func readLine(r *bufio.Reader) (line, error) {
+	var (
+		text []byte
+		id   *idScanner
+		size int
+	)
 	for {
 		piece, err := r.ReadSlice('\n')
+		size += len(piece)
 		switch {
+		case size > maxLine:
+			return line{}, errEndless
 		case id != nil:
 			id.scan(piece)
-		case len(line)+len(piece) > maxAnswer:
+		case size > maxAnswer:
 			id = &idScanner{}
-			id.scan(line)
+			id.scan(text)
 			id.scan(piece)
-			line = nil
+			text = nil
 		default:
-			line = append(line, piece...)
+			text = append(text, piece...)
 		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 		case err != nil:
-			return nil, "", err
+			return line{}, err
 		case id != nil:
-			return nil, string(id.id), nil
+			return line{answers: string(id.id)}, nil
 		default:
-			return line, "", nil
+			return line{text: text}, nil
 		}
 	}
 }
@@ -52,6 +75,9 @@ func tooLarge(id string) (jsonrpc.Message, bool) {
 	made, err := jsonrpc.MakeID(float64(n))
 	return &jsonrpc.Response{ID: made, Error: errTooLarge}, err == nil
 }
+
+// maxIDDigits is more than an id of ours has.
+const maxIDDigits = 20
 
 // An idScanner finds the number in the field "id" of a JSON object that is too
 // large to be kept.
@@ -96,7 +122,7 @@ func (s *idScanner) outside(c byte) {
 	case ',':
 		s.inID = s.inID && s.depth > 1
 	default:
-		if s.inID && s.depth == 1 && c >= '0' && c <= '9' {
+		if s.inID && s.depth == 1 && c >= '0' && c <= '9' && len(s.id) < maxIDDigits {
 			s.id = append(s.id, c)
 		}
 	}

@@ -43,6 +43,7 @@ type Set struct {
 	stop context.CancelCauseFunc
 	open sync.WaitGroup // connections that are not over yet
 
+	hangsAfter    time.Duration
 	made, version atomic.Uint64
 
 	mu      sync.Mutex
@@ -63,7 +64,7 @@ func New(cfg Config) (*Set, error) {
 		return nil, fmt.Errorf("mcp: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	s := &Set{words: cfg.words(), closeIdle: func() {}}
+	s := &Set{words: cfg.words(), closeIdle: func() {}, hangsAfter: hangsAfter}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	if cfg.URL != "" {
 		s.link, s.closeIdle = toServer(cfg, s.words)
@@ -100,16 +101,23 @@ func (s *Set) with(ctx context.Context, do func(context.Context, *sdk.ClientSess
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(errClosed) })()
+	begun := time.Now()
 	err = do(inner, c.session)
 	if err != nil && inner.Err() != nil {
 		err = context.Cause(inner)
 	}
-	s.release(c, inner.Err() == nil && breaks(err))
+	// One that hangs is replaced: else each later call would wait in vain, too.
+	hangs := err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && c.hangs(time.Since(begun), s.hangsAfter)
+	s.release(c, hangs || inner.Err() == nil && breaks(err))
 	return err
 }
 
-// maxPages bounds a list: a server that always has another page has none.
-const maxPages = 100
+// A list is bounded: a server that always has another page has none.
+const (
+	maxPages  = 100
+	maxListed = 10_000   // tools
+	maxList   = 32 << 20 // bytes of names, descriptions and schemas
+)
 
 // List describes the tools there are, page by page.
 func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
@@ -119,24 +127,28 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 	}
 	var out []conversation.Tool
 	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error {
-		cursor := ""
+		cursor, size := "", 0
 		for range maxPages {
 			page, err := session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
 			if err != nil {
 				return err
 			}
 			for _, t := range page.Tools {
-				out = append(out, described(t))
+				tool := described(t)
+				size += len(tool.Name) + len(tool.Description) + len(tool.Schema)
+				out = append(out, tool)
 			}
-			if page.NextCursor == "" {
+			switch {
+			case len(out) > maxListed:
+				return endless("the list has more than %d tools", maxListed)
+			case size > maxList:
+				return endless("the list has more than %d MiB", maxList>>20)
+			case page.NextCursor == "", page.NextCursor == cursor: // the same again leads nowhere
 				return nil
 			}
 			cursor = page.NextCursor
 		}
-		return &conversation.Error{
-			Kind: conversation.Invalid, Err: fmt.Errorf("the list has more than %d pages", maxPages),
-			Remedy: "check the server: the last page has no cursor",
-		}
+		return endless("the list has more than %d pages", maxPages)
 	})
 	if err != nil {
 		e := s.failed(ctx, op, err)
@@ -144,6 +156,13 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 		return nil, e
 	}
 	return out, nil
+}
+
+func endless(format string, args ...any) error {
+	return &conversation.Error{
+		Kind: conversation.Invalid, Err: fmt.Errorf(format, args...),
+		Remedy: "check the server: the last page has no cursor",
+	}
 }
 
 // described is what a model is told of a tool.

@@ -99,6 +99,25 @@ func newServer(reached chan<- struct{}) *sdk.Server {
 		_, _ = fmt.Println(text)
 		return said("done"), nil
 	})
+	// These write without end.
+	for name, piece := range map[string]string{
+		"endless_line": strings.Repeat("x", 1<<20), "endless_junk": "this is no message\n", "endless_blanks": "\n",
+		"endless_messages": `{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"x"}}` + "\n",
+	} {
+		text(name, func(context.Context, string) (*sdk.CallToolResult, error) {
+			for {
+				if _, err := os.Stdout.WriteString(piece); err != nil {
+					return nil, err
+				}
+			}
+		})
+	}
+	text("complain_much", func(context.Context, string) (*sdk.CallToolResult, error) {
+		for range 200_000 {
+			_, _ = fmt.Fprintln(os.Stderr, "something is wrong, and it will be said again")
+		}
+		return said("done"), nil
+	})
 	text("large", func(context.Context, string) (*sdk.CallToolResult, error) {
 		return said(`"id": 1, ` + strings.Repeat("x", 17<<20)), nil
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -53,10 +54,6 @@ func (c Config) words() words {
 	}
 	redact := strings.NewReplacer(pairs...).Replace
 	return words{redact: redact, clean: func(s string) string {
-		s = strings.Join(strings.Fields(redact(strings.ToValidUTF8(s, "\uFFFD"))), " ")
-		if len(s) <= maxWords {
-			return s
-		}
-		return strings.ToValidUTF8(s[:maxWords], "") + "…"
+		return printable.Name(redact(s), maxWords)
 	}}
 }

@@ -3,9 +3,18 @@ package mcp
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/program"
 )
 
 // stdio is a transport of our own and not the SDK's: with that, a program that
@@ -13,6 +22,7 @@ import (
 // message or too long ends the connection, and children are left behind.
 type stdio struct {
 	start   func() (*process, error)
+	heard   *pulse
 	program *process // nil: it did not start
 }
 
@@ -22,13 +32,40 @@ func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
 		return nil, err
 	}
 	t.program = p
-	return &stdioConnection{program: p, stdout: bufio.NewReaderSize(p.Stdout, 64<<10), writing: make(chan struct{}, 1)}, nil
+	t.heard.note()
+	return &stdioConnection{
+		program: p, heard: t.heard, junk: program.NewLineLog(p.logger), lineTimeout: lineTimeout,
+		stdout: bufio.NewReaderSize(p.Stdout, 64<<10), writing: make(chan struct{}, 1),
+	}, nil
 }
 
+// lineTimeout bounds the time from the first byte of a line to its end.
+const lineTimeout = time.Minute
+
 type stdioConnection struct {
-	program *process
-	stdout  *bufio.Reader
-	writing chan struct{} // holds a token while somebody writes
+	program     *process
+	heard       *pulse
+	stdout      *bufio.Reader
+	lineTimeout time.Duration
+	flood       program.Flood    // of what answers no call
+	junk        *program.LineLog // for lines that are no messages
+	writing     chan struct{}    // holds a token while a message is written
+}
+
+// A pulse knows when a program last gave a sign of life.
+type pulse struct{ at atomic.Pointer[time.Time] }
+
+func (p *pulse) note() {
+	now := time.Now()
+	p.at.Store(&now)
+}
+
+// silence is for how long there has been no sign.
+func (p *pulse) silence() time.Duration {
+	if at := p.at.Load(); at != nil {
+		return time.Since(*at)
+	}
+	return 0
 }
 
 // errBroken means that the connection is no more, and why.
@@ -37,32 +74,74 @@ type errBroken struct{ reason error }
 func (e *errBroken) Error() string { return e.reason.Error() }
 func (e *errBroken) Unwrap() error { return e.reason }
 
-// Read returns the next message. What is none is for the log.
+// Read returns the next message. What is none is for the log. A program that writes a
+// line without end, or without progress, or too much that answers nothing, is stopped:
+// nothing sensible is to be expected of it.
 func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 	for {
-		line, large, err := readLine(c.stdout)
+		line, err := c.next()
 		if err != nil {
+			c.junk.Close()
 			c.program.stop()
 			_ = c.program.Stdout.Close()
+			var broken *errBroken
+			if errors.As(err, &broken) {
+				return nil, broken
+			}
 			return nil, &errBroken{c.program.Exit()}
 		}
-		if large != "" {
-			if message, ok := tooLarge(large); ok {
-				return message, nil
+		c.heard.note()
+		message, err := c.message(line)
+		if _, answers := message.(*jsonrpc.Response); !answers {
+			if flood := c.flood.Add(len(line.text)); flood != nil {
+				c.program.logger.Warn("tool server is stopped", "error", flood.Error())
+				c.junk.Close()
+				c.program.stop()
+				_ = c.program.Stdout.Close()
+				return nil, &errBroken{flood}
 			}
 		}
-		message, err := jsonrpc.DecodeMessage(line)
 		if err == nil {
 			return message, nil
 		}
-		if text := c.program.clean(string(line)); text != "" {
-			c.program.logger.Warn("tool server writes what is no message: its log belongs on standard error", "line", text)
-		}
+		c.junk.Line(slog.LevelWarn, "tool server writes what is no message: its log belongs on standard error",
+			func() string { return c.program.clean(string(line.text)) })
 	}
 }
 
+// next returns the next line.
+func (c *stdioConnection) next() (line, error) {
+	if _, err := c.stdout.Peek(1); err != nil { // it may take its time to begin one
+		return line{}, err
+	}
+	_ = c.program.Stdout.SetReadDeadline(time.Now().Add(c.lineTimeout))
+	next, err := readLine(c.stdout)
+	_ = c.program.Stdout.SetReadDeadline(time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = &errBroken{fmt.Errorf("the program did not end a line within %v", c.lineTimeout)}
+	case errors.Is(err, errEndless):
+		err = &errBroken{errEndless}
+	default:
+		return next, err
+	}
+	c.program.logger.Warn("tool server is stopped", "error", err.Error())
+	return line{}, err
+}
+
+func (c *stdioConnection) message(l line) (jsonrpc.Message, error) {
+	if l.answers != "" {
+		if message, ok := tooLarge(l.answers); ok {
+			return message, nil
+		}
+	}
+	return jsonrpc.DecodeMessage(l.text)
+}
+
+// Write writes a message, unless the attempt that it is written for may not act any
+// more.
 func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) error {
-	line, err := jsonrpc.EncodeMessage(message)
+	text, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
 		return err
 	}
@@ -72,7 +151,10 @@ func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) er
 		return context.Cause(ctx)
 	}
 	defer func() { <-c.writing }()
-	if err = c.program.write(ctx, append(line, '\n')); err == nil {
+	if err := lease.Check(ctx); err != nil {
+		return unsent(err)
+	}
+	if err = c.program.write(ctx, append(text, '\n')); err == nil {
 		return nil
 	}
 	select {
@@ -81,6 +163,11 @@ func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) er
 	case <-c.program.Gone():
 		return &errBroken{c.program.Exit()}
 	}
+}
+
+// unsent marks an error as one of a single message: the SDK then keeps the connection.
+func unsent(err error) error {
+	return fmt.Errorf("%w: %w", &jsonrpc.Error{Code: codeRejected, Message: "not sent"}, err)
 }
 
 // Close does not wait: the SDK calls it while it holds a lock.
