@@ -2,10 +2,15 @@ package runagent
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // apiPrefix is put behind every server's address.
@@ -64,10 +69,32 @@ func checkHost(host string) error {
 	return nil
 }
 
-// checkID refuses what would be another route.
+// maxID bounds ids and tags: they are names, not content.
+const maxID = 200
+
+// checkID refuses what is more than one segment of a path, or is read as something
+// else by a server or proxy on the way. An empty one is not given.
 func checkID(id string) error {
-	if id == "." || id == ".." || id != strings.TrimSpace(id) {
-		return errors.New("is no id of an agent: write the one that runagent shows")
+	switch {
+	case len(id) > maxID:
+		return fmt.Errorf("has %d bytes: an id has at most %d", len(id), maxID)
+	case id == ".", id == "..", strings.Contains(id, ".."), strings.ContainsAny(id, "/\\?#%;"), !oneWord(id):
+		return fmt.Errorf("is %q, which is no id of an agent: write the one that runagent shows, without / \\ ? # %% ; spaces and ..", printable.Name(id, maxID))
 	}
 	return nil
+}
+
+// checkTag refuses what no tag of an entrypoint is.
+func checkTag(tag string) error {
+	if len(tag) > maxID {
+		return fmt.Errorf("has %d bytes: a tag has at most %d", len(tag), maxID)
+	}
+	if !utf8.ValidString(tag) || strings.ContainsFunc(tag, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("is %q, which has a character that is not printed", printable.Name(tag, maxID))
+	}
+	return nil
+}
+
+func oneWord(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 }

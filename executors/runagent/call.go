@@ -22,6 +22,7 @@ type call struct {
 	run
 	watch   *modelcall.Watch
 	onDelta func(string)
+	client  *http.Client
 
 	base base
 	// asked means that a connection stood over which the request may have gone.
@@ -40,7 +41,15 @@ func (c *call) find(ctx context.Context) error {
 		return c.missingKey(c.op())
 	}
 	if c.run.host != "" || c.run.port != 0 || c.cfg.Host != "" || c.cfg.Port != 0 {
-		c.base = localBase(cmp.Or(c.run.host, c.cfg.Host, DefaultHost), cmp.Or(c.run.port, c.cfg.Port, DefaultPort))
+		host, port := cmp.Or(c.run.host, c.cfg.Host, DefaultHost), cmp.Or(c.run.port, c.cfg.Port, DefaultPort)
+		if c.run.host != "" || c.run.port != 0 {
+			client, err := c.admit(ctx, host, port)
+			if err != nil {
+				return err
+			}
+			c.client = client
+		}
+		c.base = localBase(host, port)
 		return nil
 	}
 	at, err := c.lookUp(ctx, c.agent)

@@ -46,7 +46,7 @@ func (e *Executor) checkServerless(ctx context.Context) error {
 	if e.cfg.AgentID != "" {
 		at = e.cloud.route(e.cfg.AgentID, "architecture")
 	}
-	c := &call{Executor: e, base: e.cloud, run: run{agent: e.cfg.AgentID}}
+	c := &call{Executor: e, client: e.client, base: e.cloud, run: run{agent: e.cfg.AgentID}}
 	_, err := c.get(ctx, at)
 	var status *statusError
 	if errors.As(err, &status) && e.cfg.AgentID == "" &&
@@ -98,7 +98,7 @@ func (e *Executor) checkLocal(ctx context.Context) error {
 // stands for any.
 func (e *Executor) healthy(ctx context.Context, at base, id string) error {
 	op := "runagent: check the local server at " + at.host
-	c := &call{Executor: e, base: at, run: run{agent: id, local: true}}
+	c := &call{Executor: e, client: e.client, base: at, run: run{agent: id, local: true}}
 	body, err := c.get(ctx, at.url+"/health")
 	if err != nil {
 		return c.checked(ctx, err, op)

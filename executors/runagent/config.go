@@ -53,6 +53,13 @@ type Config struct {
 	// DefaultPort for the other.
 	Host string `yaml:"host"`
 	Port int    `yaml:"port"`
+	// AgentHosts are further addresses to which a task may send its run by
+	// agent_host and agent_port: "host", which is every port of it, "host:port", a
+	// range of addresses such as "10.0.0.0/8", or "all". The answer of whatever is
+	// there becomes the task's result. Without any, a task may name the configured
+	// host and port (default: this machine's port DefaultPort) and what the registry
+	// has for this machine.
+	AgentHosts []string `yaml:"agent_hosts"`
 	// CacheDir is the folder with RunAgent's registry of local agents. Default:
 	// RUNAGENT_CACHE_DIR, or .runagent in the home folder.
 	CacheDir string `yaml:"cache_dir"`
@@ -151,8 +158,14 @@ func (c Config) validate() error {
 	if c.Port < 0 || c.Port > 65535 {
 		f.Add("port is %d: write 1 to 65535, or leave it out", c.Port)
 	}
+	if _, err := parseAgentHosts(c.AgentHosts); err != nil {
+		f.Add("%w", err)
+	}
 	if err := checkID(c.AgentID); err != nil {
 		f.Add("agent_id %w", err)
+	}
+	if err := checkTag(c.Entrypoint); err != nil {
+		f.Add("entrypoint %w", err)
 	}
 	if c.HistoryKey != "" && c.HistoryKey == cmp.Or(c.MessageKey, DefaultMessageKey) {
 		f.Add("history_key is the same as message_key: give two names")

@@ -151,6 +151,9 @@ func (c *call) failed(ctx context.Context, err error) error {
 	if errors.As(err, &own) && ctx.Err() == nil { // nothing has been asked yet
 		return own
 	}
+	if refused := c.refusedAddress(err); refused != nil {
+		return refused
+	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), MayHaveLanded: c.asked.Load()}
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):

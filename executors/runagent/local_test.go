@@ -3,6 +3,7 @@ package runagent_test
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,7 +51,10 @@ func TestWhereALocalAgentIs(t *testing.T) {
 		_, err := e.Execute(t.Context(), task(mustJSON(t, payload)))
 		require.NoError(t, err)
 	}
-	configured := registered(t, dir, func(c *runagent.Config) { c.Host, c.Port = inConfig.Address() })
+	configured := registered(t, dir, func(c *runagent.Config) {
+		c.Host, c.Port = inConfig.Address()
+		c.AgentHosts = []string{fmt.Sprintf("%s:%d", host, port)}
+	})
 	run(configured, map[string]any{"agent_host": host, "agent_port": port})
 	run(configured, map[string]any{"agent_port": port})
 	require.Equal(t, 2, inTask.Runs(""))

@@ -72,6 +72,8 @@ func (e *Executor) newRun(req executors.Request) (run, error) {
 	}
 	if r.entrypoint == "" {
 		f.Add("entrypoint_tag is missing: give it in the task, or as entrypoint to the executor")
+	} else if err := checkTag(r.entrypoint); err != nil {
+		f.Add("entrypoint_tag %w", err)
 	}
 	if err := checkHost(r.host); err != nil {
 		f.Add("agent_host %w", err)

@@ -14,10 +14,12 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // An Executor runs agents on RunAgent. Create it with [New].
@@ -25,6 +27,10 @@ type Executor struct {
 	cfg    Config // without its key
 	cloud  base
 	client *http.Client
+	// ranged connects to addresses in the ranges of agent_hosts alone. Nil: there are
+	// none.
+	ranged *http.Client
+	hosts  agentHosts
 	// key returns the API key. A function, so that no secret is in a field that fmt
 	// would print.
 	key         func() string
@@ -50,14 +56,43 @@ func New(cfg Config) (*Executor, error) {
 	}
 	cloud, _ := parseBase(cfg.URL) // validated
 	key := cfg.APIKey.Reveal()
+	hosts, _ := parseAgentHosts(cfg.AgentHosts) // validated
+	network := httpclient.Config{Client: cfg.HTTPClient, IdleTimeout: idleTimeout}
 	e := &Executor{
-		cloud: cloud, client: modelcall.Client(cfg.HTTPClient),
+		cloud: cloud, client: httpclient.New(network), ranged: inRanges(network, hosts.prefixes), hosts: hosts,
 		key: func() string { return key }, clean: cleaner(cfg.APIKey),
 		entrypoints: newEntrypoints(),
 	}
 	cfg.APIKey = ""
 	e.cfg = cfg
 	return e, nil
+}
+
+// idleTimeout is below the five seconds after which RunAgent's servers close an idle
+// connection. A request that meets the closing is one that may have run.
+const idleTimeout = 4 * time.Second
+
+// inRanges is a client that connects to addresses in these ranges alone. Nil: there
+// are none, or the caller's transport does not let itself be guarded.
+func inRanges(network httpclient.Config, ranges []netip.Prefix) *http.Client {
+	if c := network.Client; c != nil && c.Transport != nil {
+		if _, ok := c.Transport.(*http.Transport); !ok {
+			return nil
+		}
+	}
+	if len(ranges) == 0 {
+		return nil
+	}
+	network.Guard = &httpclient.Guard{OnlyAllowed: true, Allow: ranges}
+	return httpclient.New(network)
+}
+
+// CloseIdleConnections closes connections that no request is using.
+func (e *Executor) CloseIdleConnections() {
+	e.client.CloseIdleConnections()
+	if e.ranged != nil {
+		e.ranged.CloseIdleConnections()
+	}
 }
 
 // String says where the agents run.
@@ -85,7 +120,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	}
 	ctx, watch := run.timers.Watch(ctx, run.streams())
 	defer watch.Stop()
-	c := &call{Executor: e, run: run, watch: watch, onDelta: req.OnDelta}
+	c := &call{Executor: e, run: run, client: e.client, watch: watch, onDelta: req.OnDelta}
 	if err := c.find(ctx); err != nil {
 		return executors.Result{}, c.failed(ctx, err)
 	}

@@ -240,6 +240,7 @@ func TestTheCloudSeesTheKeyAndALocalAgentDoesNot(t *testing.T) {
 	seen := make(chan string, 10)
 	e = cloud(t, inCloud, func(c *runagent.Config) {
 		c.HTTPClient = &http.Client{Transport: watched{c.HTTPClient.Transport, seen}}
+		c.AgentHosts = []string{"127.0.0.1"}
 	})
 	host, port := here.Address()
 	for _, metadata := range []string{`{"local": true}`, `{}`} {
@@ -275,8 +276,8 @@ func TestTasksThatCannotBeRun(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{}`: "agent_id is missing: give it in the task, or to the executor; entrypoint_tag is missing",
 		`{"agent_id": "a", "entrypoint_tag": "b", "params": [1]}`: "params is no object",
-		`{"agent_id": "..", "entrypoint_tag": "b"}`:               "agent_id is no id of an agent",
-		`{"agent_id": 3}`: "payload of the task",
+		`{"agent_id": "..", "entrypoint_tag": "b"}`:               "which is no id of an agent",
+		`{"agent_id": [3]}`: "payload of the task: agent_id is a list; it must be a string",
 		`{"agent_id": "a", "entrypoint_tag": "b", "timeout_seconds": -1}`:        "timeout_seconds is -1",
 		`{"agent_id": "a", "entrypoint_tag": "b", "timeout_seconds": 999999999}`: "write 1 to 2592000",
 		`{"agent_id": "a", "entrypoint_tag": "b", "agent_host": "h/x?"}`:         "agent_host is no name or address",
@@ -350,7 +351,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 		"api_key contains a space",
 		"host is no name or address of a machine",
 		"port is -1",
-		"agent_id is no id of an agent",
+		"which is no id of an agent",
 		"history_key is the same as message_key",
 		`reply_path: " a" begins or ends with a space`,
 		"retry_agent_errors would run an agent twice that at_most_once forbids to",

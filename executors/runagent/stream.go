@@ -17,6 +17,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 const (
@@ -47,7 +48,11 @@ func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxFrame)
-	c.asked.Store(true) // the handshake runs nothing
+	// The handshake runs nothing; what is written now does.
+	if err := lease.Check(ctx); err != nil {
+		return conversation.Message{}, err
+	}
+	c.asked.Store(true)
 	if err := conn.Write(ctx, websocket.MessageText, c.body); err != nil {
 		return conversation.Message{}, err
 	}
