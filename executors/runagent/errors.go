@@ -145,14 +145,14 @@ func (c *call) failed(ctx context.Context, err error) error {
 		status  *statusError
 		said    *reported
 	)
+	if refused := c.refusedAddress(err); refused != nil {
+		return refused
+	}
 	if unsent := httpclient.Unsent(c.op(), err); unsent != nil {
 		return unsent
 	}
 	if errors.As(err, &own) && ctx.Err() == nil { // nothing has been asked yet
 		return own
-	}
-	if refused := c.refusedAddress(err); refused != nil {
-		return refused
 	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), MayHaveLanded: c.asked.Load()}
 	switch {

@@ -119,7 +119,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 			faults = append(faults, e.Settings.Place(err))
 		}
 	}
-	var callbacks callback.Config
+	callbacks := callback.Config{Receivers: receivers(a.Platforms)}
 	faults = append(faults, cfg.Callbacks.Build(&callbacks, "callbacks", func() (err error) {
 		a.Callbacks, err = callback.New(callbacks)
 		return err
@@ -177,6 +177,18 @@ func (a *Assembly) Close() error {
 		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// receivers are the addresses at which platforms have a receiver of callbacks of
+// their own.
+func receivers(all map[string]platforms.Instance) []string {
+	var found []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if p, ok := all[name].Platform.(interface{ Receiver() string }); ok {
+			found = append(found, p.Receiver())
+		}
+	}
+	return found
 }
 
 func unknownType(s config.Settings, kind string, known []string) error {

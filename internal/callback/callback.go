@@ -26,10 +26,14 @@ import (
 type Config struct {
 	// Secret signs each callback. Empty: it is not signed.
 	Secret secret.String `yaml:"secret"`
-	// AllowPrivate are the addresses, as CIDR ("10.0.0.0/8") or "all", that may be
-	// called although they are private, on this machine, or of this network's own.
-	// None: only public addresses are called.
-	AllowPrivate []string `yaml:"allow_private"`
+	// AllowPrivate are the addresses, as CIDR ("10.0.0.0/8"), "host:port" or "all",
+	// that may be called although they are private, on this machine, or of this
+	// network's own. None: only public addresses are called, and Receivers.
+	AllowPrivate Addresses `yaml:"allow_private"`
+	// Receivers are the callback receivers, as "host:port", of the platforms that the
+	// operator has configured. Their path [ReceiverPath] may be called wherever they
+	// are. Several names of this machine count as one.
+	Receivers []string `yaml:"-"`
 }
 
 // The headers of a callback beside Content-Type.
@@ -54,22 +58,27 @@ type body struct {
 
 // A Sender sends callbacks.
 type Sender struct {
-	Secret secret.String // exported for its redaction under every verb
-	client *http.Client
-	now    func() time.Time
+	Secret    secret.String // exported for its redaction under every verb
+	client    *http.Client
+	receivers receivers
+	now       func() time.Time
 }
 
 // New reports every fault of the configuration at once.
 func New(cfg Config) (*Sender, error) {
-	guard, err := httpclient.ParsePrefixes("allow_private", cfg.AllowPrivate)
+	guard, err := cfg.AllowPrivate.guard()
 	if err != nil {
 		return nil, err
 	}
 	return &Sender{
-		Secret: cfg.Secret, now: time.Now,
-		client: httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: time.Minute}),
+		Secret: cfg.Secret, now: time.Now, receivers: newReceivers(cfg.Receivers),
+		client: httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: idleTimeout}),
 	}, nil
 }
+
+// idleTimeout is below the five seconds after which many servers close an idle
+// connection: a callback that meets the closing has to be sent again.
+const idleTimeout = 4 * time.Second
 
 // Deliver implements activities.Callbacks.
 func (s *Sender) Deliver(ctx context.Context, to, key string, result conversation.TaskResult) (status int, err error) {
@@ -95,11 +104,11 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "parley")
-	req.Header.Set(KeyHeader, key)
+	req.Header.Set(KeyHeader, headerValue(key))
 	if at := strconv.FormatInt(s.now().Unix(), 10); s.Secret.Reveal() != "" {
 		req.Header.Set(SignatureHeader, "t="+at+",v1="+Sign(s.Secret.Reveal(), at, payload))
 	}
-	res, err := s.client.Do(req)
+	res, err := s.clientFor(u).Do(req)
 	if err != nil {
 		return 0, failed(ctx, op, err)
 	}
@@ -125,19 +134,18 @@ func Sign(key, unixSeconds string, payload []byte) string {
 }
 
 func failed(ctx context.Context, op string, err error) error {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err // without the URL
+	var refused *httpclient.RefusedError
+	if errors.As(err, &refused) {
+		return private(refused)
 	}
 	if unsent := httpclient.Unsent(op, err); unsent != nil {
-		if unsent.Kind == conversation.Invalid {
-			unsent.Remedy = "set callbacks.allow_private to permit it"
-		}
 		return unsent
 	}
+	cause := httpclient.Reason(err)
 	if ctx.Err() != nil {
-		err = fmt.Errorf("no answer in time: %w", ctx.Err())
+		cause = fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
-	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err, MayHaveLanded: true}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause, MayHaveLanded: true}
 }
 
 func orNull(data json.RawMessage) json.RawMessage {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/callback"
@@ -102,7 +103,7 @@ func TestDeliverFaults(t *testing.T) {
 		"an error":    {"/500", 500, conversation.Unavailable, 7 * time.Second, "it answered 500 Internal Server Error"},
 		"a long wait": {"/busy", 429, conversation.Unavailable, time.Minute, "it answered 429 Too Many Requests"},
 		"a redirect":  {"/redirect", 307, conversation.Unavailable, 0, "it answered 307 Temporary Redirect"},
-		"no answer":   {"/gone", 0, conversation.Unavailable, 0, "EOF"},
+		"no answer":   {"/gone", 0, conversation.Unavailable, 0, "closed the connection without an answer"},
 		"too late":    {"/slow", 0, conversation.Unavailable, 0, "no answer in time"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,7 +137,8 @@ func TestPrivateAddresses(t *testing.T) {
 			t.Parallel()
 			_, err := s.Deliver(t.Context(), fmt.Sprintf("http://%s:%s/", host, port), "k", result())
 			require.Equal(t, conversation.Invalid, conversation.KindOf(err), "%v", err)
-			require.ErrorContains(t, err, "allow_private")
+			require.ErrorContains(t, err, "callbacks.allow_private, or CALLBACK_ALLOW_PRIVATE")
+			require.ErrorContains(t, err, "private")
 		})
 	}
 	for _, address := range []string{"", "ftp://example.com/", "//example.com", "https:///x", "http://exa mple"} {
@@ -150,4 +152,57 @@ func TestConfigFaults(t *testing.T) {
 	_, err := callback.New(callback.Config{AllowPrivate: []string{"localhost", "10.0.0.0/8", "10/8"}})
 	require.ErrorContains(t, err, `"localhost"`)
 	require.ErrorContains(t, err, `"10/8"`)
+}
+
+// What Pulse's own receiver takes on this machine is sent, and nothing else there.
+func TestReceivers(t *testing.T) {
+	t.Parallel()
+	var paths []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) { paths = append(paths, req.URL.Path) }))
+	t.Cleanup(server.Close)
+	at := strings.TrimPrefix(server.URL, "http://")
+	_, port, _ := strings.Cut(at, ":")
+	for _, configured := range []string{at, "localhost:" + port} {
+		s := sender(t, callback.Config{Receivers: []string{configured}})
+		paths = nil
+		for _, good := range []string{"http://" + at + "/results", "http://localhost:" + port + "/results/", "http://" + at + "/results?x=1"} {
+			status, err := s.Deliver(t.Context(), good, "k", result())
+			require.NoError(t, err)
+			require.Equal(t, 200, status)
+		}
+		for _, bad := range []string{
+			"http://" + at + "/", "http://" + at + "/tasks/1/ack", "http://" + at + "/results/../x", "http://" + at + "/results%2f..", "http://127.0.0.2:" + port + "/results",
+			"http://127.0.0.1:1/results",
+		} {
+			_, err := s.Deliver(t.Context(), bad, "k", result())
+			require.Equal(t, conversation.Invalid, conversation.KindOf(err), "%s: %v", bad, err)
+			require.ErrorContains(t, err, "is private")
+		}
+		require.Len(t, paths, 3, "connections to the receiver carry nothing else")
+	}
+	_, err := sender(t, callback.Config{}).Deliver(t.Context(), "http://localhost:"+port+"/results", "k", result())
+	require.ErrorContains(t, err, "callback address localhost leads to ")
+	_, err = sender(t, callback.Config{}).Deliver(t.Context(), server.URL, "k", result())
+	require.ErrorContains(t, err, "callback address 127.0.0.1 is private")
+}
+
+// A variable has the list as one text.
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]callback.Addresses{
+		`""`: nil, `"all"`: {"all"}, `"10.0.0.0/8, 127.0.0.1:3001,"`: {"10.0.0.0/8", "127.0.0.1:3001"}, `[10.0.0.0/8, all]`: {"10.0.0.0/8", "all"}, `null`: nil,
+	} {
+		var got struct {
+			AllowPrivate callback.Addresses `yaml:"allow_private"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte("allow_private: "+text), &got))
+		require.Equal(t, want, got.AllowPrivate, text)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	at := strings.TrimPrefix(server.URL, "http://")
+	_, err := sender(t, callback.Config{AllowPrivate: callback.Addresses{at}}).Deliver(t.Context(), server.URL+"/x", "k\n", result())
+	require.NoError(t, err)
+	_, err = sender(t, callback.Config{AllowPrivate: callback.Addresses{"127.0.0.1:1"}}).Deliver(t.Context(), server.URL, "k", result())
+	require.Equal(t, conversation.Invalid, conversation.KindOf(err))
 }

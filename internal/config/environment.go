@@ -23,7 +23,7 @@ agents:
     platform: onerun
     project: ${ONERUN_PROJECT_ID}
     agent: ${ONERUN_AGENT_ID}
-`
+` + callbacksFromEnvironment
 
 // pulseFromEnvironment is the same for RunAgent Pulse.
 const pulseFromEnvironment = `
@@ -35,6 +35,13 @@ platforms:
 agents:
   default:
     platform: pulse
+` + callbacksFromEnvironment
+
+// callbacksFromEnvironment says which callbacks may be sent, and how they are signed.
+const callbacksFromEnvironment = `
+callbacks:
+  secret: ${CALLBACK_SECRET:-}
+  allow_private: ${CALLBACK_ALLOW_PRIVATE:-}
 `
 
 // pulseType and runagentType belong together: Pulse's tasks name RunAgent's agents.
@@ -178,6 +185,10 @@ func (src Source) builtin(text string, c *Config) *document {
 	}
 	x.node("", root, false)
 	for _, p := range d.pairs("", root) {
+		if p.name == "callbacks" {
+			c.Callbacks = d.callbacks(p)
+			continue
+		}
 		for _, e := range d.section(p) {
 			switch p.name {
 			case "platforms":

@@ -45,7 +45,7 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 		// Some other server, perhaps a compatible one: the next requests will tell.
 		return nil
 	case status == 0 && e.Remedy == "" && ctx.Err() == nil:
-		e.Remedy = fmt.Sprintf("is Pulse running at %s? Check url, or PULSE_SERVER_URL", p.client.api.Base)
+		e.Remedy = "is Pulse running there? Check url, or PULSE_SERVER_URL"
 	}
 	return e
 }

@@ -41,7 +41,7 @@ func TestCheckFaults(t *testing.T) {
 		{"NoKey", func(_ *bundle, c *pulse.Config) { c.Key = "" }, conversation.Unauthorized,
 			[]string{"401", "the server wants a key: set api_key, or PULSE_API_KEY"}},
 		{"NobodyThere", func(_ *bundle, c *pulse.Config) { c.URL = "http://127.0.0.1:1" }, conversation.Unavailable,
-			[]string{"refused", "is Pulse running at http://127.0.0.1:1?"}},
+			[]string{"refused", "is Pulse running there?"}},
 		{"WebPage", func(_ *bundle, c *pulse.Config) { c.URL = serve(t, http.HandlerFunc(page)) }, conversation.Invalid,
 			[]string{"web page", "port 8000"}},
 		{"WrongPath", func(b *bundle, c *pulse.Config) { c.URL = b.url + "/base" }, conversation.Invalid,

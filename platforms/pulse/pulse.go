@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,6 +55,19 @@ func New(cfg Config) (*Platform, error) {
 
 // Client is the client that the platform uses.
 func (p *Platform) Client() *Client { return p.client }
+
+// receiverPort is that of the callback receiver that comes with Pulse.
+const receiverPort = "3001"
+
+// Receiver is where the callback receiver that comes with Pulse listens, beside this
+// Pulse, as "host:port".
+func (p *Platform) Receiver() string {
+	base, err := url.Parse(p.client.api.Base)
+	if err != nil {
+		return ""
+	}
+	return net.JoinHostPort(base.Hostname(), receiverPort)
+}
 
 // Claim is [Platform.Take] with one worker name for all claims, for callers that
 // do not know tasks.

@@ -1,19 +1,11 @@
 package modelcall
 
 import (
-	"errors"
-	"io"
 	"net/url"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
-var errHungUp = errors.New("the server closed the connection without an answer")
-
-// Unanswered is why an HTTP request got no answer, without its URL: that is no
-// news, and may hold a secret. Of a connection that was closed, net/http says no
-// more than "EOF".
-func Unanswered(err *url.Error) error {
-	if errors.Is(err.Err, io.EOF) {
-		return errHungUp
-	}
-	return err.Err
-}
+// Unanswered is why an HTTP request got no answer, without its URL and address: the
+// caller has named the server, and a URL may hold a secret.
+func Unanswered(err *url.Error) error { return httpclient.Reason(err) }
