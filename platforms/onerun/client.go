@@ -50,11 +50,17 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 			HTTP:    rest.NewHTTPClient(httpclient.Config{Client: cfg.HTTPClient, FollowSlash: true}),
 			Secrets: secrets(key, slices.Collect(maps.Values(cfg.Header))),
 			Timeout: cmp.Or(cfg.Timeout, DefaultTimeout),
-			Judge:   judge, PageRemedy: func() string { return pageRemedy(base) },
+			Own:     rest.FastAPI, Judge: judge, PageRemedy: func() string { return pageRemedy(base) },
 		},
 		responseTimeout: cmp.Or(cfg.ResponseTimeout, DefaultResponseTimeout),
 	}, nil
 }
+
+// What an answer of OneRun's about one thing has at least.
+var (
+	identified = []string{"id"}
+	stated     = []string{"id", "status"}
+)
 
 // CloseIdleConnections closes connections that no request is using.
 func (c *Client) CloseIdleConnections() { c.api.HTTP.CloseIdleConnections() }
@@ -75,7 +81,7 @@ func (c *Client) Project(ctx context.Context, id string) (Project, error) {
 	var p Project
 	err := c.call(ctx, rest.Request{
 		Op: fmt.Sprintf("get project %q", id), IDs: []string{id},
-		Method: http.MethodGet, Path: rest.Path("v1", "projects", id),
+		Method: http.MethodGet, Path: rest.Path("v1", "projects", id), Requires: identified,
 	}, &p)
 	return p, err
 }
@@ -92,7 +98,7 @@ func (c *Client) Agent(ctx context.Context, project, id string) (Agent, error) {
 	var a Agent
 	err := c.call(ctx, rest.Request{
 		Op: fmt.Sprintf("get agent %q", id), IDs: []string{id},
-		Method: http.MethodGet, Path: rest.Path("v1", "agents", id), Query: inProject(project),
+		Method: http.MethodGet, Path: rest.Path("v1", "agents", id), Query: inProject(project), Requires: identified,
 	}, &a)
 	return a, err
 }
@@ -122,7 +128,7 @@ func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation
 	var s Simulation
 	err := c.call(ctx, rest.Request{
 		Op: fmt.Sprintf("get simulation %q", id), IDs: []string{id},
-		Method: http.MethodGet, Path: rest.Path("v1", "simulations", id), Query: inProject(project),
+		Method: http.MethodGet, Path: rest.Path("v1", "simulations", id), Query: inProject(project), Requires: identified,
 	}, &s)
 	if rest.StatusOf(err) == http.StatusInternalServerError {
 		for _, listErr := range c.Conversations(ctx, project, id, "") {
@@ -151,7 +157,9 @@ func (c *Client) Conversations(ctx context.Context, project, simulation, status 
 // Conversation gets one conversation.
 func (c *Client) Conversation(ctx context.Context, at Location) (Conversation, error) {
 	var cv Conversation
-	err := c.call(ctx, c.on(at, "get", http.MethodGet, ""), &cv)
+	r := c.on(at, "get", http.MethodGet, "")
+	r.Requires = stated
+	err := c.call(ctx, r, &cv)
 	return cv, err
 }
 
@@ -176,19 +184,14 @@ func (c *Client) Respond(ctx context.Context, at Location, input []WireMessage, 
 	}
 	r.Body = body
 	var answer struct {
-		Ended  *bool         `json:"ended"`
+		Ended  bool          `json:"ended"`
 		Output []WireMessage `json:"output"`
 	}
-	r.Check = func() error {
-		if answer.Ended == nil {
-			return errNoEnded
-		}
-		return nil
-	}
+	r.Requires = []string{"ended", "output"}
 	if err := c.call(ctx, r, &answer); err != nil {
 		return Response{}, err
 	}
-	return Response{Ended: *answer.Ended, Output: answer.Output}, nil
+	return Response{Ended: answer.Ended, Output: answer.Output}, nil
 }
 
 // End ends a conversation from the agent's side. It is an error, of kind

@@ -48,13 +48,13 @@ func TestRequests(t *testing.T) {
 			}},
 		{name: "AgentSpeaks", request: "POST " + conv + "/responses?project_id=Pr98zY7xW6v5",
 			body: `{"input":[{"type":"message","content":[{"type":"text","text":"Hi <you> & you"}]}]}`, key: "onerun/Pr/Cv7/2",
-			answer: `{"ended":true,"output":null}`,
+			answer: `{"ended":true,"output":[]}`,
 			call: func(t *testing.T, c *onerun.Client) error {
 				_, err := c.Respond(t.Context(), at, []onerun.WireMessage{onerun.TextMessage("Hi <you> & you")}, "onerun/Pr/Cv7/2")
 				return err
 			}},
 		{name: "KeyNoHeaderCanCarry", request: "POST " + conv + "/responses?project_id=Pr98zY7xW6v5", body: `{"input":null}`,
-			key: "schl%C3%BCssel%0A1", answer: `{"ended":false}`,
+			key: "schl%C3%BCssel%0A1", answer: `{"ended":false,"output":[]}`,
 			call: func(t *testing.T, c *onerun.Client) error {
 				_, err := c.Respond(t.Context(), at, nil, "schlüssel\n1")
 				return err
@@ -85,7 +85,7 @@ func TestRequests(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if tt.answer == "" {
-				tt.answer = `{}`
+				tt.answer = `{"id":"x","status":"queued"}`
 			}
 			var got *http.Request
 			var body []byte
@@ -238,7 +238,7 @@ func redirectTo(address string) http.HandlerFunc {
 // TestOwnHTTPClient: a caller's client is used but not changed.
 func TestOwnHTTPClient(t *testing.T) {
 	t.Parallel()
-	server := serve(t, always(200, nil, `{}`))
+	server := serve(t, always(200, nil, `{"status":"ok"}`))
 	transport := &counting{}
 	own := &http.Client{Transport: transport, Timeout: time.Nanosecond}
 	c := newClient(t, onerun.ClientConfig{BaseURL: server.URL, HTTPClient: own, UserAgent: "tester/1"})

@@ -54,7 +54,7 @@ func TestErrorAnswers(t *testing.T) {
 			kind: conversation.Unauthorized, text: "not valid", remedy: "ONERUN_API_KEY"},
 		{name: "Forbidden", call: "start", status: 403, body: `{"detail":"no"}`, kind: conversation.Unauthorized, remedy: "api_key"},
 		{name: "QuotaSpent", call: "responses", status: 402, body: `{"detail":"pay"}`, kind: conversation.QuotaExhausted, remedy: "balance"},
-		{name: "QuotaBackSoon", call: "responses", status: 402, header: map[string]string{"Retry-After": "60"}, body: `{}`,
+		{name: "QuotaBackSoon", call: "responses", status: 402, header: map[string]string{"Retry-After": "60"}, body: `{"detail":"pay"}`,
 			kind: conversation.RateLimited, after: time.Minute},
 		{name: "UnknownConversation", call: "start", status: 404, body: `{"detail":"Conversation not found"}`,
 			kind: conversation.NotFound, text: "404 Not Found: Conversation not found"},
@@ -63,17 +63,17 @@ func TestErrorAnswers(t *testing.T) {
 		{name: "SlowUpload", call: "responses", status: 408, kind: conversation.Unavailable, landed: true},
 		{name: "ClaimLost", call: "start", status: 409, body: `{"detail":"not queued"}`, kind: conversation.Claimed, text: "409"},
 		{name: "ConflictOnResponses", call: "responses", status: 409, body: `{"detail":"busy"}`, kind: conversation.Unavailable, landed: true},
-		{name: "ConflictOnARead", call: "get", status: 409, kind: conversation.Invalid},
+		{name: "ConflictOnARead", call: "get", status: 409, body: `{"detail":"busy"}`, kind: conversation.Invalid},
 		{name: "MissingProject", call: "get", status: 422,
 			body: `{"detail":[{"type":"missing","loc":["query","project_id"],"msg":"Field required","input":null},` +
 				`{"type":"x","loc":["body","input",0,"type"],"msg":"Input should be 'message'","input":"` + testKey + `"}]}`,
 			kind: conversation.Invalid, text: "422 Unprocessable Entity: query.project_id: Field required; body.input.0.type: Input should be 'message'"},
 		{name: "FaultsWithoutLocation", call: "get", status: 422, body: `{"detail":[{"msg":"bad"},"worse",{"a":1}]}`,
 			kind: conversation.Invalid, text: `bad; worse; {"a":1}`},
-		{name: "DetailIsAnObject", call: "get", status: 400, body: `{"detail":{"message":"closed"}}`, kind: conversation.Invalid, text: "400 Bad Request: closed"},
-		{name: "MessageInsteadOfDetail", call: "get", status: 400, body: `{"message":"closed"}`, kind: conversation.Invalid, text: ": closed"},
-		{name: "ErrorInsteadOfDetail", call: "get", status: 400, body: `{"error":{"message":"closed"}}`, kind: conversation.Invalid, text: ": closed"},
-		{name: "NoBody", call: "get", status: 400, kind: conversation.Invalid, text: "400 Bad Request"},
+		{name: "DetailIsAnObject", call: "get", status: 400, body: `{"detail":{"message":"closed"}}`, kind: conversation.Unavailable, text: "400 Bad Request: closed; this is not OneRun's own answer"},
+		{name: "MessageInsteadOfDetail", call: "get", status: 400, body: `{"message":"closed"}`, kind: conversation.Unavailable, text: ": closed; this is not"},
+		{name: "ErrorInsteadOfDetail", call: "get", status: 400, body: `{"error":{"message":"closed"}}`, kind: conversation.Unavailable, text: ": closed; this is not"},
+		{name: "NoBody", call: "get", status: 400, kind: conversation.Unavailable, text: "400 Bad Request"},
 		{name: "RateLimited", call: "responses", status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"detail":"slow down"}`,
 			kind: conversation.RateLimited, after: 7 * time.Second},
 		{name: "PlainText500", call: "responses", status: 500, header: map[string]string{"Content-Type": "text/plain"}, body: "Internal Server Error",
@@ -90,30 +90,30 @@ func TestErrorAnswers(t *testing.T) {
 			kind: conversation.Unavailable, landed: true, after: 3 * time.Second},
 		{name: "GatewayGaveUp", call: "start", status: 504, kind: conversation.Unavailable, landed: true},
 		{name: "OddStatus", call: "responses", status: 599, body: "?", kind: conversation.Unavailable, landed: true, text: "599: ?"},
-		{name: "WebApp404", call: "get", status: 404, header: page, body: html, kind: conversation.NotFound,
+		{name: "WebApp404", call: "get", status: 404, header: page, body: html, kind: conversation.Unavailable,
 			text: "404 Not Found: a web page", remedy: "port 3001"},
 
-		{name: "EmptyAnswer", call: "responses", status: 200, kind: conversation.Unavailable, landed: true, answered: true, text: "the answer is empty"},
-		{name: "EmptyAnswerOnStart", call: "start", status: 200, kind: conversation.Unavailable, landed: true, answered: true},
-		{name: "EmptyAnswerOnEnd", call: "end", status: 200, kind: conversation.Unavailable, landed: true, answered: true},
+		{name: "EmptyAnswer", call: "responses", status: 200, kind: conversation.Unavailable, landed: true, text: "the answer is empty"},
+		{name: "EmptyAnswerOnStart", call: "start", status: 200, kind: conversation.Unavailable, landed: true},
+		{name: "EmptyAnswerOnEnd", call: "end", status: 200, kind: conversation.Unavailable, landed: true},
 		{name: "HalfAnAnswer", call: "responses", status: 200, body: `{"ended":false,"outp`,
-			kind: conversation.Unavailable, landed: true, answered: true, text: "the answer is not JSON"},
+			kind: conversation.Unavailable, landed: true, text: "the answer is not JSON"},
 		{name: "NoEnded", call: "responses", status: 200, body: `{"output":[]}`,
-			kind: conversation.Unavailable, landed: true, answered: true, text: "lacks \"ended\""},
-		{name: "Null", call: "responses", status: 200, body: `null`, kind: conversation.Unavailable, landed: true, answered: true},
-		{name: "WrongShape", call: "responses", status: 200, body: `{"ended":"yes"}`,
-			kind: conversation.Unavailable, landed: true, answered: true, text: "not understood"},
+			kind: conversation.Unavailable, landed: true, text: "lacks \"ended\""},
+		{name: "Null", call: "responses", status: 200, body: `null`, kind: conversation.Unavailable, landed: true},
+		{name: "WrongShape", call: "responses", status: 200, body: `{"ended":"yes","output":[]}`,
+			kind: conversation.Unavailable, landed: true, text: "not understood"},
 		{name: "PageInsteadOfJSON", call: "start", status: 200, header: page, body: html,
-			kind: conversation.Unavailable, landed: true, answered: true, text: "a web page", remedy: "port 3001"},
-		{name: "PageOnARead", call: "get", status: 200, header: page, body: html, kind: conversation.Unavailable, answered: true, text: "a web page"},
+			kind: conversation.Unavailable, landed: true, text: "a web page", remedy: "port 3001"},
+		{name: "PageOnARead", call: "get", status: 200, header: page, body: html, kind: conversation.Unavailable, text: "a web page"},
 		{name: "TwentyMegabytes", call: "responses", status: 200, body: `{"ended":false,"output":[],"x":"` + strings.Repeat("x", 20<<20) + `"}`,
 			kind: conversation.Unavailable, landed: true, text: "longer than 16 MiB"},
 		{name: "TwentyMegabytesOf500", call: "responses", status: 500, body: strings.Repeat("x", 20<<20),
 			kind: conversation.Unavailable, landed: true, answered: true, text: "xxx…"},
 
 		{name: "Redirect", call: "start", status: 302, header: map[string]string{"Location": "https://elsewhere.example/login?key=" + testKey},
-			kind: conversation.Invalid, text: "302 Found", remedy: "redirects to https://elsewhere.example: set base_url"},
-		{name: "RedirectToNowhere", call: "start", status: 301, kind: conversation.Invalid, remedy: "set base_url"},
+			kind: conversation.Unavailable, landed: true, text: "302 Found", remedy: "redirects to https://elsewhere.example: set base_url"},
+		{name: "RedirectToNowhere", call: "start", status: 301, kind: conversation.Unavailable, landed: true, remedy: "set base_url"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -299,7 +299,7 @@ func TestNoHiddenRetries(t *testing.T) {
 
 func TestNoID(t *testing.T) {
 	t.Parallel()
-	server := serve(t, always(200, nil, `{}`))
+	server := serve(t, always(200, nil, `{"id":"x"}`))
 	c := newClient(t, onerun.ClientConfig{BaseURL: server.URL})
 	for _, id := range []string{"", ".", ".."} {
 		_, err := c.Conversation(t.Context(), onerun.Location{Project: "P", Simulation: "S", Conversation: id})

@@ -244,7 +244,7 @@ func TestContextNamesTheExecutor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := serve(t, map[string]http.HandlerFunc{
-				convRoute: ok(`{"id":"Cv7","metadata":` + row.conversation + `}`),
+				convRoute: ok(`{"id":"Cv7","status":"queued","metadata":` + row.conversation + `}`),
 				simRoute:  ok(`{"id":"S8f","metadata":` + row.simulation + `,"agent":{"name":"x","metadata":` + row.agent + `}}`),
 			})
 			got, err := newPlatform(t, onerun.Config{BaseURL: server.URL}).Context(t.Context(), ref)
@@ -258,7 +258,7 @@ func TestContextNamesTheExecutor(t *testing.T) {
 func TestContextOfLittle(t *testing.T) {
 	t.Parallel()
 	server := serve(t, map[string]http.HandlerFunc{
-		convRoute: ok(`{"id":"Cv7","persona":null,"metadata":{"big":"` + strings.Repeat("x", 20<<10) + `"}}`),
+		convRoute: ok(`{"id":"Cv7","status":"queued","persona":null,"metadata":{"big":"` + strings.Repeat("x", 20<<10) + `"}}`),
 		simRoute:  ok(`{"id":"S8f","agent":null,"objectives":null,"max_turns":null}`),
 	})
 	got, err := newPlatform(t, onerun.Config{BaseURL: server.URL}).Context(t.Context(), ref)
@@ -271,7 +271,7 @@ func TestContextOfTheUnknown(t *testing.T) {
 	for name, routes := range map[string]map[string]http.HandlerFunc{
 		"Conversation":      {convRoute: detail(404, "Conversation not found"), simRoute: ok(`{}`)},
 		"Simulation":        {convRoute: detail(404, "Simulation not found"), simRoute: answer(500, nil, "Internal Server Error")},
-		"OnlyTheSimulation": {convRoute: ok(`{"id":"Cv7"}`), simRoute: detail(404, "Simulation not found")},
+		"OnlyTheSimulation": {convRoute: ok(`{"id":"Cv7","status":"queued"}`), simRoute: detail(404, "Simulation not found")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,14 +2,11 @@ package onerun
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
-
-var errNoEnded = errors.New("the answer lacks \"ended\"")
 
 // words are what OneRun and its settings are called.
 func words() rest.Words {

@@ -53,7 +53,7 @@ func TestCheckFaults(t *testing.T) {
 			conversation.Unavailable, []string{"health", "503"}},
 		{"Redirect", func(_ *bundle, c *pulse.Config) {
 			c.URL = serve(t, http.RedirectHandler("https://login.example/?next=x", http.StatusFound))
-		}, conversation.Invalid, []string{"the server redirects to https://login.example: set url"}},
+		}, conversation.Unavailable, []string{"the server redirects to https://login.example: set url"}},
 		{"TLS", func(b *bundle, c *pulse.Config) { c.URL = "https" + b.url[len("http"):] }, conversation.Unavailable,
 			[]string{"url says https, the server speaks http"}},
 		{"Certificate", func(_ *bundle, c *pulse.Config) {

@@ -73,13 +73,13 @@ func TestErrors(t *testing.T) {
 			outcome{kind: conversation.Unavailable, landed: true, after: 1500 * time.Millisecond, want: "503"}},
 		{"DetailIsAnObject", 400, nil, `{"detail":{"a":1}}`, outcome{kind: conversation.Invalid, want: `{"a":1}`}},
 		{"KeyInTheAnswer", 400, nil, `{"detail":"not ` + testKey + `"}`, outcome{kind: conversation.Invalid, want: "not [redacted]"}},
-		{"Moved", 307, map[string]string{"Location": "/login"}, ``, outcome{kind: conversation.Invalid, want: "the server redirects"}},
+		{"Moved", 307, map[string]string{"Location": "/login"}, ``, outcome{kind: conversation.Unavailable, landed: true, want: "the server redirects"}},
 		{"Long", 400, nil, `{"detail":"` + strings.Repeat("x", 5000) + `"}`, outcome{kind: conversation.Invalid, want: "…"}},
-		{"Empty", 200, nil, ``, outcome{kind: conversation.Unavailable, landed: true, answered: true, want: "the answer is empty"}},
+		{"Empty", 200, nil, ``, outcome{kind: conversation.Unavailable, landed: true, want: "the answer is empty"}},
 		{"Page", 200, map[string]string{"Content-Type": "text/html"}, `<html>`,
-			outcome{kind: conversation.Unavailable, landed: true, answered: true, want: "web page"}},
-		{"NotJSON", 200, nil, `hello`, outcome{kind: conversation.Unavailable, landed: true, answered: true, want: "not JSON"}},
-		{"NotUnderstood", 200, nil, `[1]`, outcome{kind: conversation.Unavailable, landed: true, answered: true, want: "not understood"}},
+			outcome{kind: conversation.Unavailable, landed: true, want: "web page"}},
+		{"NotJSON", 200, nil, `hello`, outcome{kind: conversation.Unavailable, landed: true, want: "not JSON"}},
+		{"NotUnderstood", 200, nil, `[1]`, outcome{kind: conversation.Unavailable, landed: true, want: "a bare list"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -18,9 +19,10 @@ var (
 	ErrWebPage = errors.New("the answer is a web page")
 	ErrEndless = errors.New("the list does not end")
 
-	errNotJSON  = errors.New("the answer is not JSON")
-	errEmpty    = errors.New("the answer is empty")
-	errTooLarge = fmt.Errorf("the answer is longer than %d MiB", maxBody>>20)
+	errNotJSON = errors.New("the answer is not JSON")
+	errEmpty   = errors.New("the answer is empty")
+	errLonger  = errors.New("the answer is longer than")
+	errLacks   = errors.New("the answer lacks")
 )
 
 // An Answer is what came back, whatever its status.
@@ -31,6 +33,15 @@ type Answer struct {
 	body     []byte
 	cut      bool // the connection was lost on the way
 	tooLarge bool // there is more than maxBody
+	page     bool // seen to be HTML while it was read
+}
+
+// read takes the body in.
+func (a *Answer) read(body io.Reader) {
+	var err error
+	a.body, err = io.ReadAll(io.LimitReader(body, maxBody+1))
+	a.cut = err != nil
+	a.tooLarge = len(a.body) > maxBody
 }
 
 // ServerTime is the time by the server's clock, or by ours if it does not show.
@@ -44,8 +55,10 @@ func (a Answer) ServerTime() time.Time {
 // decode reads a successful answer.
 func (a Answer) decode(r Request, out any) error {
 	switch {
+	case a.cut:
+		return io.ErrUnexpectedEOF
 	case a.tooLarge:
-		return errTooLarge
+		return fmt.Errorf("%w %s", errLonger, size(maxBody))
 	case a.Status == http.StatusNoContent && out == nil:
 		return nil
 	case len(bytes.TrimSpace(a.body)) == 0:
@@ -54,20 +67,54 @@ func (a Answer) decode(r Request, out any) error {
 		return ErrWebPage
 	case !json.Valid(a.body):
 		return errNotJSON
-	case out == nil:
+	}
+	fields, err := a.object()
+	if err != nil {
+		return err
+	}
+	for _, name := range r.Requires {
+		if value := fields[name]; len(value) == 0 || string(value) == "null" {
+			return fmt.Errorf("%w %q", errLacks, name)
+		}
+	}
+	if text := detailText(fields["error"]); text != "" && len(r.Requires) == 0 {
+		return errors.New("the answer says success and has an error: " + Clip(text))
+	}
+	if out == nil {
 		return nil
 	}
-	if err := json.Unmarshal(a.body, out); err != nil {
-		return fmt.Errorf("the answer is not understood: %s", Clip(err.Error()))
-	}
-	if r.Check != nil {
-		return r.Check()
+	if err := Unmarshal(a.body, out); err != nil {
+		return fmt.Errorf("the answer is not understood: %w", err)
 	}
 	return nil
 }
 
+// object is the answer's fields. An answer that is no object, or an empty one, is
+// nothing that a service says.
+func (a Answer) object() (map[string]json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if body := bytes.TrimSpace(a.body); len(body) == 0 || body[0] != '{' {
+		return nil, fmt.Errorf("the answer is %s, not an object", kindOf(append(body, ' ')[0]))
+	}
+	if json.Unmarshal(a.body, &fields) != nil || len(fields) == 0 {
+		return nil, errors.New("the answer is an empty object")
+	}
+	return fields, nil
+}
+
+// FastAPI reports whether an answer of failure has the shape that FastAPI gives it:
+// an object of nothing but "detail", a text or a list.
+func FastAPI(a Answer) bool {
+	fields, err := a.object()
+	if err != nil || a.cut || a.tooLarge || len(fields) != 1 {
+		return false
+	}
+	detail := bytes.TrimSpace(fields["detail"])
+	return len(detail) > 2 && (detail[0] == '"' || detail[0] == '[')
+}
+
 // isPage reports whether the answer is HTML.
 func (a Answer) isPage() bool {
-	return strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") ||
+	return a.page || strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") ||
 		bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
 }

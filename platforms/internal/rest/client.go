@@ -32,6 +32,10 @@ type Client struct {
 	// Timeout bounds every request that has none of its own.
 	Timeout time.Duration
 
+	// Own reports whether an answer of failure is in the service's own shape, such as
+	// [FastAPI]. What is not comes from something in front of the service: it is
+	// Unavailable, may have landed, and says nothing final. Nil: every answer is its own.
+	Own func(Answer) bool
 	// Judge gives an answer that says failure another meaning, where the service
 	// has one of its own. Nil: there is none.
 	Judge func(Answer, *conversation.Error)

@@ -16,8 +16,9 @@ import (
 type AnswerError struct {
 	Status int
 	// Detail is what the server said about it, shortened. It may be empty.
-	Detail string
-	page   bool
+	Detail  string
+	page    bool
+	foreign string // the service whose answer this is not
 }
 
 // Error is the status and the detail.
@@ -28,6 +29,9 @@ func (e *AnswerError) Error() string {
 	}
 	if e.Detail != "" && e.Detail != http.StatusText(e.Status) {
 		s += ": " + e.Detail
+	}
+	if e.foreign != "" && e.Status >= 400 {
+		s += "; this is not " + e.foreign + "'s own answer"
 	}
 	return s
 }
@@ -40,7 +44,12 @@ func (e *AnswerError) Unwrap() error {
 	return nil
 }
 
-// StatusOf is the status of the AnswerError in err, or 0.
+// Foreign reports whether the answer came from something in front of the service: a
+// proxy, a login page, another server. Its status says nothing about the service.
+func (e *AnswerError) Foreign() bool { return e.foreign != "" }
+
+// StatusOf is the status of the AnswerError in err, or 0: also where the answer is not
+// the service's own.
 func StatusOf(err error) int {
 	if a := (*AnswerError)(nil); errors.As(err, &a) {
 		return a.Status
@@ -50,17 +59,27 @@ func StatusOf(err error) int {
 
 // refused gives an answer that says failure its kind.
 func (c *Client) refused(r Request, a Answer) *conversation.Error {
-	e := &conversation.Error{
-		Kind: conversation.Invalid,
-		Err:  &AnswerError{Status: a.Status, Detail: c.detail(a), page: a.isPage()},
-	}
+	answer := &AnswerError{Status: a.Status, Detail: c.detail(a), page: a.isPage()}
+	e := &conversation.Error{Kind: conversation.Invalid, Err: answer}
+	foreign := c.Own != nil && !c.Own(a)
 	switch {
 	case a.Status >= 500:
 		e.Kind = conversation.Unavailable
 		e.RetryAfter = a.RetryAfter()
 		e.MayHaveLanded = r.Writes
 		// The server's own failure. Behind 502, 503 and 504 it may still be at work.
-		e.Answered = a.Status == http.StatusInternalServerError && !a.cut
+		e.Answered = a.Status == http.StatusInternalServerError && !a.cut && !a.isPage()
+	case a.Status == http.StatusTooManyRequests:
+		e.Kind = conversation.RateLimited
+		e.RetryAfter = a.RetryAfter()
+	case foreign, a.Status >= 300 && a.Status < 400:
+		answer.foreign = c.Words.Service
+		e.Kind = conversation.Unavailable
+		e.RetryAfter = a.RetryAfter()
+		e.MayHaveLanded = r.Writes
+		if a.Status < 400 {
+			e.Remedy = c.redirectRemedy(a)
+		}
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden:
 		e.Kind = conversation.Unauthorized
 		e.Remedy = c.Words.Key
@@ -73,13 +92,8 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly:
 		e.Kind = conversation.Unavailable
 		e.MayHaveLanded = r.Writes
-	case a.Status == http.StatusTooManyRequests:
-		e.Kind = conversation.RateLimited
-		e.RetryAfter = a.RetryAfter()
-	case a.Status >= 300 && a.Status < 400:
-		e.Remedy = c.redirectRemedy(a)
 	}
-	if c.Judge != nil {
+	if c.Judge != nil && answer.foreign == "" {
 		c.Judge(a, e)
 	}
 	// Gateways make pages of their own out of 502, 503 and 504.

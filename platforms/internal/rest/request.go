@@ -36,13 +36,23 @@ type Request struct {
 	Writes bool
 	// Conflict is what 409 means. Empty: Invalid.
 	Conflict conversation.Kind
-	// Check looks at the decoded answer. Nil: whatever can be decoded is good.
-	Check func() error
+	// Requires are the fields that an answer of success has, and that are not null. An
+	// answer without one of them comes from something else than the service: it is
+	// Unavailable.
+	Requires []string
 }
 
 // Call makes the request and decodes its answer into out, unless that is nil. The
 // answer's header is there whenever a server has answered.
 func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
+	return c.do(ctx, r, func(a *Answer, body io.Reader) error {
+		a.read(body)
+		return a.decode(r, out)
+	})
+}
+
+// do makes the request and has an answer of success read.
+func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader) error) (Answer, error) {
 	for _, id := range r.IDs {
 		if id == "" || id == "." || id == ".." {
 			return Answer{}, c.Fail(r, &conversation.Error{Kind: conversation.Invalid, Err: fmt.Errorf("%q is no id", id)})
@@ -55,38 +65,59 @@ func (c *Client) Call(ctx context.Context, r Request, out any) (Answer, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	a, sent, err := c.exchange(limited, r)
+	res, sent, err := c.send(limited, r)
 	if err != nil {
-		kind := conversation.Unavailable
-		if httpclient.NotSent(err) {
-			kind = conversation.KindOf(err)
+		if unsent := httpclient.Unsent("", err); unsent != nil {
+			return Answer{}, c.Fail(r, unsent)
 		}
-		return a, c.Fail(r, &conversation.Error{
-			Kind:          kind,
+		return Answer{}, c.Fail(r, &conversation.Error{
+			Kind:          conversation.Unavailable,
 			Err:           c.networkCause(ctx, limited, timeout, err),
 			Remedy:        c.networkRemedy(err, sent),
 			MayHaveLanded: r.Writes && sent,
 		})
 	}
+	defer func() { _ = res.Body.Close() }()
+	a := Answer{Status: res.StatusCode, Header: res.Header}
 	if a.Status < 200 || a.Status > 299 {
+		a.read(res.Body)
 		return a, c.Fail(r, c.refused(r, a))
 	}
-	if err := a.decode(r, out); err != nil {
-		e := &conversation.Error{
-			Kind: conversation.Unavailable, Err: err,
-			MayHaveLanded: r.Writes, Answered: !a.tooLarge,
-		}
-		if a.isPage() {
-			e.Remedy = c.PageRemedy()
-		}
-		return a, c.Fail(r, e)
+	body := &watched{in: res.Body}
+	err = read(&a, body)
+	if err == nil {
+		return a, nil
 	}
-	return a, nil
+	if stopped := (*stopError)(nil); errors.As(err, &stopped) {
+		return a, stopped.error
+	}
+	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, MayHaveLanded: r.Writes}
+	if body.err != nil {
+		e.Err = fmt.Errorf("the answer broke off: %w", c.networkCause(ctx, limited, timeout, body.err))
+	}
+	if errors.Is(err, ErrWebPage) {
+		e.Remedy = c.PageRemedy()
+	}
+	return a, c.Fail(r, e)
 }
 
-// exchange sends the request and reads the answer. An error means that there is
-// no answer; sent, that the server may have got the request.
-func (c *Client) exchange(ctx context.Context, r Request) (a Answer, sent bool, err error) {
+// watched keeps the error that ended a body before its end.
+type watched struct {
+	in  io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.in.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+// send sends the request. An error means that there is no answer; sent, that the
+// server may have got the request.
+func (c *Client) send(ctx context.Context, r Request) (res *http.Response, sent bool, err error) {
 	address := c.Base + r.Path
 	if len(r.Query) > 0 {
 		address += "?" + r.Query.Encode()
@@ -101,23 +132,11 @@ func (c *Client) exchange(ctx context.Context, r Request) (a Answer, sent bool, 
 	})
 	req, err := c.newRequest(ctx, r, address)
 	if err != nil {
-		return a, false, err
+		return nil, false, err
 	}
-	res, err := c.HTTP.Do(req)
+	res, err = c.HTTP.Do(req)
 	// Transports that do not say where they are get the benefit of the doubt.
-	sent = (connected.Load() || !dialling.Load()) && !httpclient.NotSent(err)
-	if err != nil {
-		return a, sent, err
-	}
-	defer res.Body.Close()
-	a = Answer{Status: res.StatusCode, Header: res.Header}
-	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
-	a.cut = err != nil
-	a.tooLarge = len(a.body) > maxBody
-	if a.cut && res.StatusCode < 300 {
-		return a, sent, fmt.Errorf("the answer broke off: %w", err)
-	}
-	return a, sent, nil
+	return res, connected.Load() || !dialling.Load(), err
 }
 
 func (c *Client) newRequest(ctx context.Context, r Request, address string) (*http.Request, error) {
@@ -155,18 +174,15 @@ func headerValue(key string) string {
 // networkCause is why there is no answer. The caller's own end is told from a
 // time-out of the client's.
 func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error) error {
-	// The URL that net/http puts in front says nothing new.
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err
-	}
-	switch {
-	case httpclient.NotSent(err):
-		return err
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if limited.Err() != nil {
 		return fmt.Errorf("no answer within %s", timeout)
+	}
+	// The URL that net/http puts in front says nothing new.
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err
 	}
 	return &redacted{text: c.redact(err.Error()), err: err}
 }

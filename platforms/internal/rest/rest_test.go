@@ -2,7 +2,6 @@ package rest_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -120,8 +119,8 @@ func TestRefusals(t *testing.T) {
 		"Gateway":      {status: 502, header: page, body: "<html>", want: conversation.Unavailable, landed: true, text: "a web page"},
 		"GatewaySlow":  {status: 504, want: conversation.Unavailable, landed: true},
 		"Judged":       {status: 418, want: conversation.Refused, text: "418", remedy: "no coffee"},
-		"Redirect":     {status: 302, header: map[string]string{"Location": "https://else.example/?" + key}, want: conversation.Invalid, remedy: "the server redirects to https://else.example: set address to where the shop is"},
-		"RedirectHome": {status: 307, header: map[string]string{"Location": "/things/"}, want: conversation.Invalid, remedy: "the server redirects: set address"},
+		"Redirect":     {status: 302, header: map[string]string{"Location": "https://else.example/?" + key}, want: conversation.Unavailable, landed: true, remedy: "the server redirects to https://else.example: set address to where the shop is"},
+		"RedirectHome": {status: 307, header: map[string]string{"Location": "/things/"}, want: conversation.Unavailable, landed: true, remedy: "the server redirects: set address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -148,37 +147,93 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// Answers that say success and cannot be used: the server has done with the
-// request, and nobody knows how.
+// Answers that say success and are not the service's own may come from something in
+// front of it: the request may have landed, and may still be under way.
 func TestUselessAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		body, text string
-		answered   bool
 	}{
-		"Empty":   {" ", "the answer is empty", true},
-		"Page":    {"<html>", "the answer is a web page", true},
-		"Half":    {`{"a":`, "the answer is not JSON", true},
-		"Shape":   {`[]`, "the answer is not understood", true},
-		"Check":   {`{}`, "lacks something", true},
-		"Endless": {`"` + strings.Repeat("x", 16<<20), "longer than 16 MiB", false},
+		"Empty":    {" ", "the answer is empty"},
+		"Page":     {"<html>", "the answer is a web page"},
+		"Half":     {`{"a":`, "the answer is not JSON"},
+		"Null":     {`null`, "the answer is null, not an object"},
+		"List":     {`[{"id":1}]`, "the answer is a bare list, not an object"},
+		"Text":     {`"log in"`, "the answer is a string, not an object"},
+		"Nothing":  {`{}`, "the answer is an empty object"},
+		"Error":    {`{"error":"log in"}`, "the answer lacks \"id\""},
+		"NullID":   {`{"id":null}`, "the answer lacks \"id\""},
+		"OddField": {`{"id":"x","count":"five"}`, "its field \"count\" is a string"},
+		"Endless":  {`"` + strings.Repeat("x", 16<<20), "longer than 16 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := newClient(t, answer(200, nil, c.body))
 			for _, r := range []rest.Request{write, read} {
-				r.Check = func() error { return errors.New("the answer lacks something") }
-				e := failing(t, client, r)
+				r.Requires = []string{"id"}
+				var out struct {
+					Count int `json:"count"`
+				}
+				_, err := client.Call(t.Context(), r, &out)
+				var e *conversation.Error
+				require.ErrorAs(t, err, &e)
 				require.Equal(t, conversation.Unavailable, e.Kind)
 				require.Equal(t, r.Writes, e.MayHaveLanded)
-				require.Equal(t, c.answered, e.Answered)
+				require.False(t, e.Answered)
 				require.ErrorContains(t, e, c.text)
 				require.Zero(t, rest.StatusOf(e))
 			}
 		})
 	}
-	_, err := newClient(t, answer(204, nil, "")).Call(t.Context(), write, nil)
+	_, err := newClient(t, answer(200, nil, `{"error":{"message":"log in"}}`)).Call(t.Context(), write, nil)
+	require.ErrorContains(t, err, "says success and has an error: log in")
+	_, err = newClient(t, answer(204, nil, "")).Call(t.Context(), write, nil)
 	require.NoError(t, err, "nothing was to come")
+}
+
+// With an Own shape, only answers in it are final.
+func TestForeignAnswers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 402, 403, 404, 405, 409, 410, 422, 451} {
+		for name, c := range map[string]struct {
+			body string
+			own  bool
+		}{
+			"Own":         {`{"detail":"no such thing"}`, true},
+			"OwnFaults":   {`{"detail":[{"loc":["n"],"msg":"Field required"}]}`, true},
+			"Page":        {"<html>no such page</html>", false},
+			"Text":        {"404 page not found", false},
+			"Empty":       {"", false},
+			"Null":        {"null", false},
+			"NoFields":    {"{}", false},
+			"OtherFields": {`{"message":"no Route matched with those values"}`, false},
+			"Error":       {`{"error":{"code":401}}`, false},
+			"NullDetail":  {`{"detail":null}`, false},
+			"EmptyDetail": {`{"detail":""}`, false},
+			"List":        {`[{"detail":"x"}]`, false},
+			"Half":        {`{"detail":"no such`, false},
+			"Problem":     {`{"type":"about:blank","title":"Not Found","status":404,"detail":"x"}`, false},
+		} {
+			client := newClient(t, answer(status, nil, c.body))
+			client.Own = rest.FastAPI
+			r := write
+			r.Conflict = conversation.Claimed
+			e := failing(t, client, r)
+			var answer *rest.AnswerError
+			require.ErrorAs(t, e, &answer)
+			require.Equal(t, !c.own, answer.Foreign(), "%d %s", status, name)
+			require.Equal(t, status, rest.StatusOf(e))
+			if c.own {
+				require.NotEqual(t, conversation.Unavailable, e.Kind, "%d %s", status, name)
+				require.False(t, e.MayHaveLanded)
+				continue
+			}
+			require.Equal(t, conversation.Unavailable, e.Kind, "%d %s", status, name)
+			require.True(t, e.MayHaveLanded, "something in front may have passed it on")
+			require.False(t, e.Answered)
+			require.ErrorContains(t, e, "not Shop's own answer")
+		}
+	}
 }
 
 // hangUp breaks the connection after what is given.
@@ -255,7 +310,7 @@ func TestSentOnce(t *testing.T) {
 	sends := make(chan struct{}, 8)
 	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			answer(200, nil, "{}")(w, r)
+			answer(200, nil, `{"ok":true}`)(w, r)
 			return
 		}
 		sends <- struct{}{}
