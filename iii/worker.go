@@ -340,6 +340,16 @@ func (w *Worker) describe() frame {
 	return frame{Type: typeInvoke, FunctionID: "engine::workers::register", Data: data, Action: &action{Type: "void"}}
 }
 
+// Describe sends the worker's description once more. An engine tells all workers of it
+// that have a trigger of the type "engine::workers-available", as of one that leaves.
+func (w *Worker) Describe() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn != nil {
+		w.conn.pushLocked(w.describe())
+	}
+}
+
 // Close drops the connection at once. Handlers' contexts end, calls without an
 // answer fail, and Close returns without waiting for the handlers themselves.
 func (w *Worker) Close() {

@@ -72,6 +72,7 @@ type Engine struct {
 	backlog   []*queued
 	dead      []DeadLetter
 	unread    []DeadLetter
+	failed    map[string]int // attempts to deliver, by topic
 	channels  map[string]*channel
 	telemetry []Telemetry
 	logs      []LogRecord
@@ -126,7 +127,7 @@ func New(opts Options) *Engine {
 	}
 	return &Engine{
 		opts: opts, addr: opts.Addr, changed: make(chan struct{}),
-		tokens: map[string]string{}, state: map[string]map[string]json.RawMessage{},
+		tokens: map[string]string{}, state: map[string]map[string]json.RawMessage{}, failed: map[string]int{},
 	}
 }
 

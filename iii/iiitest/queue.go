@@ -43,6 +43,14 @@ func (e *Engine) Unread() []DeadLetter {
 	return slices.Clone(e.unread)
 }
 
+// FailedAttempts is how often the delivery of a message of the topic, or of the named
+// queue, has failed so far.
+func (e *Engine) FailedAttempts(topic string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.failed[topic]
+}
+
 // PublishDurable puts a message into a durable topic, as another worker would.
 func (e *Engine) PublishDurable(topic string, data any) error {
 	encoded, err := json.Marshal(data)
@@ -177,6 +185,7 @@ func (e *Engine) deliver(ctx context.Context, q *queued, event message) {
 		return
 	}
 	q.failed++
+	e.failed[q.topic]++
 	attempts, delay := e.retries(q)
 	if q.failed >= attempts {
 		e.backlog = slices.DeleteFunc(e.backlog, func(other *queued) bool { return other == q })

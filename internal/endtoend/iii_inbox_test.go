@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	platform "github.com/parley-run/parley/platforms/iii"
 )
 
 // outage is a Temporal that does not answer for a while.
@@ -72,4 +74,124 @@ func TestIIIInboxOutlivesAnOutageOfTemporal(t *testing.T) {
 		return err == nil && got["total"] == 2.0
 	}, 30*time.Second, 20*time.Millisecond)
 	require.Empty(t, r.engine.DeadLetters())
+}
+
+func letter(t *testing.T, r *iiiRig, w *iii.Worker, n int) {
+	t.Helper()
+	require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{
+		"agentId": r.agent(), "conversationId": fmt.Sprintf("letter-%d", n), "message": fmt.Sprintf("letter %d", n),
+	}))
+}
+
+// letters publishes messages without a pause until it is stopped, and then says how many.
+func letters(t *testing.T, r *iiiRig, w *iii.Worker) (stop func() int) {
+	t.Helper()
+	quit, sent := make(chan struct{}), make(chan int, 1)
+	go func() {
+		pace := time.NewTicker(20 * time.Millisecond)
+		defer pace.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				sent <- n
+				return
+			case <-pace.C:
+				letter(t, r, w, n)
+			}
+		}
+	}()
+	return func() int { close(quit); return <-sent }
+}
+
+// answered checks that each letter has one reply, and that the engine has given none up.
+func answered(t *testing.T, r *iiiRig, agent *parrot, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		for i := range n {
+			if agent.times(fmt.Sprintf("letter-%d", i), fmt.Sprintf("letter %d", i)) == 0 {
+				return false
+			}
+		}
+		return true
+	}, 60*time.Second, 50*time.Millisecond, "of %d letters some were lost: %d had no subscriber, %d were given up", n, len(r.engine.Unread()), len(r.engine.DeadLetters()))
+	for i := range n {
+		require.Equal(t, 1, agent.times(fmt.Sprintf("letter-%d", i), fmt.Sprintf("letter %d", i)), "letter %d", i)
+	}
+	require.Empty(t, r.engine.Unread())
+	require.Empty(t, r.engine.DeadLetters())
+	require.Empty(t, r.engine.Faults())
+}
+
+// Messages are published all the time while two workers restart one after the other.
+func TestIIIInboxThroughARollingRestart(t *testing.T) {
+	t.Parallel()
+	for _, era := range []iii.Era{iii.EraA, iii.EraC, iii.EraD, iii.EraE} {
+		t.Run("era "+era.String(), func(t *testing.T) {
+			t.Parallel()
+			agent := &parrot{}
+			r := newIIIRig(t, era, agent)
+			var stops [2]func()
+			for i := range stops {
+				stops[i] = r.start(t, takeOverByEvents)
+			}
+			r.ready(t, "ingest")
+			w := r.caller(t)
+			queue := queueOf(t, w)
+			bound := func(n int) {
+				require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.Bound(queue, "conversation::ingest") >= n }))
+			}
+			bound(2)
+			stop := letters(t, r, w)
+			for round := range 4 {
+				i := round % 2
+				stops[i]()
+				r.ready(t, "ingest")
+				stops[i] = r.start(t, takeOverByEvents)
+				bound(2)
+			}
+			answered(t, r, agent, stop())
+		})
+	}
+}
+
+// One worker alone is stopped and started. Engines from 0.21.3 keep its trigger.
+func TestIIIInboxOfASingleWorker(t *testing.T) {
+	t.Parallel()
+	for _, era := range []iii.Era{iii.EraA, iii.EraD, iii.EraE} {
+		t.Run("era "+era.String(), func(t *testing.T) {
+			t.Parallel()
+			agent := &parrot{}
+			r := newIIIRig(t, era, agent)
+			stop := r.start(t, takeOverByEvents)
+			r.ready(t, "ingest")
+			w := r.caller(t)
+			queue := queueOf(t, w)
+			wanted := 1
+			if era >= iii.EraD {
+				wanted = 2
+			}
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.Bound(queue, "conversation::ingest") == wanted }))
+			stop()
+			const away = 10
+			for n := range away {
+				letter(t, r, w, n)
+			}
+			if era >= iii.EraD { // more often than an engine tries by itself
+				require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.FailedAttempts("conversation.inbox") >= 3*away }))
+			}
+			r.start(t, takeOverByEvents)
+			r.ready(t, "ingest")
+			answered(t, r, agent, away)
+		})
+	}
+}
+
+// takeOverByEvents leaves it to the engine's events that a replica takes over in time.
+func takeOverByEvents(c *platform.Config) { c.TakeOver = time.Minute }
+
+func queueOf(t *testing.T, w *iii.Worker) string {
+	t.Helper()
+	d, err := w.Dialect(t.Context())
+	require.NoError(t, err)
+	return d.QueueTrigger
 }

@@ -59,9 +59,6 @@ func (s *Server) functions() []engine.Function {
 			ResponseFormat: object("content iterations", "content: string; model: string|null; usage: object|null; iterations: integer; durationMs: integer"),
 		})
 	}
-	for i := range all {
-		all[i].Metadata = json.RawMessage(`{"category":"conversation","service":"parley"}`)
-	}
 	return all
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	engine "github.com/parley-run/parley/iii"
 
@@ -55,6 +56,7 @@ type Server struct {
 	cancel   context.CancelFunc
 	stopping <-chan struct{} // closed by Stop
 	kept     chan struct{}   // closed once the keeper has ended
+	departed atomic.Bool     // a worker of the engine has left
 
 	mu      sync.Mutex
 	running int

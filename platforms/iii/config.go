@@ -21,7 +21,7 @@ const (
 	DefaultInbox        = "conversation.inbox"
 	DefaultLifecycle    = "conversation.lifecycle"
 	DefaultReplyTimeout = 10 * time.Minute
-	DefaultTakeOver     = 5 * time.Second
+	DefaultTakeOver     = 2 * time.Second
 )
 
 // Off switches a topic off.
@@ -65,7 +65,9 @@ type Config struct {
 	// reply is to be had later. Default: [DefaultReplyTimeout].
 	ReplyTimeout time.Duration `yaml:"reply_timeout"`
 
-	// TakeOver is how often is looked whether a function has no owner any more.
+	// TakeOver is how often the engine is asked whether a function has no owner any more,
+	// beside each time that a worker leaves. Engines give a message of the inbox up that
+	// finds no owner within three seconds.
 	// Default: [DefaultTakeOver].
 	TakeOver time.Duration `yaml:"-"`
 	// Version is shown in the engine's list of workers.
