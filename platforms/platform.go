@@ -62,6 +62,10 @@ type Reply struct {
 	// Ended means that the platform has closed the conversation: End must not be
 	// called.
 	Ended bool
+	// Echo is what the platform says it stored as the agent's for this Send. Where it
+	// is not Send.Messages, something between us and the platform changed, doubled or
+	// lost one. Nil: the platform does not say.
+	Echo []conversation.Message
 }
 
 // State is where a conversation stands on its platform.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // Platform is OneRun as a platform. It is safe for concurrent use and holds no
@@ -52,7 +51,8 @@ func (p *Platform) Claim(ctx context.Context, ref conversation.Ref) error {
 }
 
 // Send sends the messages' text and returns the persona's. It never ends the
-// conversation: OneRun does, where Ended is set.
+// conversation: OneRun does, where Ended is set. A stock OneRun answers with the
+// persona's message alone; what a compatible server repeats of the agent's is Echo.
 func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.Send) (platforms.Reply, error) {
 	var input []WireMessage
 	for i, m := range in.Messages {
@@ -73,7 +73,13 @@ func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.
 	}
 	reply := platforms.Reply{Ended: response.Ended}
 	for _, m := range response.Output {
-		reply.Messages = append(reply.Messages, conversation.Message{Role: conversation.RoleUser, Parts: parts(m.Content)})
+		message := conversation.Message{Role: conversation.RoleUser, Parts: parts(m.Content)}
+		if role(m.Role) == conversation.RoleAssistant {
+			message.Role = conversation.RoleAssistant
+			reply.Echo = append(reply.Echo, message)
+			continue
+		}
+		reply.Messages = append(reply.Messages, message)
 	}
 	return reply, nil
 }
@@ -95,7 +101,11 @@ func (p *Platform) End(ctx context.Context, ref conversation.Ref) error {
 // the detail is nothing to rely on.
 func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error) error {
 	var refused *conversation.Error
-	if s := rest.StatusOf(err); s != http.StatusBadRequest && s != http.StatusConflict || !errors.As(err, &refused) {
+	var answer *AnswerError
+	if !errors.As(err, &answer) || answer.Foreign() || !errors.As(err, &refused) {
+		return err
+	}
+	if answer.Status != http.StatusBadRequest && answer.Status != http.StatusConflict {
 		return err
 	}
 	cv, readErr := p.client.Conversation(ctx, location(ref))

@@ -44,6 +44,12 @@ func TestSend(t *testing.T) {
 		{name: "LastWords", answer: `{"ended":true,"output":[{"type":"message","content":[{"type":"text","text":"Bye."}]}]}`,
 			want: platforms.Reply{Ended: true, Messages: []conversation.Message{conversation.Text(conversation.RoleUser, "Bye.")}}},
 		{name: "LeavesWithoutAWord", answer: `{"ended":true,"output":[]}`, want: platforms.Reply{Ended: true}},
+		{name: "Echo", answer: `{"ended":false,"output":[{"type":"message","role":"assistant","content":[{"type":"text","text":"Hi."}]},
+			{"type":"message","role":"user","content":[{"type":"text","text":"Where?"}]}]}`,
+			want: platforms.Reply{
+				Messages: []conversation.Message{conversation.Text(conversation.RoleUser, "Where?")},
+				Echo:     []conversation.Message{conversation.Text(conversation.RoleAssistant, "Hi.")},
+			}},
 		{name: "UnknownBlock", answer: `{"ended":false,"output":[{"type":"message","content":[{"type":"text","text":"Look:"},{"type":"image","url":"x"}]}]}`,
 			want: platforms.Reply{Messages: []conversation.Message{{Role: conversation.RoleUser, Parts: []conversation.Part{
 				{Type: conversation.PartText, Text: "Look:"},
@@ -101,13 +107,16 @@ func TestRefused(t *testing.T) {
 		{name: "CannotLook", code: 400, conv: answer(503, nil, ""), send: conversation.Unavailable, end: conversation.Unavailable},
 		{name: "BusyButEnded", code: 409, conv: conv("ended", ""), send: conversation.Ended},
 		{name: "Busy", code: 409, conv: conv("in_progress", ""), send: conversation.Unavailable, end: conversation.Unavailable},
+		{name: "NotOneRuns", code: 0, conv: conv("ended", ""), send: conversation.Unavailable, end: conversation.Unavailable},
 		{name: "NotEvenLooked", code: 422, conv: conv("ended", ""), send: conversation.Invalid, end: conversation.Invalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			server := serve(t, map[string]http.HandlerFunc{
-				sendRoute: detail(tt.code, "no"), endRoute: detail(tt.code, "no"), convRoute: tt.conv,
-			})
+			refusal := detail(tt.code, "no")
+			if tt.code == 0 {
+				refusal = answer(400, nil, "<html>Bad Request</html>")
+			}
+			server := serve(t, map[string]http.HandlerFunc{sendRoute: refusal, endRoute: refusal, convRoute: tt.conv})
 			p := newPlatform(t, onerun.Config{BaseURL: server.URL})
 			_, err := p.Send(t.Context(), ref, hello("Hi."))
 			require.Equal(t, tt.send, conversation.KindOf(err), "%v", err)

@@ -158,7 +158,10 @@ func (b *ContentBlock) UnmarshalJSON(data []byte) error {
 
 // A WireMessage is a message on its way to or from [Client.Respond].
 type WireMessage struct {
-	Type    string         `json:"type"`
+	Type string `json:"type"`
+	// Role is "assistant" for the agent's own message, which a stock OneRun does not
+	// repeat. Empty or "user": the persona's.
+	Role    string         `json:"role,omitempty"`
 	Content []ContentBlock `json:"content"`
 }
 
