@@ -88,7 +88,8 @@ func (t *talk) prepare(ctx workflow.Context) error {
 		t.about.Task.Timeout = DefaultTaskTimeout
 	}
 	t.policy.ReplyTimeout = t.about.Task.Timeout
-	if early := t.task.result.ScheduledFor.Sub(workflow.Now(ctx)); early > 0 {
+	// A task that a platform has let us claim is due, whatever our clock shows.
+	if early := t.task.result.ScheduledFor.Sub(workflow.Now(ctx)); early > 0 && t.in.Given != nil {
 		_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 			Timeout: early, TimerOptions: workflow.TimerOptions{Summary: "not due yet"},
 		}, t.endWanted)
@@ -337,7 +338,7 @@ func (t *talk) deliver(ctx workflow.Context) error {
 		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: activities.Tries(callback), Error: failureOf(err).String()}
 	}
 	if delivery.State == conversation.DeliveryFailed {
-		workflow.GetLogger(ctx).Warn("callback failed", "attempts", delivery.Attempts, "reason", delivery.Error)
+		callbackFailed(ctx, callback.URL, delivery)
 	}
 	delivery.URL, delivery.Time = callback.URL, workflow.Now(ctx).UTC()
 	t.task.result.Delivery = &delivery

@@ -30,7 +30,8 @@ const (
 // [conversation.Error] values; an answer that carries a status of failure is an
 // [AnswerError] inside.
 type Client struct {
-	api *rest.Client
+	api   *rest.Client
+	clock *serverClock
 }
 
 // NewClient checks the configuration, reporting every fault at once, and makes no
@@ -54,7 +55,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 		c.Header.Set("Authorization", "Bearer "+key)
 		c.Secrets = []string{key, url.QueryEscape(key)}
 	}
-	return &Client{api: c}, nil
+	return &Client{api: c, clock: newServerClock()}, nil
 }
 
 // CloseIdleConnections closes connections that no request is using.
@@ -62,7 +63,7 @@ func (c *Client) CloseIdleConnections() { c.api.HTTP.CloseIdleConnections() }
 
 // Health asks whether Pulse is up. It needs no key.
 func (c *Client) Health(ctx context.Context) error {
-	_, err := c.api.Call(ctx, rest.Request{Op: "health", Method: http.MethodGet, Path: rest.Path("health")}, nil)
+	_, err := c.call(ctx, rest.Request{Op: "health", Method: http.MethodGet, Path: rest.Path("health")}, nil)
 	return err
 }
 
@@ -71,14 +72,25 @@ func (c *Client) Health(ctx context.Context) error {
 // so it is not used.
 func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswer, error) {
 	var out struct {
-		Tasks      []DueTask `json:"tasks"`
-		NextPollAt Timestamp `json:"next_poll_at"`
+		Tasks      []DueTask       `json:"tasks"`
+		NextPollAt json.RawMessage `json:"next_poll_at"`
 	}
-	a, err := c.api.Call(ctx, rest.Request{
+	begun := c.clock.elapsed()
+	a, err := c.call(ctx, rest.Request{
 		Op: "poll", Method: http.MethodGet, Path: rest.Path("tasks", "poll"),
 		Query: url.Values{"types": {strings.Join(types, ",")}, "limit": {strconv.Itoa(limit)}},
 	}, &out)
-	answer := PollAnswer{Tasks: out.Tasks, NextPollAt: out.NextPollAt.Time, Seen: a.ServerTime()}
+	answer := PollAnswer{Tasks: out.Tasks, Received: time.Now()}
+	var next Timestamp
+	if json.Unmarshal(out.NextPollAt, &next) == nil {
+		answer.NextPollAt, answer.NextKnown = next.Time, true
+		if !next.IsZero() {
+			c.clock.notYet(next.Time, begun)
+		}
+	}
+	for _, t := range out.Tasks {
+		c.clock.saw(t.ScheduledFor.Time)
+	}
 	if d, ok := rest.Number(a.Header.Get("X-Poll-Interval"), time.Second); ok {
 		answer.Interval = d
 	}
@@ -116,7 +128,7 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 			var out struct {
 				Tasks []json.RawMessage `json:"tasks"`
 			}
-			a, err := c.api.Call(ctx, r, &out)
+			_, err := c.call(ctx, r, &out)
 			if err != nil {
 				yield(Task{}, err)
 				return
@@ -127,7 +139,6 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 					odd = append(odd, fmt.Errorf("task %q is not understood: %s", rest.Clip(t.ID), rest.Clip(err.Error())))
 					continue
 				}
-				t.Seen = a.ServerTime()
 				if !yield(t, nil) {
 					return
 				}
@@ -149,9 +160,17 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 // Task gets one task.
 func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 	var t Task
-	a, err := c.api.Call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
-	t.Seen = a.ServerTime()
+	_, err := c.call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
 	return t, err
+}
+
+// call makes a request, and learns the server's time from its answer.
+func (c *Client) call(ctx context.Context, r rest.Request, out any) (rest.Answer, error) {
+	a, err := c.api.Call(ctx, r, out)
+	if a.Status != 0 {
+		c.clock.saw(a.ServerTime())
+	}
+	return a, err
 }
 
 // Claim claims a task, and returns the execution id. It is empty in stage A. A
@@ -166,7 +185,7 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 	var out struct {
 		ExecutionID string `json:"execution_id"`
 	}
-	_, err = c.api.Call(ctx, r, &out)
+	_, err = c.call(ctx, r, &out)
 	return out.ExecutionID, err
 }
 
@@ -174,7 +193,7 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 	r := c.on(id, "acknowledge", http.MethodPost, "ack")
 	r.Writes, r.Body = true, ack
-	_, err := c.api.Call(ctx, r, nil)
+	_, err := c.call(ctx, r, nil)
 	return err
 }
 
@@ -186,7 +205,7 @@ func (c *Client) History(ctx context.Context, id string, limit int) ([]Execution
 	var out struct {
 		History []Execution `json:"history"`
 	}
-	_, err := c.api.Call(ctx, r, &out)
+	_, err := c.call(ctx, r, &out)
 	return out.History, err
 }
 
@@ -209,7 +228,7 @@ func (c *Client) Reactivate(ctx context.Context, id string) error {
 func (c *Client) patch(ctx context.Context, id, verb string, columns any) error {
 	r := c.on(id, verb, http.MethodPatch, "")
 	r.Writes, r.Body = true, columns
-	_, err := c.api.Call(ctx, r, nil)
+	_, err := c.call(ctx, r, nil)
 	return err
 }
 

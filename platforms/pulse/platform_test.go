@@ -103,7 +103,7 @@ func TestAssignedErrors(t *testing.T) {
 		want  int
 		lists int
 	}{
-		{"NoPoll", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 500}, "", 2, 2},
+		{"NoPoll", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 500}, "", 1, 2}, // the other in two seconds, when the Date header shows that it is due
 		{"PollTooOften", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 429}, conversation.RateLimited, 0, 0},
 		{"Nothing", pulsetest.Fault{Status: 500}, conversation.Unavailable, 0, 2},
 		{"PollNotAllowed", pulsetest.Fault{Op: pulsetest.OpPoll, Status: 401}, conversation.Unauthorized, 0, 0},
@@ -129,19 +129,72 @@ func TestAssignedErrors(t *testing.T) {
 	}
 }
 
-// TestNext: times are Pulse's, which lives in another year here.
+// TestNext: Pulse lives in another year here, the answer is by our own clock.
 func TestNext(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pulsetest.Config{})
 	require.Zero(t, b.platform.Next())
-	b.assigned(t)
-	require.Equal(t, noon.Add(5*time.Second), b.platform.Next(), "as often as Pulse wants it")
-	b.Add(pulsetest.Schedule{Delay: 3 * time.Second})
-	b.assigned(t)
-	require.Equal(t, noon.Add(3*time.Second), b.platform.Next(), "when the next is due")
-	b.clock.Advance(10 * time.Second)
-	b.assigned(t)
-	require.Equal(t, noon.Add(15*time.Second), b.platform.Next())
+	in := func() time.Duration { b.assigned(t); return time.Until(b.platform.Next()) }
+	require.InDelta(t, 5, in().Seconds(), 2, "as often as Pulse wants it")
+	b.Add(pulsetest.Schedule{Delay: 30 * time.Second})
+	require.InDelta(t, 5, in().Seconds(), 2, "what is due later changes nothing")
+	b.clock.Advance(29 * time.Second)
+	require.LessOrEqual(t, in(), time.Second, "it may be due any moment")
+	b.clock.Advance(time.Second)
+	require.Len(t, b.assigned(t), 1)
+	require.InDelta(t, 5, in().Seconds(), 2)
+}
+
+// TestDueIsDue: the Date header is two seconds behind, and what Pulse calls due runs at
+// once all the same, on whichever worker.
+func TestDueIsDue(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pulsetest.Config{})
+	b.clock.Advance(57 * time.Second)
+	polled := b.Add(pulsetest.Schedule{Delay: time.Second})
+	b.clock.Advance(time.Second)
+	ref := b.due(t)
+	require.Equal(t, polled, ref.Simulation)
+	receipt, err := b.another(t).Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	require.NoError(t, err)
+	require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
+	require.Len(t, b.Acks(polled), 1)
+
+	// No poll shows it in the next minute; the list does.
+	listed := b.Add(pulsetest.Schedule{Delay: time.Second})
+	later := b.Add(pulsetest.Schedule{Delay: 3 * time.Second})
+	b.clock.Advance(2 * time.Second)
+	require.Equal(t, listed, b.due(t).Simulation)
+	b.take(t, b.due(t), "w")
+	require.Empty(t, b.assigned(t), "not a second before it is due")
+	b.clock.Advance(time.Second)
+	require.Equal(t, later, b.due(t).Simulation)
+}
+
+// TestAcknowledgedWhenDue: Pulse would run again what is acknowledged before its
+// second, so a worker that knows no more than a late Date header waits.
+func TestAcknowledgedWhenDue(t *testing.T) {
+	t.Parallel()
+	s := pulsetest.New(pulsetest.Config{Change: func(q *pulsetest.Quirks) { q.DateLag = 0 }})
+	p := newPlatform(t, pulse.Config{URL: serve(t, s)})
+	due := time.Now().Truncate(time.Second).Add(2 * time.Second)
+	id := s.Add(pulsetest.Schedule{At: due})
+	_, ok := s.ClaimAs(id, "parley-w")
+	require.True(t, ok)
+	ref := conversation.Ref{Platform: "pulse", Simulation: id, ID: fmt.Sprintf("%s@%d", id, due.Unix())}
+	require.NoError(t, p.Report(t.Context(), ref, report(platforms.Receipt{Worker: "parley-w"})))
+	require.Len(t, s.Acks(id), 1)
+	require.False(t, s.Acks(id)[0].At.Before(due))
+	task, _ := s.Task(id)
+	require.Equal(t, pulse.StatusCompleted, task.Status)
+
+	// One that is due much later is not waited for here.
+	id = s.Add(pulsetest.Schedule{At: due.Add(time.Hour)})
+	s.ClaimAs(id, "parley-w")
+	ref.Simulation, ref.ID = id, fmt.Sprintf("%s@%d", id, due.Add(time.Hour).Unix())
+	e := isKind(t, conversation.Unavailable, p.Report(t.Context(), ref, report(platforms.Receipt{Worker: "parley-w"})))
+	require.Greater(t, e.RetryAfter, 50*time.Minute)
+	require.Empty(t, s.Acks(id))
 }
 
 // TestRealTime: without a clock of its own, the stand-in has the machine's.

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
@@ -21,13 +20,13 @@ import (
 const WorkerPrefix = "parley-"
 
 // Platform is Pulse as a platform. It is safe for concurrent use. Besides its
-// connections it holds only when the next poll is worth it.
+// connections it holds what is known of Pulse's clock, and the last poll's hints.
 type Platform struct {
 	name    string
 	types   []string
 	summary int
 	client  *Client
-	next    atomic.Pointer[time.Time]
+	last    atomic.Pointer[PollAnswer]
 }
 
 var (

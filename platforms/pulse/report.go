@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
@@ -65,6 +66,9 @@ func (p *Platform) Report(ctx context.Context, ref conversation.Ref, report plat
 		// The acknowledgement matters more than a note about it.
 		_ = p.summarise(ctx, o, report)
 	}
+	if err := p.awaitDue(ctx, o); err != nil {
+		return err
+	}
 	err = p.client.Ack(ctx, o.task, ackOf(report, t.lock()))
 	if conversation.IsKind(err, conversation.NotFound) {
 		return nil
@@ -73,6 +77,30 @@ func (p *Platform) Report(ctx context.Context, ref conversation.Ref, report plat
 		return p.notAcknowledged(ctx, o, report, err)
 	}
 	return nil
+}
+
+// awaitDue sleeps until Pulse's clock has surely reached the due second: what is
+// acknowledged before it may run a second time. Pulse's Date header may be behind.
+func (p *Platform) awaitDue(ctx context.Context, o occurrence) error {
+	early := o.due.Sub(p.client.clock.now())
+	if early <= 0 {
+		return nil
+	}
+	_, left := p.client.clock.until(o.due)
+	if left = max(left, 0); early > dateLag {
+		return &conversation.Error{
+			Kind: conversation.Unavailable, Op: fmt.Sprintf("pulse: acknowledge task %q", o.task), RetryAfter: left,
+			Err: fmt.Errorf("it is due at %s: Pulse runs what is acknowledged early a second time", iso(o.due)),
+		}
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return &conversation.Error{Kind: conversation.Unavailable, Op: fmt.Sprintf("pulse: acknowledge task %q", o.task), Err: ctx.Err()}
+	}
 }
 
 // ackOf is the report for Pulse. Without a receipt, for a task that was adopted and

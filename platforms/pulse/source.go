@@ -16,47 +16,45 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// Assigned lists what is due now by Pulse's clock, the longest due first, and
-// nothing before its second. An empty agent stands for any; another one is held
+// Assigned lists what is due now, the longest due first. What Pulse calls due is due:
+// its Date header may be seconds behind its clock, so no time is compared with it to
+// leave out what a poll lists. An empty agent stands for any; another one is held
 // against the payload's agent_id. There are no projects.
 //
-// It polls, for the server's time and its hints, and asks for the list of what is
-// due, type by type: polls do not show what became due before the current minute.
-// The list is asked for every time, since it costs one small request a type and a
-// task that slips through expires within 60 seconds. A poll that fails is no fault
-// as long as the list can be read.
+// It polls, and asks for the list of what is due, type by type: polls do not show
+// what became due before the current minute. The list is asked for every time, since
+// it costs one small request a type and a task that slips through expires within 60
+// seconds. A poll that fails is no fault as long as the list can be read.
 //
 // A cron task that Pulse has let expire stays where it was, and is listed: it runs
 // late, and its acknowledgement moves it on.
 //
 // Tasks of types other than run_agent and execute_agent that have a webhook are
-// left out: Pulse delivers those itself. Those whose id no workflow can have are told
-// of in the error, beside the others.
+// left out: Pulse delivers those itself. Those that cannot be run are told of in the
+// error, as a [platforms.RowError] each.
 func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
 	polled, pollErr := p.client.Poll(ctx, p.types, pollLimit)
 	switch kind := conversation.KindOf(pollErr); {
 	case pollErr == nil:
-		p.hint(polled)
+		p.last.Store(&polled)
 	case rest.StatusOf(pollErr) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
 		return nil, pollErr // the list would say the same
 	}
 	var errs []error
-	now := polled.Seen
 	all := p.occurrences(agent)
 	for _, t := range polled.Tasks {
-		if due := t.ScheduledFor.Time; !due.IsZero() && !due.After(now) {
+		if due := t.ScheduledFor.Time; !due.IsZero() {
 			all.add(occurrence{t.ID, due}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
 		}
 	}
 	for _, name := range p.types {
-		// Whether the bound itself is within does not matter this way.
-		f := Filter{Status: StatusActive, Type: name, Until: now.Add(time.Second)}
+		f := Filter{Status: StatusActive, Type: name, Until: p.client.clock.now().Add(dateLag)}
 		for t, err := range p.client.Tasks(ctx, f) {
 			if err != nil {
 				errs = append(errs, err)
 				break
 			}
-			if t.Status == StatusActive && t.Type == name && !t.NextExecution.IsZero() && !t.NextExecution.After(t.Seen) {
+			if t.Status == StatusActive && t.Type == name && p.isDue(t.NextExecution.Time, polled, pollErr) {
 				all.add(occurrence{t.ID, t.NextExecution.Time}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
 			}
 		}
@@ -65,6 +63,16 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 		errs = append(errs, pollErr)
 	}
 	return all.sorted(), errors.Join(append(errs, all.fault())...)
+}
+
+// isDue reports whether Pulse's clock has reached a time: by what is known of it, or
+// because Pulse has just said what is due next, and that comes later.
+func (p *Platform) isDue(at time.Time, polled PollAnswer, pollErr error) bool {
+	if at.IsZero() {
+		return false
+	}
+	saysLater := pollErr == nil && polled.NextKnown && (polled.NextPollAt.IsZero() || at.Before(polled.NextPollAt))
+	return saysLater || !at.After(p.client.clock.now())
 }
 
 // Open lists the tasks that some worker other than a Parley has claimed and not
@@ -101,22 +109,31 @@ func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assig
 	return all.sorted(), errors.Join(append(errs, all.fault())...)
 }
 
-// Next is when it is worth asking again, by Pulse's clock: when the next task is
-// due that it knew at the last poll, or after the interval at which it wants to be
-// polled, whichever is earlier. Zero: it did not say.
+// Next is when it is worth asking again, by our own clock: when the next task is due
+// that Pulse knew at the last poll, or after the interval at which it wants to be
+// polled, whichever is earlier. While that task may be due any moment, Next is a
+// moment away. Zero: Pulse did not say.
 func (p *Platform) Next() time.Time {
-	if next := p.next.Load(); next != nil {
-		return *next
+	last := p.last.Load()
+	if last == nil {
+		return time.Time{}
 	}
-	return time.Time{}
-}
-
-func (p *Platform) hint(a PollAnswer) {
-	next := a.NextPollAt
-	if again := a.Seen.Add(a.Interval); a.Interval > 0 && (next.IsZero() || again.Before(next)) {
-		next = again
+	var next time.Time
+	if last.Interval > 0 {
+		next = last.Received.Add(last.Interval)
 	}
-	p.next.Store(&next)
+	if last.NextPollAt.IsZero() {
+		return next
+	}
+	now := time.Now()
+	atLeast, atMost := p.client.clock.until(last.NextPollAt)
+	if atMost <= 0 {
+		return next
+	}
+	if due := now.Add(max(atLeast, closeBy)); next.IsZero() || due.Before(next) {
+		next = due
+	}
+	return next
 }
 
 // occurrences are assignments by the ids of their refs: what the poll and the list

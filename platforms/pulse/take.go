@@ -94,10 +94,10 @@ func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platfor
 			return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", rest.Clip(a.before.By)))
 		}
 	}
-	if a.due.After(t.Seen) {
+	if now := p.client.clock.now(); a.due.Sub(now) > dateLag {
 		return platforms.Receipt{}, &conversation.Error{
 			Kind: conversation.Invalid, Op: a.op,
-			Err:    fmt.Errorf("it is due at %s, and Pulse's clock shows %s", iso(a.due), iso(t.Seen)),
+			Err:    fmt.Errorf("it is due at %s, and Pulse's clock shows about %s", iso(a.due), iso(now)),
 			Remedy: "claim it when it is due: Pulse runs what is acknowledged early a second time",
 		}
 	}

@@ -29,8 +29,6 @@ type Task struct {
 	Status         string          `json:"status"`
 	Metadata       json.RawMessage `json:"metadata"`
 	NextExecution  Unix            `json:"next_execution"`
-	// Seen is the server's time when it showed the task so.
-	Seen time.Time `json:"-"`
 }
 
 // Recurring reports whether the task comes again after it is acknowledged.
@@ -89,12 +87,14 @@ type DueTask struct {
 // A PollAnswer is what a poll gives.
 type PollAnswer struct {
 	Tasks []DueTask
-	// NextPollAt is when the next task known to Pulse is due. Zero: none is.
+	// NextPollAt is when the next task known to Pulse is due, which was not yet. Zero:
+	// none is, if NextKnown is set.
 	NextPollAt time.Time
+	NextKnown  bool
 	// Interval is how often Pulse wants to be polled. Zero: it does not say.
 	Interval time.Duration
-	// Seen is the server's time.
-	Seen time.Time
+	// Received is when the answer came, by our own clock.
+	Received time.Time
 }
 
 // An Ack is how a run has ended.

@@ -59,6 +59,10 @@ type Quirks struct {
 	ResultRoute, ResultsRoute bool
 	// ResultFails answers 500 once a result is stored. Stages B and C.
 	ResultFails bool
+	// DateLag is how far the Date header of answers may be behind the server's clock,
+	// and here it always is. All stages: two seconds, as Uvicorn renews it about once
+	// a second and cuts off the fraction.
+	DateLag time.Duration
 	// Webhooks are taken when a task is scheduled. All but stage A.
 	Webhooks bool
 }
@@ -67,6 +71,7 @@ type Quirks struct {
 func QuirksOf(stage pulse.Stage) Quirks {
 	q := Quirks{
 		ConflictStatus: http.StatusInternalServerError,
+		DateLag:        2 * time.Second,
 		MinutePoll:     true, RepeatedAcks: true, RecurringAckFails: stage != pulse.StageC,
 	}
 	if stage == pulse.StageA {

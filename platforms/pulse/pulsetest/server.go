@@ -96,8 +96,18 @@ func (s *Server) Tick() {
 	}
 }
 
+// date is the oldest whole second that the Date header may show.
+func (s *Server) date() time.Time {
+	now := s.Now()
+	at := now.Truncate(time.Second)
+	for now.Sub(at.Add(-time.Second)) <= s.quirks.DateLag {
+		at = at.Add(-time.Second)
+	}
+	return at
+}
+
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	w.Header().Set("Date", s.date().UTC().Format(http.TimeFormat))
 	s.mux.ServeHTTP(w, r)
 }
