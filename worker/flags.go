@@ -32,6 +32,10 @@ type command struct {
 	LogFormat  string
 	Drain      time.Duration
 	Activities int
+	Pollers    int
+	Sticky     int
+	Transcript int // MiB
+	Wait       time.Duration
 	Deployment worker.WorkerDeploymentVersion
 	NoInbox    bool
 	Help       bool
@@ -61,6 +65,10 @@ func (c *command) parse(args []string) error {
 	f.StringVar(&c.LogFormat, "log-format", "text", "")
 	f.Var(duration.NewFlag(&c.Drain, process.DefaultDrain), "drain-timeout", "")
 	f.IntVar(&c.Activities, "max-activities", process.DefaultMaxActivities, "")
+	f.IntVar(&c.Pollers, "max-pollers", process.DefaultMaxPollers, "")
+	f.IntVar(&c.Sticky, "sticky-cache", process.DefaultStickyCache, "")
+	f.IntVar(&c.Transcript, "transcript-cache", process.DefaultTranscriptBytes>>20, "")
+	f.DurationVar(&c.Wait, "temporal-wait", connect.DefaultWait, "")
 	f.StringVar(&c.Deployment.DeploymentName, "deployment-name", "", "")
 	f.StringVar(&c.Deployment.BuildID, "build-id", "", "")
 	f.BoolVar(&c.NoInbox, "no-inbox", false, "")
@@ -95,8 +103,18 @@ func (c *command) validate() error {
 	if c.Drain <= 0 {
 		fault("--drain-timeout is %v: use a positive duration such as 30s", c.Drain)
 	}
-	if c.Activities < 1 {
-		fault("--max-activities is %d: use 1 or more", c.Activities)
+	if c.Wait < 0 {
+		fault("--temporal-wait is %v: use a duration such as 5m, or 0 to give up at once", c.Wait)
+	}
+	for _, n := range []struct {
+		name         string
+		value, least int
+	}{
+		{"max-activities", c.Activities, 1}, {"max-pollers", c.Pollers, 2}, {"sticky-cache", c.Sticky, 1}, {"transcript-cache", c.Transcript, 1},
+	} {
+		if n.value < n.least {
+			fault("--%s is %d: use %d or more", n.name, n.value, n.least)
+		}
 	}
 	if _, _, err := net.SplitHostPort(c.HealthAddr); err != nil && c.HealthAddr != "" {
 		fault("--health-addr is %q: use host:port such as %s, or \"\" for none", c.HealthAddr, health.DefaultAddress)
@@ -115,7 +133,8 @@ func (c *command) validate() error {
 		})
 		return errors.Join(errs...)
 	}
-	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "max-activities", "deployment-name", "build-id"} {
+	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "max-activities", "max-pollers", "sticky-cache",
+		"transcript-cache", "temporal-wait", "deployment-name", "build-id"} {
 		if c.flags.Changed(name) {
 			fault("--%s does not go with --dev, which sees to that itself", name)
 		}
@@ -155,8 +174,17 @@ func (c *command) settings(log io.Writer) process.Settings {
 		HealthAddress: c.HealthAddr,
 		NoInbox:       c.NoInbox,
 		Drain:         c.Drain,
-		MaxActivities: c.Activities,
-		Deployment:    c.Deployment,
-		Logger:        c.logger(log),
+		TemporalWait:  temporalWait(c.Wait),
+		MaxActivities: c.Activities, MaxPollers: c.Pollers, StickyCache: c.Sticky, TranscriptBytes: c.Transcript << 20,
+		Deployment: c.Deployment,
+		Logger:     c.logger(log),
 	}
+}
+
+// temporalWait is the flag as settings have it, where zero is the default.
+func temporalWait(flag time.Duration) time.Duration {
+	if flag == 0 {
+		return -1
+	}
+	return flag
 }

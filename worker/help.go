@@ -45,7 +45,16 @@ Temporal (otherwise from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE 
 How it runs
   --drain-timeout duration  on SIGTERM, time for work under way to end; what is left is
                             handed over (30s). A second signal stops at once
-  --max-activities n        activities at once (1000)
+  --temporal-wait duration  at the start, how long to wait for a Temporal that does not
+                            answer; /readyz says not ready meanwhile (5m; 0: not at all)
+  --max-activities n        activities at once (400: with many more, Temporal hears too
+                            late from some, and begins their work again elsewhere)
+  --max-pollers n           requests for work that wait at Temporal at most, for workflows
+                            and for activities each; they grow with the work (50)
+  --sticky-cache n          conversations kept in memory between events, about 60 KiB each
+                            when idle (2000, so 120 MiB); others are replayed
+  --transcript-cache MiB    memory for transcripts; what is not there is asked of
+                            Temporal and the platform (64)
   --health-addr host:port   /healthz, /readyz and /metrics; "" for none (127.0.0.1:8089).
                             There is no key: keep to addresses that only you reach
   --log-level level         debug, info, warn or error (info)

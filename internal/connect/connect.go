@@ -56,8 +56,11 @@ type Client struct {
 var (
 	// ErrConfig: the settings are of no use.
 	ErrConfig = errors.New("temporal: settings")
-	// ErrUnreachable: nobody answers at the address.
+	// ErrUnreachable: nothing answers at the address.
 	ErrUnreachable = errors.New("temporal: unreachable")
+	// ErrInsecure: it answers, but not with the TLS that the settings want. Such an
+	// error is ErrUnreachable too.
+	ErrInsecure = errors.New("temporal: no secure connection")
 	// ErrDenied: the server does not accept the credentials.
 	ErrDenied = errors.New("temporal: denied")
 	// ErrNamespace: the server has no such namespace.
@@ -154,7 +157,7 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 		denied      *serviceerror.PermissionDenied
 		invalid     *serviceerror.InvalidArgument
 	)
-	at, text := options.HostPort, oneLine(err)
+	at, text := options.HostPort, withoutAddress(oneLine(err), options.HostPort)
 	switch {
 	case errors.As(err, &noNamespace), errors.As(err, &notFound):
 		return &Error{Reason: ErrNamespace, Err: err, Text: fmt.Sprintf(
@@ -163,13 +166,19 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 	case errors.As(err, &denied), strings.Contains(text, "Unauthenticated"), strings.Contains(text, "nauthorized"):
 		return &Error{Reason: ErrDenied, Err: err, Text: fmt.Sprintf(
 			"temporal: the server at %s refuses the credentials: %s (check TEMPORAL_API_KEY, the TEMPORAL_TLS_* variables and the profile)", at, text)}
-	case isTLS(err, text):
-		return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf(
+	case options.ConnectionOptions.TLS != nil && isTLS(err, text):
+		reason := ErrUnreachable
+		if isInsecure(err, text) {
+			reason = errors.Join(ErrUnreachable, ErrInsecure)
+		}
+		return &Error{Reason: reason, Err: err, Text: fmt.Sprintf(
 			"temporal: no secure connection to %s: %s (check the TEMPORAL_TLS* variables)", at, text)}
 	case errors.As(err, &invalid):
 		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("temporal: the server at %s: %s", at, text)}
 	case strings.Contains(text, "no children to pick from"): // gRPC's word for a name without an address
 		text = "the host is not known"
+	case strings.Contains(text, prefaceError):
+		text = "what listens there does not answer as Temporal does; it may still be starting, or expect TLS"
 	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "context deadline exceeded"),
 		// A server knows the deadline too, and may end the call a moment before us.
 		strings.Contains(text, "RST_STREAM with error code: CANCEL"):
@@ -186,7 +195,26 @@ func isTLS(err error, text string) bool {
 		header      tls.RecordHeaderError
 	)
 	return errors.As(err, &certificate) || errors.As(err, &authority) || errors.As(err, &header) ||
-		strings.Contains(text, "tls: ") || strings.Contains(text, "x509: ") || strings.Contains(text, "error reading server preface")
+		strings.Contains(text, "tls: ") || strings.Contains(text, "x509: ") || strings.Contains(text, prefaceError)
+}
+
+// prefaceError is gRPC's for a connection that was closed, or answered in another
+// protocol, before the first frame.
+const prefaceError = "error reading server preface"
+
+// withoutAddress takes "dial tcp <address>: " out of a text that names the address
+// already. The one that was dialled may be that of the name.
+func withoutAddress(text, address string) string {
+	rest, dialled := strings.CutPrefix(text, "dial tcp ")
+	if !dialled {
+		return text
+	}
+	if _, after, found := strings.Cut(rest, ": "); found {
+		if _, _, err := net.SplitHostPort(rest[:len(rest)-len(after)-2]); err == nil {
+			return after
+		}
+	}
+	return strings.TrimPrefix(rest, address+": ")
 }
 
 // oneLine takes out of an error what gRPC and the SDK wrap around it.

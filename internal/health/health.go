@@ -49,6 +49,7 @@ type Temporal interface {
 
 // Config is what a [Checker] needs.
 type Config struct {
+	// Temporal may be nil until [Checker.Connected].
 	Temporal Temporal
 	// Inboxes are those of the agents this worker serves. None: only Temporal is
 	// asked.
@@ -89,6 +90,13 @@ func NewChecker(cfg Config) *Checker {
 	return &Checker{cfg: cfg, seen: make(map[string]Inbox)}
 }
 
+// Connected gives the checker what it was made without.
+func (c *Checker) Connected(temporal Temporal, inboxes []workflows.InboxInput) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cfg.Temporal, c.cfg.Inboxes, c.last = temporal, inboxes, Report{}
+}
+
 // Drain makes the worker not ready for good.
 func (c *Checker) Drain() { c.draining.Store(true) }
 
@@ -106,6 +114,9 @@ func (c *Checker) Check(ctx context.Context) Report {
 }
 
 func (c *Checker) look(ctx context.Context) Report {
+	if c.cfg.Temporal == nil {
+		return Report{Reasons: []string{"the worker has no connection to Temporal yet"}, Checked: c.cfg.Now().UTC()}
+	}
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	report := Report{Ready: true}

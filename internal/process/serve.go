@@ -41,12 +41,22 @@ type Settings struct {
 	// takes any port if that one is taken.
 	HealthAddress  string
 	HealthAnywhere bool
+	// TemporalWait is how long a Temporal server that does not answer is waited for
+	// at the start. Zero: [connect.DefaultWait]. Negative: not at all.
+	TemporalWait time.Duration
 	// NoInbox leaves inboxes alone: others start them.
 	NoInbox bool
-	// Drain, MaxActivities and Deployment are as in [Options].
-	Drain         time.Duration
-	MaxActivities int
-	Deployment    worker.WorkerDeploymentVersion
+	// Drain, MaxActivities, MaxPollers, TranscriptBytes and Deployment are as in
+	// [Options].
+	Drain           time.Duration
+	MaxActivities   int
+	MaxPollers      int
+	TranscriptBytes int
+	Deployment      worker.WorkerDeploymentVersion
+	// StickyCache is how many workflows all workers of this process together keep in
+	// memory; others are replayed from their histories when something happens to
+	// them. Zero: [DefaultStickyCache].
+	StickyCache int
 	// Logger is told what happens. Nil: silent.
 	Logger *slog.Logger
 }
@@ -54,11 +64,15 @@ type Settings struct {
 // Serve runs a worker process until ctx is done and everything has drained. To
 // be told to stop is no error, not even while it still starts.
 func Serve(ctx context.Context, s Settings) error {
-	err := s.withDefaults().serve(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
+	s = s.withDefaults()
+	err := s.serve(ctx)
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.Logger.Info("stopped while starting", "reason", err)
+	}
+	return nil
 }
 
 func (s Settings) serve(ctx context.Context) error {
@@ -86,20 +100,23 @@ func (s Settings) serve(ctx context.Context) error {
 		s.Temporal.Metrics = metrics.Temporal
 	}
 	payloads := s.watchConverter()
-	temporal, err := connect.Dial(ctx, s.Temporal)
+	checker := health.NewChecker(health.Config{})
+	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	temporal, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	s.Logger.Info("connected to Temporal", "address", temporal.Address, "namespace", temporal.Namespace)
-	if err := s.prepare(ctx, temporal); err != nil {
-		return err
-	}
 	a.KeepBudgets(launch.NewLedger(launch.Launcher{Client: temporal.Client, TaskQueue: a.Config.TaskQueue}))
 
 	options := Options{
 		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Callbacks: a.Callbacks, Inboxes: a.Inboxes,
-		Drain: s.Drain, MaxActivities: s.MaxActivities, Deployment: s.Deployment,
+		Drain: s.Drain, MaxActivities: s.MaxActivities, MaxPollers: s.MaxPollers, TranscriptBytes: s.TranscriptBytes,
+		TemporalWait: s.TemporalWait, Deployment: s.Deployment,
 		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger,
 	}
 	if s.NoInbox {
@@ -108,19 +125,36 @@ func (s Settings) serve(ctx context.Context) error {
 	if options.Services, err = iii.services(a, temporal, *payloads, s.Logger); err != nil {
 		return err
 	}
-	checker := health.NewChecker(health.Config{Temporal: temporal, Inboxes: options.Inboxes})
+	checker.Connected(temporal, options.Inboxes)
 	options.OnDrain = checker.Drain
+	worker.SetStickyWorkflowCacheSize(s.StickyCache)
 	w, err := New(options)
 	if err != nil {
 		return err
 	}
-	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
-	if err != nil {
-		return err
-	}
-	defer stop()
 	s.Logger.Info("starting to work", "version", version.String(), "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
+}
+
+// connect connects to Temporal and makes sure of what the namespace must have. A
+// server that does not answer is waited for.
+func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err error) {
+	waiting := func(err error) {
+		s.Logger.Warn("waiting for Temporal", "reason", err, "at_most", s.TemporalWait.String())
+	}
+	err = connect.Await(ctx, s.TemporalWait, waiting, func(ctx context.Context) error {
+		if temporal == nil {
+			if temporal, err = connect.Dial(ctx, s.Temporal); err != nil {
+				return err
+			}
+			s.Logger.Info("connected to Temporal", "address", temporal.Address, "namespace", temporal.Namespace)
+		}
+		return s.prepare(ctx, temporal)
+	})
+	if err != nil && temporal != nil {
+		temporal.Close()
+	}
+	return temporal, err
 }
 
 // watchConverter has the connection say what it reads payloads with: histories are
@@ -161,6 +195,8 @@ func (s Settings) withDefaults() Settings {
 	if s.Temporal.Logger == nil {
 		s.Temporal.Logger = s.Logger
 	}
+	s.TemporalWait = cmp.Or(s.TemporalWait, connect.DefaultWait)
+	s.StickyCache = cmp.Or(s.StickyCache, DefaultStickyCache)
 	s.Temporal.Identity = cmp.Or(s.Temporal.Identity, Identity())
 	return s
 }

@@ -33,9 +33,17 @@ const (
 	// persona's answer tens of them. What takes longer is handed over.
 	DefaultDrain = 30 * time.Second
 	// DefaultMaxActivities is far above what platforms allow to be open at once, and
-	// above what is due at one second where nothing bounds it: a task for whose claim
-	// there is no place expires. It bounds memory, not models.
-	DefaultMaxActivities = 1000
+	// low enough for Temporal to hear from each: activities send a heartbeat about
+	// every five seconds, so these send eighty a second, a quarter of what a small
+	// server takes. With more, heartbeats come too late and work is begun twice.
+	DefaultMaxActivities = 400
+	// DefaultMaxPollers is up to how many requests for work wait at Temporal at once,
+	// for workflows and for activities each. They grow with the work.
+	DefaultMaxPollers = 50
+	// DefaultStickyCache keeps, at about 60 KiB for an idle conversation, 120 MiB.
+	DefaultStickyCache = 2000
+	// DefaultTranscriptBytes is what transcripts in memory may take.
+	DefaultTranscriptBytes = 64 << 20
 
 	// deadlock is below the time of a workflow task, and far above the SDK's second: a
 	// machine that is busy for so long would fail tasks for nothing.
@@ -71,6 +79,15 @@ type Options struct {
 	// MaxActivities is how many activities may run at once. Zero:
 	// [DefaultMaxActivities].
 	MaxActivities int
+	// MaxPollers is how many requests for work may wait at Temporal, for workflows and
+	// for activities each. Zero: [DefaultMaxPollers].
+	MaxPollers int
+	// TranscriptBytes bounds the transcripts kept in memory; what is not there is
+	// asked of the workflow. Zero: [DefaultTranscriptBytes].
+	TranscriptBytes int
+	// TemporalWait is how long inboxes wait to be started while Temporal does not
+	// answer. Zero: [connect.DefaultWait]. Negative: not at all.
+	TemporalWait time.Duration
 	// Deployment switches worker versioning on. Zero: off.
 	Deployment worker.WorkerDeploymentVersion
 	// Identity names the worker in histories and in the status of inboxes.
@@ -107,6 +124,9 @@ func New(opts Options) (*Worker, error) {
 	opts.TaskQueue = cmp.Or(opts.TaskQueue, workflows.DefaultTaskQueue)
 	opts.Drain = cmp.Or(opts.Drain, DefaultDrain)
 	opts.MaxActivities = cmp.Or(opts.MaxActivities, DefaultMaxActivities)
+	opts.MaxPollers = cmp.Or(opts.MaxPollers, DefaultMaxPollers)
+	opts.TranscriptBytes = cmp.Or(opts.TranscriptBytes, DefaultTranscriptBytes)
+	opts.TemporalWait = cmp.Or(opts.TemporalWait, connect.DefaultWait)
 	if opts.Meter == nil {
 		opts.Meter = noop.NewMeterProvider().Meter("")
 	}
@@ -143,7 +163,7 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	runs := launch.Runs{Launcher: w.launcher}
 	conversations, err := activities.NewConversation(activities.Config{
 		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
-		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, Metrics: metrics,
+		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, CacheBytes: w.opts.TranscriptBytes, Metrics: metrics,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -163,8 +183,8 @@ func (w *Worker) options() worker.Options {
 		DeadlockDetectionTimeout:           deadlock,
 		// Polls grow with the work: fixed numbers are too few under load and too many
 		// without.
-		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
-		ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		WorkflowTaskPollerBehavior: w.pollers(),
+		ActivityTaskPollerBehavior: w.pollers(),
 		OnFatalError: func(err error) {
 			select {
 			case w.fatal <- err:
@@ -184,6 +204,13 @@ func (w *Worker) options() worker.Options {
 		w.opts.Change(&o)
 	}
 	return o
+}
+
+func (w *Worker) pollers() worker.PollerBehavior {
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: min(5, w.opts.MaxPollers),
+		MaximumNumberOfPollers: w.opts.MaxPollers,
+	})
 }
 
 // Run works until ctx is done, and then drains: it takes no new work, hands the
@@ -207,7 +234,9 @@ func (w *Worker) Run(ctx context.Context) error {
 
 func (w *Worker) work(ctx context.Context) error {
 	for _, in := range w.opts.Inboxes {
-		if err := w.launcher.Inbox(ctx, in); err != nil {
+		waiting := func(err error) { w.opts.Logger.Warn("waiting for Temporal", "reason", err) }
+		err := connect.Await(ctx, w.opts.TemporalWait, waiting, func(ctx context.Context) error { return w.launcher.Inbox(ctx, in) })
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}

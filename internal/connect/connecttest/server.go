@@ -3,8 +3,10 @@
 package connecttest
 
 import (
+	"cmp"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -34,6 +36,11 @@ type Server struct {
 	Key string
 	// Silent never answers.
 	Silent bool
+	// Starting is how many calls are answered with Unavailable, as by a server that
+	// has just begun to listen.
+	Starting atomic.Int64
+	// Address is where to listen. Empty: any port of 127.0.0.1.
+	Address string
 
 	mu       sync.Mutex
 	launched []*workflowservice.SignalWithStartWorkflowExecutionRequest
@@ -60,7 +67,7 @@ func (s *Server) Start(t testing.TB) string {
 	}
 	s.signal = make(chan struct{}, 100)
 	var lc net.ListenConfig
-	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := lc.Listen(t.Context(), "tcp", cmp.Or(s.Address, "127.0.0.1:0"))
 	require.NoError(t, err)
 	server := grpc.NewServer(grpc.UnaryInterceptor(s.guard))
 	workflowservice.RegisterWorkflowServiceServer(server, workflowService{s: s})

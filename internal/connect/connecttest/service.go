@@ -22,6 +22,9 @@ func (s *Server) guard(ctx context.Context, req any, _ *grpc.UnaryServerInfo, ha
 		<-ctx.Done()
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
+	if s.Starting.Add(-1) >= 0 {
+		return nil, status.Error(codes.Unavailable, "Not enough hosts to serve the request")
+	}
 	sent := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if s.Key != "" && !slices.Contains(sent, "Bearer "+s.Key) {
 		return nil, status.Error(codes.PermissionDenied, "Request unauthorized.")
