@@ -3,6 +3,7 @@ package activities
 import (
 	"container/list"
 	"sync"
+	"unsafe"
 
 	"github.com/parley-run/parley/conversation"
 )
@@ -51,14 +52,40 @@ func (c *transcriptCache) put(workflowID, digest string, messages []conversation
 	defer c.mu.Unlock()
 	c.drop(workflowID)
 	entry := &cached{workflowID: workflowID, digest: digest, messages: messages}
+	entry.size = cacheOverhead + len(workflowID) + len(digest) + (cap(messages)-len(messages))*int(unsafe.Sizeof(conversation.Message{}))
 	for _, m := range messages {
-		entry.size += m.Size()
+		entry.size += held(m)
 	}
 	c.entries[workflowID] = c.order.PushFront(entry)
 	c.size += entry.size
 	for c.size > c.limit && c.order.Len() > 0 {
 		c.drop(c.order.Back().Value.(*cached).workflowID)
 	}
+}
+
+// forget drops a conversation that is over.
+func (c *transcriptCache) forget(workflowID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(workflowID)
+}
+
+// cacheOverhead is about what an entry takes besides its transcript.
+const cacheOverhead = 512
+
+// held is about how much memory a message takes.
+func held(m conversation.Message) int {
+	n := int(unsafe.Sizeof(m)) + cap(m.Parts)*int(unsafe.Sizeof(conversation.Part{}))
+	for _, p := range m.Parts {
+		n += len(p.Text) + cap(p.Data)
+		if p.ToolCall != nil {
+			n += int(unsafe.Sizeof(*p.ToolCall)) + len(p.ToolCall.ID) + len(p.ToolCall.Name) + cap(p.ToolCall.Arguments)
+		}
+		if p.ToolResult != nil {
+			n += int(unsafe.Sizeof(*p.ToolResult)) + len(p.ToolResult.CallID) + len(p.ToolResult.Content) + len(p.ToolResult.Decision)
+		}
+	}
+	return n
 }
 
 func (c *transcriptCache) drop(workflowID string) {

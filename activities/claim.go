@@ -2,116 +2,256 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/platforms"
 )
 
-// Claim takes a waiting conversation for us. A platform that only says "taken"
-// does not say by whom: when an earlier attempt of ours may have been the one, it
-// looks for a rival's messages for as long as a rival's first would take. None
-// means that the claim is ours, since we say nothing before it is recorded.
+// Claim takes a waiting conversation for this workflow. A platform that only says
+// "taken" does not say by whom: when an earlier request of ours may have been the one,
+// Claim waits for a rival's messages for as long as a rival's first would take. None
+// means that the claim is ours, since this workflow says nothing before it is recorded.
 func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, error) {
-	tried := earlier(ctx, in.Tried)
-	live := keepAlive(ctx, c.heartbeats, markOrNil(tried))
-	defer live.stop()
-	whole := ctx
+	k := &claiming{in: in, mark: sent(earlier(ctx, in.Tried))}
+	k.attempt = c.begin(ctx, "claim", markOrNil(k.mark))
+	defer k.end()
 	if _, err := c.tasks(in.Ref); err == nil {
-		// A claim that is cut off may have landed all the same, and nothing frees the
-		// task then. Its few requests are bound in time by themselves.
-		whole = context.WithoutCancel(ctx)
+		// A claim that is cut off may have landed all the same. Its few requests are
+		// bound in time by themselves.
+		k.outlast()
 	}
-	work, stop := withDrain(whole, c.drain)
-	defer stop()
-
-	out, err := c.claim(work, in, tried, live)
-	if err != nil && handedOver(work) {
-		return ClaimResult{HandedOver: true, Tried: currentMark(live), Tries: failedTries(ctx)}, nil
-	}
-	if err != nil {
-		return ClaimResult{}, c.failed(ctx, "claim", afterTries(err, tried), conversation.Usage{})
+	tried := k.mark != nil
+	out, err := k.claim(k.work)
+	switch {
+	case errors.Is(err, errNeedsTime), err != nil && k.handsOver():
+		return ClaimResult{HandedOver: true, Tried: k.mark, Tries: failedTries(ctx)}, nil
+	case err != nil:
+		return ClaimResult{}, k.fail(afterTries(err, tried), ErrorDetails{Mark: k.mark})
 	}
 	return out, nil
 }
 
-func (c *Conversation) claim(ctx context.Context, in ClaimInput, tried *Mark, live *liveness) (ClaimResult, error) {
-	inst, err := c.instance(in.Ref)
+// outlast lets the attempt's work go on when the workflow cancels it.
+func (a *attempt) outlast() {
+	a.stopDrain()
+	a.work, a.stopDrain = withDrain(lease.With(context.WithoutCancel(a.sdk), a.live), a.drain)
+}
+
+// claiming is one attempt at a claim.
+type claiming struct {
+	*attempt
+	in ClaimInput
+	// mark is what is known of the requests so far. Nil: none has gone out.
+	mark *Mark
+}
+
+func (k *claiming) claim(ctx context.Context) (ClaimResult, error) {
+	if err := checkRun(ctx, k.in.Run); err != nil {
+		return ClaimResult{}, err
+	}
+	inst, err := k.instance(k.in.Ref)
 	if err != nil {
 		return ClaimResult{}, err
 	}
 	if tasks, ok := inst.Platform.(platforms.Tasks); ok {
-		return c.take(ctx, tasks, in, tried, live)
+		return k.take(ctx, tasks)
 	}
-	first := tried
-	if first == nil {
-		first = &Mark{Time: time.Now()}
-		if err := live.record(ctx, *first); err != nil {
-			return ClaimResult{}, fmt.Errorf("record the claim before making it: %w", err)
-		}
-	}
-	err = inst.Platform.Claim(ctx, in.Ref)
+	before := k.mark
+	err = k.request(ctx, func() error { return inst.Platform.Claim(ctx, k.in.Ref) })
 	switch {
 	case err == nil:
 		return ClaimResult{Claimed: true}, nil
 	case !conversation.IsKind(err, conversation.Claimed):
 		return ClaimResult{}, err
-	case tried == nil:
-		return ClaimResult{Detail: "another worker has claimed it"}, nil
+	case before == nil:
+		k.mark = nil
+		return ClaimResult{Detail: k.refused(ctx, inst)}, nil
 	}
-	return c.whoClaimed(ctx, inst, in.Ref, tried)
+	k.mark = before // it was refused: the earlier ones are in question
+	detail, ours, err := k.whose(ctx, inst, k.in.Ref, before)
+	if err != nil {
+		return ClaimResult{}, err
+	}
+	return ClaimResult{Claimed: ours, Detail: detail}, nil
 }
 
-// whoClaimed tells our own earlier claim from a rival's.
-func (c *Conversation) whoClaimed(ctx context.Context, inst platforms.Instance, ref conversation.Ref, tried *Mark) (ClaimResult, error) {
-	deadline := tried.Time.Add(inst.Settle)
+// request makes one request of a claim and keeps account of it.
+func (k *claiming) request(ctx context.Context, do func() error) error {
+	before, mark := k.mark, Mark{Time: k.clock.now(), Sends: 1}
+	if before != nil {
+		mark.Sends += before.Sends
+	}
+	k.mark = &mark
+	err := k.record(ctx, mark, fmt.Sprintf("claim of %s", k.in.Ref))
+	if err == nil {
+		err = k.act(ctx, "claim")
+	}
+	if err != nil {
+		k.unsent(before)
+		return err
+	}
+	err = do()
+	switch e := asError(err); {
+	case err == nil, conversation.IsKind(err, conversation.Claimed):
+	case e != nil && !e.MayHaveLanded:
+		k.unsent(before)
+	default:
+		mark.Cut, mark.Answered = k.clock.now(), e != nil && e.Answered
+		k.live.leave(mark)
+	}
+	return err
+}
+
+func (k *claiming) unsent(before *Mark) {
+	k.mark = before
+	if before == nil {
+		k.live.leave(Mark{})
+		return
+	}
+	k.live.leave(*before)
+}
+
+// refused says what may be behind a first claim that was refused.
+func (k *claiming) refused(ctx context.Context, inst platforms.Instance) string {
+	const taken = "another worker has claimed it"
+	transcript, err := inst.Platform.Transcript(ctx, k.in.Ref)
+	if err == nil && transcript.State == platforms.StateOpen && len(transcript.Messages) == 0 {
+		return taken + ", or a gateway has delivered this worker's claim twice: it is in progress without messages; " +
+			"if it stays so, adopt it or end it on the platform"
+	}
+	return taken
+}
+
+// whose tells an earlier claim of this workflow from a rival's. Detail says why it is
+// not ours.
+func (a *attempt) whose(
+	ctx context.Context, inst platforms.Instance, ref conversation.Ref, tried *Mark,
+) (detail string, ours bool, err error) {
+	running := tried.Time
+	if tried.Cut.After(running) {
+		running = tried.Cut
+	}
 	for {
 		transcript, err := inst.Platform.Transcript(ctx, ref)
+		left := a.clock.until(running, inst.Settle)
+		over := left <= 0 || tried.Answered && transcript.State == platforms.StateWaiting
 		switch {
 		case err != nil:
-			return ClaimResult{}, err
+			return "", false, err
 		case transcript.State == platforms.StateEnded:
-			return ClaimResult{Detail: "another worker has claimed and ended it"}, nil
+			return "another worker has claimed and ended it", false, nil
 		case len(transcript.Messages) > 0:
-			return ClaimResult{Detail: "another worker has claimed it and talks"}, nil
-		case !time.Now().Before(deadline):
-			return ClaimResult{Claimed: true}, nil
+			return "another worker has claimed it and talks", false, nil
+		case over && transcript.State == platforms.StateWaiting:
+			return "it has not been claimed", false, nil
+		case over:
+			return "", true, nil
+		case timeLeft(a.info) <= 0:
+			return "", false, errNeedsTime
 		}
-		if err := pause(ctx, min(lookAgain, time.Until(deadline))); err != nil {
-			return ClaimResult{}, err
+		if err := pause(ctx, min(firstRead, left, max(timeLeft(a.info), 0))); err != nil {
+			return "", false, err
 		}
 	}
 }
 
-// lookAgain is how often a platform is asked whether a lost request has taken
-// effect.
-const lookAgain = time.Second
-
-// pause waits, or returns ctx's cause.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(max(d, 0))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
+// afterTries says of a claim that failed what an earlier attempt may have done.
+func afterTries(err error, tried bool) error {
+	e := asError(err)
+	if e == nil || !tried {
+		return err
 	}
+	again := *e
+	again.MayHaveLanded = true
+	return &again
 }
 
-func markOrNil(m *Mark) any {
-	if m == nil {
-		return nil
+// take claims a task. The platform finds out whether an earlier attempt of ours
+// has it.
+func (k *claiming) take(ctx context.Context, tasks platforms.Tasks) (ClaimResult, error) {
+	claim := platforms.Claim{Worker: claimant(ctx, ""), Tried: k.mark != nil, Adopt: k.in.Adopt}
+	var receipt platforms.Receipt
+	err := k.request(ctx, func() (err error) {
+		receipt, err = tasks.Take(ctx, k.in.Ref, claim)
+		return err
+	})
+	switch {
+	case conversation.IsKind(err, conversation.Claimed):
+		return ClaimResult{Detail: err.Error()}, nil
+	case err != nil:
+		return ClaimResult{}, err
 	}
-	return *m
+	return ClaimResult{Claimed: true, Receipt: &receipt}, nil
 }
 
-func currentMark(l *liveness) *Mark {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if m, ok := l.detail.(Mark); ok {
-		return &m
+// HeldInput asks whether an ambiguous claim belongs to this run.
+type HeldInput struct {
+	Ref conversation.Ref `json:"ref"`
+	// Adopt is as in the claim.
+	Adopt bool `json:"adopt,omitempty"`
+	// Tried is what is known of the claim's request.
+	Tried *Mark `json:"tried,omitempty"`
+	// Run is the run that made the claim: a workflow that was reset asks about the claim
+	// of the run that it was reset from. Empty: the run that asks.
+	Run string `json:"run,omitempty"`
+}
+
+// HeldResult says whether the claim belongs to this run.
+type HeldResult struct {
+	// Ours means that the conversation or the task is claimed for this run, and has to
+	// be ended or acknowledged.
+	Ours bool `json:"ours,omitempty"`
+	// Receipt is the claim's receipt. Nil: it is not ours, or it is a conversation.
+	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
+	HandedOver bool               `json:"handed_over,omitempty"`
+	Tried      *Mark              `json:"tried,omitempty"`
+	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// hand-over itself is none.
+	Tries int `json:"tries,omitempty"`
+	// RunID is the run that has asked.
+	RunID string `json:"run_id,omitempty"`
+}
+
+// Held reports, for a run that is not to go on, whether an ambiguous claim belongs to
+// it. No platform frees by itself what was claimed. A conversation that is in progress
+// without messages once the claim's request is over is taken for this run's.
+func (c *Conversation) Held(ctx context.Context, in HeldInput) (HeldResult, error) {
+	a := c.begin(ctx, "held", markOrNil(in.Tried))
+	defer a.end()
+	if in.Tried = sent(earlier(ctx, in.Tried)); in.Tried == nil {
+		in.Tried = &Mark{Time: a.clock.now()}
+		a.live.note(ctx, *in.Tried)
 	}
-	return nil
+	out, err := a.held(a.work, in)
+	switch {
+	case errors.Is(err, errNeedsTime), err != nil && a.handsOver():
+		return HeldResult{HandedOver: true, Tried: in.Tried, Tries: failedTries(ctx)}, nil
+	case err != nil:
+		return HeldResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})
+	}
+	out.RunID = a.info.WorkflowExecution.RunID
+	return out, nil
+}
+
+func (a *attempt) held(ctx context.Context, in HeldInput) (HeldResult, error) {
+	inst, err := a.instance(in.Ref)
+	if err != nil {
+		return HeldResult{}, err
+	}
+	tasks, ok := inst.Platform.(platforms.Tasks)
+	if !ok {
+		_, ours, err := a.whose(ctx, inst, in.Ref, in.Tried)
+		return HeldResult{Ours: ours}, err
+	}
+	receipt, err := tasks.Held(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx, in.Run), Tried: true, Adopt: in.Adopt})
+	switch {
+	case conversation.IsKind(err, conversation.Claimed):
+		return HeldResult{}, nil
+	case err != nil:
+		return HeldResult{}, err
+	}
+	return HeldResult{Ours: true, Receipt: &receipt}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -39,9 +40,18 @@ type Config struct {
 	// Transcripts reads a transcript that the worker does not hold. Nil: it is
 	// read from the platform.
 	Transcripts Transcripts
-	// Heartbeats records what must be known to the next attempt at once. Nil: the
-	// SDK's throttled heartbeat is used, which is enough in tests.
+	// Heartbeats are how attempts record what the next one must know, and prove that
+	// they are the current one before each effect. Nil: the SDK's throttled heartbeat is
+	// used and every attempt counts as current, which is enough in tests.
 	Heartbeats HeartbeatClient
+	// Reports tells workflows of attempts that have failed and are followed by others.
+	// Nil: they are not told.
+	Reports Reports
+	// BeforeEffect is called between the decision to have an effect and the last check
+	// that the attempt may, with the effect's name: "claim", "exchange", "reply", "tool",
+	// "end", "callback", "report" or "notify". It is a hook for tests of frozen and
+	// killed processes. Nil: nothing is called.
+	BeforeEffect func(effect string)
 	// Callbacks tells who wants to know how tasks have ended. Nil: nobody is told.
 	Callbacks Callbacks
 	// Drain is the worker's stop timeout: how long an activity may go on after the
@@ -65,6 +75,12 @@ type Conversation struct {
 	drain       time.Duration
 	cache       *transcriptCache
 	metrics     *Metrics
+
+	reports      Reports
+	beforeEffect func(effect string)
+	lag          *lagMeter
+	calls        *calls
+	aside        sync.WaitGroup // watches that have left their activities
 }
 
 // NewConversation returns the activities of conversations.
@@ -85,7 +101,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 	if cfg.Metrics == nil {
 		cfg.Metrics = noMetrics()
 	}
-	return &Conversation{
+	c := &Conversation{
 		platforms:   cfg.Platforms,
 		executors:   cfg.Executors,
 		tools:       cfg.Tools,
@@ -95,7 +111,19 @@ func NewConversation(cfg Config) (*Conversation, error) {
 		drain:       cfg.Drain,
 		cache:       newTranscriptCache(cfg.CacheBytes),
 		metrics:     cfg.Metrics,
-	}, nil
+
+		reports: cfg.Reports, beforeEffect: cfg.BeforeEffect, lag: &lagMeter{},
+	}
+	c.calls = newCalls(c.wanted)
+	return c, nil
+}
+
+// Wait returns when nothing goes on beside the worker's activities any more: watches,
+// and calls that their attempts have left. All of it ends soon after the worker was
+// told to stop. Call it between the worker's Stop and the client's Close.
+func (c *Conversation) Wait() {
+	c.aside.Wait()
+	c.calls.wait.Wait()
 }
 
 // Register makes the activities known to a worker under their recorded names.
@@ -127,23 +155,19 @@ func (c *Conversation) instance(ref conversation.Ref) (platforms.Instance, error
 	return inst, nil
 }
 
-// failed counts err and turns it into what Temporal is told. A cancellation by
-// the workflow stays one.
-func (c *Conversation) failed(ctx context.Context, step string, err error, spent conversation.Usage) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	c.metrics.failure(ctx, step, conversation.KindOf(err))
-	return temporalError(err, spent)
-}
-
 // Context reads what the platform knows about a conversation.
 func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	out, err := c.context(ctx, in)
-	if err != nil {
-		return ContextResult{}, c.failed(ctx, "context", err, conversation.Usage{})
+	a := c.begin(ctx, "context", nil)
+	defer a.end()
+	out, err := c.context(a.work, in)
+	switch {
+	case err != nil && a.handsOver():
+		return ContextResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+	case err != nil:
+		return ContextResult{}, a.fail(err, ErrorDetails{})
+	}
+	if out.Context.Task == nil { // a task has a bound of its own
+		in.bound(&out)
 	}
 	return out, nil
 }
@@ -208,18 +232,29 @@ func tooLarge(about conversation.Context, transcript platforms.Transcript, fault
 
 // End closes the conversation on the platform and reads how it took it.
 func (c *Conversation) End(ctx context.Context, in EndInput) (EndResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	out, err := c.end(ctx, in)
-	if err != nil {
-		return EndResult{}, c.failed(ctx, "end", err, conversation.Usage{})
+	a := c.begin(ctx, "end", nil)
+	defer a.end()
+	out, err := a.close(in)
+	switch {
+	case err != nil && a.handsOver():
+		return EndResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+	case err != nil:
+		return EndResult{}, a.fail(err, ErrorDetails{})
 	}
+	c.cache.forget(a.info.WorkflowExecution.ID)
 	return out, nil
 }
 
-func (c *Conversation) end(ctx context.Context, in EndInput) (EndResult, error) {
-	inst, err := c.instance(in.Ref)
+func (a *attempt) close(in EndInput) (EndResult, error) {
+	ctx := a.work
+	if err := checkRun(ctx, in.Run); err != nil {
+		return EndResult{}, err
+	}
+	inst, err := a.instance(in.Ref)
 	if err != nil {
+		return EndResult{}, err
+	}
+	if err := a.act(ctx, "end"); err != nil {
 		return EndResult{}, err
 	}
 	if err := inst.Platform.End(ctx, in.Ref); err != nil && !conversation.IsKind(err, conversation.Ended) {
@@ -230,7 +265,7 @@ func (c *Conversation) end(ctx context.Context, in EndInput) (EndResult, error) 
 		return EndResult{}, err
 	}
 	return EndResult{
-		EndedBy: transcript.EndedBy, EndDetail: transcript.EndDetail,
+		EndedBy: transcript.EndedBy, EndDetail: clip(transcript.EndDetail),
 		Count: len(transcript.Messages), Turns: turns(transcript.Messages),
 	}, nil
 }

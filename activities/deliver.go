@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 // How a callback is tried that does not say.
@@ -85,25 +85,63 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 	}
 }
 
+// deliveryProgress is what an attempt at a callback leaves behind, by heartbeat.
+type deliveryProgress struct {
+	// Made counts the requests, of all activities and attempts.
+	Made int `json:"made,omitempty"`
+}
+
 // Deliver makes one try at a callback. When it was the last, or another would be of
-// no use, that is a result: the run itself has not failed.
+// no use, that is a result: the run itself has not failed. What counts as a try is a
+// request: an attempt that a worker gives up before it is none.
 func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	info := activity.GetInfo(ctx)
-	attempt := int(info.Attempt)
-	work, cancel := context.WithDeadline(ctx, info.Deadline.Add(-5*time.Second))
-	defer cancel()
-	if c.callbacks == nil {
-		return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryFailed, Error: "this worker sends no callbacks"}}, nil
+	progress := deliveryProgress{Made: in.Made}
+	if p := earlier[deliveryProgress](ctx, nil); p != nil {
+		progress = *p
 	}
-	status, err := c.callbacks.Deliver(work, in.Callback.URL, info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
+	a := c.begin(ctx, "callback", progress)
+	defer a.end()
+	status, err := a.deliver(a.work, in, &progress)
+	state := conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: progress.Made, Code: status}
 	switch {
 	case err == nil:
-		return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: attempt, Code: status}}, nil
-	case errors.Is(ctx.Err(), context.Canceled) || attempt < in.Attempts && !conversation.IsKind(err, conversation.Invalid):
-		return DeliverResult{}, c.failed(ctx, "callback", err, conversation.Usage{})
+		return DeliverResult{Delivery: state}, nil
+	case a.handsOver():
+		return DeliverResult{HandedOver: true, Tries: failedTries(ctx), Delivery: conversation.Delivery{Attempts: progress.Made}}, nil
+	case a.sdk.Err() != nil || progress.Made < in.Attempts && !conversation.IsKind(err, conversation.Invalid),
+		conversation.IsKind(err, conversation.Reset), errors.Is(err, lease.ErrNotCurrent):
+		a.tries = progress.Made - int(a.info.Attempt)
+		return DeliverResult{}, a.fail(err, ErrorDetails{})
 	}
 	c.metrics.failure(ctx, "callback", conversation.KindOf(err))
-	return DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryFailed, Attempts: attempt, Code: status, Error: err.Error()}}, nil
+	a.tell(err, -1)
+	state.State, state.Error = conversation.DeliveryFailed, clip(err.Error())
+	return DeliverResult{Delivery: state}, nil
+}
+
+func (a *attempt) deliver(ctx context.Context, in DeliverInput, progress *deliveryProgress) (status int, err error) {
+	if err := checkRun(ctx, in.Run); err != nil {
+		return 0, err
+	}
+	fault := func(text string) error {
+		return &conversation.Error{Kind: conversation.Invalid, Op: "callback", Err: errors.New(text)}
+	}
+	switch {
+	case a.callbacks == nil:
+		return 0, fault("this worker sends no callbacks")
+	case in.Attempts > 0 && progress.Made >= in.Attempts:
+		return 0, fault("the worker was lost during the last try: it is not known whether the callback has arrived")
+	}
+	next := deliveryProgress{Made: progress.Made + 1}
+	if err := a.record(ctx, next, "callback"); err != nil {
+		return 0, err
+	}
+	if err := a.act(ctx, "callback"); err != nil {
+		a.live.leave(*progress)
+		return 0, err
+	}
+	*progress = next
+	ctx, cancel := context.WithDeadline(ctx, a.info.Deadline.Add(-5*time.Second))
+	defer cancel()
+	return a.callbacks.Deliver(ctx, in.Callback.URL, a.info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
 }

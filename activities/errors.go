@@ -3,8 +3,10 @@ package activities
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
@@ -16,9 +18,15 @@ import (
 // parks, and a person decides.
 const LongestRetryDelay = 5 * time.Minute
 
-// temporalError is the only place where our errors become Temporal's. The type
-// is the kind, so that the UI and the workflow see what it means.
+// temporalError is temporalErrorWith for an error of which no more is known.
 func temporalError(err error, spent conversation.Usage) error {
+	return temporalErrorWith(err, ErrorDetails{Spent: spent}, false)
+}
+
+// temporalErrorWith is the only place where our errors become Temporal's. The type
+// is the kind, so that the UI and the workflow see what it means.
+// details say more than the error does; last means that it is not tried again.
+func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 	if err == nil {
 		return nil
 	}
@@ -29,7 +37,7 @@ func temporalError(err error, spent conversation.Usage) error {
 		}
 	}
 	kind := conversation.KindOf(err)
-	details := ErrorDetails{Kind: kind, Spent: spent}
+	details.Kind = kind
 	var e *conversation.Error
 	if errors.As(err, &e) {
 		details.Remedy = clip(printable.Text(e.Remedy))
@@ -47,6 +55,7 @@ func temporalError(err error, spent conversation.Usage) error {
 			// A lower bound: Temporal waits this long instead of the policy's backoff.
 			opts.NextRetryDelay = details.RetryAfter
 		}
+		opts.NonRetryable = opts.NonRetryable || last
 	case conversation.Claimed, conversation.Ended, conversation.Refused:
 		opts.NonRetryable = true
 		opts.Category = temporal.ApplicationErrorCategoryBenign
@@ -60,13 +69,39 @@ func temporalError(err error, spent conversation.Usage) error {
 // an activity is being retried, 4 KiB.
 const maxErrorText = 2 << 10
 
-func clip(s string) string {
-	if len(s) <= maxErrorText {
+func clip(s string) string { return clipTo(s, maxErrorText) }
+
+func clipTo(s string, most int) string {
+	if len(s) <= most {
 		return s
 	}
-	cut := maxErrorText
+	cut := most
 	for cut > 0 && s[cut]&0xC0 == 0x80 {
 		cut--
 	}
 	return s[:cut] + " …"
+}
+
+// retryDelay is how long Temporal waits before the next attempt. Negative: there is
+// none.
+func retryDelay(failed error, info activity.Info) time.Duration {
+	var app *temporal.ApplicationError
+	if errors.As(failed, &app) && app.NonRetryable() {
+		return -1
+	}
+	policy := info.RetryPolicy
+	if policy == nil {
+		return 0
+	}
+	if policy.MaximumAttempts > 0 && info.Attempt >= policy.MaximumAttempts {
+		return -1
+	}
+	if app != nil && app.NextRetryDelay() > 0 {
+		return app.NextRetryDelay()
+	}
+	delay := float64(policy.InitialInterval) * math.Pow(max(policy.BackoffCoefficient, 1), float64(info.Attempt-1))
+	if most := policy.MaximumInterval; most > 0 {
+		delay = min(delay, float64(most))
+	}
+	return time.Duration(delay)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -16,100 +15,194 @@ import (
 // Exchange sends the agent's messages to the platform, once, and returns what
 // came back. Before anything is sent, the server has a mark that says so. An
 // attempt that finds a mark reads the platform's transcript first: if it grew by
-// our messages, the answer is taken from there; if it has not grown and cannot
-// grow any more, they are sent again.
+// our messages and an answer, the answer is taken from there. If it has not grown,
+// the messages are sent again only if the earlier request is over; while it may still
+// be running, or may have taken effect without a trace so far, nothing is sent.
 func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (ExchangeResult, error) {
-	tried := earlier(ctx, in.Tried)
-	live := keepAlive(ctx, c.heartbeats, markOrNil(tried))
-	defer live.stop()
-	work, stop := withDrain(ctx, c.drain)
-	defer stop()
+	e := &exchanging{in: in, mark: sent(earlier(ctx, in.Tried))}
+	e.attempt = c.begin(ctx, "exchange", markOrNil(e.mark))
+	defer e.end()
 
 	begin := time.Now()
-	out, err := c.exchange(work, in, tried, live)
-	if err != nil && handedOver(work) {
-		return ExchangeResult{HandedOver: true, Tried: currentMark(live), Tries: failedTries(ctx)}, nil
-	}
-	if err != nil {
-		return ExchangeResult{}, c.failed(ctx, "exchange", err, conversation.Usage{})
+	out, err := e.exchange(e.work)
+	switch {
+	case errors.Is(err, errNeedsTime), err != nil && e.handsOver():
+		return ExchangeResult{HandedOver: true, Tried: e.mark, Tries: failedTries(ctx), Lag: c.lag.worst()}, nil
+	case err != nil:
+		return ExchangeResult{}, e.fail(err, ErrorDetails{Mark: e.mark})
 	}
 	for i := range out.Messages {
 		if out.Messages[i].Time.IsZero() {
 			out.Messages[i].Time = time.Now().UTC()
 		}
 	}
+	e.bound(&out)
+	out.Slowest, out.Lag = max(in.Slowest, e.slowest), c.lag.worst()
 	c.metrics.exchanged(ctx, time.Since(begin))
 	return out, nil
 }
 
-func (c *Conversation) exchange(ctx context.Context, in ExchangeInput, tried *Mark, live *liveness) (ExchangeResult, error) {
-	inst, err := c.instance(in.Ref)
-	if err != nil {
+// exchanging is one attempt at an exchange.
+type exchanging struct {
+	*attempt
+	in   ExchangeInput
+	inst platforms.Instance
+	// mark is what is known of the requests so far. Nil: none has gone out.
+	mark    *Mark
+	slowest time.Duration
+	waited  bool // this attempt has waited for an earlier request
+}
+
+// errNeedsTime: what is left of the attempt's time is not enough for what comes next.
+var errNeedsTime = errors.New("the attempt has too little time left")
+
+// sent is the mark, unless it says that nothing has gone out.
+func sent(m *Mark) *Mark {
+	if m == nil || m.Time.IsZero() && !m.Answered {
+		return nil
+	}
+	return m
+}
+
+func (e *exchanging) exchange(ctx context.Context) (ExchangeResult, error) {
+	in := e.in
+	if err := checkRun(ctx, in.Run); err != nil {
 		return ExchangeResult{}, err
 	}
-	if inst.Keyed {
-		return c.exchangeKeyed(ctx, inst, in)
+	var err error
+	if e.inst, err = e.instance(in.Ref); err != nil {
+		return ExchangeResult{}, err
+	}
+	if e.mark != nil {
+		e.slowest = e.mark.Slowest
+	}
+	if e.inst.Keyed {
+		return e.exchangeKeyed(ctx)
 	}
 	send := in.Messages
-	if tried != nil {
-		seen, err := c.settle(ctx, inst, in, tried)
+	if e.mark != nil || in.LookOnly {
+		found, err := e.reconcile(ctx)
 		if err != nil {
 			return ExchangeResult{}, err
 		}
-		if seen.done {
-			c.metrics.recovered(ctx)
-			return seen.result, nil
+		if found.done {
+			e.metrics.recovered(ctx)
+			return found.result, nil
 		}
-		if seen.taken {
-			// Ours is there, but nobody answered it: ask the other side to speak.
+		if found.taken {
+			// Ours is there, without an answer to it: ask the other side to speak.
 			send = nil
 		}
-		c.metrics.resent(ctx)
+		e.metrics.resent(ctx)
 	}
-	if err := live.record(ctx, Mark{Time: time.Now()}); err != nil {
-		return ExchangeResult{}, fmt.Errorf("record the message before sending it: %w", err)
+	return e.send(ctx, send)
+}
+
+// send makes the request and keeps account of it.
+func (e *exchanging) send(ctx context.Context, messages []conversation.Message) (ExchangeResult, error) {
+	if e.waited && time.Until(e.info.Deadline) < e.sendTime() {
+		return ExchangeResult{}, errNeedsTime
 	}
-	reply, err := inst.Platform.Send(ctx, in.Ref, platforms.Send{
-		Messages:       send,
-		IdempotencyKey: exchangeKey(activity.GetInfo(ctx).WorkflowExecution.ID, in, len(send)),
-	})
-	switch {
-	case conversation.IsKind(err, conversation.Ended):
-		return c.afterEnd(ctx, inst, in)
-	case err != nil:
-		if answered(err) {
-			live.note(ctx, Mark{Time: time.Now(), Answered: true})
-		}
+	before, mark := e.mark, Mark{Time: e.clock.now(), Sends: 1, Slowest: max(e.in.Slowest, e.slowest)}
+	if before != nil {
+		mark.Sends += before.Sends
+	}
+	e.mark = &mark
+	op := fmt.Sprintf("exchange with %s", e.in.Ref)
+	err := e.record(ctx, mark, op)
+	if err == nil {
+		err = e.act(ctx, "exchange")
+	}
+	if err != nil {
+		e.unsent(before)
 		return ExchangeResult{}, err
-	case !reply.Ended && len(reply.Messages) > 0:
-		return ExchangeResult{
+	}
+	// From now on heartbeats say that the request is still running.
+	e.live.note(ctx, func() any {
+		running := mark
+		running.Running = e.clock.now()
+		return running
+	})
+	begin := time.Now()
+	reply, err := e.inst.Platform.Send(ctx, e.in.Ref, platforms.Send{
+		Messages: messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, e.in, len(messages)),
+	})
+	// In seconds: histories need no more, and a quick answer none of it.
+	took := time.Since(begin).Round(time.Second)
+	switch failed := asError(err); {
+	case conversation.IsKind(err, conversation.Ended):
+		e.mark = before // this one was refused
+		return e.afterEnd(ctx)
+	case failed != nil && !failed.MayHaveLanded:
+		e.unsent(before)
+		return ExchangeResult{}, err
+	case failed != nil && failed.Answered:
+		mark.Answered = true
+		e.live.leave(mark)
+		return ExchangeResult{}, err
+	case err != nil:
+		mark.Cut = e.clock.now()
+		e.live.leave(mark)
+		return ExchangeResult{}, err
+	}
+	e.slowest = max(e.slowest, took)
+	mark.Answered, mark.Slowest = true, max(mark.Slowest, took)
+	if !reply.Ended && len(reply.Messages) > 0 {
+		out := ExchangeResult{
 			Messages: reply.Messages,
-			Count:    in.Before + len(in.Messages) + len(reply.Messages),
-			Taken:    len(in.Messages),
-		}, nil
+			Count:    e.in.Before + len(e.in.Messages) + len(reply.Messages),
+			Taken:    len(e.in.Messages),
+		}
+		e.live.note(ctx, mark)
+		out.Park = e.verify(ctx, messages, reply, &out)
+		return out, nil
 	}
 	// Why it ended is only to be had by reading again. Should that fail, the next
 	// attempt finds everything in the transcript.
-	live.note(ctx, Mark{Time: time.Now(), Answered: true})
-	seen, err := c.settle(ctx, inst, in, &Mark{Answered: true})
+	e.live.leave(mark)
+	found, err := e.read(ctx)
 	if err != nil {
 		return ExchangeResult{}, err
 	}
-	if !seen.done {
+	if !found.done {
 		return ExchangeResult{}, &conversation.Error{
-			Kind: conversation.Invalid,
-			Op:   fmt.Sprintf("exchange with %s", in.Ref),
-			Err:  fmt.Errorf("the platform answered without a message and without an end"),
+			Kind: conversation.Invalid, Op: op,
+			Err: errors.New("the platform answered without a message and without an end"),
 		}
 	}
-	return seen.result, nil
+	return found.result, nil
+}
+
+// unsent takes a request that did not go out from the account.
+func (e *exchanging) unsent(before *Mark) {
+	e.mark = before
+	if before == nil {
+		e.live.leave(Mark{})
+		return
+	}
+	e.live.leave(*before)
+}
+
+// sendTime is what a request may need of the attempt's time, until its answer is
+// recorded.
+func (e *exchanging) sendTime() time.Duration {
+	whole := e.info.Deadline.Sub(e.info.StartedTime)
+	need := e.inst.SendTimeout
+	if need <= 0 {
+		need = whole / 2
+	}
+	return min(need+reserve(e.info), whole*9/10)
 }
 
 // exchangeKeyed sends to a platform that itself sees to it that nothing counts
 // twice.
-func (c *Conversation) exchangeKeyed(ctx context.Context, inst platforms.Instance, in ExchangeInput) (ExchangeResult, error) {
-	reply, err := inst.Platform.Send(ctx, in.Ref, platforms.Send{
-		Messages: in.Messages, IdempotencyKey: exchangeKey(activity.GetInfo(ctx).WorkflowExecution.ID, in, len(in.Messages)),
+func (e *exchanging) exchangeKeyed(ctx context.Context) (ExchangeResult, error) {
+	in := e.in
+	if err := e.act(ctx, "exchange"); err != nil {
+		return ExchangeResult{}, err
+	}
+	reply, err := e.inst.Platform.Send(ctx, in.Ref, platforms.Send{
+		Messages: in.Messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, in, len(in.Messages)),
 	})
 	switch {
 	case err != nil:
@@ -128,107 +221,40 @@ func (c *Conversation) exchangeKeyed(ctx context.Context, inst platforms.Instanc
 	return out, nil
 }
 
-// answered reports whether the platform is done with the failed request, so that
-// a later attempt need not wait for it to take effect.
-func answered(err error) bool {
-	e := asError(err)
-	return e != nil && (e.Answered || !e.MayHaveLanded)
-}
-
-// sighting is what the transcript says about an exchange that was tried.
-type sighting struct {
-	// done: it took effect, or never will; result says how.
-	done   bool
-	result ExchangeResult
-	// taken: our messages are there, but no answer to them.
-	taken bool
-}
-
-// settle reads the transcript until it shows what became of an exchange, or until
-// a request in flight at the time of the mark can no longer take effect.
-func (c *Conversation) settle(ctx context.Context, inst platforms.Instance, in ExchangeInput, tried *Mark) (sighting, error) {
-	deadline := tried.Time.Add(inst.Settle)
-	if tried.Answered {
-		deadline = time.Time{}
-	}
-	for {
-		transcript, err := inst.Platform.Transcript(ctx, in.Ref)
-		if err != nil {
-			return sighting{}, err
-		}
-		seen, err := sight(in, transcript)
-		if err != nil || seen.done || !time.Now().Before(deadline) {
-			return seen, err
-		}
-		if err := pause(ctx, min(lookAgain, time.Until(deadline))); err != nil {
-			return sighting{}, err
-		}
-	}
-}
-
-// sight compares what the platform holds with what the exchange would add.
-func sight(in ExchangeInput, transcript platforms.Transcript) (sighting, error) {
-	ended := transcript.State == platforms.StateEnded
-	if len(transcript.Messages) < in.Before {
-		return sighting{}, &conversation.Error{
-			Kind:   conversation.Invalid,
-			Op:     fmt.Sprintf("exchange with %s", in.Ref),
-			Err:    fmt.Errorf("the platform holds %d messages, but held %d before", len(transcript.Messages), in.Before),
-			Remedy: "look whether the platform was restored from an older state; end the conversation",
-		}
-	}
-	grown := transcript.Messages[in.Before:]
-	result := ExchangeResult{
-		Count:     len(transcript.Messages),
-		Ended:     ended,
-		EndedBy:   transcript.EndedBy,
-		EndDetail: transcript.EndDetail,
-	}
-	if len(grown) == 0 {
-		return sighting{done: ended, result: result}, nil
-	}
-	for i, m := range in.Messages {
-		if i >= len(grown) {
-			return sighting{}, foreign(in, "only a part of the agent's messages")
-		}
-		if grown[i].Role != m.Role || strings.TrimSpace(grown[i].Text()) != strings.TrimSpace(m.Text()) {
-			return sighting{}, foreign(in, "other messages than ours")
-		}
-	}
-	result.Taken = len(in.Messages)
-	result.Messages = grown[len(in.Messages):]
-	for _, m := range result.Messages {
-		if m.Role == conversation.RoleAssistant {
-			return sighting{}, foreign(in, "more messages of the agent than ours")
-		}
-	}
-	if len(result.Messages) == 0 && !ended {
-		return sighting{taken: true}, nil
-	}
-	return sighting{done: true, result: result}, nil
-}
-
-// foreign says that somebody else speaks for the agent. Going on would garble the
-// conversation, so the claim counts as lost.
-func foreign(in ExchangeInput, what string) error {
-	return &conversation.Error{
-		Kind:   conversation.Claimed,
-		Op:     fmt.Sprintf("exchange with %s", in.Ref),
-		Err:    fmt.Errorf("the platform holds %s after message %d: somebody else speaks for the agent", what, in.Before),
-		Remedy: "look for another worker on the same agent",
-	}
-}
-
 // afterEnd is what an exchange gives when the conversation was over already.
-func (c *Conversation) afterEnd(ctx context.Context, inst platforms.Instance, in ExchangeInput) (ExchangeResult, error) {
-	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+func (e *exchanging) afterEnd(ctx context.Context) (ExchangeResult, error) {
+	transcript, err := e.inst.Platform.Transcript(ctx, e.in.Ref)
 	if err != nil {
 		return ExchangeResult{}, err
 	}
 	transcript.State = platforms.StateEnded
-	seen, err := sight(in, transcript)
+	found, err := e.compare(transcript)
 	if err != nil {
 		return ExchangeResult{}, err
 	}
-	return seen.result, nil
+	return found.result, nil
 }
+
+// markOrNil is a mark as heartbeat details.
+func markOrNil(m *Mark) any {
+	if m == nil {
+		return nil
+	}
+	return *m
+}
+
+// pause waits, or returns ctx's cause.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// timeLeft is how much of an attempt's time there is until its result has to be
+// recorded.
+func timeLeft(info activity.Info) time.Duration { return time.Until(info.Deadline) - reserve(info) }

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -20,15 +21,20 @@ func TestExchange(t *testing.T) {
 	ended := platforms.Transcript{State: platforms.StateEnded, EndedBy: conversation.EndedByPersona, EndDetail: "persona_decided"}
 	tried := &activities.Mark{Time: time.Now()}
 	const settle = 50 * time.Millisecond
+	resend := func(in *activities.ExchangeInput) { in.OnAmbiguous = conversation.ResendAmbiguous }
+	once := func(in *activities.ExchangeInput) { in.Resend = true }
+	look := func(in *activities.ExchangeInput) { in.LookOnly = true }
 
 	for name, tc := range map[string]struct {
 		held  []conversation.Message // by the platform, before
 		setup func(*fakePlatform)
 		in    []conversation.Message
 		tried *activities.Mark
+		more  func(*activities.ExchangeInput)
 
 		want  activities.ExchangeResult
 		kind  conversation.Kind // of the error
+		text  string            // in it
 		sends int
 	}{
 		"the other side opens": {
@@ -71,12 +77,48 @@ func TestExchange(t *testing.T) {
 			},
 			want: activities.ExchangeResult{Messages: []conversation.Message{persona("late")}, Count: 3, Taken: 1},
 		},
-		"an earlier attempt did not get through": {
-			held: opened, in: []conversation.Message{agent("hi")}, tried: tried,
+		"an earlier attempt has left no trace": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, kind: conversation.Ambiguous,
+		},
+		"an earlier opening has left no trace": {
+			tried: tried, kind: conversation.Ambiguous,
+		},
+		"an earlier attempt has left no trace, and may be repeated by policy": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: resend,
 			want: activities.ExchangeResult{Messages: []conversation.Message{persona("yes")}, Count: 3, Taken: 1}, sends: 1,
 		},
-		"an earlier attempt got through but nobody answered": {
-			held: opened, in: []conversation.Message{agent("hi")}, tried: tried,
+		"an operator wants it sent again": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: once,
+			want: activities.ExchangeResult{Messages: []conversation.Message{persona("yes")}, Count: 3, Taken: 1}, sends: 1,
+		},
+		"an operator wanted it sent again, and it was": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Sends: 2},
+			more: func(in *activities.ExchangeInput) {
+				in.Resend = true
+				in.Tried = &activities.Mark{Time: time.Now(), Sends: 1}
+			},
+			kind: conversation.Ambiguous,
+		},
+		"an operator wants it sent again, but it is there": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: once,
+			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("found")) },
+			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("found")}, Count: 3, Taken: 1},
+		},
+		"a look shows nothing": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: look,
+			kind: conversation.Ambiguous,
+		},
+		"a look shows the answer": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: look,
+			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("late")) },
+			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("late")}, Count: 3, Taken: 1},
+		},
+		"an earlier attempt was answered and had no effect": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true},
+			want: activities.ExchangeResult{Messages: []conversation.Message{persona("yes")}, Count: 3, Taken: 1}, sends: 1,
+		},
+		"an earlier attempt was answered, and ours is there without an answer": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true},
 			setup: func(p *fakePlatform) {
 				p.take(agent("hi"))
 				p.send = func(p *fakePlatform, in platforms.Send) (platforms.Reply, error) {
@@ -87,6 +129,11 @@ func TestExchange(t *testing.T) {
 				}
 			},
 			want: activities.ExchangeResult{Messages: []conversation.Message{persona("yes")}, Count: 3, Taken: 1}, sends: 1,
+		},
+		"an earlier attempt got through, and its answer is still to come": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried,
+			setup: func(p *fakePlatform) { p.take(agent("hi")) },
+			kind:  conversation.Ambiguous,
 		},
 		"it ended before": {
 			held: opened, in: []conversation.Message{agent("hi")},
@@ -103,20 +150,52 @@ func TestExchange(t *testing.T) {
 			setup: func(p *fakePlatform) { p.transcript.State = platforms.StateEnded },
 			want:  activities.ExchangeResult{Count: 1, Ended: true},
 		},
-		"somebody else speaks": {
+		"another speaks after our request": {
 			held: opened, in: []conversation.Message{agent("hi")}, tried: tried,
 			setup: func(p *fakePlatform) { p.take(agent("from another worker"), persona("what?")) },
-			kind:  conversation.Claimed,
+			kind:  conversation.Diverged, text: `message 2 is assistant "from another worker", expected assistant "hi"`,
 		},
-		"somebody else speaks after us": {
+		"a gateway has delivered it twice": {
 			held: opened, in: []conversation.Message{agent("hi")}, tried: tried,
-			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("yes"), agent("and another")) },
-			kind:  conversation.Claimed,
+			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("yes"), agent("hi"), persona("yes?")) },
+			kind:  conversation.Diverged, text: `message 4 is assistant "hi", expected a message of the other side`,
 		},
-		"the platform forgot": {
+		"another has ended it before we spoke": {
+			held: opened, in: []conversation.Message{agent("hi")},
+			setup: func(p *fakePlatform) {
+				p.take(agent("from another worker"), persona("bye"))
+				p.send = func(*fakePlatform, platforms.Send) (platforms.Reply, error) {
+					return platforms.Reply{}, &conversation.Error{Kind: conversation.Ended}
+				}
+			},
+			kind: conversation.Claimed, sends: 1,
+		},
+		"another has ended it after we had spoken": {
+			held: opened, in: []conversation.Message{agent("hi")}, more: func(in *activities.ExchangeInput) { in.Spoken = true },
+			setup: func(p *fakePlatform) {
+				p.take(agent("from another worker"), persona("bye"))
+				p.send = func(*fakePlatform, platforms.Send) (platforms.Reply, error) {
+					return platforms.Reply{}, &conversation.Error{Kind: conversation.Ended}
+				}
+			},
+			kind: conversation.Diverged, sends: 1,
+		},
+		"the platform holds less than before": {
 			held: nil, in: []conversation.Message{agent("hi")}, tried: tried,
 			setup: func(p *fakePlatform) { p.transcript.Messages = nil },
-			kind:  conversation.Invalid,
+			kind:  conversation.Unavailable,
+		},
+		"white space does not count": {
+			held: opened, in: []conversation.Message{agent("hi\r\n there ")}, tried: tried,
+			setup: func(p *fakePlatform) { p.take(agent("hi\nthere"), persona("found")) },
+			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("found")}, Count: 3, Taken: 1},
+		},
+		"data is sent as its JSON": {
+			held: opened, in: []conversation.Message{{Role: conversation.RoleAssistant, Parts: []conversation.Part{
+				{Type: conversation.PartData, Data: json.RawMessage(`{"a": 1}`)},
+			}}}, tried: tried,
+			setup: func(p *fakePlatform) { p.take(agent(`{"a":1}`), persona("found")) },
+			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("found")}, Count: 3, Taken: 1},
 		},
 		"an answer without a message": {
 			held: opened, in: []conversation.Message{agent("hi")},
@@ -139,21 +218,27 @@ func TestExchange(t *testing.T) {
 			p.transcript.State = platforms.StateOpen
 			p.take(tc.held...)
 			before := len(tc.held)
-			if name == "the platform forgot" {
+			if name == "the platform holds less than before" {
 				before = 3
 			}
 			if tc.setup != nil {
 				tc.setup(p)
 			}
 			e := newEnv(t, p, nil, settle)
-			out, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, activities.ExchangeInput{
-				Ref: ref, Turn: 1, Before: before, Messages: tc.in, Tried: tc.tried,
-			})
+			in := activities.ExchangeInput{Ref: ref, Turn: 1, Before: before, Messages: tc.in, Tried: tc.tried}
+			if tc.more != nil {
+				tc.more(&in)
+			}
+			if tc.tried != nil && in.Tried != tc.tried { // what an attempt before this one has left
+				e.SetHeartbeatDetails(*tc.tried)
+			}
+			out, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, in)
 			require.Len(t, p.sends, tc.sends)
 			if tc.kind != "" {
 				var app *temporal.ApplicationError
 				require.ErrorAs(t, err, &app)
-				require.Equal(t, string(tc.kind), app.Type())
+				require.Equal(t, string(tc.kind), app.Type(), app.Message())
+				require.Contains(t, app.Message(), tc.text)
 				return
 			}
 			require.NoError(t, err)

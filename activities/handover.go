@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
@@ -46,22 +45,14 @@ func withDrain(ctx context.Context, drain time.Duration) (_ context.Context, sto
 	}
 }
 
-// plainCancel returns a context whose cause, when the workflow cancels the
-// activity, is context.Canceled: executors know nothing of Temporal, and must tell
-// a conversation that is over from a worker that stops. Call stop in the end.
-func plainCancel(parent context.Context) (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
-	detach := context.AfterFunc(parent, func() {
-		cause := context.Cause(parent)
-		if gone := (*serviceerror.NotFound)(nil); temporal.IsCanceledError(cause) || errors.As(cause, &gone) {
-			cause = context.Canceled // the workflow wants it no more, or is over
-		}
-		cancel(cause)
-	})
-	return ctx, func() {
-		detach()
-		cancel(nil)
+// plainCause is why an attempt has ended, as executors and tools are told: they know
+// nothing of Temporal, and must tell a conversation that is over, context.Canceled,
+// from a worker that stops.
+func plainCause(cause error) error {
+	if temporal.IsCanceledError(cause) {
+		return context.Canceled // the workflow wants it no more
 	}
+	return cause
 }
 
 // failedTries is how many attempts at this activity have failed before this one.

@@ -2,16 +2,24 @@ package activities
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 // A HeartbeatClient records a heartbeat at once. [client.Client] is one.
 // activity.RecordHeartbeat is no match for it: all but an activity's first are
-// held back for up to most of the heartbeat timeout, and lost with the process.
+// held back for up to most of the heartbeat timeout, and nothing tells when the
+// server has one.
 type HeartbeatClient interface {
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
 	// CompleteActivityWithOptions ends an activity that has returned and is not over:
@@ -19,79 +27,321 @@ type HeartbeatClient interface {
 	CompleteActivityWithOptions(ctx context.Context, options client.CompleteActivityOptions) error
 }
 
-// liveness sends an activity's heartbeats for as long as it runs, each with the
-// newest details, so that a dead worker is noticed within the heartbeat timeout
-// and the next attempt knows what this one had done.
+// liveness is an attempt's lease. It sends heartbeats for as long as the attempt
+// runs, each with the newest details, so that a dead worker is noticed within the
+// heartbeat timeout and the next attempt knows what this one had done. What Temporal
+// acknowledges proves that the attempt is the current one, for a time: see
+// [liveness.Hold].
+//
+// A heartbeat that is answered with a cancellation, or with "not found", ends the
+// attempt's context. One that gets no answer ends nothing: a slow server is not a
+// dead worker.
 type liveness struct {
-	client HeartbeatClient
-	mu     sync.Mutex
-	detail any // nil: none
-	quit   chan struct{}
-	done   chan struct{}
+	client  HeartbeatClient
+	lag     *lagMeter
+	token   []byte
+	timeout time.Duration // the heartbeat timeout
+
+	sdk       context.Context // the activity's own
+	sdkRecord func(details ...any)
+	cancel    context.CancelCauseFunc
+	// wire is the context of requests under way.
+	wire   context.Context
+	hangUp context.CancelFunc
+
+	mu      sync.Mutex
+	detail  any // nil: none
+	version int // of detail
+	// proven is when the newest request that was acknowledged began.
+	proven time.Time
+	lost   error // not nil: the attempt is not the current one
+	told   bool  // the SDK knows of the cancellation
+	flight map[*beat]struct{}
+
+	inOrder sync.Mutex // of heartbeats by the SDK
+
+	quit chan struct{}
+	wait sync.WaitGroup
+}
+
+// A beat is one request under way.
+type beat struct {
+	version    int
+	cancel     context.CancelFunc
+	superseded bool
 }
 
 // keepAlive starts the heartbeats. The details begin with what an earlier attempt
 // left, so that a heartbeat of this one does not wipe it out.
 func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *liveness {
-	l := &liveness{client: client, detail: detail, quit: make(chan struct{}), done: make(chan struct{})}
-	// Often, because a heartbeat is also how a cancellation gets here.
-	every := activity.GetInfo(ctx).HeartbeatTimeout / 5
-	go func() {
-		defer close(l.done)
-		if every <= 0 {
-			return
-		}
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-l.quit:
-				return
-			case <-ticker.C:
-				l.beat(ctx)
-			}
-		}
-	}()
+	_, l := hold(ctx, client, nil, detail)
 	return l
 }
 
-func (l *liveness) beat(ctx context.Context) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.detail == nil {
-		activity.RecordHeartbeat(ctx)
-		return
+// hold starts the heartbeats and returns the attempt's context, which carries the
+// lease. Stop ends both.
+func hold(ctx context.Context, client HeartbeatClient, lag *lagMeter, detail any) (context.Context, *liveness) {
+	info := activity.GetInfo(ctx)
+	l := &liveness{
+		client: client, lag: lag, token: info.TaskToken, timeout: info.HeartbeatTimeout, detail: detail,
+		sdk: ctx, sdkRecord: func(details ...any) { activity.RecordHeartbeat(ctx, details...) },
 	}
-	activity.RecordHeartbeat(ctx, l.detail)
+	return l.start(ctx)
 }
 
-// note changes the details. They reach the server soon, at the latest when the
-// activity returns, unless its process is killed before.
-func (l *liveness) note(ctx context.Context, detail any) {
-	l.mu.Lock()
-	l.detail = detail
-	l.mu.Unlock()
-	l.beat(ctx)
+func (l *liveness) start(ctx context.Context) (context.Context, *liveness) {
+	l.flight, l.quit = make(map[*beat]struct{}), make(chan struct{})
+	every := l.timeout / 3
+	if l.timeout <= 0 {
+		l.timeout = heartbeatTimeout
+	}
+	attempt, cancel := context.WithCancelCause(ctx)
+	l.cancel = cancel
+	l.wire, l.hangUp = context.WithCancel(context.WithoutCancel(ctx))
+	if every > 0 {
+		l.wait.Go(func() { l.keep(every) })
+	}
+	return lease.With(attempt, l), l
 }
 
-// record changes the details and returns once the server has them.
-func (l *liveness) record(ctx context.Context, detail any) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.detail = detail
+// keep sends a heartbeat each third of the timeout, unless one was acknowledged a
+// moment ago. It goes on when the attempt's context is done: until the attempt has
+// returned, it is the current one.
+func (l *liveness) keep(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-ticker.C:
+		}
+		l.mu.Lock()
+		recent := !l.proven.IsZero() && elapsed(l.proven) < every/2
+		crowded := len(l.flight) > 1 // a server that is slow is not asked ever more often
+		l.mu.Unlock()
+		if !recent && !crowded {
+			l.wait.Go(func() { _, _ = l.beat(l.wire) })
+		}
+	}
+}
+
+// elapsed is the time since t: by the monotonic clock, or by the wall clock if that
+// says more, as after a machine has slept.
+func elapsed(t time.Time) time.Duration {
+	now := time.Now()
+	return max(now.Sub(t), now.Round(0).Sub(t.Round(0)))
+}
+
+// margin is the part of the heartbeat timeout in which a lease is not relied on: an
+// effect begins a moment after the check.
+func (l *liveness) margin() time.Duration { return l.timeout / 5 }
+
+// beat sends one heartbeat with the newest details and says which version of them it
+// had. Requests with older details are called off first, so that the server does not
+// take them for the newest. It returns errSuperseded if another beat called it off.
+func (l *liveness) beat(ctx context.Context) (version int, err error) {
 	if l.client == nil {
-		activity.RecordHeartbeat(ctx, detail)
-		return ctx.Err()
+		return l.sdkBeat()
 	}
-	return l.client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, detail)
+	l.mu.Lock()
+	if l.lost != nil {
+		defer l.mu.Unlock()
+		return l.version, l.lost
+	}
+	// A server that takes longer than the timeout to answer may have taken note all
+	// the same: that it is slow is worth knowing.
+	rpc, cancel := context.WithTimeout(l.wire, 2*l.timeout)
+	defer cancel()
+	b := &beat{version: l.version, cancel: cancel}
+	for other := range l.flight {
+		if other.version < b.version {
+			other.superseded = true
+			other.cancel()
+		}
+	}
+	l.flight[b] = struct{}{}
+	details := l.newest()
+	l.mu.Unlock()
+	defer context.AfterFunc(ctx, cancel)()
+
+	begin := time.Now()
+	err = l.client.RecordActivityHeartbeat(rpc, l.token, details...)
+	return b.version, l.answered(b, begin, err)
 }
 
-// stop ends the heartbeats and waits for the last.
+// sdkBeat leaves the heartbeat to the SDK.
+func (l *liveness) sdkBeat() (version int, err error) {
+	l.inOrder.Lock()
+	defer l.inOrder.Unlock()
+	l.mu.Lock()
+	version = l.version
+	l.mu.Unlock()
+	l.sdkRecord(l.details()...)
+	return version, l.sdk.Err()
+}
+
+var errSuperseded = errors.New("a heartbeat with newer details was sent instead")
+
+// answered takes in what the server said.
+func (l *liveness) answered(b *beat, begin time.Time, err error) error {
+	gone := (*serviceerror.NotFound)(nil)
+	cancelled := temporal.IsCanceledError(err) || errors.Is(err, activity.ErrActivityPaused) || errors.Is(err, activity.ErrActivityReset)
+	l.mu.Lock()
+	delete(l.flight, b)
+	tell := false
+	switch {
+	case err == nil, cancelled:
+		// A cancelled attempt is the current one too, until it has returned.
+		if begin.After(l.proven) {
+			l.proven = begin
+		}
+		l.lag.add(time.Since(begin))
+		tell = cancelled && !l.told
+		l.told = l.told || cancelled
+	case errors.As(err, &gone):
+		l.lost = notCurrent(err)
+	case b.superseded:
+		err = errSuperseded
+	}
+	lost := l.lost
+	l.mu.Unlock()
+	switch {
+	case lost != nil:
+		l.cancel(lost)
+		return lost
+	case tell:
+		l.cancel(err)
+		// The SDK reports a cancellation as one only if it has heard of it itself.
+		l.sdkRecord(l.details()...)
+		return nil
+	case cancelled:
+		return nil
+	}
+	return err
+}
+
+func notCurrent(err error) error {
+	return &conversation.Error{
+		Kind: conversation.Unavailable, Op: "activity attempt", Err: fmt.Errorf("%w: %w", lease.ErrNotCurrent, err),
+	}
+}
+
+func (l *liveness) details() []any {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newest()
+}
+
+// newest is called with the lock held. Details that change by themselves are a
+// function.
+func (l *liveness) newest() []any {
+	switch detail := l.detail.(type) {
+	case nil:
+		return nil
+	case func() any:
+		return []any{detail()}
+	default:
+		return []any{detail}
+	}
+}
+
+func (l *liveness) set(detail any) (version int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version++
+	l.detail = detail
+	return l.version
+}
+
+// note changes the details and does not wait: they reach the server soon, unless the
+// process is killed before.
+func (l *liveness) note(_ context.Context, detail any) {
+	l.set(detail)
+	l.wait.Go(func() { _, _ = l.beat(l.wire) })
+}
+
+// record changes the details and returns once the server has them, which also proves
+// that the attempt is the current one.
+func (l *liveness) record(ctx context.Context, detail any) error {
+	version := l.set(detail)
+	for {
+		sent, err := l.beat(ctx)
+		switch {
+		case errors.Is(err, errSuperseded) && ctx.Err() == nil:
+			continue // the newer details say it too, but have to arrive
+		case err != nil:
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return err
+		case sent >= version:
+			return ctx.Err()
+		}
+	}
+}
+
+// leave is record for what the next attempt should know and can do without: a server
+// that does not answer is not waited for.
+func (l *liveness) leave(detail any) {
+	ctx, cancel := context.WithTimeout(l.wire, 5*time.Second)
+	defer cancel()
+	_ = l.record(ctx, detail)
+}
+
+// Hold returns nil if the attempt is provably the current one: a heartbeat whose
+// request began less than the heartbeat timeout ago, less a margin, was acknowledged.
+// Otherwise it asks. When an attempt begins nothing is proven: its task may have lain
+// in a frozen process. Without a client, as in tests, every attempt is current.
+func (l *liveness) Hold(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if l.client == nil || l.fresh() {
+		return l.isLost()
+	}
+	ask, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	var err error
+	for err = errSuperseded; errors.Is(err, errSuperseded) && ask.Err() == nil; {
+		_, err = l.beat(ask)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, lease.ErrNotCurrent):
+		return err
+	case err == nil && l.fresh():
+		return l.isLost()
+	case err == nil:
+		err = errors.New("the answer took too long to prove anything")
+	}
+	return &conversation.Error{
+		Kind: conversation.Unavailable, Op: "activity attempt",
+		Err:    fmt.Errorf("nothing was sent, because Temporal did not confirm that this attempt is still the current one: %w", err),
+		Remedy: "check the connection to Temporal and the server's load",
+	}
+}
+
+func (l *liveness) fresh() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.proven.IsZero() && elapsed(l.proven) < l.timeout-l.margin()
+}
+
+func (l *liveness) isLost() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// stop ends the heartbeats and the attempt's context, and waits for what is under
+// way.
 func (l *liveness) stop() {
 	close(l.quit)
-	<-l.done
+	l.hangUp()
+	l.wait.Wait()
+	l.cancel(nil)
 }
 
 // earlier is what the attempt before this one left by heartbeat, or else what a

@@ -23,6 +23,7 @@ type Metrics struct {
 	recovers  metric.Int64Counter
 	lookups   metric.Int64Counter
 	repeats   metric.Int64Counter
+	joins     metric.Int64Counter
 	toolCalls metric.Float64Histogram
 	started   metric.Int64Counter
 	polls     metric.Int64Counter
@@ -54,6 +55,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	seconds(&m.toolCalls, "parley.tool.duration", "Time of tool calls that gave a result, by tool.")
 	count(&m.resends, "parley.exchange.resends", "Messages sent again because an earlier attempt had not reached the platform.")
 	count(&m.repeats, "parley.reply.repeats", "Replies asked for again because a worker died while one was on its way: it may have been paid for.")
+	count(&m.joins, "parley.calls.joined", "Calls of models and tools that were not made again because an earlier attempt on this worker had made them, by step.")
 	count(&m.recovers, "parley.exchange.recoveries", "Answers taken from the platform's transcript because they had got lost on the way.")
 	count(&m.lookups, "parley.transcript.lookups", "Transcripts asked of the worker's memory, by hit.")
 	count(&m.started, "parley.conversations.started", "Conversation workflows started by this worker's inboxes.")
@@ -92,7 +94,10 @@ func (m *Metrics) toolCalled(ctx context.Context, call PlannedCall, out CallTool
 	m.toolCalls.Record(ctx, took.Seconds(), metric.WithAttributes(
 		attribute.String("set", call.Set), attribute.String("tool", call.Name), attribute.Bool("error", out.IsError)))
 }
-func (m *Metrics) repeated(ctx context.Context)  { m.repeats.Add(ctx, 1) }
+func (m *Metrics) repeated(ctx context.Context) { m.repeats.Add(ctx, 1) }
+func (m *Metrics) joined(ctx context.Context, step string) {
+	m.joins.Add(ctx, 1, metric.WithAttributes(attribute.String("step", step)))
+}
 func (m *Metrics) resent(ctx context.Context)    { m.resends.Add(ctx, 1) }
 func (m *Metrics) recovered(ctx context.Context) { m.recovers.Add(ctx, 1) }
 func (m *Metrics) cacheLookup(ctx context.Context, hit bool) {

@@ -65,8 +65,9 @@ type Mark struct {
 	Sends int `json:"sends,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
-	// Tries counts the attempts of the activities before this one.
-	Tries int `json:"tries,omitempty"`
+	// Running is when the request was last known to be running, if that is later than
+	// Time: by a heartbeat of the worker that made it.
+	Running time.Time `json:"running,omitzero"`
 }
 
 // ContextInput asks what the platform knows about the conversation.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
@@ -40,16 +39,20 @@ type NotifyResult struct {
 
 // Notify tells a platform that listens what has happened.
 func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	if err := c.notify(ctx, in); err != nil {
-		return NotifyResult{}, c.failed(ctx, "notify", err, conversation.Usage{})
+	a := c.begin(ctx, "notify", nil)
+	defer a.end()
+	err := a.notify(a.work, in)
+	switch {
+	case err != nil && a.handsOver():
+		return NotifyResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+	case err != nil:
+		return NotifyResult{}, a.fail(err, ErrorDetails{})
 	}
 	return NotifyResult{}, nil
 }
 
-func (c *Conversation) notify(ctx context.Context, in NotifyInput) error {
-	inst, err := c.instance(conversation.Ref{Platform: in.Platform})
+func (a *attempt) notify(ctx context.Context, in NotifyInput) error {
+	inst, err := a.instance(conversation.Ref{Platform: in.Platform})
 	if err != nil {
 		return err
 	}
@@ -59,6 +62,9 @@ func (c *Conversation) notify(ctx context.Context, in NotifyInput) error {
 			Kind: conversation.Invalid, Op: fmt.Sprintf("platform %q", in.Platform), Err: errors.New("it does not listen to events"),
 		}
 	}
-	in.Event.Run = activity.GetInfo(ctx).WorkflowExecution.RunID
+	if err := a.act(ctx, "notify"); err != nil {
+		return err
+	}
+	in.Event.Run = a.info.WorkflowExecution.RunID
 	return listener.Notify(ctx, in.Event)
 }

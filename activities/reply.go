@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -34,138 +35,220 @@ const (
 
 // Reply lets an executor produce the agent's next message.
 func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, error) {
-	progress := ReplyProgress{}
+	r := &replying{in: in}
 	if p := earlier(ctx, in.Resume); p != nil {
-		progress = *p
+		r.progress = *p
 	}
-	live := keepAlive(ctx, c.heartbeats, progress)
-	defer live.stop()
-	work, stop := withDrain(ctx, c.drain)
-	defer stop()
+	r.attempt = c.begin(ctx, "reply", r.progress)
+	r.tries, r.limit = r.progress.Tries, in.Attempts
+	defer r.end()
 
 	begin := time.Now()
-	attempt := int(activity.GetInfo(ctx).Attempt) + progress.Tries
-	out, err := c.reply(work, in, attempt, &progress, live)
+	out, err := r.reply(r.work)
 	if err != nil {
-		if e := asError(err); e != nil {
-			// What a failed attempt cost must not be lost with it.
-			progress.Spent = progress.Spent.Add(e.Usage)
-		}
-		live.note(ctx, progress)
-		if handedOver(work) {
-			progress.Tries = attempt - 1
-			return ReplyResult{HandedOver: true, Resume: &progress}, nil
-		}
-		if e := asError(err); e != nil && errors.Is(err, limit.ErrQueued) {
-			// Nothing was asked: it is no attempt, and no worker is kept busy waiting.
-			progress.Tries = attempt - 1
-			return ReplyResult{HandedOver: true, Wait: e.RetryAfter, Resume: &progress}, nil
-		}
-		return ReplyResult{}, c.failed(ctx, "reply", err, progress.Spent)
+		return r.failed(err)
 	}
 	c.metrics.replied(ctx, out, time.Since(begin))
-	out.Usage = out.Usage.Add(progress.Spent)
+	out.Usage = out.Usage.Add(r.progress.Spent)
+	out.Lag = c.lag.worst()
 	return out, nil
 }
 
-func (c *Conversation) reply(ctx context.Context, in ReplyInput, attempt int, progress *ReplyProgress, live *liveness) (ReplyResult, error) {
-	name, executor, err := c.executors.Resolve(ctx, in.Executor)
+// replying is one attempt at a reply.
+type replying struct {
+	*attempt
+	in ReplyInput
+
+	mu       sync.Mutex
+	progress ReplyProgress
+	over     bool // the call is over: progress is the attempt's alone
+}
+
+// failed is how an attempt without a reply ends.
+func (r *replying) failed(err error) (ReplyResult, error) {
+	progress := &r.progress
+	e := asError(err)
+	if e != nil {
+		// What a failed attempt cost must not be lost with it.
+		progress.Spent = progress.Spent.Add(e.Usage)
+	}
+	out := ReplyResult{HandedOver: true, Resume: progress, Lag: r.lag.worst()}
+	switch {
+	case r.handsOver():
+		progress.Tries = r.number() - 1
+		return out, nil
+	case e != nil && errors.Is(err, limit.ErrQueued):
+		// Nothing was asked: it is no attempt, and no worker is kept busy waiting.
+		progress.Tries = r.number() - 1
+		out.Wait = e.RetryAfter
+		return out, nil
+	}
+	r.live.leave(*progress)
+	return ReplyResult{}, r.fail(err, ErrorDetails{Spent: progress.Spent})
+}
+
+func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
+	in := r.in
+	if err := checkRun(ctx, in.Run); err != nil {
+		return ReplyResult{}, err
+	}
+	name, executor, err := r.executors.Resolve(ctx, in.Executor)
 	if err != nil {
 		return ReplyResult{}, err
 	}
-	messages, err := c.history(ctx, in)
+	messages, err := r.history(ctx, in)
 	if err != nil {
 		return ReplyResult{}, err
 	}
 	if !executors.TakesTools(executor) {
 		in.Tools = nil // nor are their servers asked
 	}
-	offered, err := c.offer(ctx, in.Tools)
+	offered, err := r.offer(ctx, in.Tools)
 	if err != nil {
 		return ReplyResult{}, err
 	}
-	info := activity.GetInfo(ctx)
-	once := atMostOnce(executor)
-	before := *progress
-	repeats, err := progress.ask(name, once)
+	got, err := r.ask(ctx, name, executor, in, messages, offered)
 	if err != nil {
 		return ReplyResult{}, err
 	}
-	if repeats {
-		c.metrics.repeated(ctx)
-	}
-	if once {
-		// Whoever comes next must know, whatever happens to this process.
-		if err := live.record(ctx, *progress); err != nil {
-			*progress = before
-			return ReplyResult{}, fmt.Errorf("record the run before making it: %w", err)
-		}
-	} else {
-		live.note(ctx, *progress)
-	}
-	ctx, release := plainCancel(ctx)
-	defer release()
-	ctx, cancel := context.WithDeadline(ctx, info.Deadline.Add(-reserve(info)))
-	defer cancel()
-	req := executors.Request{
-		Conversation:   in.Ref,
-		Turn:           in.Turn,
-		Attempt:        attempt,
-		Round:          in.Round,
-		IdempotencyKey: replyKey(info.WorkflowExecution.ID, in),
-		Task:           in.Task,
-		Messages:       messages,
-		New:            len(in.New),
-		Tools:          described(offered),
-		State:          in.State,
-		Attach:         progress.Attach,
-		OnAttach: func(token json.RawMessage) {
-			if token == nil && progress.Attach != nil {
-				c.metrics.repeated(ctx)
-			}
-			progress.Executor, progress.Attach = name, token
-			// Best effort: without the record a kill repeats the call, as it would
-			// have without the token.
-			_ = live.record(ctx, *progress)
-		},
-	}
-	if in.Window > 0 {
-		// What is kept on the other side is as long as before: it is begun anew.
-		req.Messages, req.State = conversation.Window(messages, in.Window), nil
-		req.New = len(req.Messages)
-	}
-	result, err := executor.Execute(ctx, req)
-	progress.Asked = once && mayHaveRun(err)
-	if progress.Asked {
-		return ReplyResult{}, notAgain(name, err)
-	}
-	if err != nil {
-		return ReplyResult{}, err
-	}
-	result = executors.Clean(result)
-	if len(in.Tools) == 0 {
-		result = withoutCalls(result)
-	}
-	if err := checkReply(name, result, in.Task != nil || in.Alone); err != nil {
-		return ReplyResult{}, err
-	}
-	nameCalls(result.Message, in)
-	if result.Message.Time.IsZero() {
-		result.Message.Time = time.Now().UTC()
-	}
-	c.cache.put(info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
+	result := got.result
+	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
 		append(messages[:len(messages):len(messages)], result.Message))
 	return ReplyResult{
 		Message:      result.Message,
 		State:        result.State,
 		Usage:        result.Usage,
-		Executor:     name,
+		Executor:     got.name,
 		Provider:     result.Provider,
 		Model:        result.Model,
 		FinishReason: result.FinishReason,
 		End:          result.End,
 		Calls:        plan(result.Message, offered),
 	}, nil
+}
+
+// An answer is what an executor has said, fit to be recorded.
+type answer struct {
+	name   string // the executor's
+	result executors.Result
+}
+
+// ask has the executor answer, or takes the answer to the same request that is under
+// way, or came a moment ago, on this worker.
+func (r *replying) ask(
+	ctx context.Context, name string, executor executors.Executor, in ReplyInput, messages []conversation.Message, offered []tools.Offered,
+) (answer, error) {
+	key, once := r.callKey(in), atMostOnce(executor)
+	if !r.calls.has(key) {
+		if err := r.announce(ctx, name, once); err != nil {
+			return answer{}, err
+		}
+	}
+	req := r.request(in, messages, offered)
+	work, cancel := context.WithDeadline(ctx, r.info.Deadline.Add(-reserve(r.info)))
+	defer cancel()
+	got, joined, err := r.calls.do(work, r.attempt, key, r.attached(name), func(ctx context.Context, attached func(json.RawMessage)) (any, int, error) {
+		req.OnAttach = attached
+		result, err := executor.Execute(ctx, req)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(in.Tools) == 0 {
+			result = withoutCalls(result)
+		}
+		if err := checkReply(name, result); err != nil {
+			return nil, 0, err
+		}
+		nameCalls(result.Message, in)
+		if result.Message.Time.IsZero() {
+			result.Message.Time = time.Now().UTC()
+		}
+		return answer{name, result}, held(result.Message) + len(result.State), nil
+	})
+	if joined {
+		r.metrics.joined(r.sdk, "reply")
+	}
+	r.mu.Lock()
+	r.over = true
+	r.mu.Unlock()
+	r.progress.Asked = once && mayHaveRun(err)
+	if r.progress.Asked {
+		return answer{}, notAgain(name, err)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return got.(answer), nil
+}
+
+func (r *replying) request(in ReplyInput, messages []conversation.Message, offered []tools.Offered) executors.Request {
+	req := executors.Request{
+		Conversation:   in.Ref,
+		Turn:           in.Turn,
+		Attempt:        r.number(),
+		Round:          in.Round,
+		IdempotencyKey: replyKey(r.info.WorkflowExecution.ID, in),
+		Task:           in.Task,
+		Messages:       messages,
+		New:            len(in.New),
+		Tools:          described(offered),
+		State:          in.State,
+		Attach:         r.progress.Attach,
+	}
+	if in.Window > 0 {
+		// What is kept on the other side is as long as before: it is begun anew.
+		req.Messages, req.State = conversation.Window(messages, in.Window), nil
+		req.New = len(req.Messages)
+	}
+	return req
+}
+
+// announce has Temporal know that the executor is about to be asked, which also proves
+// that the attempt is the current one.
+func (r *replying) announce(ctx context.Context, name string, once bool) error {
+	before := r.progress
+	repeats, err := r.progress.ask(name, once)
+	if err != nil {
+		return err
+	}
+	err = r.record(ctx, r.progress, "reply")
+	if err == nil {
+		err = r.act(ctx, "reply")
+	}
+	if err != nil {
+		r.progress = before
+		return err
+	}
+	if repeats {
+		r.metrics.repeated(ctx)
+	}
+	return nil
+}
+
+// attached records the token by which the provider's run can be found.
+func (r *replying) attached(name string) func(json.RawMessage) {
+	return func(token json.RawMessage) {
+		r.mu.Lock()
+		if r.over {
+			r.mu.Unlock()
+			return
+		}
+		if token == nil && r.progress.Attach != nil {
+			r.metrics.repeated(r.sdk)
+		}
+		r.progress.Executor, r.progress.Attach = name, token
+		progress := r.progress
+		r.mu.Unlock()
+		// Best effort: without the record a kill repeats the call, as it would have
+		// without the token.
+		r.live.leave(progress)
+	}
+}
+
+// callKey names the request with all that matters about it.
+func (r *replying) callKey(in ReplyInput) string {
+	execution := r.info.WorkflowExecution
+	return fmt.Sprintf("%s %s %s %s", replyKey(execution.ID, in), execution.RunID, in.Executor, Digest(in.Digest, in.New...))
 }
 
 func described(offered []tools.Offered) []conversation.Tool {
@@ -209,9 +292,9 @@ func reserve(info activity.Info) time.Duration {
 	return min(MaxReserve, info.Deadline.Sub(info.StartedTime)/10)
 }
 
-// checkReply refuses what nobody could be sent. Structured data alone is an answer
-// to a task, or where no platform has to pass it on.
-func checkReply(name string, result executors.Result, dataCounts bool) error {
+// checkReply refuses what cannot be sent. Structured data alone is an answer:
+// platforms that take text alone are sent its JSON.
+func checkReply(name string, result executors.Result) error {
 	invalid := func(kind conversation.Kind, format string, args ...any) error {
 		return &conversation.Error{
 			Kind:  kind,
@@ -224,7 +307,7 @@ func checkReply(name string, result executors.Result, dataCounts bool) error {
 	switch {
 	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
 		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
-	case strings.TrimSpace(text) == "" && !result.End && calls == 0 && !(dataCounts && hasData(result.Message)):
+	case strings.TrimSpace(text) == "" && !result.End && calls == 0 && !hasData(result.Message):
 		return invalid(conversation.Unavailable, "answered with nothing")
 	case calls > maxCalls:
 		return invalid(conversation.Unavailable, "calls tools %d times: %d are allowed", calls, maxCalls)

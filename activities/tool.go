@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/tools"
 )
@@ -24,43 +22,65 @@ type Tools interface {
 // CallTool makes one tool call. A set that fails is an error, and tried again with
 // the same key; what a tool says, faults included, is a result.
 func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
-	live := keepAlive(ctx, c.heartbeats, nil)
-	defer live.stop()
-	work, stop := withDrain(ctx, c.drain)
-	defer stop()
+	a := c.begin(ctx, "tool", nil)
+	defer a.end()
 
 	begin := time.Now()
-	out, err := c.callTool(work, in)
-	if err != nil && handedOver(work) {
-		return CallToolResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+	out, err := a.callTool(a.work, in)
+	switch {
+	case err != nil && a.handsOver():
+		return CallToolResult{HandedOver: true, Tries: failedTries(ctx), Lag: c.lag.worst()}, nil
+	case err != nil:
+		return CallToolResult{}, a.fail(err, ErrorDetails{})
 	}
-	if err != nil {
-		return CallToolResult{}, c.failed(ctx, "tool", err, conversation.Usage{})
-	}
+	out.Lag = c.lag.worst()
 	c.metrics.toolCalled(ctx, in.Call, out, time.Since(begin))
 	return out, nil
 }
 
-func (c *Conversation) callTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
-	if c.tools == nil {
-		return CallToolResult{}, noTools(in.Call.Set)
-	}
-	info := activity.GetInfo(ctx)
-	result, err := c.tools.Call(ctx, in.Call.Set, tools.Call{
-		Conversation: in.Ref,
-		Name:         in.Call.Name,
-		Arguments:    in.Call.Arguments,
-		Key:          toolKey(info.WorkflowExecution.ID, in),
-		Attempt:      int(info.Attempt),
-	})
-	if err != nil {
+func (a *attempt) callTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
+	if err := checkRun(ctx, in.Run); err != nil {
 		return CallToolResult{}, err
+	}
+	if a.tools == nil {
+		return CallToolResult{}, noTools(in.Call.Set)
 	}
 	if in.MaxBytes <= 0 {
 		in.MaxBytes = conversation.DefaultToolResultBytes
 	}
-	bounded := tools.Bound(result, in.MaxBytes)
-	return CallToolResult{Content: bounded.Content, IsError: bounded.IsError}, nil
+	execution := a.info.WorkflowExecution
+	call := tools.Call{
+		Conversation: in.Ref,
+		Name:         in.Call.Name,
+		Arguments:    in.Call.Arguments,
+		Key:          toolKey(execution.ID, in),
+		Attempt:      int(a.info.Attempt),
+	}
+	// The call goes on if Temporal gives the attempt up: the next one on this worker
+	// joins it.
+	key := fmt.Sprintf("%s %s %s/%s %s", call.Key, execution.RunID, in.Call.Set, in.Call.Name, in.Call.Arguments)
+	if !a.calls.has(key) {
+		if err := a.act(ctx, "tool"); err != nil {
+			return CallToolResult{}, err
+		}
+	}
+	work, cancel := context.WithDeadline(ctx, a.info.Deadline.Add(-reserve(a.info)))
+	defer cancel()
+	got, joined, err := a.calls.do(work, a, key, nil, func(ctx context.Context, _ func(json.RawMessage)) (any, int, error) {
+		result, err := a.tools.Call(ctx, in.Call.Set, call)
+		if err != nil {
+			return nil, 0, err
+		}
+		bounded := tools.Bound(result, in.MaxBytes)
+		return CallToolResult{Content: bounded.Content, IsError: bounded.IsError}, len(bounded.Content), nil
+	})
+	if joined {
+		a.metrics.joined(a.sdk, "tool")
+	}
+	if err != nil {
+		return CallToolResult{}, err
+	}
+	return got.(CallToolResult), nil
 }
 
 func noTools(set string) error {

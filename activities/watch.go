@@ -56,16 +56,16 @@ func WatchOptions(run time.Duration) workflow.ActivityOptions {
 func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, error) {
 	tasks, err := c.tasks(in.Ref)
 	if err != nil {
-		return WatchResult{}, c.failed(ctx, "watch", err, conversation.Usage{})
+		return WatchResult{}, temporalError(err, conversation.Usage{})
 	}
 	w := &watch{
 		Conversation: c, in: in, tasks: tasks,
 		info: activity.GetInfo(ctx), stopping: activity.GetWorkerStopChannel(ctx),
 	}
 	if c.heartbeats == nil {
-		return w.run(ctx, func() error { activity.RecordHeartbeat(ctx); return ctx.Err() })
+		return w.run(ctx, func(context.Context) error { activity.RecordHeartbeat(ctx); return ctx.Err() })
 	}
-	go w.aside(context.WithoutCancel(ctx))
+	c.aside.Go(func() { w.beside(context.WithoutCancel(ctx)) })
 	return WatchResult{}, activity.ErrResultPending
 }
 
@@ -78,14 +78,30 @@ type watch struct {
 	stopping <-chan struct{}
 }
 
-// aside runs the watch outside of its activity, and ends that.
-func (w *watch) aside(ctx context.Context) {
+// beside runs the watch outside of its activity, and ends that. It returns soon after
+// the worker was told to stop: see [Conversation.Wait].
+func (w *watch) beside(ctx context.Context) {
 	token := w.info.TaskToken
-	result, err := w.run(ctx, func() error {
+	work, stop := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() { // a stopping worker waits for no answer
+		defer close(over)
+		select {
+		case <-w.stopping:
+			stop()
+		case <-work.Done():
+		}
+	}()
+	result, err := w.run(work, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, watchEvery)
 		defer cancel()
 		return w.heartbeats.RecordActivityHeartbeat(ctx, token)
 	})
+	stop()
+	<-over
+	if isClosed(w.stopping) {
+		result, err = WatchResult{HandedOver: true}, nil
+	}
 	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
 		return // the run is over, or another attempt watches
 	}
@@ -101,7 +117,7 @@ func (w *watch) aside(ctx context.Context) {
 
 // run looks again and again. beat tells the server that somebody does, and its
 // error that the server wants nobody to.
-func (w *watch) run(ctx context.Context, beat func() error) (WatchResult, error) {
+func (w *watch) run(ctx context.Context, beat func(context.Context) error) (WatchResult, error) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -112,7 +128,7 @@ func (w *watch) run(ctx context.Context, beat func() error) (WatchResult, error)
 			return WatchResult{}, ctx.Err()
 		case <-tick.C:
 		}
-		if err := beat(); unwanted(err) {
+		if err := beat(ctx); unwanted(err) {
 			return WatchResult{}, err
 		}
 		look, cancel := context.WithTimeout(ctx, watchEvery)
@@ -124,6 +140,15 @@ func (w *watch) run(ctx context.Context, beat func() error) (WatchResult, error)
 		if err != nil {
 			w.metrics.failure(ctx, "watch", conversation.KindOf(err))
 		}
+	}
+}
+
+func isClosed(stopping <-chan struct{}) bool {
+	select {
+	case <-stopping:
+		return true
+	default:
+		return false
 	}
 }
 

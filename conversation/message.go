@@ -1,6 +1,7 @@
 package conversation
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -76,6 +77,29 @@ func (m Message) Text() string {
 		}
 	}
 	return strings.Join(texts, "\n\n")
+}
+
+// Said is what the message says in words alone, for a side that takes nothing else: its
+// text, and its structured data as JSON on one line.
+func (m Message) Said() string {
+	var said []string
+	for _, p := range m.Parts {
+		switch {
+		case p.Type == PartText:
+			said = append(said, p.Text)
+		case p.Type == PartData && len(p.Data) > 0:
+			said = append(said, compact(p.Data))
+		}
+	}
+	return strings.Join(said, "\n\n")
+}
+
+func compact(data json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, data) != nil {
+		return string(data)
+	}
+	return b.String()
 }
 
 // Size is about the number of bytes the message has.

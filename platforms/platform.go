@@ -133,6 +133,8 @@ type Instance struct {
 	// if the transcript has not grown. Zero: Send is committed, or not, by the
 	// time its connection is gone.
 	Settle time.Duration
+	// SendTimeout is how long a Send may take. Zero: not known.
+	SendTimeout time.Duration
 	// MaxOpen is how many conversations may be open on the instance at once, over
 	// all agents and workers. Zero or less: no limit.
 	MaxOpen int

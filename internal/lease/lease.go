@@ -7,15 +7,23 @@
 // request.
 package lease
 
-import "context"
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+)
+
+// ErrNotCurrent means that Temporal has given the attempt up: another one may be
+// running, and what this one returns does not count.
+var ErrNotCurrent = errors.New("the activity attempt is no longer the current one")
 
 // A Holder knows whether its activity attempt is still the current one.
 type Holder interface {
 	// Hold returns nil only if the attempt is provably current: Temporal has
 	// acknowledged a heartbeat more recently than the heartbeat timeout, by the
 	// monotonic clock. In doubt it asks Temporal; if Temporal cannot be asked, it
-	// returns an error of kind [conversation.Unavailable]. It is safe for concurrent
-	// use.
+	// returns an error of kind [conversation.Unavailable], and one that wraps
+	// ErrNotCurrent if the attempt was given up. It is safe for concurrent use.
 	Hold(ctx context.Context) error
 }
 
@@ -32,4 +40,20 @@ func Check(ctx context.Context) error {
 		return nil
 	}
 	return h.Hold(ctx)
+}
+
+// A Shared holder passes from one attempt to the next, for work that outlives an
+// attempt. The zero value holds nothing, and refuses.
+type Shared struct{ current atomic.Pointer[Holder] }
+
+// Pass makes h the holder.
+func (s *Shared) Pass(h Holder) { s.current.Store(&h) }
+
+// Hold asks the current holder.
+func (s *Shared) Hold(ctx context.Context) error {
+	h := s.current.Load()
+	if h == nil {
+		return ErrNotCurrent
+	}
+	return (*h).Hold(ctx)
 }

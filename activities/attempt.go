@@ -1,0 +1,144 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
+)
+
+// An attempt is one attempt of an activity: what it may still do, and how it ends.
+type attempt struct {
+	*Conversation
+	step string
+	info activity.Info
+	// sdk is the activity's own context. work ends before it when the worker stops,
+	// and carries the lease.
+	sdk, work context.Context
+	live      *liveness
+	clock     clock
+	stopDrain func()
+
+	// tries counts the attempts of activities before this one, and limit how many
+	// there may be in all; zero: the retry policy says.
+	tries, limit int
+}
+
+// begin is called first, because the attempt's clock starts with it.
+func (c *Conversation) begin(ctx context.Context, step string, detail any) *attempt {
+	late := time.Duration(0)
+	info := activity.GetInfo(ctx)
+	if c.heartbeats != nil {
+		late = info.HeartbeatTimeout
+	}
+	a := &attempt{Conversation: c, step: step, info: info, sdk: ctx, clock: newClock(ctx, late)}
+	a.work, a.live = hold(ctx, c.heartbeats, c.lag, detail)
+	a.work, a.stopDrain = withDrain(a.work, c.drain)
+	return a
+}
+
+// end releases what begin has started.
+func (a *attempt) end() {
+	a.stopDrain()
+	a.live.stop()
+}
+
+// number counts this attempt over all activities that handed the step over, from 1.
+func (a *attempt) number() int { return int(a.info.Attempt) + a.tries }
+
+// handsOver reports whether the worker stops: the step is handed over.
+func (a *attempt) handsOver() bool { return handedOver(a.work) }
+
+// record has Temporal know what the attempt is about to do, which also proves that it
+// is the current one.
+func (a *attempt) record(ctx context.Context, detail any, effect string) error {
+	err := a.live.record(ctx, detail)
+	if err == nil || errors.Is(err, lease.ErrNotCurrent) || ctx.Err() != nil {
+		return err
+	}
+	return &conversation.Error{
+		Kind: conversation.Unavailable, Op: effect,
+		Err:    fmt.Errorf("nothing was sent, because Temporal has not recorded first that it would be: %w", err),
+		Remedy: "check the connection to Temporal and the server's load",
+	}
+}
+
+// act is called right before an effect. It returns an error if the attempt may not
+// have it: because Temporal has given it up, or cannot be asked.
+func (a *attempt) act(ctx context.Context, effect string) error {
+	if a.beforeEffect != nil {
+		a.beforeEffect(effect)
+	}
+	return lease.Check(ctx)
+}
+
+// fail counts err, tells of it, and turns it into what Temporal is told. A
+// cancellation by the workflow stays one.
+func (a *attempt) fail(err error, details ErrorDetails) error {
+	if errors.Is(a.sdk.Err(), context.Canceled) {
+		return a.sdk.Err()
+	}
+	if errors.Is(err, lease.ErrNotCurrent) {
+		return err // it counts for nothing
+	}
+	if details.Kind = conversation.KindOf(err); details.Kind == conversation.Reset {
+		details.RunID = a.info.WorkflowExecution.RunID
+	}
+	a.metrics.failure(a.sdk, a.step, conversation.KindOf(err))
+	last := a.limit > 0 && a.number() >= a.limit
+	failed := temporalErrorWith(err, details, last)
+	a.tell(err, retryDelay(failed, a.info))
+	return failed
+}
+
+// tell has people see that the step is tried again: at its first failure, at each
+// power of two, and at the last.
+func (a *attempt) tell(err error, next time.Duration) {
+	n := a.number()
+	if next >= 0 && bits.OnesCount(uint(n)) != 1 {
+		return
+	}
+	report := AttemptReport{
+		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), Reason: clipTo(err.Error(), maxReportText), At: a.clock.now().UTC(),
+	}
+	if e := asError(err); e != nil {
+		report.Remedy = clipTo(e.Remedy, maxReportText)
+	}
+	report.ActivityID, report.Of = a.info.ActivityID, a.limit
+	if p := a.info.RetryPolicy; p != nil && report.Of == 0 {
+		report.Of = int(p.MaximumAttempts)
+	}
+	about := []any{
+		"conversation_id", a.info.WorkflowExecution.ID, "step", a.step, "attempt", n, "kind", string(report.Kind), "reason", report.Reason,
+	}
+	log := activity.GetLogger(a.sdk)
+	if next < 0 {
+		log.Warn("A step has failed; it is not tried again by itself", about...)
+		return // the workflow learns of it with the error
+	}
+	report.Next = report.At.Add(next)
+	log.Warn("A step fails; it is tried again", append(about, "next_in", next.Round(time.Millisecond).String())...)
+	if a.reports == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.sdk), tellTimeout)
+	defer cancel()
+	// Best effort: the workflow learns of the last failure in any case.
+	_ = a.reports.Failed(ctx, a.info.WorkflowExecution.ID, a.info.WorkflowExecution.RunID, report)
+}
+
+const (
+	maxReportText = 500
+	tellTimeout   = 2 * time.Second
+)
+
+// Reports tells workflows of attempts that have failed and are followed by others.
+type Reports interface {
+	Failed(ctx context.Context, workflowID, runID string, report AttemptReport) error
+}

@@ -1,0 +1,254 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
+)
+
+// server answers heartbeats as a test says.
+type server struct {
+	mu      sync.Mutex
+	details []any // of the heartbeats it has recorded, in order
+	asked   int
+	answer  func(ctx context.Context, n int) error // n counts from 1
+}
+
+func (s *server) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
+	s.mu.Lock()
+	s.asked++
+	n := s.asked
+	s.mu.Unlock()
+	if s.answer != nil {
+		if err := s.answer(ctx, n); err != nil && !temporal.IsCanceledError(err) {
+			return err
+		} else if err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.details = append(s.details, details...)
+	return nil
+}
+
+func (s *server) CompleteActivityWithOptions(context.Context, client.CompleteActivityOptions) error {
+	return nil
+}
+
+const testTimeout = 15 * time.Second
+
+// held starts an attempt.
+func heldBy(t *testing.T, s *server) (context.Context, *liveness) {
+	t.Helper()
+	l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) {}, lag: &lagMeter{}}
+	return l.start(t.Context())
+}
+
+func hang(ctx context.Context, _ int) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestHoldAsksWhereNothingIsProven(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		ctx, l := heldBy(t, s)
+		defer l.stop()
+		require.NoError(t, lease.Check(ctx))
+		require.Equal(t, 1, s.asked, "the task may have lain in a frozen process")
+		require.NoError(t, lease.Check(ctx))
+		require.Equal(t, 1, s.asked, "it is proven now")
+		require.NoError(t, l.record(ctx, "mark"))
+		require.NoError(t, lease.Check(ctx))
+		require.Equal(t, 2, s.asked, "what was recorded proves it too")
+	})
+}
+
+// What a process that was frozen knows is old.
+func TestHoldAfterAFreeze(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer func(context.Context, int) error
+		is     func(error) bool
+	}{
+		"still the current one": {nil, func(err error) bool { return err == nil }},
+		"given up": {func(context.Context, int) error { return serviceerror.NewNotFound("activity") },
+			func(err error) bool { return errors.Is(err, lease.ErrNotCurrent) }},
+		"cut off": {hang, func(err error) bool {
+			e := asError(err)
+			return e != nil && e.Kind == conversation.Unavailable && !e.MayHaveLanded && !errors.Is(err, lease.ErrNotCurrent)
+		}},
+		"refused": {func(context.Context, int) error { return serviceerror.NewUnavailable("down") }, func(err error) bool {
+			e := asError(err)
+			return e != nil && e.Kind == conversation.Unavailable && !e.MayHaveLanded
+		}},
+		"an answer that is too late to prove anything": {func(context.Context, int) error { time.Sleep(testTimeout - time.Second); return nil },
+			func(err error) bool { return conversation.IsKind(err, conversation.Unavailable) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{}
+				ctx, l := heldBy(t, s)
+				defer l.stop()
+				require.NoError(t, l.record(ctx, "mark"))
+				// As if no heartbeat had gone out for a minute.
+				l.mu.Lock()
+				l.proven = time.Now().Add(-time.Minute)
+				l.mu.Unlock()
+				s.answer = tc.answer
+				err := lease.Check(ctx)
+				require.True(t, tc.is(err), "%v", err)
+			})
+		})
+	}
+}
+
+// A server that does not answer is no reason to end anything; one that says so is.
+func TestHeartbeatsEndTheAttempt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer func(context.Context, int) error
+		cause  func(error) bool // nil: it goes on
+	}{
+		"no answer":         {hang, nil},
+		"server away":       {func(context.Context, int) error { return serviceerror.NewUnavailable("down") }, nil},
+		"deadline exceeded": {func(context.Context, int) error { return serviceerror.NewDeadlineExceeded("slow") }, nil},
+		"namespace moves":   {func(context.Context, int) error { return serviceerror.NewNamespaceNotActive("n", "a", "b") }, nil},
+		"cancelled":         {func(context.Context, int) error { return temporal.NewCanceledError() }, func(err error) bool { return temporal.IsCanceledError(err) }},
+		"given up": {func(context.Context, int) error { return serviceerror.NewNotFound("activity") },
+			func(err error) bool { return errors.Is(err, lease.ErrNotCurrent) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{answer: tc.answer}
+				ctx, l := heldBy(t, s)
+				defer l.stop()
+				time.Sleep(3 * testTimeout)
+				synctest.Wait()
+				if tc.cause == nil {
+					require.NoError(t, ctx.Err())
+					return
+				}
+				require.True(t, tc.cause(context.Cause(ctx)), "%v", context.Cause(ctx))
+			})
+		})
+	}
+}
+
+// A claim that the workflow has cancelled is finished: the attempt still is the current
+// one, and heartbeats go on until it returns.
+func TestCancelledAttemptStaysCurrent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		s := &server{answer: func(context.Context, int) error { return temporal.NewCanceledError() }}
+		l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) { told++ }, lag: &lagMeter{}}
+		ctx, _ := l.start(t.Context())
+		defer l.stop()
+		time.Sleep(4 * testTimeout)
+		synctest.Wait()
+		require.Error(t, ctx.Err())
+		require.Equal(t, 1, told, "the SDK is told once")
+		require.GreaterOrEqual(t, s.asked, 8)
+		require.NoError(t, l.Hold(context.WithoutCancel(ctx)))
+	})
+}
+
+// What is recorded does not wait behind a heartbeat that hangs, and an older one does
+// not come after it.
+func TestRecordOvertakesAHangingHeartbeat(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		s.answer = func(ctx context.Context, n int) error {
+			if n == 1 {
+				return hang(ctx, n)
+			}
+			return nil
+		}
+		ctx, l := heldBy(t, s)
+		defer l.stop()
+		l.note(ctx, "old")
+		synctest.Wait()
+		begin := time.Now()
+		require.NoError(t, l.record(ctx, "new"))
+		require.Zero(t, time.Since(begin))
+		time.Sleep(2 * testTimeout)
+		synctest.Wait()
+		for _, d := range s.details {
+			require.Equal(t, "new", d)
+		}
+	})
+}
+
+// Of many records at once the newest is what stays.
+func TestNewestDetailsWin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{answer: func(ctx context.Context, n int) error {
+			timer := time.NewTimer(time.Duration(n*37%11) * time.Millisecond)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}
+		ctx, l := heldBy(t, s)
+		defer l.stop()
+		var all sync.WaitGroup
+		for i := range 50 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * time.Millisecond)
+				if err := l.record(ctx, i); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, 49, s.details[len(s.details)-1])
+	})
+}
+
+// A slow server is measured, and asked no more often for being slow.
+func TestLag(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{answer: func(context.Context, int) error { time.Sleep(9 * time.Second); return nil }}
+		_, l := heldBy(t, s)
+		defer l.stop()
+		time.Sleep(time.Minute)
+		require.LessOrEqual(t, s.asked, 13)
+		require.Equal(t, 9*time.Second, l.lag.worst())
+		require.Equal(t, 54*time.Second, HeartbeatTimeout(heartbeatTimeout, l.lag.worst()))
+		require.Equal(t, heartbeatTimeout, HeartbeatTimeout(heartbeatTimeout, 0))
+		require.Equal(t, 2*time.Minute, HeartbeatTimeout(heartbeatTimeout, time.Hour))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		m := &lagMeter{}
+		m.add(time.Second)
+		require.Zero(t, m.worst(), "fast enough")
+		m.add(4100 * time.Millisecond)
+		require.Equal(t, 5*time.Second, m.worst())
+		time.Sleep(lagPeriod + time.Second)
+		require.Equal(t, 5*time.Second, m.worst())
+		time.Sleep(lagPeriod + time.Second)
+		require.Zero(t, m.worst(), "long ago")
+	})
+}
