@@ -346,6 +346,50 @@ func TestEnvironment(t *testing.T) {
 	})
 }
 
+// A variable with a secret's name may have its value in a file.
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	files := map[string][]byte{"/run/key": []byte("s3cret\n")}
+	read := func(path string) ([]byte, error) {
+		if data, ok := files[path]; ok {
+			return data, nil
+		}
+		return nil, fs.ErrNotExist
+	}
+	load := func(env map[string]string) (*config.Config, error) {
+		return config.Load(config.Source{NoFile: true, ReadFile: read, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	}
+	env := map[string]string{
+		"ONERUN_API_BASE_URL": "http://one", "ONERUN_API_KEY_FILE": "/run/key", "ONERUN_PROJECT_ID": "p", "ONERUN_AGENT_ID": "a",
+		"OPENAI_API_KEY_FILE": "/run/key",
+	}
+	c, err := load(env)
+	require.NoError(t, err)
+	require.Equal(t, "openai", c.Executors[0].Name)
+	var settings struct {
+		APIKey string `yaml:"api_key"`
+	}
+	for _, s := range []config.Settings{c.Platforms[0].Settings, c.Executors[0].Settings} {
+		_ = s.Decode(&settings, "it")
+		require.Equal(t, "s3cret", settings.APIKey)
+	}
+
+	env["OPENAI_API_KEY"] = "direct"
+	c, err = load(env)
+	require.NoError(t, err)
+	_ = c.Executors[0].Settings.Decode(&settings, "it")
+	require.Equal(t, "direct", settings.APIKey, "the variable comes first")
+
+	env["ONERUN_API_KEY_FILE"] = "/run/none"
+	_, err = load(env)
+	require.ErrorContains(t, err, "takes its value from the file that ONERUN_API_KEY_FILE names, which cannot be read")
+
+	delete(env, "ONERUN_API_KEY_FILE")
+	env["ONERUN_PROJECT_ID"], env["ONERUN_PROJECT_ID_FILE"] = "", "/run/key"
+	_, err = load(env)
+	require.ErrorContains(t, err, "ONERUN_PROJECT_ID", "only secrets are looked for in files")
+}
+
 func TestWhichFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

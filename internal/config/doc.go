@@ -16,7 +16,8 @@
 // Every value may refer to the environment and to files: ${NAME} is a variable
 // that must be set, ${NAME:-default} one that need not be, ${file:path} the
 // content of a file without its last line break, relative to parley.yaml. $${
-// stands for ${ itself. Secrets, which are the keys named api_key, password and
+// stands for ${ itself. A variable with a secret's name that is not set takes its value
+// from a file, if NAME_FILE names one. Secrets, which are the keys named api_key, password and
 // the like, are accepted only so.
 //
 // With no file at all, OneRun's own variables describe one agent; see [Load].

@@ -127,10 +127,16 @@ var (
 	ofPulse  = []string{"PULSE_SERVER_URL", "PULSE_API_KEY"}
 )
 
+// has reports whether a variable, or the file with its value, is given.
+func (src Source) has(name string) bool {
+	value, _ := src.Lookup(name)
+	return value != "" || fileOf(src.Lookup, name) != ""
+}
+
 // set are those of the variables that are there and not empty.
 func (src Source) set(names []string) (set []string) {
 	for _, name := range names {
-		if value, _ := src.Lookup(name); value != "" {
+		if src.has(name) {
 			set = append(set, name)
 		}
 	}
@@ -141,7 +147,7 @@ func (src Source) defaultExecutors(c *Config) error {
 	text := "executors:"
 	isPulse := func(p Platform) bool { return p.Type == pulseType }
 	if slices.ContainsFunc(c.Platforms, isPulse) {
-		if key, _ := src.Lookup("RUNAGENT_API_KEY"); key != "" {
+		if src.has("RUNAGENT_API_KEY") {
 			text += serverlessExecutor
 		}
 		text += localExecutor
@@ -150,12 +156,11 @@ func (src Source) defaultExecutors(c *Config) error {
 			return src.read(text, c)
 		}
 	}
-	key, _ := src.Lookup("OPENAI_API_KEY")
 	server, _ := src.Lookup("OPENAI_BASE_URL")
 	switch {
 	case server != "": // only its owner knows which models it has
 		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL}")
-	case key != "":
+	case src.has("OPENAI_API_KEY"):
 		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL:-"+defaultModel+"}")
 	}
 	return src.read(text+scriptedExecutor, c)

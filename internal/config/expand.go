@@ -91,7 +91,7 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 			x.fault(node, at, "cannot be read: %v", err)
 			return ""
 		}
-		return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+		return content(data)
 	}
 	name, fallback, optional := strings.Cut(inner, ":-")
 	if !variableName.MatchString(name) {
@@ -103,6 +103,14 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 		return ""
 	}
 	value, set := x.lookup(name)
+	if path := fileOf(x.lookup, name); value == "" && path != "" {
+		data, err := x.readFile(path)
+		if err != nil {
+			x.fault(node, at, "takes its value from the file that %s names, which cannot be read: %v", name+fileSuffix, err)
+			return ""
+		}
+		return content(data)
+	}
 	switch {
 	case value != "":
 		return value
@@ -116,6 +124,25 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${%s:-default}", name, name)
 	}
 	return ""
+}
+
+// content is what a file says: without its last line break.
+func content(data []byte) string {
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+}
+
+// fileSuffix ends the name of a variable that names a file with another variable's
+// value.
+const fileSuffix = "_FILE"
+
+// fileOf is the file that has the value of a variable with a secret's name, such as
+// OPENAI_API_KEY: the one that OPENAI_API_KEY_FILE names. Empty: there is none.
+func fileOf(lookup func(string) (string, bool), name string) string {
+	if !isSecret(name) {
+		return ""
+	}
+	path, _ := lookup(name + fileSuffix)
+	return path
 }
 
 // isSecret tells from a key's name that its value must not stand in a file.

@@ -18,9 +18,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
-	"github.com/parley-run/parley/internal/lease"
 )
 
 // A guard stands between the SDK and the server. The SDK ends its connection, and
@@ -118,11 +116,8 @@ func lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var (
-		status *statusError
-		known  *conversation.Error
-	)
-	if errors.As(err, &status) || errors.As(err, &known) {
+	var status *statusError
+	if errors.As(err, &status) {
 		return err
 	}
 	var dns *net.DNSError
@@ -139,9 +134,6 @@ const maxRedirects = 5
 // headers nor the call.
 func (g *guard) follow(req *http.Request) (*http.Response, error) {
 	for range maxRedirects + 1 {
-		if err := lease.Check(req.Context()); err != nil {
-			return nil, err
-		}
 		next := req.Clone(req.Context())
 		g.headers(next.Header)
 		resp, err := g.base.RoundTrip(next)
