@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -68,6 +69,9 @@ func (p *Platform) checkProject(ctx context.Context, project string) error {
 	}
 	var known []string
 	for other, listErr := range p.client.Projects(ctx) {
+		if isRow(listErr) {
+			continue
+		}
 		if listErr != nil {
 			return p.keyed(listErr)
 		}
@@ -96,6 +100,9 @@ func (p *Platform) checkAgent(ctx context.Context, project, agent string) error 
 	}
 	var known []string
 	for other, listErr := range p.client.Agents(ctx, project) {
+		if isRow(listErr) {
+			continue
+		}
 		if listErr != nil {
 			return errors.Join(err, p.keyed(listErr))
 		}
@@ -164,10 +171,18 @@ func named(name, id string) string {
 	return fmt.Sprintf("%s (%s)", rest.Clip(name), id)
 }
 
-// first reads a list's first page for its error.
+// first reads a list's first page for its error. Rows that cannot be read are none.
 func first[T any](list iter.Seq2[T, error]) error {
 	for _, err := range list {
+		if isRow(err) {
+			continue
+		}
 		return err
 	}
 	return nil
+}
+
+func isRow(err error) bool {
+	var row *platforms.RowError
+	return errors.As(err, &row)
 }

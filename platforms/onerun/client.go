@@ -20,7 +20,10 @@ import (
 // A Client calls the OneRun API. Its methods are safe for concurrent use. They
 // make one request each (lists: one a page) and never retry. Failures are
 // [conversation.Error] values; an answer that carries a status of failure is an
-// [AnswerError] inside.
+// [AnswerError] inside. Lists report a row that cannot be read as a
+// [platforms.RowError] and go on; any other error of a list is its last.
+//
+// Fields of an unexpected type are zero, unless nothing works without them.
 type Client struct {
 	api             *rest.Client
 	responseTimeout time.Duration
@@ -78,12 +81,10 @@ func (c *Client) Projects(ctx context.Context) iter.Seq2[Project, error] {
 
 // Project gets one project.
 func (c *Client) Project(ctx context.Context, id string) (Project, error) {
-	var p Project
-	err := c.call(ctx, rest.Request{
+	return one(ctx, c, rest.Request{
 		Op: fmt.Sprintf("get project %q", id), IDs: []string{id},
 		Method: http.MethodGet, Path: rest.Path("v1", "projects", id), Requires: identified,
-	}, &p)
-	return p, err
+	}, func(p Project) string { return lacking("id", p.ID) })
 }
 
 // Agents lists all agents of a project, newest first.
@@ -95,17 +96,19 @@ func (c *Client) Agents(ctx context.Context, project string) iter.Seq2[Agent, er
 
 // Agent gets one agent.
 func (c *Client) Agent(ctx context.Context, project, id string) (Agent, error) {
-	var a Agent
-	err := c.call(ctx, rest.Request{
+	return one(ctx, c, rest.Request{
 		Op: fmt.Sprintf("get agent %q", id), IDs: []string{id},
 		Method: http.MethodGet, Path: rest.Path("v1", "agents", id), Query: inProject(project), Requires: identified,
-	}, &a)
-	return a, err
+	}, func(a Agent) string { return lacking("id", a.ID) })
 }
 
 // Simulations lists all simulations of a project, oldest first. An empty agent
 // or status stands for any.
 func (c *Client) Simulations(ctx context.Context, project, agent, status string) iter.Seq2[Simulation, error] {
+	return pages(ctx, c, listSimulations(project, agent, status), func(s Simulation) string { return s.ID })
+}
+
+func listSimulations(project, agent, status string) rest.Request {
 	q := inProject(project)
 	// Ascending order also keeps new simulations from moving the others about
 	// while the pages are read.
@@ -117,19 +120,17 @@ func (c *Client) Simulations(ctx context.Context, project, agent, status string)
 	if status != "" {
 		q.Set("status", status)
 	}
-	return pages(ctx, c, rest.Request{Op: "list simulations", Path: rest.Path("v1", "simulations"), Query: q},
-		func(s Simulation) string { return s.ID })
+	return rest.Request{Op: "list simulations", Path: rest.Path("v1", "simulations"), Query: q}
 }
 
 // Simulation gets one simulation with its objectives. OneRun answers 500 where
 // there is no such simulation; it takes a second request to tell that from a
 // real failure, and then it is kind NotFound.
 func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation, error) {
-	var s Simulation
-	err := c.call(ctx, rest.Request{
+	s, err := one(ctx, c, rest.Request{
 		Op: fmt.Sprintf("get simulation %q", id), IDs: []string{id},
 		Method: http.MethodGet, Path: rest.Path("v1", "simulations", id), Query: inProject(project), Requires: identified,
-	}, &s)
+	}, func(s Simulation) string { return lacking("id", s.ID) })
 	if rest.StatusOf(err) == http.StatusInternalServerError {
 		for _, listErr := range c.Conversations(ctx, project, id, "") {
 			if conversation.IsKind(listErr, conversation.NotFound) {
@@ -144,23 +145,25 @@ func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation
 // Conversations lists all conversations of a simulation, newest first. An empty
 // status stands for any.
 func (c *Client) Conversations(ctx context.Context, project, simulation, status string) iter.Seq2[Conversation, error] {
+	return pages(ctx, c, listConversations(project, simulation, status), func(cv Conversation) string { return cv.ID })
+}
+
+func listConversations(project, simulation, status string) rest.Request {
 	q := inProject(project)
 	if status != "" {
 		q.Set("status", status)
 	}
-	return pages(ctx, c, rest.Request{
+	return rest.Request{
 		Op: fmt.Sprintf("list conversations of simulation %q", simulation), IDs: []string{simulation},
 		Path: rest.Path("v1", "simulations", simulation, "conversations"), Query: q,
-	}, func(cv Conversation) string { return cv.ID })
+	}
 }
 
 // Conversation gets one conversation.
 func (c *Client) Conversation(ctx context.Context, at Location) (Conversation, error) {
-	var cv Conversation
 	r := c.on(at, "get", http.MethodGet, "")
 	r.Requires = stated
-	err := c.call(ctx, r, &cv)
-	return cv, err
+	return one(ctx, c, r, func(cv Conversation) string { return lacking("id", cv.ID, "status", cv.Status) })
 }
 
 // Start claims a conversation that is queued. Kind Claimed: it is not queued.
@@ -200,14 +203,6 @@ func (c *Client) End(ctx context.Context, at Location) error {
 	r := c.on(at, "end", http.MethodPost, "end")
 	r.Writes, r.Conflict = true, conversation.Unavailable
 	return c.call(ctx, r, nil)
-}
-
-// Items reads the whole transcript, oldest first.
-func (c *Client) Items(ctx context.Context, at Location) ([]Item, error) {
-	var l list[Item]
-	// A read, although the method is POST.
-	err := c.call(ctx, c.on(at, "read the items of", http.MethodPost, "items"), &l)
-	return l.Data, err
 }
 
 // on is a request about one conversation.

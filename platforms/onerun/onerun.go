@@ -110,6 +110,9 @@ func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error)
 	}
 	cv, readErr := p.client.Conversation(ctx, location(ref))
 	if readErr != nil {
+		if e := (*conversation.Error)(nil); errors.As(readErr, &e) {
+			e.MayHaveLanded = refused.MayHaveLanded
+		}
 		return readErr
 	}
 	if state(cv.Status) == platforms.StateEnded {

@@ -105,6 +105,7 @@ func TestRefused(t *testing.T) {
 		{name: "UnknownStatus", code: 400, conv: conv("paused", ""), send: conversation.Invalid, end: conversation.Invalid},
 		{name: "Gone", code: 400, conv: detail(404, "gone"), send: conversation.NotFound, end: conversation.NotFound},
 		{name: "CannotLook", code: 400, conv: answer(503, nil, ""), send: conversation.Unavailable, end: conversation.Unavailable},
+		{name: "BusyCannotLook", code: 409, conv: answer(503, nil, ""), send: conversation.Unavailable, end: conversation.Unavailable},
 		{name: "BusyButEnded", code: 409, conv: conv("ended", ""), send: conversation.Ended},
 		{name: "Busy", code: 409, conv: conv("in_progress", ""), send: conversation.Unavailable, end: conversation.Unavailable},
 		{name: "NotOneRuns", code: 0, conv: conv("ended", ""), send: conversation.Unavailable, end: conversation.Unavailable},
@@ -120,8 +121,11 @@ func TestRefused(t *testing.T) {
 			p := newPlatform(t, onerun.Config{BaseURL: server.URL})
 			_, err := p.Send(t.Context(), ref, hello("Hi."))
 			require.Equal(t, tt.send, conversation.KindOf(err), "%v", err)
-			if tt.send == conversation.Ended {
+			switch {
+			case tt.send == conversation.Ended:
 				require.False(t, asError(t, err).MayHaveLanded)
+			case tt.code == 409 && tt.send == conversation.Unavailable:
+				require.True(t, asError(t, err).MayHaveLanded, "an earlier send may be at work")
 			}
 			require.Equal(t, tt.end, conversation.KindOf(p.End(t.Context(), ref)))
 		})

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math/rand/v2"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,8 +21,9 @@ import (
 const listers = 4
 
 // Assigned lists the queued conversations of the agent's simulations in progress,
-// oldest first. An empty agent stands for any. Where some simulations cannot be
-// read, it returns those of the others along with the error.
+// oldest first. An empty agent stands for any. What cannot be read, be it one
+// conversation or all of a simulation, is a [platforms.RowError], and comes with all
+// the others.
 func (p *Platform) Assigned(ctx context.Context, project, agent string) ([]platforms.Assignment, error) {
 	waiting, err := p.list(ctx, project, agent, ConversationQueued)
 	return assignments(waiting), err
@@ -29,21 +32,22 @@ func (p *Platform) Assigned(ctx context.Context, project, agent string) ([]platf
 // Open lists the conversations in progress of the agent's simulations in
 // progress, oldest first. Touched is the newest message's time, or the
 // conversation's last change if that is later. An empty agent stands for any.
-// Conversations that cannot be read are left out, and the error says why.
+// Conversations that cannot be read, or of which no time can be read, are left out,
+// and the error says why.
 func (p *Platform) Open(ctx context.Context, project, agent string) ([]platforms.Assignment, error) {
 	open, err := p.list(ctx, project, agent, ConversationInProgress)
 	touched, touchErr := each(open, func(f found) ([]found, error) {
-		items, err := p.client.Items(ctx, location(f.Ref))
-		if conversation.IsKind(err, conversation.NotFound) {
+		newest, err := p.client.newest(ctx, location(f.Ref))
+		f.Touched = latest(f.Touched, newest)
+		switch {
+		case conversation.IsKind(err, conversation.NotFound):
 			return nil, nil
+		case err == nil && f.Touched.IsZero():
+			err = errors.New("it has no time that can be read")
+		case err == nil:
+			return []found{f}, nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		for _, item := range items {
-			f.Touched = latest(f.Touched, item.CreatedAt.Time)
-		}
-		return []found{f}, nil
+		return nil, &platforms.RowError{ID: f.Ref.ID, Simulation: f.Ref.Simulation, Err: err}
 	})
 	return assignments(touched), errors.Join(err, touchErr)
 }
@@ -55,33 +59,78 @@ type found struct {
 	seq int
 }
 
+// A listedSimulation is what a listing needs of a simulation.
+type listedSimulation struct {
+	ID      string `json:"id"`
+	AgentID string `json:"agent_id"`
+	Status  string `json:"status"`
+}
+
+// A listedConversation is what a listing needs of a conversation.
+type listedConversation struct {
+	ID        string    `json:"id"`
+	SeqID     int       `json:"seq_id"`
+	Status    string    `json:"status"`
+	CreatedAt Timestamp `json:"created_at"`
+	UpdatedAt Timestamp `json:"updated_at"`
+	Persona   fewWords  `json:"persona"`
+}
+
+// fewWords are a persona's summary, shortened.
+type fewWords string
+
+// UnmarshalJSON implements [json.Unmarshaler]. It takes a persona of any shape.
+func (w *fewWords) UnmarshalJSON(data []byte) error {
+	var persona struct {
+		Summary string `json:"summary"`
+	}
+	_ = tolerant(data, &persona) // it is only for people
+	*w = fewWords(rest.FewWords(persona.Summary))
+	return nil
+}
+
 // list reads the conversations of one status in all simulations in progress.
 func (p *Platform) list(ctx context.Context, project, agent, status string) ([]found, error) {
-	var simulations []Simulation
-	for s, err := range p.client.Simulations(ctx, project, agent, SimulationInProgress) {
-		if err != nil {
-			return nil, err
-		}
+	var simulations []listedSimulation
+	var faults []error
+	all := pages(ctx, p.client, listSimulations(project, agent, SimulationInProgress), func(s listedSimulation) string { return s.ID })
+	for s, err := range all {
+		var row *platforms.RowError
+		switch {
+		case errors.As(err, &row):
+			faults = append(faults, &platforms.RowError{Simulation: row.ID, Err: row.Err})
+		case err != nil:
+			faults = append(faults, err)
 		// Servers that do not know the filters ignore them.
-		if s.Status == SimulationInProgress && (agent == "" || s.AgentID == agent) {
+		case s.Status == SimulationInProgress && (agent == "" || s.AgentID == agent):
 			simulations = append(simulations, s)
 		}
 	}
-	return each(simulations, func(s Simulation) ([]found, error) {
+	// In any order: no simulation is always the one that is not reached.
+	rand.Shuffle(len(simulations), func(i, j int) { simulations[i], simulations[j] = simulations[j], simulations[i] })
+	out, err := each(simulations, func(s listedSimulation) ([]found, error) {
 		return p.listSimulation(ctx, project, s, status)
 	})
+	return out, errors.Join(append(faults, err)...)
 }
 
-func (p *Platform) listSimulation(ctx context.Context, project string, s Simulation, status string) ([]found, error) {
+func (p *Platform) listSimulation(ctx context.Context, project string, s listedSimulation, status string) ([]found, error) {
 	var out []found
-	for cv, err := range p.client.Conversations(ctx, project, s.ID, status) {
-		if conversation.IsKind(err, conversation.NotFound) {
+	var faults []error
+	all := pages(ctx, p.client, listConversations(project, s.ID, status), func(cv listedConversation) string { return cv.ID })
+	for cv, err := range all {
+		var row *platforms.RowError
+		switch {
+		case errors.As(err, &row):
+			faults = append(faults, &platforms.RowError{Simulation: s.ID, ID: row.ID, Err: row.Err})
+			continue
+		case conversation.IsKind(err, conversation.NotFound):
 			return nil, nil // gone since it was listed
-		}
-		if err != nil {
-			return out, err
-		}
-		if cv.Status != status {
+		case conversation.IsKind(err, conversation.RateLimited):
+			return out, errors.Join(append(faults, err)...) // it is meant for all requests
+		case err != nil:
+			return out, errors.Join(append(faults, &platforms.RowError{Simulation: s.ID, Err: err})...)
+		case cv.Status != status:
 			continue
 		}
 		f := found{seq: cv.SeqID, Assignment: platforms.Assignment{
@@ -89,16 +138,14 @@ func (p *Platform) listSimulation(ctx context.Context, project string, s Simulat
 				Platform: p.name, Project: project, Simulation: s.ID, Agent: s.AgentID, ID: cv.ID,
 			},
 			Created: cv.CreatedAt.Time,
+			Persona: string(cv.Persona),
 		}}
 		if status == ConversationInProgress {
 			f.Touched = latest(cv.CreatedAt.Time, cv.UpdatedAt.Time)
 		}
-		if cv.Persona != nil {
-			f.Persona = rest.FewWords(cv.Persona.Summary)
-		}
 		out = append(out, f)
 	}
-	return out, nil
+	return out, errors.Join(faults...)
 }
 
 // assignments are the found, oldest first.
@@ -118,28 +165,75 @@ func assignments(all []found) []platforms.Assignment {
 	return out
 }
 
-// each calls f for all of in, a few at a time, and joins what it returns. After a
-// few failures it begins no more: the server is down, and the caller shall know.
+// each calls f for all of in, a few at a time, and joins what it returns. A fault of
+// one, which is a [platforms.RowError], holds up no other. While none succeeds it gives
+// up after a few failures; where none of these was an answer of the service's own, the
+// service is away, and that is the one error it returns.
 func each[In, Out any](in []In, f func(In) ([]Out, error)) ([]Out, error) {
-	const enough = 4
 	outs, errs := make([][]Out, len(in)), make([]error, len(in))
 	slots := make(chan struct{}, listers)
-	var failed atomic.Int32
+	var t tally
 	var all sync.WaitGroup
 	for i := range in {
 		slots <- struct{}{}
-		if failed.Load() >= enough {
+		if t.hopeless() {
 			break
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if outs[i], errs[i] = f(in[i]); errs[i] != nil {
-				failed.Add(1)
-			}
+			outs[i], errs[i] = f(in[i])
+			t.count(errs[i])
 		})
 	}
 	all.Wait()
-	return slices.Concat(outs...), errors.Join(errs...)
+	err := errors.Join(errs...)
+	if t.away() {
+		err = cause(errs)
+	}
+	return slices.Concat(outs...), err
+}
+
+// A tally is what a number of requests have shown of the service.
+type tally struct {
+	up     atomic.Int32 // it answered them, or says what is wrong with one
+	broken atomic.Int32 // it failed
+	silent atomic.Int32 // nothing came, or nothing of its own
+}
+
+func (t *tally) count(err error) {
+	var e *conversation.Error // none: at most single rows could not be read
+	var answer *AnswerError
+	own := errors.As(err, &answer) && !answer.Foreign() && answer.Status <= http.StatusInternalServerError
+	switch {
+	case !errors.As(err, &e), own && answer.Status < http.StatusInternalServerError, e.Kind != conversation.Unavailable:
+		t.up.Add(1)
+	case own:
+		t.broken.Add(1)
+	default:
+		t.silent.Add(1)
+	}
+}
+
+// hopeless reports whether more requests would only take time: those that nothing
+// comes of take the longest.
+func (t *tally) hopeless() bool { return t.up.Load() == 0 && 2*t.silent.Load()+t.broken.Load() >= 8 }
+
+// away reports whether the service said nothing at all.
+func (t *tally) away() bool {
+	return t.up.Load() == 0 && t.broken.Load() == 0 && t.silent.Load() > 0
+}
+
+// cause is the first error, as one of the service as a whole.
+func cause(errs []error) error {
+	for _, err := range errs {
+		if row := (*platforms.RowError)(nil); errors.As(err, &row) {
+			return row.Err
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func latest(a, b time.Time) time.Time {

@@ -1,6 +1,10 @@
 package onerun
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+)
 
 // A Location says where a conversation is on the wire.
 type Location struct {
@@ -144,15 +148,24 @@ type ContentBlock struct {
 	Raw  json.RawMessage `json:"-"`
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
+// UnmarshalJSON implements [json.Unmarshaler]. A block of type text must have one; of
+// any other block only Raw is sure.
 func (b *ContentBlock) UnmarshalJSON(data []byte) error {
-	type plain ContentBlock
-	var p plain
-	if err := json.Unmarshal(data, &p); err != nil {
+	var p struct {
+		Type string          `json:"type"`
+		Text json.RawMessage `json:"text"`
+	}
+	if text := bytes.TrimSpace(data); len(text) == 0 || text[0] != '{' {
+		return errors.New("a block is no object")
+	}
+	if err := tolerant(data, &p); err != nil {
 		return err
 	}
-	p.Raw = append(json.RawMessage(nil), data...)
-	*b = ContentBlock(p)
+	*b = ContentBlock{Type: p.Type, Raw: append(json.RawMessage(nil), data...)}
+	isText := len(p.Text) > 0 && p.Text[0] == '"' && json.Unmarshal(p.Text, &b.Text) == nil
+	if p.Type == "text" && !isText {
+		return errors.New("a block of type text has no text")
+	}
 	return nil
 }
 
