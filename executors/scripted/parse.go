@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/yamlbound"
 )
 
 // parse reads a script. The error joins every fault found, in the order of
@@ -51,6 +52,9 @@ func document(data []byte) (*yaml.Node, error) {
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("line %d: a script is one document, and another begins here", max(more.Line, 1))
+	}
+	if err := yamlbound.Check(&doc); err != nil {
+		return nil, fmt.Errorf("a value %w", err)
 	}
 	return doc.Content[0], nil
 }

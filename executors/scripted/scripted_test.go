@@ -325,7 +325,7 @@ func TestFaults(t *testing.T) {
 		"SlotInEnd":   {"fallback: a\nend: {after_turns: 3, when: {matches: '(?P<x>y)'}, farewell: '{{x}}'}", "nothing fills {{x}}"},
 		"KindAndHang": {"fallback: a\nfailures: [{turn: 1, kind: Invalid, hang: true}]", "either a kind or hang"},
 		"NoKind":      {"fallback: a\nfailures: [{turn: 1}]", "either a kind or hang"},
-		"Recursive":   {"fallback: &a [*a]", "fallback must be a text or a list of texts"},
+		"Recursive":   {"fallback: &a [*a]", "contains itself, by an alias"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

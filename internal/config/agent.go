@@ -23,6 +23,9 @@ func (d *document) agent(e pair) Agent {
 		ReplyTimeout     *time.Duration `yaml:"reply_timeout"`
 		ReplyAttempts    *int           `yaml:"reply_attempts"`
 		ExchangeTimeout  *time.Duration `yaml:"exchange_timeout"`
+		OnAmbiguous      string         `yaml:"on_ambiguous"`
+		MaxMessageBytes  *int           `yaml:"max_message_bytes"`
+		OnOversize       string         `yaml:"on_oversize"`
 		PlatformAttempts *int           `yaml:"platform_attempts"`
 		Executors        []string       `yaml:"executors"`
 		RefusalText      string         `yaml:"refusal_text"`
@@ -57,6 +60,18 @@ func (d *document) agent(e pair) Agent {
 		a.Policy.OnSpent = cmp.Or(on, a.Policy.OnExhausted)
 	default:
 		wrong("budget.on_spent", "is %q: write %s or %s", on, conversation.Park, conversation.EndConversation)
+	}
+	switch on := conversation.OnAmbiguous(s.OnAmbiguous); on {
+	case "", conversation.ParkAmbiguous, conversation.ResendAmbiguous:
+		a.Policy.OnAmbiguous = on
+	default:
+		wrong("on_ambiguous", "is %q: write %s or %s", on, conversation.ParkAmbiguous, conversation.ResendAmbiguous)
+	}
+	switch on := conversation.OnOversize(s.OnOversize); on {
+	case "", conversation.CutOversize, conversation.ParkOversize:
+		a.Policy.OnOversize = on
+	default:
+		wrong("on_oversize", "is %q: write %s or %s", on, conversation.CutOversize, conversation.ParkOversize)
 	}
 	if a.Policy.MaxTokens = s.Budget.Tokens; s.Budget.Tokens < 0 {
 		wrong("budget.tokens", "is %d: write 1 or more, or leave it out", s.Budget.Tokens)
@@ -94,6 +109,7 @@ func (d *document) agent(e pair) Agent {
 		{"tool_rounds", s.ToolRounds, &a.Policy.ToolRounds},
 		{"tool_attempts", s.ToolAttempts, &a.Policy.ToolAttempts},
 		{"tool_result_bytes", s.ToolResultBytes, &a.Policy.ToolResultBytes},
+		{"max_message_bytes", s.MaxMessageBytes, &a.Policy.MaxMessageBytes},
 	}
 	for _, f := range counts {
 		if f.value == nil {
@@ -105,6 +121,9 @@ func (d *document) agent(e pair) Agent {
 	}
 	if n := a.Policy.ToolResultBytes; n > conversation.MaxToolResultBytes {
 		wrong("tool_result_bytes", "is %d: write at most %d, which is what fits into a history", n, conversation.MaxToolResultBytes)
+	}
+	if n := a.Policy.MaxMessageBytes; n > conversation.DefaultMaxMessageBytes {
+		wrong("max_message_bytes", "is %d: write at most %d, which is what fits into a history", n, conversation.DefaultMaxMessageBytes)
 	}
 	return a
 }

@@ -184,9 +184,15 @@ func (d *document) scalar(at string, node *yaml.Node, wanted string) bool {
 // all of them.
 func Suggest(name string, names []string) string { return suggest(name, names) }
 
+// longestName is that of names that are compared: no setting comes near it.
+const longestName = 100
+
 // suggest names the nearest of the names, or all of them.
 func suggest(name string, names []string) string {
 	best, least := "", max(2, len(name)/3)+1
+	if len(name) > longestName {
+		names, least = names[:0:0], 0
+	}
 	for _, candidate := range names {
 		if n := distance(name, candidate); n < least {
 			best, least = candidate, n

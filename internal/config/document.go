@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/parley-run/parley/internal/yamlbound"
 )
 
 // A document is a parsed file with what is wrong with it so far.
@@ -76,6 +78,12 @@ func (d *document) parse(data []byte) *yaml.Node {
 		d.fault(&second, "", "a second document begins here: one file holds one configuration, take out the line ---")
 	} else if !errors.Is(err, io.EOF) {
 		d.syntax(err)
+	}
+	if err := yamlbound.Check(&doc); err != nil {
+		var at *yamlbound.Error
+		errors.As(err, &at)
+		d.fault(at.Node, "", "a value here %v: write it out", err)
+		return nil
 	}
 	root := deref(doc.Content[0])
 	if isNull(root) {

@@ -30,12 +30,22 @@ func (f *Fault) Error() string {
 	}
 	switch {
 	case f.Key == "":
-		return where + f.Text
+		return where + clip(f.Text)
 	case strings.HasPrefix(f.Text, ":"):
-		return where + f.Key + f.Text
+		return where + clip(f.Key) + clip(f.Text)
 	default:
-		return where + f.Key + " " + f.Text
+		return where + clip(f.Key) + " " + clip(f.Text)
 	}
+}
+
+// clip keeps what a file has on a line or two.
+func clip(text string) string {
+	const most = 400
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most]) + "…"
 }
 
 // Faults is every [Fault] found, in the order of the file's lines.

@@ -2,12 +2,12 @@ package config
 
 import (
 	"cmp"
-	"os"
 	"path/filepath"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/parley-run/parley/internal/yamlbound"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -28,7 +28,7 @@ func Load(src Source) (*Config, error) {
 		src.Lookup = func(string) (string, bool) { return "", false }
 	}
 	if src.ReadFile == nil {
-		src.ReadFile = os.ReadFile
+		src.ReadFile = yamlbound.ReadFile
 	}
 	shown, path, data, err := src.file()
 	if err != nil {

@@ -19,7 +19,7 @@ type Source struct {
 	Dir string
 	// Lookup finds environment variables. Nil: there are none.
 	Lookup func(name string) (string, bool)
-	// ReadFile reads files. Nil: [os.ReadFile].
+	// ReadFile reads files. Nil: [os.ReadFile], of up to 1 MiB.
 	ReadFile func(path string) ([]byte, error)
 	// Executor is who speaks for the agent that the environment describes. Empty:
 	// "auto". With a file it is a fault: the file says so for each agent.

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/parley-run/parley/internal/yamlbound"
 )
 
 // A Scenario is a set of personas and what they have in common.
@@ -160,7 +161,7 @@ func Builtin() *Scenario { return builtin() }
 
 // LoadScenario reads a scenario from a YAML file.
 func LoadScenario(path string) (*Scenario, error) {
-	data, err := os.ReadFile(path)
+	data, err := yamlbound.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("sim: scenario: %w", err)
 	}
@@ -177,6 +178,9 @@ func ParseScenario(data []byte) (*Scenario, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
 		return nil, trimYAML(err.Error())
+	}
+	if err := yamlbound.Check(&root); err != nil {
+		return nil, fmt.Errorf("a value %w", err)
 	}
 	var s Scenario
 	var errs []error
