@@ -253,24 +253,37 @@ const (
 // between may have delivered the request twice. It returns nil if nothing is wrong, or
 // cannot be found out. The result counts in any case; its Count becomes the platform's.
 func (e *exchanging) verify(ctx context.Context, sent []conversation.Message, reply platforms.Reply, out *ExchangeResult) *Finding {
-	if out.Count > verifiedMessages {
-		return nil
+	diff := ""
+	if reply.Echo != nil {
+		if diff = differs(e.in.Before, sent, reply.Echo); diff == "" && len(reply.Echo) > len(sent) {
+			diff = fmt.Sprintf("it took %d messages of the agent, expected %d", len(reply.Echo), len(sent))
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	transcript, err := e.inst.Platform.Transcript(ctx, e.in.Ref)
-	if err != nil || len(transcript.Messages) < out.Count {
-		return nil // a replica may lag
+	var transcript platforms.Transcript
+	if out.Count <= verifiedMessages {
+		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+		defer cancel()
+		transcript, _ = e.inst.Platform.Transcript(ctx, e.in.Ref)
+	}
+	if len(transcript.Messages) < out.Count { // not read, or by a replica that lags
+		return e.differs(diff)
 	}
 	added := transcript.Messages[e.in.Before:]
-	diff := differs(e.in.Before, e.in.Messages, added)
+	if diff == "" {
+		diff = differs(e.in.Before, e.in.Messages, added)
+	}
 	if extra := len(transcript.Messages) - out.Count; diff == "" && extra > 0 {
 		diff = fmt.Sprintf("it has %d messages, expected %d", len(transcript.Messages), out.Count)
 	}
+	out.Count = len(transcript.Messages)
+	return e.differs(diff)
+}
+
+// differs has people see a difference. Empty: there is none.
+func (e *exchanging) differs(diff string) *Finding {
 	if diff == "" {
 		return nil
 	}
-	activity.GetLogger(e.sdk).Warn("The platform's transcript differs", "conversation_id", e.info.WorkflowExecution.ID, "difference", diff)
-	out.Count = len(transcript.Messages)
+	activity.GetLogger(e.sdk).Warn("The platform's transcript differs", "conversation_id", e.info.WorkflowExecution.ID)
 	return &Finding{Kind: conversation.Diverged, Reason: clipTo("the platform's transcript differs: "+diff, maxErrorText), Remedy: divergedRemedy}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/testhook"
 )
 
 // A command is one call of the worker: its flags, and what it may touch.
@@ -49,6 +50,7 @@ type command struct {
 	Stdout, Stderr io.Writer
 
 	flags, devFlags *pflag.FlagSet
+	hook            func(effect string) // of tests; nil: none
 }
 
 // parse reads the command line, reporting every fault it can at once.
@@ -125,6 +127,14 @@ func (c *command) validate() error {
 	if strings.ContainsAny(c.Deployment.DeploymentName, ". ") {
 		fault("--deployment-name is %q: Temporal allows no dot and no space in it", c.Deployment.DeploymentName)
 	}
+	if c.Lookup != nil {
+		value, _ := c.Lookup(testhook.Variable)
+		hook, err := testhook.Parse(value)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		c.hook = hook
+	}
 	if !c.Dev {
 		c.devFlags.VisitAll(func(f *pflag.Flag) {
 			if f.Changed {
@@ -177,7 +187,7 @@ func (c *command) settings(log io.Writer) process.Settings {
 		TemporalWait:  temporalWait(c.Wait),
 		MaxActivities: c.Activities, MaxPollers: c.Pollers, StickyCache: c.Sticky, TranscriptBytes: c.Transcript << 20,
 		Deployment: c.Deployment,
-		Logger:     c.logger(log),
+		Logger:     c.logger(log), BeforeEffect: c.hook,
 	}
 }
 

@@ -111,10 +111,11 @@ func (t *talk) claim(ctx workflow.Context) (done bool, v *verdict, err error) {
 		get: func(f workflow.Future) (*redo, error) {
 			out = activities.ClaimResult{}
 			err := f.Get(ctx, &out)
+			tried := in.Tried
 			in.Tried = out.Tried
 			if err != nil {
 				// It may have landed: the next attempt must know its own claim from a rival's.
-				in.Tried = triedAgain(ctx, err)
+				in.Tried = triedAgain(ctx, err, tried)
 			}
 			t.claimTried = in.Tried
 			t.unclear = err != nil && failureOf(err).mayHaveClaimed() || out.HandedOver && out.Tried != nil
@@ -310,12 +311,12 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		name = "opening"
 	}
 	get := func(f workflow.Future) (*redo, error) {
-		before := sends(in.Tried)
+		tried, before := in.Tried, sends(in.Tried)
 		out = activities.ExchangeResult{}
 		err := f.Get(ctx, &out)
 		in.Tried = out.Tried
 		if err != nil {
-			in.Tried = triedAgain(ctx, err)
+			in.Tried = triedAgain(ctx, err, tried)
 		}
 		t.slowest = max(t.slowest, out.Slowest)
 		in.Slowest = t.slowest

@@ -61,12 +61,22 @@ func failureOf(err error) failure {
 	return f
 }
 
-// triedAgain is what the next activity is told of the requests before it.
-func triedAgain(ctx workflow.Context, err error) *activities.Mark {
-	if mark := failureOf(err).mark; mark != nil {
+// triedAgain is what the next activity is told of the requests before it, after one
+// that was told before and has failed. A request goes out only once its mark is
+// recorded: an activity that has left none has sent nothing.
+func triedAgain(ctx workflow.Context, err error, before *activities.Mark) *activities.Mark {
+	var app *temporal.ApplicationError
+	var timeout *temporal.TimeoutError
+	mark := failureOf(err).mark
+	switch {
+	case mark != nil:
 		return mark
+	case errors.As(err, &app) && app.HasDetails():
+		return nil
+	case errors.As(err, &timeout):
+		return before
 	}
-	// Whatever the last attempt did, the next must read the transcript first.
+	// It is not known what the last attempt did: the next must read the transcript first.
 	return &activities.Mark{Time: workflow.Now(ctx).UTC()}
 }
 

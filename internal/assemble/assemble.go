@@ -91,7 +91,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 			continue
 		}
 		instance := built.Instance
-		instance.Name = p.Name
+		instance.Name, instance.SendTimeout = p.Name, built.SendTimeout
 		if p.Settle != nil {
 			instance.Settle = *p.Settle
 		}

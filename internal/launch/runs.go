@@ -20,7 +20,13 @@ type Runs struct{ Launcher }
 var (
 	_ activities.Runs        = Runs{}
 	_ activities.Transcripts = Runs{}
+	_ activities.Reports     = Runs{}
 )
+
+// Failed implements activities.Reports.
+func (r Runs) Failed(ctx context.Context, workflowID, runID string, report activities.AttemptReport) error {
+	return r.Client.SignalWorkflow(ctx, workflowID, runID, workflows.SignalAttempt, report)
+}
 
 // Start implements activities.Runs.
 func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, bool, error) {

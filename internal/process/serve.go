@@ -59,6 +59,8 @@ type Settings struct {
 	StickyCache int
 	// Logger is told what happens. Nil: silent.
 	Logger *slog.Logger
+	// BeforeEffect is as in [Options].
+	BeforeEffect func(effect string)
 }
 
 // Serve runs a worker process until ctx is done and everything has drained. To
@@ -117,7 +119,7 @@ func (s Settings) serve(ctx context.Context) error {
 		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Callbacks: a.Callbacks, Inboxes: a.Inboxes,
 		Drain: s.Drain, MaxActivities: s.MaxActivities, MaxPollers: s.MaxPollers, TranscriptBytes: s.TranscriptBytes,
 		TemporalWait: s.TemporalWait, Deployment: s.Deployment,
-		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger,
+		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger, BeforeEffect: s.BeforeEffect,
 	}
 	if s.NoInbox {
 		options.Inboxes = nil
@@ -131,6 +133,9 @@ func (s Settings) serve(ctx context.Context) error {
 	w, err := New(options)
 	if err != nil {
 		return err
+	}
+	if s.BeforeEffect != nil {
+		s.Logger.Warn("test hooks are set: this worker stops or kills itself before effects")
 	}
 	s.Logger.Info("starting to work", "version", version.String(), "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)

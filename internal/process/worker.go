@@ -96,6 +96,8 @@ type Options struct {
 	Meter metric.Meter
 	// Logger is told what happens. Nil: silent.
 	Logger *slog.Logger
+	// BeforeEffect is as in activities.Config.
+	BeforeEffect func(effect string)
 	// OnDrain, if not nil, is called when the worker begins to drain.
 	OnDrain func()
 	// Change, if not nil, has the last word on the SDK's options.
@@ -117,6 +119,7 @@ type Worker struct {
 	sdk      worker.Worker
 	launcher launch.Launcher
 	fatal    chan error
+	beside   func() // waits for what goes on beside activities
 }
 
 // New makes a worker. Nothing happens before [Worker.Run].
@@ -164,10 +167,12 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	conversations, err := activities.NewConversation(activities.Config{
 		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
 		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, CacheBytes: w.opts.TranscriptBytes, Metrics: metrics,
+		Reports: runs, BeforeEffect: w.opts.BeforeEffect,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	w.beside = conversations.Wait
 	inbox, err := activities.NewInbox(activities.InboxConfig{
 		Platforms: w.opts.Platforms, Runs: runs, Heartbeats: w.opts.Client, Metrics: metrics, Worker: w.opts.Identity,
 	})
@@ -228,6 +233,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.opts.Logger.Info("draining: no new work is taken; to be told again stops at once", "at_most", w.opts.Drain.String())
 	w.stopServices()
 	w.sdk.Stop()
+	w.beside()
 	w.opts.Logger.Info("stopped", "after", time.Since(begin).Round(time.Millisecond).String())
 	return err
 }

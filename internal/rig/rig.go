@@ -135,6 +135,7 @@ func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 		Tools:       r.opts.Tools,
 		Transcripts: launch.Runs{Launcher: r.Launcher},
 		Heartbeats:  r.Client,
+		Reports:     launch.Runs{Launcher: r.Launcher},
 		Drain:       drain,
 	})
 	require.NoError(t, err)
