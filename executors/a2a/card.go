@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	sdk "github.com/a2aproject/a2a-go/a2a"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 const (
@@ -112,10 +114,7 @@ type cardError struct {
 func (e *cardError) Error() string { return e.err.Error() }
 func (e *cardError) Unwrap() error { return e.err }
 
-var (
-	errNoCard    = errors.New("what is there is no agent card")
-	errElsewhere = errors.New("the agent's card leads to another server")
-)
+var errNoCard = errors.New("what is there is no agent card")
 
 const (
 	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json"
@@ -157,7 +156,7 @@ func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
 
 func (e *Executor) newAgent(c *card) (*agent, error) {
 	a := &agent{
-		name: modelcall.Valid(c.Name), endpoint: e.endpoint, card: c,
+		name: printable.Name(c.Name, printable.MaxName), endpoint: e.endpoint, card: c,
 		streaming: c.Capabilities.Streaming && e.cfg.Streaming != StreamingOff,
 		data:      slices.ContainsFunc(c.modes(c.DefaultInputModes, func(s skill) []string { return s.InputModes }), isData),
 	}
@@ -170,16 +169,37 @@ func (e *Executor) newAgent(c *card) (*agent, error) {
 	}
 	ref, err := url.Parse(at)
 	if err != nil {
-		return nil, &cardError{errors.New("the address on the agent's card is none"), "mend the card, or set endpoint"}
+		return nil, &cardError{errors.New("the address on the agent's card is none"), "correct the card, or set endpoint"}
 	}
 	a.endpoint = e.cardURL.ResolveReference(ref)
 	switch {
 	case !modelcall.IsServer(a.endpoint):
-		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "mend the card, or set endpoint"}
-	case e.hasKeys && !sameServer(e.cardURL, a.endpoint):
-		return nil, &cardError{errElsewhere, "set endpoint to where requests are to be posted: keys go to no other server by themselves"}
+		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "correct the card, or set endpoint"}
+	case !e.allowed(a.endpoint):
+		where := printable.Name(a.endpoint.Scheme+"://"+a.endpoint.Host, maxHost)
+		return nil, &cardError{
+			fmt.Errorf("the agent's card leads to another server, %s", where),
+			"if requests may go there, add its host to card_hosts, or set endpoint",
+		}
 	}
 	return a, nil
+}
+
+// maxHost bounds how much of an address on a card is repeated.
+const maxHost = 200
+
+// allowed reports whether a card may lead there: to its own server, or to a host that
+// the configuration names, and never from https to http.
+func (e *Executor) allowed(at *url.URL) bool {
+	if sameServer(e.cardURL, at) {
+		return true
+	}
+	if strings.EqualFold(e.cardURL.Scheme, "https") && !strings.EqualFold(at.Scheme, "https") {
+		return false
+	}
+	return slices.ContainsFunc(e.cfg.CardHosts, func(host string) bool {
+		return strings.EqualFold(host, at.Hostname()) || strings.EqualFold(host, net.JoinHostPort(at.Hostname(), port(at)))
+	})
 }
 
 // jsonRPC is the address of the first interface that speaks JSON-RPC.

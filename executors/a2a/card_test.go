@@ -34,33 +34,38 @@ func TestCards(t *testing.T) {
 		text   string
 		check  bool // only Check minds
 	}{
-		"Good":          {answers(`{"name": "n", "url": "/rpc"}`), nil, "", "", false},
-		"WithoutKeys":   {answers(`{"name": "n", "url": "/rpc"}`), noKeys, "", "", false},
-		"OddScheme":     {answers(`{"name": "n", "url": "/rpc", "securitySchemes": {"x": {"type": "telepathy"}}}`), nil, "", "", false},
-		"NoneThere":     {says(404), nil, invalid, "404 Not Found (check url: the agent's card must be at url/.well-known/agent-card.json", false},
-		"Gone":          {says(410), nil, invalid, "the card's own address", false},
-		"WebPage":       {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, nil, invalid, "no agent card (check url", false},
-		"OtherJSON":     {answers(`{"status": "ok"}`), nil, invalid, "no agent card", false},
-		"Nothing":       {answers(""), nil, invalid, "no agent card", false},
-		"TwentyMB":      {answers(`{"url": "` + strings.Repeat("x", 20<<20) + `"}`), nil, invalid, "no agent card", false},
-		"WrongKey":      {says(401), nil, unauth, "401 Unauthorized (check bearer_token and headers", false},
-		"Forbidden":     {says(403), nil, unauth, "403", false},
-		"ServerError":   {says(503), nil, down, "503", false},
-		"Redirect":      {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, invalid, "where the server redirects", false},
-		"CutOff":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "the server closed the connection without an answer", false},
-		"OnlyGRPC":      {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "no transport that is supported, but GRPC, HTTP+JSON (have the agent offer JSON-RPC", false},
-		"SecondIsRPC":   {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "/rpc"}]}`), nil, "", "", false},
-		"NextVersion":   {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}`), nil, invalid, "but JSONRPC 1.0", false},
-		"BothVersions":  {answers(`{"supportedInterfaces": [{"url": "/1", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}, {"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "0.3"}]}`), nil, "", "", false},
-		"NoWebServer":   {answers(`{"url": "ftp://host/rpc"}`), nil, invalid, "none of a web server", false},
-		"Elsewhere":     {answers(`{"url": "http://elsewhere.example/rpc"}`), nil, invalid, "leads to another server (set endpoint", false},
-		"Needs":         {answers(`{"url": "/rpc", "security": [{"oauth": []}, {"bearer": []}]}`), noKeys, unauth, "asks for authentication: bearer, oauth (set bearer_token, or headers)", true},
-		"NeedsOrNot":    {answers(`{"url": "/rpc", "security": [{"oauth": []}, {}]}`), noKeys, "", "", true},
-		"NoText":        {answers(`{"url": "/rpc", "defaultInputModes": ["audio/wav"]}`), nil, invalid, "takes no text, but audio/wav", true},
-		"SkillText":     {answers(`{"url": "/rpc", "defaultInputModes": ["audio/wav"], "skills": [{"inputModes": ["text"]}]}`), nil, "", "", true},
-		"OtherAnswers":  {answers(`{"url": "/rpc", "defaultOutputModes": ["image/png"]}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, invalid, "but with image/png (set accept", true},
-		"SkillAnswers":  {answers(`{"url": "/rpc", "defaultOutputModes": ["image/png"], "skills": [{"outputModes": ["text/plain"]}]}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, "", "", true},
-		"AcceptWhoever": {answers(`{"url": "/rpc"}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, "", "", true},
+		"Good":            {answers(`{"name": "n", "url": "/rpc"}`), nil, "", "", false},
+		"WithoutKeys":     {answers(`{"name": "n", "url": "/rpc"}`), noKeys, "", "", false},
+		"OddScheme":       {answers(`{"name": "n", "url": "/rpc", "securitySchemes": {"x": {"type": "telepathy"}}}`), nil, "", "", false},
+		"NoneThere":       {says(404), nil, invalid, "404 Not Found (check url: the agent's card must be at url/.well-known/agent-card.json", false},
+		"Gone":            {says(410), nil, invalid, "the card's own address", false},
+		"WebPage":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, nil, invalid, "no agent card (check url", false},
+		"OtherJSON":       {answers(`{"status": "ok"}`), nil, invalid, "no agent card", false},
+		"Nothing":         {answers(""), nil, invalid, "no agent card", false},
+		"TwentyMB":        {answers(`{"url": "` + strings.Repeat("x", 20<<20) + `"}`), nil, invalid, "no agent card", false},
+		"WrongKey":        {says(401), nil, unauth, "401 Unauthorized (check bearer_token and headers", false},
+		"Forbidden":       {says(403), nil, unauth, "403", false},
+		"ServerError":     {says(503), nil, down, "503", false},
+		"Redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, invalid, "where the server redirects", false},
+		"CutOff":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "the server closed the connection without an answer", false},
+		"OnlyGRPC":        {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "no transport that is supported, but GRPC, HTTP+JSON (have the agent offer JSON-RPC", false},
+		"SecondIsRPC":     {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "/rpc"}]}`), nil, "", "", false},
+		"NextVersion":     {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}`), nil, invalid, "but JSONRPC 1.0", false},
+		"BothVersions":    {answers(`{"supportedInterfaces": [{"url": "/1", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}, {"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "0.3"}]}`), nil, "", "", false},
+		"NoWebServer":     {answers(`{"url": "ftp://host/rpc"}`), nil, invalid, "none of a web server", false},
+		"Elsewhere":       {answers(`{"url": "http://elsewhere.example/rpc"}`), nil, invalid, "leads to another server, http://elsewhere.example (if requests may go there, add its host to card_hosts, or set endpoint)", false},
+		"ElsewhereNoKeys": {answers(`{"url": "http://elsewhere.example/rpc"}`), noKeys, invalid, "leads to another server", false},
+		"OtherPort":       {answers(`{"url": "http://127.0.0.1:1/rpc"}`), noKeys, invalid, "leads to another server", false},
+		"Metadata":        {answers(`{"url": "//169.254.169.254/latest"}`), noKeys, invalid, "leads to another server", false},
+		"SecondElsewhere": {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "http://elsewhere.example/"}]}`), nil, invalid, "leads to another server", false},
+		"HostileHost":     {answers(`{"url": "http://x\u202e.example/rpc"}`), nil, invalid, "leads to another server", false},
+		"Needs":           {answers(`{"url": "/rpc", "security": [{"oauth": []}, {"bearer": []}]}`), noKeys, unauth, "asks for authentication: bearer, oauth (set bearer_token, or headers)", true},
+		"NeedsOrNot":      {answers(`{"url": "/rpc", "security": [{"oauth": []}, {}]}`), noKeys, "", "", true},
+		"NoText":          {answers(`{"url": "/rpc", "defaultInputModes": ["audio/wav"]}`), nil, invalid, "takes no text, but audio/wav", true},
+		"SkillText":       {answers(`{"url": "/rpc", "defaultInputModes": ["audio/wav"], "skills": [{"inputModes": ["text"]}]}`), nil, "", "", true},
+		"OtherAnswers":    {answers(`{"url": "/rpc", "defaultOutputModes": ["image/png"]}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, invalid, "but with image/png (set accept", true},
+		"SkillAnswers":    {answers(`{"url": "/rpc", "defaultOutputModes": ["image/png"], "skills": [{"outputModes": ["text/plain"]}]}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, "", "", true},
+		"AcceptWhoever":   {answers(`{"url": "/rpc"}`), func(c *a2a.Config) { c.Accept = []string{"text/plain"} }, "", "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +133,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// Without keys, the agent may be anywhere.
+// Where the configuration allows it, the agent may be on another host.
 func TestAgentElsewhere(t *testing.T) {
 	t.Parallel()
 	other := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -137,8 +142,23 @@ func TestAgentElsewhere(t *testing.T) {
 	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		modeltest.WriteJSON(w, http.StatusOK, `{"url": "`+other.URL+`"}`)
 	}))
-	_, err := newExecutor(t, server, noKeys).Execute(t.Context(), executortest.Request("c1", "Hi"))
-	require.NoError(t, err)
+	for name, hosts := range map[string][]string{
+		"Name": {"elsewhere.example", "127.0.0.1"}, "Port": {strings.TrimPrefix(other.URL, "http://")}, "None": nil, "OtherPort": {"127.0.0.1:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := newExecutor(t, server, func(c *a2a.Config) { c.CardHosts = hosts }).Execute(t.Context(), executortest.Request("c1", "Hi"))
+			if name == "Name" || name == "Port" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "the agent's card leads to another server")
+		})
+	}
+	_, err := a2a.New(a2a.Config{URL: server.URL, CardHosts: []string{"http://x", "a/b", ""}})
+	require.ErrorContains(t, err, `card_hosts: "http://x" is no host`)
+	require.ErrorContains(t, err, `card_hosts: "a/b" is no host`)
+	require.ErrorContains(t, err, `card_hosts: "" is no host`)
 }
 
 // The card is read once, and again after the agent has moved.
@@ -188,7 +208,7 @@ func TestCardIsReadAgainWhenTheConnectionFails(t *testing.T) {
 	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(map[string]any{"url": now.Load().URL}))
 	}))
-	e := newExecutor(t, server, noKeys)
+	e := newExecutor(t, server, noKeys, func(c *a2a.Config) { c.CardHosts = []string{"127.0.0.1"} })
 	require.NoError(t, e.Check(t.Context()))
 	old.Close()
 	now.Store(modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

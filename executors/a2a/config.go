@@ -36,6 +36,10 @@ type Config struct {
 	URL string `yaml:"url"`
 	// Endpoint is where requests are posted. Default: where the card says.
 	Endpoint string `yaml:"endpoint"`
+	// CardHosts are the hosts, as "name" or "name:port", that the card may lead to
+	// beside its own server; keys go there too. From https it never leads to http.
+	// Default: none. Endpoint needs no entry.
+	CardHosts []string `yaml:"card_hosts"`
 	// BearerToken is sent as the Authorization header.
 	BearerToken secret.String `yaml:"bearer_token"`
 	// Headers are sent with every request: an API key by any name, for instance.
@@ -93,6 +97,11 @@ func (c Config) validate() error {
 	}
 	if c.Endpoint != "" {
 		f.Server("endpoint", c.Endpoint, "http://localhost:9999")
+	}
+	for _, host := range c.CardHosts {
+		if u, err := url.Parse("http://" + host); err != nil || u.Host != host || u.Hostname() == "" {
+			f.Add("card_hosts: %q is no host: write a name, or a name and a port, such as agents.example.com:8080", host)
+		}
 	}
 	f.Sender(c.BearerToken, c.Headers, "Accept", "Content-Type", "Content-Length", "Host")
 	// Go's client takes a POST with it for one that may be sent twice.
