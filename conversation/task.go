@@ -2,6 +2,7 @@ package conversation
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -22,6 +23,9 @@ type Task struct {
 	// Timeout bounds the whole run of the agent, retries included. Zero: what the
 	// agent's policy says.
 	Timeout time.Duration `json:"timeout,omitempty"`
+	// TooLarge says what had to be left out because it is too long to be read. The task
+	// cannot run. Empty: nothing.
+	TooLarge string `json:"-"`
 }
 
 // MaxTask is how many bytes a task may have as JSON. What it says is recorded
@@ -31,6 +35,9 @@ const MaxTask = 900 << 10
 // CheckSize refuses a task that is too large to be recorded.
 func (t Task) CheckSize() error {
 	data, err := json.Marshal(t)
+	if t.TooLarge != "" {
+		err = errors.New(t.TooLarge)
+	}
 	if err == nil && len(data) > MaxTask {
 		err = fmt.Errorf("it has %d KiB, once it is written as JSON; at most %d are possible", len(data)>>10, MaxTask>>10)
 	}

@@ -40,7 +40,7 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	}
 	switch status := rest.StatusOf(err); {
 	case status == 0 && errors.Is(err, rest.ErrWebPage):
-		e.Kind = conversation.Invalid
+		// Perhaps of a proxy, while Pulse starts: the remedy says what else it may be.
 	case status == http.StatusNotFound:
 		// Some other server, perhaps a compatible one: the next requests will tell.
 		return nil
@@ -59,8 +59,7 @@ func (p *Platform) keyed(err error) error {
 	switch {
 	case e.Kind == conversation.Unauthorized && len(p.client.api.Secrets) == 0:
 		e.Remedy = "the server wants a key: set api_key, or PULSE_API_KEY, to the server's API_KEY"
-	case e.Kind == conversation.NotFound:
-		e.Kind = conversation.Invalid
+	case rest.StatusOf(err) == http.StatusNotFound:
 		e.Remedy = fmt.Sprintf("nothing like Pulse is at %s: check url", p.client.api.Base)
 	}
 	return err

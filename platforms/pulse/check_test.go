@@ -42,9 +42,9 @@ func TestCheckFaults(t *testing.T) {
 			[]string{"401", "the server wants a key: set api_key, or PULSE_API_KEY"}},
 		{"NobodyThere", func(_ *bundle, c *pulse.Config) { c.URL = "http://127.0.0.1:1" }, conversation.Unavailable,
 			[]string{"refused", "is Pulse running there?"}},
-		{"WebPage", func(_ *bundle, c *pulse.Config) { c.URL = serve(t, http.HandlerFunc(page)) }, conversation.Invalid,
+		{"WebPage", func(_ *bundle, c *pulse.Config) { c.URL = serve(t, http.HandlerFunc(page)) }, conversation.Unavailable,
 			[]string{"web page", "port 8000"}},
-		{"WrongPath", func(b *bundle, c *pulse.Config) { c.URL = b.url + "/base" }, conversation.Invalid,
+		{"WrongPath", func(b *bundle, c *pulse.Config) { c.URL = b.url + "/base" }, conversation.Unavailable,
 			[]string{"nothing like Pulse is at"}},
 		{"AnotherAPI", func(_ *bundle, c *pulse.Config) {
 			c.URL = serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"paths":{"/pets":{}}}`)) }))

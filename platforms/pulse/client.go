@@ -15,12 +15,19 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 const (
 	pollLimit = 100 // Pulse's own limit
 	pageLimit = 100
+	// smallPage is for lists with very long tasks.
+	smallPage = 10
+	// maxField is how long a field of a task may be to be read: a task that can run has
+	// no longer one. maxTask is how much of the answer with one task is read.
+	maxField = 2 << 20
+	maxTask  = 64 << 20
 	// maxPages bounds what a list that never ends can do.
 	maxPages = 1000
 )
@@ -47,7 +54,7 @@ func NewClient(cfg ClientConfig) (*Client, error) {
 	c := &rest.Client{
 		Words: words(), Base: base.String(), HTTP: rest.NewHTTPClient(httpclient.Config{Client: cfg.HTTPClient}), Header: http.Header{},
 		Timeout:    cmp.Or(cfg.Timeout, DefaultTimeout),
-		PageRemedy: func() string { return pageRemedy(base) },
+		PageRemedy: func() string { return pageRemedy(base) }, Own: own,
 	}
 	c.Header.Set("User-Agent", cmp.Or(cfg.UserAgent, "parley"))
 	if key := cfg.key(); key != "" {
@@ -71,30 +78,44 @@ func (c *Client) Health(ctx context.Context) error {
 // seconds, at most limit of it (up to 100). Pulse's conditional poll answers 500,
 // so it is not used.
 func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswer, error) {
-	var out struct {
-		Tasks      []DueTask       `json:"tasks"`
+	var other struct {
 		NextPollAt json.RawMessage `json:"next_poll_at"`
 	}
 	begun := c.clock.elapsed()
-	a, err := c.call(ctx, rest.Request{
+	r := rest.Request{
 		Op: "poll", Method: http.MethodGet, Path: rest.Path("tasks", "poll"),
 		Query: url.Values{"types": {strings.Join(types, ",")}, "limit": {strconv.Itoa(limit)}},
-	}, &out)
-	answer := PollAnswer{Tasks: out.Tasks, Received: time.Now()}
+	}
+	var answer PollAnswer
+	a, err := c.api.Rows(ctx, r, listOf("task_id", &other), func(row rest.Row) error {
+		t, fault := readDueTask(row)
+		if fault != nil {
+			answer.Odd = append(answer.Odd, fault)
+			return nil
+		}
+		c.clock.saw(t.ScheduledFor.Time) // or it would not be there
+		answer.Tasks = append(answer.Tasks, t)
+		return nil
+	})
+	c.heard(a)
+	answer.Received = time.Now()
 	var next Timestamp
-	if json.Unmarshal(out.NextPollAt, &next) == nil {
+	if len(other.NextPollAt) > 0 && json.Unmarshal(other.NextPollAt, &next) == nil {
 		answer.NextPollAt, answer.NextKnown = next.Time, true
 		if !next.IsZero() {
 			c.clock.notYet(next.Time, begun)
 		}
 	}
-	for _, t := range out.Tasks {
-		c.clock.saw(t.ScheduledFor.Time)
-	}
 	if d, ok := rest.Number(a.Header.Get("X-Poll-Interval"), time.Second); ok {
 		answer.Interval = d
 	}
 	return answer, err
+}
+
+// listOf bounds a list of tasks. What is too long for a task to run is left out of
+// its row, and the rest of the row is read: the task is to be answered too.
+func listOf(id string, other any) rest.List {
+	return rest.List{Field: "tasks", ID: id, MaxField: maxField, Other: other}
 }
 
 // A Filter says which tasks to list.
@@ -106,11 +127,14 @@ type Filter struct {
 
 // Tasks lists tasks, what is due first before what is due later. Pages are counted
 // by offset: what leaves the list while it is read moves others to pages that were
-// read already, and they are missing until the list is read again. Tasks that
-// cannot be understood, for anybody may write what they like into most of their
-// columns, are told of at the end, in one error: they hold up no other.
+// read already, and they are missing until the list is read again.
+//
+// Tasks are handed out while the answer is read, one at a time. One that cannot be
+// understood, for anybody may write what they like into most of their columns, is
+// told of by a [platforms.RowError] in its place: it holds up no other. A page that
+// is longer than is read at once goes on where it broke off.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
-	q := url.Values{"limit": {strconv.Itoa(pageLimit)}}
+	q := url.Values{}
 	if f.Status != "" {
 		q.Set("status", f.Status)
 	}
@@ -122,55 +146,85 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	}
 	r := rest.Request{Op: "list tasks", Method: http.MethodGet, Path: rest.Path("tasks"), Query: q}
 	return func(yield func(Task, error) bool) {
-		var odd []error
-		for page := range maxPages {
-			q.Set("offset", strconv.Itoa(page*pageLimit))
-			var out struct {
-				Tasks []json.RawMessage `json:"tasks"`
-			}
-			_, err := c.call(ctx, r, &out)
-			if err != nil {
-				yield(Task{}, err)
+		limit, offset := pageLimit, 0
+		for range maxPages {
+			q.Set("limit", strconv.Itoa(limit))
+			q.Set("offset", strconv.Itoa(offset))
+			n, err := c.page(ctx, r, yield)
+			offset += n
+			switch {
+			case errors.Is(err, errStop):
 				return
-			}
-			for _, item := range out.Tasks {
-				var t Task
-				if err := json.Unmarshal(item, &t); err != nil {
-					odd = append(odd, fmt.Errorf("task %q is not understood: %s", rest.Clip(t.ID), rest.Clip(err.Error())))
+			case errors.Is(err, rest.ErrLonger):
+				if limit = smallPage; n > 0 {
 					continue
 				}
-				if !yield(t, nil) {
+				if !yield(Task{}, &platforms.RowError{Err: fmt.Errorf("pulse: list tasks: the task at offset %d cannot be read: %w", offset, err)}) {
 					return
 				}
+				offset++
+			case err != nil:
+				yield(Task{}, err)
+				return
+			case n < limit:
+				return
 			}
-			if len(out.Tasks) == pageLimit {
-				continue
-			}
-			if len(odd) > 0 {
-				yield(Task{}, c.api.Fail(r, &conversation.Error{
-					Kind: conversation.Unavailable, Err: errors.Join(odd...), Remedy: "mend it on Pulse, or delete it there", Answered: true,
-				}))
-			}
-			return
 		}
 		yield(Task{}, c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: rest.ErrEndless}))
 	}
 }
 
-// Task gets one task.
+// errStop ends a reading that is not wanted any more.
+var errStop = errors.New("stop")
+
+// page hands out one page of a list, and counts its rows.
+func (c *Client) page(ctx context.Context, r rest.Request, yield func(Task, error) bool) (n int, err error) {
+	a, err := c.api.Rows(ctx, r, listOf("id", nil), func(row rest.Row) error {
+		n++
+		t, fault := readTask(row)
+		more := true
+		if fault != nil {
+			more = yield(Task{}, fault)
+		} else {
+			more = yield(t, nil)
+		}
+		if !more {
+			return errStop
+		}
+		return nil
+	})
+	c.heard(a)
+	return n, err
+}
+
+// Task gets one task, without the fields that are too long for a task to run.
 func (c *Client) Task(ctx context.Context, id string) (Task, error) {
-	var t Task
-	_, err := c.call(ctx, c.on(id, "get", http.MethodGet, ""), &t)
-	return t, err
+	r := c.on(id, "get", http.MethodGet, "")
+	r.Requires = []string{"id", "status"}
+	var data json.RawMessage
+	cut, a, err := c.api.Trimmed(ctx, r, maxField, maxTask, &data)
+	c.heard(a)
+	if err != nil {
+		return Task{}, err
+	}
+	t, fault := readTask(rest.Row{ID: id, Data: data, Cut: cut})
+	if fault != nil {
+		return Task{}, c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: fault.Err, Answered: true})
+	}
+	return t, nil
 }
 
 // call makes a request, and learns the server's time from its answer.
 func (c *Client) call(ctx context.Context, r rest.Request, out any) (rest.Answer, error) {
 	a, err := c.api.Call(ctx, r, out)
+	c.heard(a)
+	return a, err
+}
+
+func (c *Client) heard(a rest.Answer) {
 	if a.Status != 0 {
 		c.clock.saw(a.ServerTime())
 	}
-	return a, err
 }
 
 // Claim claims a task, and returns the execution id. It is empty in stage A. A
@@ -185,6 +239,7 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 	var out struct {
 		ExecutionID string `json:"execution_id"`
 	}
+	r.Requires = []string{"status"}
 	_, err = c.call(ctx, r, &out)
 	return out.ExecutionID, err
 }
@@ -202,6 +257,7 @@ func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 func (c *Client) History(ctx context.Context, id string, limit int) ([]Execution, error) {
 	r := c.on(id, "read the history of", http.MethodGet, "history")
 	r.Query = url.Values{"limit": {strconv.Itoa(limit)}}
+	r.Requires = []string{"history"}
 	var out struct {
 		History []Execution `json:"history"`
 	}

@@ -1,6 +1,7 @@
 package pulse_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
@@ -54,7 +56,21 @@ func TestErrors(t *testing.T) {
 	}{
 		{"BadRequest", 400, nil, `{"detail":"could not parse"}`, outcome{kind: conversation.Invalid, want: "400 Bad Request: could not parse"}},
 		{"Unauthorized", 401, nil, `{"detail":"Wrong API key"}`, outcome{kind: conversation.Unauthorized, want: "Wrong API key"}},
-		{"Forbidden", 403, nil, `{}`, outcome{kind: conversation.Unauthorized, want: "PULSE_API_KEY"}},
+		{"Forbidden", 403, nil, `{"detail":"Not allowed"}`, outcome{kind: conversation.Unauthorized, want: "PULSE_API_KEY"}},
+		{"ForbiddenByAnother", 403, nil, `{}`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"KeyOfAProxy", 401, nil, `{"error":"login required"}`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"KeyAskedForByAPage", 401, map[string]string{"Content-Type": "text/html"}, `<html>login</html>`, outcome{kind: conversation.Unavailable, landed: true, want: "a web page"}},
+		{"NotFoundText", 404, map[string]string{"Content-Type": "text/plain"}, `404 page not found`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"NotFoundPage", 404, map[string]string{"Content-Type": "text/html"}, `<html>nginx</html>`, outcome{kind: conversation.Unavailable, landed: true, want: "a web page"}},
+		{"NotFoundEmpty", 404, nil, ``, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"NotFoundByAnother", 404, nil, `{"detail":"Not Found"}`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"NotFoundInAnotherShape", 404, nil, `{"message":"no route","detail":"x"}`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"BadRequestByAnother", 400, nil, `Bad Request`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"ConflictByAnother", 409, nil, `[]`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
+		{"Null", 200, nil, `null`, outcome{kind: conversation.Unavailable, landed: true, want: "null"}},
+		{"NoFields", 200, nil, `{}`, outcome{kind: conversation.Unavailable, landed: true, want: "the answer"}},
+		{"AnErrorWithSuccess", 200, nil, `{"error":"try later"}`, outcome{kind: conversation.Unavailable, landed: true, want: "the answer lacks"}},
+		{"NullFields", 200, nil, `{"tasks":null,"id":null,"status":null,"history":null}`, outcome{kind: conversation.Unavailable, landed: true, want: "the answer"}},
 		{"NotFound", 404, nil, `{"detail":"Task not found"}`, outcome{kind: conversation.NotFound, want: "Task not found"}},
 		{"Timeout", 408, nil, ``, outcome{kind: conversation.Unavailable, landed: true, want: "408"}},
 		{"Conflict", 409, nil, `{"detail":"locked"}`, outcome{kind: conversation.Invalid, want: "409 Conflict: locked"}},
@@ -71,14 +87,14 @@ func TestErrors(t *testing.T) {
 			outcome{kind: conversation.Unavailable, landed: true, want: "502 Bad Gateway: a web page"}},
 		{"Down", 503, map[string]string{"Retry-After": "1.5"}, ``,
 			outcome{kind: conversation.Unavailable, landed: true, after: 1500 * time.Millisecond, want: "503"}},
-		{"DetailIsAnObject", 400, nil, `{"detail":{"a":1}}`, outcome{kind: conversation.Invalid, want: `{"a":1}`}},
+		{"DetailIsAnObject", 400, nil, `{"detail":{"a":1}}`, outcome{kind: conversation.Unavailable, landed: true, want: `{"a":1}`}},
 		{"KeyInTheAnswer", 400, nil, `{"detail":"not ` + testKey + `"}`, outcome{kind: conversation.Invalid, want: "not [redacted]"}},
 		{"Moved", 307, map[string]string{"Location": "/login"}, ``, outcome{kind: conversation.Unavailable, landed: true, want: "the server redirects"}},
 		{"Long", 400, nil, `{"detail":"` + strings.Repeat("x", 5000) + `"}`, outcome{kind: conversation.Invalid, want: "…"}},
 		{"Empty", 200, nil, ``, outcome{kind: conversation.Unavailable, landed: true, want: "the answer is empty"}},
 		{"Page", 200, map[string]string{"Content-Type": "text/html"}, `<html>`,
 			outcome{kind: conversation.Unavailable, landed: true, want: "web page"}},
-		{"NotJSON", 200, nil, `hello`, outcome{kind: conversation.Unavailable, landed: true, want: "not JSON"}},
+		{"NotJSON", 200, nil, `hello`, outcome{kind: conversation.Unavailable, landed: true, want: "not"}},
 		{"NotUnderstood", 200, nil, `[1]`, outcome{kind: conversation.Unavailable, landed: true, want: "a bare list"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,7 +163,7 @@ func TestRequests(t *testing.T) {
 		if r.Header.Get("Authorization") != "Bearer "+testKey || r.Header.Get("User-Agent") != "parley" || r.Header.Get("ETag") != "" {
 			w.WriteHeader(http.StatusTeapot)
 		}
-		_, _ = io.WriteString(w, `{"execution_id":"e1"}`)
+		_, _ = io.WriteString(w, `{"status":"claimed","execution_id":"e1","tasks":[],"history":[],"next_execution":null}`)
 	}))
 	c := newClient(t, url+"/base/")
 	ctx := t.Context()
@@ -178,19 +194,26 @@ func TestRequests(t *testing.T) {
 func TestWire(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, body, want string }{
-		{"TimeIsText", `{"id":"t","next_execution":"soon"}`, "no number of seconds"},
-		{"TimestampIsANumber", `{"tasks":[{"scheduled_for":5}]}`, "not a string"},
-		{"TimestampIsNonsense", `{"tasks":[{"scheduled_for":"soon"}]}`, "not in ISO 8601"},
+		{"TimeIsText", `{"id":"t","status":"active","next_execution":"soon","tasks":[]}`, `its next_execution is "soon", which is not a number of seconds`},
+		{"TypeIsANumber", `{"id":"t","status":"active","schedule_type":5,"tasks":[]}`, "its schedule_type is 5, which is not a string"},
+		{"TimestampIsANumber", `{"id":"t","status":"active","tasks":[{"task_id":"u","scheduled_for":5}]}`, "its scheduled_for is 5, which is not a time"},
+		{"TimestampIsNonsense", `{"id":"t","status":"active","tasks":[{"task_id":"u","scheduled_for":"soon"}]}`, "which is not a time in ISO 8601"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := always(t, 200, nil, tt.body)
 			_, err := c.Task(t.Context(), "t")
-			_, pollErr := c.Poll(t.Context(), pulse.DefaultTypes(), 1)
-			require.ErrorContains(t, fmt.Errorf("%w; %w", orNil(err), orNil(pollErr)), tt.want)
+			polled, pollErr := c.Poll(t.Context(), pulse.DefaultTypes(), 1)
+			require.NoError(t, pollErr)
+			for _, odd := range polled.Odd {
+				require.Equal(t, "u", odd.ID)
+				err = errors.Join(err, odd)
+			}
+			require.ErrorContains(t, err, tt.want)
+			require.NotContains(t, err.Error(), "json:")
 		})
 	}
-	c := always(t, 200, map[string]string{"Date": ""}, `{"id":"t","next_execution":1.9e9,"metadata":[1],"schedule_config":{"when":{"type":"cron"}},
+	c := always(t, 200, map[string]string{"Date": ""}, `{"id":"t","status":"active","next_execution":1.9e9,"metadata":[1],"schedule_config":{"when":{"type":"cron"}},
 		"tasks":[{"task_id":"t","scheduled_for":"2031-05-06T12:00:00"},{"task_id":"u","scheduled_for":""}]}`)
 	task, err := c.Task(t.Context(), "t")
 	require.NoError(t, err)
@@ -206,26 +229,23 @@ func TestWire(t *testing.T) {
 func TestOddTask(t *testing.T) {
 	t.Parallel()
 	const due = `"schedule_type":"run_agent","status":"active","next_execution":1.9e9`
-	c := always(t, 200, nil, `{"tasks":[{"id":"odd","created_at":"long ago",`+due+`},{"id":"own","schedule_config":{"when":"daily"},`+due+`},
-		{"id":"none","schedule_config":"x",`+due+`},{"id":"good",`+due+`}],"count":4}`)
-	var ids []string
-	var failed error
+	c := always(t, 200, nil, `{"tasks":[{"id":"odd","status":5,"next_execution":1.9e9},{"id":"own","schedule_config":{"when":"daily"},`+due+`},
+		"no object",null,{"id":{"a":1},`+due+`},{`+due+`},{"id":"none","created_at":"long ago","schedule_config":"x",`+due+`},{"id":"good",`+due+`}],"count":4}`)
+	var ids, odd []string
 	for task, err := range c.Tasks(t.Context(), pulse.Filter{}) {
-		if err != nil {
-			failed = err
+		if err == nil {
+			ids = append(ids, task.ID)
 			continue
 		}
-		ids = append(ids, task.ID)
+		rows, rest := platforms.RowErrors(err)
+		require.NoError(t, rest)
+		require.Len(t, rows, 1)
+		odd = append(odd, rows[0].ID+": "+rows[0].Err.Error())
 	}
 	require.Equal(t, []string{"own", "none", "good"}, ids)
-	isKind(t, conversation.Unavailable, failed)
-	require.ErrorContains(t, failed, `task "odd" is not understood`)
-}
-
-// orNil lets a missing error be wrapped.
-func orNil(err error) error {
-	if err == nil {
-		return fmt.Errorf("no error")
-	}
-	return err
+	require.Len(t, odd, 5)
+	require.Contains(t, odd[0], "odd: its status is 5, which is not a string (correct the task on Pulse")
+	require.Contains(t, odd[1], "it is not an object")
+	require.Contains(t, odd[3], "its id is {")
+	require.Contains(t, odd[4], "it has no id")
 }

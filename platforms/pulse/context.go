@@ -74,7 +74,8 @@ func (o occurrence) state(t Task) (platforms.State, conversation.EndedBy) {
 
 func (o occurrence) toTask(t Task) conversation.Task {
 	task := conversation.Task{
-		Type: t.Type, Payload: t.Payload, Metadata: tidy(t.Metadata), ScheduledFor: o.due, Callback: callback(t.Metadata),
+		TooLarge: t.tooLarge(),
+		Type:     t.Type, Payload: t.Payload, Metadata: tidy(t.Metadata), ScheduledFor: o.due, Callback: callback(t.Metadata),
 	}
 	var payload struct {
 		Seconds float64 `json:"timeout_seconds"`

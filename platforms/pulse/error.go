@@ -2,6 +2,7 @@ package pulse
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"github.com/parley-run/parley/platforms/internal/rest"
@@ -17,6 +18,13 @@ func words() rest.Words {
 		Setting: "url", Variable: "PULSE_SERVER_URL", Example: "http://localhost:8000",
 		Key: "check api_key, or PULSE_API_KEY, against the server's API_KEY",
 	}
+}
+
+// own reports whether an answer of failure is Pulse's own: FastAPI's shape, but not
+// what any other server on FastAPI says of a path that it does not have. Pulse names
+// the task that it does not know.
+func own(a rest.Answer) bool {
+	return rest.FastAPI(a) && !(a.Status == http.StatusNotFound && a.Detail() == http.StatusText(http.StatusNotFound))
 }
 
 // pageRemedy helps those who are somewhere else.

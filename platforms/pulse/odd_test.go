@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
@@ -23,10 +23,12 @@ func TestTaskThatCannotBeNamed(t *testing.T) {
 	all, err := b.platform.Assigned(t.Context(), "", "a-1")
 	require.Len(t, all, 1)
 	require.Equal(t, good, all[0].Ref.Simulation)
-	e := isKind(t, conversation.Unavailable, err)
-	require.True(t, e.Answered)
-	require.Contains(t, e.Remedy, "schedule it anew")
-	require.ErrorContains(t, err, `task "größe" cannot be run`)
+	rows, rest := platforms.RowErrors(err)
+	require.NoError(t, rest)
+	require.Len(t, rows, 1)
+	require.Equal(t, "größe", rows[0].ID)
+	require.ErrorContains(t, err, "schedule it anew")
+	require.ErrorContains(t, err, `it cannot be run`)
 	require.ErrorContains(t, err, "not printable ASCII")
 	require.NotContains(t, err.Error(), "späte", "it is not due")
 	require.NotContains(t, err.Error(), "andérs", "it is not this agent's")
@@ -37,5 +39,5 @@ func TestTaskThatCannotBeNamed(t *testing.T) {
 	}
 	all, err = b.platform.Open(t.Context(), "", "a-1")
 	require.Len(t, all, 1)
-	require.ErrorContains(t, err, `task "größe" cannot be run`)
+	require.ErrorContains(t, err, `it cannot be run`)
 }

@@ -37,11 +37,16 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	switch kind := conversation.KindOf(pollErr); {
 	case pollErr == nil:
 		p.last.Store(&polled)
-	case rest.StatusOf(pollErr) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
+	case errors.Is(pollErr, rest.ErrLonger): // the list goes on where that broke off
+		pollErr = nil
+	case rest.StatusOf(pollErr) == 0 && len(polled.Tasks) == 0, kind == conversation.Unauthorized, kind == conversation.RateLimited:
 		return nil, pollErr // the list would say the same
 	}
 	var errs []error
 	all := p.occurrences(agent)
+	for _, fault := range polled.Odd {
+		all.fails(fault)
+	}
 	for _, t := range polled.Tasks {
 		if due := t.ScheduledFor.Time; !due.IsZero() {
 			all.add(occurrence{t.ID, due}, about{t.Type, t.Payload, t.Metadata}, time.Time{})
@@ -50,6 +55,9 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	for _, name := range p.types {
 		f := Filter{Status: StatusActive, Type: name, Until: p.client.clock.now().Add(dateLag)}
 		for t, err := range p.client.Tasks(ctx, f) {
+			if all.fails(err) {
+				continue
+			}
 			if err != nil {
 				errs = append(errs, err)
 				break
@@ -85,6 +93,9 @@ func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assig
 	all := p.occurrences(agent)
 	for _, name := range p.types {
 		for t, err := range p.client.Tasks(ctx, Filter{Status: StatusProcessing, Type: name}) {
+			if all.fails(err) {
+				continue
+			}
 			if err != nil {
 				errs = append(errs, err)
 				break
@@ -142,26 +153,39 @@ type occurrences struct {
 	platform *Platform
 	agent    string
 	by       map[string]platforms.Assignment
-	odd      map[string]error // those that nobody can run
+	odd      map[string]error // those that cannot be run
 }
 
 func (p *Platform) occurrences(agent string) occurrences {
 	return occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}, odd: map[string]error{}}
 }
 
-// fault tells of those that nobody can run. They hold up no other.
-func (l occurrences) fault() error {
-	if len(l.odd) == 0 {
-		return nil
+// fails takes in the fault of one row, if err is one. It holds up no other.
+func (l occurrences) fails(err error) bool {
+	var row *platforms.RowError
+	if !errors.As(err, &row) {
+		return false
 	}
+	key := row.ID
+	if key == "" {
+		key = row.Err.Error() // and else every poll would add one
+	}
+	if len(l.odd) < maxOdd {
+		l.odd[key] = row
+	}
+	return true
+}
+
+// maxOdd bounds how many tasks that cannot be run are named at once.
+const maxOdd = 1000
+
+// fault tells of those that cannot be run, one by one.
+func (l occurrences) fault() error {
 	var all []error
 	for _, id := range slices.Sorted(maps.Keys(l.odd)) {
 		all = append(all, l.odd[id])
 	}
-	return &conversation.Error{
-		Kind: conversation.Unavailable, Op: "pulse: list tasks", Err: errors.Join(all...), Answered: true,
-		Remedy: "delete it on Pulse, and schedule it anew: it gets an id from Pulse that can be used",
-	}
+	return errors.Join(all...)
 }
 
 // about is what a task says of itself.
@@ -169,6 +193,10 @@ type about struct {
 	kind              string
 	payload, metadata json.RawMessage
 }
+
+// maxTaskID leaves room for the platform's name and the second in a workflow's id, and
+// for what Temporal takes as a search attribute.
+const maxTaskID = 200
 
 func (l occurrences) add(o occurrence, a about, touched time.Time) {
 	if !slices.Contains(l.platform.types, a.kind) {
@@ -184,11 +212,11 @@ func (l occurrences) add(o occurrence, a about, touched time.Time) {
 	}
 	ref := l.platform.ref(o, l.agent)
 	err := ref.Validate()
-	if o.task == "" {
-		err = errors.New("it has no id")
+	if len(o.task) > maxTaskID {
+		err = fmt.Errorf("its id has %d bytes, and at most %d are possible", len(o.task), maxTaskID)
 	}
 	if err != nil {
-		l.odd[ref.ID] = fmt.Errorf("task %q cannot be run: %s", rest.Clip(o.task), rest.Clip(err.Error()))
+		l.fails(&platforms.RowError{ID: rest.Clip(o.task), Err: fmt.Errorf("it cannot be run: %s (delete it on Pulse, and schedule it anew: it gets an id that can be used)", rest.Clip(err.Error()))})
 		return
 	}
 	words := strings.Join(strings.Fields(strings.Join([]string{a.kind, payload.AgentID, payload.Entrypoint}, " ")), " ")

@@ -36,6 +36,9 @@ func (c *Client) Stage(ctx context.Context) (Stage, error) {
 		Paths map[string]any `json:"paths"`
 	}
 	if _, err := c.api.Call(ctx, r, &out); err != nil {
+		if e := (*conversation.Error)(nil); errors.As(err, &e) && rest.StatusOf(err) == http.StatusNotFound {
+			e.Kind = conversation.NotFound // whoever says so: it is asked for information alone
+		}
 		return "", err
 	}
 	has := map[string]bool{}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -29,6 +30,9 @@ type Task struct {
 	Status         string          `json:"status"`
 	Metadata       json.RawMessage `json:"metadata"`
 	NextExecution  Unix            `json:"next_execution"`
+	// Cut names the fields that were left out because they are too long for a task to
+	// run ("payload.params").
+	Cut []string `json:"-"`
 }
 
 // Recurring reports whether the task comes again after it is acknowledged.
@@ -87,6 +91,8 @@ type DueTask struct {
 // A PollAnswer is what a poll gives.
 type PollAnswer struct {
 	Tasks []DueTask
+	// Odd are the tasks that cannot be understood.
+	Odd []*platforms.RowError
 	// NextPollAt is when the next task known to Pulse is due, which was not yet. Zero:
 	// none is, if NextKnown is set.
 	NextPollAt time.Time

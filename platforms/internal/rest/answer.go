@@ -18,10 +18,11 @@ const maxBody = 16 << 20
 var (
 	ErrWebPage = errors.New("the answer is a web page")
 	ErrEndless = errors.New("the list does not end")
+	// ErrLonger is an answer with more bytes than are read.
+	ErrLonger = errors.New("the answer is longer than")
 
 	errNotJSON = errors.New("the answer is not JSON")
 	errEmpty   = errors.New("the answer is empty")
-	errLonger  = errors.New("the answer is longer than")
 	errLacks   = errors.New("the answer lacks")
 )
 
@@ -58,7 +59,7 @@ func (a Answer) decode(r Request, out any) error {
 	case a.cut:
 		return io.ErrUnexpectedEOF
 	case a.tooLarge:
-		return fmt.Errorf("%w %s", errLonger, size(maxBody))
+		return fmt.Errorf("%w %s", ErrLonger, size(maxBody))
 	case a.Status == http.StatusNoContent && out == nil:
 		return nil
 	case len(bytes.TrimSpace(a.body)) == 0:
@@ -111,6 +112,15 @@ func FastAPI(a Answer) bool {
 	}
 	detail := bytes.TrimSpace(fields["detail"])
 	return len(detail) > 2 && (detail[0] == '"' || detail[0] == '[')
+}
+
+// Detail is the text of an answer in the shape of [FastAPI]. Empty: it has none.
+func (a Answer) Detail() string {
+	var body struct {
+		Detail string `json:"detail"`
+	}
+	_ = json.Unmarshal(a.body, &body)
+	return body.Detail
 }
 
 // isPage reports whether the answer is HTML.

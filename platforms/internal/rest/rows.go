@@ -34,6 +34,10 @@ type List struct {
 	MaxRows int
 	// MaxRow is how many bytes a row may have. Zero: [DefaultMaxRow].
 	MaxRow int
+	// MaxField leaves out the fields of a row that are longer, at its top and in the
+	// objects right below, and the row is handed out without them. Zero: a row that is
+	// too long is left out as a whole.
+	MaxField int
 	// MaxBytes is how many bytes of the answer are read. Zero: [DefaultMaxBytes].
 	MaxBytes int64
 	// Other is what the answer's other fields are decoded into. Nil: they are left out.
@@ -48,6 +52,8 @@ type Row struct {
 	ID string
 	// Data is the row, which is valid JSON. It is the callee's to keep. Nil: see Err.
 	Data json.RawMessage
+	// Cut names the fields that were left out ("payload.params").
+	Cut []string
 	// Err is why the row cannot be read: it is too long, or not JSON.
 	Err error
 }
@@ -144,11 +150,12 @@ func (l List) rows(s *scanner, row func(Row) error) error {
 		if index == cmp.Or(l.MaxRows, DefaultMaxRows) {
 			return fmt.Errorf("%w: %d", ErrTooManyRows, index)
 		}
-		data, whole, err := s.value(maxRow)
+		next := Row{Index: index}
+		data, whole, err := l.row(s, maxRow, &next.Cut)
 		if err != nil {
 			return err
 		}
-		next := Row{Index: index, ID: idOf(data, cmp.Or(l.ID, "id")), Data: data}
+		next.ID, next.Data = idOf(data, cmp.Or(l.ID, "id")), data
 		switch {
 		case !whole:
 			next.Data, next.Err = nil, fmt.Errorf("it is longer than %s", size(maxRow))
@@ -158,6 +165,15 @@ func (l List) rows(s *scanner, row func(Row) error) error {
 		index++
 		return row(next)
 	})
+}
+
+// row reads one row.
+func (l List) row(s *scanner, maxRow int, cut *[]string) (data []byte, whole bool, err error) {
+	if l.MaxField <= 0 {
+		return s.value(maxRow)
+	}
+	room := maxRow
+	return s.trimmed(l.MaxField, &room, trimDepth, "", cut)
 }
 
 // idOf is the field of an object that may have been cut off, or empty.
@@ -225,7 +241,7 @@ type scanner struct {
 
 func (s *scanner) read() (byte, error) {
 	if s.left <= 0 {
-		return 0, fmt.Errorf("%w %s", errLonger, size(int(s.all)))
+		return 0, fmt.Errorf("%w %s", ErrLonger, size(int(s.all)))
 	}
 	b, err := s.in.ReadByte()
 	s.left--

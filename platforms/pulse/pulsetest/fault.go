@@ -2,6 +2,8 @@ package pulsetest
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -43,7 +45,28 @@ type Fault struct {
 	// done. Zero: the server answers.
 	Status int
 	Header map[string]string
-	Body   string
+	// Body is what is answered. Empty: what Pulse itself says with such a status.
+	Body string
+}
+
+// said is what Pulse says with a status of failure.
+func said(status int) string {
+	text := http.StatusText(status)
+	switch {
+	case status < 400 || status > http.StatusInternalServerError:
+		return "" // it never does
+	case status == http.StatusInternalServerError:
+		text = "Internal error: something went wrong"
+	case status == http.StatusUnauthorized:
+		text = "Invalid API key"
+	case status == http.StatusNotFound:
+		text = "Task not found"
+	}
+	data, err := json.Marshal(map[string]string{"detail": text})
+	if err != nil {
+		panic(err) // a map of texts
+	}
+	return string(data)
 }
 
 // Fail orders a fault. Each request meets the first that fits.
@@ -154,7 +177,7 @@ func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 			w.Header().Set(name, value)
 		}
 		w.WriteHeader(f.Status)
-		_, _ = w.Write([]byte(f.Body))
+		_, _ = w.Write([]byte(cmp.Or(f.Body, said(f.Status))))
 	}
 }
 
