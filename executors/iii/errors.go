@@ -58,12 +58,20 @@ func (e *Executor) failed(ctx context.Context, function string, err error) *conv
 		timeout  *modelcall.TimeoutError
 		reported *engine.Error
 		noLink   *unreachable
+		given    *conversation.Error
 	)
 	switch {
+	case errors.As(err, &given): // the attempt may not act any more
+		out.Kind, out.Remedy, out.MayHaveLanded = given.Kind, given.Remedy, false
+		out.Err = errors.New(e.clean(err.Error()))
 	case ctx.Err() != nil && !errors.As(context.Cause(ctx), &timeout):
 		out.Err = ctx.Err()
 	case errors.As(err, &reported):
 		e.reported(out, reported)
+		if reported.Code == engine.CodeAuth && e.link.knownGood() {
+			// An engine asks a function about credentials, which may come up after it.
+			out.Kind = conversation.Unavailable
+		}
 	case timeout != nil:
 		out.Err = timeout
 	case errors.As(err, &noLink):

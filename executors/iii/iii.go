@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 // An Executor calls one function. Create it with [New].
@@ -120,7 +121,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 
 // options of a call. Only the context bounds it.
 func (e *Executor) options(req executors.Request) []engine.CallOption {
-	options := []engine.CallOption{engine.Timeout(0)}
+	options := []engine.CallOption{engine.Timeout(0), engine.Permit(lease.Check)}
 	if e.cfg.Namespace != "" {
 		options = append(options, engine.InNamespace(e.cfg.Namespace))
 	}

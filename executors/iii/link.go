@@ -89,6 +89,13 @@ func (l *link) connect(ctx context.Context, within time.Duration) (*engine.Worke
 	return w, nil
 }
 
+// knownGood reports whether the engine has accepted the credentials before.
+func (l *link) knownGood() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.worker != nil && l.worker.ID() != ""
+}
+
 func (l *link) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -46,9 +46,15 @@ var iiiRigs atomic.Int64
 // newIIIRig has one agent of a name of its own, which the executor speaks for.
 func newIIIRig(t *testing.T, era iii.Era, executor executors.Executor) *iiiRig {
 	t.Helper()
+	return newIIIRigOn(t, iiitest.Options{Era: era}, executor)
+}
+
+// newIIIRigOn has an engine with these options.
+func newIIIRigOn(t *testing.T, opts iiitest.Options, executor executors.Executor) *iiiRig {
+	t.Helper()
 	r := &iiiRig{
 		name: fmt.Sprintf("iii-%d", iiiRigs.Add(1)), registry: executors.NewRegistry(),
-		engine: iiitest.Start(t, iiitest.Options{Era: era}), client: localstacktest.Client(t),
+		engine: iiitest.Start(t, opts), client: localstacktest.Client(t),
 	}
 	require.NoError(t, r.registry.Add("agent", executor, executors.About{Backend: "test"}))
 	r.agents = []config.Agent{{Name: "desk-of-" + r.name, Agent: "id-of-" + r.name, Executor: "agent"}}
@@ -249,7 +255,9 @@ func TestIIIFunctions(t *testing.T) {
 				{"start", "invalid_input", object{"conversationId": "café"}, "not printable ASCII"},
 				{"send", "invalid_input", object{"conversationId": "café", "message": "?"}, "not printable ASCII"},
 				{"get", "invalid_input", object{"conversationId": "a\u0085b"}, "not printable ASCII"},
-				{"start", "invalid_input", object{"conversationId": "c1", "personaFunction": "p::p"}, "another conversationId"},
+				{"start", "invalid_input", object{"conversationId": "c1", "personaFunction": "persona::p"}, "another conversationId"},
+				{"start", "refused", object{"personaFunction": "state::set"}, "persona::*"},
+				{"send", "invalid_input", object{"conversationId": "c1", "message": "?", "messageId": "a\x1b[2J"}, "not printable"},
 				{"send", "invalid_input", object{"conversationId": "c1"}, "message is missing"},
 				{"send", "conversation_not_found", object{"conversationId": "c2", "message": "?"}, "conversation::start begins one"},
 				{"send", "conversation_over", object{"conversationId": "c1", "message": "?"}, "over"},

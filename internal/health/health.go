@@ -2,7 +2,8 @@
 // and what it measures:
 //
 //	/healthz  the process is alive
-//	/readyz   Temporal answers, and the last poll of every inbox succeeded
+//	/readyz   Temporal answers, the last poll of every inbox succeeded, and iii engines
+//	          are connected
 //	/metrics  for Prometheus
 //
 // It listens on loopback unless told otherwise: there is no key, and metrics name
@@ -54,10 +55,19 @@ type Config struct {
 	// Inboxes are those of the agents this worker serves. None: only Temporal is
 	// asked.
 	Inboxes []workflows.InboxInput
+	// Connections are those that the worker must have to do its work, beside Temporal's.
+	Connections []Connection
 	// Converter decodes heartbeats. Nil: the SDK's default.
 	Converter converter.DataConverter
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+}
+
+// A Connection is one to a service that sends the worker what it does.
+type Connection struct {
+	Name string
+	// Err is why there is no connection at the moment, nil while there is one.
+	Err func() error
 }
 
 // A Report is the body of /readyz.
@@ -130,6 +140,12 @@ func (c *Checker) look(ctx context.Context) Report {
 		report.Ready = report.Ready && inbox.OK
 		if inbox.Detail != "" {
 			report.Reasons = append(report.Reasons, inbox.Name+": "+inbox.Detail)
+		}
+	}
+	for _, connection := range c.cfg.Connections {
+		if err := connection.Err(); err != nil {
+			report.Ready = false
+			report.Reasons = append(report.Reasons, fmt.Sprintf("%s: %v", connection.Name, err))
 		}
 	}
 	report.Checked = c.cfg.Now().UTC()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	engine "github.com/parley-run/parley/iii"
 
@@ -63,6 +64,14 @@ func checkID(id string) error {
 		return invalid("conversationId has %d bytes; at most 200 are possible", len(id))
 	case !conversation.Sendable(id):
 		return invalid("conversationId %q has characters that are not printable ASCII: write others in another way, such as %%C3%%A9", id)
+	}
+	return nil
+}
+
+// checkMessageID refuses what would do harm where ids are printed.
+func checkMessageID(id string) error {
+	if strings.ContainsFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return invalid("messageId %.100q has characters that are not printable", id)
 	}
 	return nil
 }

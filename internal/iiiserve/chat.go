@@ -42,6 +42,9 @@ func (s *Server) chat(ctx context.Context, call engine.Invocation, req chatReque
 	if err := say.Validate(); err != nil {
 		return chatResponse{}, invalid("%v", err)
 	}
+	if err := checkMessageID(req.MessageID); err != nil {
+		return chatResponse{}, err
+	}
 	a, err := s.agent(req.AgentID)
 	if err != nil {
 		return chatResponse{}, err
@@ -56,7 +59,7 @@ func (s *Server) chat(ctx context.Context, call engine.Invocation, req chatReque
 	}
 	in := s.input(a, homes[0])
 	in.Direct = &workflows.Direct{IdleTimeout: -1}
-	reply, err := s.launcher.Send(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
+	reply, err := s.converse(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
 	if err != nil {
 		return chatResponse{}, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // The codes of our errors.
@@ -24,6 +25,9 @@ const (
 	codeNotFound    = "conversation_not_found" // no such conversation
 	codeOver        = "conversation_over"      // it has ended and takes no message, or the reply is too old
 	codeRejected    = "rejected"               // the conversation cannot do that now
+	codeRefused     = "refused"                // the agent's guard, or a list of what is allowed, refuses it
+	codeAttention   = "needs_attention"        // the conversation waits for a person: the reply is to be had later
+	codeOverloaded  = "overloaded"             // too many calls are under way: ask again a little later
 	codeTimeout     = "timeout"                // no reply yet: ask again with the same messageId
 	codeUnavailable = "unavailable"            // Temporal or its worker does not answer: ask again
 	codeFailed      = "failed"                 // anything else
@@ -37,7 +41,7 @@ func coded(err error) error {
 		said  *engine.Error
 		fault *operate.Fault
 	)
-	text := strings.TrimPrefix(err.Error(), "launch: ")
+	text := printable.Text(strings.TrimPrefix(err.Error(), "launch: "))
 	switch {
 	case errors.As(err, &said):
 		return said

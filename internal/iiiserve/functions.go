@@ -11,7 +11,7 @@ import (
 func (s *Server) functions() []engine.Function {
 	all := []engine.Function{
 		{
-			ID: s.id("start"), Handler: handler(s, s.start),
+			ID: s.id("start"), Handler: handler(s, s.talking, s.start),
 			Description: "Open a durable conversation with an agent, by its first message or with a persona function that speaks as the user",
 			RequestFormat: object("", "agentId: string; conversationId: string; message: string; messageId: string; "+
 				"personaFunction: string; agentFirst: boolean; metadata: object; idleTimeout: string|number"),
@@ -19,26 +19,26 @@ func (s *Server) functions() []engine.Function {
 				"conversationId: string; workflowId: string; started: boolean; reply: string; turn: integer; ended: boolean"),
 		},
 		{
-			ID: s.id("send"), Handler: handler(s, s.send),
+			ID: s.id("send"), Handler: handler(s, s.talking, s.send),
 			Description:   "Say something in a conversation and wait for the agent's reply; the same messageId gets the same reply",
 			RequestFormat: object("conversationId message", "conversationId: string; agentId: string; message: string; messageId: string"),
 			ResponseFormat: object("conversationId messageId reply turn ended",
 				"conversationId: string; messageId: string; reply: string; parts: array; turn: integer; ended: boolean"),
 		},
 		{
-			ID: s.id("get"), Handler: handler(s, s.get),
+			ID: s.id("get"), Handler: handler(s, s.reading, s.get),
 			Description:    "Read a conversation: how it stands and what was said",
 			RequestFormat:  object("conversationId", "conversationId: string; agentId: string; from: integer"),
 			ResponseFormat: object("conversationId status open messages", summaryFields+"; detail: string; attention: object; usage: object; total: integer; messages: array"),
 		},
 		{
-			ID: s.id("list"), Handler: handler(s, s.list),
+			ID: s.id("list"), Handler: handler(s, s.reading, s.list),
 			Description:    "List conversations, the newest first",
 			RequestFormat:  object("", "agentId: string; status: string; limit: integer"),
 			ResponseFormat: object("conversations total", "conversations: array; total: integer"),
 		},
 		{
-			ID: s.id("end"), Handler: handler(s, s.end),
+			ID: s.id("end"), Handler: handler(s, s.reading, s.end),
 			Description:    "End a conversation",
 			RequestFormat:  object("conversationId", "conversationId: string; agentId: string; reason: string"),
 			ResponseFormat: object("conversationId ended", "conversationId: string; ended: boolean"),
@@ -46,14 +46,14 @@ func (s *Server) functions() []engine.Function {
 	}
 	if s.cfg.Inbox != "" {
 		all = append(all, engine.Function{
-			ID: s.id(ingest), Handler: patient(s, handler(s, s.take)),
+			ID: s.id(ingest), Handler: overHTTP(s.ingest),
 			Description:   "Start a conversation from a message of the topic " + s.cfg.Inbox,
 			RequestFormat: all[0].RequestFormat, ResponseFormat: all[0].ResponseFormat,
 		})
 	}
 	if s.cfg.AgentChat {
 		all = append(all, engine.Function{
-			ID: chatFunction, Handler: handler(s, s.chat),
+			ID: chatFunction, Handler: handler(s, s.talking, s.chat),
 			Description:    "Talk to an agent; the session is a durable conversation",
 			RequestFormat:  object("agentId message", "agentId: string; message: string; sessionId: string; systemPrompt: string; messageId: string"),
 			ResponseFormat: object("content iterations", "content: string; model: string|null; usage: object|null; iterations: integer; durationMs: integer"),

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -13,6 +14,7 @@ import (
 	engine "github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -26,29 +28,81 @@ const (
 	longestWait = 30 * time.Second
 )
 
-// patient keeps a message while Temporal does not answer. When this server stops, it
-// is the engine's again.
-func patient(s *Server, take engine.Handler) engine.Handler {
-	return func(ctx context.Context, call engine.Invocation) (any, error) {
-		defer s.begin()()
-		for wait := firstWait; ; wait = min(2*wait, longestWait) {
-			out, err := take(ctx, call)
-			if !engine.HasCode(err, codeUnavailable) && !engine.HasCode(err, codeTimeout) {
-				return out, err
+// ingest takes a message of the inbox. While Temporal does not answer, or all places are
+// taken, it keeps the message; when this server stops, it is the engine's again. Messages
+// wait beside each other: one that cannot be started holds up no other.
+func (s *Server) ingest(ctx context.Context, call engine.Invocation) (any, error) {
+	defer s.begin()()
+	leave, ok := s.letters.await(ctx, s.stopping)
+	if !ok {
+		return nil, engine.Errorf(codeUnavailable, "this worker stops: deliver the message again")
+	}
+	defer leave()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		out, err := answer(s, ctx, call, s.take)
+		switch {
+		case err == nil:
+			return out, nil
+		case !engine.HasCode(err, codeUnavailable) && !engine.HasCode(err, codeTimeout):
+			if s.complaints.first(messageName(call.Data)) {
+				s.log.Warn("a message of the inbox can start no conversation: the engine will put it among its dead letters",
+					"topic", s.cfg.Inbox, "error", err, "message", printable.Clip(printable.Line(string(clipped(call.Data))), 300))
 			}
-			s.log.Warn("a message of the inbox waits until Temporal answers", "topic", s.cfg.Inbox, "error", err, "again_in", wait)
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return nil, err
-			case <-s.stopping:
-				timer.Stop()
-				return nil, err
-			}
+			return nil, err
+		}
+		if s.complaints.first("waits " + time.Now().Truncate(time.Minute).String()) {
+			s.log.Warn("messages of the inbox wait until Temporal answers", "topic", s.cfg.Inbox, "error", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		case <-s.stopping:
+			timer.Stop()
+			return nil, err
 		}
 	}
+}
+
+// messageName is the same for each delivery of a message, whatever it is.
+func messageName(data json.RawMessage) string {
+	if name, err := fingerprint(data); err == nil {
+		return name
+	}
+	return derived(string(data))
+}
+
+func clipped(data json.RawMessage) json.RawMessage { return data[:min(len(data), 4<<10)] }
+
+// complaints are what has been logged and is not to be logged again. The zero value is
+// ready.
+type complaints struct {
+	mu    sync.Mutex
+	made  map[string]bool
+	order []string
+}
+
+// knownComplaints bounds them; older ones are forgotten.
+const knownComplaints = 1000
+
+// first reports whether a complaint is new.
+func (c *complaints) first(about string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.made[about] {
+		return false
+	}
+	if c.made == nil {
+		c.made = map[string]bool{}
+	}
+	c.made[about] = true
+	if c.order = append(c.order, about); len(c.order) > knownComplaints {
+		delete(c.made, c.order[0])
+		c.order = c.order[1:]
+	}
+	return true
 }
 
 // take starts what a message of the inbox asks for. The message may come again, so
@@ -108,6 +162,9 @@ func fingerprint(data json.RawMessage) (string, error) {
 	decoder.UseNumber()
 	if err := decoder.Decode(&fields); err != nil {
 		return "", invalid("the message: %v", err)
+	}
+	if fields == nil {
+		return "", invalid("the message is null")
 	}
 	delete(fields, "_caller_worker_id")
 	written, err := json.Marshal(fields)

@@ -10,6 +10,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -174,8 +175,11 @@ func (s *Server) end(ctx context.Context, _ engine.Invocation, req endRequest) (
 	if err != nil {
 		return endResponse{}, err
 	}
-	_, err = s.operator.End(ctx, workflows.ConversationID(ref), workflows.EndRequest{Reason: req.Reason})
-	if err != nil && operate.KindOf(err) != operate.Ended {
+	_, err = s.operator.End(ctx, workflows.ConversationID(ref), workflows.EndRequest{Reason: printable.Text(req.Reason)})
+	switch operate.KindOf(err) {
+	case "", operate.Ended:
+	case operate.Rejected: // the workflow declines for one reason: somebody else ends it already
+	default:
 		return endResponse{}, err
 	}
 	return endResponse{ConversationID: ref.ID, Ended: err == nil}, nil

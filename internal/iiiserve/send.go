@@ -35,7 +35,8 @@ func (s *Server) send(ctx context.Context, call engine.Invocation, req sendReque
 		req.MessageID = call.ID
 	}
 	say := workflows.SendRequest{ID: req.MessageID, Text: req.Message}
-	if err := errors.Join(missing([2]string{"conversationId", req.ConversationID}, [2]string{"message", req.Message}), checkID(req.ConversationID)); err != nil {
+	if err := errors.Join(missing([2]string{"conversationId", req.ConversationID}, [2]string{"message", req.Message}),
+		checkID(req.ConversationID), checkMessageID(req.MessageID)); err != nil {
 		return sendResponse{}, err
 	}
 	if err := say.Validate(); err != nil {
@@ -45,7 +46,7 @@ func (s *Server) send(ctx context.Context, call engine.Invocation, req sendReque
 	if err != nil {
 		return sendResponse{}, err
 	}
-	reply, err := s.launcher.Send(ctx, launch.Direct{Input: workflows.ConversationInput{Ref: ref}}, say)
+	reply, err := s.converse(ctx, launch.Direct{Input: workflows.ConversationInput{Ref: ref}}, say)
 	if errors.Is(err, launch.ErrUnknown) {
 		if taken := s.free(ctx, s.homes(ref.Agent, ref.ID)[1]); taken != nil {
 			return sendResponse{}, taken

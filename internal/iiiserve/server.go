@@ -58,6 +58,13 @@ type Server struct {
 	kept     chan struct{}   // closed once the keeper has ended
 	departed atomic.Bool     // a worker of the engine has left
 
+	outage     *outage
+	talking    admission // calls that may wait for a reply
+	reading    admission // all others
+	letters    admission // messages of the inbox
+	conversing atomic.Int64
+	complaints complaints
+
 	mu      sync.Mutex
 	running int
 	quiet   chan struct{} // closed when running is zero, if somebody waits for it
@@ -74,6 +81,10 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		platform: cfg.Platform, cfg: cfg.Platform.Config(), agents: cfg.Agents,
 		launcher: cfg.Launcher, operator: cfg.Operator, log: cfg.Logger,
+		outage:  newOutage(cfg.Launcher.Client),
+		talking: newAdmission(cfg.Platform.Config().Concurrency),
+		reading: newAdmission(cfg.Platform.Config().Concurrency),
+		letters: newAdmission(cfg.Platform.Config().Concurrency),
 	}, nil
 }
 
@@ -143,24 +154,43 @@ func (s *Server) begin() (end func()) {
 	}
 }
 
-// handler makes a handler of a function over Go types, with our errors.
-func handler[Request, Response any](s *Server, serve func(context.Context, engine.Invocation, Request) (Response, error)) engine.Handler {
-	return func(ctx context.Context, call engine.Invocation) (any, error) {
+// handler makes a handler of a function over Go types, with our errors. Beyond the places
+// of admission, calls are refused.
+func handler[Request, Response any](
+	s *Server, places admission, serve func(context.Context, engine.Invocation, Request) (Response, error),
+) engine.Handler {
+	return overHTTP(func(ctx context.Context, call engine.Invocation) (any, error) {
 		defer s.begin()()
-		var req Request
-		if err := decode(call.Data, &req); err != nil {
+		leave, err := places.enter()
+		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.ReplyTimeout)
-		defer cancel()
-		out, err := serve(ctx, call, req)
-		switch {
-		case err == nil:
-			return out, nil
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			// Temporal's client has errors of its own for this.
-			return nil, coded(context.DeadlineExceeded)
-		}
-		return nil, coded(err)
+		defer leave()
+		return answer(s, ctx, call, serve)
+	})
+}
+
+func answer[Request, Response any](
+	s *Server, ctx context.Context, call engine.Invocation, serve func(context.Context, engine.Invocation, Request) (Response, error),
+) (any, error) {
+	var req Request
+	if err := decode(call.Data, &req); err != nil {
+		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ReplyTimeout)
+	defer cancel()
+	ctx, end := s.outage.watched(ctx)
+	defer end()
+	out, err := serve(ctx, call, req)
+	var given *engine.Error
+	switch {
+	case err == nil:
+		return out, nil
+	case errors.As(context.Cause(ctx), &given):
+		return nil, given
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		// Temporal's client has errors of its own for this.
+		return nil, coded(context.DeadlineExceeded)
+	}
+	return nil, coded(err)
 }

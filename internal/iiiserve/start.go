@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,10 @@ func (r startRequest) validate() error {
 	switch {
 	case r.PersonaFunction != "" && r.IdleTimeout != 0:
 		return invalid("idleTimeout is for conversations without a personaFunction")
-	case strings.TrimSpace(r.PersonaFunction) != r.PersonaFunction || len(r.PersonaFunction) > 500:
+	case len(r.PersonaFunction) > 500 || r.PersonaFunction != "" && !conversation.Sendable(r.PersonaFunction) || strings.ContainsAny(r.PersonaFunction, " "):
 		return invalid("personaFunction %.100q is no name of a function", r.PersonaFunction)
+	case checkMessageID(r.MessageID) != nil:
+		return checkMessageID(r.MessageID)
 	case r.PersonaFunction == "" && r.AgentFirst:
 		return invalid("agentFirst is for conversations with a personaFunction")
 	case r.Message != "" && r.AgentFirst:
@@ -100,7 +103,7 @@ func (s *Server) start(ctx context.Context, call engine.Invocation, req startReq
 		req.ConversationID = derived(req.AgentID, req.MessageID)
 	}
 	return s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
-		return s.launcher.Send(ctx, d, say)
+		return s.converse(ctx, d, say)
 	})
 }
 
@@ -115,6 +118,10 @@ func (s *Server) begins(
 ) (startResponse, error) {
 	if err := req.validate(); err != nil {
 		return startResponse{}, err
+	}
+	if req.PersonaFunction != "" && !s.cfg.PersonaAllowed(req.PersonaFunction) {
+		return startResponse{}, engine.Errorf(codeRefused, "personaFunction %q is not among those that may be called, %s: whoever runs this worker can add it to personas",
+			req.PersonaFunction, quoted(slices.Clone(s.cfg.Personas)))
 	}
 	a, err := s.agent(req.AgentID)
 	if err != nil {

@@ -44,6 +44,9 @@ type Direct struct {
 	// Open lets a conversation that does not exist begin. Without it that is
 	// ErrUnknown.
 	Open bool
+	// Accepted is called once the conversation has a message that is sent, and keeps it.
+	// It may be called again. May be nil.
+	Accepted func()
 }
 
 // Start opens a direct conversation without saying anything. Started is false if it
@@ -144,6 +147,9 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 		return l.said(ctx, id, req.ID)
 	case err != nil:
 		return reply, err
+	}
+	if d.Accepted != nil {
+		d.Accepted()
 	}
 	if err = handle.Get(ctx, &reply); forgotten(err) {
 		return l.said(ctx, id, req.ID)

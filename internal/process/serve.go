@@ -102,7 +102,7 @@ func (s Settings) serve(ctx context.Context) error {
 		s.Temporal.Metrics = metrics.Temporal
 	}
 	payloads := s.watchConverter()
-	checker := health.NewChecker(health.Config{})
+	checker := health.NewChecker(health.Config{Connections: iii.connections()})
 	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
 	if err != nil {
 		return err
@@ -128,6 +128,9 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	checker.Connected(temporal, options.Inboxes)
+	if err := iii.count(metrics.Meter); err != nil {
+		return err
+	}
 	options.OnDrain = checker.Drain
 	worker.SetStickyWorkflowCacheSize(s.StickyCache)
 	w, err := New(options)

@@ -21,8 +21,12 @@ const (
 	DefaultInbox        = "conversation.inbox"
 	DefaultLifecycle    = "conversation.lifecycle"
 	DefaultReplyTimeout = 10 * time.Minute
+	DefaultConcurrency  = 100
 	DefaultTakeOver     = 2 * time.Second
 )
+
+// DefaultPersonas are the functions of a service made for it.
+var DefaultPersonas = []string{"persona::*"}
 
 // Off switches a topic off.
 const Off = "off"
@@ -58,9 +62,15 @@ type Config struct {
 	Lifecycle string `yaml:"lifecycle"`
 	// AgentChat serves agent::chat too, in AgentOS's place.
 	AgentChat bool `yaml:"agent_chat"`
-	// Concurrency is how many calls may run at once, those that wait for an agent's
-	// reply included; further ones wait. Zero: no limit.
+	// Concurrency is how many calls of start, send and agent::chat may be under way in
+	// this process, those that wait for a reply included; further ones are refused. As
+	// many again may read and end conversations, and as many messages of the inbox be
+	// taken in, of which further ones wait. Zero: [DefaultConcurrency].
 	Concurrency int `yaml:"concurrency"`
+	// Personas are patterns of the functions that whoever starts a conversation may name
+	// as the persona; "*" stands for any text. They are called with what the agent says.
+	// Nil: [DefaultPersonas]. Empty: none.
+	Personas []string `yaml:"personas"`
 	// ReplyTimeout is how long a call waits for an agent's reply before it fails; the
 	// reply is to be had later. Default: [DefaultReplyTimeout].
 	ReplyTimeout time.Duration `yaml:"reply_timeout"`
@@ -98,6 +108,12 @@ func (cfg Config) withDefaults() Config {
 		if *topic == Off {
 			*topic = ""
 		}
+	}
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = DefaultConcurrency
+	}
+	if cfg.Personas == nil {
+		cfg.Personas = slices.Clone(DefaultPersonas)
 	}
 	if cfg.ReplyTimeout == 0 {
 		cfg.ReplyTimeout = DefaultReplyTimeout
@@ -147,12 +163,43 @@ func (cfg Config) Validate() error {
 		fault("era is %q: write a letter from A to F, or leave it out", cfg.Era)
 	}
 	if cfg.Concurrency < 0 {
-		fault("concurrency is %d: write 1 or more, or 0 for no limit", cfg.Concurrency)
+		fault("concurrency is %d: write 1 or more, or leave it out", cfg.Concurrency)
+	}
+	for _, pattern := range cfg.Personas {
+		if pattern == "" || strings.ContainsFunc(pattern, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			fault("personas: %q is no pattern of functions: write one such as persona::*", pattern)
+		}
 	}
 	if cfg.ReplyTimeout < 0 {
 		fault("reply_timeout is %s: use a positive duration such as 10m, or leave it out", cfg.ReplyTimeout)
 	}
 	return errors.Join(faults...)
+}
+
+// PersonaAllowed reports whether a function may be called as a persona.
+func (cfg Config) PersonaAllowed(functionID string) bool {
+	return slices.ContainsFunc(cfg.Personas, func(pattern string) bool { return matches(pattern, functionID) })
+}
+
+// matches tells whether a text is as a pattern says, in which "*" stands for any text.
+func matches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	first, last := parts[0], parts[len(parts)-1]
+	if !strings.HasPrefix(text, first) || !strings.HasSuffix(text[len(first):], last) {
+		return false
+	}
+	text = text[len(first) : len(text)-len(last)]
+	for _, part := range parts[1 : len(parts)-1] {
+		_, rest, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = rest
+	}
+	return true
 }
 
 // checkURL never quotes what may hold a password.

@@ -91,7 +91,7 @@ func (p *Platform) options() engine.Options {
 	o := engine.Options{
 		URL: p.cfg.URL, Headers: http.Header{}, Query: url.Values{}, HTTPClient: p.cfg.HTTPClient,
 		Name: uniqueName(p.cfg.WorkerName), Description: "Durable conversations with agents", Version: p.cfg.Version,
-		Namespace: p.cfg.Namespace, MaxConcurrent: p.cfg.Concurrency, Logger: p.cfg.Logger, OnState: p.onState,
+		Namespace: p.cfg.Namespace, Logger: p.cfg.Logger, OnState: p.onState,
 	}
 	if p.cfg.Era != "" {
 		o.Era = engine.Era(p.cfg.Era[0])
@@ -125,14 +125,23 @@ func (p *Platform) shown() string {
 }
 
 // failed gives an error of a call its kind.
-func failed(op string, err error) error {
+func (p *Platform) failed(op string, err error) error {
 	e := &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err}
-	var said *engine.Error
+	var (
+		said  *engine.Error
+		given *conversation.Error
+	)
 	switch {
+	case errors.As(err, &given): // the attempt may not act any more
+		e.Kind, e.Remedy = given.Kind, given.Remedy
 	case errors.As(err, &said):
 		answered(e, said)
+		if said.Code == engine.CodeAuth && p.knownGood() {
+			// An engine asks a function about credentials, which may come up after it.
+			e.Kind = conversation.Unavailable
+		}
 	case errors.Is(err, engine.ErrRejected):
-		e.Kind, e.Remedy = conversation.Invalid, "look what else connects to the engine under this name"
+		e.Kind, e.Remedy = conversation.Invalid, "find what else connects to the engine under this name"
 	case errors.Is(err, engine.ErrNotSent), errors.Is(err, engine.ErrClosed):
 	default: // timeout, lost connection, end of the context
 		e.MayHaveLanded = true
@@ -140,16 +149,24 @@ func failed(op string, err error) error {
 	return e
 }
 
-// answered is what an engine's or a function's error means.
+// knownGood reports whether the engine has accepted the credentials before.
+func (p *Platform) knownGood() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.worker != nil && p.worker.ID() != ""
+}
+
+// answered is what an engine's or a function's error means. What may pass by itself, such
+// as a function or a rule that is not there yet after a restart, is Unavailable.
 func answered(e *conversation.Error, said *engine.Error) {
 	switch said.Code {
 	case engine.CodeAuth:
 		e.Kind, e.Remedy = conversation.Unauthorized, "check headers and query: the engine refuses them"
 	case engine.CodeForbidden:
-		e.Kind, e.Remedy = conversation.Unauthorized, "the engine's access rules must permit it"
+		e.Remedy = "the engine's access rules must expose the function to this worker"
 	case engine.CodeFunctionNotFound:
 		e.Remedy = "start the worker that serves it"
-	case engine.CodeInvocationStopped:
+	case engine.CodeInvocationStopped, "invocation_error", "channel_send_failed":
 		e.MayHaveLanded = true
 	case engine.CodeInvalidRequest, "invalid_input":
 		e.Kind, e.Answered = conversation.Invalid, true

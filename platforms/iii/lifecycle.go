@@ -7,6 +7,7 @@ import (
 	engine "github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
 )
 
 // publishFor bounds the publishing of one event; it is tried again.
@@ -38,7 +39,7 @@ type LifecycleOutcome struct {
 }
 
 // Notify implements platforms.Listener: the event is published once more with each
-// call.
+// call. An engine that cannot publish is told of once, in the log.
 func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	if p.cfg.Lifecycle == "" {
 		return nil
@@ -54,17 +55,19 @@ func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	if out := e.Outcome; out != nil {
 		event.Outcome = &LifecycleOutcome{Kind: out.Kind, EndedBy: out.EndedBy, Detail: out.Detail, Turns: out.Turns, Messages: out.Messages}
 	}
-	err = w.Publish(ctx, p.cfg.Lifecycle, event, engine.Timeout(publishFor))
-	op := "iii: publish on " + p.cfg.Lifecycle
+	err = w.Publish(ctx, p.cfg.Lifecycle, event, engine.Timeout(publishFor), engine.Permit(lease.Check))
 	switch {
 	case err == nil:
+		p.untold.Store(false)
 		return nil
-	case engine.HasCode(err, engine.CodeFunctionNotFound):
-		// It is the engine's own. To try again would keep conversations from their end.
-		return &conversation.Error{
-			Kind: conversation.Invalid, Op: op, Err: err,
-			Remedy: "load the engine's pub/sub, or set lifecycle: off",
+	case engine.HasCode(err, engine.CodeFunctionNotFound), engine.HasCode(err, engine.CodeForbidden):
+		// It is the engine's own function. Trying again would keep conversations from their
+		// end, and an error for each event would tell nothing that the first does not.
+		if !p.untold.Swap(true) {
+			p.logger().Warn("events of conversations are not published on the iii engine", "topic", p.cfg.Lifecycle, "error", err,
+				"remedy", "load the engine's pub/sub and have its access rules expose publish, or set lifecycle: off")
 		}
+		return nil
 	}
-	return failed(op, err)
+	return p.failed("iii: publish on "+p.cfg.Lifecycle, err)
 }

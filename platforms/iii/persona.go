@@ -9,6 +9,7 @@ import (
 	engine "github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -36,6 +37,12 @@ func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.
 			Remedy: "start conversations over the engine, with personaFunction",
 		}
 	}
+	if !p.cfg.PersonaAllowed(ref.Simulation) {
+		return platforms.Reply{}, &conversation.Error{
+			Kind: conversation.Invalid, Op: op, Err: errors.New("the configuration does not permit to call this function as a persona"),
+			Remedy: "add it to the platform's personas",
+		}
+	}
 	w, err := p.Worker()
 	if err != nil {
 		return platforms.Reply{}, err
@@ -51,9 +58,9 @@ func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.
 		req.Message += m.Text()
 	}
 	// How long it may take is the agent's exchange_timeout, which ctx has.
-	answer, err := w.Invoke(ctx, ref.Simulation, req, p.addressed(engine.Timeout(0))...)
+	answer, err := w.Invoke(ctx, ref.Simulation, req, p.addressed(engine.Timeout(0), engine.Permit(lease.Check))...)
 	if err != nil {
-		return platforms.Reply{}, failed(op, err)
+		return platforms.Reply{}, p.failed(op, err)
 	}
 	reply, err := readAnswer(answer)
 	if err != nil {

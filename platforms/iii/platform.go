@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"sync/atomic"
 
 	engine "github.com/parley-run/parley/iii"
 
@@ -17,6 +19,7 @@ import (
 type Platform struct {
 	cfg Config
 	connection
+	untold atomic.Bool // the engine cannot publish events, which has been logged
 }
 
 var (
@@ -47,6 +50,31 @@ func (p *Platform) Config() Config { return p.cfg }
 // Format writes the address under every verb: there are secrets in the rest.
 func (p *Platform) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "iii platform at "+p.shown())
+}
+
+func (p *Platform) logger() *slog.Logger {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cfg.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return p.cfg.Logger
+}
+
+// Connected says whether the engine is connected at the moment, and if not, why. Nothing
+// is said before there is anything to connect for.
+func (p *Platform) Connected() error {
+	p.mu.Lock()
+	w := p.worker
+	p.mu.Unlock()
+	if w == nil || w.State() == engine.Connected {
+		return nil
+	}
+	err := w.Err()
+	if err == nil {
+		err = errors.New("the connection is being made")
+	}
+	return fmt.Errorf("iii: not connected to %s: %w", p.shown(), err)
 }
 
 // Claim has nothing to do: whoever starts a conversation gives it to Temporal.
@@ -81,13 +109,13 @@ func (p *Platform) Check(ctx context.Context, _, _ string) error {
 			return p.checkQueue(ctx, w)
 		case engine.Failed, engine.Closed, engine.Reconnecting:
 			if err != nil {
-				return failed(op, err)
+				return p.failed(op, err)
 			}
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return failed(op, ctx.Err())
+			return p.failed(op, ctx.Err())
 		}
 	}
 }
@@ -105,7 +133,7 @@ func (p *Platform) checkQueue(ctx context.Context, w *engine.Worker) error {
 			Remedy: "load the engine's queue, say with era which engine it is, or set inbox: off",
 		}
 	case err != nil:
-		return failed("iii: ask "+p.shown()+" for its functions", err)
+		return p.failed("iii: ask "+p.shown()+" for its functions", err)
 	}
 	return nil
 }

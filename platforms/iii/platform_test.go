@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,8 @@ import (
 	"github.com/parley-run/parley/iii/iiitest"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/secret"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/iii"
@@ -101,7 +105,7 @@ func TestAnswers(t *testing.T) {
 		"its error":        {answer: errors.New("no idea"), kind: conversation.Unavailable, text: "no idea"},
 		"its refusal":      {answer: engine.Errorf("invalid_input", "no such case"), kind: conversation.Invalid, text: "no such case"},
 		"its rate limit":   {answer: engine.Errorf("rate_limited", "slower"), kind: conversation.RateLimited, text: "slower"},
-		"its engine's ban": {answer: engine.Errorf(engine.CodeForbidden, "not you"), kind: conversation.Unauthorized, text: "access rules"},
+		"its engine's ban": {answer: engine.Errorf(engine.CodeForbidden, "not you"), kind: conversation.Unavailable, text: "access rules"},
 	} {
 		t.Run(name, func(t *testing.T) { // one after the other: they share the channel
 			answer <- row.answer
@@ -250,7 +254,8 @@ func TestLifecycle(t *testing.T) {
 	require.NoError(t, newPlatform(t, "ws://127.0.0.1:1", func(c *iii.Config) { c.Lifecycle = iii.Off }).Notify(soon(t), event), "it asks nobody")
 }
 
-// An engine without pub/sub will have none the next time either.
+// An engine without pub/sub is told of once: no event fails by it, and no conversation
+// waits for its end.
 func TestLifecycleWithoutPubSub(t *testing.T) {
 	t.Parallel()
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -277,10 +282,102 @@ func TestLifecycleWithoutPubSub(t *testing.T) {
 		}
 	}))
 	t.Cleanup(bare.Close)
-	p := newPlatform(t, bare.URL, nil)
-	err := p.Notify(soon(t), conversation.Event{Type: conversation.EventStarted, Number: 1, Conversation: ref})
-	require.Equal(t, conversation.Invalid, conversation.KindOf(err), "%v", err)
-	require.ErrorContains(t, err, "lifecycle: off")
+	var log logtest.Buffer
+	p := newPlatform(t, bare.URL, func(c *iii.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for n := range 6 {
+		require.NoError(t, p.Notify(soon(t), conversation.Event{Type: conversation.EventStarted, Number: n + 1, Conversation: ref}))
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "not published"), "%s", log.String())
+	require.Contains(t, log.String(), "lifecycle: off")
+}
+
+// Whoever starts a conversation chooses the function that is called with what the agent
+// says: only one that the configuration permits.
+func TestPersonasAreAllowed(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		personas []string
+		function string
+		allowed  bool
+	}{
+		{nil, "persona::ada", true}, {nil, "persona::", true}, {nil, "persona", false}, {nil, "personae::ada", false},
+		{nil, "engine::workers::list", false}, {nil, "state::set", false}, {nil, "conversation::end", false},
+		{[]string{}, "persona::ada", false}, {[]string{"*"}, "anything", true}, {[]string{"crm::*::ask"}, "crm::a::ask", true},
+		{[]string{"crm::*::ask"}, "crm::ask", false}, {[]string{"a*a"}, "a", false}, {[]string{"x", "crm::ask"}, "crm::ask", true},
+		{[]string{"*::a*b*::c"}, "z::aXbY::c", true}, {[]string{"*::a*b*::c"}, "z::abc", false},
+	} {
+		p, err := iii.New(iii.Config{Personas: row.personas})
+		require.NoError(t, err)
+		require.Equal(t, row.allowed, p.Config().PersonaAllowed(row.function), "%v %s", row.personas, row.function)
+	}
+	e := iiitest.Start(t, iiitest.Options{})
+	called := make(chan struct{}, 1)
+	worker(t, e, map[string]engine.Handler{"vault::get": func(context.Context, engine.Invocation) (any, error) { called <- struct{}{}; return "hi", nil }})
+	other := ref
+	other.Simulation = "vault::get"
+	_, err := newPlatform(t, e.URL(), nil).Send(soon(t), other, platforms.Send{IdempotencyKey: "k"})
+	require.Equal(t, conversation.Invalid, conversation.KindOf(err))
+	require.ErrorContains(t, err, "personas")
+	require.Empty(t, called)
+}
+
+// frozen is an attempt that may not act any more.
+type frozen struct{}
+
+func (frozen) Hold(context.Context) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: "lease", Err: errors.New("another attempt has taken over")}
+}
+
+// Nothing is written for an attempt that is not the current one any more.
+func TestWithoutALeaseNothingIsWritten(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{})
+	called := make(chan struct{}, 1)
+	worker(t, e, map[string]engine.Handler{"persona::ada": func(context.Context, engine.Invocation) (any, error) { called <- struct{}{}; return "hi", nil }})
+	p := newPlatform(t, e.URL(), nil)
+	ctx := lease.With(soon(t), frozen{})
+	_, err := p.Send(ctx, ref, platforms.Send{IdempotencyKey: "k"})
+	var said *conversation.Error
+	require.ErrorAs(t, err, &said)
+	require.Equal(t, conversation.Unavailable, said.Kind)
+	require.False(t, said.MayHaveLanded)
+	require.ErrorContains(t, err, "another attempt has taken over")
+	require.ErrorContains(t, p.Notify(ctx, conversation.Event{Type: conversation.EventStarted, Conversation: ref}), "another attempt")
+	require.Empty(t, called)
+	for _, f := range e.FromWorkers("") {
+		require.NotContains(t, string(f.Raw), `"publish"`)
+		require.False(t, f.Type == "invokefunction" && strings.Contains(string(f.Raw), "persona::ada"))
+	}
+}
+
+// Credentials that were good are refused while the engine restarts, before the function
+// is there that it asks about them. That passes.
+func TestCredentialsThatWereGood(t *testing.T) {
+	t.Parallel()
+	var refuse atomic.Bool
+	e := iiitest.Start(t, iiitest.Options{Authorize: func(*http.Request) error {
+		if refuse.Load() {
+			return errors.New("auth::check is not there")
+		}
+		return nil
+	}})
+	refuse.Store(true)
+	err := newPlatform(t, e.URL(), nil).Check(soon(t), "", "")
+	require.Equal(t, conversation.Unauthorized, conversation.KindOf(err), "%v", err)
+	refuse.Store(false)
+	p := newPlatform(t, e.URL(), nil)
+	require.NoError(t, p.Check(soon(t), "", ""))
+	require.NoError(t, p.Connected())
+	refuse.Store(true)
+	e.KillConnections()
+	w, err := p.Worker()
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return engine.HasCode(w.Err(), engine.CodeAuth) }, 20*time.Second, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = p.Send(ctx, ref, platforms.Send{IdempotencyKey: "k"})
+	require.Equal(t, conversation.Unavailable, conversation.KindOf(err), "%v", err)
+	require.ErrorContains(t, p.Connected(), "auth::check")
 }
 
 func TestConfigFaults(t *testing.T) {

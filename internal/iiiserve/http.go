@@ -1,0 +1,106 @@
+package iiiserve
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"net/http"
+
+	engine "github.com/parley-run/parley/iii"
+)
+
+// envelope is what an engine calls a function with that an HTTP trigger is bound to.
+type envelope struct {
+	Method     string                     `json:"method"`
+	Path       *string                    `json:"path"`
+	PathParams map[string]json.RawMessage `json:"path_params"`
+	Body       json.RawMessage            `json:"body"`
+	// Trigger says so, Headers is there in every version.
+	Trigger struct {
+		Type string `json:"type"`
+	} `json:"trigger"`
+	Headers map[string]json.RawMessage `json:"headers"`
+}
+
+// enveloped reads an HTTP trigger's envelope, if the data is one.
+func enveloped(data json.RawMessage) (envelope, bool) {
+	var e envelope
+	if !bytes.Contains(data, []byte(`"headers"`)) || json.Unmarshal(data, &e) != nil {
+		return e, false
+	}
+	return e, e.Trigger.Type == "http" || e.Method != "" && e.Path != nil && e.Headers != nil
+}
+
+// httpAnswer is what the engine makes an HTTP response of.
+type httpAnswer struct {
+	StatusCode int      `json:"status_code"`
+	Headers    []string `json:"headers"`
+	Body       any      `json:"body"`
+}
+
+// overHTTP lets an HTTP trigger be bound to a function: the request is its body, with the
+// parameters of its path, and the answer says by its status how it went.
+func overHTTP(serve engine.Handler) engine.Handler {
+	return func(ctx context.Context, call engine.Invocation) (any, error) {
+		e, ok := enveloped(call.Data)
+		if !ok {
+			return serve(ctx, call)
+		}
+		headers := []string{"Content-Type: application/json"}
+		data, err := e.request()
+		var out any
+		if err == nil {
+			call.Data = data
+			out, err = serve(ctx, call)
+		}
+		if err == nil {
+			return httpAnswer{http.StatusOK, headers, out}, nil
+		}
+		var said *engine.Error
+		if !errors.As(err, &said) {
+			said = engine.Errorf(codeFailed, "%v", err)
+		}
+		if said.Code == codeOverloaded {
+			headers = append(headers, "Retry-After: 1")
+		}
+		return httpAnswer{statusOf(said.Code), headers, map[string]any{"error": map[string]string{"code": said.Code, "message": said.Message}}}, nil
+	}
+}
+
+// request is the body with the path's parameters, which it may not contradict.
+func (e envelope) request() (json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	body := bytes.TrimSpace(e.Body)
+	if len(body) > 0 && string(body) != "null" {
+		if err := json.Unmarshal(body, &fields); err != nil {
+			return nil, invalid("the HTTP request's body must be a JSON object, with Content-Type: application/json")
+		}
+	} else if e.Method == http.MethodPost || e.Method == http.MethodPut || e.Method == http.MethodPatch {
+		return nil, invalid("the HTTP request has no JSON body: send an object, with Content-Type: application/json")
+	}
+	maps.Copy(fields, e.PathParams)
+	return json.Marshal(fields)
+}
+
+// statusOf is the HTTP status of an error's code.
+func statusOf(code string) int {
+	switch code {
+	case codeInvalid:
+		return http.StatusBadRequest
+	case codeRefused:
+		return http.StatusForbidden
+	case codeUnknown, codeNotFound:
+		return http.StatusNotFound
+	case codeOver, codeRejected, codeAttention:
+		return http.StatusConflict
+	case codeOverloaded:
+		return http.StatusTooManyRequests
+	case codeTimeout:
+		return http.StatusGatewayTimeout
+	case codeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
