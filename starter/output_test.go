@@ -76,10 +76,11 @@ func TestRecordText(t *testing.T) {
 		Conversation: operate.Conversation{
 			ID: "onerun/pr1/cv1", Persona: "impatient", Simulation: "sim1", Agent: "ag1", Status: "needs_attention",
 			Open: true, Turns: 1, Started: noon.Add(-time.Minute), Seconds: 60,
+			Retrying: []workflows.Retrying{{Step: "tell of started", Attempt: 2, Of: 12, Reason: "connection refused", Next: noon.Add(9 * time.Second)}},
 		},
 		Step: "turn 2 · reply", Executor: "gpt", Model: "small",
 		Usage:     conversation.Usage{InputTokens: 10, OutputTokens: 2, Calls: 1},
-		Attention: &workflows.Attention{Since: noon, Step: "turn 2 · reply", Reason: "no quota", Remedy: "pay, then resume"},
+		Attention: &workflows.Attention{Since: noon, Step: "turn 2 · reply", Reason: "no quota", Remedy: "pay"},
 		Messages: []operate.Message{
 			{Index: 2, Role: conversation.RoleUser, Text: "hello\nthere"},
 			{Index: 3, Role: conversation.RoleAssistant, Text: "hi\x1b[31m", Time: noon, Unsent: true},
@@ -101,7 +102,9 @@ turns         1
 tokens        10 in, 2 out, 1 call
 started       11:59:00, for 1m0s
 waiting       since 12:00:00, turn 2 · reply: no quota
-remedy        pay, then resume
+remedy        pay
+choices       resume, take over or end the conversation
+retrying      tell of started, attempt 2 of 12 failed: connection refused; the next at 12:00:09 UTC
 
 … 2 messages before this: Temporal no longer has them, the platform does
 

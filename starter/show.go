@@ -14,6 +14,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/workflows"
 )
 
 func (s *starter) showCommand() *cobra.Command {
@@ -105,9 +106,27 @@ func header(r operate.Record, now time.Time) string {
 		}
 		rows = append(rows,
 			[2]string{"waiting", "since " + clock(a.Since, now) + ", " + clip(reason, 500)},
-			[2]string{"remedy", clip(a.Remedy, 500)})
+			[2]string{"remedy", clip(a.Remedy, 500)},
+			[2]string{"choices", choices(*a, r.Status)})
+		if !a.NextLook.IsZero() {
+			rows = append(rows, [2]string{"next look", clock(a.NextLook, now)})
+		}
+	}
+	for _, f := range r.Retrying {
+		rows = append(rows, [2]string{"retrying", clip(f.Step+", "+f.String(), 700)})
+		if f.Remedy != "" {
+			rows = append(rows, [2]string{"remedy", clip(f.Remedy, 500)})
+		}
 	}
 	return pairs(rows...)
+}
+
+// choices are what a person can do about a conversation that waits, besides the remedy.
+func choices(a workflows.Attention, status string) string {
+	if status != string(workflows.StateNeedsAttention) {
+		return "" // paused: whoever paused it knows
+	}
+	return a.Choices()
 }
 
 // taskRows are what there is to know of a task's run beside the conversation.

@@ -131,6 +131,9 @@ func statusLine(st workflows.Status) string {
 	} else if st.Step != "" {
 		text += " · " + printable.Line(st.Step)
 	}
+	for _, f := range st.Retrying {
+		text += " · " + clip(f.Step+", "+f.String(), 500)
+	}
 	return text
 }
 

@@ -13,6 +13,8 @@ import (
 
 // Retrying is a step whose last attempt has failed and which is tried again.
 type Retrying struct {
+	// ID is the activity's in its workflow.
+	ID string `json:"id,omitempty"`
 	// Step is for people: "turn 3 · reply".
 	Step string `json:"step"`
 	// Attempt is how many attempts have failed, hand-overs to other workers not
@@ -111,7 +113,7 @@ func (s *steps) report(r activities.AttemptReport) bool {
 	for _, o := range s.underWay() {
 		if o.id == r.ActivityID {
 			o.failed = &Retrying{
-				Step: o.name, Attempt: o.tries + r.Attempt, Of: o.of,
+				ID: o.id, Step: o.name, Attempt: o.tries + r.Attempt, Of: o.of,
 				Kind: r.Kind, Reason: r.Reason, Remedy: r.Remedy, Since: r.At, Next: r.Next,
 			}
 			return true

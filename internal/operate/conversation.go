@@ -41,6 +41,9 @@ type Conversation struct {
 	// Started is when the first run began.
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
+	// Retrying are the steps of an open conversation that have failed and are tried
+	// again.
+	Retrying []workflows.Retrying `json:"retrying,omitempty"`
 	// Seconds is the time from Started to Ended, or to now.
 	Seconds float64 `json:"duration_seconds"`
 }
@@ -157,6 +160,7 @@ func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.Descr
 	info := d.GetWorkflowExecutionInfo()
 	c := fromInfo(info)
 	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
+	c.Retrying = retrying(o.converter(c.ID), d.GetPendingActivities())
 	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
 		// Gone by retention, it costs no more than an earlier start.
 		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/parley-run/parley/workflows"
@@ -10,7 +11,7 @@ import (
 
 // A Sighting is what is new about a conversation that is being followed.
 type Sighting struct {
-	// Status is set when it has changed.
+	// Status is set when it has changed. Its Retrying is what the server knows.
 	Status *workflows.Status
 	// Messages are those that have come since.
 	Messages []Message
@@ -73,6 +74,9 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 			if n := len(sighting.Messages); n > 0 {
 				next = sighting.Messages[n-1].Index + 1
 			}
+			pending := retrying(o.converter(id), d.GetPendingActivities())
+			nameRetrying(pending, live.status)
+			live.status.Retrying = pending
 			if changed(last, live.status) {
 				last = live.status
 				sighting.Status = &live.status
@@ -98,7 +102,12 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 // changed reports whether people would see a difference.
 func changed(a, b workflows.Status) bool {
 	return a.State != b.State || a.Step != b.Step || a.Turn != b.Turn ||
-		(a.Attention == nil) != (b.Attention == nil)
+		(a.Attention == nil) != (b.Attention == nil) || !slices.EqualFunc(a.Retrying, b.Retrying, sameFailure)
+}
+
+// sameFailure reports whether both tell of the same attempt.
+func sameFailure(a, b workflows.Retrying) bool {
+	return a.ID == b.ID && a.Attempt == b.Attempt && a.Reason == b.Reason
 }
 
 // after lists the messages from an index on.

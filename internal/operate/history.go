@@ -154,6 +154,11 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 		r.run.persona = given.Context.Persona
 		r.run.count = len(given.Messages)
 		r.run.messages.endAt(r.run.total(), given.Messages...)
+		for _, m := range given.Messages {
+			if m.Role == conversation.RoleAssistant {
+				r.run.turn++
+			}
+		}
 	}
 	if carried == nil {
 		return nil
@@ -240,14 +245,11 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		if err := r.convert.FromPayloads(result, &out); err != nil {
 			return err
 		}
-		r.run.persona = out.Context.Persona
-		r.run.count = out.Count
-		r.run.messages.endAt(r.run.total(), out.Messages...)
-		for _, m := range out.Messages {
-			if m.Role == conversation.RoleAssistant {
-				r.run.turn++
-			}
+		if out.HandedOver {
+			return nil
 		}
+		r.run.persona = out.Context.Persona
+		r.anew(out)
 	case activities.ReplyName:
 		var in activities.ReplyInput
 		var out activities.ReplyResult
@@ -300,6 +302,16 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		}
 	}
 	return nil
+}
+
+// anew takes in what the platform holds: at the beginning, or after the workflow was
+// reset or found a transcript that differs. What the agent and its tools said before is
+// left out: the workflow does so too.
+func (r *historyReader) anew(out activities.ContextResult) {
+	r.run.messages.dropInternal(r.run.internal)
+	r.run.count, r.run.internal, r.run.before, r.run.turn, r.run.unsent = out.Count, 0, 0, out.Turns, nil
+	r.run.messages.cut(out.Count - len(out.Messages))
+	r.run.messages.endAt(out.Count, out.Messages...)
 }
 
 // internal adds messages that the platform does not have.

@@ -91,6 +91,7 @@ func (r *Record) fromStatus(s workflows.Status) {
 	r.Status, r.Step, r.Turns = string(s.State), s.Step, s.Turn
 	r.Executor, r.Model, r.Usage = s.Executor, s.Model, s.Usage
 	r.Attention, r.Task, r.Queued = s.Attention, s.Task, s.Queued
+	nameRetrying(r.Retrying, s)
 	if r.Persona == "" {
 		r.Persona = s.Persona.Summary
 	}

@@ -60,6 +60,28 @@ func (t *transcript) cut(index int) {
 	maps.DeleteFunc(t.at, func(i int, _ conversation.Message) bool { return i >= index })
 }
 
+// dropInternal takes away the messages between the agent and its tools, and numbers the
+// others as the platform does. internal is how many of them there were in all, those
+// that are not here included.
+func (t *transcript) dropInternal(internal int) {
+	held := 0
+	for _, m := range t.at {
+		if m.Internal() {
+			held++
+		}
+	}
+	before := max(0, internal-held)
+	kept := make(map[int]conversation.Message, len(t.at))
+	for _, i := range slices.Sorted(maps.Keys(t.at)) {
+		if t.at[i].Internal() {
+			before++
+		} else if i >= before {
+			kept[i-before] = t.at[i]
+		}
+	}
+	t.at = kept
+}
+
 func (t *transcript) add(other transcript) {
 	for i, m := range other.at {
 		t.startAt(i, m)
