@@ -1,0 +1,193 @@
+package workflows_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/workflows"
+)
+
+// stage is a conversation whose activities are scripted: what a workflow does about
+// what its activities say is tested without them. Each field, if set, answers the calls
+// of one activity; n counts them from 1, attempts included. By default the persona
+// answers every message, and ends the conversation after the agent's second.
+type stage struct {
+	t   *testing.T
+	env *testsuite.TestWorkflowEnvironment
+
+	mu    sync.Mutex
+	calls map[string]int
+
+	claim    func(n int, in activities.ClaimInput) (activities.ClaimResult, error)
+	context  func(n int, in activities.ContextInput) (activities.ContextResult, error)
+	reply    func(ctx context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error)
+	exchange func(ctx context.Context, n int, in activities.ExchangeInput) (activities.ExchangeResult, error)
+	tool     func(ctx context.Context, n int, in activities.CallToolInput) (activities.CallToolResult, error)
+	end      func(n int, in activities.EndInput) (activities.EndResult, error)
+	held     func(n int, in activities.HeldInput) (activities.HeldResult, error)
+	report   func(n int, in activities.ReportInput) (activities.ReportResult, error)
+	deliver  func(n int, in activities.DeliverInput) (activities.DeliverResult, error)
+	notify   func(n int, in activities.NotifyInput) (activities.NotifyResult, error)
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
+	s := &stage{t: t, env: suite.NewTestWorkflowEnvironment(), calls: map[string]int{}}
+	s.env.SetTestTimeout(time.Minute)
+	workflows.Register(s.env)
+	register(s, activities.ClaimName, func(_ context.Context, n int, in activities.ClaimInput) (activities.ClaimResult, error) {
+		if s.claim != nil {
+			return s.claim(n, in)
+		}
+		return activities.ClaimResult{Claimed: true}, nil
+	})
+	register(s, activities.ContextName, func(_ context.Context, n int, in activities.ContextInput) (activities.ContextResult, error) {
+		if s.context != nil {
+			return s.context(n, in)
+		}
+		return activities.ContextResult{State: platforms.StateOpen, RunID: "run"}, nil
+	})
+	register(s, activities.ReplyName, func(ctx context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		if s.reply != nil {
+			return s.reply(ctx, n, in)
+		}
+		return says("answer"), nil
+	})
+	register(s, activities.ExchangeName, func(ctx context.Context, n int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+		if s.exchange != nil {
+			return s.exchange(ctx, n, in)
+		}
+		return answered(in), nil
+	})
+	register(s, activities.CallToolName, func(ctx context.Context, n int, in activities.CallToolInput) (activities.CallToolResult, error) {
+		if s.tool != nil {
+			return s.tool(ctx, n, in)
+		}
+		return activities.CallToolResult{Content: "found"}, nil
+	})
+	register(s, activities.EndName, func(_ context.Context, n int, in activities.EndInput) (activities.EndResult, error) {
+		if s.end != nil {
+			return s.end(n, in)
+		}
+		return activities.EndResult{EndedBy: conversation.EndedByAgent}, nil
+	})
+	register(s, activities.HeldName, func(_ context.Context, n int, in activities.HeldInput) (activities.HeldResult, error) {
+		if s.held != nil {
+			return s.held(n, in)
+		}
+		return activities.HeldResult{}, nil
+	})
+	register(s, activities.ReportName, func(_ context.Context, n int, in activities.ReportInput) (activities.ReportResult, error) {
+		if s.report != nil {
+			return s.report(n, in)
+		}
+		return activities.ReportResult{}, nil
+	})
+	register(s, activities.DeliverName, func(_ context.Context, n int, in activities.DeliverInput) (activities.DeliverResult, error) {
+		if s.deliver != nil {
+			return s.deliver(n, in)
+		}
+		return activities.DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryDelivered}}, nil
+	})
+	register(s, activities.NotifyName, func(_ context.Context, n int, in activities.NotifyInput) (activities.NotifyResult, error) {
+		if s.notify != nil {
+			return s.notify(n, in)
+		}
+		return activities.NotifyResult{}, nil
+	})
+	register(s, activities.WatchName, func(ctx context.Context, _ int, _ activities.WatchInput) (activities.WatchResult, error) {
+		<-ctx.Done()
+		return activities.WatchResult{}, ctx.Err()
+	})
+	return s
+}
+
+func register[In, Out any](s *stage, name string, f func(context.Context, int, In) (Out, error)) {
+	s.env.RegisterActivityWithOptions(func(ctx context.Context, in In) (Out, error) {
+		s.mu.Lock()
+		s.calls[name]++
+		n := s.calls[name]
+		s.mu.Unlock()
+		return f(ctx, n, in)
+	}, activity.RegisterOptions{Name: name})
+}
+
+func (s *stage) called(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[name]
+}
+
+func (s *stage) run(in workflows.ConversationInput) {
+	s.env.ExecuteWorkflow(workflows.ConversationName, in)
+}
+
+func (s *stage) outcome() conversation.Outcome {
+	s.t.Helper()
+	return outcome(s.t, s.env)
+}
+
+func (s *stage) status() workflows.Status {
+	s.t.Helper()
+	value, err := s.env.QueryWorkflow(workflows.QueryStatus)
+	require.NoError(s.t, err)
+	var status workflows.Status
+	require.NoError(s.t, value.Get(&status))
+	return status
+}
+
+// after does something once so much of the workflow's time has passed.
+func (s *stage) after(d time.Duration, do func()) { s.env.RegisterDelayedCallback(do, d) }
+
+// update sends an update, which must be accepted.
+func (s *stage) update(name string, arg any) {
+	s.env.UpdateWorkflow(name, name+"-"+s.env.Now().String(), &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(err error) { s.t.Errorf("%s: %v", name, err) }, OnComplete: func(any, error) {},
+	}, arg)
+}
+
+func says(text string) activities.ReplyResult {
+	return activities.ReplyResult{Message: conversation.Text(conversation.RoleAssistant, text), Executor: "agent"}
+}
+
+// answered is the persona's answer; the conversation has ended with the one to the
+// agent's second message.
+func answered(in activities.ExchangeInput) activities.ExchangeResult {
+	out := activities.ExchangeResult{
+		Messages: []conversation.Message{conversation.Text(conversation.RoleUser, "go on")},
+		Count:    in.Before + len(in.Messages) + 1, Taken: len(in.Messages),
+	}
+	if in.Turn >= 2 {
+		out.Ended, out.EndedBy = true, conversation.EndedByPersona
+	}
+	return out
+}
+
+// fails is an activity's error, as package activities makes it.
+func fails(kind conversation.Kind, text string, details activities.ErrorDetails) error {
+	details.Kind = kind
+	return temporal.NewApplicationErrorWithOptions(text, string(kind), temporal.ApplicationErrorOptions{
+		NonRetryable: !slices.Contains([]conversation.Kind{conversation.Unavailable, conversation.RateLimited}, kind), Details: []any{details},
+	})
+}
+
+func wasReset(run string) error {
+	return fails(conversation.Reset, "the run was reset", activities.ErrorDetails{RunID: run})
+}
+
+func down() error { return fails(conversation.Unavailable, "down", activities.ErrorDetails{}) }
+
+func activityID(ctx context.Context) string { return activity.GetInfo(ctx).ActivityID }
