@@ -16,6 +16,11 @@ import (
 // A Platform talks to one platform instance on behalf of one agent. All methods
 // are safe for concurrent use, return promptly once ctx is done, never retry,
 // and report failures as [conversation.Error] with the kind that fits.
+//
+// Only an answer in the platform's own shape is final. A proxy's page, a redirect,
+// another shape, an empty answer and an answer that is too long are Unavailable,
+// whatever status they come with; a write that met one may have landed. Nothing is
+// written for an attempt that has lost its right to act.
 type Platform interface {
 	// Claim takes a waiting conversation for this worker. Kind Claimed means that
 	// another worker has it or that it is not waiting any more. After any other

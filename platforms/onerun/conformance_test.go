@@ -2,7 +2,9 @@ package onerun_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -39,7 +41,8 @@ func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.F
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	seeded, err := s.Seed(t.Context(), sim.Setup{Simulations: 2})
 	require.NoError(t, err)
-	server := httptest.NewServer(s.Handler())
+	front, bad := &platformtest.Front{}, &atomic.Bool{}
+	server := httptest.NewServer(front.Serve(withBadRow(s.Handler(), bad)))
 	t.Cleanup(server.Close)
 	p := newPlatform(t, onerun.Config{BaseURL: server.URL, Opening: opening})
 
@@ -65,11 +68,29 @@ func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.F
 		Limit:      12,
 		Secrets:    []string{testKey},
 		TakesKeys:  lenient,
+		Front:      front,
+		BadRow:     func(testing.TB) { bad.Store(true) },
 		LoseAnswer: func(t testing.TB) {
 			t.Helper()
 			require.NoError(t, s.SetFaults(sim.Faults{LostAnswerRate: 1, Only: []string{sim.OpResponses}}))
 		},
 	}
+}
+
+// withBadRow adds a row that cannot be read to every list of conversations, once it is
+// switched on.
+func withBadRow(next http.Handler, on *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !on.Load() || !strings.HasSuffix(r.URL.Path, "/conversations") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder()
+		next.ServeHTTP(answer, r)
+		body := strings.Replace(answer.Body.String(), `"data":[`, `"data":[{"id":5,"status":"queued"},`, 1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(strings.Replace(body, "},]", "}]", 1)))
+	})
 }
 
 // TestWrongKey: the simulator guards every route, as a gateway in front of OneRun

@@ -35,6 +35,13 @@ type Fixture struct {
 	// LoseAnswer, if not nil, makes the answer to the next Send get lost after the
 	// platform has stored it.
 	LoseAnswer func(testing.TB)
+	// Front stands before the service that the platform asks by HTTP. Nil: it does not
+	// speak HTTP, and the cases about foreign answers and the right to act have nothing
+	// to look at.
+	Front *Front
+	// BadRow adds to each list of conversations, from now on, a row that
+	// cannot be read. Nil: the platform lists none, or the lists are its own.
+	BadRow func(testing.TB)
 }
 
 // Run runs the suite. It calls setup for every case, from parallel tests.
@@ -60,6 +67,9 @@ func Run(t *testing.T, setup func(testing.TB) Fixture) {
 		{"SameKeyTwice", testSameKeyTwice},
 		{"LostAnswer", testLostAnswer},
 		{"Source", testSource},
+		{"ForeignAnswers", testForeignAnswers},
+		{"LostRight", testLostRight},
+		{"BadRow", testBadRow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

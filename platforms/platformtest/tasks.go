@@ -32,6 +32,9 @@ type TasksFixture struct {
 	Acknowledged func(testing.TB, conversation.Ref) int
 	// Secrets are what no error may contain.
 	Secrets []string
+	// Front and BadRow are as in [Fixture].
+	Front  *Front
+	BadRow func(testing.TB)
 }
 
 // RunTasks runs the suite of platforms.Tasks. It calls setup for every case, from
@@ -55,6 +58,9 @@ func RunTasks(t *testing.T, setup func(testing.TB) TasksFixture) {
 		{"UnknownTask", testUnknownTask},
 		{"CancelledContext", testTasksCancelled},
 		{"IsSource", testTasksSource},
+		{"ForeignAnswers", testTasksForeignAnswers},
+		{"LostRight", testTasksLostRight},
+		{"BadRow", testTasksBadRow},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
