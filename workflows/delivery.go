@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"net/url"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
@@ -14,19 +12,10 @@ const callbacksFailed = "parley_callbacks_failed"
 // callbackFailed logs and counts a callback that has failed for good. It is called
 // once for each.
 func callbackFailed(ctx workflow.Context, address string, d conversation.Delivery) {
-	about := []any{"url", withoutSecrets(address), "attempts", d.Attempts, "reason", d.Error}
+	about := []any{"url", conversation.WithoutSecrets(address), "attempts", d.Attempts, "reason", d.Error}
 	if d.Code != 0 {
 		about = append(about, "status", d.Code)
 	}
 	workflow.GetLogger(ctx).Warn("Callback failed", about...)
 	workflow.GetMetricsHandler(ctx).Counter(callbacksFailed).Inc(1)
-}
-
-// withoutSecrets is an address without user, password, query and fragment.
-func withoutSecrets(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }

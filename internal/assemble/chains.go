@@ -24,7 +24,7 @@ type chain struct {
 func (m *maker) readChain(e config.Executor) {
 	c := &chain{Executor: e}
 	m.add(e.Settings.Build(&c.cfg, chainType, func() error { return c.cfg.Validate() }))
-	for _, section := range []string{"limits", "budget"} {
+	for _, section := range []string{"limits", "budget", "task_breaker"} {
 		if _, ok := e.Settings.Section(section); ok {
 			m.add(e.Settings.Fault(section, "is not for a chain: write it at its links"))
 		}

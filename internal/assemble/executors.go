@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/breaker"
 	"github.com/parley-run/parley/executors/budget"
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/limit"
@@ -59,7 +60,8 @@ func (m *maker) makeAll() {
 	}
 }
 
-// makeOne makes an executor of its type, within its limits and its budget.
+// makeOne makes an executor of its type, within its limits and its budget, and with
+// breakers for the agents that tasks name.
 func (m *maker) makeOne(e config.Executor) Executor {
 	create, ok := m.backends.Executors[e.Type]
 	if !ok {
@@ -74,7 +76,7 @@ func (m *maker) makeOne(e config.Executor) Executor {
 		made = Executor{} // its other sections may have faults too
 	}
 	made.inner = made.Executor
-	err = config.Join(m.addBudget(e, &made), m.addLimits(e, &made))
+	err = config.Join(m.addBudget(e, &made), m.addLimits(e, &made), m.addBreaker(e, &made))
 	m.add(err)
 	if made.inner == nil || err != nil {
 		made.Executor = nil
@@ -117,4 +119,23 @@ func (m *maker) addLimits(e config.Executor, made *Executor) error {
 		}
 		return err
 	})
+}
+
+// addBreaker is outermost: what is left alone waits for no turn.
+func (m *maker) addBreaker(e config.Executor, made *Executor) error {
+	cfg := breaker.Config{Name: e.Name, Logger: m.process.Logger, Observer: m.process.Chains}
+	add := func() error {
+		if made.inner == nil {
+			return breaker.Check(cfg)
+		}
+		with, err := breaker.New(made.Executor, cfg)
+		if err == nil {
+			made.Executor = with
+		}
+		return err
+	}
+	if section, ok := e.Settings.Section("task_breaker"); ok {
+		return section.Build(&cfg, "task_breaker", add)
+	}
+	return add()
 }

@@ -124,7 +124,7 @@ func (d *document) executor(e pair) Executor {
 	if e.name == executors.Auto {
 		d.fault(e.key, at, "is taken: it stands for the first executor that is available, choose another name")
 	}
-	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "limits", "budget"}}}
+	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "limits", "budget", "task_breaker"}}}
 }
 
 func (d *document) tools(e pair) Tools {

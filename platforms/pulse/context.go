@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"net/url"
 	"strings"
 	"time"
 
@@ -146,7 +145,7 @@ func tidy(metadata json.RawMessage) json.RawMessage {
 	}
 	for _, key := range []string{"webhook_url", "callback_url"} {
 		if address := text(metadata, key); address != "" {
-			shown, err := json.Marshal(withoutSecrets(address))
+			shown, err := json.Marshal(conversation.WithoutSecrets(address))
 			if err != nil {
 				shown = []byte(`""`)
 			}
@@ -161,13 +160,4 @@ func tidy(metadata json.RawMessage) json.RawMessage {
 		return nil
 	}
 	return clean
-}
-
-// withoutSecrets is the address without user, password, query and fragment.
-func withoutSecrets(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Opaque != "" {
-		return ""
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
