@@ -16,19 +16,20 @@ const (
 	lastLook  = time.Hour
 )
 
-// waitAttended waits while the conversation is parked: until it is resumed, by people
-// or by a signal, until interrupted, until the platform gives it up, or until look
-// says that what failed has healed. An error means cancellation.
-func (t *talk) waitAttended(ctx workflow.Context, look func(workflow.Context) (bool, *failure), interrupted func() bool) error {
+// waitAttended waits while the conversation is parked for a failure: until it is resumed,
+// by people or by a signal, until interrupted, until the platform gives it up, or until
+// f.look says that what failed has healed. Where that finds another failure, f becomes
+// it. An error means cancellation.
+func (t *talk) waitAttended(ctx workflow.Context, f *failure, interrupted func() bool) error {
 	over := func() bool { return t.attention == nil || interrupted() }
-	for interval := firstLook; look != nil && !over(); interval = min(2*interval, lastLook) {
+	for interval := firstLook; f.look != nil && !over(); interval = min(2*interval, lastLook) {
 		t.attention.NextLook = workflow.Now(ctx).Add(interval).UTC()
 		t.show(ctx)
 		inTime, err := t.waitUpTo(ctx, interval, "read the transcript again", over)
 		if err != nil || inTime || t.expired(ctx) {
 			return err
 		}
-		healed, now := look(ctx)
+		healed, now := f.look(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -36,8 +37,8 @@ func (t *talk) waitAttended(ctx workflow.Context, look func(workflow.Context) (b
 			return nil
 		case now != nil:
 			// It is in another kind of trouble now, that looking does not end.
-			t.attend(ctx, t.attention.Step, *now)
-			look = now.look
+			*f = *now
+			t.attend(ctx, t.attention.Step, *f)
 		}
 	}
 	return t.waitForPeople(ctx, over)

@@ -347,8 +347,7 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		return &verdict{kind: conversation.OutcomeFailed, detail: step + " failed: " + f.String(), cause: f.kind, tell: t.claimed}, nil
 	}
 	t.attend(ctx, step, f)
-	err := t.waitAttended(ctx, f.look, interrupted)
-	diverged := t.attention != nil && t.attention.Kind == conversation.Diverged || f.kind == conversation.Diverged
+	err := t.waitAttended(ctx, &f, interrupted)
 	t.attention = nil
 	if err != nil {
 		return nil, err
@@ -360,7 +359,7 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		return v, nil
 	}
 	t.setState(ctx, StateTalking)
-	if diverged && t.stale == nil {
+	if f.kind == conversation.Diverged && t.stale == nil {
 		t.stale = &stale{}
 	}
 	return nil, nil
