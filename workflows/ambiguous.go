@@ -83,6 +83,9 @@ func (t *talk) lookOnly(ctx workflow.Context, name string, in activities.Exchang
 	case conversation.Reset:
 		t.wasReset(ctx, f)
 	case conversation.Diverged, conversation.Claimed, conversation.NotFound:
+		if f.kind == conversation.Claimed && t.spoken {
+			f.kind = conversation.Diverged
+		}
 		return false, &f
 	}
 	return false, nil
