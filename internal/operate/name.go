@@ -14,7 +14,9 @@ const maxHomes = 50
 
 // Find returns the workflow id of the conversation that goes by name: its
 // workflow id, "<platform>/<project>/<conversation>", the conversation's id alone
-// where that is unambiguous, or the execution id of a task's run.
+// where that is unambiguous, the execution id of a task's run, or the id of a task or
+// the name of a schedule, which stand for their newest run: an open one, if there is
+// any.
 func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
@@ -50,6 +52,11 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 	}
+	if len(found) == 0 {
+		if found, err = o.newestRuns(ctx, name); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
@@ -58,7 +65,7 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	case len(homes) >= maxHomes:
 		return "", fault(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxHomes)
 	}
-	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` shows what there is", name, o.Namespace, o.Address)
+	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` shows what there is; a task has a run once it is due", name, o.Namespace, o.Address)
 }
 
 // executed lists the runs of tasks that have that execution id.

@@ -3,9 +3,11 @@ package operate_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
@@ -45,6 +47,44 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The id of a task, or the name of a schedule, stands for its newest run: an open one
+// before those that have ended.
+func TestFindTask(t *testing.T) {
+	t.Parallel()
+	var s server
+	at := func(minutes int) func(*execution) {
+		return func(e *execution) {
+			e.info.StartTime = timestamppb.New(began.Add(time.Duration(minutes) * time.Minute))
+		}
+	}
+	s.put(workflows.ConversationName, "pulse//t-1@1000", "run", completed, at(1))
+	s.put(workflows.ConversationName, "pulse//t-1@3000", "run", completed, at(3))
+	s.put(workflows.ConversationName, "pulse//t-1@2000", "run", completed, at(2))
+	s.put(workflows.ConversationName, "pulse//t-2@1000", "run", running, at(1))
+	s.put(workflows.ConversationName, "pulse//t-2@3000", "run", completed, at(3))
+	s.put(workflows.ConversationName, "pulse//t-3@1000", "run", running)
+	s.put(workflows.ConversationName, "other//t-3@1000", "run", running)
+	s.put(workflows.ConversationName, "pulse//t-1@x", "run", running)
+	s.put(workflows.ConversationName, "onerun/pr1/cv1", "run", running)
+	s.put(workflows.ConversationName, "schedule/support/report-2030-01-02T08:00:00Z", "run", completed, at(1))
+	s.put(workflows.ConversationName, "schedule/support/report-2030-01-03T08:00:00Z", "run", completed, at(2))
+	s.put(workflows.ConversationName, "schedule/support/report-daily-2030-01-04T08:00:00Z", "run", completed, at(3))
+	for name, want := range map[string]string{
+		"t-1": "pulse//t-1@3000", "t-2": "pulse//t-2@1000", "t-1@1000": "pulse//t-1@1000",
+		"report": "schedule/support/report-2030-01-03T08:00:00Z", "report-daily": "schedule/support/report-daily-2030-01-04T08:00:00Z",
+	} {
+		got, err := newOperator(&s).Find(t.Context(), name)
+		require.NoError(t, err, name)
+		require.Equal(t, want, got, name)
+	}
+	_, err := newOperator(&s).Find(t.Context(), "t-3")
+	require.Equal(t, operate.Ambiguous, operate.KindOf(err))
+	require.ErrorContains(t, err, "other//t-3@1000, pulse//t-3@1000")
+	_, err = newOperator(&s).Find(t.Context(), "t-4")
+	require.Equal(t, operate.NotFound, operate.KindOf(err))
+	require.ErrorContains(t, err, "once it is due")
 }
 
 func TestFindWhileTemporalIsDown(t *testing.T) {

@@ -47,12 +47,13 @@ type Config struct {
 	Timeout time.Duration `yaml:"timeout"`
 	// ResultSummary is how many bytes a result may have to be written into the
 	// task's metadata, as "parley_result", at most [MaxResultSummary]. Of a longer
-	// one only the status is written. Zero: nothing is written.
+	// one only the status is written. Pulse lets a worker put a result nowhere else.
+	// Nil: MaxResultSummary. Zero: nothing is written.
 	//
 	// Pulse replaces metadata as a whole. What somebody else writes between our
-	// reading and our writing is lost; so leave this off where others keep notes
-	// in the metadata of running tasks.
-	ResultSummary int `yaml:"result_summary"`
+	// reading and our writing is lost; so turn this off where others keep notes in the
+	// metadata of running tasks.
+	ResultSummary *int `yaml:"result_summary"`
 
 	// HTTPClient and UserAgent are as in [ClientConfig].
 	HTTPClient *http.Client `yaml:"-"`
@@ -77,10 +78,17 @@ func (cfg Config) Validate() error {
 			errs = append(errs, fmt.Errorf("types: %q is there twice", name))
 		}
 	}
-	if cfg.ResultSummary < 0 || cfg.ResultSummary > MaxResultSummary {
-		errs = append(errs, fmt.Errorf("result_summary is %d: write a number of bytes up to %d, or 0 for none", cfg.ResultSummary, MaxResultSummary))
+	if n := cfg.resultSummary(); n < 0 || n > MaxResultSummary {
+		errs = append(errs, fmt.Errorf("result_summary is %d: write a number of bytes up to %d, or 0 for none", n, MaxResultSummary))
 	}
 	return errors.Join(append(errs, cfg.client().validate())...)
+}
+
+func (cfg Config) resultSummary() int {
+	if cfg.ResultSummary == nil {
+		return MaxResultSummary
+	}
+	return *cfg.ResultSummary
 }
 
 func (cfg Config) client() ClientConfig {

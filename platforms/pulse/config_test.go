@@ -17,7 +17,7 @@ func TestConfig(t *testing.T) {
 		"url: http://localhost:8000\napi_key: k\ntypes: [run_agent, mine]\ntimeout: 5s\nresult_summary: 2048\n"), &cfg))
 	require.Equal(t, pulse.Config{
 		URL: "http://localhost:8000", Key: "k", Types: []string{"run_agent", "mine"},
-		Timeout: 5 * time.Second, ResultSummary: 2048,
+		Timeout: 5 * time.Second, ResultSummary: bytesOf(2048),
 	}, cfg)
 	require.NoError(t, cfg.Validate())
 }
@@ -47,10 +47,10 @@ func TestConfigFaults(t *testing.T) {
 		{name: "NoTypes", spoil: func(c *pulse.Config) { c.Types = []string{} }, want: []string{"types is empty", "run_agent and execute_agent"}},
 		{name: "Types", spoil: func(c *pulse.Config) { c.Types = []string{"a,b", " c", "", "d", "d", "http_request"} },
 			want: []string{`types: "a,b" is no type`, `types: "c" is no type`, `types: "" is no type`, `types: "d" is there twice`, "types: http_request tasks run no agent"}},
-		{name: "ResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = -1 }, want: []string{"result_summary is -1"}},
-		{name: "LongResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = 1 << 20 }, want: []string{"result_summary is 1048576: write a number of bytes up to 4096"}},
+		{name: "ResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = bytesOf(-1) }, want: []string{"result_summary is -1"}},
+		{name: "LongResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = bytesOf(1 << 20) }, want: []string{"result_summary is 1048576: write a number of bytes up to 4096"}},
 		{name: "AllAtOnce", spoil: func(c *pulse.Config) {
-			*c = pulse.Config{Key: "a b", Timeout: -1, ResultSummary: -1, Types: []string{}}
+			*c = pulse.Config{Key: "a b", Timeout: -1, ResultSummary: bytesOf(-1), Types: []string{}}
 		},
 			want: []string{"url is empty", "api_key contains", "timeout is -1ns", "result_summary is -1", "types is empty"}},
 	} {

@@ -120,3 +120,6 @@ func isKind(t testing.TB, want conversation.Kind, err error) *conversation.Error
 }
 
 func key(k string) secret.String { return secret.String(k) }
+
+// bytesOf is a result_summary.
+func bytesOf(n int) *int { return &n }

@@ -217,7 +217,7 @@ func TestRealTime(t *testing.T) {
 
 func TestContext(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(100) })
 	id := b.Add(pulsetest.Schedule{
 		Payload: map[string]any{
 			"agent_id": "a-1", "entrypoint_tag": "go", "params": map[string]any{"topic": "tides"}, "timeout_seconds": 90,
@@ -424,7 +424,7 @@ func TestResultSummary(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+			b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(100) })
 			id := b.Add(pulsetest.Schedule{Metadata: tt.metadata})
 			ref := b.due(t)
 			tt.report.Receipt = b.take(t, ref, "w")
@@ -447,7 +447,7 @@ func TestResultSummary(t *testing.T) {
 	}
 	t.Run("Off", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, pulsetest.Config{})
+		b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(0) })
 		b.Add(pulsetest.Schedule{})
 		ref := b.due(t)
 		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.take(t, ref, "w"))))
@@ -455,7 +455,7 @@ func TestResultSummary(t *testing.T) {
 	})
 	t.Run("ANoteMayFail", func(t *testing.T) {
 		t.Parallel()
-		b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = 100 })
+		b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(100) })
 		id := b.Add(pulsetest.Schedule{})
 		ref := b.due(t)
 		b.Fail(pulsetest.Fault{Op: pulsetest.OpPatch, Status: 500})

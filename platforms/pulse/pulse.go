@@ -49,7 +49,7 @@ func New(cfg Config) (*Platform, error) {
 	if types == nil {
 		types = DefaultTypes()
 	}
-	return &Platform{name: cmp.Or(cfg.Name, DefaultName), types: types, summary: cfg.ResultSummary, client: client}, nil
+	return &Platform{name: cmp.Or(cfg.Name, DefaultName), types: types, summary: cfg.resultSummary(), client: client}, nil
 }
 
 // Client is the client that the platform uses.

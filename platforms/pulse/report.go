@@ -195,6 +195,9 @@ func (p *Platform) summarise(ctx context.Context, o occurrence, report platforms
 	if err != nil {
 		return err
 	}
+	if len(t.Cut) > 0 {
+		return errors.New("what was left out would be lost")
+	}
 	metadata := map[string]json.RawMessage{}
 	if len(t.Metadata) > 0 {
 		if err := json.Unmarshal(t.Metadata, &metadata); err != nil {

@@ -361,6 +361,7 @@ func (e Execution) wire() map[string]any {
 // no stage that has them can show them.
 func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 	s.on(w, r, func(t *task) {
+		execution := r.URL.Query().Get("execution_id")
 		switch {
 		case len(t.results) > 0 && s.quirks.ResultFails:
 			broken(w)
@@ -370,6 +371,14 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 				lines = append(lines, e.wire())
 			}
 			ok(w, map[string]any{"task_id": t.id, "total_executions": len(lines), "executions": lines})
+		case execution != "" && s.quirks.ResultsRoute: // stage C alone looks at it
+			for _, e := range t.history {
+				if line := e.wire(); e.ExecutionID == execution {
+					ok(w, map[string]any{"status": line["status"], "error": line["error"], "execution_time_ms": line["execution_time_ms"]})
+					return
+				}
+			}
+			ok(w, map[string]any{"status": "not_found"})
 		case len(t.history) == 0:
 			ok(w, map[string]any{"status": "pending"})
 		default:

@@ -1,0 +1,85 @@
+package operate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+
+	"github.com/parley-run/parley/workflows"
+)
+
+// maxOccurrences bounds how many runs of one task are looked at.
+const maxOccurrences = 100
+
+// newestRuns finds the run that the id of a scheduled task, or the name of a schedule,
+// stands for: the newest that is open, or else the newest. There is one for each
+// platform that has such a task.
+func (o *Operator) newestRuns(ctx context.Context, name string) ([]string, error) {
+	isConversation := "WorkflowType = " + quote(workflows.ConversationName) + " AND "
+	newest := map[string]*workflow.WorkflowExecutionInfo{}
+	for _, look := range []struct {
+		query string
+		home  func(id string) (string, bool)
+	}{
+		{isConversation + workflows.KeySimulation.GetName() + " = " + quote(name), func(id string) (string, bool) { return occurrenceHome(id, name) }},
+		{isConversation + "TemporalScheduledById = " + quote(name), func(id string) (string, bool) { return scheduleHome(id, name) }},
+	} {
+		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: look.query, PageSize: maxOccurrences})
+		if err != nil {
+			return nil, o.Explain("look for the task's runs", err)
+		}
+		for _, e := range page.GetExecutions() {
+			if home, ok := look.home(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[home]) {
+				newest[home] = e
+			}
+		}
+	}
+	var found []string
+	for _, e := range newest {
+		found = append(found, e.GetExecution().GetWorkflowId())
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+func newer(e, than *workflow.WorkflowExecutionInfo) bool {
+	open := func(e *workflow.WorkflowExecutionInfo) bool {
+		return e.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	}
+	switch {
+	case than == nil:
+		return true
+	case open(e) != open(than):
+		return open(e)
+	}
+	return e.GetStartTime().AsTime().After(than.GetStartTime().AsTime())
+}
+
+// occurrenceHome is the platform of "<platform>/<project>/<task>@<second>".
+func occurrenceHome(id, task string) (string, bool) {
+	home, ok := homeOf(id)
+	if !ok {
+		return "", false
+	}
+	second, ok := strings.CutPrefix(id, home+task+"@")
+	return home, ok && second != "" && strings.Trim(second, "0123456789") == ""
+}
+
+// scheduleHome is the agent of "schedule/<agent>/<name>-<time>".
+func scheduleHome(id, name string) (string, bool) {
+	home, ok := homeOf(id)
+	if !ok || !strings.HasPrefix(home, "schedule/") {
+		return "", false
+	}
+	at, ok := strings.CutPrefix(id, home+name+"-")
+	if !ok {
+		return "", false
+	}
+	_, err := time.Parse(time.RFC3339, at)
+	return home, err == nil
+}
