@@ -35,6 +35,12 @@ func (f *faults) note(ctx context.Context, in PollInput, err error) {
 	if ctx.Err() != nil {
 		return // says nothing about the platform
 	}
+	about := []any{"platform", in.Platform, "project", in.Project, "agent", in.Agent}
+	if final(err) { // each ends a poll
+		activity.GetLogger(ctx).Warn("The platform refuses to be asked for work; the inbox stops claiming",
+			append(about, "kind", string(conversation.KindOf(err)), "reason", clip(err.Error()), "remedy", remedyOf(err))...)
+		return
+	}
 	key, now := inboxKey{in.Platform, in.Project, in.Agent}, time.Now()
 	f.mu.Lock()
 	before, known := f.by[key]
@@ -50,7 +56,7 @@ func (f *faults) note(ctx context.Context, in PollInput, err error) {
 	}
 	f.mu.Unlock()
 
-	log, about := activity.GetLogger(ctx), []any{"platform", in.Platform, "project", in.Project, "agent", in.Agent}
+	log := activity.GetLogger(ctx)
 	switch {
 	case err == nil && known:
 		log.Info("Work can be looked for again", append(about, "lasted", now.Sub(before.since).Round(time.Millisecond).String())...)

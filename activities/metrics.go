@@ -27,6 +27,7 @@ type Metrics struct {
 	toolCalls metric.Float64Histogram
 	started   metric.Int64Counter
 	polls     metric.Int64Counter
+	skipped   metric.Int64Counter
 	open      metric.Int64Gauge
 	waiting   metric.Int64Gauge
 }
@@ -60,6 +61,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	count(&m.lookups, "parley.transcript.lookups", "Transcripts asked of the worker's memory, by hit.")
 	count(&m.started, "parley.conversations.started", "Conversation workflows started by this worker's inboxes.")
 	count(&m.polls, "parley.polls", "Polls for new conversations, by result.")
+	count(&m.skipped, "parley.skipped", "Conversations and simulations that an inbox has begun to leave out, by kind of error.")
 	gauge(&m.open, "parley.conversations.open", "Open conversations of a platform, as its inbox sees them.")
 	gauge(&m.waiting, "parley.conversations.waiting", "Conversations waiting for this agent at the last poll.")
 	return &m, errors.Join(errs...)
@@ -105,6 +107,9 @@ func (m *Metrics) cacheLookup(ctx context.Context, hit bool) {
 }
 func (m *Metrics) conversationStarted(ctx context.Context, platform string, adopted bool) {
 	m.started.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", platform), attribute.Bool("adopted", adopted)))
+}
+func (m *Metrics) rowSkipped(ctx context.Context, in PollInput, kind conversation.Kind) {
+	m.skipped.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", in.Platform), attribute.String("agent", in.Agent), attribute.String("kind", string(kind))))
 }
 func (m *Metrics) polled(ctx context.Context, in PollInput, status PollStatus, err error) {
 	by := []attribute.KeyValue{attribute.String("platform", in.Platform), attribute.String("agent", in.Agent)}

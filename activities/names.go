@@ -340,20 +340,38 @@ type PollInput struct {
 	For time.Duration `json:"for,omitempty"`
 	// Served are the simulations in the order they were last served.
 	Served []string `json:"served,omitempty"`
+	// Probe asks the platform once, starts nothing and returns.
+	Probe bool `json:"probe,omitempty"`
 }
 
 // PollResult is what a Poll did.
 type PollResult struct {
 	PollStatus
-	HandedOver bool     `json:"handed_over,omitempty"`
-	Served     []string `json:"served,omitempty"`
+	// Failure is why it has ended before its time: waiting does not help. Nil: it has
+	// not.
+	Failure    *PollFailure `json:"failure,omitempty"`
+	HandedOver bool         `json:"handed_over,omitempty"`
+	Served     []string     `json:"served,omitempty"`
+}
+
+// A PollFailure is why a Poll cannot go on.
+type PollFailure struct {
+	Kind   conversation.Kind `json:"kind"`
+	Reason string            `json:"reason"`
+	Remedy string            `json:"remedy,omitempty"`
 }
 
 // PollStatus is where a Poll stands. It is also its heartbeat, so that it can be
 // read while the activity runs.
 type PollStatus struct {
-	// Open is how many conversations of the platform instance run now.
-	Open int `json:"open"`
+	// Open is how many conversations of the platform instance are open, over all
+	// agents and workers; Queued, Parked and Stranded are as in CapacityCounts.
+	Open     int `json:"open"`
+	Queued   int `json:"queued,omitempty"`
+	Parked   int `json:"parked,omitempty"`
+	Stranded int `json:"stranded,omitempty"`
+	// Limit is how many may be open there. Zero: no limit.
+	Limit int `json:"limit,omitempty"`
 	// Waiting is how many were waiting at the last poll.
 	Waiting int `json:"waiting"`
 	// Started and Adopted count the workflows started by this Poll.
@@ -364,6 +382,24 @@ type PollStatus struct {
 	LastPoll  time.Time `json:"last_poll,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
 	Worker    string    `json:"worker,omitempty"`
+	// Skipped are the newest of what cannot be started, and SkippedCount is how many
+	// there are.
+	Skipped      []Skipped `json:"skipped,omitempty"`
+	SkippedCount int       `json:"skipped_count,omitempty"`
+	// Orphans is how many conversations somebody has claimed that no workflow runs,
+	// where the inbox does not adopt them. They were counted at OrphansAt.
+	Orphans   int       `json:"orphans,omitempty"`
+	OrphansAt time.Time `json:"orphans_at,omitzero"`
+}
+
+// Skipped is a conversation or a simulation that an inbox leaves out.
+type Skipped struct {
+	// ID is the platform's id of the conversation. Empty: all of the simulation.
+	ID         string            `json:"id,omitempty"`
+	Simulation string            `json:"simulation,omitempty"`
+	Kind       conversation.Kind `json:"kind"`
+	Reason     string            `json:"reason"`
+	Since      time.Time         `json:"since"`
 }
 
 // ErrorDetails goes with every ApplicationError, for the workflow to act on.

@@ -118,6 +118,15 @@ func ReportOptions() workflow.ActivityOptions {
 	}
 }
 
+// ProbeOptions are for a Poll that only asks once.
+func ProbeOptions() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		StartToCloseTimeout: 2 * time.Minute,
+		HeartbeatTimeout:    heartbeatTimeout,
+		RetryPolicy:         retries(3),
+	}
+}
+
 // PollOptions let a poll run for long and be moved to another worker in seconds.
 // Its tries are unlimited: an inbox has nothing better to do.
 func PollOptions(in PollInput) workflow.ActivityOptions {

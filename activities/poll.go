@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/conversation"
@@ -24,8 +23,8 @@ const (
 	longestPollBackoff = time.Minute
 	// One that schedules tasks lets them expire after a minute.
 	longestTaskBackoff = 10 * time.Second
-	// A full house is only looked at this many times less often: nothing can be
-	// started anyway.
+	// While no place is free the platform is asked this many times less often: nothing
+	// can be started anyway.
 	fullHouseFactor = 5
 	// Simulations remembered in the order they were served.
 	maxServed = 200
@@ -41,24 +40,33 @@ type StartRequest struct {
 	// Task means that it is an occurrence of a task: it runs once, and is claimed
 	// even to be adopted.
 	Task bool
+	// Place is what the conversation holds of its platform's capacity, and Limit is
+	// how many may. Zero: it does not count.
+	Place Place
+	Limit int
 }
 
-// An OpenRun is a conversation workflow that is running.
-type OpenRun struct {
-	WorkflowID string
-	Simulation string
-}
-
-// Runs starts conversation workflows and knows which are running.
+// Runs starts conversation workflows, knows which are running, and asks for their
+// places.
 type Runs interface {
 	// Start starts the workflow of a conversation. started is false if it runs
-	// already or has run: two polls that meet start one.
+	// already or has run: two polls that meet start one. An error of kind Invalid
+	// means that this one conversation can never be started as it is.
 	Start(ctx context.Context, req StartRequest) (workflowID string, started bool, err error)
 	// Open lists the conversations of the platform instance that are running, of
-	// any agent.
+	// any agent. It may be seconds behind.
 	Open(ctx context.Context, platform string) ([]OpenRun, error)
+	// Look tells how a conversation stands at this moment.
+	Look(ctx context.Context, workflowID string) (RunInfo, error)
 	// Wait returns when the workflow has closed or ctx is done.
 	Wait(ctx context.Context, workflowID string)
+	// Capacity tells who holds the places of a platform instance.
+	Capacity(ctx context.Context, platform string) (CapacityStatus, error)
+	// Reserve takes places back and asks for others.
+	Reserve(ctx context.Context, platform string, req ReserveRequest) (ReserveResult, error)
+	// Unlimit tells the owner of the capacity, if there is one, that there is no
+	// limit any more.
+	Unlimit(ctx context.Context, platform string) error
 }
 
 // InboxConfig is what the activities of an inbox need.
@@ -76,15 +84,16 @@ type InboxConfig struct {
 type Inbox struct {
 	platforms  map[string]platforms.Instance
 	runs       Runs
-	rooms      *rooms
+	places     *places
 	faults     faults
+	skips      skips
 	heartbeats HeartbeatClient
 	metrics    *Metrics
 	worker     string
 }
 
 // NewInbox returns the activities of inboxes. All polls of one Inbox share the
-// room of each platform instance.
+// view of each platform instance.
 func NewInbox(cfg InboxConfig) (*Inbox, error) {
 	if len(cfg.Platforms) == 0 || cfg.Runs == nil {
 		return nil, errors.New("activities: an inbox needs platforms and runs")
@@ -93,8 +102,9 @@ func NewInbox(cfg InboxConfig) (*Inbox, error) {
 		cfg.Metrics = noMetrics()
 	}
 	return &Inbox{
-		platforms: cfg.Platforms, runs: cfg.Runs, rooms: newRooms(cfg.Runs),
+		platforms: cfg.Platforms, runs: cfg.Runs, places: newPlaces(cfg.Runs),
 		faults:     faults{by: make(map[inboxKey]fault)},
+		skips:      skips{all: make(map[inboxKey]*skipped)},
 		heartbeats: cfg.Heartbeats, metrics: cfg.Metrics, worker: cfg.Worker,
 	}, nil
 }
@@ -105,11 +115,11 @@ func (i *Inbox) Register(r worker.ActivityRegistry) {
 }
 
 // Poll looks for conversations newly assigned to an agent and starts a workflow
-// for each, as far as there is room, oldest first and fairly between simulations.
+// for each, as far as there are places, oldest first and fairly between simulations.
 // It runs until its time is up, the worker stops, the inbox cancels it, or the
-// platform gives an answer that waiting cannot mend. Errors that may pass are
-// waited out with backoff; they show in the heartbeat, and the log says when they
-// begin and end.
+// platform gives an answer that waiting cannot change, which the result then tells.
+// What cannot be read or started is skipped. Errors that may pass are waited out with
+// backoff; they show in the heartbeat, and the log says when they begin and end.
 func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	inst, ok := i.platforms[in.Platform]
 	if !ok {
@@ -128,17 +138,21 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 			Err:  errors.New("it cannot be asked for work"),
 		}, conversation.Usage{})
 	}
-	room := i.rooms.enter(inst)
-	defer i.rooms.leave(room)
 	p := &poll{
-		in: in, source: source, room: room, runs: i.runs, metrics: i.metrics, outages: &i.faults,
-		served: slices.Clone(in.Served), skip: make(map[string]bool),
-		status: PollStatus{Worker: i.worker},
+		in: in, source: source, runs: i.runs, metrics: i.metrics, outages: &i.faults, skips: i.skips.of(in, i.metrics),
+		served: slices.Clone(in.Served), skip: make(map[string]bool), began: time.Now(),
+		status: PollStatus{Worker: i.worker, Limit: max(inst.MaxOpen, 0)},
 	}
+	if in.Probe {
+		return p.probe(ctx), nil
+	}
+	p.open = i.places.enter(inst)
+	defer i.places.leave(p.open)
 	_, p.tasks = inst.Platform.(platforms.Tasks)
 	// The counts of an attempt that died go on.
 	if last := earlier[PollStatus](ctx, nil); last != nil {
 		p.status.Started, p.status.Adopted, p.status.LastPoll = last.Started, last.Adopted, last.LastPoll
+		p.status.Orphans, p.status.OrphansAt = last.Orphans, last.OrphansAt
 	}
 	if p.in.Interval <= 0 {
 		p.in.Interval = defaultPollInterval
@@ -155,34 +169,34 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 type poll struct {
 	in      PollInput
 	source  platforms.Source
-	room    *room
+	open    *instance
 	runs    Runs
 	metrics *Metrics
 	outages *faults // of all inboxes
+	skips   *skipped
 	served  []string
 	skip    map[string]bool // workflow ids that exist already
 	status  PollStatus
 	live    *liveness
 	tasks   bool // what the source lists
 	faults  int  // in a row
-	// observed is when the running workflows were last listed, adopted when
-	// orphans were last looked for, looked when the platform was last asked.
-	observed, adopted, looked time.Time
+	// began is when the poll began, adopted when orphans were last looked for, asked
+	// when the platform was last asked for work.
+	began, adopted, asked time.Time
 }
 
 func (p *poll) run(ctx context.Context) (PollResult, error) {
 	stopping := activity.GetWorkerStopChannel(ctx)
 	until := time.Now().Add(p.in.For)
 	for {
-		freed := p.room.changed()
+		freed := p.open.changed()
 		err := p.once(ctx, stopping)
 		p.live.note(ctx, p.status)
 		p.metrics.polled(ctx, p.in, p.status, err)
-		switch conversation.KindOf(err) {
-		case conversation.Unauthorized, conversation.QuotaExhausted, conversation.NotFound, conversation.Invalid:
-			return PollResult{}, temporalError(err, conversation.Usage{}) // the SDK logs it
-		}
 		p.outages.note(ctx, p.in, err)
+		if final(err) && ctx.Err() == nil {
+			return p.failed(err), nil
+		}
 		timer := time.NewTimer(p.delay(err))
 		select {
 		case <-ctx.Done():
@@ -203,6 +217,34 @@ func (p *poll) run(ctx context.Context) (PollResult, error) {
 
 func (p *poll) result(handedOver bool) PollResult {
 	return PollResult{PollStatus: p.status, HandedOver: handedOver, Served: p.served}
+}
+
+// probe asks the platform once, and starts nothing.
+func (p *poll) probe(ctx context.Context) PollResult {
+	waiting, err := p.source.Assigned(ctx, p.in.Project, p.in.Agent)
+	if _, err = platforms.RowErrors(err); err != nil {
+		return p.failed(err)
+	}
+	p.status.LastPoll, p.status.Waiting = p.now(ctx).UTC(), len(waiting)
+	return p.result(false)
+}
+
+// failed is the result of a poll that cannot go on, with all that it has done.
+func (p *poll) failed(err error) PollResult {
+	out := p.result(false)
+	out.LastError = clip(err.Error())
+	out.Failure = &PollFailure{Kind: conversation.KindOf(err), Reason: out.LastError, Remedy: remedyOf(err)}
+	return out
+}
+
+// final reports whether waiting does not help: the platform refuses what is asked of
+// it as a whole.
+func final(err error) bool {
+	switch conversation.KindOf(err) {
+	case conversation.Unauthorized, conversation.QuotaExhausted, conversation.NotFound, conversation.Invalid:
+		return true
+	}
+	return false
 }
 
 // earliestPoll keeps hints from making polls a busy loop.
@@ -243,7 +285,9 @@ func pollBackoff(interval time.Duration, faults int, tasks bool) time.Duration {
 
 func (p *poll) once(ctx context.Context, stopping <-chan struct{}) error {
 	err := p.look(ctx, stopping)
-	p.status.Open = p.room.open()
+	counts := p.open.status()
+	p.status.Open, p.status.Queued, p.status.Parked, p.status.Stranded = counts.Open, counts.Queued, counts.Parked, counts.Stranded
+	p.skips.show(&p.status)
 	if err != nil && ctx.Err() == nil {
 		p.status.LastError = clip(err.Error())
 	} else if err == nil {
@@ -253,128 +297,24 @@ func (p *poll) once(ctx context.Context, stopping <-chan struct{}) error {
 }
 
 func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
-	// Workflows that other workers started take up room too.
-	if time.Since(p.observed) > 5*p.in.Interval {
-		open, err := p.runs.Open(ctx, p.in.Platform)
-		if err != nil {
-			return fmt.Errorf("inbox: list open conversations: %w", err)
-		}
-		p.room.observe(open)
-		p.observed = time.Now()
+	if err := p.open.sync(ctx, p.in.Interval); err != nil {
+		return err
 	}
-	if p.room.free() == 0 && time.Since(p.looked) < fullHouseFactor*p.in.Interval {
+	if p.open.full() && time.Since(p.asked) < fullHouseFactor*p.in.Interval {
 		return nil
 	}
-	waiting, listErr := p.source.Assigned(ctx, p.in.Project, p.in.Agent)
+	waiting, err := p.source.Assigned(ctx, p.in.Project, p.in.Agent)
+	// A row that cannot be read must not hold up the others, nor make them wait.
+	rows, listErr := platforms.RowErrors(err)
 	if listErr == nil {
-		p.looked = time.Now()
-		p.status.LastPoll = p.looked.UTC()
+		p.asked = time.Now()
+		p.status.LastPoll = p.now(ctx).UTC()
 		p.status.Waiting = len(waiting)
+		p.skips.rows(ctx, listWaiting, rows)
+		p.skips.waiting(waiting)
 	}
-	// One simulation that cannot be listed must not hold up the others.
-	if err := p.start(ctx, stopping, waiting); err != nil || !isThere(listErr) {
+	if err := p.start(ctx, stopping, waiting); err != nil || listErr != nil {
 		return errors.Join(err, listErr)
 	}
-	return errors.Join(listErr, p.adopt(ctx, stopping))
-}
-
-// isThere reports whether the platform answers, even if it could not list all.
-func isThere(err error) bool {
-	e := asError(err)
-	return err == nil || e != nil && e.Kind == conversation.Unavailable && e.Answered
-}
-
-// start starts as many of the waiting as there is room for.
-func (p *poll) start(ctx context.Context, stopping <-chan struct{}, waiting []platforms.Assignment) error {
-	waiting = slices.DeleteFunc(slices.Clone(waiting), func(a platforms.Assignment) bool { return p.skip[a.Ref.String()] })
-	for len(waiting) > 0 {
-		chosen := platforms.Fair(waiting, p.room.openBySimulation(), p.served, 1)
-		if len(chosen) == 0 || stopped(ctx, stopping) {
-			return nil
-		}
-		next := chosen[0]
-		waiting = slices.DeleteFunc(waiting, func(a platforms.Assignment) bool { return a.Ref == next.Ref })
-		full, err := p.startOne(ctx, next, false)
-		if err != nil || full {
-			return err
-		}
-	}
-	return nil
-}
-
-// adopt starts what somebody claimed and left. Whether one of our workflows runs
-// a conversation is Temporal's to say, when it is started, not ours by its age.
-func (p *poll) adopt(ctx context.Context, stopping <-chan struct{}) error {
-	if p.in.AdoptAfter <= 0 || p.room.free() == 0 || time.Since(p.adopted) < min(p.in.AdoptAfter/2, time.Minute) {
-		return nil
-	}
-	p.adopted = time.Now()
-	open, listErr := p.source.Open(ctx, p.in.Project, p.in.Agent)
-	for _, a := range open {
-		if time.Since(a.Touched) < p.in.AdoptAfter || p.room.has(a.Ref.String()) {
-			continue
-		}
-		if stopped(ctx, stopping) {
-			return nil
-		}
-		if full, err := p.startOne(ctx, a, true); err != nil || full {
-			return errors.Join(err, listErr)
-		}
-	}
-	return listErr
-}
-
-// startOne starts one conversation if there is room, and reports whether there
-// was none.
-func (p *poll) startOne(ctx context.Context, a platforms.Assignment, adopt bool) (full bool, err error) {
-	id := a.Ref.String()
-	if !p.room.take(id, a.Ref.Simulation) {
-		return true, nil
-	}
-	// A paused inbox must not go on starting until the next heartbeat happens to
-	// tell.
-	if err := p.live.record(ctx, p.status); err != nil {
-		p.room.release(id)
-		if temporal.IsCanceledError(err) {
-			<-ctx.Done() // at the next heartbeat
-			return false, ctx.Err()
-		}
-		return false, fmt.Errorf("inbox: ask whether to go on: %w", err)
-	}
-	_, started, err := p.runs.Start(ctx, StartRequest{
-		Ref: a.Ref, Executor: p.in.Executor, Policy: p.in.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
-	})
-	if err != nil || !started {
-		// Not ours to wait for: if it runs, observe will find it.
-		p.room.release(id)
-		if err == nil {
-			p.skip[id] = !adopt
-			p.observed = time.Time{}
-		}
-		return false, err
-	}
-	p.room.watch(id)
-	p.metrics.conversationStarted(ctx, p.in.Platform, adopt)
-	p.status.Started++
-	if adopt {
-		p.status.Adopted++
-	}
-	p.served = append(slices.DeleteFunc(p.served, func(s string) bool { return s == a.Ref.Simulation }), a.Ref.Simulation)
-	if len(p.served) > maxServed {
-		p.served = p.served[len(p.served)-maxServed:]
-	}
-	return false, nil
-}
-
-// stopped is looked at before each start: what is not started now, another worker
-// starts at once.
-func stopped(ctx context.Context, stopping <-chan struct{}) bool {
-	select {
-	case <-ctx.Done():
-		return true
-	case <-stopping:
-		return true
-	default:
-		return false
-	}
+	return p.adopt(ctx, stopping)
 }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -68,7 +70,7 @@ func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
 	}
 	finding, cancel := s.bounded(ctx)
 	defer cancel()
-	found, err := find(finding, assembly, agents, f, names)
+	found, err := find(finding, assembly, agents, f, names, s.say)
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
 	}
 	ctx, stop := s.lasting(ctx)
 	defer stop()
-	all := s.start(ctx, o, f, found)
+	all := s.start(ctx, o, assembly, f, found)
 	s.sayBegun(all)
 	if f.wait {
 		if err := s.await(ctx, o, all); err != nil {
@@ -92,7 +94,7 @@ func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
 }
 
 // start starts the workflows.
-func (s *starter) start(ctx context.Context, o *operate.Operator, f runFlags, found []candidate) []begun {
+func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *assemble.Assembly, f runFlags, found []candidate) []begun {
 	launcher := launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue}
 	var (
 		all []begun
@@ -117,9 +119,14 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, f runFlags, fo
 		}
 		ctx, cancel := s.bounded(ctx)
 		defer cancel()
+		platform := assembly.Platforms[c.Ref.Platform]
+		_, task := platform.Platform.(platforms.Tasks)
 		started, err := launcher.Conversation(ctx, launch.Conversation{
-			Input:   workflows.ConversationInput{Ref: c.Ref, Executor: executor, Policy: c.agent.Policy, Adopt: c.adopt},
-			Persona: c.Persona,
+			Input: workflows.ConversationInput{
+				Ref: c.Ref, Executor: executor, Policy: c.agent.Policy,
+				Adopt: c.adopt && !task, TakeOver: c.adopt && task, CountedIn: workflows.Counted(platform.MaxOpen),
+			},
+			Persona: c.Persona, Task: task,
 			Again:   f.again || c.adopt,
 		})
 		if !started {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,10 +38,17 @@ func (f runFlags) agents(c *config.Config, names []string) ([]config.Agent, erro
 }
 
 // find asks the platforms for what waits, and picks what is wanted from it.
-func find(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent, f runFlags, names []string) ([]candidate, error) {
+func find(
+	ctx context.Context, assembly *assemble.Assembly, agents []config.Agent, f runFlags, names []string, warn func(format string, args ...any),
+) ([]candidate, error) {
 	waiting, err := ask(ctx, assembly, agents, f.adopt)
+	// What cannot be read does not keep the others from being run.
+	rows, err := platforms.RowErrors(err)
 	if err != nil {
 		return nil, err
+	}
+	for _, row := range rows {
+		warn("skipped: %v", row)
 	}
 	if f.simulation != "" {
 		waiting = slices.DeleteFunc(waiting, func(c candidate) bool { return c.Ref.Simulation != f.simulation })
@@ -63,10 +71,10 @@ func find(ctx context.Context, assembly *assemble.Assembly, agents []config.Agen
 // ask lists what waits for the agents, and, to adopt, what somebody has claimed.
 func ask(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent, open bool) ([]candidate, error) {
 	var (
-		mu    sync.Mutex
-		all   []candidate
-		first error
-		wg    sync.WaitGroup
+		mu   sync.Mutex
+		all  []candidate
+		errs []error
+		wg   sync.WaitGroup
 	)
 	for _, agent := range agents {
 		wg.Go(func() {
@@ -74,13 +82,17 @@ func ask(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, listed...)
-			if err != nil && first == nil {
-				first = fmt.Errorf("agent %q: %w", agent.Name, err)
+			rows, err := platforms.RowErrors(err)
+			for _, row := range rows {
+				errs = append(errs, row)
+			}
+			if err != nil {
+				errs = append(errs, fmt.Errorf("agent %q: %w", agent.Name, err))
 			}
 		})
 	}
 	wg.Wait()
-	return all, first
+	return all, errors.Join(errs...)
 }
 
 func askOne(ctx context.Context, platform platforms.Platform, agent config.Agent, open bool) ([]candidate, error) {
@@ -89,24 +101,18 @@ func askOne(ctx context.Context, platform platforms.Platform, agent config.Agent
 		return nil, nil // it cannot be asked: only named conversations can be run
 	}
 	assigned, err := source.Assigned(ctx, agent.Project, agent.Agent)
-	if err != nil {
-		return nil, err
-	}
 	var all []candidate
 	for _, a := range assigned {
 		all = append(all, candidate{agent: agent, Assignment: a})
 	}
 	if !open {
-		return all, nil
+		return all, err
 	}
-	claimed, err := source.Open(ctx, agent.Project, agent.Agent)
-	if err != nil {
-		return nil, err
-	}
+	claimed, openErr := source.Open(ctx, agent.Project, agent.Agent)
 	for _, a := range claimed {
 		all = append(all, candidate{agent: agent, Assignment: a, adopt: true})
 	}
-	return all, nil
+	return all, errors.Join(err, openErr)
 }
 
 // pick finds a conversation by its workflow id or its own. One that does not wait

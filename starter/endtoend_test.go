@@ -269,7 +269,7 @@ func TestInterrupt(t *testing.T) {
 	}, time.Minute, 200*time.Millisecond)
 	code := run(ctx, []string{"watch", "--agent", "support"}, h.environ, strings.NewReader(""), w, &stderr)
 	require.Equal(t, 130, code)
-	require.Contains(t, stdout.String(), "claiming")
+	require.Contains(t, stdout.String(), "waiting")
 	require.Empty(t, stderr.String())
 }
 

@@ -158,7 +158,11 @@ func (s *starter) inboxAction(
 			for _, in := range assembly.Inboxes {
 				inputs[workflows.InboxID(in.Platform, in.Project, in.Agent)] = in
 			}
-			return s.report(doing, operate.Each(ctx, agentInboxes(agents), func(ctx context.Context, id string) (string, error) {
+			ids, without := withInbox(agents, inputs)
+			if len(without) > 0 && !all {
+				return usagef("%s: it has no inbox, because its platform cannot be asked for work", strings.Join(without, ", "))
+			}
+			return s.report(doing, operate.Each(ctx, ids, func(ctx context.Context, id string) (string, error) {
 				ctx, cancel := s.bounded(ctx)
 				defer cancel()
 				return do(ctx, o, inputs[id])
@@ -167,6 +171,20 @@ func (s *starter) inboxAction(
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every agent of the configuration")
 	return cmd
+}
+
+// withInbox are the inboxes of the agents that have one, and the names of the agents
+// that have none.
+func withInbox(agents []config.Agent, inputs map[string]workflows.InboxInput) (ids, without []string) {
+	for _, a := range agents {
+		id := workflows.InboxID(a.Platform, a.Project, a.Agent)
+		if _, ok := inputs[id]; ok {
+			ids = append(ids, id)
+		} else {
+			without = append(without, fmt.Sprintf("agent %q", a.Name))
+		}
+	}
+	return ids, without
 }
 
 // inboxIDs are the inboxes of the named agents. Without names they are those of

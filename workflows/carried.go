@@ -51,4 +51,7 @@ type CarriedInbox struct {
 	Served    []string   `json:"served,omitempty"`
 	State     InboxState `json:"state,omitempty"`
 	Attention *Attention `json:"attention,omitempty"`
+	// Troubles, and Cleared, those that are over since a short time.
+	Troubles []InboxTrouble `json:"troubles,omitempty"`
+	Cleared  []InboxTrouble `json:"cleared,omitempty"`
 }

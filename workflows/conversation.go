@@ -22,6 +22,8 @@ func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outc
 		return conversation.Outcome{}, err
 	}
 	t.followAttempts(ctx)
+	t.followCapacity(ctx)
+	t.followInbox(ctx)
 	t.show(ctx)
 	verdict, err := t.converse(ctx)
 	var again *workflow.ContinueAsNewError
@@ -90,6 +92,12 @@ func (t *talk) begin(ctx workflow.Context) (*verdict, error) {
 		t.claimed = true
 		t.open(ctx, *t.in.Given)
 		return nil, nil
+	}
+	if err := t.enterCapacity(ctx); err != nil {
+		return nil, err
+	}
+	if v := t.overdue(ctx); v != nil {
+		return v, nil
 	}
 	if !t.in.Adopt {
 		if done, lost, err := t.claim(ctx); !done {
@@ -223,12 +231,16 @@ func (t *talk) know(about conversation.Context, messages []conversation.Message,
 func (t *talk) gate(ctx workflow.Context) (*verdict, error) {
 	if t.paused != nil {
 		t.setState(ctx, StatePaused)
+		t.leaveCapacity(ctx, true)
 		if err := t.waitForPeople(ctx, func() bool { return t.paused == nil || t.endWanted() }); err != nil {
 			return nil, err
 		}
-		if !t.endWanted() {
-			t.setState(ctx, StateTalking)
-		}
+	}
+	if err := t.enterCapacity(ctx); err != nil {
+		return nil, err
+	}
+	if t.stateNow == StatePaused && !t.endWanted() {
+		t.setState(ctx, StateTalking)
 	}
 	return t.overdue(ctx), nil
 }
@@ -431,6 +443,7 @@ func (t *talk) close(ctx workflow.Context, v verdict, cause error) (conversation
 	drainAttempts(ctx)
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(v.kind)}).Counter("parley_conversations_closed").Inc(1)
 	t.happened(ctx, conversation.EventEnded, "")
+	t.leaveCapacity(ctx, false)
 	// An update that was accepted must get its answer.
 	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) && t.told() }); err != nil {
 		return conversation.Outcome{}, err

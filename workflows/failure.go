@@ -17,6 +17,8 @@ type failure struct {
 	reason string
 	remedy string
 	spent  conversation.Usage
+	// activity is the name of the activity that failed, if it was one.
+	activity string
 	// landed means that what was asked for may have been done all the same.
 	landed bool
 	// look, if not nil, finds out without doing anything twice whether what failed has
@@ -32,6 +34,10 @@ type failure struct {
 // failureOf reads the error of an activity whose retries have ended.
 func failureOf(err error) failure {
 	f := failure{kind: conversation.Unavailable, reason: err.Error(), landed: true}
+	var failed *temporal.ActivityError
+	if errors.As(err, &failed) {
+		f.activity = failed.ActivityType().GetName()
+	}
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		f.kind = conversation.Kind(app.Type())

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -17,24 +19,34 @@ import (
 func Inbox(ctx workflow.Context, in InboxInput) error {
 	b := &inbox{in: in, settings: in.Settings, state: InboxPolling}
 	if c := in.Carried; c != nil {
-		b.started, b.adopted, b.served, b.attention = c.Started, c.Adopted, c.Served, c.Attention
+		b.started, b.adopted, b.served, b.cleared = c.Started, c.Adopted, c.Served, c.Cleared
+		for _, tr := range c.Troubles {
+			b.troubles = append(b.troubles, &tr)
+		}
 		if c.State != "" {
 			b.state = c.State
+		}
+		if c.State == InboxPaused {
+			b.paused = c.Attention
 		}
 	}
 	if err := b.listen(ctx); err != nil {
 		return err
 	}
+	workflow.Go(ctx, b.followTroubles)
 	b.show(ctx)
 	for {
+		b.settle(ctx)
 		switch {
 		case b.stop:
 			b.setState(ctx, InboxStopped)
+			b.show(ctx)
 			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
-		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
+		case b.mayRollOver(ctx):
 			return b.rollOver(ctx)
 		case b.state != InboxPolling:
-			if err := workflow.Await(ctx, func() bool { return b.state == InboxPolling || b.stop }); err != nil {
+			err := workflow.Await(ctx, func() bool { return b.state == InboxPolling || b.stop || b.mayRollOver(ctx) })
+			if err != nil {
 				return err
 			}
 		default:
@@ -47,28 +59,40 @@ func Inbox(ctx workflow.Context, in InboxInput) error {
 
 // inbox is the state of an Inbox.
 type inbox struct {
-	in        InboxInput
-	settings  InboxSettings
-	state     InboxState
-	started   int
-	adopted   int
-	served    []string
-	last      activities.PollStatus
-	attention *Attention
-	stop      bool
-	changed   bool // the settings have changed since the poll began
+	in       InboxInput
+	settings InboxSettings
+	state    InboxState
+	started  int
+	adopted  int
+	served   []string
+	last     activities.PollStatus
+	paused   *Attention // by a person
+	stop     bool
+	changed  bool // the settings have changed since the poll began
+
+	troubles  []*InboxTrouble // the oldest first
+	cleared   []InboxTrouble  // whose Last is when they ended
+	probing   string          // the conversation that tries again for others
+	recovered *InboxTrouble   // of which a conversation says that it is over
+	healing   bool            // it is being found out whether a trouble is over
+	lookNow   bool            // something has changed: a worker has started
+	looks     int
+}
+
+func (b *inbox) pollInput() activities.PollInput {
+	return activities.PollInput{
+		Platform: b.in.Platform, Project: b.in.Project, Agent: b.in.Agent,
+		Executor: b.settings.Executor, Policy: b.settings.Policy,
+		Interval: b.settings.Interval, AdoptAfter: b.settings.AdoptAfter, For: b.settings.PollFor,
+		Served: b.served,
+	}
 }
 
 // poll runs one Poll activity, until it returns or the inbox is to do something
 // else.
 func (b *inbox) poll(ctx workflow.Context) error {
 	b.changed = false
-	in := activities.PollInput{
-		Platform: b.in.Platform, Project: b.in.Project, Agent: b.in.Agent,
-		Executor: b.settings.Executor, Policy: b.settings.Policy,
-		Interval: b.settings.Interval, AdoptAfter: b.settings.AdoptAfter, For: b.settings.PollFor,
-		Served: b.served,
-	}
+	in := b.pollInput()
 	opts := activities.PollOptions(in)
 	opts.Summary = "poll"
 	pollCtx, cancel := workflow.WithCancel(ctx)
@@ -83,43 +107,126 @@ func (b *inbox) poll(ctx workflow.Context) error {
 	}
 	var out activities.PollResult
 	err := future.Get(ctx, &out)
+	if err != nil {
+		out.PollStatus = lastPoll(err)
+	}
+	b.count(out)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case temporal.IsCanceledError(err):
-		return nil
-	case err != nil:
-		b.needAttention(ctx, "poll", failureOf(err))
-		return nil
+	case err != nil && finalPoll(err):
+		f := failureOf(err)
+		b.pollFailed(ctx, activities.PollFailure{Kind: f.kind, Reason: f.reason, Remedy: f.remedy})
+	case err != nil: // its worker died, or the like: another goes on
+		workflow.GetLogger(ctx).Warn("A poll was lost", "error", err)
+		return workflow.Sleep(ctx, lostPollPause)
+	case out.Failure != nil:
+		b.pollFailed(ctx, *out.Failure)
 	}
-	b.started += out.Started
-	b.adopted += out.Adopted
-	b.served = out.Served
-	b.last = out.PollStatus
 	b.show(ctx)
 	return nil
 }
 
-func (b *inbox) needAttention(ctx workflow.Context, step string, f failure) {
-	b.attention = &Attention{
-		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason,
-		Remedy: join(f.remedy, "then resume the inbox"),
+// lostPollPause is the time before another poll follows one that was lost.
+const lostPollPause = time.Second
+
+// count takes over what a poll did, however it ended.
+func (b *inbox) count(out activities.PollResult) {
+	b.started += out.Started
+	b.adopted += out.Adopted
+	if out.Served != nil {
+		b.served = out.Served
 	}
-	b.setState(ctx, InboxNeedsAttention)
+	if out.LastPoll.IsZero() && out.Worker == "" {
+		return // nothing is known of it
+	}
+	b.last = out.PollStatus
+}
+
+// lastPoll is what a poll that ended in an error had done, as far as its heartbeat
+// tells.
+func lastPoll(err error) (status activities.PollStatus) {
+	var timeout *temporal.TimeoutError
+	if errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails() {
+		_ = timeout.LastHeartbeatDetails(&status)
+	}
+	return status
+}
+
+// finalPoll reports whether the poll itself said that it is of no use to try again.
+func finalPoll(err error) bool {
+	var app *temporal.ApplicationError
+	return errors.As(err, &app) && app.NonRetryable()
+}
+
+// pollFailed stops the claiming: the platform refuses what is asked of it.
+func (b *inbox) pollFailed(ctx workflow.Context, f activities.PollFailure) {
+	b.onTrouble(ctx, Trouble{
+		Conversation: "poll", Source: TroubleSource{Type: SourcePlatform, Name: b.in.Platform},
+		Kind: f.Kind, Reason: f.Reason, Remedy: f.Remedy,
+	})
+}
+
+// settle makes the state follow from what is wanted and what is wrong.
+func (b *inbox) settle(ctx workflow.Context) {
+	next := InboxPolling
+	switch {
+	case b.state == InboxStopped:
+		return
+	case b.paused != nil:
+		next = InboxPaused
+	case b.stopper() != nil:
+		next = InboxNeedsAttention
+	}
+	b.setState(ctx, next)
+	b.show(ctx)
+}
+
+// attention is why the inbox claims nothing, nil while it does.
+func (b *inbox) attention() *Attention {
+	if b.paused != nil {
+		return b.paused
+	}
+	tr := b.stopper()
+	if tr == nil {
+		return nil
+	}
+	source := tr.Source
+	return &Attention{
+		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Source: &source,
+		Remedy: join(tr.Remedy, "the inbox looks again by itself about every minute and goes on when this is over; resume makes it go on at once"),
+	}
+}
+
+func (b *inbox) mayRollOver(ctx workflow.Context) bool {
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !b.healing
 }
 
 func (b *inbox) rollOver(ctx workflow.Context) error {
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) && !b.healing }); err != nil {
 		return err
 	}
 	// Signals that have come must not be lost with the run.
 	b.drain(ctx)
+	if b.recovered != nil {
+		b.recovered.Next = workflow.Now(ctx) // the next run finds out again
+	}
 	in := b.in
 	in.Settings = b.settings
 	in.Carried = &CarriedInbox{
-		Started: b.started, Adopted: b.adopted, Served: b.served, State: b.state, Attention: b.attention,
+		Started: b.started, Adopted: b.adopted, Served: b.served, State: b.state, Attention: b.paused,
+		Troubles: b.copied(), Cleared: b.cleared,
 	}
 	return workflow.NewContinueAsNewError(ctx, InboxName, in)
+}
+
+func (b *inbox) copied() []InboxTrouble {
+	var out []InboxTrouble
+	for _, tr := range b.troubles {
+		out = append(out, *tr)
+	}
+	return out
 }
 
 // listen makes the inbox answer queries, updates and signals.
@@ -144,6 +251,11 @@ func (b *inbox) listen(ctx workflow.Context) error {
 			c.Receive(ctx, &signal)
 			b.onTrouble(ctx, signal)
 		})
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRecovered), func(c workflow.ReceiveChannel, _ bool) {
+			var signal Recovered
+			c.Receive(ctx, &signal)
+			b.onRecovered(ctx, signal)
+		})
 		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalConfigure), func(c workflow.ReceiveChannel, _ bool) {
 			var settings InboxSettings
 			c.Receive(ctx, &settings)
@@ -156,26 +268,29 @@ func (b *inbox) listen(ctx workflow.Context) error {
 	return nil
 }
 
-// drain takes in the signals that have arrived but not been looked at.
+// drain takes in the signals that have arrived but not been handled.
 func (b *inbox) drain(ctx workflow.Context) {
 	var settings InboxSettings
 	for workflow.GetSignalChannel(ctx, SignalConfigure).ReceiveAsync(&settings) {
 		b.configure(ctx, settings)
+		settings = InboxSettings{}
 	}
-	var signal Trouble
-	for workflow.GetSignalChannel(ctx, SignalTrouble).ReceiveAsync(&signal) {
-		b.onTrouble(ctx, signal)
+	var trouble Trouble
+	for workflow.GetSignalChannel(ctx, SignalTrouble).ReceiveAsync(&trouble) {
+		b.onTrouble(ctx, trouble)
+		trouble = Trouble{}
+	}
+	var recovered Recovered
+	for workflow.GetSignalChannel(ctx, SignalRecovered).ReceiveAsync(&recovered) {
+		b.onRecovered(ctx, recovered)
+		recovered = Recovered{}
 	}
 }
 
-func (b *inbox) onTrouble(ctx workflow.Context, signal Trouble) {
-	if b.state != InboxPolling {
-		return
-	}
-	b.needAttention(ctx, signal.Conversation, failure{kind: signal.Kind, reason: signal.Reason, remedy: signal.Remedy})
-}
-
+// configure takes over the settings of a worker that has started. It may also have
+// brought what was missing, a key say.
 func (b *inbox) configure(ctx workflow.Context, settings InboxSettings) {
+	b.lookNow = len(b.troubles) > 0
 	if reflect.DeepEqual(settings, b.settings) {
 		return
 	}
@@ -184,15 +299,15 @@ func (b *inbox) configure(ctx workflow.Context, settings InboxSettings) {
 }
 
 func (b *inbox) mayPause(workflow.Context, PauseRequest) error {
-	if b.state == InboxPaused {
+	if b.paused != nil {
 		return errors.New("the inbox is paused already")
 	}
 	return nil
 }
 
 func (b *inbox) onPause(ctx workflow.Context, req PauseRequest) (InboxStatus, error) {
-	b.attention = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
-	b.setState(ctx, InboxPaused)
+	b.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
+	b.settle(ctx)
 	return b.status(), nil
 }
 
@@ -203,10 +318,19 @@ func (b *inbox) mayResume(workflow.Context, ResumeRequest) error {
 	return nil
 }
 
+// onResume believes the person: what is parked tries again too.
 func (b *inbox) onResume(ctx workflow.Context, _ ResumeRequest) (InboxStatus, error) {
-	b.attention = nil
-	b.setState(ctx, InboxPolling)
-	return b.status(), nil
+	b.paused = nil
+	troubles := slices.Clone(b.troubles)
+	b.troubles, b.cleared = nil, nil
+	b.settle(ctx)
+	status := b.status()
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for _, tr := range troubles {
+			b.tellParked(ctx, tr)
+		}
+	})
+	return status, nil
 }
 
 func (b *inbox) onStop(workflow.Context, EndRequest) (InboxStatus, error) {
@@ -218,7 +342,7 @@ func (b *inbox) status() InboxStatus {
 	return InboxStatus{
 		Platform: b.in.Platform, Project: b.in.Project, Agent: b.in.Agent,
 		State: b.state, Settings: b.settings, Started: b.started, Adopted: b.adopted,
-		Poll: b.last, Attention: b.attention,
+		Poll: b.last, Attention: b.attention(), Troubles: b.copied(),
 	}
 }
 
@@ -227,7 +351,6 @@ func (b *inbox) setState(ctx workflow.Context, s InboxState) {
 		return
 	}
 	b.state = s
-	b.show(ctx)
 	if err := workflow.UpsertTypedSearchAttributes(ctx, KeyStatus.ValueSet(string(s))); err != nil {
 		workflow.GetLogger(ctx).Error("upsert search attributes", "error", err)
 	}
@@ -236,10 +359,16 @@ func (b *inbox) setState(ctx workflow.Context, s InboxState) {
 func (b *inbox) show(ctx workflow.Context) {
 	var s strings.Builder
 	fmt.Fprintf(&s, "**%s** · agent %s · executor %s\n\n", b.state, b.name(), b.settings.Executor)
-	if a := b.attention; a != nil {
+	if a := b.attention(); a != nil {
 		fmt.Fprintf(&s, "since %s: %s\n\n", a.Since.Format("2006-01-02 15:04:05 UTC"), a.Reason)
 		if a.Remedy != "" {
 			fmt.Fprintf(&s, "> %s\n\n", a.Remedy)
+		}
+	}
+	for _, tr := range b.troubles {
+		if !tr.Stops {
+			fmt.Fprintf(&s, "%s %s fails since %s, %d times: %s\n\n", tr.Source.Type, tr.Source.Name,
+				tr.Since.Format("2006-01-02 15:04:05 UTC"), tr.Count, tr.Reason)
 		}
 	}
 	fmt.Fprintf(&s, "started %d, of them adopted %d, before the running poll\n\n", b.started, b.adopted)

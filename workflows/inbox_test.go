@@ -2,9 +2,12 @@ package workflows_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
@@ -59,27 +62,236 @@ func TestInboxPollsAgain(t *testing.T) {
 	require.Equal(t, 6, inboxStatus(t, env).Started)
 }
 
-// An answer that waiting cannot mend stops the polling until somebody resumes.
-func TestInboxNeedsAttention(t *testing.T) {
-	env := inboxEnvironment(t, func(n int, _ activities.PollInput) (activities.PollResult, error) {
+// A poll that is cut off is followed by another, and what it had done is counted.
+func TestInboxCountsLostPolls(t *testing.T) {
+	var env *testsuite.TestWorkflowEnvironment
+	env = inboxEnvironment(t, func(n int, _ activities.PollInput) (activities.PollResult, error) {
 		if n == 1 {
-			return activities.PollResult{}, temporal.NewApplicationErrorWithOptions("wrong key", string(conversation.Unauthorized),
-				temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{
-					activities.ErrorDetails{Kind: conversation.Unauthorized, Remedy: "set the right one"},
-				}})
+			return activities.PollResult{}, temporal.NewHeartbeatTimeoutError(activities.PollStatus{Started: 5, Worker: "w"})
 		}
-		return activities.PollResult{}, nil
+		env.SetContinueAsNewSuggested(true)
+		return activities.PollResult{PollStatus: activities.PollStatus{Started: 1, Worker: "w"}}, nil
 	})
-	env.RegisterDelayedCallback(func() {
-		s := inboxStatus(t, env)
+	env.ExecuteWorkflow(workflows.InboxName, workflows.InboxInput{Platform: "p", Agent: "a"})
+	require.Contains(t, []int{1, 6}, inboxStatus(t, env).Started) // Temporal may have another attempt instead
+}
+
+// recoveries is an inbox whose polls fail or find nothing, and whose conversations are
+// in the test's hands.
+type recoveries struct {
+	t      *testing.T
+	env    *testsuite.TestWorkflowEnvironment
+	key    bool // the platform's key is good
+	polls  int  // that were not only asking
+	probes int
+	healed []string // "id" or "id probe"
+	gone   map[string]bool
+	onHeal func(id string, h workflows.Healed)
+	at     time.Duration
+}
+
+func newRecoveries(t *testing.T) *recoveries {
+	t.Helper()
+	r := &recoveries{t: t, key: true, gone: make(map[string]bool)}
+	refused := &activities.PollFailure{Kind: conversation.Unauthorized, Reason: "wrong key", Remedy: "set the right one"}
+	r.env = inboxEnvironment(t, func(_ int, in activities.PollInput) (out activities.PollResult, _ error) {
+		if in.Probe {
+			r.probes++
+		} else {
+			r.polls++
+			out.Started = 1
+		}
+		out.Worker = "w"
+		if !r.key {
+			out.Failure = refused
+		} else if !in.Probe {
+			// It has no end in these tests.
+			return out, activity.ErrResultPending
+		}
+		return out, nil
+	})
+	r.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, workflows.SignalHealed, mock.Anything).Return(
+		func(_, id, _, _ string, arg any) error {
+			if r.gone[id] {
+				return errors.New("it has closed")
+			}
+			h := arg.(workflows.Healed)
+			if h.Probe {
+				r.healed = append(r.healed, id+" probe")
+			} else {
+				r.healed = append(r.healed, id)
+			}
+			if r.onHeal != nil {
+				r.onHeal(id, h)
+			}
+			return nil
+		}).Maybe()
+	return r
+}
+
+func (r *recoveries) after(d time.Duration, do func()) {
+	r.at += d
+	r.env.RegisterDelayedCallback(do, r.at)
+}
+
+func (r *recoveries) state() workflows.InboxState { return inboxStatus(r.t, r.env).State }
+
+func (r *recoveries) update(name string, arg any) {
+	r.env.UpdateWorkflow(name, "", &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(err error) { r.t.Error(err) }, OnComplete: func(any, error) {},
+	}, arg)
+}
+
+func (r *recoveries) run() {
+	r.after(time.Second, func() { r.update(workflows.UpdateStop, workflows.EndRequest{}) })
+	r.env.ExecuteWorkflow(workflows.InboxName, workflows.InboxInput{
+		Platform: "p", Agent: "a", Settings: workflows.InboxSettings{Executor: "model"},
+	})
+	require.NoError(r.t, r.env.GetWorkflowError())
+	require.Equal(r.t, workflows.InboxStopped, r.state())
+}
+
+func (r *recoveries) trouble(id string, source workflows.TroubleSource, task bool) {
+	r.env.SignalWorkflow(workflows.SignalTrouble, workflows.Trouble{
+		Conversation: id, Source: source, Kind: conversation.QuotaExhausted, Reason: "the account is empty", Task: task, Parked: !task,
+	})
+}
+
+var (
+	model       = workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "model"}
+	other       = workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "other"}
+	thePlatform = workflows.TroubleSource{Type: workflows.SourcePlatform, Name: "p"}
+)
+
+// A key that is refused stops the claiming and keeps the counts. The inbox asks again
+// about every minute, and goes on when the platform answers.
+func TestInboxHealsItself(t *testing.T) {
+	r := newRecoveries(t)
+	r.key = false
+	r.after(time.Second, func() {
+		s := inboxStatus(t, r.env)
 		require.Equal(t, workflows.InboxNeedsAttention, s.State)
 		require.Equal(t, conversation.Unauthorized, s.Attention.Kind)
+		require.Equal(t, "poll", s.Attention.Step)
 		require.Contains(t, s.Attention.Remedy, "set the right one")
-		env.UpdateWorkflow(workflows.UpdateStop, "stop", &testsuite.TestUpdateCallback{
-			OnAccept: func() {}, OnReject: func(err error) { t.Error(err) }, OnComplete: func(any, error) {},
-		}, workflows.EndRequest{})
-	}, time.Hour)
-	env.ExecuteWorkflow(workflows.InboxName, workflows.InboxInput{Platform: "p", Agent: "a"})
-	require.NoError(t, env.GetWorkflowError())
-	require.Equal(t, workflows.InboxStopped, inboxStatus(t, env).State)
+		require.Equal(t, 1, s.Started, "the poll had started one")
+	})
+	r.after(5*time.Minute, func() {
+		require.GreaterOrEqual(t, r.probes, 4)
+		require.LessOrEqual(t, r.probes, 6)
+		require.Equal(t, 1, r.polls, "it only asks")
+		require.Equal(t, workflows.InboxNeedsAttention, r.state())
+		r.key = true
+	})
+	r.after(75*time.Second, func() {
+		require.Equal(t, workflows.InboxPolling, r.state())
+		require.Nil(t, inboxStatus(t, r.env).Attention)
+		require.Equal(t, 2, r.polls)
+	})
+	r.run()
+}
+
+// A pause by a person stays, whatever heals.
+func TestInboxStaysPaused(t *testing.T) {
+	r := newRecoveries(t)
+	r.after(time.Second, func() {
+		r.update(workflows.UpdatePause, workflows.PauseRequest{Reason: "a deploy"})
+		r.trouble("c1", thePlatform, false)
+	})
+	r.after(time.Hour, func() {
+		require.Equal(t, workflows.InboxPaused, r.state())
+		require.Contains(t, inboxStatus(t, r.env).Attention.Reason, "a deploy")
+		require.Contains(t, r.healed, "c1 probe")
+	})
+	r.run()
+}
+
+// What fails is what stops: the executor that new conversations use stops the claiming,
+// another one is only shown.
+func TestInboxTroubleOfExecutors(t *testing.T) {
+	r := newRecoveries(t)
+	r.after(time.Second, func() { r.trouble("c1", other, false) })
+	r.after(time.Second, func() {
+		s := inboxStatus(t, r.env)
+		require.Equal(t, workflows.InboxPolling, s.State)
+		require.Len(t, s.Troubles, 1)
+		require.Equal(t, other, s.Troubles[0].Source)
+		r.trouble("t1", model, true)
+		r.trouble("t2", model, true)
+	})
+	r.after(time.Second, func() {
+		s := inboxStatus(t, r.env)
+		require.Equal(t, workflows.InboxPolling, s.State, "tasks do not wait for it")
+		require.Len(t, s.Troubles, 2)
+		require.Equal(t, 2, s.Troubles[1].Count)
+		require.Equal(t, 1, r.polls)
+		r.trouble("c2", model, false)
+	})
+	r.after(time.Second, func() {
+		s := inboxStatus(t, r.env)
+		require.Equal(t, workflows.InboxNeedsAttention, s.State)
+		require.Equal(t, model, *s.Attention.Source)
+	})
+	r.run()
+}
+
+// The trouble of tasks is forgotten when it is not met any more.
+func TestInboxForgetsTrouble(t *testing.T) {
+	r := newRecoveries(t)
+	r.after(time.Second, func() { r.trouble("t1", model, true) })
+	r.after(8*time.Minute, func() { require.Len(t, inboxStatus(t, r.env).Troubles, 1) })
+	r.after(4*time.Minute, func() { require.Empty(t, inboxStatus(t, r.env).Troubles) })
+	r.run()
+}
+
+// One of the parked conversations tries again, and when it has got further, all do.
+func TestInboxProbesWithOne(t *testing.T) {
+	r := newRecoveries(t)
+	well := false
+	r.onHeal = func(id string, h workflows.Healed) {
+		switch {
+		case !h.Probe:
+		case well:
+			r.env.SignalWorkflow(workflows.SignalRecovered, workflows.Recovered{Conversation: id, Source: h.Source, Kind: h.Kind})
+		default:
+			r.trouble(id, h.Source, false)
+		}
+	}
+	r.after(time.Second, func() {
+		for _, id := range []string{"c1", "c2", "c3", "c2"} {
+			r.trouble(id, model, false)
+		}
+		r.gone["c1"] = true
+	})
+	r.after(time.Second, func() {
+		require.Equal(t, []string{"c1", "c2", "c3"}, inboxStatus(t, r.env).Troubles[0].Conversations)
+	})
+	r.after(150*time.Second, func() {
+		require.Equal(t, workflows.InboxNeedsAttention, r.state())
+		require.Equal(t, []string{"c2 probe", "c3 probe"}, r.healed, "one at a time, not always the same")
+		well = true
+	})
+	r.after(70*time.Second, func() {
+		require.Equal(t, workflows.InboxPolling, r.state())
+		require.Equal(t, []string{"c2 probe", "c3 probe", "c2 probe", "c3"}, r.healed)
+		require.Equal(t, 2, r.polls, "it claims again")
+	})
+	r.run()
+}
+
+// A person who resumes the inbox has all that is parked for its trouble try again.
+func TestInboxResumeTellsTheParked(t *testing.T) {
+	r := newRecoveries(t)
+	r.after(time.Second, func() {
+		for _, id := range []string{"c1", "c2"} {
+			r.trouble(id, model, false)
+		}
+	})
+	r.after(time.Second, func() { r.update(workflows.UpdateResume, workflows.ResumeRequest{}) })
+	r.after(time.Second, func() {
+		slices.Sort(r.healed)
+		require.Equal(t, []string{"c1", "c2"}, r.healed)
+		require.Equal(t, workflows.InboxPolling, r.state())
+	})
+	r.run()
 }

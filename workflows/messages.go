@@ -28,6 +28,9 @@ type ConversationInput struct {
 	Direct *Direct `json:"direct,omitempty"`
 	// Notify is the name of the platform that is told what happens. Empty: none.
 	Notify string `json:"notify,omitempty"`
+	// CountedIn is set where the conversation counts against the capacity of its
+	// platform.
+	CountedIn *CountedIn `json:"counted_in,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }
@@ -113,6 +116,8 @@ type Attention struct {
 	// NextLook is when the conversation next finds out by itself whether it can go on.
 	// Zero: it waits for a person.
 	NextLook time.Time `json:"next_look,omitzero"`
+	// Source is what failed, where that is known.
+	Source *TroubleSource `json:"source,omitempty"`
 }
 
 // Choices are what a person can do about a conversation with this attention, besides
@@ -246,13 +251,7 @@ type InboxStatus struct {
 	Adopted   int                   `json:"adopted,omitempty"`
 	Poll      activities.PollStatus `json:"poll,omitzero"`
 	Attention *Attention            `json:"attention,omitempty"`
-}
-
-// Trouble tells an inbox that going on would be of no use: its conversations
-// would park one by one.
-type Trouble struct {
-	Conversation string            `json:"conversation"`
-	Kind         conversation.Kind `json:"kind"`
-	Reason       string            `json:"reason"`
-	Remedy       string            `json:"remedy,omitempty"`
+	// Troubles are what the inbox's conversations met and others would meet too.
+	// Those that keep the inbox from claiming are also its Attention.
+	Troubles []InboxTrouble `json:"troubles,omitempty"`
 }

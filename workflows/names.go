@@ -34,8 +34,7 @@ const (
 	// and is followed by another: activities.AttemptReport.
 	SignalAttempt = "attempt"
 
-	// Signals to Inbox: Trouble, InboxSettings.
-	SignalTrouble   = "trouble"
+	// A signal to Inbox: InboxSettings.
 	SignalConfigure = "configure"
 
 	// Ledger: a signal with []spending.Entry, and a query for the spending.Amount.

@@ -7,7 +7,7 @@ import (
 
 // Register makes the workflows known to a worker under their recorded names. With
 // worker versioning, conversations stay on the version they began on until they
-// continue as new, and inboxes and ledgers move to the newest.
+// continue as new, and inboxes, capacities and ledgers move to the newest.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Conversation, workflow.RegisterOptions{
 		Name:               ConversationName,
@@ -15,6 +15,10 @@ func Register(r worker.WorkflowRegistry) {
 	})
 	r.RegisterWorkflowWithOptions(Inbox, workflow.RegisterOptions{
 		Name:               InboxName,
+		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
+	r.RegisterWorkflowWithOptions(Capacity, workflow.RegisterOptions{
+		Name:               CapacityName,
 		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})
 	r.RegisterWorkflowWithOptions(Ledger, workflow.RegisterOptions{

@@ -65,6 +65,7 @@ type talk struct {
 
 	stateNow State
 	step     string
+	waiting  bool // for a place of its platform's capacity
 	sending  bool // an exchange may have reached the platform
 
 	approvals []*approval // that wait, or were decided in this round
@@ -341,7 +342,7 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		}
 	}
 	if f.contagious() {
-		t.warnInbox(ctx, f)
+		t.warnInbox(ctx, f, onExhausted != conversation.EndConversation)
 	}
 	if onExhausted == conversation.EndConversation {
 		return &verdict{kind: conversation.OutcomeFailed, detail: step + " failed: " + f.String(), cause: f.kind, tell: t.claimed}, nil
@@ -358,30 +359,25 @@ func (t *talk) trouble(ctx workflow.Context, step string, f failure, interrupted
 		}
 		return v, nil
 	}
-	t.setState(ctx, StateTalking)
+	if err := t.enterCapacity(ctx); err != nil {
+		return nil, err
+	}
+	t.setState(ctx, t.stateBegun())
 	if f.kind == conversation.Diverged && t.stale == nil {
 		t.stale = &stale{}
 	}
-	return nil, nil
+	return t.overdue(ctx), nil
 }
 
 // attend makes it known that the conversation waits for people, and why.
 func (t *talk) attend(ctx workflow.Context, step string, f failure) {
 	t.attention = &Attention{
-		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy,
+		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Source: t.sourceOf(f),
 	}
 	t.setState(ctx, StateNeedsAttention)
 	t.show(ctx)
 	t.happened(ctx, conversation.EventNeedsAttention, f.reason)
-}
-
-// warnInbox tells the agent's inbox that its other conversations would fail the
-// same way. There may be none.
-func (t *talk) warnInbox(ctx workflow.Context, f failure) {
-	ref := t.in.Ref
-	_ = workflow.SignalExternalWorkflow(ctx, InboxID(ref.Platform, ref.Project, ref.Agent), "", SignalTrouble, Trouble{
-		Conversation: ConversationID(ref), Kind: f.kind, Reason: f.reason, Remedy: f.remedy,
-	}).Get(ctx, nil)
+	t.leaveCapacity(ctx, true)
 }
 
 // waitForPeople waits until done, or until the platform gives the conversation

@@ -108,6 +108,10 @@ const (
 	minPollInterval = 100 * time.Millisecond
 )
 
+// reservedNames begin the ids of workflows that are no conversations: no platform can
+// be called so.
+var reservedNames = []string{"inbox", "budget", "capacity"}
+
 // Platform returns the platform of that name.
 func (c *Config) Platform(name string) (Platform, bool) {
 	for _, p := range c.Platforms {

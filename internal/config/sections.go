@@ -90,7 +90,7 @@ func (d *document) platform(e pair) Platform {
 	}
 	d.loose(at, e.value, &s)
 	switch {
-	case e.name == SchedulePlatform, e.name == DirectPlatform && s.Type != "" && s.Type != DirectPlatform:
+	case e.name == SchedulePlatform, slices.Contains(reservedNames, e.name), e.name == DirectPlatform && s.Type != "" && s.Type != DirectPlatform:
 		d.fault(e.key, at, "is taken: choose another name")
 	case e.name != DirectPlatform && s.Type == DirectPlatform:
 		d.fault(e.key, at, "is of type %s, which has one platform, called %s: rename it, or leave it out", DirectPlatform, DirectPlatform)

@@ -212,7 +212,7 @@ func asDirect(in workflows.ConversationInput) workflows.ConversationInput {
 	if in.Given == nil {
 		in.Given = &workflows.Given{}
 	}
-	return in
+	return in.WithDefaults(false)
 }
 
 func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
@@ -229,7 +229,7 @@ func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            clip(title, 200),
 		StaticDetails:                            details(ref, Conversation{Input: d.Input}),
-		TypedSearchAttributes:                    attributes(ref),
+		TypedSearchAttributes:                    attributes(ref, d.Input.FirstState()),
 	}
 }
 
@@ -242,12 +242,12 @@ func conflictPolicy(d Direct) enums.WorkflowIdConflictPolicy {
 	return enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 }
 
-func attributes(ref conversation.Ref) temporal.SearchAttributes {
+func attributes(ref conversation.Ref, first workflows.State) temporal.SearchAttributes {
 	return temporal.NewSearchAttributes(
 		workflows.KeyPlatform.ValueSet(ref.Platform),
 		workflows.KeyProject.ValueSet(ref.Project),
 		workflows.KeyAgent.ValueSet(ref.Agent),
 		workflows.KeySimulation.ValueSet(ref.Simulation),
-		workflows.KeyStatus.ValueSet(string(workflows.StateClaiming)),
+		workflows.KeyStatus.ValueSet(string(first)),
 	)
 }

@@ -35,15 +35,19 @@ type Conversation struct {
 	Again bool
 	// Once keeps one that failed from being run again too.
 	Once bool
+	// Task means that it is the run of a task.
+	Task bool
 }
 
 // Conversation starts the workflow of a conversation. Started is false if it runs
-// already, or has run and Again is not set: that is no error.
+// already, or has run and Again is not set: that is no error. An error of kind Invalid
+// is about this conversation: it can never be started as it is.
 func (l Launcher) Conversation(ctx context.Context, c Conversation) (started bool, err error) {
 	ref := c.Input.Ref
 	if err := ref.Validate(); err != nil {
-		return false, fmt.Errorf("launch: %w", err)
+		return false, &conversation.Error{Kind: conversation.Invalid, Op: "launch", Err: err}
 	}
+	c.Input = c.Input.WithDefaults(c.Task)
 	reuse := enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 	if c.Once {
 		reuse = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE
@@ -62,13 +66,21 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		// same replies again, and waiting for a person is not a failure.
 		StaticSummary:         clip(summary(ref, c.Persona), 200),
 		StaticDetails:         details(ref, c),
-		TypedSearchAttributes: attributes(ref),
+		TypedSearchAttributes: attributes(ref, c.Input.FirstState()),
 	}, workflows.ConversationName, c.Input)
-	var already *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &already) {
+	var (
+		already *serviceerror.WorkflowExecutionAlreadyStarted
+		refused *serviceerror.InvalidArgument
+	)
+	switch {
+	case errors.As(err, &already):
 		return false, nil
-	}
-	if err != nil {
+	case errors.As(err, &refused):
+		return false, &conversation.Error{
+			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", ref), Err: err,
+			Remedy: "if it is about search attributes, run `starter setup`",
+		}
+	case err != nil:
 		return false, fmt.Errorf("launch: start conversation %q: %w", ref, err)
 	}
 	return true, nil

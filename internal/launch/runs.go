@@ -34,14 +34,23 @@ func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, b
 		Input: workflows.ConversationInput{
 			Ref: req.Ref, Executor: req.Executor, Policy: req.Policy,
 			Adopt: req.Adopt && !req.Task, TakeOver: req.Adopt && req.Task,
+			CountedIn: counted(req),
 		},
 		Persona: req.Persona,
+		Task:    req.Task,
 		// A conversation that we lost to somebody who then left it has a completed
 		// workflow of ours.
 		Again: req.Adopt,
 		Once:  req.Task,
 	})
 	return workflows.ConversationID(req.Ref), started, err
+}
+
+func counted(req activities.StartRequest) *workflows.CountedIn {
+	if req.Limit <= 0 {
+		return nil
+	}
+	return &workflows.CountedIn{Limit: req.Limit, Place: req.Place, Holds: true}
 }
 
 // Open implements activities.Runs. It asks the visibility store, which may be a

@@ -114,6 +114,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 		}
 		if c.Agent != "" {
 			in.Executor, in.Policy = cmp.Or(c.Executor, executors.Auto), c.Policy
+			in = in.WithDefaults(true)
 		}
 		in.Given = given(*in.Given.Context.Task)
 		action.Args = []any{in}

@@ -85,7 +85,7 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 	in := workflows.ConversationInput{
 		Ref: ref, Executor: executor, Policy: p.Policy,
 		Given: given(task),
-	}
+	}.WithDefaults(true)
 	queue := k.Operator.TaskQueue
 	if queue == "" {
 		queue = workflows.DefaultTaskQueue

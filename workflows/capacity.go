@@ -1,0 +1,299 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+)
+
+// Names of the workflow that owns the capacity of a platform instance, as recorded
+// in histories.
+const (
+	CapacityName = "Capacity"
+
+	// UpdateReserve of Capacity: activities.ReserveRequest -> activities.ReserveResult.
+	UpdateReserve = "reserve"
+	// Signals to Capacity, each with a CapacityCall.
+	SignalWait    = "wait"    // asks for a place, in a queue
+	SignalRelease = "release" // gives a place back
+
+	// Signals from Capacity to a Conversation, each with an activities.Place.
+	SignalPlace     = "place"     // it has this place now
+	SignalDisplaced = "displaced" // it has lost this place: no worker could run it
+)
+
+// CapacityID is the workflow id of what owns the capacity of a platform instance.
+func CapacityID(platform string) string { return "capacity/" + platform }
+
+// CapacityInput starts a Capacity.
+type CapacityInput struct {
+	Platform string `json:"platform"`
+	// Carried is the state of the run before this one.
+	Carried *CarriedCapacity `json:"carried,omitempty"`
+}
+
+// CarriedCapacity is the state of a Capacity that goes along when it continues as
+// new.
+type CarriedCapacity struct {
+	activities.CapacityStatus
+	// Seq is the newest token given out.
+	Seq int64 `json:"seq"`
+}
+
+// A CapacityCall is what a conversation tells the Capacity of its platform.
+type CapacityCall struct {
+	// Place names the conversation and, by Seq, the place it had last.
+	Place activities.Place `json:"place"`
+	// Limit is as in activities.ReserveRequest.
+	Limit int `json:"limit,omitempty"`
+	// Parked: the conversation gives its place up and waits for a person.
+	Parked bool `json:"parked,omitempty"`
+}
+
+// Capacity owns the places of a platform instance: which conversations may be open.
+// Every conversation that counts holds one, however it was started. There are never
+// more than the limit, except for conversations that were found running without
+// one, or when the limit is lowered: then no place is given until enough are free.
+func Capacity(ctx workflow.Context, in CapacityInput) error {
+	c := &capacity{platform: in.Platform}
+	if carried := in.Carried; carried != nil {
+		c.limit, c.seq = carried.Limit, carried.Seq
+		c.open, c.queued = carried.Open, carried.Queued
+		c.parked, c.stranded = carried.Parked, carried.Stranded
+	}
+	if err := c.listen(ctx); err != nil {
+		return err
+	}
+	c.show(ctx)
+	// Signals that have come must not be lost with the run, nor those that it sends.
+	err := workflow.Await(ctx, func() bool {
+		return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) &&
+			c.telling == 0 && workflow.GetSignalChannel(ctx, SignalWait).Len()+workflow.GetSignalChannel(ctx, SignalRelease).Len() == 0
+	})
+	if err != nil {
+		return err
+	}
+	return workflow.NewContinueAsNewError(ctx, CapacityName, CapacityInput{
+		Platform: in.Platform, Carried: &CarriedCapacity{CapacityStatus: c.status(), Seq: c.seq},
+	})
+}
+
+// capacity is the state of a Capacity. An id is in at most one of the lists.
+type capacity struct {
+	platform string
+	limit    int // zero or less: none
+	seq      int64
+	open     []activities.Place
+	queued   []activities.Place
+	parked   []activities.Place
+	stranded []activities.Place
+	telling  int // signals to conversations under way
+}
+
+func (c *capacity) listen(ctx workflow.Context) error {
+	err := errors.Join(
+		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (activities.CapacityStatus, error) { return c.status(), nil },
+			workflow.QueryHandlerOptions{Description: "Which conversations hold a place, wait for one, or have given theirs up."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateReserve, c.onReserve,
+			workflow.UpdateHandlerOptions{Description: "Takes places back and gives places out. For Parley's own use."}),
+	)
+	if err != nil {
+		return err
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		selector := workflow.NewSelector(ctx)
+		take := func(name string, handle func(workflow.Context, CapacityCall)) {
+			selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(ch workflow.ReceiveChannel, _ bool) {
+				var call CapacityCall
+				ch.Receive(ctx, &call)
+				handle(ctx, call)
+			})
+		}
+		take(SignalRelease, c.onRelease)
+		take(SignalWait, c.onWait)
+		for {
+			selector.Select(ctx)
+		}
+	})
+	return nil
+}
+
+func (c *capacity) onReserve(ctx workflow.Context, req activities.ReserveRequest) (activities.ReserveResult, error) {
+	c.setLimit(req.Limit)
+	for _, p := range req.Ended {
+		c.release(p)
+	}
+	now := workflow.Now(ctx)
+	for _, p := range req.Unused {
+		if i := held(c.open, p); i >= 0 && now.Sub(c.open[i].Since) >= activities.PlaceLost {
+			c.open = slices.Delete(c.open, i, i+1)
+		}
+	}
+	for _, p := range req.Parked {
+		c.park(p)
+	}
+	for _, p := range req.Stranded {
+		c.strand(ctx, p)
+	}
+	for _, p := range req.Found {
+		if !c.knows(p.ID) {
+			c.give(ctx, p)
+		}
+	}
+	c.serve(ctx) // those that wait come before those that are new
+	var out activities.ReserveResult
+	for _, p := range req.Wanted {
+		switch {
+		case c.knows(p.ID):
+			out.Known = append(out.Known, p.ID)
+		case c.free():
+			out.Granted = append(out.Granted, c.give(ctx, p))
+		}
+	}
+	out.CapacityCounts = c.counts()
+	c.show(ctx)
+	return out, nil
+}
+
+func (c *capacity) onRelease(ctx workflow.Context, call CapacityCall) {
+	c.setLimit(call.Limit)
+	if call.Parked {
+		c.park(call.Place)
+	} else {
+		c.release(call.Place)
+	}
+	c.serve(ctx)
+	c.show(ctx)
+}
+
+func (c *capacity) onWait(ctx workflow.Context, call CapacityCall) {
+	c.setLimit(call.Limit)
+	id := call.Place.ID
+	if i := index(c.open, id); i >= 0 {
+		c.tell(ctx, SignalPlace, c.open[i]) // asked again, or it was counted meanwhile
+		return
+	}
+	c.parked, c.stranded = without(c.parked, id), without(c.stranded, id)
+	if index(c.queued, id) < 0 {
+		p := call.Place
+		p.Since = workflow.Now(ctx).UTC()
+		c.queued = append(c.queued, p)
+	}
+	c.serve(ctx)
+	c.show(ctx)
+}
+
+// serve gives the free places to those that wait, the first first.
+func (c *capacity) serve(ctx workflow.Context) {
+	for len(c.queued) > 0 && c.free() {
+		next := c.queued[0]
+		c.queued = c.queued[1:]
+		c.tell(ctx, SignalPlace, c.give(ctx, next))
+	}
+}
+
+func (c *capacity) give(ctx workflow.Context, p activities.Place) activities.Place {
+	now := workflow.Now(ctx)
+	// Ahead of what an earlier chain of runs has given out, if this is a new one.
+	c.seq = max(c.seq+1, now.UnixMicro())
+	p.Seq, p.Since = c.seq, now.UTC()
+	c.open = append(c.open, p)
+	return p
+}
+
+// strand takes a place from a conversation that no worker can run. The signal waits
+// for it: when it runs again, it asks for a place before it goes on.
+func (c *capacity) strand(ctx workflow.Context, p activities.Place) {
+	i := held(c.open, p)
+	if i < 0 {
+		return
+	}
+	p = c.open[i]
+	c.open = slices.Delete(c.open, i, i+1)
+	c.stranded = append(without(c.stranded, p.ID), p)
+	c.tell(ctx, SignalDisplaced, p)
+}
+
+func (c *capacity) park(p activities.Place) {
+	for _, list := range []*[]activities.Place{&c.open, &c.queued, &c.stranded} {
+		if i := held(*list, p); i >= 0 {
+			c.parked = append(without(c.parked, p.ID), (*list)[i])
+			*list = slices.Delete(*list, i, i+1)
+		}
+	}
+}
+
+// release forgets the conversation, unless it has a newer place than the one named.
+func (c *capacity) release(p activities.Place) {
+	for _, list := range []*[]activities.Place{&c.open, &c.queued, &c.parked, &c.stranded} {
+		if i := held(*list, p); i >= 0 {
+			*list = slices.Delete(*list, i, i+1)
+		}
+	}
+}
+
+// tell signals a conversation. One that is gone needs no place.
+func (c *capacity) tell(ctx workflow.Context, signal string, p activities.Place) {
+	c.telling++
+	future := workflow.SignalExternalWorkflow(ctx, p.ID, "", signal, p)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { c.telling-- }()
+		if err := future.Get(ctx, nil); err != nil && !temporal.IsCanceledError(err) {
+			c.release(p)
+			c.serve(ctx)
+			c.show(ctx)
+		}
+	})
+}
+
+func (c *capacity) setLimit(limit int) {
+	if limit != 0 {
+		c.limit = max(limit, 0)
+	}
+}
+
+func (c *capacity) free() bool { return c.limit <= 0 || len(c.open) < c.limit }
+
+func (c *capacity) knows(id string) bool {
+	return index(c.open, id) >= 0 || index(c.queued, id) >= 0 || index(c.parked, id) >= 0 || index(c.stranded, id) >= 0
+}
+
+func (c *capacity) counts() activities.CapacityCounts {
+	return activities.CapacityCounts{
+		Open: len(c.open), Queued: len(c.queued), Parked: len(c.parked), Stranded: len(c.stranded),
+	}
+}
+
+func (c *capacity) status() activities.CapacityStatus {
+	return activities.CapacityStatus{Limit: c.limit, Open: c.open, Queued: c.queued, Parked: c.parked, Stranded: c.stranded}
+}
+
+func (c *capacity) show(ctx workflow.Context) {
+	limit := "without a limit"
+	if c.limit > 0 {
+		limit = fmt.Sprintf("of at most %d", c.limit)
+	}
+	n := c.counts()
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
+		"**%d open** %s on %s · %d wait for a place · %d parked · %d without a worker that can run them\n",
+		n.Open, limit, c.platform, n.Queued, n.Parked, n.Stranded))
+}
+
+// index is where a conversation is in a list, or -1.
+func index(list []activities.Place, id string) int {
+	return slices.IndexFunc(list, func(p activities.Place) bool { return p.ID == id })
+}
+
+// held is where a place is in a list, or -1.
+func held(list []activities.Place, place activities.Place) int {
+	return slices.IndexFunc(list, func(p activities.Place) bool { return p.ID == place.ID && p.Seq == place.Seq })
+}
+
+func without(list []activities.Place, id string) []activities.Place {
+	return slices.DeleteFunc(list, func(p activities.Place) bool { return p.ID == id })
+}
