@@ -127,7 +127,7 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 				Adopt: c.adopt && !task, TakeOver: c.adopt && task, CountedIn: workflows.Counted(platform.MaxOpen),
 			},
 			Persona: c.Persona, Task: task,
-			Again:   f.again || c.adopt,
+			Again: f.again || c.adopt,
 		})
 		if !started {
 			return "", o.Explain(fmt.Sprintf("start %q", id), errors.Unwrap(err)) // the launcher says the same first
