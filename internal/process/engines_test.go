@@ -2,8 +2,12 @@ package process_test
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +46,31 @@ agents: {support: {executor: scripted}}
 	require.NoError(t, e.Wait(waiting, func() bool { return e.Serves("", "talk::send") }), "%s", log.String())
 	require.False(t, e.Serves("", "talk::ingest"))
 	require.False(t, e.Serves("", "agent::chat"))
+
+	// What is asked of the process tells of the engine's connection.
+	found := regexp.MustCompile(`url=(http://\S+)/readyz`).FindStringSubmatch(log.String())
+	require.NotNil(t, found, "%s", log.String())
+	page := func(path string) (int, string) {
+		resp, err := http.Get(found[1] + path)
+		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(body)
+	}
+	status, body := page("/readyz")
+	require.Equal(t, http.StatusOK, status, "%s", body)
+	_, body = page("/metrics")
+	require.Contains(t, body, `parley_iii_connected{platform="engine"} 1`)
+	e.Stop()
+	require.Eventually(t, func() bool {
+		status, body = page("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "platform engine: iii: not connected")
+	}, 20*time.Second, 100*time.Millisecond, "%s", body)
+	_, body = page("/metrics")
+	require.Contains(t, body, `parley_iii_connected{platform="engine"} 0`)
+	require.NoError(t, e.Start())
+	require.NoError(t, e.Wait(waiting, func() bool { return e.Serves("", "talk::send") }), "%s", log.String())
 	stop()
 	require.NoError(t, <-done)
 	require.NoError(t, e.Wait(waiting, func() bool { return len(e.Workers()) == 0 }))
