@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
 )
 
@@ -170,9 +173,22 @@ func (c *calls) start(
 	c.wait.Go(func() {
 		defer cancel(nil)
 		defer free()
-		result, size, err := fn(own, k.attached)
+		result, size, err := recovering(own, func() (any, int, error) { return fn(own, k.attached) })
 		c.finish(k, result, size+callOverhead, err)
 	})
+}
+
+// recovering makes an error of a panic: the call runs outside of the activity's goroutine,
+// where Temporal would do so, and must not end the process.
+func recovering(ctx context.Context, fn func() (any, int, error)) (result any, size int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			activity.GetLogger(ctx).Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
+			result, size = nil, 0
+			err = &conversation.Error{Kind: conversation.Unavailable, Op: "call", Err: fmt.Errorf("panic: %v", p), MayHaveLanded: true}
+		}
+	}()
+	return fn()
 }
 
 func (c *calls) finish(k *call, result any, size int, err error) {
