@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/tools"
+	"github.com/parley-run/parley/workflows"
 )
 
 func (s *starter) doctorCommand() *cobra.Command {
@@ -51,7 +52,11 @@ type check func(ctx context.Context) []finding
 func (s *starter) doctor(ctx context.Context) error {
 	s.examining = true
 	assembly, configuration := s.examineConfiguration()
-	checks := []check{s.examineTemporal}
+	var inboxes []workflows.InboxInput
+	if assembly != nil {
+		inboxes = assembly.Inboxes
+	}
+	checks := []check{func(ctx context.Context) []finding { return s.examineTemporal(ctx, inboxes) }}
 	if assembly != nil {
 		for _, agent := range assembly.Config.Agents {
 			checks = append(checks, func(ctx context.Context) []finding { return examineAgent(ctx, assembly, agent) })
@@ -176,10 +181,10 @@ func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
 	return nil, found
 }
 
-// examineTemporal looks at the server, its namespace, the search attributes and
-// the workers. Each needs those before it.
-func (s *starter) examineTemporal(ctx context.Context) []finding {
-	rest := []string{"namespace", "search attributes", "workers"}
+// examineTemporal looks at the server, its namespace, the search attributes, the
+// workers, and what they work on. Each needs those before it.
+func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.InboxInput) []finding {
+	rest := []string{"namespace", "search attributes", "workers", "inboxes", "conversations"}
 	skip := func(found []finding, from int, why string) []finding {
 		for _, name := range rest[from:] {
 			found = append(found, finding{Check: name, State: checkSkipped, Detail: why})
@@ -193,25 +198,34 @@ func (s *starter) examineTemporal(ctx context.Context) []finding {
 	case err != nil:
 		return skip([]finding{wrong("Temporal", err)}, 0, "no connection to Temporal")
 	}
-	return []finding{
+	found := []finding{
 		{Check: "Temporal", State: checkFine, Detail: o.Address},
 		{Check: "namespace", State: checkFine, Detail: o.Namespace},
-		s.examineAttributes(ctx, o),
-		examineWorkers(ctx, o),
 	}
+	attributes, usable := examineAttributes(ctx, o)
+	found = append(found, attributes, examineWorkers(ctx, o))
+	if !usable { // no workflow of ours has ever started there
+		return skip(found, 3, "no search attributes")
+	}
+	found = append(found, s.examineInboxes(ctx, o, inboxes)...)
+	return append(found, examineConversations(ctx, o)...)
 }
 
-func (s *starter) examineAttributes(ctx context.Context, o *operate.Operator) finding {
-	const name = "search attributes"
-	missing, err := connect.MissingSearchAttributes(ctx, o.Client, o.Namespace)
+// examineAttributes judges as a worker does that starts: it adds what it can.
+func examineAttributes(ctx context.Context, o *operate.Operator) (f finding, usable bool) {
+	f = finding{Check: "search attributes", State: checkFine}
+	have, err := connect.CheckSearchAttributes(ctx, o.Client, o.Namespace)
 	switch {
 	case err != nil:
-		return wrong(name, err)
-	case len(missing) > 0:
-		return finding{Check: name, State: checkWrong, Detail: "missing: " + strings.Join(missing, ", "),
-			Remedy: "run `starter setup` once"}
+		return wrong(f.Check, err), false
+	case len(have.Missing) == 0:
+		return f, true
+	case have.Addable:
+		f.State, f.Detail = checkSkipped, "missing: "+strings.Join(have.Missing, ", ")+"; a worker adds them when it starts"
+		f.Remedy = "or run `starter setup`"
+		return f, false
 	}
-	return finding{Check: name, State: checkFine}
+	return wrong(f.Check, have.Refused(o.Namespace, nil)), false
 }
 
 // examineWorkers looks who asks the task queue for work.

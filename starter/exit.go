@@ -81,6 +81,9 @@ func message(err error) []string {
 		}
 		return lines
 	}
+	if err == context.DeadlineExceeded { //nolint:errorlint // one that is not wrapped says nothing of what it was
+		return []string{"the time that --timeout gives is over"}
+	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if strings.HasPrefix(text, "unknown command") {
 		text += ": `starter --help` lists the commands"

@@ -148,13 +148,13 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 	filter := s.filter(f)
 	draw := isTerminal(s.stdout) && !s.inJSON()
 	known := make(map[string]operate.Conversation)
-	lost := false
+	lost, seen := false, false
 	for {
 		looking, stop := s.bounded(ctx)
 		page, err := o.List(looking, filter, boardSize)
 		stop()
 		switch {
-		case err != nil && operate.KindOf(err) == operate.Unreachable && ctx.Err() == nil && len(known) > 0:
+		case err != nil && operate.KindOf(err) == operate.Unreachable && ctx.Err() == nil && seen:
 			if !lost {
 				s.say("%v: waiting for it.", err)
 			}
@@ -162,6 +162,7 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 		case err != nil:
 			return err
 		case draw:
+			lost = false
 			// To the top, and clear from there: no flicker, nothing left over.
 			_, _ = io.WriteString(s.stdout, "\x1b[H\x1b[2J")
 			s.print("%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
@@ -171,6 +172,7 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 				return err
 			}
 		}
+		seen = seen || err == nil
 		timer := time.NewTimer(boardEvery)
 		select {
 		case <-ctx.Done():

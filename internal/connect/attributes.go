@@ -28,15 +28,38 @@ const (
 	lookEvery    = 250 * time.Millisecond
 )
 
-// MissingSearchAttributes lists the names of those that the namespace lacks. One
-// that is there with another type is an error.
-func MissingSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
+// SearchAttributes says what a namespace has of Parley's search attributes.
+type SearchAttributes struct {
+	// Missing are the names of those that it lacks.
+	Missing []string
+	// Addable is whether the operator's service is open to us, so that adding them may
+	// succeed.
+	Addable bool
+}
+
+// Refused is the error of a namespace that lacks some which cannot be added from
+// here. cause may be nil.
+func (s SearchAttributes) Refused(namespace string, cause error) error {
+	why := "the operator's service is closed to us"
+	if cause != nil {
+		why = oneLine(cause)
+	}
+	return &Error{Reason: ErrSearchAttributes, Err: cause, Text: fmt.Sprintf(
+		"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (have somebody who may run: go run ./starter setup, or: %s)",
+		namespace, strings.Join(s.Missing, ", "), why, commands(namespace, s.Missing))}
+}
+
+// CheckSearchAttributes says what the namespace has, for a worker that starts as for
+// whoever asks whether one could. A search attribute that is there with another type
+// is an error.
+func CheckSearchAttributes(ctx context.Context, c client.Client, namespace string) (SearchAttributes, error) {
 	list, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if notForUs(err) {
-		return unusable(ctx, c, namespace)
+		missing, err := unusable(ctx, c, namespace)
+		return SearchAttributes{Missing: missing}, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("temporal: list search attributes: %w", err)
+		return SearchAttributes{}, fmt.Errorf("temporal: list search attributes: %w", err)
 	}
 	var missing, wrong []string
 	for _, key := range workflows.SearchAttributes() {
@@ -51,15 +74,16 @@ func MissingSearchAttributes(ctx context.Context, c client.Client, namespace str
 	if wrong != nil {
 		text := fmt.Sprintf("temporal: search attributes of namespace %q: %s (remove them: temporal operator search-attribute remove --name …)",
 			namespace, strings.Join(wrong, ", "))
-		return missing, &Error{Reason: ErrSearchAttributes, Text: text}
+		return SearchAttributes{Missing: missing}, &Error{Reason: ErrSearchAttributes, Text: text}
 	}
-	return missing, nil
+	return SearchAttributes{Missing: missing, Addable: true}, nil
 }
 
 // EnsureSearchAttributes adds to the namespace what it lacks, and returns once it
 // can be used. It returns the names of what it added.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
-	missing, err := MissingSearchAttributes(ctx, c, namespace)
+	have, err := CheckSearchAttributes(ctx, c, namespace)
+	missing := have.Missing
 	if err != nil || len(missing) == 0 {
 		return nil, err
 	}
@@ -74,9 +98,10 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	})
 	var exists *serviceerror.AlreadyExists // another worker has just been quicker
 	if err != nil && !errors.As(err, &exists) {
-		return nil, &Error{Reason: ErrSearchAttributes, Err: err, Text: fmt.Sprintf(
-			"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (have somebody who may run: go run ./starter setup, or: %s)",
-			namespace, strings.Join(missing, ", "), oneLine(err), commands(namespace, missing))}
+		if Unanswered(err) {
+			return nil, fmt.Errorf("temporal: add search attributes: %w", err)
+		}
+		return nil, have.Refused(namespace, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, usableWithin)
 	defer cancel()

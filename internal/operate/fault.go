@@ -9,6 +9,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
+
+	"github.com/parley-run/parley/workflows"
 )
 
 // A FaultKind says what a caller can do about a Fault.
@@ -102,7 +104,13 @@ func (o *Operator) Explain(op string, err error) error {
 // aboutAttributes finds the one mistake that every new namespace makes.
 func aboutAttributes(err error) bool {
 	text := err.Error()
-	return strings.Contains(text, "Parley") && strings.Contains(strings.ToLower(text), "search attribute")
+	for _, key := range workflows.SearchAttributes() { // no two servers say it in the same words
+		if strings.Contains(text, key.GetName()) {
+			lower := strings.ToLower(text)
+			return strings.Contains(lower, "search attribute") || strings.Contains(lower, "column")
+		}
+	}
+	return false
 }
 
 // firstLine keeps walls of text out of a terminal.

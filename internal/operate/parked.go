@@ -1,0 +1,73 @@
+package operate
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/workflows"
+)
+
+// Parked says how many conversations wait for a person, and why.
+type Parked struct {
+	// Total counts all of them. Visibility may be a second behind.
+	Total int64 `json:"total"`
+	// Asked is how many were asked why: the newest. Kinds counts their reasons.
+	Asked int                       `json:"asked"`
+	Kinds map[conversation.Kind]int `json:"kinds,omitempty"`
+	// Unanswered is how many of those asked no worker answers for.
+	Unanswered int `json:"unanswered,omitempty"`
+	// Newest is the reason of the newest that answered.
+	Newest *workflows.Attention `json:"newest,omitempty"`
+}
+
+// mostAsked bounds the queries that Parked makes.
+const mostAsked = 20
+
+// Parked counts the conversations that wait for a person.
+func (o *Operator) Parked(ctx context.Context) (Parked, error) {
+	filter := Filter{Statuses: []string{string(workflows.StateNeedsAttention)}}
+	query, err := filter.visibility(workflows.ConversationName)
+	if err != nil {
+		return Parked{}, err
+	}
+	found, err := o.search(ctx, query, mostAsked)
+	if err != nil {
+		return Parked{}, err
+	}
+	counts, err := o.count(ctx, filter, query)
+	if err != nil {
+		return Parked{}, err
+	}
+	out := Parked{Total: max(counts.Total, int64(len(found))), Kinds: map[conversation.Kind]int{}}
+	var (
+		mu    sync.Mutex
+		group errgroup.Group
+	)
+	group.SetLimit(parallel)
+	for _, c := range found {
+		group.Go(func() error {
+			var status workflows.Status
+			bounded, cancel := context.WithTimeout(ctx, o.patience())
+			defer cancel()
+			err := o.query(bounded, c.ID, "", &status, workflows.QueryStatus)
+			mu.Lock()
+			defer mu.Unlock()
+			out.Asked++
+			switch a := status.Attention; {
+			case err != nil:
+				out.Unanswered++
+			case a != nil:
+				out.Kinds[a.Kind]++
+				if out.Newest == nil || a.Since.After(out.Newest.Since) {
+					out.Newest = a
+				}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return out, nil
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+// examineInboxes looks at the inboxes of the configuration's agents and at those
+// that run besides.
+func (s *starter) examineInboxes(ctx context.Context, o *operate.Operator, configured []workflows.InboxInput) []finding {
+	ids, err := o.Inboxes(ctx, operate.Filter{})
+	if err != nil {
+		return []finding{wrong("inboxes", err)}
+	}
+	names := make(map[string]string)
+	var own []string
+	for _, in := range configured {
+		id := workflows.InboxID(in.Platform, in.Project, in.Agent)
+		own = append(own, id)
+		names[id] = in.Settings.AgentName
+	}
+	var found []finding
+	for _, id := range union(own, ids) {
+		platform, project, agent := splitInboxID(id)
+		in, err := o.Inbox(ctx, platform, project, agent)
+		if err != nil {
+			found = append(found, wrong("inbox "+id, err))
+			continue
+		}
+		if in.Name == "" {
+			in.Name = names[id]
+		}
+		found = append(found, inboxFinding(in, time.Now()))
+	}
+	return found
+}
+
+// inboxFinding judges one inbox.
+func inboxFinding(in operate.Inbox, now time.Time) finding {
+	name := in.Name
+	if name == "" {
+		name = in.Agent
+	}
+	f := finding{Check: fmt.Sprintf("inbox of agent %s on %s", name, in.Platform), State: checkFine}
+	switch {
+	case in.State == string(workflows.InboxNeedsAttention):
+		f.State, f.Detail = checkWrong, "has stopped claiming"
+		f.Remedy = fmt.Sprintf("when that is done: starter inbox resume %s", name)
+		if a := in.Attention; a != nil {
+			f.Detail = fmt.Sprintf("has stopped claiming since %s: %s", clock(a.Since, now), a.Reason)
+			if a.Remedy != "" {
+				f.Remedy = a.Remedy + "; " + f.Remedy
+			}
+		}
+		return f
+	case in.State == string(workflows.InboxPaused):
+		f.State, f.Detail, f.Remedy = checkSkipped, "is paused", "starter inbox resume "+name
+		return f
+	case in.State == operate.InboxAbsent:
+		f.State, f.Detail = checkSkipped, "does not run; a worker that starts, starts it"
+		return f
+	case in.LastError != "":
+		f.State, f.Detail = checkWrong, in.LastError
+		return f
+	}
+	f.Detail = inboxCounts(in)
+	return f
+}
+
+// inboxCounts are the numbers of an inbox that are not zero.
+func inboxCounts(in operate.Inbox) string {
+	parts := []string{fmt.Sprintf("%d open", in.Open), fmt.Sprintf("%d waiting", in.Waiting)}
+	return strings.Join(parts, ", ")
+}
+
+// examineConversations counts the conversations that wait for a person.
+func examineConversations(ctx context.Context, o *operate.Operator) []finding {
+	const name = "conversations"
+	parked, err := o.Parked(ctx)
+	if err != nil {
+		return []finding{wrong(name, err)}
+	}
+	return []finding{parkedFinding(parked)}
+}
+
+func parkedFinding(p operate.Parked) finding {
+	f := finding{Check: "conversations", State: checkFine, Detail: "none waits for a person"}
+	if p.Total == 0 {
+		return f
+	}
+	f.State = checkWrong
+	f.Detail = fmt.Sprintf("%s for a person", plural(p.Total, "waits", "wait"))
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(p.Kinds)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", p.Kinds[kind], kindWords(kind)))
+	}
+	if p.Unanswered > 0 {
+		kinds = append(kinds, fmt.Sprintf("%d that no worker answers for", p.Unanswered))
+	}
+	if len(kinds) > 0 {
+		of := ""
+		if int64(p.Asked) < p.Total {
+			of = fmt.Sprintf("of the newest %d: ", p.Asked)
+		}
+		f.Detail += " (" + of + strings.Join(kinds, ", ") + ")"
+	}
+	if a := p.Newest; a != nil {
+		f.Detail += "; the newest: " + a.Reason
+		f.Remedy = a.Remedy
+	}
+	f.Remedy = strings.TrimPrefix(f.Remedy+"; starter list --status needs_attention shows them, starter resume --all goes on with them", "; ")
+	return f
+}
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func kindWords(kind conversation.Kind) string {
+	if kind == "" {
+		return "of no kind"
+	}
+	return words(string(kind))
+}
