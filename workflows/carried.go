@@ -34,6 +34,9 @@ type Carried struct {
 	// Answered are the newest messages of a direct conversation that have been
 	// answered.
 	Answered []answer `json:"answered,omitempty"`
+	// Run is the run that the state was built in. It is not the run before this one where
+	// that was reset and did nothing since but continue as new.
+	Run string `json:"run,omitempty"`
 	// Events is how many events there have been.
 	Events int `json:"events,omitempty"`
 	// Spoken means that the platform has taken messages of this workflow.

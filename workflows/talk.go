@@ -111,6 +111,9 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		t.paused, t.takeover, t.end = c.Paused, c.Takeover, c.End
 		t.allowed, t.events.number = c.Allowed, c.Events
 		t.spoken, t.slowest, t.lag = c.Spoken, c.Slowest, c.Lag
+		if before := workflow.GetInfo(ctx).ContinuedExecutionRunID; before != "" && c.Run != "" && c.Run != before {
+			t.stale = &stale{run: t.run}
+		}
 		if t.direct != nil {
 			t.direct.answered = c.Answered
 		}
@@ -137,7 +140,7 @@ func (t *talk) carried() *Carried {
 		Messages: messages, Count: t.count, Internal: t.internal, New: t.unseen, Digest: t.digest,
 		Turn: t.turn, State: t.state, Executor: t.executor, Model: t.model, Usage: t.usage,
 		Paused: t.paused, Takeover: t.takeover, End: t.end, Allowed: t.allowed,
-		Answered: answered, Events: t.events.number, Spoken: t.spoken, Slowest: t.slowest, Lag: t.lag,
+		Answered: answered, Events: t.events.number, Run: t.run, Spoken: t.spoken, Slowest: t.slowest, Lag: t.lag,
 	}
 }
 

@@ -1,0 +1,177 @@
+package endtoend_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/workflows"
+)
+
+// resetPoints are the events of a run that it can be reset to, oldest first.
+func resetPoints(t *testing.T, c client.Client, id, runID string) []int64 {
+	t.Helper()
+	var points []int64
+	events := c.GetWorkflowHistory(t.Context(), id, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		if event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED {
+			points = append(points, event.GetEventId())
+		}
+	}
+	return points
+}
+
+// reset resets a run as `temporal workflow reset` does, and returns the new run.
+func reset(t *testing.T, c client.Client, id, runID string, event int64) string {
+	t.Helper()
+	out, err := c.ResetWorkflowExecution(t.Context(), &workflowservice.ResetWorkflowExecutionRequest{
+		Namespace: "default", WorkflowExecution: &common.WorkflowExecution{WorkflowId: id, RunId: runID},
+		Reason: "test", WorkflowTaskFinishEventId: event, RequestId: fmt.Sprint(runID, "/", event),
+	})
+	require.NoError(t, err)
+	return out.GetRunId()
+}
+
+func outcomeOf(t *testing.T, c client.Client, id, runID string) conversation.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var out conversation.Outcome
+	require.NoError(t, c.GetWorkflow(ctx, id, runID).Get(ctx, &out))
+	return out
+}
+
+// A conversation that has ended on its platform stays ended, to whatever point its
+// workflow is reset: nothing is bought or sent again.
+func TestResetOfAnEndedConversation(t *testing.T) {
+	t.Parallel()
+	r := rig.New(t, localstacktest.Client(t), rig.Options{Setup: sim.Setup{Conversations: 1}, Policy: conversation.Policy{RunTurns: 2}})
+	ref := r.Waiting(t)[0].Ref
+	r.StartWorker(t)
+	id := r.Start(t, ref)
+	first := runOf(t, r.Client, id)
+	want, err := r.Outcome(t, id)
+	require.NoError(t, err)
+	bought := len(r.Fake.Requests())
+	transcript, err := r.Platform.Transcript(t.Context(), ref)
+	require.NoError(t, err)
+	// A run in the middle of a chain, and one that was reset, can be reset too.
+	runs := []string{first, runOf(t, r.Client, id)}
+	for i := 0; i < len(runs) && i < 3; i++ {
+		for _, point := range resetPoints(t, r.Client, id, runs[i]) {
+			run := reset(t, r.Client, id, runs[i], point)
+			out := outcomeOf(t, r.Client, id, run)
+			require.Equal(t, conversation.OutcomeEnded, out.Kind, "run %d, event %d: %s", i, point, out.Detail)
+			require.Equal(t, want.EndedBy, out.EndedBy, "run %d, event %d", i, point)
+			require.Equal(t, want.Turns, out.Turns, "run %d, event %d", i, point)
+			require.Equal(t, want.Messages, out.Messages, "run %d, event %d", i, point)
+			if i == 1 && len(runs) == 2 {
+				runs = append(runs, run)
+			}
+		}
+	}
+	require.Len(t, r.Fake.Requests(), bought, "nothing was bought again")
+	after, err := r.Platform.Transcript(t.Context(), ref)
+	require.NoError(t, err)
+	require.Equal(t, transcript, after)
+	r.RequireOnce(t)
+}
+
+func runOf(t *testing.T, c client.Client, id string) string {
+	t.Helper()
+	d, err := c.DescribeWorkflowExecution(t.Context(), id, "")
+	require.NoError(t, err)
+	return d.GetWorkflowExecutionInfo().GetExecution().GetRunId()
+}
+
+// A conversation that is going on continues from what the platform holds, to whatever
+// point its workflow is reset, and its transcript stays linear.
+func TestResetInTheMiddle(t *testing.T) {
+	t.Parallel()
+	const turns = 4
+	for point := range 100 {
+		gate := rig.NewGate()
+		r := rig.New(t, localstacktest.Client(t), rig.Options{
+			Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 2*turns + 1}, Executor: gate,
+		})
+		ref := r.Waiting(t)[0].Ref
+		r.StartWorker(t)
+		id := r.Start(t, ref)
+		keys := map[string]bool{}
+		ask := gate.Asked(t)
+		for range 2 {
+			keys[ask.IdempotencyKey] = true
+			ask.Reply(t)
+			ask = gate.Asked(t)
+		}
+		require.Equal(t, 3, ask.Turn)
+		keys[ask.IdempotencyKey] = true
+		// The third reply is under way, and is given up by the reset.
+		run := runOf(t, r.Client, id)
+		points := resetPoints(t, r.Client, id, run)
+		if point >= len(points) {
+			break
+		}
+		reset(t, r.Client, id, run, points[point])
+		for turn := 3; turn <= turns; turn++ {
+			ask := gate.Asked(t)
+			require.Equal(t, turn, ask.Turn, "reset to event %d", points[point])
+			require.Len(t, ask.Messages, 2*turn-1)
+			require.NotContains(t, keys, ask.IdempotencyKey, "a key of the run before")
+			ask.Reply(t)
+		}
+		out, err := r.Outcome(t, id)
+		require.NoError(t, err)
+		require.Equal(t, turns, out.Turns)
+		transcript, err := r.Platform.Transcript(t.Context(), ref)
+		require.NoError(t, err)
+		require.Equal(t, len(transcript.Messages), out.Messages)
+		for i, m := range transcript.Messages {
+			require.Equal(t, i%2 == 1, m.Role == conversation.RoleAssistant, "the transcript is not linear")
+		}
+		r.RequireOnce(t)
+		r.StopWorkers()
+	}
+}
+
+// What must run at most once is not run again unseen by a run that was reset.
+func TestResetOfWhatRunsAtMostOnce(t *testing.T) {
+	t.Parallel()
+	fake := &executortest.Fake{}
+	r := rig.New(t, localstacktest.Client(t), rig.Options{
+		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 5}, Executor: onceOnly{fake},
+	})
+	ref := r.Waiting(t)[0].Ref
+	r.StartWorker(t)
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTurns: 1}})
+	_, err := r.Outcome(t, id)
+	require.NoError(t, err)
+	require.Len(t, fake.Requests(), 1)
+	run := runOf(t, r.Client, id)
+	reset(t, r.Client, id, run, resetPoints(t, r.Client, id, run)[0])
+	out, err := r.Outcome(t, id)
+	require.NoError(t, err)
+	require.Equal(t, 1, out.Turns)
+	require.Len(t, fake.Requests(), 1)
+	require.False(t, strings.Contains(out.Detail, "claim"), out.Detail)
+}
+
+type onceOnly struct{ executors.Executor }
+
+func (onceOnly) AtMostOnce() bool { return true }
