@@ -205,19 +205,14 @@ func (a *answer) reply() (string, []json.RawMessage, error) {
 			text += last.text.String()
 		}
 	}
-	if strings.TrimSpace(text) == "" && len(data) > 0 { // the other side reads texts
-		var lines []string
-		for _, d := range data {
-			lines = append(lines, string(d))
-		}
-		text, data = strings.Join(lines, blank), nil
-	}
 	switch {
 	case len(text) > a.limit:
 		return "", nil, modelcall.ErrTooLarge
 	case strings.TrimSpace(text) != "":
 		a.catchUp(text)
 		return text, data, nil
+	case len(data) > 0:
+		return "", data, nil
 	case file:
 		return "", nil, errOnlyFiles
 	}

@@ -254,7 +254,10 @@ func (x *exchange) result() (executors.Result, error) {
 	if err != nil {
 		return executors.Result{}, err
 	}
-	message := conversation.Text(conversation.RoleAssistant, text)
+	message := conversation.Message{Role: conversation.RoleAssistant}
+	if text != "" {
+		message = conversation.Text(conversation.RoleAssistant, text)
+	}
 	for _, d := range data {
 		message.Parts = append(message.Parts, conversation.Part{Type: conversation.PartData, Data: d})
 	}

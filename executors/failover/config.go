@@ -36,10 +36,6 @@ type Config struct {
 	// SwitchOn are the kinds of failure after which the next link is asked at once.
 	// Default: Unauthorized and QuotaExhausted. An empty list: none.
 	SwitchOn []conversation.Kind `yaml:"switch_on"`
-	// SwitchAfterText allows the next link to be asked at once although pieces of
-	// this one's reply have been streamed already. Whoever reads them sees two
-	// beginnings.
-	SwitchAfterText bool `yaml:"switch_after_text"`
 	// Stay lets a conversation keep to the link that spoke last. Otherwise each
 	// turn begins with the first link.
 	Stay bool `yaml:"stay"`

@@ -137,12 +137,13 @@ func (e *Executor) home(req executors.Request) int {
 	return 0
 }
 
-// passesOn decides whether the next link is asked at once.
+// passesOn decides whether the next link is asked at once: never after a caller has been
+// given pieces of this one's reply, who would then see two beginnings.
 func (e *Executor) passesOn(ctx context.Context, l *link, err error, streamed bool) bool {
 	if isOpen(err) {
 		return true
 	}
-	if ctx.Err() != nil || streamed && !e.cfg.SwitchAfterText || l.atMostOnce() && asError(l.Name, err).MayHaveLanded {
+	if ctx.Err() != nil || streamed || l.atMostOnce() && asError(l.Name, err).MayHaveLanded {
 		return false
 	}
 	kind := conversation.KindOf(err)

@@ -228,17 +228,14 @@ func TestStay(t *testing.T) {
 
 func TestNoSwitchOnceTextHasBeenStreamed(t *testing.T) {
 	t.Parallel()
-	for after, want := range map[bool]conversation.Kind{false: conversation.Unauthorized, true: ""} {
-		first := executor(func(_ context.Context, req executors.Request) (executors.Result, error) {
-			req.OnDelta("Well, ")
-			return executors.Result{}, fail(conversation.Unauthorized)
-		})
-		chain := newChain(t, nil, failover.Config{SwitchAfterText: after}, first, &executortest.Fake{})
-		req := executortest.Request("c1", "Hello")
-		req.OnDelta = func(string) {}
-		_, err := chain.Execute(t.Context(), req)
-		require.Equal(t, want, conversation.KindOf(err))
-	}
+	first := executor(func(_ context.Context, req executors.Request) (executors.Result, error) {
+		req.OnDelta("Well, ")
+		return executors.Result{}, fail(conversation.Unauthorized)
+	})
+	req := executortest.Request("c1", "Hello")
+	req.OnDelta = func(string) {}
+	_, err := newChain(t, nil, failover.Config{}, first, &executortest.Fake{}).Execute(t.Context(), req)
+	require.Equal(t, conversation.Unauthorized, conversation.KindOf(err))
 }
 
 func TestFailedLinksAreCounted(t *testing.T) {
@@ -334,13 +331,12 @@ links: [gpt, claude]
 attempts: 3
 max_delay: 10s
 switch_on: []
-switch_after_text: true
 stay: true
 breaker: {failures: 5, open_for: 2m}
 `), &cfg))
 	require.Equal(t, failover.Config{
 		Links: []string{"gpt", "claude"}, Attempts: 3, MaxDelay: 10 * time.Second, SwitchOn: []conversation.Kind{},
-		SwitchAfterText: true, Stay: true, Breaker: failover.BreakerConfig{Failures: 5, OpenFor: 2 * time.Minute},
+		Stay: true, Breaker: failover.BreakerConfig{Failures: 5, OpenFor: 2 * time.Minute},
 	}, cfg)
 }
 

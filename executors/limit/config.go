@@ -11,6 +11,12 @@ import (
 // slots to fill up with requests that only wait.
 const DefaultMaxWait = 5 * time.Second
 
+// DefaultConcurrency is how many calls of one quota may be under way in a worker at a
+// time, unless its configuration says otherwise: more than most providers allow to one
+// key, and few enough for a worker to keep alive at Temporal while a thousand
+// conversations begin at once.
+const DefaultConcurrency = 100
+
 // LongestDelay is the longest delay that is asked of a caller at once. A longer
 // wait is waited in parts: a caller takes a much longer one for a sign that the
 // provider is closed.
@@ -19,7 +25,8 @@ const LongestDelay = 4 * time.Minute
 // Config says how much an executor may ask of its provider. All limits are
 // those of the quota, so of all executors that share it, in one worker process.
 type Config struct {
-	// Concurrency bounds the calls under way at a time. Zero: no bound.
+	// Concurrency bounds the calls under way at a time. Zero: what another executor with
+	// the quota says, and if none does, DefaultConcurrency. -1: no bound.
 	Concurrency int `yaml:"concurrency"`
 	// RequestsPerMinute bounds the requests. Zero: what the provider reports, and
 	// if it reports nothing, no bound until it says that there were too many.
@@ -50,6 +57,9 @@ func (c *Config) validate() error {
 		{"requests_per_minute", int64(c.RequestsPerMinute)},
 		{"tokens_per_minute", c.TokensPerMinute},
 	} {
+		if k.n == -1 && k.key == "concurrency" {
+			continue
+		}
 		if k.n < 0 {
 			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, or leave it out", k.key, k.n))
 		}

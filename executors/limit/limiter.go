@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ type limiter struct {
 	observer Observer // may be nil
 
 	mu          sync.Mutex
-	concurrency int // 0: no bound
+	concurrency int // 0: nothing was said; negative: no bound
 	inFlight    int
 	requests    bucket
 	tokens      bucket
@@ -189,7 +190,7 @@ func (l *limiter) eta(t *ticket, now time.Time) time.Duration {
 
 // slots is how many calls may be under way; zero: any number.
 func (l *limiter) slots() int {
-	slots := l.concurrency
+	slots := max(cmp.Or(l.concurrency, DefaultConcurrency), 0)
 	if w := int(l.window.limit); w > 0 && (slots == 0 || w < slots) {
 		slots = w
 	}

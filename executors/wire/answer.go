@@ -114,7 +114,8 @@ func (a *Answer) Result() (executors.Result, error) {
 		return executors.Result{}, errFiltered
 	}
 	calls := slices.ContainsFunc(message.Parts, func(p conversation.Part) bool { return p.ToolCall != nil })
-	if strings.TrimSpace(message.Text()) == "" && !calls {
+	data := slices.ContainsFunc(message.Parts, func(p conversation.Part) bool { return p.Type == conversation.PartData })
+	if strings.TrimSpace(message.Text()) == "" && !calls && !data {
 		switch {
 		case a.end:
 			message = conversation.Message{}

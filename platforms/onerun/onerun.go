@@ -50,19 +50,19 @@ func (p *Platform) Claim(ctx context.Context, ref conversation.Ref) error {
 	return p.client.Start(ctx, location(ref))
 }
 
-// Send sends the messages' text and returns the persona's. It never ends the
+// Send sends the messages' text, and their data as JSON, and returns the persona's. It never ends the
 // conversation: OneRun does, where Ended is set. A stock OneRun answers with the
 // persona's message alone; what a compatible server repeats of the agent's is Echo.
 func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.Send) (platforms.Reply, error) {
 	var input []WireMessage
 	for i, m := range in.Messages {
-		text := m.Text()
+		text := m.Said() // OneRun carries text only
 		if strings.TrimSpace(text) == "" {
 			return platforms.Reply{}, &conversation.Error{
 				Kind:   conversation.Invalid,
 				Op:     fmt.Sprintf("onerun: send to conversation %q", ref.ID),
-				Err:    fmt.Errorf("message %d of %d has no text", i+1, len(in.Messages)),
-				Remedy: "OneRun carries text only: have the executor reply with some",
+				Err:    fmt.Errorf("message %d of %d has neither text nor data", i+1, len(in.Messages)),
+				Remedy: "have the executor reply with some",
 			}
 		}
 		input = append(input, TextMessage(text))

@@ -3,6 +3,7 @@ package onerun_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,14 +80,29 @@ func TestSendNothingToSay(t *testing.T) {
 		conversation.Text(conversation.RoleAssistant, ""),
 		conversation.Text(conversation.RoleAssistant, " \n\t"),
 		{Role: conversation.RoleAssistant},
-		{Role: conversation.RoleAssistant, Parts: []conversation.Part{{Type: conversation.PartData, Data: []byte(`{}`)}}},
 	} {
 		_, err := p.Send(t.Context(), ref, platforms.Send{Messages: []conversation.Message{
 			conversation.Text(conversation.RoleAssistant, "Hi."), m,
 		}})
 		require.True(t, conversation.IsKind(err, conversation.Invalid))
-		require.ErrorContains(t, err, "message 2 of 2 has no text")
+		require.ErrorContains(t, err, "message 2 of 2 has neither text nor data")
 	}
+}
+
+// Data is an answer: OneRun, which carries text only, gets its JSON.
+func TestSendData(t *testing.T) {
+	t.Parallel()
+	var sent string
+	server := serve(t, map[string]http.HandlerFunc{sendRoute: func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		ok(`{"ended":true,"output":[]}`)(w, r)
+	}})
+	_, err := newPlatform(t, onerun.Config{BaseURL: server.URL}).Send(t.Context(), ref, platforms.Send{Messages: []conversation.Message{
+		{Role: conversation.RoleAssistant, Parts: []conversation.Part{{Type: conversation.PartData, Data: []byte(`{"order": 17}`)}}},
+	}})
+	require.NoError(t, err)
+	require.Contains(t, sent, `{\"order\":17}`)
 }
 
 // TestRefused: what a 400 means is in the conversation, not in the answer.
