@@ -33,7 +33,7 @@ func TestBurst(t *testing.T) {
 					handed, busiest int
 					held            time.Duration // longest wait within the worker
 				)
-				backend := executor(func(ctx context.Context, _ executors.Request) (executors.Result, error) {
+				backend := executorFunc(func(ctx context.Context, _ executors.Request) (executors.Result, error) {
 					mu.Lock()
 					now++
 					most = max(most, now)
@@ -75,9 +75,19 @@ func TestBurst(t *testing.T) {
 					})
 				}
 				group.Wait()
-				t.Logf("call %v: took %v, most %d, handed over %d, at most %d times, held %v", call, time.Since(begin), most, handed, busiest, held)
 				require.Equal(t, limit.DefaultConcurrency, most)
+				require.LessOrEqual(t, held, limit.DefaultMaxWait)
+				require.LessOrEqual(t, busiest, 10, "one request is handed over")
+				require.LessOrEqual(t, handed, 6*requests, "all are")
+				rounds := time.Duration(requests / limit.DefaultConcurrency)
+				require.LessOrEqual(t, time.Since(begin), rounds*call*3/2+time.Minute)
 			})
 		})
 	}
+}
+
+type executorFunc func(context.Context, executors.Request) (executors.Result, error)
+
+func (f executorFunc) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	return f(ctx, req)
 }

@@ -57,10 +57,10 @@ func (c *Config) validate() error {
 		{"requests_per_minute", int64(c.RequestsPerMinute)},
 		{"tokens_per_minute", c.TokensPerMinute},
 	} {
-		if k.n == -1 && k.key == "concurrency" {
-			continue
-		}
-		if k.n < 0 {
+		switch {
+		case k.key == "concurrency" && k.n < -1:
+			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, -1 for no bound, or leave it out", k.key, k.n))
+		case k.key != "concurrency" && k.n < 0:
 			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, or leave it out", k.key, k.n))
 		}
 	}

@@ -431,7 +431,7 @@ func TestQuotas(t *testing.T) {
 func TestConfigReportsEveryFault(t *testing.T) {
 	t.Parallel()
 	_, err := limit.New(limit.NewPool(nil), &executortest.Fake{}, key,
-		limit.Config{Concurrency: -1, RequestsPerMinute: -1, TokensPerMinute: -1, MaxWait: time.Hour})
+		limit.Config{Concurrency: -2, RequestsPerMinute: -1, TokensPerMinute: -1, MaxWait: time.Hour})
 	for _, name := range []string{"concurrency", "requests_per_minute", "tokens_per_minute", "max_wait"} {
 		require.ErrorContains(t, err, name+" is")
 	}

@@ -138,6 +138,12 @@ type Executor struct {
 	// Quota is what its provider counts together. Zero: the executor shares its
 	// limits with no other.
 	Quota limit.Key
+	// Concurrency bounds the calls under way at a time where limits do not say it.
+	// Zero: limit.DefaultConcurrency.
+	Concurrency int
+	// Local means that calls take neither time nor money: without limits in its
+	// settings it has none.
+	Local bool
 
 	inner executors.Executor // without its limits
 }
@@ -242,7 +248,11 @@ func newCommand(e config.Executor, process Process) (Executor, error) {
 	if err != nil {
 		return Executor{}, err
 	}
-	return Executor{Executor: executor, About: executors.About{Backend: "command", Model: cfg.Model}}, nil
+	return Executor{
+		Executor: executor, About: executors.About{Backend: "command", Model: cfg.Model},
+		// Those that no program takes wait at Temporal, and not in the worker.
+		Concurrency: cmp.Or(cfg.Processes, command.DefaultProcesses) * cmp.Or(cfg.Concurrency, command.DefaultConcurrency),
+	}, nil
 }
 
 func newRunAgent(e config.Executor, process Process) (Executor, error) {
@@ -290,7 +300,7 @@ func newScripted(e config.Executor, process Process) (Executor, error) {
 	if err != nil {
 		return Executor{}, err
 	}
-	return Executor{Executor: executor, About: executors.About{Backend: "scripted", Model: executor.Name()}}, nil
+	return Executor{Executor: executor, About: executors.About{Backend: "scripted", Model: executor.Name()}, Local: true}, nil
 }
 
 func newMCP(t config.Tools, process Process) (tools.Set, error) {

@@ -104,7 +104,7 @@ func (m *maker) addBudget(e config.Executor, made *Executor) error {
 
 func (m *maker) addLimits(e config.Executor, made *Executor) error {
 	section, ok := e.Settings.Section("limits")
-	if !ok {
+	if !ok && made.Local {
 		return nil
 	}
 	key := made.Quota
@@ -112,13 +112,18 @@ func (m *maker) addLimits(e config.Executor, made *Executor) error {
 		key = limit.Key{Provider: e.Type, Endpoint: e.Name} // nobody else's
 	}
 	var cfg limit.Config
-	return section.Build(&cfg, "limits", func() error {
+	build := func() error {
+		cfg.Concurrency = cmp.Or(cfg.Concurrency, made.Concurrency)
 		limited, err := limit.New(m.pool, made.Executor, key, cfg)
 		if err == nil {
 			made.Executor = limited
 		}
 		return err
-	})
+	}
+	if !ok {
+		return build()
+	}
+	return section.Build(&cfg, "limits", build)
 }
 
 // addBreaker is outermost: what is left alone waits for no turn.

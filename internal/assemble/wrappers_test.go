@@ -119,7 +119,7 @@ func TestLimitsAreShared(t *testing.T) {
   mini: {type: openai, model: b, base_url: "${VENDOR}/v1/", headers: {authorization: "${KEY}"}, stream: false, limits: {max_wait: 1ms}}
   other: {type: openai, model: a, base_url: "${VENDOR}/v1", api_key: "${OTHER_KEY}", stream: false, limits: {requests_per_minute: 6, max_wait: 1ms}}
   apart: {type: openai, model: a, base_url: "${VENDOR}/v1", api_key: "${KEY}", stream: false, limits: {requests_per_minute: 6, max_wait: 1ms, quota: apart}}
-  free: {type: openai, model: a, base_url: "${VENDOR}/v1", api_key: "${KEY}", stream: false}
+  unsaid: {type: openai, model: a, base_url: "${VENDOR}/v1", api_key: "${KEY}", stream: false}
 `)
 	require.NoError(t, ask(t, a, "gpt")) // the one that may go at once
 	err := ask(t, a, "mini")
@@ -128,8 +128,28 @@ func TestLimitsAreShared(t *testing.T) {
 	require.ErrorIs(t, ask(t, a, "gpt"), limit.ErrQueued)
 	require.NoError(t, ask(t, a, "other"))
 	require.NoError(t, ask(t, a, "apart"))
-	require.NoError(t, ask(t, a, "free"))
-	require.EqualValues(t, 4, v.asked.Load())
+	require.ErrorIs(t, ask(t, a, "unsaid"), limit.ErrQueued)
+	require.EqualValues(t, 3, v.asked.Load())
+}
+
+// An executor without limits in its settings is limited all the same, one that costs
+// nothing is not.
+func TestLimitsByDefault(t *testing.T) {
+	t.Parallel()
+	v := startVendor(t)
+	a := load(t, v, "gpt", `
+  gpt: {type: openai, model: a, base_url: "${VENDOR}/v1", api_key: "${KEY}"}
+  program: {type: command, command: [cat], processes: 3, concurrency: 2}
+  agent: {type: http, url: "${VENDOR}"}
+  script: {type: scripted}
+`)
+	for name, limited := range map[string]bool{"gpt": true, "program": true, "agent": true, "script": false} {
+		_, e, err := a.Executors.Resolve(t.Context(), name)
+		require.NoError(t, err)
+		_, ok := e.(*limit.Executor)
+		require.Equal(t, limited, ok, name)
+		require.Equal(t, name == "gpt", executors.TakesTools(e), "%s: optional powers are kept", name)
+	}
 }
 
 // Every backend that talks HTTP passes on what its provider says of its limits.
@@ -276,14 +296,14 @@ func TestFaultsOfWrappers(t *testing.T) {
     type: openai
     model: m
     limits:
-      concurrency: -1
+      concurrency: -2
       requests_per_minute: -2
       tokens_per_minute: many
       max_wait: 2m
       burst: 3
   odd: {type: scripted, limits: 5}
 `, []string{
-			"executors.gpt.limits.concurrency is -1: write 1 or more, or leave it out",
+			"executors.gpt.limits.concurrency is -2: write 1 or more, -1 for no bound, or leave it out",
 			"executors.gpt.limits.requests_per_minute is -2: write 1 or more, or leave it out",
 			`executors.gpt.limits.tokens_per_minute is "many": write a whole number`,
 			"executors.gpt.limits.max_wait is 2m0s: write more than 0 and at most 1m",
@@ -294,10 +314,10 @@ func TestFaultsOfWrappers(t *testing.T) {
 			"executors.mini.limits.concurrency is 2 here and 1 at another executor with the same quota, openai https://api.openai.com/v1 (key " +
 				limit.Fingerprint("s3cret-one") + "): write the same number, or tell the quotas apart with quota",
 		}},
-		"BesideOthers": {"  gpt: {type: openai, limits: {concurrency: -1}, budget: {time_zone: Mars/Base}}\n", []string{
+		"BesideOthers": {"  gpt: {type: openai, limits: {concurrency: -2}, budget: {time_zone: Mars/Base}}\n", []string{
 			"executors.gpt.model: it is empty; name the model to ask",
 			`executors.gpt.budget.time_zone is "Mars/Base": write one like Europe/Berlin, or leave it out for UTC`,
-			"executors.gpt.limits.concurrency is -1: write 1 or more, or leave it out",
+			"executors.gpt.limits.concurrency is -2: write 1 or more, -1 for no bound, or leave it out",
 		}},
 		"Budget": {`
   gpt:
@@ -357,7 +377,7 @@ func TestFaultsOfWrappers(t *testing.T) {
 		"LinkAtFault": {"  gpt: {type: failover, links: [mini]}\n  mini: {type: openai}\n", []string{
 			"executors.mini.model: it is empty; name the model to ask",
 		}},
-		"UnknownType": {"  gpt: {type: opeanai, limits: {concurrency: -1}}\n", []string{
+		"UnknownType": {"  gpt: {type: opeanai, limits: {concurrency: -2}}\n", []string{
 			`executors.gpt.type is "opeanai": write one of a2a, anthropic, command, failover, gemini, http, iii, openai, runagent, scripted`,
 		}},
 	} {
