@@ -116,6 +116,14 @@ type Hinted interface {
 	Next() time.Time
 }
 
+// An Advised is a Source that can see that something is amiss which is no failure of
+// its own. It is an optional power, found by assertion.
+type Advised interface {
+	// Advice are sentences for the operator, each with what to do. One stays the same
+	// for as long as it holds. It makes no request.
+	Advice() []string
+}
+
 // An Assignment is one conversation that a Source lists.
 type Assignment struct {
 	Ref conversation.Ref `json:"ref"`

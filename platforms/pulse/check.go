@@ -11,8 +11,9 @@ import (
 )
 
 // Check asks for the server's health, looks whether it has a Pulse's routes, as far
-// as it shows them, and polls, for which the key is needed. Pulse knows no agents,
-// so an agent cannot be checked; and it has no projects.
+// as it shows them, and polls, for which the key is needed. It tells of other workers
+// that claim the same tasks. Pulse knows no agents, so an agent cannot be checked; and
+// it has no projects.
 func (p *Platform) Check(ctx context.Context, project, _ string) error {
 	var errs []error
 	if project != "" {
@@ -28,6 +29,9 @@ func (p *Platform) Check(ctx context.Context, project, _ string) error {
 		return errors.Join(append(errs, err)...)
 	}
 	_, err := p.client.Poll(ctx, p.types, 1)
+	if err == nil {
+		errs = append(errs, p.others(ctx))
+	}
 	return errors.Join(append(errs, p.keyed(err))...)
 }
 

@@ -134,6 +134,10 @@ type Filter struct {
 // told of by a [platforms.RowError] in its place: it holds up no other. A page that
 // is longer than is read at once goes on where it broke off.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
+	return c.tasks(ctx, f, pageLimit)
+}
+
+func (c *Client) tasks(ctx context.Context, f Filter, limit int) iter.Seq2[Task, error] {
 	q := url.Values{}
 	if f.Status != "" {
 		q.Set("status", f.Status)
@@ -146,7 +150,7 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	}
 	r := rest.Request{Op: "list tasks", Method: http.MethodGet, Path: rest.Path("tasks"), Query: q}
 	return func(yield func(Task, error) bool) {
-		limit, offset := pageLimit, 0
+		limit, offset := limit, 0
 		for range maxPages {
 			q.Set("limit", strconv.Itoa(limit))
 			q.Set("offset", strconv.Itoa(offset))
@@ -156,7 +160,7 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 			case errors.Is(err, errStop):
 				return
 			case errors.Is(err, rest.ErrLonger):
-				if limit = smallPage; n > 0 {
+				if limit = min(limit, smallPage); n > 0 {
 					continue
 				}
 				if !yield(Task{}, &platforms.RowError{Err: fmt.Errorf("pulse: list tasks: the task at offset %d cannot be read: %w", offset, err)}) {

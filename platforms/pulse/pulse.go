@@ -27,12 +27,14 @@ type Platform struct {
 	summary int
 	client  *Client
 	last    atomic.Pointer[PollAnswer]
+	foreign foreign
 }
 
 var (
 	_ platforms.Platform = (*Platform)(nil)
 	_ platforms.Source   = (*Platform)(nil)
 	_ platforms.Tasks    = (*Platform)(nil)
+	_ platforms.Advised  = (*Platform)(nil)
 )
 
 // New checks the configuration, reporting every fault at once, and makes no

@@ -69,6 +69,8 @@ func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.A
 	}
 	if len(errs) > 0 {
 		errs = append(errs, pollErr)
+	} else if pollErr == nil && p.foreign.due() {
+		p.lookForOthers(ctx)
 	}
 	return all.sorted(), errors.Join(append(errs, all.fault())...)
 }
@@ -101,6 +103,7 @@ func (p *Platform) Open(ctx context.Context, _, agent string) ([]platforms.Assig
 				break
 			}
 			held := t.lock()
+			p.noteClaim(held)
 			if t.Status != StatusProcessing || t.Type != name || strings.HasPrefix(held.By, WorkerPrefix) {
 				continue
 			}

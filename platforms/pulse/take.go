@@ -83,6 +83,7 @@ func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platfor
 		return platforms.Receipt{}, mayHaveLanded(err, claim.Tried)
 	}
 	a.before = t.lock()
+	p.noteClaim(a.before)
 	if why := a.occurrence.over(t); why != "" {
 		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
 	}
@@ -109,6 +110,7 @@ func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platfor
 	if err != nil {
 		return platforms.Receipt{}, mayHaveLanded(err, true)
 	}
+	p.noteClaim(after.lock())
 	if why := a.occurrence.over(after); why != "" {
 		return platforms.Receipt{}, p.letGo(ctx, a, after, why)
 	}
