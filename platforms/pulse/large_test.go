@@ -91,6 +91,8 @@ func TestTaskThatDoesNotEnd(t *testing.T) {
 			return fmt.Sprintf(`{"id":"%s","schedule_type":"run_agent","status":"active","next_execution":1000,"payload":{}}`, id)
 		}
 		switch offset := r.URL.Query().Get("offset"); {
+		case r.URL.Query().Get("status") != pulse.StatusActive && !strings.HasSuffix(r.URL.Path, "/poll"):
+			_, _ = io.WriteString(w, `{"tasks":[]}`) // whom else there is
 		case strings.HasSuffix(r.URL.Path, "/poll"):
 			_, _ = io.WriteString(w, `{"tasks":[],"next_poll_at":null}`)
 		case offset == "0":
