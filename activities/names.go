@@ -386,6 +386,9 @@ type PollStatus struct {
 	// there are.
 	Skipped      []Skipped `json:"skipped,omitempty"`
 	SkippedCount int       `json:"skipped_count,omitempty"`
+	// Advice is what the platform sees that is amiss without being a failure: see
+	// platforms.Advised.
+	Advice []string `json:"advice,omitempty"`
 	// Orphans is how many conversations somebody has claimed that no workflow runs,
 	// where the inbox does not adopt them. They were counted at OrphansAt.
 	Orphans   int       `json:"orphans,omitempty"`

@@ -312,6 +312,7 @@ func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
 		p.status.Waiting = len(waiting)
 		p.skips.rows(ctx, listWaiting, rows)
 		p.skips.waiting(waiting)
+		p.skips.advise(ctx, p.in, p.source)
 	}
 	if err := p.start(ctx, stopping, waiting); err != nil || listErr != nil {
 		return errors.Join(err, listErr)

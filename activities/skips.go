@@ -53,6 +53,7 @@ type skipped struct {
 	// it was asked for, and refusals conversations that could not be started.
 	listed   map[listing]map[skipKey]Skipped
 	refusals map[skipKey]refusal
+	advised
 }
 
 // A listing is what a platform is asked for.
@@ -170,6 +171,7 @@ func (s *skipped) show(status *PollStatus) {
 	slices.SortFunc(all, func(a, b Skipped) int {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Simulation, b.Simulation), cmp.Compare(a.ID, b.ID))
 	})
+	status.Advice = s.advice
 	status.SkippedCount = len(all)
 	status.Skipped = all[:min(len(all), shownSkipped)]
 	for i := range status.Skipped {

@@ -92,6 +92,9 @@ func inboxTable(inboxes []operate.Inbox, now time.Time) string {
 				fmt.Fprintf(&remarks, "   remedy: %s\n", clip(a.Remedy, 500))
 			}
 		}
+		for _, advice := range in.Advice {
+			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(advice, 500))
+		}
 		if in.LastError != "" {
 			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(in.LastError, 500))
 		}

@@ -36,8 +36,10 @@ type Inbox struct {
 	Executor string `json:"executor,omitempty"`
 	// LastPoll is when the platform last answered; LastError what has gone wrong
 	// since.
-	LastPoll  time.Time            `json:"last_poll,omitzero"`
-	LastError string               `json:"last_error,omitempty"`
+	LastPoll  time.Time `json:"last_poll,omitzero"`
+	LastError string    `json:"last_error,omitempty"`
+	// Advice is what the platform sees that is amiss without being a failure.
+	Advice    []string             `json:"advice,omitempty"`
 	Worker    string               `json:"worker,omitempty"`
 	Attention *workflows.Attention `json:"attention,omitempty"`
 }
@@ -86,7 +88,7 @@ func (in *Inbox) fromStatus(s workflows.InboxStatus) {
 	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Executor
 	in.Started, in.Adopted = s.Started, s.Adopted
 	in.Open, in.Waiting = s.Poll.Open, s.Poll.Waiting
-	in.LastPoll, in.LastError, in.Worker = s.Poll.LastPoll, s.Poll.LastError, s.Poll.Worker
+	in.LastPoll, in.LastError, in.Worker, in.Advice = s.Poll.LastPoll, s.Poll.LastError, s.Poll.Worker, s.Poll.Advice
 	in.Attention = s.Attention
 }
 
@@ -98,7 +100,7 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 			in.Open, in.Waiting = beat.Open, beat.Waiting
 			in.Started += beat.Started
 			in.Adopted += beat.Adopted
-			in.LastPoll, in.LastError, in.Worker = beat.LastPoll, beat.LastError, beat.Worker
+			in.LastPoll, in.LastError, in.Worker, in.Advice = beat.LastPoll, beat.LastError, beat.Worker, beat.Advice
 		}
 	}
 	if failure := pending.GetLastFailure(); failure != nil && in.LastError == "" {
