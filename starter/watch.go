@@ -191,7 +191,7 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 		listed[c.ID] = true
 		before, had := known[c.ID]
 		known[c.ID] = c
-		if had && before.Status == c.Status && before.Turns == c.Turns {
+		if had && before.Status == c.Status && before.Turns == c.Turns && failures(before) == failures(c) {
 			continue
 		}
 		if err := s.boardLine(c); err != nil {
@@ -216,6 +216,15 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 	return nil
 }
 
+// failures are the steps of a conversation that are tried again.
+func failures(c operate.Conversation) string {
+	text := ""
+	for _, f := range c.Retrying {
+		text += " · " + clip(f.Step+", "+f.String(), 300)
+	}
+	return text
+}
+
 // boardLine is one conversation on a line of its own.
 func (s *starter) boardLine(c operate.Conversation) error {
 	if s.inJSON() {
@@ -225,6 +234,7 @@ func (s *starter) boardLine(c operate.Conversation) error {
 	if !c.Open {
 		text = ending(c)
 	}
+	text += failures(c)
 	s.print("%s  %s  %s\n", time.Now().Format(time.TimeOnly), printable.ID(c.ID), text)
 	return nil
 }

@@ -113,7 +113,7 @@ func (t *talk) claim(ctx workflow.Context) (done bool, v *verdict, err error) {
 	in := activities.ClaimInput{Ref: t.in.Ref, Adopt: t.in.TakeOver, Run: t.run}
 	var out activities.ClaimResult
 	done, v, err = t.attempt(ctx, step{
-		name: "claim", options: activities.ClaimOptions(t.policy), activity: activities.ClaimName,
+		name: stepClaim, options: activities.ClaimOptions(t.policy), activity: activities.ClaimName,
 		input:       func() any { return in },
 		interrupted: t.interrupted,
 		get: func(f workflow.Future) (*redo, error) {
@@ -155,7 +155,7 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 
 func (t *talk) readContext(ctx workflow.Context) (out activities.ContextResult, done bool, v *verdict, err error) {
 	done, v, err = t.attempt(ctx, step{
-		name: "context", options: activities.ContextOptions(t.policy), activity: activities.ContextName,
+		name: stepContext, options: activities.ContextOptions(t.policy), activity: activities.ContextName,
 		input:       func() any { return t.contextInput() },
 		interrupted: t.interrupted,
 		get: func(f workflow.Future) (*redo, error) {
@@ -170,7 +170,7 @@ func (t *talk) readContext(ctx workflow.Context) (out activities.ContextResult, 
 func (t *talk) takeContext(ctx workflow.Context, out activities.ContextResult) (*verdict, error) {
 	t.run = out.RunID
 	t.know(out.Context, out.Messages, out.Count, out.Turns)
-	if v, err := t.found(ctx, "context", out.Park); v != nil || err != nil {
+	if v, err := t.found(ctx, stepContext, out.Park); v != nil || err != nil {
 		return v, err
 	}
 	if out.Fault != "" {
@@ -318,9 +318,9 @@ func (t *talk) exchange(ctx workflow.Context, messages []conversation.Message, e
 		MaxMessageBytes: t.policy.MaxMessageBytes, OnOversize: t.policy.OnOversize,
 	}
 	var out activities.ExchangeResult
-	name := fmt.Sprintf("turn %d · exchange", t.turn)
+	name := fmt.Sprintf("turn %d"+stepExchange, t.turn)
 	if messages == nil {
-		name = "opening"
+		name = stepOpening
 	}
 	get := func(f workflow.Future) (*redo, error) {
 		tried, before := in.Tried, sends(in.Tried)

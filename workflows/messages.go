@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/parley-run/parley/activities"
@@ -123,11 +124,16 @@ type Attention struct {
 // Choices are what a person can do about a conversation with this attention, besides
 // its Remedy: half a sentence for people.
 func (a Attention) Choices() string {
-	switch a.Kind {
-	case conversation.Ambiguous:
+	switch {
+	case a.Kind == conversation.Ambiguous:
 		return "resume to send the message again, or end the conversation"
-	case conversation.Diverged:
+	case a.Kind == conversation.Diverged:
 		return "resume to go on from what the platform holds, or end the conversation"
+	case a.Step == stepBudget:
+		return "resume to allow as much again, take over or end the conversation"
+	case a.Step == stepClaim || a.Step == stepContext || a.Step == stepOpening || strings.HasSuffix(a.Step, stepExchange):
+		// There is nothing to answer yet, or a message that may have been sent already.
+		return "resume or end the conversation"
 	}
 	return "resume, take over or end the conversation"
 }

@@ -32,9 +32,7 @@ func (t *talk) afford(ctx workflow.Context) (*verdict, error) {
 	if why == "" {
 		return nil, nil
 	}
-	v, err := t.trouble(ctx, "budget of the conversation", failure{
-		kind: conversation.BudgetSpent, reason: why, remedy: "resume to allow as much again",
-	}, t.replyInterrupted)
+	v, err := t.trouble(ctx, stepBudget, failure{kind: conversation.BudgetSpent, reason: why}, t.replyInterrupted)
 	if v == nil && err == nil {
 		t.allowed = spending.Amount{Tokens: spending.Tokens(t.usage), Money: spending.Money(t.usage.Cost)}
 	}

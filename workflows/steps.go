@@ -11,6 +11,15 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
+// Names of steps, for people.
+const (
+	stepClaim    = "claim"
+	stepContext  = "context"
+	stepOpening  = "opening"
+	stepExchange = " · exchange" // after the turn
+	stepBudget   = "budget of the conversation"
+)
+
 // Retrying is a step whose last attempt has failed and which is tried again.
 type Retrying struct {
 	// ID is the activity's in its workflow.

@@ -5,6 +5,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/sdk/temporal"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -213,4 +218,106 @@ func TestShowUnknown(t *testing.T) {
 	t.Parallel()
 	_, err := newOperator(&server{}).Show(t.Context(), id)
 	require.Equal(t, operate.NotFound, operate.KindOf(err))
+}
+
+// Turns are those of the whole transcript, not of the part that was read, and a
+// conversation that was read anew in its middle is shown as the platform holds it.
+func TestShowCountsTurnsAsThePlatform(t *testing.T) {
+	t.Parallel()
+	tail := []conversation.Message{
+		conversation.Text(conversation.RoleUser, "p118"), conversation.Text(conversation.RoleAssistant, "a119"), conversation.Text(conversation.RoleUser, "p120"),
+	}
+	anew := []conversation.Message{
+		conversation.Text(conversation.RoleAssistant, "a121"), conversation.Text(conversation.RoleUser, "p122"),
+		conversation.Text(conversation.RoleAssistant, "by another"), conversation.Text(conversation.RoleUser, "p124"),
+	}
+	for name, tt := range map[string]struct {
+		given  []conversation.Message
+		record func(r *recording) *recording
+		turns  int
+		texts  []string
+		at     []int
+	}{
+		"Adopted": {
+			record: func(r *recording) *recording {
+				return r.activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{Messages: tail, Count: 121, Turns: 60})
+			},
+			turns: 60, texts: []string{"p118", "a119", "p120"}, at: []int{118, 119, 120},
+		},
+		"HandedOver": {
+			record: func(r *recording) *recording {
+				return r.activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{Messages: tail, Count: 121, Turns: 60}).
+					activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{HandedOver: true})
+			},
+			turns: 60, texts: []string{"p118", "a119", "p120"}, at: []int{118, 119, 120},
+		},
+		"ReadAnew": {
+			record: func(r *recording) *recording {
+				return r.activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{Messages: tail, Count: 121, Turns: 60}).
+					reply(61, "a121").exchange(61, 121, "a121", "p122").
+					reply(62, "never sent").
+					activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{Messages: anew, Count: 125, Turns: 62})
+			},
+			turns: 62, texts: []string{"p118", "a119", "p120", "a121", "p122", "by another", "p124"}, at: []int{118, 119, 120, 121, 122, 123, 124},
+		},
+		"Given": {given: tail, record: func(r *recording) *recording { return r }, turns: 1, texts: []string{"p118", "a119", "p120"}, at: []int{0, 1, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var s server
+			s.put(workflows.ConversationName, id, "run1", running, func(e *execution) {
+				in := workflows.ConversationInput{Ref: ref}
+				if tt.given != nil {
+					in.Given = &workflows.Given{Messages: tt.given}
+				}
+				e.events = tt.record(record(t, in, "")).events
+			})
+			r, err := newOperator(&s).Show(t.Context(), id)
+			require.NoError(t, err)
+			require.Equal(t, tt.turns, r.Turns)
+			require.Equal(t, tt.texts, texts(r.Messages))
+			require.Equal(t, tt.at, indexes(r.Messages))
+		})
+	}
+}
+
+// What is tried again is known to the server: no worker needs to answer.
+func TestShowRetrying(t *testing.T) {
+	t.Parallel()
+	next := began.Add(time.Minute)
+	var s server
+	s.put(workflows.ConversationName, id, "run1", running, func(e *execution) {
+		e.events = record(t, workflows.ConversationInput{Ref: ref}, "").events
+		failure := temporal.GetDefaultFailureConverter().ErrorToFailure(temporal.NewApplicationErrorWithOptions(
+			"reply: connection refused (start the agent)", "Unavailable",
+			temporal.ApplicationErrorOptions{Details: []any{activities.ErrorDetails{Kind: conversation.Unavailable, Remedy: "start the agent"}}}))
+		e.pending = []*workflow.PendingActivityInfo{
+			{
+				ActivityId: "reply-3", ActivityType: &common.ActivityType{Name: activities.ReplyName}, Attempt: 4, MaximumAttempts: 7,
+				State: enums.PENDING_ACTIVITY_STATE_SCHEDULED, LastFailure: failure, ScheduledTime: timestamppb.New(next),
+			},
+			{ActivityId: "watch-2", ActivityType: &common.ActivityType{Name: activities.WatchName}, Attempt: 1},
+		}
+	})
+	want := workflows.Retrying{
+		ID: "reply-3", Step: "reply", Attempt: 3, Of: 7, Kind: conversation.Unavailable,
+		Reason: "reply: connection refused", Remedy: "start the agent", Next: next,
+	}
+	o := newOperator(&s)
+	r, err := o.Show(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, []workflows.Retrying{want}, r.Retrying)
+	page, err := o.List(t.Context(), operate.Filter{}, 0)
+	require.NoError(t, err)
+	require.Equal(t, []workflows.Retrying{want}, page.Conversations[0].Retrying)
+
+	// A worker knows the step's name, and what other workers handed over.
+	s.executions[0].status = workflows.Status{State: workflows.StateTalking, Step: "turn 2 · reply", Retrying: []workflows.Retrying{
+		{ID: "reply-3", Step: "turn 2 · reply", Attempt: 4, Of: 10},
+	}}
+	s.executions[0].transcript = func(workflows.TranscriptQuery) workflows.Transcript { return workflows.Transcript{} }
+	want.Step, want.Attempt, want.Of = "turn 2 · reply", 6, 10
+	r, err = o.Show(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, []workflows.Retrying{want}, r.Retrying)
 }

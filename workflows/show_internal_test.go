@@ -1,0 +1,46 @@
+package workflows
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// What others say cannot format the page: no code span, link, heading, block or HTML
+// comes of it, and it stays on its line.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"good day":               "good day",
+		"a `b` c":                "a \\`b\\` c",
+		"**bold** and _slanted_": `\*\*bold\*\* and \_slanted\_`,
+		"[here](http://x.test)":  `\[here\](http://x.test)`,
+		"# big\n\n> quoted":      `\# big &gt; quoted`,
+		"<img src=x> & <b>":      "&lt;img src=x&gt; &amp; &lt;b&gt;",
+		`a \ b | c ~~d~~`:        `a \\ b \| c \~\~d\~\~`,
+	} {
+		require.Equal(t, want, plain(text, 100))
+	}
+	require.Equal(t, "ab…", plain("abc", 2))
+}
+
+// The details of a parked conversation say each thing once.
+func TestDetailsOfAttention(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	talk := &talk{stateNow: StateNeedsAttention, attention: &Attention{
+		Since: since, Step: "turn 2 · reply", Kind: conversation.Unauthorized, Reason: "the key `k` is wrong", Remedy: "set another",
+	}}
+	details := talk.details()
+	require.Contains(t, details, "**needs attention** since 2026-03-01 12:00:00 UTC at turn 2 · reply: the key \\`k\\` is wrong\n\n> set another\n\nResume, take over or end the conversation\n\n")
+	require.Equal(t, 1, strings.Count(details, "set another"))
+
+	talk.attention.Remedy, talk.attention.Kind, talk.attention.NextLook = "", conversation.Ambiguous, since.Add(time.Minute)
+	details = talk.details()
+	require.NotContains(t, details, ">")
+	require.Contains(t, details, "next at 12:01:00 UTC")
+}
