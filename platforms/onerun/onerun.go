@@ -18,6 +18,7 @@ type Platform struct {
 	name    string
 	opening Opening
 	client  *Client
+	pace    pace
 }
 
 var (

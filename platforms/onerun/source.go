@@ -108,10 +108,63 @@ func (p *Platform) list(ctx context.Context, project, agent, status string) ([]f
 	}
 	// In any order: no simulation is always the one that is not reached.
 	rand.Shuffle(len(simulations), func(i, j int) { simulations[i], simulations[j] = simulations[j], simulations[i] })
+	if status == ConversationQueued {
+		out, err := p.listDue(ctx, project, simulations)
+		return out, errors.Join(append(faults, err)...)
+	}
 	out, err := each(simulations, func(s listedSimulation) ([]found, error) {
 		return p.listSimulation(ctx, project, s, status)
 	})
 	return out, errors.Join(append(faults, err)...)
+}
+
+// listDue lists what is queued in the simulations where something is to be expected,
+// and now and then in the others. Where a simulation could not be listed and is not
+// tried again yet, its fault comes as before.
+func (p *Platform) listDue(ctx context.Context, project string, simulations []listedSimulation) ([]found, error) {
+	now, many := time.Now(), len(simulations) > pacedFrom
+	var due []listedSimulation
+	var faults []error
+	for _, s := range simulations {
+		ok, fault := p.pace.due(s.ID, many, now)
+		if ok {
+			due = append(due, s)
+		} else if fault != nil {
+			faults = append(faults, fault)
+		}
+	}
+	p.pace.forget(now)
+	var mu sync.Mutex
+	listed := make(map[string]func())
+	out, err := each(due, func(s listedSimulation) ([]found, error) {
+		bounded, cancel := context.WithTimeout(ctx, p.pace.patienceFor(s.ID))
+		defer cancel()
+		found, err := p.listSimulation(bounded, project, s, ConversationQueued)
+		if ctx.Err() != nil {
+			return found, err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		listed[s.ID] = func() { p.pace.note(s.ID, len(found), wholeFault(err, s.ID), time.Now()) }
+		return found, err
+	})
+	if _, away := platforms.RowErrors(err); away == nil {
+		for _, note := range listed {
+			note()
+		}
+	}
+	return out, errors.Join(append(faults, err)...)
+}
+
+// wholeFault is why a simulation could not be listed at all, nil if it could.
+func wholeFault(err error, simulation string) error {
+	rows, _ := platforms.RowErrors(err)
+	for _, row := range rows {
+		if row.ID == "" && row.Simulation == simulation {
+			return row
+		}
+	}
+	return nil
 }
 
 func (p *Platform) listSimulation(ctx context.Context, project string, s listedSimulation, status string) ([]found, error) {
