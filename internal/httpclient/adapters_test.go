@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -246,6 +247,27 @@ func TestEveryAdapterHoldsTheRight(t *testing.T) {
 				require.ErrorContains(t, err, "nothing was sent")
 				require.ErrorContains(t, err, errLost.Err.Error())
 			})
+		}
+	}
+}
+
+// An error says at most once where the request went.
+func TestEveryAdapterNamesTheAddressOnce(t *testing.T) {
+	t.Parallel()
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	hangsUp := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(hangsUp.Close)
+	for _, a := range adapters() {
+		for name, server := range map[string]string{"away": away.URL, "hangs up": hangsUp.URL} {
+			err := a.call(t, server)(t.Context())
+			require.Error(t, err, "%s: %s", a.name, name)
+			port := server[strings.LastIndex(server, ":")+1:]
+			require.LessOrEqual(t, strings.Count(err.Error(), port), 1, "%s: %s: %v", a.name, name, err)
+			require.NotContains(t, err.Error(), "EOF", "%s: %s", a.name, name)
 		}
 	}
 }

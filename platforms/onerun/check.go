@@ -52,14 +52,13 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	return e
 }
 
-// unreachableRemedy says what to look at when nobody answers.
+// unreachableRemedy helps where there is no connection.
 func (c *Client) unreachableRemedy() string {
-	remedy := fmt.Sprintf("is OneRun running, and is its API at %s?", c.api.Base)
 	if u, err := url.Parse(c.api.Base); err == nil && u.Port() == "3000" {
 		u.Host = u.Hostname() + ":3001"
-		remedy += fmt.Sprintf(" Port 3000 is the web app's, the API is usually at %s", u)
+		return fmt.Sprintf("port 3000 is the web app's: set base_url to the API, usually %s", u)
 	}
-	return remedy
+	return "start OneRun, or check base_url"
 }
 
 func (p *Platform) checkProject(ctx context.Context, project string) error {

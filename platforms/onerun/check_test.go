@@ -3,6 +3,7 @@ package onerun_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,7 +98,7 @@ func TestCheckNobodyThere(t *testing.T) {
 	closed.Close()
 	err := newPlatform(t, onerun.Config{BaseURL: closed.URL}).Check(t.Context(), "Pr1", "Ag1")
 	require.Equal(t, conversation.Unavailable, conversation.KindOf(err))
-	require.ErrorContains(t, err, "is OneRun running, and is its API at "+closed.URL+"?")
+	require.ErrorContains(t, err, "no connection to "+strings.TrimPrefix(closed.URL, "http://")+": connection refused (start OneRun, or check base_url)")
 }
 
 // TestCheckPort3000 has the web app, or nobody, on the port of the stock web app.
@@ -112,7 +113,7 @@ func TestCheckPort3000(t *testing.T) {
 	web.refuse = true
 	err = p.Check(t.Context(), "Pr1", "Ag1")
 	require.Equal(t, conversation.Unavailable, conversation.KindOf(err))
-	require.ErrorContains(t, err, "usually at http://onerun.test:3001")
+	require.ErrorContains(t, err, "usually http://onerun.test:3001")
 }
 
 // webApp is a transport to a web app on any address.

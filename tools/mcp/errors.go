@@ -120,7 +120,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		s.refused(out, status)
 	case errors.As(err, &lost):
 		out.MayHaveLanded = !lost.unsent
-		out.Err = errors.New(s.words.clean(unwrapURL(lost.reason).Error()))
+		out.Err = errors.New(s.words.clean(httpclient.Reason(lost.reason).Error()))
 		var untrusted *tls.CertificateVerificationError
 		switch {
 		case errors.As(err, &untrusted):
@@ -138,7 +138,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server say less"
 	default:
 		out.Answered = answerOf(err) != nil
-		out.Err = errors.New(s.words.clean(unwrapURL(err).Error()))
+		out.Err = errors.New(s.words.clean(httpclient.Reason(err).Error()))
 	}
 	return out
 }

@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -271,14 +270,4 @@ func answers(data []byte, call jsonrpc.ID) bool {
 	}
 	_, err = jsonrpc.DecodeMessage(data)
 	return err == nil
-}
-
-// unwrapURL takes the address off an error of net/http: it is no news, and may
-// hold a secret.
-func unwrapURL(err error) error {
-	var urlErr *url.Error
-	if errors.As(err, &urlErr) {
-		return urlErr.Err
-	}
-	return err
 }

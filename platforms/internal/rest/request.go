@@ -72,7 +72,7 @@ func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader
 		}
 		return Answer{}, c.Fail(r, &conversation.Error{
 			Kind:          conversation.Unavailable,
-			Err:           c.networkCause(ctx, limited, timeout, err),
+			Err:           c.networkCause(ctx, limited, timeout, err, sent),
 			Remedy:        c.networkRemedy(err, sent),
 			MayHaveLanded: r.Writes && sent,
 		})
@@ -93,7 +93,7 @@ func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader
 	}
 	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, MayHaveLanded: r.Writes}
 	if body.err != nil {
-		e.Err = fmt.Errorf("the answer broke off: %w", c.networkCause(ctx, limited, timeout, body.err))
+		e.Err = fmt.Errorf("the answer broke off: %w", c.networkCause(ctx, limited, timeout, body.err, true))
 	}
 	if errors.Is(err, ErrWebPage) {
 		e.Remedy = c.PageRemedy()
@@ -173,18 +173,18 @@ func headerValue(key string) string {
 
 // networkCause is why there is no answer. The caller's own end is told from a
 // time-out of the client's.
-func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error) error {
+func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error, sent bool) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if limited.Err() != nil {
 		return fmt.Errorf("no answer within %s", timeout)
 	}
-	// The URL that net/http puts in front says nothing new.
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		err = u.Err
+	text := httpclient.Reason(err).Error()
+	if !sent {
+		text = "no connection to " + strings.TrimPrefix(strings.TrimPrefix(c.Base, "http://"), "https://") + ": " + text
 	}
-	return &redacted{text: c.redact(err.Error()), err: err}
+	return &redacted{text: c.redact(text), err: err}
 }
 
 func (c *Client) networkRemedy(err error, sent bool) string {
