@@ -28,8 +28,8 @@ type Request struct {
 	// Attempt counts tries of this turn, from 1.
 	Attempt int
 	// IdempotencyKey is the same for all attempts of this request and different for
-	// any other. It is made from the workflow id, the turn and the round, not from
-	// text.
+	// any other. It is made from the workflow's id and run, the turn and the round,
+	// not from text.
 	IdempotencyKey string
 	// Messages is the conversation so far, oldest first, without the agent's own
 	// instructions (those are the executor's). Empty: the agent opens. They are

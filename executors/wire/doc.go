@@ -4,7 +4,7 @@
 // answer it. The contract as a JSON Schema is schema.json, see [Schema].
 //
 //	→ {"conversation": {"platform": "onerun", "id": "Cv7"}, "turn": 1, "attempt": 1, "new": 1,
-//	   "idempotency_key": "onerun/p1/Cv7/reply/1",
+//	   "idempotency_key": "onerun/p1/Cv7/0197f3a2-0d5c-7c41-9d0e-5a1f3b6c2e77/reply/1",
 //	   "messages": [{"role": "user", "text": "Hi", "parts": [{"type": "text", "text": "Hi"}]}]}
 //	← {"message": "Hello! How can I help?"}
 //
