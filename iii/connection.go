@@ -2,6 +2,7 @@ package iii
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -163,13 +164,31 @@ func (c *connection) read() error {
 		}
 		f.arrived = arrived
 		if err != nil {
-			c.w.log.Warn("skipped a message of the iii engine", "error", err)
+			c.w.log.Warn("skipped a message of the iii engine", "error", printable(err.Error()))
+			c.unreadable(message, arrived, err)
 			continue
 		}
 		if err := c.handle(f); err != nil {
 			return err
 		}
 	}
+}
+
+// unreadable answers a call that cannot be read, if that much of it can: a message of a
+// queue would be under way for ever, and with a few of them all others would wait.
+func (c *connection) unreadable(message []byte, arrived time.Time, cause error) {
+	var call struct {
+		Type         string `json:"type"`
+		InvocationID string `json:"invocation_id"`
+		FunctionID   string `json:"function_id"`
+	}
+	if json.Unmarshal(message, &call) != nil || call.Type != typeInvoke || call.InvocationID == "" {
+		return
+	}
+	go c.answer(frame{
+		Type: typeResult, InvocationID: call.InvocationID, FunctionID: call.FunctionID,
+		Error: Errorf(CodeInvalidRequest, "the call cannot be read: %v", cause),
+	}, arrived)
 }
 
 // handle returns an error only if the connection is to end by it.

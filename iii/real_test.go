@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -199,4 +200,18 @@ func TestErrorsArePrintable(t *testing.T) {
 	err := &iii.Error{Code: "a\x1b[2J", Message: "b\x1b]0;title\x07\nc\u202ed"}
 	require.False(t, strings.ContainsAny(err.Error(), "\x1b\x07\n\u202e"), "%q", err.Error())
 	require.Contains(t, err.Message, "\x1b")
+}
+
+// A call that cannot be read is answered, and the connection goes on.
+func TestUnreadableCallsAreAnswered(t *testing.T) {
+	t.Parallel()
+	e := engine(t, iiitest.Options{})
+	w := connect(t, e, iii.Options{})
+	id := "2b1f6f9e-6a53-4f0b-9f2b-0c8d0f6a7e11"
+	e.Send(`{"type":"invokefunction","invocation_id":"` + id + `","function_id":"t::in","data":{},"namespace":7}`)
+	until(t, e, "answered", func() bool { return slices.Contains(sent(e, w.ID()), "invocationresult") })
+	answer := last(t, e, "invocationresult")
+	require.Equal(t, id, answer["invocation_id"])
+	require.Equal(t, iii.CodeInvalidRequest, answer["error"].(map[string]any)["code"])
+	require.Equal(t, iii.Connected, w.State())
 }

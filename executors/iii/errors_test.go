@@ -3,6 +3,7 @@ package iii_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -11,10 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	executor "github.com/parley-run/parley/executors/iii"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/internal/secret"
 )
 
@@ -279,4 +282,30 @@ func TestCredentials(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, token, got.Get("Authorization"))
 	require.Equal(t, queryKey, query)
+}
+
+// lost is an attempt that may not act any more.
+type lost struct{}
+
+func (lost) Hold(context.Context) error {
+	return &conversation.Error{Kind: conversation.Unavailable, Op: "lease", Err: errors.New("another attempt has taken over")}
+}
+
+// Nothing is written for an attempt that is not the current one any more.
+func TestWithoutALeaseTheFunctionIsNotCalled(t *testing.T) {
+	t.Parallel()
+	e := iiitest.Start(t, iiitest.Options{})
+	x, err := executor.New(executor.Config{URL: e.URL(), Function: "shop::agent"})
+	require.NoError(t, err)
+	defer func() { _ = x.Close() }()
+	_, err = x.Execute(lease.With(t.Context(), lost{}), executors.Request{})
+	var said *conversation.Error
+	require.ErrorAs(t, err, &said)
+	require.Equal(t, conversation.Unavailable, said.Kind)
+	require.False(t, said.MayHaveLanded)
+	require.Zero(t, said.Usage)
+	require.ErrorContains(t, err, "another attempt has taken over")
+	for _, f := range e.FromWorkers("") {
+		require.NotContains(t, string(f.Raw), "shop::agent\"")
+	}
 }

@@ -9,7 +9,7 @@ const earlyAnswer = 100 * time.Microsecond
 // Kindness is what an engine may be asked to do better than real ones do. The zero
 // value is none of it.
 type Kindness struct {
-	// KeepTopics keeps a message of a topic that nobody subscribes to for the first
+	// KeepTopics keeps a message of a topic without a subscriber for the first
 	// subscriber. Engines before 0.11 do; later ones put it where no subscriber reads.
 	KeepTopics bool
 	// FreeRedelivery does not count an attempt to deliver a message that found no

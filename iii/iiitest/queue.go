@@ -35,7 +35,7 @@ func (e *Engine) DeadLetters() []DeadLetter {
 	return slices.Clone(e.dead)
 }
 
-// Unread are the messages so far that were published to a topic while nobody was
+// Unread are the messages so far that were published to a topic while no worker was
 // subscribed, and that no subscriber gets. See [Kindness].KeepTopics.
 func (e *Engine) Unread() []DeadLetter {
 	e.mu.Lock()
@@ -83,7 +83,7 @@ func (e *Engine) publishDurable(topic string, data json.RawMessage) {
 	case e.opts.Kind.KeepTopics:
 		e.enqueue(&queued{topic: topic, event: message{Data: data}})
 	default:
-		e.unread = append(e.unread, DeadLetter{Topic: topic, Data: data, Cause: "nobody is subscribed"})
+		e.unread = append(e.unread, DeadLetter{Topic: topic, Data: data, Cause: "no worker is subscribed"})
 	}
 }
 
@@ -149,7 +149,7 @@ func (e *Engine) flush() {
 const concurrency = 10
 
 // addressed is the call that delivers a message, and how many triggers bring it: none
-// if nobody is subscribed.
+// if no worker is subscribed.
 func (e *Engine) addressed(q *queued) (event message, triggers int) {
 	if q.named {
 		return q.event, 1

@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	// A conversation that owes a reply is looked at after firstLook, then every second,
-	// and less often, up to longestLook, when many calls wait: looks a second.
-	firstLook   = 250 * time.Millisecond
-	longestLook = 10 * time.Second
-	looks       = 50
+	// A conversation that owes a reply is checked every second, and less often, up to
+	// longestCheck, when many calls wait: all of them make checksASecond.
+	longestCheck  = 10 * time.Second
+	checksASecond = 50
+	// confirmAfter lets a reply arrive that is on its way while the conversation waits.
+	confirmAfter = 300 * time.Millisecond
 	// statusFor bounds the question why a conversation waits.
 	statusFor = 5 * time.Second
 )
@@ -56,7 +57,7 @@ func (s *Server) converse(ctx context.Context, d launch.Direct, say workflows.Se
 // parked returns an error once the conversation waits for a person, or when ctx is done.
 func (s *Server) parked(ctx context.Context, ref conversation.Ref, messageID string) error {
 	seen := false
-	for wait := firstLook; ; wait = s.nextLook() {
+	for wait := time.Second; ; {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -69,13 +70,16 @@ func (s *Server) parked(ctx context.Context, ref conversation.Ref, messageID str
 		if waits && seen {
 			return s.needsAttention(ctx, ref, messageID)
 		}
-		seen = waits // once more: the reply may be on its way
+		seen, wait = waits, s.nextCheck()
+		if waits {
+			wait = confirmAfter
+		}
 	}
 }
 
-func (s *Server) nextLook() time.Duration {
-	each := time.Duration(s.conversing.Load()) * time.Second / looks
-	return min(max(each, time.Second), longestLook)
+func (s *Server) nextCheck() time.Duration {
+	each := time.Duration(s.conversing.Load()) * time.Second / checksASecond
+	return min(max(each, time.Second), longestCheck)
 }
 
 // needsAttention says why a conversation waits for a person.

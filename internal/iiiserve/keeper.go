@@ -117,7 +117,7 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		switch k.worker.State() {
 		case engine.Connected:
-			if err := k.look(ctx); err != nil && ctx.Err() == nil {
+			if err := k.announce(ctx); err != nil && ctx.Err() == nil {
 				k.server.log.Warn("cannot check which functions the iii engine serves", "error", err)
 			}
 		case engine.Failed:
@@ -203,8 +203,8 @@ func (k *keeper) withdraw() {
 	k.onConn = connectionState{}
 }
 
-// look announces the functions that no worker serves.
-func (k *keeper) look(ctx context.Context) error {
+// announce announces the functions that no worker serves.
+func (k *keeper) announce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	if k.onConn.seen == nil {
@@ -269,7 +269,7 @@ func (k *keeper) announceHidden(hidden []engine.Function) {
 }
 
 // keepInbox has the engine keep a trigger of the inbox when no replica is connected, if it
-// can: once for each connection. In a namespace of its own it would look for the function
+// can: once for each connection. In a namespace of its own it would search for the function
 // elsewhere.
 func (k *keeper) keepInbox(ctx context.Context) error {
 	cfg := k.server.cfg
