@@ -85,7 +85,7 @@ func breaks(err error) bool {
 		broken *errBroken
 	)
 	switch {
-	case err == nil, complaintOf(err) != nil:
+	case err == nil, complaintOf(err) != nil, httpclient.NotSent(err):
 		return false
 	case errors.As(err, &status), errors.As(err, &lost), errors.As(err, &broken), errors.Is(err, sdk.ErrConnectionClosed):
 		return true
