@@ -53,7 +53,7 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 	switch {
 	case in.State == string(workflows.InboxNeedsAttention):
 		f.State, f.Detail = checkWrong, "has stopped claiming"
-		f.Remedy = fmt.Sprintf("when that is done: starter inbox resume %s", name)
+		f.Remedy = fmt.Sprintf("it finds out by itself, about every minute, whether it can go on; starter inbox resume %s makes it go on at once", name)
 		if a := in.Attention; a != nil {
 			f.Detail = fmt.Sprintf("has stopped claiming since %s: %s", clock(a.Since, now), a.Reason)
 			if a.Remedy != "" {
@@ -72,6 +72,10 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 		return f
 	}
 	f.Detail = inboxCounts(in)
+	in.Queued = 0 // to wait for a place is nothing wrong
+	if remarks := inboxRemarks(in, now); len(remarks) > 0 {
+		f.State, f.Detail = checkWrong, strings.Join(remarks, "; ")
+	}
 	return f
 }
 

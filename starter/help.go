@@ -77,8 +77,8 @@ choose. It asks Temporal's visibility store, which may be a second behind.
 
 Usage: starter list [flags]
 
-Statuses: claiming, talking, listening, paused, needs_attention, needs_approval, ending; open and closed;
-broken (the workflow failed, timed out or was terminated).
+Statuses: waiting (for a place under max_open), claiming, talking, listening, paused, needs_attention,
+needs_approval, ending; open and closed; broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 
 const listExample = `  starter list --status needs_attention
@@ -161,11 +161,14 @@ const inboxHelp = `inbox is about who looks for new conversations: one workflow 
 
 Usage: starter inbox COMMAND [AGENT…] [flags]
 
-  status   where each stands: state, counts, last poll, last error
+  status   where each stands: state, counts, what it skips, last poll, last error
   start    start it, or hand it the settings of the configuration
   stop     end it; conversations that run go on
   pause    claim nothing more until resumed
-  resume   go on, after a pause or once what was wrong is mended
+  resume   go on, after a pause or once what was wrong is repaired
+
+An inbox that stopped claiming because of an error finds out by itself, about every
+minute, whether it can go on. Only one that a person has paused waits for resume.
 
 Agents are named as in the configuration. Without a name, status shows all, and
 the others take the only agent there is, or with --all every one.`

@@ -84,13 +84,16 @@ func inboxTable(inboxes []operate.Inbox, now time.Time) string {
 		}
 		polled := age(in.LastPoll, now)
 		rows[i] = []string{
-			name, in.Platform, words(in.State), fmt.Sprint(in.Open), fmt.Sprint(in.Waiting), fmt.Sprint(in.Started), polled, in.Executor,
+			name, in.Platform, words(in.State), openOf(in), fmt.Sprint(in.Parked), fmt.Sprint(in.Waiting), fmt.Sprint(in.Started), polled, in.Executor,
 		}
 		if a := in.Attention; a != nil {
 			fmt.Fprintf(&remarks, "\n%s: %s since %s: %s\n", name, words(in.State), clock(a.Since, now), clip(a.Reason, 500))
 			if a.Remedy != "" {
 				fmt.Fprintf(&remarks, "   remedy: %s\n", clip(a.Remedy, 500))
 			}
+		}
+		for _, remark := range inboxRemarks(in, now) {
+			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(remark, 500))
 		}
 		for _, advice := range in.Advice {
 			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(advice, 500))
@@ -99,7 +102,46 @@ func inboxTable(inboxes []operate.Inbox, now time.Time) string {
 			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(in.LastError, 500))
 		}
 	}
-	return tabulate([]string{"agent", "platform", "state", "open", "waiting", "started", "last poll", "executor"}, rows) + remarks.String()
+	return tabulate([]string{"agent", "platform", "state", "open", "parked", "waiting", "started", "last poll", "executor"}, rows) + remarks.String()
+}
+
+// openOf is how many conversations are open, of how many.
+func openOf(in operate.Inbox) string {
+	if in.Limit == 0 {
+		return fmt.Sprint(in.Open)
+	}
+	return fmt.Sprintf("%d of %d", in.Open, in.Limit)
+}
+
+// inboxRemarks say what the numbers of an inbox do not.
+func inboxRemarks(in operate.Inbox, now time.Time) (all []string) {
+	for _, tr := range in.Troubles {
+		if tr.Stops {
+			continue // it is the attention
+		}
+		all = append(all, fmt.Sprintf("%s %s fails since %s (%s): %s",
+			tr.Source.Type, tr.Source.Name, clock(tr.Since, now), count(tr.Count, "time"), tr.Reason))
+	}
+	if in.Queued > 0 {
+		all = append(all, count(in.Queued, "conversation")+" wait for a place: resumed, or started by hand")
+	}
+	if in.Stranded > 0 {
+		all = append(all, fmt.Sprintf("no worker can run %s: start a worker of their build, or end them", count(in.Stranded, "open conversation")))
+	}
+	if in.Orphans > 0 {
+		all = append(all, fmt.Sprintf("%s in progress that no workflow runs: set adopt_after to have them taken over, or use starter run --adopt", count(in.Orphans, "conversation")))
+	}
+	for _, s := range in.Skipped {
+		what := "simulation " + s.Simulation
+		if s.ID != "" {
+			what = "conversation " + s.ID
+		}
+		all = append(all, fmt.Sprintf("skipped since %s: %s: %s", clock(s.Since, now), what, s.Reason))
+	}
+	if more := in.SkippedCount - len(in.Skipped); more > 0 && len(in.Skipped) > 0 {
+		all = append(all, fmt.Sprintf("skipped: %d more", more))
+	}
+	return all
 }
 
 func (s *starter) inboxStart() *cobra.Command {

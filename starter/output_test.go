@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/operate"
@@ -148,17 +149,34 @@ func TestInboxTable(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "no inboxes\n", inboxTable(nil, noon))
 	require.Equal(t, strings.Join([]string{
-		"AGENT    PLATFORM  STATE            OPEN  WAITING  STARTED  LAST POLL  EXECUTOR",
-		"support  main      needs attention  2     3        7        5s ago     gpt",
-		"ag2      main      stopped          0     0        0        never",
+		"AGENT    PLATFORM  STATE            OPEN     PARKED  WAITING  STARTED  LAST POLL  EXECUTOR",
+		"support  main      needs attention  2 of 10  5       3        7        5s ago     gpt",
+		"ag2      main      stopped          0        0       0        0        never",
 		"",
 		"support: needs attention since 12:00:00: the key is wrong",
 		"   remedy: set another",
+		"",
+		"support: executor small fails since 12:00:00 (3 times): the account is empty",
+		"",
+		"support: 1 conversation wait for a place: resumed, or started by hand",
+		"",
+		"support: no worker can run 2 open conversations: start a worker of their build, or end them",
+		"",
+		"support: 7 conversations in progress that no workflow runs: set adopt_after to have them taken over, or use starter run --adopt",
+		"",
+		"support: skipped since 12:00:00: conversation ü: not ASCII",
+		"",
+		"support: skipped: 3 more",
 		"",
 		"support: 401 from the platform",
 		"",
 	}, "\n"), inboxTable([]operate.Inbox{
 		{
+			Limit: 10, Parked: 5, Queued: 1, Stranded: 2, Orphans: 7,
+			Skipped: []activities.Skipped{{ID: "ü", Simulation: "s", Reason: "not ASCII", Since: noon}}, SkippedCount: 4,
+			Troubles: []workflows.InboxTrouble{{
+				Source: workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "small"}, Since: noon, Count: 3, Reason: "the account is empty",
+			}},
 			Name: "support", Platform: "main", State: "needs_attention", Open: 2, Waiting: 3, Started: 7, Executor: "gpt",
 			LastPoll: noon.Add(-5 * time.Second), LastError: "401 from the platform",
 			Attention: &workflows.Attention{Since: noon, Reason: "the key is wrong", Remedy: "set another"},

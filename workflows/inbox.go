@@ -194,8 +194,7 @@ func (b *inbox) attention() *Attention {
 	}
 	source := tr.Source
 	return &Attention{
-		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Source: &source,
-		Remedy: join(tr.Remedy, "the inbox looks again by itself about every minute and goes on when this is over; resume makes it go on at once"),
+		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Remedy: tr.Remedy, Source: &source, NextLook: tr.Next,
 	}
 }
 

@@ -34,7 +34,7 @@ const (
 // StatusNames are the statuses that a Filter knows.
 func StatusNames() []string {
 	return []string{
-		string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening), string(workflows.StatePaused),
+		string(workflows.StateWaiting), string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening), string(workflows.StatePaused),
 		string(workflows.StateNeedsAttention), string(workflows.StateNeedsApproval), string(workflows.StateEnding), StatusOpen, StatusClosed, StatusBroken,
 	}
 }

@@ -29,8 +29,15 @@ type Inbox struct {
 	Polling bool `json:"polling"`
 	// Open counts running conversations of the platform instance, Waiting those
 	// that wait on the platform, Started and Adopted those that this inbox began.
-	Open     int    `json:"open"`
-	Waiting  int    `json:"waiting"`
+	Open    int `json:"open"`
+	Waiting int `json:"waiting"`
+	// Limit is how many may be open on the platform instance. Zero: no limit. Queued
+	// wait for a place, Parked wait for a person and hold no place, and Stranded are
+	// those that no worker can run.
+	Limit    int    `json:"limit,omitempty"`
+	Queued   int    `json:"queued,omitempty"`
+	Parked   int    `json:"parked,omitempty"`
+	Stranded int    `json:"stranded,omitempty"`
 	Started  int    `json:"started"`
 	Adopted  int    `json:"adopted"`
 	Executor string `json:"executor,omitempty"`
@@ -42,6 +49,15 @@ type Inbox struct {
 	Advice    []string             `json:"advice,omitempty"`
 	Worker    string               `json:"worker,omitempty"`
 	Attention *workflows.Attention `json:"attention,omitempty"`
+	// Skipped are the newest of the conversations and simulations that cannot be read
+	// or started, and SkippedCount is how many there are.
+	Skipped      []activities.Skipped `json:"skipped,omitempty"`
+	SkippedCount int                  `json:"skipped_count,omitempty"`
+	// Orphans is how many conversations are in progress that no workflow runs, where
+	// the inbox does not adopt them.
+	Orphans int `json:"orphans,omitempty"`
+	// Troubles are what conversations have met and others would meet too.
+	Troubles []workflows.InboxTrouble `json:"troubles,omitempty"`
 }
 
 // Inbox tells where the inbox of an agent stands. An inbox that does not run is
@@ -87,9 +103,15 @@ func (in *Inbox) fromStatus(s workflows.InboxStatus) {
 	in.State = string(s.State)
 	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Executor
 	in.Started, in.Adopted = s.Started, s.Adopted
-	in.Open, in.Waiting = s.Poll.Open, s.Poll.Waiting
-	in.LastPoll, in.LastError, in.Worker, in.Advice = s.Poll.LastPoll, s.Poll.LastError, s.Poll.Worker, s.Poll.Advice
-	in.Attention = s.Attention
+	in.Attention, in.Troubles = s.Attention, s.Troubles
+	in.fromPoll(s.Poll)
+}
+
+func (in *Inbox) fromPoll(p activities.PollStatus) {
+	in.Open, in.Waiting = p.Open, p.Waiting
+	in.Limit, in.Queued, in.Parked, in.Stranded = p.Limit, p.Queued, p.Parked, p.Stranded
+	in.LastPoll, in.LastError, in.Worker, in.Advice = p.LastPoll, p.LastError, p.Worker, p.Advice
+	in.Skipped, in.SkippedCount, in.Orphans = p.Skipped, p.SkippedCount, p.Orphans
 }
 
 func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) {
@@ -97,10 +119,9 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 	var beat activities.PollStatus
 	if details := pending.GetHeartbeatDetails(); len(details.GetPayloads()) > 0 {
 		if err := o.converter(in.ID).FromPayloads(details, &beat); err == nil {
-			in.Open, in.Waiting = beat.Open, beat.Waiting
+			in.fromPoll(beat)
 			in.Started += beat.Started
 			in.Adopted += beat.Adopted
-			in.LastPoll, in.LastError, in.Worker, in.Advice = beat.LastPoll, beat.LastError, beat.Worker, beat.Advice
 		}
 	}
 	if failure := pending.GetLastFailure(); failure != nil && in.LastError == "" {

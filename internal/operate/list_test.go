@@ -79,7 +79,7 @@ func TestFilter(t *testing.T) {
 		"Statuses": {filter: operate.Filter{Statuses: []string{"Needs-Attention", "broken"}}, want: " AND ((ExecutionStatus = 'Running' AND ParleyStatus = 'needs_attention') OR ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut'))"},
 		"Outcomes": {filter: operate.Filter{Outcomes: []string{"failed"}}, want: " AND (ParleyOutcome = 'failed')"},
 		"Query":    {filter: operate.Filter{Query: "ParleyTurns > 3 OR ParleyTurns = 0"}, want: " AND (ParleyTurns > 3 OR ParleyTurns = 0)"},
-		"Unknown":  {filter: operate.Filter{Statuses: []string{"sleeping"}}, fault: `unknown status "sleeping": use claiming, talking`},
+		"Unknown":  {filter: operate.Filter{Statuses: []string{"sleeping"}}, fault: `unknown status "sleeping": use waiting, claiming, talking`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
