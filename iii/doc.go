@@ -52,7 +52,9 @@
 // # Delivery
 //
 // A message of a durable topic ([QueueTrigger]) or named queue ([Worker.Enqueue])
-// comes until the handler succeeds: at least once. All else comes once or not at
-// all. When the connection breaks, the answers of running handlers have nowhere to
+// comes until the handler succeeds, or until the engine has tried a few times: at least
+// once. Engines from 0.11 drop what is published to a topic while it has no trigger:
+// hold the trigger in two workers at least, or see [Worker.KeepTrigger]. The triggers of
+// one function share its messages. All else comes once or not at all. When the connection breaks, the answers of running handlers have nowhere to
 // go: their contexts end, and the engine reports the calls as stopped.
 package iii
