@@ -171,7 +171,7 @@ func TestTaskEndsCountOverHandOvers(t *testing.T) {
 		return activities.ClaimResult{Claimed: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
 	}
 	s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
-		return activities.ContextResult{RunID: "run", State: platforms.StateOpen, Context: conversation.Context{
+		return activities.ContextResult{RunID: runID, State: platforms.StateOpen, Context: conversation.Context{
 			Task: &conversation.Task{Callback: &conversation.Callback{URL: "http://cb.example", Retries: &retries}},
 		}}, nil
 	}

@@ -146,7 +146,18 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 	if !done {
 		return v, err
 	}
-	if v, err := t.takeContext(ctx, out); v != nil || err != nil {
+	reset := out.RunID != t.run
+	v, err = t.takeContext(ctx, out)
+	if reset {
+		// To before this was read: what the platform holds has just been taken in.
+		t.afterReset = true
+		if v != nil {
+			v.detail = join("the workflow was reset", v.detail)
+		} else if t.task != nil {
+			t.task.note = noteReset
+		}
+	}
+	if v != nil || err != nil {
 		return v, err
 	}
 	t.setState(ctx, StateTalking)

@@ -178,7 +178,7 @@ func TestEndWhileATaskIsClaimed(t *testing.T) {
 				return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{MayHaveLanded: true})
 			}
 			s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
-				return activities.ContextResult{RunID: "run", State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil
+				return activities.ContextResult{RunID: runID, State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil
 			}
 			s.held = func(int, activities.HeldInput) (activities.HeldResult, error) {
 				if ours {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -17,6 +18,9 @@ type stale struct {
 	run string
 }
 
+// noteReset is said of a task that goes on after a reset.
+const noteReset = "the workflow was reset: the agent may have run before"
+
 // wasReset takes in that an activity found the workflow reset.
 func (t *talk) wasReset(ctx workflow.Context, f failure) {
 	if t.stale == nil {
@@ -28,6 +32,15 @@ func (t *talk) wasReset(ctx workflow.Context, f failure) {
 // reconcile reads the conversation anew and goes on from what the platform holds:
 // nothing is bought or sent again. A conversation that has ended there has ended.
 func (t *talk) reconcile(ctx workflow.Context) (*verdict, error) {
+	reset := t.stale.run != ""
+	v, err := t.compare(ctx)
+	if v != nil && reset && !strings.Contains(v.detail, "reset") {
+		v.detail = join("the workflow was reset", v.detail)
+	}
+	return v, err
+}
+
+func (t *talk) compare(ctx workflow.Context) (*verdict, error) {
 	old := t.stale
 	t.stale = nil
 	t.anew++
@@ -39,7 +52,7 @@ func (t *talk) reconcile(ctx workflow.Context) (*verdict, error) {
 		return nil, nil // nothing was sent anywhere
 	case t.in.Given != nil && t.about.Task != nil:
 		// Only this workflow knows of the task. It is another run of it.
-		t.task.note = "the workflow was reset: the agent may have run before"
+		t.task.note = noteReset
 		return nil, nil
 	case t.task != nil:
 		return t.reconcileTask(ctx)
@@ -127,7 +140,7 @@ func (t *talk) reconcileTask(ctx workflow.Context) (*verdict, error) {
 		t.task = &taskRun{}
 	}
 	t.task.receipt, t.claimed, t.unclear = *out.Receipt, true, false
-	t.task.note = "the workflow was reset: the agent may have run before"
+	t.task.note = noteReset
 	if begun {
 		return nil, nil
 	}

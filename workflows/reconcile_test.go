@@ -27,7 +27,7 @@ func talked(turns int) []conversation.Message {
 func holds(turns, newest int) activities.ContextResult {
 	all := talked(turns)
 	return activities.ContextResult{
-		RunID: "run", State: platforms.StateOpen, Messages: all[len(all)-newest:], Count: len(all), Turns: turns,
+		RunID: runID, State: platforms.StateOpen, Messages: all[len(all)-newest:], Count: len(all), Turns: turns,
 	}
 }
 
@@ -96,7 +96,7 @@ func TestDivergedParks(t *testing.T) {
 			}
 			s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
 				if n == 1 {
-					return activities.ContextResult{RunID: "run", State: platforms.StateOpen}, nil
+					return activities.ContextResult{RunID: runID, State: platforms.StateOpen}, nil
 				}
 				return holds(5, 3), nil
 			}
@@ -230,7 +230,7 @@ func TestAmbiguousBecomesDiverged(t *testing.T) {
 	}
 	s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
 		if n == 1 {
-			return activities.ContextResult{RunID: "run", State: platforms.StateOpen}, nil
+			return activities.ContextResult{RunID: runID, State: platforms.StateOpen}, nil
 		}
 		return holds(1, 3), nil
 	}
@@ -298,7 +298,7 @@ func TestResetReadsTheConversationAnew(t *testing.T) {
 			found := false
 			s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
 				if !found {
-					return activities.ContextResult{RunID: "run1", State: platforms.StateOpen}, nil
+					return activities.ContextResult{RunID: runID, State: platforms.StateOpen}, nil
 				}
 				out := holds(3, 7)
 				out.RunID = "run2"
@@ -347,7 +347,7 @@ func TestResetAfterTheEnd(t *testing.T) {
 	s := newStage(t)
 	s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
 		if n == 1 {
-			return activities.ContextResult{RunID: "run1", State: platforms.StateOpen}, nil
+			return activities.ContextResult{RunID: runID, State: platforms.StateOpen}, nil
 		}
 		out := holds(3, 7)
 		out.State, out.EndedBy, out.EndDetail = platforms.StateEnded, conversation.EndedByPersona, "content"
@@ -382,7 +382,7 @@ func TestResetBeforeTheEnd(t *testing.T) {
 	}
 	s.run(input("mem"))
 	out := s.outcome()
-	require.Equal(t, []string{"run", "run2"}, runs)
+	require.Equal(t, []string{runID, "run2"}, runs)
 	require.Equal(t, 2, out.Turns)
 	require.Equal(t, 5, out.Messages)
 }
@@ -411,7 +411,7 @@ func TestResetDropsAnAnswerThatWasSent(t *testing.T) {
 	s := newStage(t)
 	s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
 		if n == 1 {
-			return activities.ContextResult{RunID: "run1", State: platforms.StateOpen}, nil
+			return activities.ContextResult{RunID: runID, State: platforms.StateOpen}, nil
 		}
 		out := holds(1, 3)
 		out.Messages[1] = conversation.Text(conversation.RoleAssistant, "by a person")
@@ -446,7 +446,7 @@ func TestResetOfATask(t *testing.T) {
 				return activities.ClaimResult{Claimed: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
 			}
 			s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
-				return activities.ContextResult{RunID: "run1", State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil
+				return activities.ContextResult{RunID: runID, State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil
 			}
 			s.reply = func(_ context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
 				if n == 1 {

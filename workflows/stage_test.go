@@ -41,6 +41,9 @@ type stage struct {
 	notify   func(n int, in activities.NotifyInput) (activities.NotifyResult, error)
 }
 
+// runID is the run of workflows in the SDK's test environment.
+const runID = "default-test-run-id"
+
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
@@ -58,7 +61,7 @@ func newStage(t *testing.T) *stage {
 		if s.context != nil {
 			return s.context(n, in)
 		}
-		return activities.ContextResult{State: platforms.StateOpen, RunID: "run"}, nil
+		return activities.ContextResult{State: platforms.StateOpen, RunID: runID}, nil
 	})
 	register(s, activities.ReplyName, func(ctx context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
 		if s.reply != nil {

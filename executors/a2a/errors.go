@@ -153,7 +153,7 @@ var remedies = map[conversation.Kind]string{
 }
 
 // remedyLogin goes with a task that waits for somebody to log in.
-const remedyLogin = "log in at the agent, or give it credentials, then resume"
+const remedyLogin = "log in at the agent, or give it credentials"
 
 // failed turns whatever went wrong into an error with a kind. After some of it the
 // card may be another.

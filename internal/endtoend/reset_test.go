@@ -18,6 +18,8 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms/pulse"
+	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
@@ -175,3 +177,38 @@ func TestResetOfWhatRunsAtMostOnce(t *testing.T) {
 type onceOnly struct{ executors.Executor }
 
 func (onceOnly) AtMostOnce() bool { return true }
+
+// A task that has been acknowledged is not run again, to whatever point its workflow is
+// reset, and neither its callback nor its platform is told a second time.
+func TestResetOfATask(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []pulse.Stage{pulse.StageA, pulse.StageC} {
+		t.Run(string(stage), func(t *testing.T) {
+			t.Parallel()
+			agent := &summariser{}
+			r := newPulseRig(t, pulsetest.Config{Stage: stage}, agent)
+			r.start(t)
+			r.poll(t)
+			task := r.stand.Add(r.task("main", map[string]any{"callback_url": r.received.url}))
+			want, err := r.outcome(t, task)
+			require.NoError(t, err)
+			id := fmt.Sprintf("%s//%s@%d", r.name, task, want.Task.ScheduledFor.Unix())
+			run := runOf(t, r.client, id)
+			points := resetPoints(t, r.client, id, run)
+			for _, point := range points {
+				again := reset(t, r.client, id, run, point)
+				out := outcomeOf(t, r.client, id, again)
+				require.NotEqual(t, conversation.OutcomeFailed, out.Kind, "event %d: %s", point, out.Detail)
+				if point == points[len(points)-1] {
+					require.Equal(t, want, out, "it was over, but for its close")
+					continue
+				}
+				require.Contains(t, out.Detail, "reset", "event %d", point)
+			}
+			require.EqualValues(t, 1, agent.runs.Load())
+			require.Len(t, r.stand.Acks(task), 1)
+			keys, _ := r.received.seen()
+			require.Len(t, keys, 1)
+		})
+	}
+}
