@@ -7,11 +7,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
+
+// doctorLists is how many open conversations doctor looks at for steps that fail.
+const doctorLists = 100
 
 // examineInboxes looks at the inboxes of the configuration's agents and at those
 // that run besides.
@@ -79,10 +84,13 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 	return f
 }
 
-// inboxCounts are the numbers of an inbox that are not zero.
+// inboxCounts are the numbers of an inbox.
 func inboxCounts(in operate.Inbox) string {
-	parts := []string{fmt.Sprintf("%d open", in.Open), fmt.Sprintf("%d waiting", in.Waiting)}
-	return strings.Join(parts, ", ")
+	text := fmt.Sprintf("%s open, %d waiting", openOf(in), in.Waiting)
+	if in.Parked > 0 {
+		text += fmt.Sprintf(", %d parked", in.Parked)
+	}
+	return text
 }
 
 // examineConversations counts the conversations that wait for a person.
@@ -92,7 +100,35 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	if err != nil {
 		return []finding{wrong(name, err)}
 	}
-	return []finding{parkedFinding(parked)}
+	page, err := o.List(ctx, operate.Filter{Statuses: []string{operate.StatusOpen}}, doctorLists)
+	if err != nil {
+		return []finding{parkedFinding(parked), wrong("steps", err)}
+	}
+	return []finding{parkedFinding(parked), retryingFinding(page)}
+}
+
+// retryingFinding counts the steps that have failed and are tried again. They may
+// succeed yet: that alone is nothing wrong.
+func retryingFinding(p operate.Page) finding {
+	f := finding{Check: "steps", State: checkFine, Detail: "none is being tried again"}
+	n := int64(0)
+	newest := ""
+	for _, c := range p.Conversations {
+		for _, r := range c.Retrying {
+			if n++; newest == "" {
+				newest = fmt.Sprintf("%s: %s, %s", printable.ID(c.ID), r.Step, r)
+			}
+		}
+	}
+	if n == 0 {
+		return f
+	}
+	f.State = checkSkipped
+	f.Detail = plural(n, "is", "are") + " being tried again; the newest: " + newest
+	if p.Counts.Shown < p.Counts.Open {
+		f.Detail = fmt.Sprintf("of the newest %d conversations ", p.Counts.Shown) + f.Detail
+	}
+	return f
 }
 
 func parkedFinding(p operate.Parked) finding {
@@ -131,9 +167,17 @@ func plural(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
+// kindWords is a kind of error for people: "quota exhausted".
 func kindWords(kind conversation.Kind) string {
 	if kind == "" {
 		return "of no kind"
 	}
-	return words(string(kind))
+	var b strings.Builder
+	for i, r := range string(kind) {
+		if i > 0 && unicode.IsUpper(r) {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
 }

@@ -7,9 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
 )
 
 func TestFindingText(t *testing.T) {
@@ -17,6 +20,58 @@ func TestFindingText(t *testing.T) {
 	require.Equal(t, "✓ Temporal: localhost:7233\n", findingText(finding{Check: "Temporal", State: checkFine, Detail: "localhost:7233"}))
 	require.Equal(t, "– workers\n", findingText(finding{Check: "workers", State: checkSkipped}))
 	require.Equal(t, "✗ key: wrong\n    → set another\n", findingText(finding{Check: "key", State: checkWrong, Detail: "wrong", Remedy: "set another"}))
+}
+
+// What has stopped, waits for a person or is left out is never a check mark.
+func TestInboxFindings(t *testing.T) {
+	t.Parallel()
+	polling := string(workflows.InboxPolling)
+	for name, test := range map[string]struct {
+		in   operate.Inbox
+		want checkState
+		text string
+	}{
+		"Fine":     {operate.Inbox{State: polling, Open: 3, Limit: 10, Waiting: 2, Parked: 1}, checkFine, "3 of 10 open, 2 waiting, 1 parked"},
+		"Paused":   {operate.Inbox{State: string(workflows.InboxPaused)}, checkSkipped, "is paused"},
+		"Absent":   {operate.Inbox{State: operate.InboxAbsent}, checkSkipped, "does not run"},
+		"Failing":  {operate.Inbox{State: polling, LastError: "502 from a proxy"}, checkWrong, "502 from a proxy"},
+		"Stranded": {operate.Inbox{State: polling, Stranded: 2}, checkWrong, "no worker can run 2 open conversations"},
+		"Orphans":  {operate.Inbox{State: polling, Orphans: 7}, checkWrong, "7 conversations in progress that no workflow runs"},
+		"Skipped":  {operate.Inbox{State: polling, SkippedCount: 1, Skipped: []activities.Skipped{{ID: "cv1", Reason: "no persona"}}}, checkWrong, "conversation cv1: no persona"},
+		"Parked": {operate.Inbox{
+			State: string(workflows.InboxNeedsAttention), Attention: &workflows.Attention{Since: noon, Reason: "wrong key", Remedy: "set another"},
+		}, checkWrong, "has stopped claiming since 12:00:00: wrong key\n    → set another; it finds out by itself, about every minute"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.in.Name, test.in.Platform = "support", "main"
+			f := inboxFinding(test.in, noon)
+			require.Equal(t, test.want, f.State)
+			require.Contains(t, findingText(f), test.text)
+		})
+	}
+}
+
+func TestParkedFinding(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "✓ conversations: none waits for a person\n", findingText(parkedFinding(operate.Parked{})))
+	require.Equal(t, "✗ conversations: 30 wait for a person (of the newest 20: 2 ambiguous, 17 unauthorized, 1 that no worker answers for); the newest: wrong key\n"+
+		"    → set another; starter list --status needs_attention shows them, starter resume --all goes on with them\n",
+		findingText(parkedFinding(operate.Parked{
+			Total: 30, Asked: 20, Unanswered: 1, Newest: &workflows.Attention{Reason: "wrong key", Remedy: "set another"},
+			Kinds: map[conversation.Kind]int{conversation.Unauthorized: 17, conversation.Ambiguous: 2},
+		})))
+}
+
+func TestRetryingFinding(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "✓ steps: none is being tried again\n", findingText(retryingFinding(operate.Page{})))
+	f := retryingFinding(operate.Page{
+		Conversations: []operate.Conversation{{ID: "a/b/c", Retrying: []workflows.Retrying{{Step: "reply", Attempt: 2, Of: 10, Reason: "503"}}}},
+		Counts:        operate.Counts{Shown: 1, Open: 4},
+	})
+	require.Equal(t, checkSkipped, f.State)
+	require.Contains(t, f.Detail, "of the newest 1 conversations 1 is being tried again; the newest: a/b/c: reply, attempt 2 of 10 failed: 503")
 }
 
 func TestWrongPutsTheRemedyApart(t *testing.T) {

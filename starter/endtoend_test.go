@@ -161,7 +161,11 @@ func TestParkedConversationsGoOn(t *testing.T) {
 		h.json(&inboxes, 0, "inbox", "status", "support")
 		return inboxes.Inboxes[0].State == "needs_attention"
 	}, time.Minute, 200*time.Millisecond)
-	h.starter(1, "doctor")
+	found := h.starter(1, "doctor")
+	require.Regexp(t, `✗ inbox of agent support on \S+: has stopped claiming since .+`, found)
+	require.Contains(t, found, "starter inbox resume support")
+	require.Regexp(t, `✗ conversations: 2 wait for a person \(2 unauthorized\); the newest: .+`, found)
+	require.Contains(t, found, "starter resume --all goes on with them")
 
 	// Mended: all goes on, the inbox too.
 	h.Sim.SetAPIKey("rig-key")
