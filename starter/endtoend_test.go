@@ -279,11 +279,11 @@ func TestInterrupt(t *testing.T) {
 
 // cancelOnWrite interrupts as soon as there is output.
 type cancelOnWrite struct {
-	*bytes.Buffer
+	buffer *bytes.Buffer // not embedded: its WriteString would go past Write
 	cancel context.CancelFunc
 }
 
 func (w cancelOnWrite) Write(p []byte) (int, error) {
 	w.cancel()
-	return w.Buffer.Write(p)
+	return w.buffer.Write(p)
 }
