@@ -182,8 +182,9 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 
 // toProgram is a link to a program that is started for it.
 func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
+	odd := &oddTools{logger: cfg.Logger, clean: w.clean}
 	return func(context.Context) link {
-		t := &stdio{heard: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
+		t := &stdio{odd: odd, heard: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
 		return link{transport: t, silence: t.heard.silence, settle: func() {}, end: func() {
 			if t.program != nil {
 				t.program.stop()
@@ -205,13 +206,13 @@ func toServer(cfg Config, w words) (link func(context.Context) link, closeIdle f
 	if cfg.HTTPClient != nil && cfg.HTTPClient.Transport != nil {
 		closeIdle = func() {} // the connections are the caller's
 	}
-	return newLink(*client, cfg.URL, headers, w), closeIdle
+	return newLink(*client, cfg.URL, headers, w, &oddTools{logger: cfg.Logger, clean: w.clean}), closeIdle
 }
 
-func newLink(client http.Client, url string, headers func(http.Header), w words) func(context.Context) link {
+func newLink(client http.Client, url string, headers func(http.Header), w words, odd *oddTools) func(context.Context) link {
 	return func(life context.Context) link {
 		guarded := client
-		g := &guard{base: client.Transport, headers: headers, life: life, clean: w.clean}
+		g := &guard{base: client.Transport, headers: headers, life: life, clean: w.clean, odd: odd}
 		guarded.Transport = g
 		return link{transport: &sdk.StreamableClientTransport{
 			Endpoint: url, HTTPClient: &guarded,

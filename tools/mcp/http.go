@@ -30,6 +30,7 @@ type guard struct {
 	headers func(http.Header) // adds those of the configuration
 	life    context.Context   // of the connection
 	clean   func(string) string
+	odd     *oddTools
 
 	cancelling sync.WaitGroup // cancellations on their way to the server
 }
@@ -99,7 +100,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	case err != nil:
 		return nil, lost(ctx, err)
 	}
-	return answer(resp, body), nil
+	return answer(resp, g.odd.without(body)), nil
 }
 
 // answer is a response that has been read.

@@ -22,6 +22,7 @@ import (
 // message or too long ends the connection, and children are left behind.
 type stdio struct {
 	start   func() (*process, error)
+	odd     *oddTools
 	heard   *pulse
 	program *process // nil: it did not start
 }
@@ -34,7 +35,7 @@ func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
 	t.program = p
 	t.heard.note()
 	return &stdioConnection{
-		program: p, heard: t.heard, junk: program.NewLineLog(p.logger), lineTimeout: lineTimeout,
+		program: p, odd: t.odd, heard: t.heard, junk: program.NewLineLog(p.logger), lineTimeout: lineTimeout,
 		stdout: bufio.NewReaderSize(p.Stdout, 64<<10), writing: make(chan struct{}, 1),
 	}, nil
 }
@@ -49,7 +50,8 @@ type stdioConnection struct {
 	lineTimeout time.Duration
 	flood       program.Flood    // of what answers no call
 	junk        *program.LineLog // for lines that are no messages
-	writing     chan struct{}    // holds a token while a message is written
+	odd         *oddTools
+	writing     chan struct{} // holds a token while a message is written
 }
 
 // A pulse knows when a program last gave a sign of life.
@@ -135,7 +137,7 @@ func (c *stdioConnection) message(l line) (jsonrpc.Message, error) {
 			return message, nil
 		}
 	}
-	return jsonrpc.DecodeMessage(l.text)
+	return jsonrpc.DecodeMessage(c.odd.without(l.text))
 }
 
 // Write writes a message, unless the attempt that it is written for may not act any
