@@ -12,6 +12,8 @@ import (
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
@@ -161,4 +163,45 @@ func TestPulseTaskIsEndedWhileItIsClaimed(t *testing.T) {
 			require.Zero(t, agent.runs.Load())
 		})
 	}
+}
+
+// The same where the claim has landed and its answer hangs: what is ours is looked for
+// and acknowledged.
+func TestPulseTaskIsEndedWhileTheAnswerHangs(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]func(*testing.T, *pulseRig, string){
+		"Ended": func(t *testing.T, r *pulseRig, workflow string) {
+			at := &rig.Rig{Client: r.client}
+			require.NoError(t, at.Update(t, workflow, workflows.UpdateEnd, workflows.EndRequest{Reason: "not now"}))
+		},
+		"Cancelled": func(t *testing.T, r *pulseRig, workflow string) {
+			require.NoError(t, r.client.CancelWorkflow(t.Context(), workflow, ""))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			agent := &summariser{}
+			r := newPulseRig(t, pulsetest.Config{}, agent)
+			r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Late: time.Minute})
+			r.impatient(t, 3*time.Second)
+			r.start(t)
+			r.poll(t)
+			task := r.task("main", map[string]any{"callback_url": r.received.url})
+			id := r.stand.Add(task)
+			require.Eventually(t, func() bool { return len(r.stand.Claims(id)) == 1 }, 20*time.Second, 10*time.Millisecond)
+			stop(t, r, fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix()))
+			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 40*time.Second, 50*time.Millisecond)
+			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
+			require.Len(t, r.stand.Claims(id), 1)
+			require.Zero(t, agent.runs.Load())
+		})
+	}
+}
+
+// impatient has workers wait for an answer of Pulse's no longer than this.
+func (r *pulseRig) impatient(t *testing.T, timeout time.Duration) {
+	t.Helper()
+	platform, err := pulse.New(pulse.Config{Name: r.name, URL: r.url, Timeout: timeout})
+	require.NoError(t, err)
+	r.config.Platforms[r.name] = platforms.Instance{Name: r.name, Platform: platform}
 }

@@ -37,6 +37,7 @@ import (
 // pulseRig is a Parley that works for a Pulse.
 type pulseRig struct {
 	name     string
+	url      string
 	stand    *pulsetest.Server
 	client   client.Client
 	launcher launch.Launcher
@@ -57,7 +58,8 @@ func newPulseRig(t *testing.T, cfg pulsetest.Config, executor executors.Executor
 	server := httptest.NewServer(r.stand)
 	t.Cleanup(server.Close)
 	r.launcher = launch.Launcher{Client: r.client, TaskQueue: "test-" + r.name}
-	platform, err := pulse.New(pulse.Config{Name: r.name, URL: server.URL})
+	r.url = server.URL
+	platform, err := pulse.New(pulse.Config{Name: r.name, URL: r.url})
 	require.NoError(t, err)
 	registry := executors.NewRegistry()
 	if executor != nil {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -38,6 +39,8 @@ type Fault struct {
 	Skip, Times int
 	// Latency is waited before anything else.
 	Latency time.Duration
+	// Late does what was asked for at once, and answers so much later.
+	Late time.Duration
 	// Lose breaks the connection off instead of answering. With After, what was asked
 	// for has been done by then; otherwise it is not done.
 	Lose, After bool
@@ -162,6 +165,10 @@ func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 				panic(http.ErrAbortHandler)
 			}
 		}
+		if f.Late > 0 {
+			late(w, r, handle, f.Late)
+			return
+		}
 		if !f.Lose && f.Status == 0 {
 			handle(w, r)
 			return
@@ -180,6 +187,38 @@ func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 		_, _ = w.Write([]byte(cmp.Or(f.Body, said(f.Status))))
 	}
 }
+
+// late does what was asked for, and keeps the answer back.
+func late(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc, wait time.Duration) {
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	kept := &answerKept{header: http.Header{}, status: http.StatusOK}
+	handle(kept, r)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.Context().Done():
+		panic(http.ErrAbortHandler)
+	}
+	maps.Copy(w.Header(), kept.header)
+	w.WriteHeader(kept.status)
+	_, _ = w.Write(kept.body.Bytes())
+}
+
+// answerKept is an answer that is given later.
+type answerKept struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answerKept) Header() http.Header         { return a.header }
+func (a *answerKept) Write(p []byte) (int, error) { return a.body.Write(p) }
+func (a *answerKept) WriteHeader(status int)      { a.status = status }
 
 // unheard takes an answer that nobody gets.
 type unheard struct{ header http.Header }
