@@ -248,12 +248,22 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 	return out.ExecutionID, err
 }
 
+// errOtherAnswer is an answer of success that Pulse does not give to an
+// acknowledgement.
+var errOtherAnswer = errors.New("the answer is not one of Pulse's to an acknowledgement")
+
 // Ack acknowledges a task. For a recurring task that is not idempotent.
 func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 	r := c.on(id, "acknowledge", http.MethodPost, "ack")
 	r.Writes, r.Body = true, ack
-	_, err := c.call(ctx, r, nil)
-	return err
+	var out map[string]json.RawMessage
+	if _, err := c.call(ctx, r, &out); err != nil {
+		return err
+	}
+	if _, ok := out["next_execution"]; !ok {
+		return c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errOtherAnswer, MayHaveLanded: true, Answered: true})
+	}
+	return nil
 }
 
 // History lists the newest executions of a task, at most limit of them, newest

@@ -158,6 +158,7 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 		e.Kind = conversation.Claimed
 		e.Remedy = "another worker took the task over: its acknowledgement counts"
 		return e
+	case errors.Is(err, errOtherAnswer): // another stage's, perhaps: the task tells
 	case status < 500:
 		return mayHaveLanded(e, report.Tried)
 	}
@@ -177,7 +178,14 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 	}
 	e.MayHaveLanded = false // the task shows that it has not
 	e.Remedy = fmt.Sprintf("the task is still %s: see the server's log", rest.Clip(t.Status))
-	if stage, stageErr := p.client.Stage(ctx); stageErr == nil && t.Recurring() && stage != StageC {
+	if !t.Recurring() {
+		return e
+	}
+	stage, stageErr := p.client.Stage(ctx)
+	switch {
+	case stageErr != nil && rest.StatusOf(err) == http.StatusInternalServerError:
+		e.Remedy += "; a Pulse before stage C cannot acknowledge recurring tasks"
+	case stageErr == nil && stage != StageC:
 		e.Kind = conversation.Invalid
 		e.Remedy = fmt.Sprintf("a Pulse of stage %s cannot acknowledge recurring tasks, and the task stays %s: "+
 			"run a newer Pulse, then set the task's status to active", stage, rest.Clip(t.Status))
