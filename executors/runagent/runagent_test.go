@@ -301,25 +301,25 @@ func TestAtMostOnce(t *testing.T) {
 }
 
 // A conversation's cancellation reaches the server: the call is not left behind.
-func TestCancellationReachesTheAgent(t *testing.T) {
+func TestCancellationReachesTheServer(t *testing.T) {
 	t.Parallel()
 	for _, tag := range []string{"wait", "wait_stream"} {
 		t.Run(tag, func(t *testing.T) {
 			t.Parallel()
 			running, gone := make(chan struct{}), make(chan struct{})
-			wait := func(ctx context.Context) error {
+			wait := func(left <-chan struct{}) error {
 				close(running)
-				<-ctx.Done()
+				<-left
 				close(gone)
-				return ctx.Err()
+				return context.Canceled
 			}
 			server := runagenttest.Start(t, runagenttest.Agent{
 				ID: "harbour",
-				Entrypoints: map[string]runagenttest.Entrypoint{"wait": func(ctx context.Context, _ runagenttest.Call) (any, error) {
-					return nil, wait(ctx)
+				Entrypoints: map[string]runagenttest.Entrypoint{"wait": func(_ context.Context, call runagenttest.Call) (any, error) {
+					return nil, wait(call.Gone)
 				}},
 				Streams: map[string]runagenttest.Stream{"wait_stream": func(ctx context.Context, _ runagenttest.Call, _ func(any)) error {
-					return wait(ctx)
+					return wait(ctx.Done())
 				}},
 			})
 			ctx, cancel := context.WithCancel(t.Context())

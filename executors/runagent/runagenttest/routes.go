@@ -44,6 +44,7 @@ func (s *Server) routes() http.Handler {
 			writeJSON(w, http.StatusUnauthorized, object{"detail": "Invalid or expired API key"})
 			return
 		}
+		r.URL.RawPath = "" // Starlette matches paths after decoding them
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -185,7 +186,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	call := Call{Agent: a.ID, Body: body}
+	call := Call{Agent: a.ID, Body: body, Gone: r.Context().Done()}
 	if err := json.Unmarshal(body, &call); err != nil || call.Entrypoint == "" {
 		writeJSON(w, http.StatusUnprocessableEntity, object{"detail": []object{
 			{"type": "missing", "loc": []any{"body", "entrypoint_tag"}, "msg": "Field required", "input": object{}},
@@ -219,7 +220,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := s.begin(call)
-	out, err := entrypoint(r.Context(), call)
+	out, err := entrypoint(s.running, call)
 	s.end(id, out, err)
 	switch {
 	case fault.Drop:

@@ -1,6 +1,14 @@
 // Package runagenttest is a stand-in for RunAgent's servers: "runagent serve" with
 // one agent or more, or with a key the cloud. It answers as the real ones do,
 // their odd habits included, counts what was run, and fails on demand.
+//
+// Where the real ones are unkind, so is the stand-in: an agent goes on when its caller
+// has gone, idle connections are closed after five seconds, ids are matched after
+// decoding, a run that failed is a 200. A stream alone ends with its socket.
+//
+// What differs still: it serves several agents on one address, where "runagent serve"
+// serves one; it sends no pings of its own over a stream; the cloud's rate limits,
+// execution limits and asynchronous runs, which no document describes, do not exist.
 package runagenttest
 
 import (
@@ -18,6 +26,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite" // writes the registry
 
@@ -34,6 +43,8 @@ type Call struct {
 	UserID           string          `json:"user_id"`
 	PersistentMemory bool            `json:"persistent_memory"`
 	Body             json.RawMessage `json:"-"` // as it came
+	// Gone is closed when the caller is not there any more. The agent goes on.
+	Gone <-chan struct{} `json:"-"`
 }
 
 // An Entrypoint is a function of an agent. Its error is the exception that the
@@ -78,7 +89,15 @@ type Server struct {
 	invocations []invocation
 	unlisted    bool
 	lists       int
+
+	// running ends when the server closes: an agent's own thread goes on when its
+	// caller has gone.
+	running context.Context //nolint:containedctx // of the server's life
+	stop    context.CancelFunc
 }
+
+// idleTimeout is after how long Uvicorn closes a connection that no request uses.
+const idleTimeout = 5 * time.Second
 
 // Start serves the agents until the test ends.
 func Start(t testing.TB, agents ...Agent) *Server {
@@ -89,6 +108,8 @@ func Start(t testing.TB, agents ...Agent) *Server {
 	}
 	s.http = httptest.NewUnstartedServer(s.routes())
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.http.Config.IdleTimeout = idleTimeout
+	s.running, s.stop = context.WithCancel(context.Background())
 	s.http.Start()
 	t.Cleanup(s.Close)
 	return s
@@ -96,6 +117,7 @@ func Start(t testing.TB, agents ...Agent) *Server {
 
 // Close ends the server: who connects from now on is refused.
 func (s *Server) Close() {
+	s.stop()
 	s.http.CloseClientConnections()
 	s.http.Close()
 }

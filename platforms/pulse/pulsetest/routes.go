@@ -3,6 +3,8 @@ package pulsetest
 import (
 	"bytes"
 	"cmp"
+	"crypto/md5" //nolint:gosec // what the server uses
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,7 +136,15 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 		tasks = append(tasks, item)
 	}
 	w.Header().Set("X-Poll-Interval", "5")
+	w.Header()["ETag"] = []string{tagOf(tasks)}
 	ok(w, map[string]any{"tasks": tasks, "next_poll_at": isoOrNull(next)})
+}
+
+// tagOf is the ETag of a poll, not quoted.
+func tagOf(tasks any) string {
+	data, _ := json.Marshal(tasks) // it is about to be answered as JSON
+	sum := md5.Sum(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
 )
 
-// schedule takes what POST /tasks/schedule takes, but for "natural" times.
+// schedule takes what POST /tasks/schedule takes, of "natural" times the plainest.
 func (s *Server) schedule(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Type           *string        `json:"schedule_type"`
@@ -68,11 +70,12 @@ func (s *Server) schedule(w http.ResponseWriter, r *http.Request) {
 }
 
 type when struct {
-	Type   string  `json:"type"`
-	Time   string  `json:"time"`
-	Delay  string  `json:"delay"`
-	Cron   string  `json:"cron"`
-	Repeat *repeat `json:"repeat"`
+	Type    string  `json:"type"`
+	Natural string  `json:"natural"`
+	Time    string  `json:"time"`
+	Delay   string  `json:"delay"`
+	Cron    string  `json:"cron"`
+	Repeat  *repeat `json:"repeat"`
 }
 
 type repeat struct {
@@ -89,8 +92,12 @@ func (w when) read(out *Schedule, again *repeat) (err error) {
 		out.Cron = w.Cron
 		return nil
 	case "once":
+		if w.Natural != "" && w.Time == "" && w.Delay == "" {
+			out.Delay, err = natural(w.Natural)
+			return err
+		}
 		if w.Time == "" && w.Delay == "" {
-			return errors.New("could not parse when: this stand-in takes time and delay")
+			return errors.New("could not parse when")
 		}
 	case "recurring":
 		if again == nil {
@@ -123,6 +130,21 @@ func (w when) read(out *Schedule, again *repeat) (err error) {
 		out.Times = *again.Times
 	}
 	return nil
+}
+
+var inUnits = regexp.MustCompile(`^in (\d{1,6}) (second|minute|hour|day)s?$`)
+
+// natural reads "now" and "in 5 minutes", which is most of what Pulse reads.
+func natural(text string) (time.Duration, error) {
+	phrase := strings.ToLower(strings.TrimSpace(text))
+	if phrase == "now" {
+		return 0, nil
+	}
+	m := inUnits.FindStringSubmatch(phrase)
+	if m == nil {
+		return 0, fmt.Errorf("could not parse time %q", text)
+	}
+	return span(m[1] + m[2][:1])
 }
 
 // maxDelay keeps durations within what time.Duration holds.

@@ -14,6 +14,9 @@ import (
 const (
 	expiryEvery  = 30 * time.Second
 	builtInEvery = 10 * time.Second
+	// IdleTimeout is after how long Uvicorn, on which Pulse runs, closes a connection
+	// that no request uses. Servers of a stand-in should do so too.
+	IdleTimeout = 5 * time.Second
 	// tickEvery is how often Run calls Tick.
 	tickEvery = time.Second
 )
@@ -109,5 +112,7 @@ func (s *Server) date() time.Time {
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", s.date().UTC().Format(http.TimeFormat))
+	// Starlette matches paths after decoding them: "%2F" in an id is another route.
+	r.URL.RawPath = ""
 	s.mux.ServeHTTP(w, r)
 }

@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 func serve(ctx context.Context, listener net.Listener, stand *pulsetest.Server) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	server := &http.Server{Handler: stand, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: stand, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: pulsetest.IdleTimeout}
 	var background sync.WaitGroup
 	background.Go(func() { stand.Run(ctx) })
 	background.Go(func() {
