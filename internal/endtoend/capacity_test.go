@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,10 +16,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/simulator/sim"
@@ -235,4 +239,64 @@ func TestParkedConversationsHoldNoPlace(t *testing.T) {
 	require.Empty(t, status.Open)
 	require.Empty(t, status.Queued)
 	require.Empty(t, status.Parked)
+}
+
+// A conversation whose build nobody runs any more gives its place to another. When a
+// worker of its build is there again, it waits for a place before its next turn.
+func TestStrandedConversationsHoldNoPlace(t *testing.T) {
+	t.Parallel()
+	gate := rig.NewGate()
+	r := rig.New(t, localstacktest.Client(t), rig.Options{
+		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 2, MaxTurns: 5}, MaxOpen: 1, Executor: gate,
+	})
+	deployment := "parley-" + r.Name
+	stop := runVersion(t, r, deployment, "one")
+	r.StartInbox(t, r.InboxInput())
+	first := gate.Asked(t)
+	runVersion(t, r, deployment, "two")
+	stop()
+	second := gate.AskedWithin(t, 5*time.Minute)
+	require.NotEqual(t, first.Conversation.ID, second.Conversation.ID)
+	status, err := launch.Runs{Launcher: r.Launcher}.Capacity(t.Context(), r.Name)
+	require.NoError(t, err)
+	require.Len(t, status.Stranded, 1)
+	require.Len(t, status.Open, 1)
+
+	runVersion(t, r, deployment, "one")
+	// It finishes the turn that it was in, and waits.
+	again := gate.Asked(t)
+	require.Equal(t, first.Conversation.ID, again.Conversation.ID)
+	again.Reply(t)
+	requireState(t, r, workflows.ConversationID(first.Conversation), workflows.StateWaiting)
+	second.Reply(t)
+	for range 2 {
+		gate.Asked(t).Reply(t)
+	}
+	r.WaitDone(t, time.Minute)
+	r.RequireOnce(t)
+}
+
+// runVersion runs a worker of a version, which becomes the current one.
+func runVersion(t *testing.T, r *rig.Rig, deployment, build string) (stop func()) {
+	t.Helper()
+	w, err := process.New(process.Options{
+		Client: r.Client, TaskQueue: r.TaskQueue, Platforms: r.Platforms(), Executors: r.Executors(),
+		Drain:      time.Second,
+		Deployment: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: build},
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		_, err := r.Client.WorkerDeploymentClient().GetHandle(deployment).SetCurrentVersion(t.Context(),
+			client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
+		return err == nil
+	}, time.Minute, 100*time.Millisecond, "version %s becomes current", build)
+	return stop
 }

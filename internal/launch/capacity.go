@@ -136,7 +136,7 @@ func (r Runs) stuck(ctx context.Context, d *workflowservice.DescribeWorkflowExec
 
 // pollerGone is how long before the newest poll of a task queue a worker that is
 // there has polled last: a poll lasts a minute.
-const pollerGone = 90 * time.Second
+const pollerGone = 75 * time.Second
 
 // polled reports whether a worker of the workflow's version polls its task queue.
 func (r Runs) polled(ctx context.Context, info *workflow.WorkflowExecutionInfo) (bool, error) {

@@ -49,10 +49,16 @@ func (g *Gate) Execute(ctx context.Context, req executors.Request) (executors.Re
 // Asked waits for the next request.
 func (g *Gate) Asked(t testing.TB) Ask {
 	t.Helper()
+	return g.AskedWithin(t, time.Minute)
+}
+
+// AskedWithin waits for the next request, but no longer than limit.
+func (g *Gate) AskedWithin(t testing.TB, limit time.Duration) Ask {
+	t.Helper()
 	select {
 	case req := <-g.asked:
 		return req
-	case <-time.After(time.Minute):
+	case <-time.After(limit):
 		require.FailNow(t, "the executor was not asked")
 		panic("unreachable")
 	}
