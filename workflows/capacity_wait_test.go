@@ -1,0 +1,142 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/workflows"
+)
+
+// outgoing keeps the signals that a conversation sends, and lets a test answer them.
+type outgoing struct {
+	calls    []string // "signal workflow"
+	capacity []workflows.CapacityCall
+	troubles []workflows.Trouble
+	answers  []workflows.Recovered
+	on       func(signal string, arg any)
+}
+
+func listenTo(env *testsuite.TestWorkflowEnvironment) *outgoing {
+	o := &outgoing{}
+	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
+		func(_, id, _, signal string, arg any) error {
+			o.calls = append(o.calls, signal+" "+id)
+			switch arg := arg.(type) {
+			case workflows.CapacityCall:
+				o.capacity = append(o.capacity, arg)
+			case workflows.Trouble:
+				o.troubles = append(o.troubles, arg)
+			case workflows.Recovered:
+				o.answers = append(o.answers, arg)
+			}
+			if o.on != nil {
+				o.on(signal, arg)
+			}
+			return nil
+		}).Maybe()
+	return o
+}
+
+func countedInput(holds bool, since time.Time) workflows.ConversationInput {
+	in := input("mem")
+	in.CountedIn = &workflows.CountedIn{Limit: 3, Holds: holds, Place: activities.Place{Seq: 7, Since: since}}
+	return in
+}
+
+// A place that was reserved just now is used, and given back at the end.
+func TestPlaceIsGivenBack(t *testing.T) {
+	env := environment(t, &platform{maxMessages: 3}, "mem", &executortest.Fake{})
+	out := listenTo(env)
+	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-20*time.Second)))
+	outcome(t, env)
+	require.Equal(t, []string{"release capacity/mem"}, out.calls)
+	require.EqualValues(t, 7, out.capacity[0].Place.Seq)
+	require.False(t, out.capacity[0].Parked)
+}
+
+// A place that was reserved long ago may have been given to another: the conversation
+// asks for one before it claims, and gives back the one that it gets.
+func TestOldPlaceIsNotTrusted(t *testing.T) {
+	p := &platform{maxMessages: 3}
+	env := environment(t, p, "mem", &executortest.Fake{})
+	out := listenTo(env)
+	env.RegisterDelayedCallback(func() {
+		require.Empty(t, p.transcript.State, "it has claimed without a place")
+		value, err := env.QueryWorkflow(workflows.QueryStatus)
+		require.NoError(t, err)
+		var s workflows.Status
+		require.NoError(t, value.Get(&s))
+		require.Equal(t, workflows.StateWaiting, s.State)
+		env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 8})
+	}, 12*time.Minute)
+	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-activities.PlaceValid-time.Second)))
+	require.Equal(t, conversation.OutcomeEnded, outcome(t, env).Kind)
+	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it asks again every five minutes")
+	require.Equal(t, 3, out.capacity[0].Limit)
+	require.EqualValues(t, 8, out.capacity[3].Place.Seq)
+}
+
+// A conversation that has lost its place waits for another before its next turn, and
+// one that it has no use for goes back.
+func TestDisplacedConversationWaits(t *testing.T) {
+	env := environment(t, &platform{maxMessages: 5}, "mem", &executortest.Fake{})
+	out := listenTo(env)
+	out.on = func(signal string, _ any) {
+		if signal == workflows.SignalWait {
+			env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 9})
+			env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 10})
+		}
+	}
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalDisplaced, activities.Place{Seq: 7}) }, 0)
+	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now()))
+	outcome(t, env)
+	require.Equal(t, []string{"wait capacity/mem", "release capacity/mem", "release capacity/mem"}, out.calls)
+	require.EqualValues(t, 10, out.capacity[1].Place.Seq)
+	require.EqualValues(t, 9, out.capacity[2].Place.Seq)
+}
+
+// A parked conversation says what has failed, and tries again when its inbox says that
+// it is over; the one that tries for others says how it went.
+func TestParkedConversationHeals(t *testing.T) {
+	asked := 0
+	fake := &executortest.Fake{Reply: func(context.Context, executors.Request) (executors.Result, error) {
+		if asked++; asked == 1 {
+			return executors.Result{}, &conversation.Error{Kind: conversation.Unauthorized, Err: errors.New("wrong key")}
+		}
+		return executors.Result{Message: conversation.Text(conversation.RoleAssistant, "well")}, nil
+	}}
+	env := environment(t, &platform{maxMessages: 3}, "mem", fake)
+	out := listenTo(env)
+	healed := func(kind conversation.Kind, source workflows.TroubleSource) func() {
+		return func() {
+			env.SignalWorkflow(workflows.SignalHealed, workflows.Healed{Kind: kind, Source: source, Probe: true})
+		}
+	}
+	source := workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "auto"}
+	env.RegisterDelayedCallback(healed(conversation.QuotaExhausted, source), time.Minute)
+	env.RegisterDelayedCallback(healed(conversation.Unauthorized, workflows.TroubleSource{Type: workflows.SourcePlatform, Name: "mem"}), 2*time.Minute)
+	env.RegisterDelayedCallback(func() {
+		require.Len(t, fake.Requests(), 1)
+		require.Len(t, out.answers, 2)
+		require.True(t, out.answers[0].Gone && out.answers[1].Gone, "it is parked for something else")
+	}, 3*time.Minute)
+	env.RegisterDelayedCallback(healed(conversation.Unauthorized, source), 4*time.Minute)
+	env.ExecuteWorkflow(workflows.ConversationName, input("mem"))
+	require.Equal(t, conversation.OutcomeEnded, outcome(t, env).Kind)
+	require.Len(t, out.troubles, 1)
+	require.Equal(t, source, out.troubles[0].Source)
+	require.True(t, out.troubles[0].Parked)
+	require.Len(t, out.answers, 3)
+	require.False(t, out.answers[2].Gone)
+	require.Equal(t, source, out.answers[2].Source)
+}
