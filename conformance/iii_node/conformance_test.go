@@ -193,6 +193,7 @@ func meet(t *testing.T, home, sdk string, era iii.Era) {
 	// The engine is restarted in the middle; a message waits for it. It is one for our
 	// worker, because the SDK's would tell us of its own before we are back.
 	first := w.ID()
+	require.NoError(t, e.Wait(soon(t), func() bool { return e.Pending() == 0 }), "what is not acknowledged would come again")
 	e.Stop()
 	require.NoError(t, e.PublishDurable("go.inbox", "while away"))
 	require.NoError(t, e.Start())

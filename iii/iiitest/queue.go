@@ -43,6 +43,14 @@ func (e *Engine) Unread() []DeadLetter {
 	return slices.Clone(e.unread)
 }
 
+// Pending are the messages of topics and named queues that are neither acknowledged nor
+// given up.
+func (e *Engine) Pending() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.backlog)
+}
+
 // FailedAttempts is how often the delivery of a message of the topic, or of the named
 // queue, has failed so far.
 func (e *Engine) FailedAttempts(topic string) int {

@@ -46,6 +46,8 @@ type connectionState struct {
 	// seen are those functions that the list has shown, whoever serves them. A function that is
 	// announced and not seen may be hidden by access rules.
 	seen map[string]bool
+	// forbidden is when the engine last refused to list its functions.
+	forbidden time.Time
 	// blind is when functions were last announced that the list does not show.
 	blind    time.Time
 	warned   bool // of hidden functions
@@ -214,7 +216,10 @@ func (k *keeper) announce(ctx context.Context) error {
 		k.onConn.departed = true
 	}
 	list, err := k.listed(ctx)
-	if err != nil && !engine.HasCode(err, engine.CodeForbidden) {
+	switch {
+	case engine.HasCode(err, engine.CodeForbidden):
+		k.onConn.forbidden = time.Now()
+	case err != nil:
 		return err
 	}
 	var hidden []engine.Function
@@ -238,6 +243,10 @@ func (k *keeper) announce(ctx context.Context) error {
 	k.announceHidden(hidden)
 	return k.keepInbox(ctx)
 }
+
+// forbiddenFor is for how many checks an engine that has refused its list is not asked
+// for it again.
+const forbiddenFor = 10
 
 // blindEvery is the least time between two announcements of functions that the engine
 // does not show.

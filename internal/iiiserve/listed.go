@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // A listing is what the engine shows of its functions to this worker.
@@ -29,6 +30,9 @@ func (l listing) serves(functionID string) bool {
 // listed asks for the functions of our namespace.
 func (k *keeper) listed(ctx context.Context) (listing, error) {
 	out := listing{owners: map[string]string{}, own: k.instance}
+	if at := k.onConn.forbidden; !at.IsZero() && time.Since(at) < forbiddenFor*k.server.cfg.TakeOver {
+		return out, nil
+	}
 	answer, err := k.worker.Invoke(ctx, "engine::functions::list", map[string]bool{"include_internal": true})
 	if err != nil {
 		return out, err
