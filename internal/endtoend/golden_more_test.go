@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
@@ -160,4 +161,35 @@ func goldenPersonaFunction(t *testing.T) (*rig.Rig, string) {
 	at := &rig.Rig{Client: r.client}
 	requireOutcome(t, at, id, "ended by persona")
 	return at, id
+}
+
+// The run was reset to where its agent had not spoken yet.
+func goldenReset(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 7)
+	id := r.Start(t, ref)
+	gate.Asked(t).Reply(t)
+	gate.Asked(t).Reply(t)
+	gate.Asked(t)
+	run := runOf(t, r.Client, id)
+	reset(t, r.Client, id, run, resetPoints(t, r.Client, id, run)[3])
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+// Another speaks for the agent between its messages, and a person resumes.
+func goldenDiverged(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 9)
+	id := r.Start(t, ref)
+	gate.Asked(t).Reply(t)
+	ask := gate.Asked(t)
+	_, err := r.Platform.Send(t.Context(), ref, platforms.Send{Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, "another")}})
+	require.NoError(t, err)
+	ask.Reply(t)
+	status := requireState(t, r, id, workflows.StateNeedsAttention)
+	require.Equal(t, conversation.Diverged, status.Attention.Kind)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
 }

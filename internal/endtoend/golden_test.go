@@ -44,6 +44,8 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-handed-over":    goldenHandedOver,
 		"conversation-rolled-over":    goldenRolledOver,
 		"conversation-adopted":        goldenAdopted,
+		"conversation-reset":          goldenReset,
+		"conversation-diverged":       goldenDiverged,
 		"conversation-max-turns":      goldenMaxTurns,
 		"conversation-tools":          goldenTools,
 		"conversation-tools-late":     goldenToolsTimedOut,

@@ -25,7 +25,7 @@ func TestPulseClaimIsResumed(t *testing.T) {
 	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: http.StatusInternalServerError})
 	r.start(t)
 	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{PlatformAttempts: 1},
+		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.Park},
 	}})
 	task := r.task("main", nil)
 	id := r.stand.Add(task)
@@ -59,7 +59,7 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 		}},
 		"Exhausted": {policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.EndConversation}},
 		"EndedWhileParked": {
-			policy: conversation.Policy{PlatformAttempts: 1},
+			policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.Park},
 			stop: func(t *testing.T, r *pulseRig, workflow string) {
 				at := &rig.Rig{Client: r.client}
 				require.Eventually(t, func() bool {
