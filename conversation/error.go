@@ -49,7 +49,8 @@ const (
 	Ended Kind = "Ended"
 )
 
-// An Error is a failure with a meaning. Its text must not contain secrets.
+// An Error is a failure with a meaning. Its text must not contain secrets, and what others
+// said stands in it as [Quote] writes it.
 type Error struct {
 	Kind Kind
 	// Op is what was tried, lower case: "onerun: start conversation \"Cv7\"".

@@ -44,7 +44,7 @@ func (f *fault) Error() string {
 		text = fmt.Sprintf("the agent reports error %d", f.Code)
 	}
 	if said := f.text(); said != "" {
-		text += ": " + said
+		text += ": " + conversation.Quote(said)
 	}
 	return text
 }

@@ -35,7 +35,7 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	rpc := func(code int, message string) string { return fault(code, message, "") }
 	for name, c := range map[string]said{
-		"WrongKey":           {401, nil, `{"detail": "bad ` + token + `"}`, unauth, 0, "401 Unauthorized: bad [redacted] (check bearer_token and headers"},
+		"WrongKey":           {401, nil, `{"detail": "bad ` + token + `"}`, unauth, 0, "401 Unauthorized: “bad [redacted]” (check bearer_token and headers"},
 		"Forbidden":          {403, nil, "", unauth, 0, "403 Forbidden"},
 		"TooManyRequests":    {429, nil, "", limited, 0, "429 Too Many Requests"},
 		"RetryAfterSeconds":  {429, http.Header{"Retry-After": {"20"}}, "", limited, 20 * time.Second, ""},
@@ -45,21 +45,21 @@ func TestErrors(t *testing.T) {
 		"TooLong":            {413, nil, "", long, 0, ""},
 		"NotFound":           {404, nil, `{"message": "Not Found"}`, invalid, 0, "nothing takes a POST there"},
 		"NoPost":             {405, nil, "", invalid, 0, "nothing takes a POST there"},
-		"BadRequestInWords":  {400, nil, rpc(-32602, "no parts"), invalid, 0, "400 Bad Request: no parts"},
+		"BadRequestInWords":  {400, nil, rpc(-32602, "no parts"), invalid, 0, "400 Bad Request: “no parts”"},
 		"Redirect":           {302, http.Header{"Location": {"/other"}}, "", invalid, 0, "where the server redirects"},
 		"ServerError":        {500, nil, "Internal Server Error", down, 0, "500 Internal Server Error"},
 		"Overloaded":         {503, http.Header{"Retry-After": {"3"}}, "", down, 3 * time.Second, "503"},
-		"ServerErrorInWords": {500, nil, rpc(-32603, "boom"), down, 0, "500 Internal Server Error: boom"},
+		"ServerErrorInWords": {500, nil, rpc(-32603, "boom"), down, 0, "500 Internal Server Error: “boom”"},
 		"HugeErrorBody":      {500, nil, `{"message":"` + strings.Repeat("x", 1<<20) + `"}`, down, 0, "500"},
 		"LongMessage":        {500, nil, `{"message":"` + strings.Repeat("é", 1000) + `"}`, down, 0, "é…"},
 
-		"ParseError":        {200, nil, rpc(-32700, "bad JSON"), invalid, 0, "error -32700: bad JSON"},
+		"ParseError":        {200, nil, rpc(-32700, "bad JSON"), invalid, 0, "error -32700: “bad JSON”"},
 		"InvalidRequest":    {200, nil, rpc(-32600, "m"), invalid, 0, "-32600"},
 		"MethodNotFound":    {200, nil, rpc(-32601, "m"), invalid, 0, "must know message/send"},
-		"InvalidParams":     {200, nil, rpc(-32602, "m"), invalid, 0, "-32602: m (check url"},
-		"InternalError":     {200, nil, rpc(-32603, "boom"), down, 0, "error -32603: boom"},
+		"InvalidParams":     {200, nil, rpc(-32602, "m"), invalid, 0, "-32602: “m” (check url"},
+		"InternalError":     {200, nil, rpc(-32603, "boom"), down, 0, "error -32603: “boom”"},
 		"ServerCode":        {200, nil, rpc(-32050, "busy"), down, 0, "busy"},
-		"UnknownCode":       {200, nil, rpc(7, "odd"), down, 0, "error 7: odd"},
+		"UnknownCode":       {200, nil, rpc(7, "odd"), down, 0, "error 7: “odd”"},
 		"TaskNotFound":      {200, nil, rpc(-32001, "Task not found"), down, 0, "Task not found"},
 		"NotCancelable":     {200, nil, rpc(-32002, "m"), invalid, 0, "-32002"},
 		"Unsupported":       {200, nil, rpc(-32004, "m"), invalid, 0, "must know message/send"},
@@ -67,8 +67,8 @@ func TestErrors(t *testing.T) {
 		"InvalidAgent":      {200, nil, rpc(-32006, "m"), down, 0, "-32006"},
 		"ErrorWithText":     {200, nil, fault(-32603, "internal error", `"the model is away"`), down, 0, "internal error: the model is away"},
 		"ErrorWithCause":    {200, nil, fault(-32603, "internal error", `{"error": "the model is away"}`), down, 0, "internal error: the model is away"},
-		"ErrorWithList":     {200, nil, fault(-32602, "m", `[{"loc": ["message"]}]`), invalid, 0, "-32602: m"},
-		"ErrorWithKind":     {200, nil, fault(-32603, "nothing left", `{"kind": "quota_exhausted"}`), quota, 0, "nothing left (add credit"},
+		"ErrorWithList":     {200, nil, fault(-32602, "m", `[{"loc": ["message"]}]`), invalid, 0, "-32602: “m”"},
+		"ErrorWithKind":     {200, nil, fault(-32603, "nothing left", `{"kind": "quota_exhausted"}`), quota, 0, "nothing left” (add credit"},
 		"ErrorWithStatus":   {200, nil, fault(-32603, "slow", `{"code": 429, "retry_after": 4}`), limited, 4 * time.Second, "slow"},
 		"ErrorEchoesSecret": {200, nil, rpc(-32603, headerKey), down, 0, "[redacted]"},
 
@@ -90,13 +90,13 @@ func TestErrors(t *testing.T) {
 		"TwentyMegabytes": {200, nil, result(reply(strings.Repeat("x", 20<<20))), invalid, 0, "larger than allowed (have the agent say less, or raise max_reply_bytes)"},
 		"SlightlyTooLong": {200, nil, result(reply(strings.Repeat("x", 1<<20+1))), invalid, 0, "larger than allowed"},
 
-		"Failed":           {200, nil, result(task("failed", "no luck")), down, 0, "the task has failed: no luck"},
-		"FailedInvalid":    {200, nil, result(`{"kind": "task", "id": "t1", "status": {"state": "failed", "message": {"parts": [{"kind": "text", "text": "no"}, {"kind": "data", "data": {"code": 400}}]}}}`), invalid, 0, "the task has failed: no"},
+		"Failed":           {200, nil, result(task("failed", "no luck")), down, 0, "the task has failed: “no luck”"},
+		"FailedInvalid":    {200, nil, result(`{"kind": "task", "id": "t1", "status": {"state": "failed", "message": {"parts": [{"kind": "text", "text": "no"}, {"kind": "data", "data": {"code": 400}}]}}}`), invalid, 0, "the task has failed: “no”"},
 		"FailedByMetadata": {200, nil, result(`{"kind": "task", "id": "t1", "status": {"state": "failed"}, "metadata": {"kind": "Invalid"}}`), invalid, 0, "the task has failed"},
 		"FailedLimited":    {200, nil, result(`{"kind": "task", "id": "t1", "status": {"state": "failed", "message": {"metadata": {"kind": "RateLimited", "retry_after": 3}, "parts": []}}}`), limited, 3 * time.Second, "the task has failed"},
 		"Canceled":         {200, nil, result(task("canceled", "")), down, 0, "the task was cancelled"},
-		"Rejected":         {200, nil, result(task("rejected", "not that")), refused, 0, "the agent has rejected the task: not that"},
-		"NeedsLogin":       {200, nil, result(task("auth-required", "Log in to the shop.")), unauth, 0, "log in: Log in to the shop. (log in at the agent"},
+		"Rejected":         {200, nil, result(task("rejected", "not that")), refused, 0, "the agent has rejected the task: “not that”"},
+		"NeedsLogin":       {200, nil, result(task("auth-required", "Log in to the shop.")), unauth, 0, "log in: “Log in to the shop.” (log in at the agent"},
 	} {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 			t.Run(name+mode, func(t *testing.T) {
@@ -127,7 +127,7 @@ func TestErrorsInStreams(t *testing.T) {
 	}{
 		"Nothing":      {nil, down, "the stream ended before the answer did"},
 		"Fault":        {[]string{task("working", ""), fault(-32603, "boom", "")}, down, "boom"},
-		"Rejected":     {[]string{task("submitted", ""), status("rejected", "no")}, refused, "rejected the task: no"},
+		"Rejected":     {[]string{task("submitted", ""), status("rejected", "no")}, refused, "rejected the task: “no”"},
 		"InvalidJSON":  {[]string{task("working", ""), "!{]"}, invalid, "no JSON object"},
 		"InvalidUTF8":  {[]string{task("working", ""), "!{\"a\": \"\xff\"}"}, down, "not valid UTF-8"},
 		"OneHugeEvent": {[]string{reply(strings.Repeat("x", 20<<20))}, invalid, "larger than allowed"},

@@ -7,6 +7,7 @@ import (
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -137,7 +138,7 @@ func (e *stateError) Error() string {
 		text = "the task needs somebody to log in"
 	}
 	if e.said != "" {
-		text += ": " + e.said
+		text += ": " + conversation.Quote(e.said)
 	}
 	return text
 }

@@ -122,7 +122,7 @@ func (e *Executor) result(req executors.Request, a *answer) (executors.Result, e
 	case a.stop == sdk.StopReasonRefusal:
 		a.Declined = "the model declined"
 		if a.why != "" {
-			a.Declined += ": " + e.clean(a.why)
+			a.Declined += ": " + e.clean(conversation.Quote(a.why))
 		}
 	case a.stop == sdk.StopReasonModelContextWindowExceeded && (blank(a.Text.String()) || len(a.Calls) > 0):
 		return executors.Result{}, &conversation.Error{

@@ -250,5 +250,5 @@ func TestTheOfficialAPIKnowsItsModels(t *testing.T) {
 		}),
 	}})
 	require.NoError(t, err)
-	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, not_found_error: model: claude-typo (check model)")
+	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, not_found_error: “model: claude-typo” (check model)")
 }

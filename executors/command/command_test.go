@@ -162,7 +162,7 @@ func TestErrors(t *testing.T) {
 		text    string
 		after   time.Duration
 	}{
-		"RateLimited":     {nil, "says", []string{`{"error": {"kind": "RateLimited", "message": "later", "retry_after": 20}}`}, conversation.RateLimited, "the agent reports: later", 20 * time.Second},
+		"RateLimited":     {nil, "says", []string{`{"error": {"kind": "RateLimited", "message": "later", "retry_after": 20}}`}, conversation.RateLimited, "the agent reports: “later”", 20 * time.Second},
 		"ServerError":     {nil, "says", []string{`{"error": {"message": "upstream: 500"}}`}, down, "upstream: 500", 0},
 		"WrongKey":        {nil, "says", []string{`{"error": {"kind": "Unauthorized", "message": "401"}}`}, conversation.Unauthorized, "check env and pass_env", 0},
 		"Refused":         {nil, "says", []string{`{"error": {"kind": "Refused", "message": "not that"}}`}, conversation.Refused, "not that", 0},
@@ -171,7 +171,7 @@ func TestErrors(t *testing.T) {
 		"InvalidUTF8":     {nil, "says", []string{"{\"message\": \"a\xff\"}"}, down, "not valid UTF-8", 0},
 		"TwentyMegabytes": {nil, "large", nil, invalid, "larger than allowed (have the agent say less, or raise max_reply_bytes)", 0},
 		"LargeDeltas":     {func(c *command.Config) { c.MaxReplyBytes = 10 }, "says", []string{`{"delta": "Hello!"}`, `{"delta": "Hello!"}`}, invalid, "larger than allowed", 0},
-		"Chatter":         {nil, "says", []string{"Loading the model " + key}, invalid, `a line begins "Loading the model [redacted]`, 0},
+		"Chatter":         {nil, "says", []string{"Loading the model " + key}, invalid, `a line begins “Loading the model [redacted]`, 0},
 		"ForeignWords":    {nil, "says", []string{`{"end": false, "output": "Hi"}`}, invalid, "it has none of message", 0},
 		"OtherID":         {nil, "says", []string{`{"id": "x", "message": "Hi"}`}, invalid, "the id of another request", 0},
 		"NoID":            {multiplexed, "says", []string{`{"message": "Hi"}`}, invalid, "have the program repeat the id", 0},
@@ -198,7 +198,7 @@ func TestProgramSurvivesItsErrors(t *testing.T) {
 	e := newExecutor(t, nil, "says", `{"id": "$ID", "error": {"message": "hm"}}`)
 	for range 3 {
 		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-		require.ErrorContains(t, err, "the agent reports: hm")
+		require.ErrorContains(t, err, "the agent reports: “hm”")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/lease"
@@ -168,7 +169,7 @@ func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 	case err != nil && last:
 		return false, nil // a crash in the middle of a line; its exit status tells more
 	case errors.Is(err, wire.ErrNotJSON), errors.Is(err, modelcall.ErrCutOff):
-		return false, fmt.Errorf("%w: a line begins %q", wire.ErrNotJSON, line[:min(len(line), 80)])
+		return false, fmt.Errorf("%w: a line begins %s", wire.ErrNotJSON, conversation.Quote(string(line[:min(len(line), 80)])))
 	case err != nil:
 		return false, err
 	case frame.Ready:

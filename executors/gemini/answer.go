@@ -88,7 +88,7 @@ func (e *Executor) result(req executors.Request, a *answer) (executors.Result, e
 	}
 	because := ""
 	if a.why != "" {
-		because = ": " + e.clean(a.why)
+		because = ": " + e.clean(conversation.Quote(a.why))
 	}
 	switch {
 	case a.blocked != "":

@@ -36,7 +36,7 @@ func TestErrorsByStatus(t *testing.T) {
 		return apiError(429, "RESOURCE_EXHAUSTED", message, details...)
 	}
 	for name, c := range map[string]said{
-		"PerMinute":           {429, nil, spent(exhausted, exceeded(perMinute), retryIn("34.074824224s")), limited, 34074824224, "429 Too Many Requests, RESOURCE_EXHAUSTED, " + perMinute + ": You exceeded"},
+		"PerMinute":           {429, nil, spent(exhausted, exceeded(perMinute), retryIn("34.074824224s")), limited, 34074824224, "429 Too Many Requests, RESOURCE_EXHAUSTED, " + perMinute + ": “You exceeded"},
 		"TokensPerMinute":     {429, nil, spent(exhausted, exceeded("GenerateContentInputTokensPerModelPerMinute-FreeTier")), limited, 0, ""},
 		"PerDay":              {429, nil, spent(exhausted, exceeded(perDay), retryIn("12s")), quota, 12 * time.Second, "wait for the quota to be renewed"},
 		"PerMinuteAndDay":     {429, nil, spent(exhausted, exceeded(perMinute, perDay)), quota, 0, perDay},
@@ -63,7 +63,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"PayloadTooLarge":     {400, nil, bad("Request payload size exceeds the limit: 20971520 bytes."), long, 0, ""},
 		"BadTemperature":      {400, nil, bad("* GenerateContentRequest.generation_config.temperature: out of range"), invalid, 0, "(check temperature)"},
 		"BadTokens":           {400, nil, bad("max_output_tokens must be positive"), invalid, 0, "(check max_output_tokens)"},
-		"BadSomething":        {400, nil, bad("no"), invalid, 0, "400 Bad Request, INVALID_ARGUMENT: no (check model, extra"},
+		"BadSomething":        {400, nil, bad("no"), invalid, 0, "400 Bad Request, INVALID_ARGUMENT: “no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError(404, "NOT_FOUND", "models/x is not found for API version v1beta"), invalid, 0, "(check model"},
 		"NotFound":            {404, nil, "404 page not found", invalid, 0, "without the /v1beta"},
 		"Internal":            {500, nil, apiError(500, "INTERNAL", "An internal error has occurred."), down, 0, "INTERNAL"},
@@ -77,7 +77,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"NoContent":           {200, nil, `{"candidates":[{"finishReason":"STOP"}]}`, down, 0, "the answer is empty"},
 		"OnlyReasoned":        {200, nil, piece("", "MAX_TOKENS"), invalid, 0, "raise max_output_tokens"},
 		"PromptBlocked":       {200, nil, `{"promptFeedback":{"blockReason":"PROHIBITED_CONTENT"},"usageMetadata":{"promptTokenCount":12}}`, refused, 0, "the prompt was blocked (PROHIBITED_CONTENT)"},
-		"PromptBlockedWhy":    {200, nil, `{"promptFeedback":{"blockReason":"MODEL_ARMOR","blockReasonMessage":"Not this."}}`, refused, 0, "(MODEL_ARMOR): Not this."},
+		"PromptBlockedWhy":    {200, nil, `{"promptFeedback":{"blockReason":"MODEL_ARMOR","blockReasonMessage":"Not this."}}`, refused, 0, "(MODEL_ARMOR): “Not this.”"},
 		"Safety":              {200, nil, piece("Well, ", "SAFETY"), refused, 0, "a filter stopped the answer (SAFETY)"},
 		"Prohibited":          {200, nil, piece("", "PROHIBITED_CONTENT"), refused, 0, "PROHIBITED_CONTENT"},
 		"Recitation":          {200, nil, piece("To be or", "RECITATION"), refused, 0, "RECITATION"},
@@ -110,7 +110,7 @@ func TestErrorsInStreams(t *testing.T) {
 		"BrokenOff":        {[]string{hello, event(piece("", "OTHER"))}, down, "the model broke off (OTHER)", known},
 		"Continuation":     {[]string{hello, event(strings.Replace(piece("", "CONTINUATION"), `"index"`, `"continuationToken":"dG9rZW4=","index"`, 1))}, down, "CONTINUATION", known},
 		"CutOffResumable":  {[]string{event(strings.Replace(unfinished("Hello"), `"index"`, `"continuationToken":"dG9rZW4=","index"`, 1))}, down, "the stream ended", begun},
-		"Overloaded":       {[]string{hello, event(apiError(503, "UNAVAILABLE", "The model is overloaded."))}, down, "error in the answer, UNAVAILABLE: The model is overloaded.", begun},
+		"Overloaded":       {[]string{hello, event(apiError(503, "UNAVAILABLE", "The model is overloaded."))}, down, "error in the answer, UNAVAILABLE: “The model is overloaded.”", begun},
 		"PerMinute":        {[]string{event(apiError(429, "RESOURCE_EXHAUSTED", exhausted, exceeded(perMinute)))}, limited, perMinute, once},
 		"PerDay":           {[]string{event(apiError(429, "RESOURCE_EXHAUSTED", exhausted, exceeded(perDay)))}, quota, perDay, once},
 		"BareError":        {[]string{hello, apiError(503, "UNAVAILABLE", "The model is overloaded.")}, down, "overloaded", begun},

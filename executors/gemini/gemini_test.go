@@ -323,5 +323,5 @@ func TestTheOfficialAPIKnowsItsModels(t *testing.T) {
 		}),
 	}})
 	require.NoError(t, err)
-	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, NOT_FOUND: models/gemini-typo is not found for API version v1beta (check model")
+	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, NOT_FOUND: “models/gemini-typo is not found for API version v1beta” (check model")
 }

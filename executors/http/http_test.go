@@ -234,7 +234,7 @@ func TestCheck(t *testing.T) {
 		"NobodyListens":      {"", 0, "", conversation.Unavailable, "check url, and that the agent is running"},
 		"Healthy":            {"/healthz", http.StatusOK, "fine", "", ""},
 		"HealthyAtQuery":     {"/healthz?deep=no", http.StatusNoContent, "", "", ""},
-		"Unhealthy":          {"/healthz", http.StatusServiceUnavailable, `{"error": {"message": "loading"}}`, conversation.Unavailable, "503 Service Unavailable: loading"},
+		"Unhealthy":          {"/healthz", http.StatusServiceUnavailable, `{"error": {"message": "loading"}}`, conversation.Unavailable, "503 Service Unavailable: “loading”"},
 		"WrongKey":           {"/healthz", http.StatusUnauthorized, "", conversation.Unauthorized, "check bearer_token, hmac and headers"},
 		"WrongPath":          {"/healthz", http.StatusNotFound, "", conversation.Invalid, "check health"},
 		"Redirects":          {"/healthz", http.StatusFound, "", conversation.Invalid, "check health"},

@@ -95,7 +95,7 @@ func (e *Executor) reported(out *conversation.Error, said *engine.Error) {
 		refused = inWords(said.Message)
 	}
 	out.RetryAfter = asked(said.Message)
-	out.Err = errors.New(e.clean(cmp.Or(said.Message, "the function failed, and nothing says why")))
+	out.Err = errors.New(e.clean(cmp.Or(conversation.Quote(said.Message), "the function failed, and nothing says why")))
 	out.Answered = true
 	switch {
 	case named: // the function's author has chosen it
@@ -103,7 +103,7 @@ func (e *Executor) reported(out *conversation.Error, said *engine.Error) {
 	case ok:
 		out.Kind, out.MayHaveLanded, out.Remedy = known.kind, known.landed, known.remedy
 		out.Answered = !known.landed
-		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", said.Code, said.Message)))
+		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", said.Code, conversation.Quote(said.Message))))
 	case refused != nil:
 		out.Kind, out.MayHaveLanded = refused.kind, refused.unknown
 		if strings.HasPrefix(strings.ToLower(refused.text), "unknown provider") {
@@ -134,7 +134,7 @@ func (e *Executor) unusable(err error) *conversation.Error {
 	case errors.As(err, &refused):
 		return &conversation.Error{
 			Kind: refused.kind, Op: failure.Op, RetryAfter: refused.retryAfter,
-			Err: errors.New(e.clean(refused.text)), Remedy: remedies[refused.kind],
+			Err: errors.New(e.clean(conversation.Quote(refused.text))), Remedy: remedies[refused.kind],
 		}
 	}
 	out = failure.Broken(err)

@@ -66,7 +66,7 @@ func (e *Executor) result(ctx context.Context, a *answer, req executors.Request)
 	case a.Finish == executors.FinishContentFilter:
 		a.Declined = "a content filter stopped the answer"
 	case strings.TrimSpace(a.Text.String()) == "" && a.refusal.Len() > 0 && len(a.calls) == 0:
-		a.Declined = "the model declined: " + e.clean(a.refusal.String())
+		a.Declined = e.clean("the model declined: " + conversation.Quote(a.refusal.String()))
 	}
 	if a.Declined == "" && len(a.calls) > 0 {
 		return e.calling(a, req)

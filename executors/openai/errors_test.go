@@ -29,7 +29,7 @@ type (
 func TestErrorsByStatus(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]said{
-		"RateLimit":           {429, nil, apiError("Rate limit reached", "rate_limit_exceeded"), limited, 0, "429 Too Many Requests, rate_limit_exceeded: Rate limit reached"},
+		"RateLimit":           {429, nil, apiError("Rate limit reached", "rate_limit_exceeded"), limited, 0, "429 Too Many Requests, rate_limit_exceeded: “Rate limit reached”"},
 		"Quota":               {429, nil, apiError("You exceeded your current quota", "insufficient_quota"), quota, 0, "add credit"},
 		"QuotaInType":         {429, nil, `{"error":{"message":"m","type":"insufficient_quota","code":null}}`, quota, 0, ""},
 		"HardLimit":           {400, nil, apiError("Billing hard limit has been reached", "billing_hard_limit_reached"), quota, 0, "raise the limit"},
@@ -44,14 +44,14 @@ func TestErrorsByStatus(t *testing.T) {
 		"BadRequest":          {400, nil, `{"error":{"message":"bad value","param":"temperature","code":"invalid_value"}}`, invalid, 0, "(check temperature)"},
 		"BadTokens":           {400, nil, `{"error":{"message":"use max_completion_tokens","param":"max_tokens","code":"unsupported_parameter"}}`, invalid, 0, "(check max_output_tokens)"},
 		"BadStreamOptions":    {422, nil, `{"error":{"message":"extra inputs","param":"stream_options"}}`, invalid, 0, "extra: {stream_options: null}"},
-		"BadSomething":        {400, nil, `{"detail":"no"}`, invalid, 0, "400 Bad Request: no (check model, extra"},
+		"BadSomething":        {400, nil, `{"detail":"no"}`, invalid, 0, "400 Bad Request: “no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError("The model does not exist", "model_not_found"), invalid, 0, "(check model)"},
-		"UnknownModelInText":  {404, nil, `{"error":"model \"x\" not found, try pulling it first"}`, invalid, 0, "try pulling it first (check model, and that base_url"},
+		"UnknownModelInText":  {404, nil, `{"error":"model \"x\" not found, try pulling it first"}`, invalid, 0, "try pulling it first” (check model, and that base_url"},
 		"NotFound":            {404, nil, "404 page not found", invalid, 0, "base_url"},
 		"ServerError":         {500, nil, apiError("oops", "server_error"), down, 0, "oops"},
 		"Overloaded":          {503, http.Header{"Retry-After": {"3"}}, apiError("busy", ""), down, 3 * time.Second, ""},
 		"ErrorWithGoodStatus": {200, nil, `{"error":{"message":"Provider returned error","code":429}}`, limited, 0, "Provider returned error"},
-		"ErrorWithoutStatus":  {200, nil, `{"error":{"message":"hm"}}`, down, 0, "error in the answer: hm"},
+		"ErrorWithoutStatus":  {200, nil, `{"error":{"message":"hm"}}`, down, 0, "error in the answer: “hm”"},
 		"NoChoices":           {200, nil, `{"choices":[]}`, down, 0, "the answer is empty"},
 		"OnlyReasoned":        {200, nil, completion("", "length"), invalid, 0, "raise max_output_tokens"},
 		"Filtered":            {200, nil, completion("Well, ", "content_filter"), refused, 0, "content filter"},

@@ -175,7 +175,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 
 // judge is for a failure that was reported with a status of success.
 func (c *call) judge(out *conversation.Error, said *reported) {
-	out.Err = errors.New(c.clean(cmp.Or(said.text, "the run failed, and nothing says why")))
+	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(said.text), "the run failed, and nothing says why")))
 	out.Answered = true
 	kind, ok := codes[said.code]
 	switch {
@@ -189,14 +189,14 @@ func (c *call) judge(out *conversation.Error, said *reported) {
 		out.Kind, out.Remedy = conversation.Invalid, "look at the agent's log; retry_agent_errors: true tries such runs again"
 	}
 	out.MayHaveLanded = out.MayHaveLanded && said.started
-	out.Remedy = cmp.Or(c.clean(said.suggestion), out.Remedy)
+	out.Remedy = cmp.Or(c.clean(conversation.Quote(said.suggestion)), out.Remedy)
 }
 
 // refused is for a status other than success.
 func (c *call) refused(out *conversation.Error, e *statusError) {
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.status, http.StatusText(e.status)))
 	if e.said.text != "" {
-		text += ": " + e.said.text
+		text += ": " + conversation.Quote(e.said.text)
 	}
 	out.Err = errors.New(c.clean(text))
 	out.RetryAfter = e.retryAfter
@@ -225,7 +225,7 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 	case out.Kind == conversation.Unauthorized, out.Kind == conversation.Invalid:
 		out.Remedy = c.remedy(out.Kind, e.said.code)
 	}
-	out.Remedy = cmp.Or(c.clean(e.said.suggestion), out.Remedy)
+	out.Remedy = cmp.Or(c.clean(conversation.Quote(e.said.suggestion)), out.Remedy)
 }
 
 // remedy says what to look at.

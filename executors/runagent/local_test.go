@@ -156,7 +156,7 @@ func TestEntrypoints(t *testing.T) {
 
 	off := local(t, server, unvalidated)
 	_, err := off.Execute(t.Context(), task(`{"entrypoint_tag": "tides"}`))
-	require.ErrorContains(t, err, "404 Not Found: Entrypoint tides not found")
+	require.ErrorContains(t, err, "404 Not Found: “Entrypoint tides not found”")
 	require.Equal(t, 1, server.Lists())
 }
 
@@ -234,7 +234,7 @@ func TestCheckServerless(t *testing.T) {
 	for _, change := range []func(*runagent.Config){nil, anyAgent} {
 		err = cloud(t, server, change, func(c *runagent.Config) { c.APIKey = "another" }).Check(t.Context())
 		require.Equal(t, conversation.Unauthorized, asError(t, err).Kind)
-		require.ErrorContains(t, err, "Invalid or expired API key (check api_key")
+		require.ErrorContains(t, err, "Invalid or expired API key” (check api_key")
 	}
 	err = cloud(t, server, func(c *runagent.Config) { c.AgentID = "nobody" }).Check(t.Context())
 	require.Equal(t, conversation.Invalid, asError(t, err).Kind)

@@ -87,15 +87,15 @@ func TestStreamErrors(t *testing.T) {
 		landed bool
 		text   string
 	}{
-		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, landed: true, text: "Streaming error: the harbour is closed (look at the agent's log"},
-		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, landed: true, text: "permission denied (look at the agent's log"},
+		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, landed: true, text: "Streaming error: the harbour is closed” (look at the agent's log"},
+		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, landed: true, text: "permission denied” (look at the agent's log"},
 		"MayBeRetried":   {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail_stream", true }, want: unavailable, landed: true, text: "Streaming error"},
-		"UnknownTag":     {change: func(c *runagent.Config) { c.Entrypoint = "no_stream"; unvalidated(c) }, want: invalid, text: "Entrypoint no_stream not found (check entrypoint_tag"},
+		"UnknownTag":     {change: func(c *runagent.Config) { c.Entrypoint = "no_stream"; unvalidated(c) }, want: invalid, text: "Entrypoint no_stream not found” (check entrypoint_tag"},
 		"CutOff":         {fault: runagenttest.Fault{Drop: true}, want: unavailable, landed: true, text: "the stream ended before the answer did"},
 		"EndsEarly":      {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "x"}`}, want: unavailable, landed: true, text: "the stream ended before the answer did (the server closed it with code 1000)"},
 		"ClosedAtStart":  {fault: runagenttest.Fault{Close: 1003}, want: invalid, text: "the stream did not start: the server closed it with code 1003"},
-		"TurnedAway":     {fault: runagenttest.Fault{Close: 1008}, cloud: true, want: conversation.Unauthorized, text: "code 1008 (check api_key"},
-		"KeyTurnedDown":  {fault: runagenttest.Fault{Status: 401, Body: `{"detail": "bad token"}`}, cloud: true, want: conversation.Unauthorized, text: "401 Unauthorized: bad token (check api_key"},
+		"TurnedAway":     {fault: runagenttest.Fault{Close: 1008}, cloud: true, want: conversation.Unauthorized, text: "code 1008” (check api_key"},
+		"KeyTurnedDown":  {fault: runagenttest.Fault{Status: 401, Body: `{"detail": "bad token"}`}, cloud: true, want: conversation.Unauthorized, text: "401 Unauthorized: “bad token” (check api_key"},
 		"Unavailable":    {fault: runagenttest.Fault{Status: 502}, cloud: true, want: unavailable, text: "502 Bad Gateway"},
 		"NoPermission":   {fault: runagenttest.Fault{Raw: `{"type": "error", "error": "You do not have permission"}`}, cloud: true, want: conversation.Unauthorized, landed: true, text: "permission"},
 		"StartUpFault":   {fault: runagenttest.Fault{Raw: `{"type": "error", "detail": "Missing required field: input_args"}`}, want: invalid, text: "Missing required field"},

@@ -152,7 +152,7 @@ func (a *Answer) message() (conversation.Message, error) {
 		message.Parts = conversation.Text("", r.Text).Parts
 	}
 	if message.Role != conversation.RoleAssistant {
-		return message, fmt.Errorf("%w: its role is %q, and the agent speaks as the %q", ErrOffContract, message.Role, conversation.RoleAssistant)
+		return message, fmt.Errorf("%w: its role is %s, and the agent speaks as the %q", ErrOffContract, conversation.Quote(string(message.Role)), conversation.RoleAssistant)
 	}
 	for i, p := range message.Parts {
 		if err := checkPart(p); err != nil {
@@ -192,7 +192,7 @@ func checkPart(p conversation.Part) error {
 	case conversation.PartToolResult:
 		return errors.New("is a tool_result, which only tools give")
 	default:
-		return fmt.Errorf("is of type %q, and not text, data or tool_call", p.Type)
+		return fmt.Errorf("is of type %s, and not text, data or tool_call", conversation.Quote(string(p.Type)))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (e *Error) Error() string {
 	if e.Message == "" {
 		return "the agent reports an error"
 	}
-	return "the agent reports: " + e.Message
+	return "the agent reports: " + conversation.Quote(e.Message)
 }
 
 // A Failure turns what went wrong into an error with a kind.
@@ -46,7 +46,7 @@ func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conve
 		text = modelcall.Said(status, e.Message)
 	}
 	out := &conversation.Error{Kind: kind, Op: f.Op, RetryAfter: retryAfter, Err: errors.New(f.Clean(text))}
-	if out.Remedy = f.Clean(e.Remedy); out.Remedy == "" {
+	if out.Remedy = f.Clean(conversation.Quote(e.Remedy)); out.Remedy == "" {
 		out.Remedy = f.Remedies[kind]
 	}
 	return out

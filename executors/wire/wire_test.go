@@ -55,15 +55,15 @@ func TestAnswers(t *testing.T) {
 		"WrongTypeInside":    {`{"usage": {"input_tokens": "many"}}`, invalid, "usage.input_tokens is a JSON string"},
 		"InvalidUTF8":        {"{\"message\": \"a\xffb\"}", down, "not valid UTF-8"},
 		"Filtered":           {`{"message": "Well", "finish_reason": "content_filter"}`, refused, "content filter"},
-		"WrongRole":          {`{"message": {"role": "user", "text": "Hi"}}`, invalid, `its role is "user"`},
-		"WrongPart":          {`{"message": {"parts": [{"type": "image"}]}}`, invalid, `part 1 is of type "image"`},
+		"WrongRole":          {`{"message": {"role": "user", "text": "Hi"}}`, invalid, `its role is “user”`},
+		"WrongPart":          {`{"message": {"parts": [{"type": "image"}]}}`, invalid, `part 1 is of type “image”`},
 		"ToolResult":         {`{"message": {"parts": [{"type": "tool_result"}]}}`, invalid, "only tools give"},
 		"NamelessTool":       {`{"message": {"parts": [{"type": "tool_call","tool_call":{}}]}}`, invalid, "no tool_call with a name"},
 		"TooLarge":           {`{"message": "` + strings.Repeat("x", 2000) + `"}`, invalid, "larger than allowed (have the agent say less"},
 		"TooLargeDeltas":     {`{"delta": "` + strings.Repeat("x", 900) + `"}` + "\n" + `{"delta": "` + strings.Repeat("x", 900) + `"}`, invalid, "larger than allowed"},
 		"TooLargeState":      {`{"message": "Hi", "state": "` + strings.Repeat("x", 5000) + `"}`, invalid, "hand out an id"},
 		"TooLargeToken":      {`{"attach": "` + strings.Repeat("x", 5000) + `"}`, invalid, "attach takes 5002 bytes"},
-		"Error":              {`{"error": {"kind": "Refused", "message": "I'd rather not"}}`, refused, "the agent reports: I'd rather not"},
+		"Error":              {`{"error": {"kind": "Refused", "message": "I'd rather not"}}`, refused, "the agent reports: “I'd rather not”"},
 		"ErrorAsText":        {`{"error": "out of order"}`, down, "out of order"},
 		"ErrorInSnakeCase":   {`{"error": {"kind": "context_too_long", "message": "m"}}`, conversation.ContextTooLong, "m"},
 		"ErrorOfUnknownKind": {`{"error": {"kind": "Claimed", "message": "m"}}`, down, "m"},
@@ -155,7 +155,7 @@ func TestReportedDelay(t *testing.T) {
 	require.Equal(t, time.Second, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, time.Second).RetryAfter, "the header comes from whom is asked")
 	require.Equal(t, modelcall.MaxRetryAfter, f.Reported(&wire.Error{RetryAfter: 1e300}, 429, 0).RetryAfter)
 	require.Equal(t, "wait", f.Reported(&wire.Error{}, 429, 0).Remedy)
-	require.Equal(t, "ask Jo", f.Reported(&wire.Error{Remedy: "ask Jo"}, 429, 0).Remedy)
+	require.Equal(t, "“ask Jo”", f.Reported(&wire.Error{Remedy: "ask Jo"}, 429, 0).Remedy)
 }
 
 func TestLines(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/telemetry"
 	"github.com/parley-run/parley/internal/version"
 )
@@ -194,6 +195,7 @@ func (s Settings) withDefaults() Settings {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
+	s.Logger = slog.New(logging.WithoutQuotes(s.Logger.Handler()))
 	if s.Backends.Platforms == nil && s.Backends.Executors == nil {
 		s.Backends = assemble.Builtin()
 	}

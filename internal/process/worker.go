@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
@@ -136,6 +137,7 @@ func New(opts Options) (*Worker, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
+	opts.Logger = slog.New(logging.WithoutQuotes(opts.Logger.Handler()))
 	if opts.Client == nil {
 		return nil, errors.New("process: no Temporal client")
 	}

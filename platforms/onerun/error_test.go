@@ -47,7 +47,7 @@ func TestErrorAnswers(t *testing.T) {
 		remedy   string // in the remedy
 	}{
 		{name: "WrongState", call: "end", status: 400, body: `{"detail":"Conversation has already ended"}`,
-			kind: conversation.Invalid, text: "onerun: end conversation \"Cv7\": 400 Bad Request: Conversation has already ended"},
+			kind: conversation.Invalid, text: "onerun: end conversation \"Cv7\": 400 Bad Request: “Conversation has already ended”"},
 		{name: "WrongStateOfResponses", call: "responses", status: 400, body: `{"detail":"Conversation has ended"}`,
 			kind: conversation.Invalid, text: "onerun: send to conversation \"Cv7\": 400"},
 		{name: "BadKey", call: "get", status: 401, body: `{"detail":"API key is not valid"}`,
@@ -57,7 +57,7 @@ func TestErrorAnswers(t *testing.T) {
 		{name: "QuotaBackSoon", call: "responses", status: 402, header: map[string]string{"Retry-After": "60"}, body: `{"detail":"pay"}`,
 			kind: conversation.RateLimited, after: time.Minute},
 		{name: "UnknownConversation", call: "start", status: 404, body: `{"detail":"Conversation not found"}`,
-			kind: conversation.NotFound, text: "404 Not Found: Conversation not found"},
+			kind: conversation.NotFound, text: "404 Not Found: “Conversation not found”"},
 		{name: "WrongMethod", call: "items", status: 405, body: `{"detail":"Method Not Allowed"}`, kind: conversation.Invalid,
 			text: "405 Method Not Allowed"},
 		{name: "SlowUpload", call: "responses", status: 408, kind: conversation.Unavailable, landed: true},
@@ -67,12 +67,12 @@ func TestErrorAnswers(t *testing.T) {
 		{name: "MissingProject", call: "get", status: 422,
 			body: `{"detail":[{"type":"missing","loc":["query","project_id"],"msg":"Field required","input":null},` +
 				`{"type":"x","loc":["body","input",0,"type"],"msg":"Input should be 'message'","input":"` + testKey + `"}]}`,
-			kind: conversation.Invalid, text: "422 Unprocessable Entity: query.project_id: Field required; body.input.0.type: Input should be 'message'"},
+			kind: conversation.Invalid, text: "422 Unprocessable Entity: “query.project_id: Field required; body.input.0.type: Input should be 'message'”"},
 		{name: "FaultsWithoutLocation", call: "get", status: 422, body: `{"detail":[{"msg":"bad"},"worse",{"a":1}]}`,
 			kind: conversation.Invalid, text: `bad; worse; {"a":1}`},
-		{name: "DetailIsAnObject", call: "get", status: 400, body: `{"detail":{"message":"closed"}}`, kind: conversation.Unavailable, text: "400 Bad Request: closed; this is not OneRun's own answer"},
-		{name: "MessageInsteadOfDetail", call: "get", status: 400, body: `{"message":"closed"}`, kind: conversation.Unavailable, text: ": closed; this is not"},
-		{name: "ErrorInsteadOfDetail", call: "get", status: 400, body: `{"error":{"message":"closed"}}`, kind: conversation.Unavailable, text: ": closed; this is not"},
+		{name: "DetailIsAnObject", call: "get", status: 400, body: `{"detail":{"message":"closed"}}`, kind: conversation.Unavailable, text: "400 Bad Request: “closed”; this is not OneRun's own answer"},
+		{name: "MessageInsteadOfDetail", call: "get", status: 400, body: `{"message":"closed"}`, kind: conversation.Unavailable, text: ": “closed”; this is not"},
+		{name: "ErrorInsteadOfDetail", call: "get", status: 400, body: `{"error":{"message":"closed"}}`, kind: conversation.Unavailable, text: ": “closed”; this is not"},
 		{name: "NoBody", call: "get", status: 400, kind: conversation.Unavailable, text: "400 Bad Request"},
 		{name: "RateLimited", call: "responses", status: 429, header: map[string]string{"Retry-After": "7"}, body: `{"detail":"slow down"}`,
 			kind: conversation.RateLimited, after: 7 * time.Second},
@@ -85,13 +85,13 @@ func TestErrorAnswers(t *testing.T) {
 		{name: "PlainText500OnARead", call: "items", status: 500, body: "Internal Server Error",
 			kind: conversation.Unavailable, answered: true},
 		{name: "BadGateway", call: "responses", status: 502, header: page, body: html,
-			kind: conversation.Unavailable, landed: true, text: "502 Bad Gateway: a web page"},
+			kind: conversation.Unavailable, landed: true, text: "502 Bad Gateway: “a web page”"},
 		{name: "Overloaded", call: "responses", status: 503, header: map[string]string{"Retry-After": "3"}, body: "busy",
 			kind: conversation.Unavailable, landed: true, after: 3 * time.Second},
 		{name: "GatewayGaveUp", call: "start", status: 504, kind: conversation.Unavailable, landed: true},
-		{name: "OddStatus", call: "responses", status: 599, body: "?", kind: conversation.Unavailable, landed: true, text: "599: ?"},
+		{name: "OddStatus", call: "responses", status: 599, body: "?", kind: conversation.Unavailable, landed: true, text: "599: “?”"},
 		{name: "WebApp404", call: "get", status: 404, header: page, body: html, kind: conversation.Unavailable,
-			text: "404 Not Found: a web page", remedy: "port 3001"},
+			text: "404 Not Found: “a web page”", remedy: "port 3001"},
 
 		{name: "EmptyAnswer", call: "responses", status: 200, kind: conversation.Unavailable, landed: true, text: "the answer is empty"},
 		{name: "EmptyAnswerOnStart", call: "start", status: 200, kind: conversation.Unavailable, landed: true},
@@ -338,7 +338,7 @@ func hang(arrived chan<- struct{}) http.HandlerFunc {
 
 func TestAnswerError(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "404 Not Found: gone", (&onerun.AnswerError{Status: 404, Detail: "gone"}).Error())
+	require.Equal(t, "404 Not Found: “gone”", (&onerun.AnswerError{Status: 404, Detail: "gone"}).Error())
 	require.Equal(t, "404 Not Found", (&onerun.AnswerError{Status: 404, Detail: "Not Found"}).Error())
 	require.False(t, errors.Is(&onerun.AnswerError{Status: 404}, context.Canceled))
 }

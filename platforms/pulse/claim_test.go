@@ -109,7 +109,7 @@ func TestConflict(t *testing.T) {
 		{
 			name: "TheServerIsIll",
 			do:   func(b *bundle, _ string) { b.Fail(internal) },
-			kind: conversation.Unavailable, want: "500 Internal Server Error: Internal error: 409: cannot",
+			kind: conversation.Unavailable, want: "500 Internal Server Error: “Internal error: 409: cannot”",
 		},
 		{
 			name: "NobodyIsThere",

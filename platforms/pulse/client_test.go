@@ -54,7 +54,7 @@ func TestErrors(t *testing.T) {
 		body   string
 		outcome
 	}{
-		{"BadRequest", 400, nil, `{"detail":"could not parse"}`, outcome{kind: conversation.Invalid, want: "400 Bad Request: could not parse"}},
+		{"BadRequest", 400, nil, `{"detail":"could not parse"}`, outcome{kind: conversation.Invalid, want: "400 Bad Request: “could not parse”"}},
 		{"Unauthorized", 401, nil, `{"detail":"Wrong API key"}`, outcome{kind: conversation.Unauthorized, want: "Wrong API key"}},
 		{"Forbidden", 403, nil, `{"detail":"Not allowed"}`, outcome{kind: conversation.Unauthorized, want: "PULSE_API_KEY"}},
 		{"ForbiddenByAnother", 403, nil, `{}`, outcome{kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer"}},
@@ -73,7 +73,7 @@ func TestErrors(t *testing.T) {
 		{"NullFields", 200, nil, `{"tasks":null,"id":null,"status":null,"history":null}`, outcome{kind: conversation.Unavailable, landed: true, want: "the answer"}},
 		{"NotFound", 404, nil, `{"detail":"Task not found"}`, outcome{kind: conversation.NotFound, want: "Task not found"}},
 		{"Timeout", 408, nil, ``, outcome{kind: conversation.Unavailable, landed: true, want: "408"}},
-		{"Conflict", 409, nil, `{"detail":"locked"}`, outcome{kind: conversation.Invalid, want: "409 Conflict: locked"}},
+		{"Conflict", 409, nil, `{"detail":"locked"}`, outcome{kind: conversation.Invalid, want: "409 Conflict: “locked”"}},
 		{"Validation", 422, nil, `{"detail":[{"loc":["query","limit"],"msg":"too large","type":"x","input":"hush"},{"loc":[],"msg":"odd"}]}`,
 			outcome{kind: conversation.Invalid, want: "query.limit: too large; odd"}},
 		{"TooMany", 429, map[string]string{"Retry-After": "3"}, ``, outcome{kind: conversation.RateLimited, after: 3 * time.Second, want: "429"}},
@@ -84,7 +84,7 @@ func TestErrors(t *testing.T) {
 		{"InternalText", 500, map[string]string{"Content-Type": "text/plain"}, `Internal Server Error`,
 			outcome{kind: conversation.Unavailable, landed: true, answered: true, want: "500 Internal Server Error"}},
 		{"Gateway", 502, map[string]string{"Content-Type": "text/html"}, `<html>nginx</html>`,
-			outcome{kind: conversation.Unavailable, landed: true, want: "502 Bad Gateway: a web page"}},
+			outcome{kind: conversation.Unavailable, landed: true, want: "502 Bad Gateway: “a web page”"}},
 		{"Down", 503, map[string]string{"Retry-After": "1.5"}, ``,
 			outcome{kind: conversation.Unavailable, landed: true, after: 1500 * time.Millisecond, want: "503"}},
 		{"DetailIsAnObject", 400, nil, `{"detail":{"a":1}}`, outcome{kind: conversation.Unavailable, landed: true, want: `{"a":1}`}},

@@ -138,7 +138,11 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server say less"
 	default:
 		out.Answered = answerOf(err) != nil
-		out.Err = errors.New(s.words.clean(httpclient.Reason(err).Error()))
+		text := httpclient.Reason(err).Error()
+		if said := (*jsonrpc.Error)(nil); errors.As(err, &said) {
+			text = fmt.Sprintf("the server reports error %d: %s", said.Code, conversation.Quote(said.Message))
+		}
+		out.Err = errors.New(s.words.clean(text))
 	}
 	return out
 }

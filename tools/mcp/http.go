@@ -17,6 +17,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
@@ -47,7 +48,7 @@ type statusError struct {
 func (e *statusError) Error() string {
 	text := fmt.Sprintf("the server answers %d %s", e.status, http.StatusText(e.status))
 	if e.words != "" {
-		text += ": " + e.words
+		text += ": " + conversation.Quote(e.words)
 	}
 	return text
 }

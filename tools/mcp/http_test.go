@@ -183,13 +183,13 @@ func TestAnswersToACall(t *testing.T) {
 		text   string
 		landed bool
 	}{
-		"Unauthorized":      {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: bad token [redacted] (check headers", false},
-		"Forbidden":         {status(403, wire(-32602)), no, "the server answers 403 Forbidden: no: [redacted] (check headers", false},
+		"Unauthorized":      {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: “bad token [redacted]” (check headers", false},
+		"Forbidden":         {status(403, wire(-32602)), no, "the server answers 403 Forbidden: “no: [redacted]” (check headers", false},
 		"MethodNotAllowed":  {status(405, ""), down, "405 Method Not Allowed (check url)", false},
-		"SessionLost":       {status(404, wire(-32602)), down, "404 Not Found: no: [redacted]: the session may be lost", false},
-		"SessionLostAs400":  {status(400, wire(-32000)), down, "400 Bad Request: no: [redacted]: the session may be lost", false},
-		"BusyFor20Seconds":  {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: later", false},
-		"ServerError":       {status(500, wire(-32602)), down, "500 Internal Server Error: no: [redacted]", true},
+		"SessionLost":       {status(404, wire(-32602)), down, "404 Not Found: “no: [redacted]”: the session may be lost", false},
+		"SessionLostAs400":  {status(400, wire(-32000)), down, "400 Bad Request: “no: [redacted]”: the session may be lost", false},
+		"BusyFor20Seconds":  {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: “later”", false},
+		"ServerError":       {status(500, wire(-32602)), down, "500 Internal Server Error: “no: [redacted]”", true},
 		"GatewayPage":       {status(502, "<html>", "Content-Type", "text/html"), down, "the server answers 502 Bad Gateway", true},
 		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other (set url", false},
 		"OtherServer":       {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect (set url", false},
@@ -197,7 +197,7 @@ func TestAnswersToACall(t *testing.T) {
 		"BadArguments":      {status(400, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
 		"UnknownTool":       {status(200, wire(-32602), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
 		"OwnCode":           {status(200, wire(7), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
-		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), down, `calling "tools/call": no: [redacted]`, true},
+		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), down, "the server reports error -32603: “no: [redacted]”", true},
 		"CodesOfTheSDK":     {status(200, wire(-32003), "Content-Type", asJSON), down, "the connection has ended", true},
 		"MoreCodesOfTheSDK": {status(200, wire(-32005), "Content-Type", asJSON), down, "no: [redacted]", true},
 		"WebPage":           {status(200, "<html>", "Content-Type", "text/html"), down, `the answer is "text/html", neither JSON nor a stream of events`, true},

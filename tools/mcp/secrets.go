@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/secret"
 )
@@ -54,6 +55,6 @@ func (c Config) words() words {
 	}
 	redact := strings.NewReplacer(pairs...).Replace
 	return words{redact: redact, clean: func(s string) string {
-		return printable.Name(redact(s), maxWords)
+		return conversation.EndQuote(printable.Name(redact(s), maxWords))
 	}}
 }

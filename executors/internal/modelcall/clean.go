@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/secret"
 )
@@ -47,7 +48,7 @@ func NewCleaner(key secret.String, headers map[string]secret.String) func(string
 	known := strings.NewReplacer(pairs...)
 	return func(s string) string {
 		s = printable.Name(s, maxErrorBody) // whole, for a key must not be cut in two
-		return printable.Clip(anyKey.ReplaceAllString(known.Replace(s), "[redacted]"), maxMessage)
+		return conversation.EndQuote(printable.Clip(anyKey.ReplaceAllString(known.Replace(s), "[redacted]"), maxMessage))
 	}
 }
 

@@ -2,6 +2,7 @@ package modelcall
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -41,17 +42,25 @@ func Status(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
+// code is what a code of an error looks like. What does not is a message.
+var code = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
+
 // Said puts together what a provider said instead of an answer: a status, codes if
-// there are any, and a message if there is one.
+// there are any, and a message if there is one. The message is quoted: it may repeat
+// what the conversation says.
 func Said(status int, message string, codes ...string) string {
 	out := Status(status)
-	for _, code := range codes {
-		if code != "" {
-			out += ", " + code
+	for _, c := range codes {
+		switch {
+		case code.MatchString(c):
+			out += ", " + c
+		default:
+			message = strings.TrimSuffix(c+": "+message, ": ")
 		}
 	}
+	message = strings.TrimPrefix(message, ": ")
 	if message != "" {
-		out += ": " + message
+		out += ": " + conversation.Quote(message)
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func (e *AnswerError) Error() string {
 		s += " " + text
 	}
 	if e.Detail != "" && e.Detail != http.StatusText(e.Status) {
-		s += ": " + e.Detail
+		s += ": " + conversation.Quote(e.Detail)
 	}
 	if e.foreign != "" && e.Status >= 400 {
 		s += "; this is not " + e.foreign + "'s own answer"

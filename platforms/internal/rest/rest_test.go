@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 		after            time.Duration
 		text, remedy     string
 	}{
-		"BadRequest":   {status: 400, body: `{"detail":"no ` + key + `"}`, want: conversation.Invalid, text: "shop: write: 400 Bad Request: no [redacted]"},
+		"BadRequest":   {status: 400, body: `{"detail":"no ` + key + `"}`, want: conversation.Invalid, text: "shop: write: 400 Bad Request: “no [redacted]”"},
 		"BadKey":       {status: 401, want: conversation.Unauthorized, remedy: "check the key"},
 		"Forbidden":    {status: 403, want: conversation.Unauthorized, remedy: "check the key"},
 		"Unknown":      {status: 404, want: conversation.NotFound},
@@ -112,8 +112,8 @@ func TestRefusals(t *testing.T) {
 		"Conflict":     {status: 409, want: conversation.Invalid},
 		"Claimed":      {status: 409, conflict: conversation.Claimed, want: conversation.Claimed},
 		"Busy":         {status: 409, conflict: conversation.Unavailable, want: conversation.Unavailable, landed: true},
-		"Faults":       {status: 422, body: `{"detail":[{"loc":["body","n"],"msg":"Field required","input":"hush"},"worse"]}`, want: conversation.Invalid, text: ": body.n: Field required; worse"},
-		"Message":      {status: 400, body: `{"message":{"message":"closed"}}`, want: conversation.Invalid, text: ": closed"},
+		"Faults":       {status: 422, body: `{"detail":[{"loc":["body","n"],"msg":"Field required","input":"hush"},"worse"]}`, want: conversation.Invalid, text: ": “body.n: Field required; worse”"},
+		"Message":      {status: 400, body: `{"message":{"message":"closed"}}`, want: conversation.Invalid, text: ": “closed”"},
 		"RateLimited":  {status: 429, header: after, want: conversation.RateLimited, after: 3 * time.Second},
 		"Broken":       {status: 500, header: after, want: conversation.Unavailable, landed: true, answered: true, after: 3 * time.Second},
 		"Gateway":      {status: 502, header: page, body: "<html>", want: conversation.Unavailable, landed: true, text: "a web page"},

@@ -1,0 +1,81 @@
+// Package logging keeps out of the log what does not belong there.
+package logging
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// WithoutQuotes returns a handler that leaves the words of others, which may repeat a
+// conversation, out of records above debug level: see [conversation.Quote]. Where debug
+// records are wanted, the whole follows as one.
+func WithoutQuotes(h slog.Handler) slog.Handler {
+	if _, done := h.(quotes); done {
+		return h
+	}
+	return quotes{h}
+}
+
+type quotes struct{ slog.Handler }
+
+// Handle writes the record, without quotations.
+func (h quotes) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level <= slog.LevelDebug {
+		return h.Handler.Handle(ctx, r)
+	}
+	out := slog.NewRecord(r.Time, r.Level, conversation.WithoutQuotes(r.Message), r.PC)
+	changed := out.Message != r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		plain, c := without(a)
+		changed = changed || c
+		out.AddAttrs(plain)
+		return true
+	})
+	if err := h.Handler.Handle(ctx, out); err != nil || !changed || !h.Enabled(ctx, slog.LevelDebug) {
+		return err
+	}
+	whole := r.Clone()
+	whole.Level = slog.LevelDebug
+	return h.Handler.Handle(ctx, whole)
+}
+
+// WithAttrs leaves quotations out of the attributes, whatever the level.
+func (h quotes) WithAttrs(attrs []slog.Attr) slog.Handler {
+	plain := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		plain[i], _ = without(a)
+	}
+	return quotes{h.Handler.WithAttrs(plain)}
+}
+
+// WithGroup goes on leaving them out.
+func (h quotes) WithGroup(name string) slog.Handler { return quotes{h.Handler.WithGroup(name)} }
+
+// without is an attribute without quotations, and whether it had any.
+func without(a slog.Attr) (slog.Attr, bool) {
+	value := a.Value.Resolve()
+	text := ""
+	switch value.Kind() {
+	case slog.KindString:
+		text = value.String()
+	case slog.KindAny:
+		text = fmt.Sprint(value.Any()) // an error, most often
+	case slog.KindGroup:
+		var group []slog.Attr
+		changed := false
+		for _, member := range value.Group() {
+			plain, c := without(member)
+			group, changed = append(group, plain), changed || c
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(group...)}, changed
+	default:
+		return a, false
+	}
+	if plain := conversation.WithoutQuotes(text); plain != text {
+		return slog.String(a.Key, plain), true
+	}
+	return a, false
+}
