@@ -18,10 +18,10 @@ import (
 // doctorLists is how many open conversations doctor looks at for steps that fail.
 const doctorLists = 100
 
-// examineInboxes looks at the inboxes of the configuration's agents and at those
-// that run besides.
+// examineInboxes looks at the inboxes of the configuration's agents and at others
+// of its task queue.
 func (s *starter) examineInboxes(ctx context.Context, o *operate.Operator, configured []workflows.InboxInput) []finding {
-	ids, err := o.Inboxes(ctx, operate.Filter{})
+	ids, err := o.Inboxes(ctx, o.OfTaskQueue())
 	if err != nil {
 		return []finding{wrong("inboxes", err)}
 	}
@@ -100,7 +100,9 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	if err != nil {
 		return []finding{wrong(name, err)}
 	}
-	page, err := o.List(ctx, operate.Filter{Statuses: []string{operate.StatusOpen}}, doctorLists)
+	open := o.OfTaskQueue()
+	open.Statuses = []string{operate.StatusOpen}
+	page, err := o.List(ctx, open, doctorLists)
 	if err != nil {
 		return []finding{parkedFinding(parked), wrong("steps", err)}
 	}

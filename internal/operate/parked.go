@@ -26,9 +26,13 @@ type Parked struct {
 // mostAsked bounds the queries that Parked makes.
 const mostAsked = 20
 
-// Parked counts the conversations that wait for a person.
+// OfTaskQueue chooses what workers of the operator's task queue run.
+func (o *Operator) OfTaskQueue() Filter { return Filter{Query: "TaskQueue = " + quote(o.TaskQueue)} }
+
+// Parked counts the conversations of the task queue that wait for a person.
 func (o *Operator) Parked(ctx context.Context) (Parked, error) {
-	filter := Filter{Statuses: []string{string(workflows.StateNeedsAttention)}}
+	filter := o.OfTaskQueue()
+	filter.Statuses = []string{string(workflows.StateNeedsAttention)}
 	query, err := filter.visibility(workflows.ConversationName)
 	if err != nil {
 		return Parked{}, err
