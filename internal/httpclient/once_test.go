@@ -223,6 +223,28 @@ func TestGivenClient(t *testing.T) {
 	require.Same(t, own, mine.Transport, "the caller's client is its own")
 }
 
+// Transports in memory may leave out the body.
+func TestAnswerWithoutBody(t *testing.T) {
+	t.Parallel()
+	client := httpclient.New(httpclient.Config{MaxBody: 10, Client: &http.Client{Transport: bodiless{}}})
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		req, err := http.NewRequestWithContext(t.Context(), method, "http://nowhere.invalid", nil)
+		require.NoError(t, err)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Empty(t, body)
+		require.NoError(t, res.Body.Close())
+	}
+}
+
+type bodiless struct{}
+
+func (bodiless) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Request: req}, nil
+}
+
 func TestTLSIsChecked(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.NotFoundHandler())

@@ -172,7 +172,7 @@ func (r *right) trace() *httptrace.ClientTrace {
 
 // release lets go of the request's context once its answer has been read or closed.
 func release(res *http.Response, whole context.Context, cancel context.CancelFunc) {
-	if res.StatusCode == http.StatusSwitchingProtocols {
+	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil {
 		context.AfterFunc(whole, cancel)
 		return
 	}
@@ -207,7 +207,7 @@ func (e *TooLargeError) Error() string {
 // bound limits the body of an answer. A connection that has changed its protocol has
 // no body.
 func (t *transport) bound(res *http.Response) *http.Response {
-	if res == nil || t.maxBody <= 0 || res.StatusCode == http.StatusSwitchingProtocols {
+	if res == nil || res.Body == nil || t.maxBody <= 0 || res.StatusCode == http.StatusSwitchingProtocols {
 		return res
 	}
 	res.Body = &bounded{ReadCloser: res.Body, left: t.maxBody, limit: t.maxBody}
