@@ -411,9 +411,12 @@ func number(w http.ResponseWriter, r *http.Request, name string, otherwise, leas
 	return n, true
 }
 
+// maxBody bounds a request; Pulse has no bound.
+const maxBody = 256 << 20
+
 // body reads the request's JSON, or answers 422.
 func body(w http.ResponseWriter, r *http.Request, into any) bool {
-	data, err := io.ReadAll(io.LimitReader(r.Body, 16<<20))
+	data, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err == nil {
 		err = decode(data, into)
 	}
