@@ -194,6 +194,7 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 	}
 	return ContextResult{
 		RunID:     activity.GetInfo(ctx).WorkflowExecution.RunID,
+		Settle:    inst.Settle,
 		Context:   about,
 		Messages:  conversation.Newest(transcript.Messages, max(in.CarryBytes, 1)),
 		Count:     len(transcript.Messages),

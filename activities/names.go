@@ -105,6 +105,9 @@ type ContextResult struct {
 	Tries int `json:"tries,omitempty"`
 	// Turns is how many of all messages, not of Messages alone, are the agent's.
 	Turns int `json:"turns,omitempty"`
+	// Settle is how long after a send whose answer was lost the platform may still
+	// commit it. Zero: it does so at once, or not at all.
+	Settle time.Duration `json:"settle_ns,omitempty"`
 }
 
 // ReplyInput asks an executor for the agent's next message. It carries only

@@ -147,6 +147,11 @@ func (t *talk) learn(ctx workflow.Context) (*verdict, error) {
 		return v, err
 	}
 	reset := out.RunID != t.run
+	if reset && out.Context.Task == nil {
+		if out, done, v, err = t.settled(ctx, out); !done {
+			return v, err
+		}
+	}
 	v, err = t.takeContext(ctx, out)
 	if reset {
 		// To before this was read: what the platform holds has just been taken in.

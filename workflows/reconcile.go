@@ -66,7 +66,36 @@ func (t *talk) compare(ctx workflow.Context) (*verdict, error) {
 		t.run = out.RunID
 		return t.reconcileTask(ctx)
 	}
+	if old.run != "" {
+		if out, done, v, err = t.settled(ctx, out); !done {
+			return v, err
+		}
+	}
 	return t.reconcileConversation(ctx, out)
+}
+
+// settled reads the conversation until nothing comes any more: the run that was reset
+// may have been sending something, of which this one's history does not know.
+func (t *talk) settled(ctx workflow.Context, out activities.ContextResult) (activities.ContextResult, bool, *verdict, error) {
+	for out.State == platforms.StateOpen && out.Settle > 0 {
+		t.step = "what was sent before the reset may still arrive"
+		t.show(ctx)
+		if _, err := t.waitUpTo(ctx, out.Settle, t.step, t.interrupted); err != nil {
+			return out, false, nil, err
+		}
+		if t.interrupted() {
+			return out, false, t.overdue(ctx), nil
+		}
+		before := out.Count
+		again, done, v, err := t.readContext(ctx)
+		if !done {
+			return out, false, v, err
+		}
+		if out = again; out.Count == before {
+			break
+		}
+	}
+	return out, true, nil, nil
 }
 
 func (t *talk) reconcileConversation(ctx workflow.Context, out activities.ContextResult) (*verdict, error) {

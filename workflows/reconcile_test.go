@@ -499,3 +499,31 @@ func TestResetOfADirectConversation(t *testing.T) {
 	require.Equal(t, 2, out.Messages)
 	require.Zero(t, s.called(activities.ContextName))
 }
+
+// What the run that was reset was sending may arrive later: the conversation is read
+// until nothing comes any more, before anything is said.
+func TestResetWaitsForWhatWasSent(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
+		out := activities.ContextResult{RunID: runID, State: platforms.StateOpen}
+		if n > 1 {
+			out = holds(min(n-1, 2), 3)
+			out.RunID = "run2"
+		}
+		out.Settle = 20 * time.Second
+		return out, nil
+	}
+	s.reply = func(_ context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		if n == 1 {
+			return activities.ReplyResult{}, wasReset("run2")
+		}
+		require.Equal(t, 3, in.Turn)
+		return says("answer"), nil
+	}
+	begin := s.env.Now()
+	s.run(input("mem"))
+	require.Equal(t, 3, s.outcome().Turns)
+	require.Equal(t, 4, s.called(activities.ContextName))
+	require.Equal(t, 40*time.Second, s.env.Now().Sub(begin).Round(time.Second))
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,4 +212,48 @@ func TestResetOfATask(t *testing.T) {
 			require.Len(t, keys, 1)
 		})
 	}
+}
+
+// held is a persona whose first answer to the agent waits until it is let go.
+type held struct {
+	rig.Endless
+	asked, answer chan struct{}
+	once          *sync.Once
+}
+
+func (h held) Reply(ctx context.Context, turn sim.PersonaTurn) (string, bool, error) {
+	if len(turn.Messages) > 0 {
+		h.once.Do(func() {
+			close(h.asked)
+			<-h.answer
+		})
+	}
+	return h.Endless.Reply(ctx, turn)
+}
+
+// A message that is under way when its workflow is reset arrives, and is waited for:
+// nothing is said twice, and the persona is not asked twice.
+func TestResetWhileAMessageIsUnderWay(t *testing.T) {
+	t.Parallel()
+	gate, persona := rig.NewGate(), held{asked: make(chan struct{}), answer: make(chan struct{}), once: &sync.Once{}}
+	r := rig.New(t, localstacktest.Client(t), rig.Options{
+		Sim: sim.Config{Player: persona}, Setup: sim.Setup{Conversations: 1, MaxTurns: 5}, Executor: gate, Settle: 5 * time.Second,
+	})
+	r.StartWorker(t)
+	id := r.Start(t, r.Waiting(t)[0].Ref)
+	gate.Asked(t).Reply(t)
+	<-persona.asked
+	run := runOf(t, r.Client, id)
+	points := resetPoints(t, r.Client, id, run)
+	reset(t, r.Client, id, run, points[len(points)-2]) // before the reply
+	require.Eventually(t, func() bool { return strings.Contains(r.Status(t, id).Step, "may still arrive") }, time.Minute, 20*time.Millisecond)
+	close(persona.answer)
+	ask := gate.Asked(t)
+	require.Equal(t, 2, ask.Turn)
+	require.Len(t, ask.Messages, 3)
+	ask.Reply(t)
+	out, err := r.Outcome(t, id)
+	require.NoError(t, err)
+	require.Equal(t, 2, out.Turns)
+	r.RequireOnce(t)
 }
