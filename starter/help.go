@@ -48,7 +48,7 @@ on, one a line. Remarks and errors go to standard error.
 
 Exit codes: 0 done, 1 something went wrong, 2 the command line or the
 configuration is at fault, 3 a conversation failed, was cut off or waits for a
-person, 4 there is no such conversation or schedule, 130 interrupted.
+person, 4 there is no such conversation or schedule, 130 interrupted (143 by SIGTERM).
 
 Try it:
   starter doctor
