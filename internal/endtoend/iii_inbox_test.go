@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/operate"
 	platform "github.com/parley-run/parley/platforms/iii"
 )
 
@@ -194,4 +197,51 @@ func queueOf(t *testing.T, w *iii.Worker) string {
 	d, err := w.Dialect(t.Context())
 	require.NoError(t, err)
 	return d.QueueTrigger
+}
+
+// Two worker processes are killed one after the other while messages are published.
+func TestIIIInboxThroughKills(t *testing.T) {
+	t.Parallel()
+	r := newIIIRig(t, iii.EraC, &parrot{})
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "parley.yaml"), fmt.Appendf(nil, iiiProcessConfig,
+		r.launcher.TaskQueue, r.name, r.engine.URL(), r.agent(), r.name), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "parrot.yaml"), []byte(parrotScript), 0o600))
+	var both [2]*workerProcess
+	w := r.caller(t)
+	queue := queueOf(t, w)
+	subscribed := func(n int) {
+		require.NoError(t, r.engine.Wait(soon(t), func() bool {
+			return r.engine.Bound(queue, "conversation::ingest") == n && r.engine.Serves("", "conversation::ingest")
+		}))
+	}
+	for i := range both {
+		both[i] = &workerProcess{dir: dir, env: []string{
+			"TEMPORAL_ADDRESS=" + localstacktest.Address(t), "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "ENGINE_TOKEN=t",
+		}}
+		t.Cleanup(func() { both[i].kill(t) })
+		both[i].start(t)
+		subscribed(i + 1)
+	}
+	stop := letters(t, r, w)
+	for round := range 4 {
+		both[round%2].kill(t)
+		subscribed(1)
+		both[round%2].start(t)
+		subscribed(2)
+	}
+	n := stop()
+	o := &operate.Operator{Client: r.client}
+	require.Eventually(t, func() bool {
+		for i := range n {
+			record, err := o.Show(t.Context(), fmt.Sprintf("direct/%s/letter-%d", r.agent(), i))
+			if err != nil || len(record.Messages) != 2 {
+				return false
+			}
+		}
+		return true
+	}, 90*time.Second, time.Second, "of %d letters some were lost or doubled: %d had no subscriber, %d were given up\n%s",
+		n, len(r.engine.Unread()), len(r.engine.DeadLetters()), both[0].log())
+	require.Empty(t, r.engine.Unread())
+	require.Empty(t, r.engine.DeadLetters())
 }
