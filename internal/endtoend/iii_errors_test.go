@@ -310,7 +310,7 @@ func TestIIIAThousandStartsAtOnce(t *testing.T) {
 	t.Parallel()
 	agent := &paid{bought: map[string]int{}}
 	r := newIIIRig(t, iii.EraC, agent)
-	r.start(t, func(c *platform.Config) { c.Concurrency = 50 })
+	r.start(t, nil)
 	r.ready(t)
 	w := r.caller(t)
 	var all errgroup.Group
@@ -333,7 +333,7 @@ func TestIIIAThousandStartsAtOnce(t *testing.T) {
 	}
 	require.NoError(t, all.Wait())
 	require.EqualValues(t, 1000, replied.Load()+refused.Load())
-	require.GreaterOrEqual(t, replied.Load(), int32(50))
+	require.GreaterOrEqual(t, replied.Load(), int32(platform.DefaultConcurrency))
 	agent.mu.Lock()
 	defer agent.mu.Unlock()
 	require.Len(t, agent.bought, int(replied.Load()), "a refused start has bought nothing")
