@@ -77,7 +77,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		return false, nil
 	case errors.As(err, &refused):
 		return false, &conversation.Error{
-			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", ref), Err: err,
+			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", clip(ref.String(), 100)), Err: err,
 			Remedy: "if it is about search attributes, run `starter setup`",
 		}
 	case err != nil:
