@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,6 +91,9 @@ func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config 
 func (a *answer) read(data []byte) error {
 	if said := errorIn(data); said != nil {
 		return said
+	}
+	if string(bytes.TrimSpace(data)) == "null" { // the SDK panics at it
+		return modelcall.ErrNoAnswer
 	}
 	var r genai.GenerateContentResponse
 	if err := json.Unmarshal(data, &r); err != nil {

@@ -30,6 +30,9 @@ func (a *answer) length() int { return a.Text.Len() + a.refusal.Len() + a.size +
 // fill takes an answer that came in one piece.
 func (a *answer) fill(c *sdk.ChatCompletion) error {
 	a.Usage.Calls = 1
+	if c == nil { // the body was null
+		return modelcall.ErrNoAnswer
+	}
 	if err := errorIn(c.RawJSON()); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/plainjson"
 )
 
 // Error is the message, so that a frame's error can be returned as one.
@@ -54,7 +55,7 @@ func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conve
 
 // Broken is the error for an answer that came and cannot be used.
 func (f Failure) Broken(err error) *conversation.Error {
-	out := &conversation.Error{Kind: conversation.Unavailable, Op: f.Op, Err: errors.New(f.Clean(err.Error()))}
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: f.Op, Err: errors.New(f.Clean(plainjson.Error(err).Error()))}
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge):
 		out.Kind, out.Remedy = conversation.Invalid, "have the agent say less, or raise max_reply_bytes"

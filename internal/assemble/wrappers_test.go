@@ -146,7 +146,15 @@ func TestLimitsByDefault(t *testing.T) {
 	for name, limited := range map[string]bool{"gpt": true, "program": true, "agent": true, "script": false} {
 		_, e, err := a.Executors.Resolve(t.Context(), name)
 		require.NoError(t, err)
-		_, ok := e.(*limit.Executor)
+		ok := false
+		for inner := e; inner != nil && !ok; {
+			_, ok = inner.(*limit.Executor)
+			outer, wraps := inner.(interface{ Unwrap() executors.Executor })
+			if !wraps {
+				break
+			}
+			inner = outer.Unwrap()
+		}
 		require.Equal(t, limited, ok, name)
 		require.Equal(t, name == "gpt", executors.TakesTools(e), "%s: optional powers are kept", name)
 	}

@@ -92,6 +92,8 @@ func peers(t *testing.T, server string) map[string]func() error {
 		"openai responses": ask(openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIResponses, BaseURL: server})),
 		"anthropic":        ask(anthropic.New(anthropic.Config{Model: "m", APIKey: "key", BaseURL: server})),
 		"gemini":           ask(gemini.New(gemini.Config{Model: "m", APIKey: "key", BaseURL: server, Stream: &no})),
+		"openai stream":    ask(openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIChat, BaseURL: server})),
+		"gemini stream":    ask(gemini.New(gemini.Config{Model: "m", APIKey: "key", BaseURL: server})),
 		"http":             ask(executorhttp.New(executorhttp.Config{URL: server})),
 		"a2a":              ask(a2a.New(a2a.Config{URL: server, Endpoint: server + "/rpc"})),
 		"runagent": ask(runagent.New(runagent.Config{

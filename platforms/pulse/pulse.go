@@ -63,6 +63,9 @@ const receiverPort = "3001"
 // Receiver is where the callback receiver that comes with Pulse listens, beside this
 // Pulse, as "host:port".
 func (p *Platform) Receiver() string {
+	if p == nil { // its settings have faults
+		return ""
+	}
 	base, err := url.Parse(p.client.api.Base)
 	if err != nil {
 		return ""

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/plainjson"
 )
 
 // answerOf is what the server itself says is wrong with a call; nil: nothing. The
@@ -138,7 +139,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server say less"
 	default:
 		out.Answered = answerOf(err) != nil
-		text := httpclient.Reason(err).Error()
+		text := plainjson.Error(httpclient.Reason(err)).Error()
 		if said := (*jsonrpc.Error)(nil); errors.As(err, &said) {
 			text = fmt.Sprintf("the server reports error %d: %s", said.Code, conversation.Quote(said.Message))
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/plainjson"
 )
 
 // Failure is the error for a call that ended without a word from the provider,
@@ -34,7 +35,7 @@ func Failure(ctx context.Context, op string, err error, clean func(string) strin
 	default:
 		var cause error
 		out.Kind, out.Remedy, cause = Unreached(err, "base_url", "the server")
-		out.Err = errors.New(clean(cause.Error()))
+		out.Err = errors.New(clean(plainjson.Error(cause).Error()))
 	}
 	return out
 }
