@@ -70,7 +70,7 @@ func (k *claiming) claim(ctx context.Context) (ClaimResult, error) {
 		k.mark = nil
 		return ClaimResult{Detail: k.refused(ctx, inst)}, nil
 	}
-	k.mark = before // it was refused: the earlier ones are in question
+	k.unsent(before) // it was refused: the earlier ones are in question
 	detail, ours, err := k.whose(ctx, inst, k.in.Ref, before)
 	if err != nil {
 		return ClaimResult{}, err
