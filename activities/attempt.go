@@ -75,7 +75,12 @@ func (a *attempt) act(ctx context.Context, effect string) error {
 	if a.beforeEffect != nil {
 		a.beforeEffect(effect)
 	}
-	return lease.Check(ctx)
+	err := lease.Check(ctx)
+	if err != nil {
+		activity.GetLogger(a.sdk).Warn("Not done: the attempt may not act", "conversation_id", a.info.WorkflowExecution.ID,
+			"effect", effect, "attempt", a.number(), "reason", clipTo(err.Error(), maxReportText))
+	}
+	return err
 }
 
 // fail counts err, tells of it, and turns it into what Temporal is told. A

@@ -7,13 +7,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
 
 	"github.com/parley-run/parley"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/assemble"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/modelstandin"
+	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/testhook"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/function"
 )
@@ -109,7 +115,24 @@ func workerProgram() {
 	if ask := os.Getenv("ASK"); ask != "" {
 		rules.Ask = []string{ask}
 	}
+	if hook, err := testhook.Parse(os.Getenv(testhook.Variable)); hook != nil || err != nil {
+		serveHooked(hook, set, rules)
+		return
+	}
 	parley.Main(parley.Options{Tools: map[string]parley.Tools{"desk": {Set: set, Rules: rules}}, HealthAddress: "off"})
+}
+
+// serveHooked is parley.Main with a hook, which programs that embed Parley do not have.
+func serveHooked(hook func(string), set tools.Set, rules tools.Rules) {
+	backends := assemble.Builtin()
+	backends.Given = assemble.Given{Tools: map[string]assemble.GivenTools{"desk": {Set: set, Rules: rules}}}
+	lookup := connect.LookupIn(os.Environ())
+	err := process.Serve(context.Background(), process.Settings{
+		Source: config.Source{Lookup: lookup}, Backends: backends, Temporal: connect.Options{Environ: os.Environ(), Lookup: lookup},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), BeforeEffect: hook,
+	})
+	_, _ = fmt.Fprintln(os.Stderr, err)
+	os.Exit(process.ExitCode(err))
 }
 
 // A toolRequest is what workerProgram's tools send.

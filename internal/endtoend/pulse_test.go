@@ -91,7 +91,10 @@ func (r *pulseRig) start(t *testing.T) (stop func()) {
 	require.NoError(t, err)
 	inbox.Register(w)
 	require.NoError(t, w.Start())
-	stop = sync.OnceFunc(w.Stop)
+	stop = sync.OnceFunc(func() {
+		w.Stop()
+		conversations.Wait()
+	})
 	t.Cleanup(stop)
 	return stop
 }

@@ -161,7 +161,8 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 		DisableEagerActivities: true,
 	})
 	workflows.Register(w)
-	r.Activities(t).Register(w)
+	conversations := r.Activities(t)
+	conversations.Register(w)
 	inbox, err := activities.NewInbox(activities.InboxConfig{
 		Platforms:  r.Platforms(),
 		Runs:       launch.Runs{Launcher: r.Launcher},
@@ -170,7 +171,10 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	require.NoError(t, err)
 	inbox.Register(w)
 	require.NoError(t, w.Start())
-	stop = sync.OnceFunc(w.Stop)
+	stop = sync.OnceFunc(func() {
+		w.Stop()
+		conversations.Wait()
+	})
 	r.stops = append(r.stops, stop)
 	t.Cleanup(stop)
 	return stop
