@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -243,6 +244,85 @@ func TestExchange(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, tc.want, timeless(t, out))
+		})
+	}
+}
+
+// A gateway that delivers a message twice is found out after a success: what came back
+// counts, and the conversation parks.
+func TestExchangeDeliveredTwice(t *testing.T) {
+	t.Parallel()
+	p := &fakePlatform{}
+	p.take(persona("hello"))
+	p.send = func(p *fakePlatform, in platforms.Send) (platforms.Reply, error) {
+		if _, err := answer(p, in); err != nil {
+			return platforms.Reply{}, err
+		}
+		return answer(p, in)
+	}
+	e := newEnv(t, p, nil, time.Hour)
+	out, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, activities.ExchangeInput{
+		Ref: ref, Turn: 1, Before: 1, Messages: []conversation.Message{agent("hi")},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "yes", out.Messages[0].Text())
+	require.Equal(t, 5, out.Count, "the platform's count")
+	require.Equal(t, conversation.Diverged, out.Park.Kind)
+	require.Contains(t, out.Park.Reason, `message 4 is assistant "hi"`)
+}
+
+// What the platform says that it took is compared too.
+func TestExchangeEcho(t *testing.T) {
+	t.Parallel()
+	p := &fakePlatform{}
+	p.send = func(p *fakePlatform, in platforms.Send) (platforms.Reply, error) {
+		reply, err := answer(p, in)
+		reply.Echo = []conversation.Message{agent("hi"), agent("hi")}
+		return reply, err
+	}
+	e := newEnv(t, p, nil, time.Hour)
+	out, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, activities.ExchangeInput{
+		Ref: ref, Turn: 1, Messages: []conversation.Message{agent("hi")},
+	})
+	require.NoError(t, err)
+	require.Contains(t, out.Park.Reason, `message 2 is assistant "hi"`)
+}
+
+// Messages of any size are recorded: cut, with a mark.
+func TestExchangeOversize(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answers []int
+		on      conversation.OnOversize
+		parks   bool
+	}{
+		"fits":                  {answers: []int{1000}},
+		"three megabytes":       {answers: []int{3 << 20}},
+		"many of a megabyte":    {answers: []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20}},
+		"three megabytes, park": {answers: []int{3 << 20}, on: conversation.ParkOversize, parks: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &fakePlatform{}
+			p.send = func(p *fakePlatform, in platforms.Send) (platforms.Reply, error) {
+				var reply platforms.Reply
+				p.take(in.Messages...)
+				for _, n := range tc.answers {
+					reply.Messages = append(reply.Messages, persona(strings.Repeat("<", n)))
+				}
+				p.take(reply.Messages...)
+				return reply, nil
+			}
+			e := newEnv(t, p, nil, time.Hour)
+			out, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, activities.ExchangeInput{
+				Ref: ref, Turn: 1, Messages: []conversation.Message{agent("hi")}, OnOversize: tc.on,
+			})
+			require.NoError(t, err)
+			data, err := json.Marshal(out)
+			require.NoError(t, err)
+			require.Less(t, len(data), 1500<<10)
+			require.Len(t, out.Messages, len(tc.answers))
+			require.Equal(t, tc.parks, out.Park != nil)
 		})
 	}
 }
