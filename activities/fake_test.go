@@ -121,10 +121,16 @@ func newEnv(t *testing.T, p platforms.Platform, e executors.Executor, settle tim
 
 func newEnvWith(t *testing.T, cfg activities.Config) env {
 	t.Helper()
-	var suite testsuite.WorkflowTestSuite
-	suite.SetLogger(quiet{})
 	a, err := activities.NewConversation(cfg)
 	require.NoError(t, err)
+	return newEnvOf(t, a)
+}
+
+// newEnvOf is another attempt on the same worker.
+func newEnvOf(t *testing.T, a *activities.Conversation) env {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(quiet{})
 	out := env{suite.NewTestActivityEnvironment(), a}
 	out.SetTestTimeout(time.Minute)
 	a.Register(out)
