@@ -118,10 +118,11 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		return ExchangeResult{}, err
 	}
 	// From now on heartbeats say that the request is still running.
+	underway := mark
 	e.live.note(ctx, func() any {
-		running := mark
-		running.Running = e.clock.now()
-		return running
+		now := underway
+		now.Running = e.clock.now()
+		return now
 	})
 	begin := time.Now()
 	reply, err := e.inst.Platform.Send(ctx, e.in.Ref, platforms.Send{

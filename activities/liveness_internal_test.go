@@ -3,7 +3,9 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,12 +30,10 @@ type server struct {
 func (s *server) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
 	s.mu.Lock()
 	s.asked++
-	n := s.asked
+	n, answer := s.asked, s.answer
 	s.mu.Unlock()
-	if s.answer != nil {
-		if err := s.answer(ctx, n); err != nil && !temporal.IsCanceledError(err) {
-			return err
-		} else if err != nil {
+	if answer != nil {
+		if err := answer(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -41,6 +41,18 @@ func (s *server) RecordActivityHeartbeat(ctx context.Context, _ []byte, details 
 	defer s.mu.Unlock()
 	s.details = append(s.details, details...)
 	return nil
+}
+
+func (s *server) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func (s *server) recorded() []any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.details)
 }
 
 func (s *server) CompleteActivityWithOptions(context.Context, client.CompleteActivityOptions) error {
@@ -68,12 +80,12 @@ func TestHoldAsksWhereNothingIsProven(t *testing.T) {
 		ctx, l := heldBy(t, s)
 		defer l.stop()
 		require.NoError(t, lease.Check(ctx))
-		require.Equal(t, 1, s.asked, "the task may have lain in a frozen process")
+		require.Equal(t, 1, s.count(), "the task may have lain in a frozen process")
 		require.NoError(t, lease.Check(ctx))
-		require.Equal(t, 1, s.asked, "it is proven now")
+		require.Equal(t, 1, s.count(), "it is proven now")
 		require.NoError(t, l.record(ctx, "mark"))
 		require.NoError(t, lease.Check(ctx))
-		require.Equal(t, 2, s.asked, "what was recorded proves it too")
+		require.Equal(t, 2, s.count(), "what was recorded proves it too")
 	})
 }
 
@@ -109,7 +121,9 @@ func TestHoldAfterAFreeze(t *testing.T) {
 				l.mu.Lock()
 				l.proven = time.Now().Add(-time.Minute)
 				l.mu.Unlock()
+				s.mu.Lock()
 				s.answer = tc.answer
+				s.mu.Unlock()
 				err := lease.Check(ctx)
 				require.True(t, tc.is(err), "%v", err)
 			})
@@ -155,16 +169,16 @@ func TestHeartbeatsEndTheAttempt(t *testing.T) {
 func TestCancelledAttemptStaysCurrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		told := 0
+		var told atomic.Int32
 		s := &server{answer: func(context.Context, int) error { return temporal.NewCanceledError() }}
-		l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) { told++ }, lag: &lagMeter{}}
+		l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) { told.Add(1) }, lag: &lagMeter{}}
 		ctx, _ := l.start(t.Context())
 		defer l.stop()
 		time.Sleep(4 * testTimeout)
 		synctest.Wait()
 		require.Error(t, ctx.Err())
-		require.Equal(t, 1, told, "the SDK is told once")
-		require.GreaterOrEqual(t, s.asked, 8)
+		require.EqualValues(t, 1, told.Load(), "the SDK is told once")
+		require.GreaterOrEqual(t, s.count(), 8)
 		require.NoError(t, l.Hold(context.WithoutCancel(ctx)))
 	})
 }
@@ -190,7 +204,7 @@ func TestRecordOvertakesAHangingHeartbeat(t *testing.T) {
 		require.Zero(t, time.Since(begin))
 		time.Sleep(2 * testTimeout)
 		synctest.Wait()
-		for _, d := range s.details {
+		for _, d := range s.recorded() {
 			require.Equal(t, "new", d)
 		}
 	})
@@ -222,7 +236,8 @@ func TestNewestDetailsWin(t *testing.T) {
 			})
 		}
 		all.Wait()
-		require.Equal(t, 49, s.details[len(s.details)-1])
+		recorded := s.recorded()
+		require.Equal(t, 49, recorded[len(recorded)-1])
 	})
 }
 
@@ -234,7 +249,7 @@ func TestLag(t *testing.T) {
 		_, l := heldBy(t, s)
 		defer l.stop()
 		time.Sleep(time.Minute)
-		require.LessOrEqual(t, s.asked, 13)
+		require.LessOrEqual(t, s.count(), 13)
 		require.Equal(t, 9*time.Second, l.lag.worst())
 		require.Equal(t, 54*time.Second, HeartbeatTimeout(heartbeatTimeout, l.lag.worst()))
 		require.Equal(t, heartbeatTimeout, HeartbeatTimeout(heartbeatTimeout, 0))
