@@ -34,7 +34,7 @@ func TestAckErrors(t *testing.T) {
 			kind: conversation.Unavailable, want: "not one of Pulse's to an acknowledgement"},
 		{name: "NullNotLanded", fault: pulsetest.Fault{Status: 200, Body: `null`}, kind: conversation.Unavailable, landed: true, want: "null"},
 		{name: "ReasonOfTheServer", fault: pulsetest.Fault{Status: 500, Body: `{"detail":"Internal error: no such column: last_run"}`},
-			kind: conversation.Unavailable, want: "no such column: last_run (the task is still processing"},
+			kind: conversation.Unavailable, want: "no such column: last_run” (the task is still processing"},
 		{name: "Gone", fault: pulsetest.Fault{Status: 404, Body: `{"detail":"Task not found"}`}},
 		{name: "Fenced", fault: pulsetest.Fault{Status: 409, Body: `{"detail":"locked"}`}, kind: conversation.Claimed, want: "took the task over"},
 		{name: "Key", fault: pulsetest.Fault{Status: 401}, kind: conversation.Unauthorized, want: "PULSE_API_KEY"},
