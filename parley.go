@@ -29,6 +29,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/interrupt"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
@@ -81,7 +82,7 @@ func Main(opts Options) {
 	ctx, _ := interrupt.Context(context.Background())
 	err := Run(ctx, opts)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(printable.Writer(os.Stderr), err)
 	}
 	os.Exit(process.ExitCode(err))
 }
