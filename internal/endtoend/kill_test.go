@@ -141,6 +141,8 @@ agents:
     project: %s
     agent: %s
     executor: agent
+    # A kill right before a send leaves it in doubt: personas here answer well within settle.
+    on_ambiguous: resend
 `
 
 func newProcess(t *testing.T, r *rig.Rig) *workerProcess {
