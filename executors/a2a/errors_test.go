@@ -87,7 +87,7 @@ func TestErrors(t *testing.T) {
 		"TaskWithoutWord": {200, nil, result(`{"kind": "task", "id": "t1"}`), invalid, 0, "a task has no status"},
 		"WrongType":       {200, nil, result(`{"kind": "message", "parts": "Hi"}`), invalid, 0, "parts is of the wrong type"},
 		"InvalidUTF8":     {200, nil, result("{\"kind\": \"message\", \"parts\": [{\"kind\": \"text\", \"text\": \"a\xff\xfe\"}]}"), down, 0, "not valid UTF-8"},
-		"TwentyMegabytes": {200, nil, result(reply(strings.Repeat("x", 20<<20))), invalid, 0, "larger than allowed (have the agent say less, or raise max_reply_bytes)"},
+		"TwentyMegabytes": {200, nil, result(reply(strings.Repeat("x", 20<<20))), invalid, 0, "larger than allowed (have the agent say less)"},
 		"SlightlyTooLong": {200, nil, result(reply(strings.Repeat("x", 1<<20+1))), invalid, 0, "larger than allowed"},
 
 		"Failed":           {200, nil, result(task("failed", "no luck")), down, 0, "the task has failed: “no luck”"},

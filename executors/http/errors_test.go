@@ -69,7 +69,7 @@ func TestErrors(t *testing.T) {
 		"NoJSON":             {200, nil, "Hello!", invalid, 0, "no JSON object"},
 		"BrokenOffJSON":      {200, nil, `{"message": "Hel`, down, 0, "ended before"},
 		"InvalidUTF8":        {200, nil, "{\"message\": \"a\xff\xfeb\"}", down, 0, "not valid UTF-8"},
-		"TwentyMegabytes":    {200, nil, `{"message": "` + strings.Repeat("x", 20<<20) + `"}`, invalid, 0, "larger than allowed (have the agent say less, or raise max_reply_bytes)"},
+		"TwentyMegabytes":    {200, nil, `{"message": "` + strings.Repeat("x", 20<<20) + `"}`, invalid, 0, "larger than allowed (have the agent say less)"},
 		"SlightlyTooLarge":   {200, nil, `{"message": "` + strings.Repeat("x", 1<<20+1000) + `"}`, invalid, 0, "larger than allowed"},
 		"AcceptedNowhere":    {202, nil, `{}`, invalid, 0, "202 comes without Location and without attach"},
 		"AcceptedElsewhere":  {202, http.Header{"Location": {"http://elsewhere.example/run/1"}}, "", invalid, 0, "keys go to no other"},

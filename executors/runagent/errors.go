@@ -254,7 +254,7 @@ func (c *call) broken(out *conversation.Error, err error) {
 	)
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge):
-		out.Kind, out.Remedy = conversation.Invalid, "have the agent answer with less, or raise max_reply_bytes"
+		out.Kind, out.Remedy = conversation.Invalid, "have the agent answer with less"
 	case errors.Is(err, errNoText):
 		out.Kind, out.Remedy = conversation.Invalid, "set reply_path to where the text of the reply is"
 	case errors.Is(err, modelcall.ErrWebPage), errors.Is(err, wire.ErrNotJSON):

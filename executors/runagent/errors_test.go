@@ -89,9 +89,9 @@ func TestErrors(t *testing.T) {
 		"CutOffAnswer":       {fault: runagenttest.Fault{Raw: `{"success": true, "data`}, want: unavailable, landed: true, text: "the stream ended before"},
 		"EmptyAnswer":        {fault: runagenttest.Fault{Raw: ` `}, want: unavailable, landed: true, text: "the answer is empty"},
 		"TooLarge": {change: func(c *runagent.Config) { c.MaxReplyBytes = 4 }, fault: runagenttest.Fault{Raw: `"Hello"`},
-			want: invalid, landed: true, text: "raise max_reply_bytes"},
+			want: invalid, landed: true, text: "have the agent answer with less"},
 		"FarTooLarge": {change: func(c *runagent.Config) { c.MaxReplyBytes = 4 }, fault: runagenttest.Fault{Raw: strings.Repeat("x", 1<<17)},
-			want: invalid, landed: true, text: "raise max_reply_bytes"},
+			want: invalid, landed: true, text: "have the agent answer with less"},
 		"InvalidUTF8": {fault: runagenttest.Fault{Raw: "\"a\xff\""}, want: unavailable, landed: true, text: "not valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

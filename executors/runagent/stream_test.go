@@ -102,8 +102,8 @@ func TestStreamErrors(t *testing.T) {
 		"ErrorAsObject":  {fault: runagenttest.Fault{Raw: `{"type": "error", "error": {"code": "SERVER_ERROR", "message": "down"}}`}, want: unavailable, landed: true, text: "down"},
 		"ErrorOfNothing": {fault: runagenttest.Fault{Raw: `{"type": "error"}`}, want: invalid, landed: true, text: "the stream reports an error"},
 		"NoJSON":         {fault: runagenttest.Fault{Raw: `hello`}, want: invalid, landed: true, text: "a frame of the stream is none"},
-		"GiantFrame":     {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "` + strings.Repeat("x", 10<<20) + `"}`}, want: invalid, landed: true, text: "raise max_reply_bytes"},
-		"TooLarge":       {change: func(c *runagent.Config) { c.MaxReplyBytes = 8 }, want: invalid, landed: true, text: "raise max_reply_bytes"},
+		"GiantFrame":     {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "` + strings.Repeat("x", 10<<20) + `"}`}, want: invalid, landed: true, text: "have the agent answer with less"},
+		"TooLarge":       {change: func(c *runagent.Config) { c.MaxReplyBytes = 8 }, want: invalid, landed: true, text: "have the agent answer with less"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

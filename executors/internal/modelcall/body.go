@@ -22,7 +22,7 @@ var (
 )
 
 // remedyTooLarge goes with ErrTooLarge.
-const remedyTooLarge = "bound the reply with max_output_tokens, or raise max_reply_bytes"
+const remedyTooLarge = "bound the reply with max_output_tokens"
 
 // Succeeded reports whether the response has a status of success.
 func Succeeded(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode <= 299 }

@@ -72,7 +72,7 @@ func (v Vendor) errors(t *testing.T) {
 		"BrokenOffUTF8":      {200, nil, v.Whole("a") + "\xe2\x82", down, 0, "not valid UTF-8"},
 		"NoJSON":             {200, nil, "{]", down, 0, ""},
 		"BrokenOffJSON":      {200, nil, v.Whole("a")[:40], down, 0, ""},
-		"TwentyMegabytes":    {200, nil, v.Whole(strings.Repeat("x", 20<<20)), invalid, 0, "larger than allowed (bound the reply with max_output_tokens, or raise max_reply_bytes)"},
+		"TwentyMegabytes":    {200, nil, v.Whole(strings.Repeat("x", 20<<20)), invalid, 0, "larger than allowed (bound the reply with max_output_tokens)"},
 		"SlightlyTooLarge":   {200, nil, v.Whole(strings.Repeat("x", 1<<20+1)), invalid, 0, "larger than allowed"},
 	} {
 		v.Says(t, name, s)
