@@ -121,7 +121,7 @@ func TestConflict(t *testing.T) {
 			do: func(b *bundle, _ string) {
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Status: 404, Body: `{"detail":"Not Found"}`})
 			},
-			kind: conversation.Unavailable, landed: true, want: "not Pulse's own answer",
+			kind: conversation.Unavailable, want: "not Pulse's own answer",
 		},
 		{
 			name: "TheKeyIsWrong",

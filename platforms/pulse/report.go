@@ -173,7 +173,7 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 	if done, lookErr := p.acknowledged(ctx, o, t, report); done || lookErr != nil {
 		return lookErr
 	}
-	if !e.Answered {
+	if !e.Answered || rest.Foreign(err) {
 		return e
 	}
 	e.MayHaveLanded = false // the task shows that it has not

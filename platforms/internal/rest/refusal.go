@@ -48,6 +48,13 @@ func (e *AnswerError) Unwrap() error {
 // proxy, a login page, another server. Its status says nothing about the service.
 func (e *AnswerError) Foreign() bool { return e.foreign != "" }
 
+// Foreign reports whether err is an answer that came from something in front of the
+// service.
+func Foreign(err error) bool {
+	a := (*AnswerError)(nil)
+	return errors.As(err, &a) && a.Foreign()
+}
+
 // StatusOf is the status of the AnswerError in err, or 0: also where the answer is not
 // the service's own.
 func StatusOf(err error) int {
@@ -77,6 +84,9 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 		e.Kind = conversation.Unavailable
 		e.RetryAfter = a.RetryAfter()
 		e.MayHaveLanded = r.Writes
+		// What is in front of the service has answered by itself: it has not passed the
+		// request on, or has done with it. Only 408 and 425 leave that open.
+		e.Answered = r.Writes && !a.cut && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooEarly
 		if a.Status < 400 {
 			e.Remedy = c.redirectRemedy(a)
 		}

@@ -91,7 +91,8 @@ func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader
 	if stopped := (*stopError)(nil); errors.As(err, &stopped) {
 		return a, stopped.error
 	}
-	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, MayHaveLanded: r.Writes}
+	// A whole answer that says success comes when the work is done, or instead of it.
+	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, MayHaveLanded: r.Writes, Answered: r.Writes && body.err == nil}
 	if body.err != nil {
 		e.Err = fmt.Errorf("the answer broke off: %w", c.networkCause(ctx, limited, timeout, body.err, true))
 	}
