@@ -55,7 +55,7 @@ func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.
 		if i > 0 {
 			req.Message += "\n\n"
 		}
-		req.Message += m.Text()
+		req.Message += m.Said()
 	}
 	// How long it may take is the agent's exchange_timeout, which ctx has.
 	answer, err := w.Invoke(ctx, ref.Simulation, req, p.addressed(engine.Timeout(0), engine.Permit(lease.Check))...)
