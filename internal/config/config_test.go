@@ -228,6 +228,10 @@ func TestFaults(t *testing.T) {
 		{"ExecutorCalledAuto", valid + "executors:\n  auto: {type: scripted}\n", []string{
 			"parley.yaml:6: executors.auto is taken: it stands for the first executor that is available, choose another name",
 		}},
+		{"PlatformCalledInbox", strings.Replace(valid, "agents:", "  inbox: {type: onerun}\nagents:", 1), []string{
+			"parley.yaml:3: platforms.inbox is taken: choose another name",
+			"parley.yaml:5: agents.support.platform is missing: name one of the platforms: main, inbox",
+		}},
 		{"SecretWrittenOut", strings.Replace(valid, "${KEY}", "sk-12345", 1), []string{
 			"parley.yaml:2: platforms.main.api_key is written out: keep secrets out of the file, write ${MAIN_API_KEY} or ${file:/path/to/it}",
 		}},
