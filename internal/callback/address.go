@@ -45,8 +45,11 @@ func (a Addresses) guard() (*httpclient.Guard, error) {
 		ranges = append(ranges, entry)
 	}
 	guard, err := httpclient.ParsePrefixes("allow_private", ranges)
+	if err != nil {
+		return nil, fmt.Errorf("%w; an address with its port, such as 127.0.0.1:3001, will do too", err)
+	}
 	guard.Hosts = hosts
-	return guard, err
+	return guard, nil
 }
 
 // ReceiverPath is the path at which Pulse's own callback receiver takes results.

@@ -244,8 +244,17 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 		ExecutionID string `json:"execution_id"`
 	}
 	r.Requires = []string{"status"}
-	_, err = c.call(ctx, r, &out)
-	return out.ExecutionID, err
+	if _, err = c.call(ctx, r, &out); err != nil {
+		return "", err
+	}
+	if len(out.ExecutionID) > maxTaskID || !conversation.Sendable(out.ExecutionID) {
+		// It becomes a search attribute and a header.
+		return "", c.api.Fail(r, &conversation.Error{
+			Kind: conversation.Unavailable, MayHaveLanded: true, Answered: true,
+			Err: fmt.Errorf("the execution id %q cannot be used: it has %d bytes, or characters that are not printable ASCII", rest.Clip(out.ExecutionID), len(out.ExecutionID)),
+		})
+	}
+	return out.ExecutionID, nil
 }
 
 // errOtherAnswer is an answer of success that Pulse does not give to an

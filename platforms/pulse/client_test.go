@@ -249,3 +249,14 @@ func TestOddTask(t *testing.T) {
 	require.Contains(t, odd[3], "its id is {")
 	require.Contains(t, odd[4], "it has no id")
 }
+
+// TestOddExecutionID: what names a run becomes a header and a search attribute.
+func TestOddExecutionID(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{strings.Repeat("x", 300), "a\\nb", "größe"} {
+		_, err := always(t, 200, nil, `{"status":"claimed","execution_id":"`+id+`"}`).Claim(t.Context(), "t", "w")
+		require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+		require.ErrorContains(t, err, "cannot be used")
+		require.Less(t, len(err.Error()), 600)
+	}
+}
