@@ -25,8 +25,10 @@ const (
 	// smallPage is for lists with very long tasks.
 	smallPage = 10
 	// maxField is how long a field of a task may be to be read: a task that can run has
-	// no longer one. maxTask is how much of the answer with one task is read.
-	maxField = 2 << 20
+	// no longer one, even where each character takes three times what it takes with us.
+	// maxRow bounds what is kept of a task in a list. maxTask is how much of the answer with one task is read.
+	maxField = 3 << 20
+	maxRow   = 8 << 20
 	maxTask  = 64 << 20
 	// maxPages bounds what a list that never ends can do.
 	maxPages = 1000
@@ -115,7 +117,7 @@ func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswe
 // listOf bounds a list of tasks. What is too long for a task to run is left out of
 // its row, and the rest of the row is read: the task is to be answered too.
 func listOf(id string, other any) rest.List {
-	return rest.List{Field: "tasks", ID: id, MaxField: maxField, Other: other}
+	return rest.List{Field: "tasks", ID: id, MaxField: maxField, MaxRow: maxRow, Other: other}
 }
 
 // A Filter says which tasks to list.

@@ -24,7 +24,9 @@ func agentWith(text string) map[string]any {
 // list: here more than are read of one answer.
 func TestManyLargeTasks(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.Types = []string{pulse.TypeRunAgent} })
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) {
+		c.Types, c.Timeout = []string{pulse.TypeRunAgent}, 5*time.Minute
+	})
 	text := strings.Repeat("x", 890<<10)
 	var earlier string
 	for i := range 80 {
@@ -52,10 +54,10 @@ func TestManyLargeTasks(t *testing.T) {
 // answered: it is ours to say that there will be no result.
 func TestTaskThatIsFarTooLarge(t *testing.T) {
 	t.Parallel()
-	b := setup(t, pulsetest.Config{})
+	b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.Timeout = 5 * time.Minute })
 	huge := b.Add(pulsetest.Schedule{
 		At: noon.Add(-time.Second), Payload: agentWith(strings.Repeat("x", 20<<20)),
-		Metadata: map[string]any{"callback_url": "http://hook.example/results", "note": strings.Repeat("y", 3<<20)},
+		Metadata: map[string]any{"callback_url": "http://hook.example/results", "note": strings.Repeat("y", 4<<20)},
 	})
 	small := b.Add(pulsetest.Schedule{At: noon})
 	all, err := b.platform.Assigned(t.Context(), "", "a-1")
@@ -71,7 +73,7 @@ func TestTaskThatIsFarTooLarge(t *testing.T) {
 	require.NoError(t, err)
 	fault := about.Task.CheckSize()
 	require.Equal(t, conversation.Invalid, conversation.KindOf(fault))
-	require.ErrorContains(t, fault, "its metadata.note, payload.params is longer than 2 MiB")
+	require.ErrorContains(t, fault, "its metadata.note, payload.params is longer than 3 MiB")
 	require.Equal(t, "http://hook.example/results", about.Task.Callback.URL)
 	withdrawn, err := b.platform.Withdrawn(t.Context(), ref, receipt)
 	require.NoError(t, err)
@@ -118,7 +120,7 @@ func TestTaskThatDoesNotEnd(t *testing.T) {
 			_, _ = io.WriteString(w, `{"tasks":[`+row("last")+`],"count":1}`)
 		}
 	}))
-	p := newPlatform(t, pulse.Config{URL: url, Types: []string{"run_agent"}})
+	p := newPlatform(t, pulse.Config{URL: url, Types: []string{"run_agent"}, Timeout: 5 * time.Minute})
 	all, err := p.Assigned(t.Context(), "", "")
 	require.Len(t, all, 2)
 	require.Equal(t, []string{"0", "1", "2"}, offsets)

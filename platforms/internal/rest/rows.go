@@ -317,47 +317,104 @@ func (s *scanner) value(limit int) (data []byte, whole bool, err error) {
 	if _, err := s.next(); err != nil {
 		return nil, false, err
 	}
-	whole = true
-	var nested int
-	var text, escaped bool
+	v := value{limit: limit, whole: true}
 	for {
-		b, err := s.read()
-		if errors.Is(err, io.EOF) && nested == 0 && !text && len(data) > 0 {
-			return data, whole, nil // a number at the end of everything
+		chunk, err := s.chunk()
+		if errors.Is(err, io.EOF) && v.nested == 0 && !v.text && len(v.data) > 0 {
+			return v.data, v.whole, nil // a number at the end of everything
 		}
 		if err != nil {
 			return nil, false, err
 		}
-		ends := false // with this byte
-		switch {
-		case escaped:
-			escaped = false
-		case text:
-			escaped = b == '\\'
-			text = b != '"'
-			ends = !text && nested == 0
-		case b == '"':
-			text = true
-		case b == '{' || b == '[':
-			nested++
-		case b == '}' || b == ']':
-			if nested == 0 { // it belongs to what is around the value
-				s.left++
-				return data, whole, s.in.UnreadByte()
-			}
-			nested--
-			ends = nested == 0
-		case nested == 0 && (b == ',' || b == ' ' || b == '\t' || b == '\n' || b == '\r'):
-			s.left++
-			return data, whole, s.in.UnreadByte()
+		n, ended := v.take(chunk)
+		v.keep(chunk[:n])
+		if err := s.skip(n); err != nil {
+			return nil, false, err
 		}
-		if whole = whole && len(data) < limit; whole {
-			data = append(data, b)
-		}
-		if ends {
-			return data, whole, nil
+		if ended {
+			return v.data, v.whole, nil
 		}
 	}
+}
+
+// A value is one that is being read.
+type value struct {
+	limit         int
+	data          []byte
+	whole         bool
+	nested        int
+	text, escaped bool
+}
+
+// take counts the bytes of the chunk that belong to the value, and tells whether it
+// ends with them.
+func (v *value) take(chunk []byte) (n int, ended bool) {
+	for i := 0; i < len(chunk); i++ {
+		switch b := chunk[i]; {
+		case v.escaped:
+			v.escaped = false
+		case v.text:
+			j := bytes.IndexByte(chunk[i:], '"')
+			if j < 0 {
+				j = len(chunk) - i
+			}
+			if k := bytes.IndexByte(chunk[i:i+j], '\\'); k >= 0 {
+				i += k
+				v.escaped = true
+				continue
+			}
+			if i += j; i == len(chunk) {
+				return i, false
+			}
+			if v.text = false; v.nested == 0 {
+				return i + 1, true
+			}
+		case b == '"':
+			v.text = true
+		case b == '{' || b == '[':
+			v.nested++
+		case b == '}' || b == ']':
+			if v.nested == 0 { // it belongs to what is around the value
+				return i, true
+			}
+			if v.nested--; v.nested == 0 {
+				return i + 1, true
+			}
+		case v.nested == 0 && (b == ',' || b == ' ' || b == '\t' || b == '\n' || b == '\r'):
+			return i, true
+		}
+	}
+	return len(chunk), false
+}
+
+// keep adds to what is kept, up to the limit.
+func (v *value) keep(part []byte) {
+	if !v.whole {
+		return
+	}
+	if room := v.limit - len(v.data); len(part) > room {
+		part, v.whole = part[:max(room, 0)], false
+	}
+	v.data = append(v.data, part...)
+}
+
+// chunk is what has arrived and is not consumed, at least a byte.
+func (s *scanner) chunk() ([]byte, error) {
+	if s.left <= 0 {
+		return nil, fmt.Errorf("%w %s", ErrLonger, size(int(s.all)))
+	}
+	if _, err := s.in.Peek(1); err != nil {
+		return nil, err
+	}
+	chunk, err := s.in.Peek(s.in.Buffered())
+	return chunk[:min(int64(len(chunk)), s.left)], err
+}
+
+// skip consumes what chunk showed.
+func (s *scanner) skip(n int) error {
+	s.left -= int64(n)
+	_, err := s.in.Discard(n)
+	return err
 }
 
 // brokeOff is the error for an end that comes too early.
