@@ -109,8 +109,16 @@ func (a *attempt) acknowledge(ctx context.Context, in ReportInput, tried *Mark) 
 	return &mark, tasks.Report(ctx, in.Ref, report)
 }
 
-// What workflows see of a platform's words for tasks.
+// What workflows see of a platform's words.
 type (
 	Receipt    = platforms.Receipt
 	TaskReport = platforms.Report
+)
+
+// Where a conversation stands on its platform, for workflows.
+const (
+	StateWaiting = platforms.StateWaiting
+	StateOpen    = platforms.StateOpen
+	StateEnded   = platforms.StateEnded
+	StateUnknown = platforms.StateUnknown
 )

@@ -193,7 +193,7 @@ func (t *talk) takeContext(ctx workflow.Context, out activities.ContextResult) (
 		t.messages, t.count, t.unseen = nil, 0, 0 // what it says is not known
 		t.task.stop = &verdict{kind: conversation.OutcomeFailed, detail: out.Fault, cause: conversation.Invalid}
 	}
-	if out.State == "ended" {
+	if out.State == activities.StateEnded {
 		if t.task != nil {
 			t.task.withdrawn = true // while it was claimed
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/platforms"
 )
 
 // stale says why the state may be older than what the platform holds.
@@ -77,7 +76,7 @@ func (t *talk) compare(ctx workflow.Context) (*verdict, error) {
 // settled reads the conversation until nothing comes any more: the run that was reset
 // may have been sending something, of which this one's history does not know.
 func (t *talk) settled(ctx workflow.Context, out activities.ContextResult) (activities.ContextResult, bool, *verdict, error) {
-	for out.State == platforms.StateOpen && out.Settle > 0 {
+	for out.State == activities.StateOpen && out.Settle > 0 {
 		t.step = "what was sent before the reset may still arrive"
 		t.show(ctx)
 		if _, err := t.waitUpTo(ctx, out.Settle, t.step, t.interrupted); err != nil {
@@ -100,12 +99,12 @@ func (t *talk) settled(ctx workflow.Context, out activities.ContextResult) (acti
 
 func (t *talk) reconcileConversation(ctx workflow.Context, out activities.ContextResult) (*verdict, error) {
 	switch {
-	case out.State == platforms.StateUnknown && out.Count == 0:
+	case out.State == activities.StateUnknown && out.Count == 0:
 		return &verdict{
 			kind: conversation.OutcomeFailed, cause: conversation.Reset,
 			detail: fmt.Sprintf("the workflow was reset, and platform %q keeps no transcript to go on from: start a new conversation", t.in.Ref.Platform),
 		}, nil
-	case out.State == platforms.StateWaiting && !t.in.Adopt:
+	case out.State == activities.StateWaiting && !t.in.Adopt:
 		t.run, t.claimRun, t.claimed, t.unclear = out.RunID, out.RunID, false, false
 		if done, v, err := t.claim(ctx); !done {
 			return v, err

@@ -176,7 +176,7 @@ func (t *talk) findCallback(ctx workflow.Context, v *verdict) {
 		v.detail = join(v.detail, "whether a callback waits could not be found out: "+failureOf(err).String())
 		return
 	}
-	if out.State != "ended" { // else nobody waits
+	if out.State != activities.StateEnded { // else nobody waits
 		t.about = out.Context
 	}
 }
