@@ -79,7 +79,7 @@ func checkID(id string) error {
 	case len(id) > maxID:
 		return fmt.Errorf("has %d bytes: an id has at most %d", len(id), maxID)
 	case id == ".", id == "..", strings.Contains(id, ".."), strings.ContainsAny(id, "/\\?#%;"), !oneWord(id):
-		return fmt.Errorf("is %q, which is no id of an agent: write the one that runagent shows, without / \\ ? # %% ; spaces and ..", printable.Name(id, maxID))
+		return fmt.Errorf("is %q, which is no id of an agent: write the one that runagent shows, without spaces, .. and any of / \\ ? # %% ; in it", printable.Name(id, maxID))
 	}
 	return nil
 }

@@ -145,10 +145,9 @@ type effects struct {
 	*httptest.Server
 	tools http.Handler
 
-	mu       sync.Mutex
-	counted  int
-	reused   int // of those after the first, on a connection that had been used
-	perConns map[*int]bool
+	mu      sync.Mutex
+	counted int
+	reused  int // of those after the first, on a connection that had been used
 }
 
 type usesKey struct{}

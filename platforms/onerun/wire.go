@@ -189,9 +189,3 @@ type Response struct {
 	Ended  bool          `json:"ended"`
 	Output []WireMessage `json:"output"`
 }
-
-// list is the envelope of every list.
-type list[T any] struct {
-	Data    []T  `json:"data"`
-	HasMore bool `json:"has_more"`
-}
