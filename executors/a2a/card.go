@@ -114,6 +114,12 @@ type cardError struct {
 func (e *cardError) Error() string { return e.err.Error() }
 func (e *cardError) Unwrap() error { return e.err }
 
+// A noCardError is an answer in place of a card. What is in front of the agent may give
+// it for a while.
+type noCardError struct{ error }
+
+func (e *noCardError) Unwrap() error { return e.error }
+
 var errNoCard = errors.New("what is there is no agent card")
 
 const (
@@ -134,22 +140,23 @@ func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
 		return nil, err
 	}
 	if !modelcall.Succeeded(res) {
-		refused := refusal(res)
-		if refused.status == http.StatusNotFound || refused.status == http.StatusGone || refused.status == http.StatusMethodNotAllowed {
-			refused.remedy = remedyNoCard
+		err := refusal(res)
+		switch res.StatusCode {
+		case http.StatusNotFound, http.StatusGone, http.StatusMethodNotAllowed:
+			return nil, &noCardError{err}
 		}
-		return nil, refused
+		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
 	data, err := modelcall.ReadAll(res.Body, maxCard)
 	var c card
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge), errors.Is(err, modelcall.ErrNoAnswer):
-		return nil, &cardError{errNoCard, remedyNoCard}
+		return nil, &noCardError{errNoCard}
 	case err != nil:
 		return nil, err
 	case json.Unmarshal(data, &c) != nil, c.URL == "" && len(c.AdditionalInterfaces)+len(c.SupportedInterfaces) == 0:
-		return nil, &cardError{errNoCard, remedyNoCard}
+		return nil, &noCardError{errNoCard}
 	}
 	return e.newAgent(&c)
 }

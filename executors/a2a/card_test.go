@@ -37,16 +37,16 @@ func TestCards(t *testing.T) {
 		"Good":            {answers(`{"name": "n", "url": "/rpc"}`), nil, "", "", false},
 		"WithoutKeys":     {answers(`{"name": "n", "url": "/rpc"}`), noKeys, "", "", false},
 		"OddScheme":       {answers(`{"name": "n", "url": "/rpc", "securitySchemes": {"x": {"type": "telepathy"}}}`), nil, "", "", false},
-		"NoneThere":       {says(404), nil, invalid, "404 Not Found (check url: the agent's card must be at url/.well-known/agent-card.json", false},
-		"Gone":            {says(410), nil, invalid, "the card's own address", false},
-		"WebPage":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, nil, invalid, "no agent card (check url", false},
-		"OtherJSON":       {answers(`{"status": "ok"}`), nil, invalid, "no agent card", false},
-		"Nothing":         {answers(""), nil, invalid, "no agent card", false},
-		"TwentyMB":        {answers(`{"url": "` + strings.Repeat("x", 20<<20) + `"}`), nil, invalid, "no agent card", false},
-		"WrongKey":        {says(401), nil, unauth, "401 Unauthorized (check bearer_token and headers", false},
-		"Forbidden":       {says(403), nil, unauth, "403", false},
+		"NoneThere":       {says(404), nil, down, "404 Not Found: an empty body; this is not the agent's own answer (check url: the agent's card must be at url/.well-known/agent-card.json", false},
+		"Gone":            {says(410), nil, down, "the card's own address", false},
+		"WebPage":         {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, nil, down, "no agent card (check url", false},
+		"OtherJSON":       {answers(`{"status": "ok"}`), nil, down, "no agent card", false},
+		"Nothing":         {answers(""), nil, down, "no agent card", false},
+		"TwentyMB":        {answers(`{"url": "` + strings.Repeat("x", 20<<20) + `"}`), nil, down, "no agent card", false},
+		"WrongKey":        {says(401), nil, down, "401 Unauthorized: an empty body", false},
+		"Forbidden":       {says(403), nil, down, "403", false},
 		"ServerError":     {says(503), nil, down, "503", false},
-		"Redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, invalid, "where the server redirects", false},
+		"Redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, down, "where the server redirects", false},
 		"CutOff":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "the server closed the connection without an answer", false},
 		"OnlyGRPC":        {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "no transport that is supported, but GRPC, HTTP+JSON (have the agent offer JSON-RPC", false},
 		"SecondIsRPC":     {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "/rpc"}]}`), nil, "", "", false},
@@ -192,7 +192,7 @@ func TestCardIsKept(t *testing.T) {
 	require.NoError(t, ask())
 	require.EqualValues(t, 1, reads.Load())
 	at.Store("/new")
-	require.True(t, conversation.IsKind(ask(), invalid))
+	require.True(t, conversation.IsKind(ask(), down))
 	require.NoError(t, ask())
 	require.EqualValues(t, 2, reads.Load())
 	require.NoError(t, e.Check(t.Context()))

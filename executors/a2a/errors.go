@@ -103,7 +103,6 @@ type statusError struct {
 	status     int
 	retryAfter time.Duration
 	fault      *fault // nil: nothing was said
-	remedy     string
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
@@ -165,12 +164,15 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 		said    *fault
 		state   *stateError
 		bad     *cardError
+		noCard  *noCardError
 	)
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Kind, out.Err = conversation.Unavailable, timeout
 	case ctx.Err() != nil:
 		out.Kind, out.Err = conversation.Unavailable, ctx.Err()
+	case errors.As(err, &noCard):
+		return x.noCard(noCard)
 	case errors.As(err, &refused):
 		return x.refused(refused)
 	case errors.As(err, &bad):
@@ -192,12 +194,31 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errOnlyFiles, "set accept to media types of texts, such as text/plain"
 	default:
 		out = x.failure.Lost(err)
+		if e, ok := modelcall.IsForeign(err); ok {
+			x.forget(e.Status != http.StatusOK)
+			if e.Redirects() {
+				out.Remedy = "set url or endpoint to where the server redirects: keys do not follow by themselves"
+			}
+			return out // the agent has not been asked
+		}
 		x.forget(errors.As(err, new(*url.Error)))
 	}
 	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
 	if x.asked {
 		out.Usage.Calls = 1
 	}
+	return out
+}
+
+// noCard is the error for what is there in place of a card.
+func (x *exchange) noCard(e *noCardError) *conversation.Error {
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: x.failure.Op, Err: e.error}
+	if _, foreign := modelcall.IsForeign(e); foreign {
+		out = x.failure.Lost(e)
+	} else if said := (*statusError)(nil); errors.As(e, &said) {
+		out = x.refused(said)
+	}
+	out.Remedy = remedyNoCard
 	return out
 }
 
@@ -212,16 +233,13 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 	kind := out.Kind
 	out.Kind = cmp.Or(r.kind, kind)
 	switch {
-	case e.status/100 == 3:
-		out.Remedy = "set url or endpoint to where the server redirects: keys do not follow by themselves"
 	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed, e.status == http.StatusGone:
 		out.Remedy = "check the address on the agent's card, or set endpoint: nothing takes a POST there"
 	}
 	if out.Kind != kind {
 		out.Remedy = remedies[out.Kind]
 	}
-	out.Remedy = cmp.Or(e.remedy, out.Remedy)
-	x.forget(e.status/100 == 3 || e.status == http.StatusNotFound || e.status == http.StatusMethodNotAllowed || e.status == http.StatusGone)
+	x.forget(e.status == http.StatusNotFound || e.status == http.StatusMethodNotAllowed || e.status == http.StatusGone)
 	return out
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // The methods of the protocol.
@@ -59,7 +60,7 @@ func (x *exchange) post(ctx context.Context, method string, params any, accept s
 		return nil, refusal(res)
 	}
 	x.asked = true
-	if mediaType(res) == "text/html" {
+	if foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
 		return nil, modelcall.ErrWebPage
 	}
@@ -86,7 +87,17 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseResponse(data)
+	if foreign.IsPage(res.Header, data) {
+		return nil, modelcall.ErrWebPage
+	}
+	ev, err := parseResponse(data)
+	switch { // an agent answers in JSON-RPC at least
+	case errors.Is(err, errNotJSON):
+		return nil, &foreign.Error{Status: res.StatusCode, What: "no JSON object"}
+	case errors.Is(err, errNeither):
+		return nil, &foreign.Error{Status: res.StatusCode, What: "it has neither result nor error"}
+	}
+	return ev, err
 }
 
 // maxFrame bounds what is read at a time. A task repeats what was said.
@@ -138,6 +149,7 @@ func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bo
 var (
 	errNotJSON     = errors.New("the answer is no JSON object")
 	errOffProtocol = errors.New("the answer does not keep to the protocol")
+	errNeither     = fmt.Errorf("%w: it has neither result nor error", errOffProtocol)
 )
 
 func parseResponse(data []byte) (*event, error) {
@@ -149,7 +161,7 @@ func parseResponse(data []byte) (*event, error) {
 		return nil, res.Error
 	}
 	if len(res.Result) == 0 || string(res.Result) == "null" {
-		return nil, fmt.Errorf("%w: it has neither result nor error", errOffProtocol)
+		return nil, errNeither
 	}
 	ev := &event{}
 	if err := parse(res.Result, ev); err != nil {
@@ -185,9 +197,12 @@ func parse(data []byte, into any) error {
 }
 
 // refusal reads a response that is none of success, and closes it.
-func refusal(res *http.Response) *statusError {
-	out := &statusError{status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+func refusal(res *http.Response) error {
 	body := modelcall.ErrorBody(res)
+	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
+		return err
+	}
+	out := &statusError{status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
 	if !utf8.Valid(body) {
 		return out
 	}

@@ -33,7 +33,11 @@ func (e *Executor) find(ctx context.Context) error {
 		_ = res.Body.Close()
 	}
 	var said *statusError
-	if errors.As(err, &said) && e.tellsNothing(said.status) {
+	status := modelcall.ForeignStatus(err)
+	if errors.As(err, &said) {
+		status = said.status
+	}
+	if e.tellsNothing(status) {
 		return nil
 	}
 	return err

@@ -108,8 +108,6 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 			return "check model"
 		case e.status == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, without the /v1"
-		case e.status >= 300 && e.status < 400:
-			return modelcall.RemedyRedirect
 		}
 		for field, key := range setting {
 			if strings.HasPrefix(e.message, field) || strings.Contains(e.message, "`"+field+"`") {
@@ -144,7 +142,9 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	}
 	if said == nil || ctx.Err() != nil {
 		out := modelcall.Failure(ctx, e.op(), err, e.clean)
-		out.Usage = usage
+		if out.Usage = usage; out.Remedy == modelcall.RemedyAPI {
+			out.Remedy += ", without the /v1"
+		}
 		return out
 	}
 	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}

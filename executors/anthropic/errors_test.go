@@ -48,7 +48,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"BadTokens":           {400, nil, bad("max_tokens: 9000 > 4096, which is the maximum allowed number of output tokens"), invalid, 0, "(check max_output_tokens)"},
 		"BadSomething":        {400, nil, bad("top_k: no"), invalid, 0, "400 Bad Request, invalid_request_error: “top_k: no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError("not_found_error", "model: claude-typo"), invalid, 0, "(check model)"},
-		"NotFound":            {404, nil, "404 page not found", invalid, 0, "without the /v1"},
+		"NotFound":            {404, nil, "404 page not found", down, 0, "without the /v1"},
 		"Unprocessable":       {422, nil, `{"detail":"no"}`, invalid, 0, "422 Unprocessable Entity: “no”"},
 		"ServerError":         {500, nil, apiError("api_error", "Internal server error"), down, 0, "Internal server error"},
 		"TimeoutError":        {504, nil, apiError("timeout_error", "Request timed out"), down, 0, "timeout_error"},

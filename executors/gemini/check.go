@@ -26,8 +26,9 @@ func (e *Executor) Check(ctx context.Context) error {
 // find asks for the model.
 func (e *Executor) find(ctx context.Context) error {
 	_, err := e.models.Get(with(ctx, &exchange{checkOnly: true}), e.cfg.Model, &genai.GetModelConfig{})
-	var said *statusError
-	if errors.As(err, &said) && e.tellsNothing(said) {
+	said := &statusError{code: modelcall.ForeignStatus(err)}
+	errors.As(err, &said)
+	if e.tellsNothing(said) {
 		return nil
 	}
 	return err

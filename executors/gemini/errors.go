@@ -209,8 +209,6 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 			return "check model, project and location"
 		case e.code == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, without the /v1beta"
-		case e.code >= 300 && e.code < 400:
-			return modelcall.RemedyRedirect
 		case strings.Contains(e.message, "function_declarations"):
 			return "check the names and schemas of the tools"
 		case strings.Contains(e.message, "temperature"):
@@ -237,7 +235,7 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	}
 	if said == nil || ctx.Err() != nil {
 		out := modelcall.Failure(ctx, e.op(), err, e.clean)
-		if out.Usage = usage; out.Remedy != "" && errors.Is(out.Err, modelcall.ErrWebPage) {
+		if out.Usage = usage; out.Remedy == modelcall.RemedyAPI {
 			out.Remedy += ", without the /v1beta"
 		}
 		return out

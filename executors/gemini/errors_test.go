@@ -65,7 +65,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"BadTokens":           {400, nil, bad("max_output_tokens must be positive"), invalid, 0, "(check max_output_tokens)"},
 		"BadSomething":        {400, nil, bad("no"), invalid, 0, "400 Bad Request, INVALID_ARGUMENT: “no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError(404, "NOT_FOUND", "models/x is not found for API version v1beta"), invalid, 0, "(check model"},
-		"NotFound":            {404, nil, "404 page not found", invalid, 0, "without the /v1beta"},
+		"NotFound":            {404, nil, "404 page not found", down, 0, "without the /v1beta"},
 		"Internal":            {500, nil, apiError(500, "INTERNAL", "An internal error has occurred."), down, 0, "INTERNAL"},
 		"Overloaded":          {503, http.Header{"Retry-After": {"3"}}, apiError(503, "UNAVAILABLE", "The model is overloaded. Please try again later."), down, 3 * time.Second, "overloaded"},
 		"CancelledByCode":     {499, nil, "", down, 0, "499"},

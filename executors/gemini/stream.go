@@ -74,7 +74,8 @@ func (e *Executor) each(ctx context.Context, contents []*genai.Content, config *
 
 // known reports whether the transport itself ended the call.
 func known(err error) bool {
-	return errors.Is(err, modelcall.ErrWebPage) || errors.Is(err, modelcall.ErrTooLarge) || errors.Is(err, modelcall.ErrInvalidUTF8)
+	_, isForeign := modelcall.IsForeign(err)
+	return isForeign || errors.Is(err, modelcall.ErrTooLarge) || errors.Is(err, modelcall.ErrInvalidUTF8)
 }
 
 // whole asks for the reply in one piece.

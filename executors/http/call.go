@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // A call is one execution.
@@ -56,7 +58,8 @@ func (c *call) begin(ctx context.Context) (*http.Response, error) {
 		return c.post(ctx)
 	}
 	res, err := c.comeBack(ctx)
-	if err == nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) {
+	// A page is not the agent's word: its run may go on.
+	if err == nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) && !foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
 		c.place = place{}
 		return c.post(ctx)
@@ -139,19 +142,27 @@ func (c *call) read(res *http.Response) error {
 		return c.refusal(res)
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	switch media {
-	case "text/html":
+	switch {
+	case foreign.IsPage(res.Header, nil):
 		return modelcall.ErrWebPage
-	case "text/event-stream":
+	case media == "text/event-stream":
 		return c.stream(res.Body)
 	}
 	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return err
 	}
+	if foreign.IsPage(res.Header, data) {
+		return modelcall.ErrWebPage
+	}
 	frame, err := c.mapping.answer(data)
-	if err != nil {
+	switch {
+	case errors.Is(err, wire.ErrNotJSON):
+		return &foreign.Error{Status: res.StatusCode, What: "no JSON object"}
+	case err != nil:
 		return err
+	case reflect.ValueOf(frame).IsZero():
+		return &foreign.Error{Status: res.StatusCode, What: "it has none of message, delta, end and error"}
 	}
 	return c.answer.Add(frame)
 }

@@ -21,7 +21,7 @@ func (e *Executor) Check(ctx context.Context) error {
 	}
 	return modelcall.Check(ctx, "http: check the agent at "+e.url.Host, check, func(ctx context.Context, err error) *conversation.Error {
 		out := c.failed(ctx, err)
-		if out.Kind == conversation.Invalid && e.health != nil {
+		if (out.Kind == conversation.Invalid || modelcall.ForeignStatus(err) != 0) && e.health != nil {
 			out.Remedy = "check health: it must answer GET with a status of 200 to 299"
 		}
 		return out

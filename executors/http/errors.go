@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // A statusError is an answer with a status other than success.
@@ -27,8 +28,6 @@ func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status)
 // remedy says which setting to look at where the request is not understood.
 func (e *statusError) remedy() string {
 	switch {
-	case e.status/100 == 3:
-		return "set url to where the server redirects: keys do not follow by themselves"
 	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed:
 		return "check url: nothing takes a POST there"
 	case e.status == http.StatusUnprocessableEntity:
@@ -42,11 +41,24 @@ type requestError struct{ error }
 
 // refusal reads a response that is none of success.
 func (c *call) refusal(res *http.Response) error {
-	said := &wire.Error{}
-	if body := modelcall.ErrorBody(res); utf8.Valid(body) {
+	said, body := &wire.Error{}, modelcall.ErrorBody(res)
+	if err := modelcall.Foreign(res, body, func() bool { return c.own(res.StatusCode, body) }); err != nil {
+		return err
+	}
+	if utf8.Valid(body) {
 		said = c.reported(body)
 	}
 	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+}
+
+// own reports whether a body may be the agent's. Agents have shapes of their own; but
+// any server says that it knows no such path.
+func (c *call) own(status int, body []byte) bool {
+	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
+		return true
+	}
+	frame, err := c.mapping.answer(body)
+	return err == nil && frame.Error != nil || foreign.Reports(status, body, "message", "detail")
 }
 
 // reported finds out what the agent, or whatever stands before it, says.
@@ -108,6 +120,9 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		out = broken(conversation.Invalid, err.Error(), "check response")
 	default:
 		out = c.failure.Lost(err)
+		if _, ok := modelcall.IsForeign(err); ok {
+			return out // the agent has not been asked
+		}
 	}
 	if c.asked {
 		out.Usage = c.answer.Usage()

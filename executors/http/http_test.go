@@ -235,9 +235,9 @@ func TestCheck(t *testing.T) {
 		"Healthy":            {"/healthz", http.StatusOK, "fine", "", ""},
 		"HealthyAtQuery":     {"/healthz?deep=no", http.StatusNoContent, "", "", ""},
 		"Unhealthy":          {"/healthz", http.StatusServiceUnavailable, `{"error": {"message": "loading"}}`, conversation.Unavailable, "503 Service Unavailable: “loading”"},
-		"WrongKey":           {"/healthz", http.StatusUnauthorized, "", conversation.Unauthorized, "check bearer_token, hmac and headers"},
-		"WrongPath":          {"/healthz", http.StatusNotFound, "", conversation.Invalid, "check health"},
-		"Redirects":          {"/healthz", http.StatusFound, "", conversation.Invalid, "check health"},
+		"WrongKey":           {"/healthz", http.StatusUnauthorized, "no", conversation.Unauthorized, "check bearer_token, hmac and headers"},
+		"WrongPath":          {"/healthz", http.StatusNotFound, "", conversation.Unavailable, "check health"},
+		"Redirects":          {"/healthz", http.StatusFound, "", conversation.Unavailable, "check health"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -269,7 +269,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	other := modeltest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody else was asked") }))
 	server := modeltest.NewServer(t, http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	_, err := newExecutor(t, server).Execute(t.Context(), executortest.Request("c1", "Hi"))
-	require.True(t, conversation.IsKind(err, conversation.Invalid), "%v", err)
+	require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)
 	require.ErrorContains(t, err, "set url to where the server redirects")
 }
 

@@ -119,7 +119,7 @@ func TestResponseMapping(t *testing.T) {
 		"ErrorAsText":  {200, `{"fault": "broken"}`, down, "broken"},
 		"ErrorStatus":  {400, `{"fault": {"text": "slow down", "code": "E42"}}`, limited, "400 Bad Request: “slow down”"},
 		"PlainStatus":  {503, `{"detail": "loading"}`, down, "503 Service Unavailable: “loading”"},
-		"NoJSON":       {200, `Hello`, invalid, "no JSON object"},
+		"NoJSON":       {200, `Hello`, down, "no JSON object"},
 		"BrokenOff":    {200, `{"output": {"con`, down, "ended before"},
 		"InvalidUTF8":  {200, "{\"output\": {\"content\": \"\xff\"}}", down, "UTF-8"},
 		"TwentyMegabs": {200, `{"output": {"content": "` + strings.Repeat("x", 20<<20) + `"}}`, invalid, "larger than allowed"},

@@ -58,6 +58,7 @@ func TestErrors(t *testing.T) {
 		"MissingField": {"invocation_failed", "handler error: missing field `agentId`", invalid, false, 0, "check function"},
 		"ChatTimeout":  {"invocation_failed", "Chat timeout exceeded", down, true, 0, "Chat timeout exceeded"},
 		"Provider":     {"invocation_failed", "Unknown provider: undefined", invalid, false, 0, "check provider and shape"},
+		"PageOf403":    {"invocation_failed", "openai API error (403): <!DOCTYPE html><html>", conversation.Unavailable, false, 0, "html"},
 		"Status401":    {"invocation_failed", "openai API error 401: bad key", unauthorized, false, 0, "bad key"},
 		"Status429":    {"invocation_failed", `429 {"type":"error"}`, limited, false, 0, "429"},
 		"Status529":    {"invocation_failed", `529 {"type":"overloaded_error"}`, down, false, 0, "529"},

@@ -9,6 +9,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // A refusal is what AgentOS says in place of the agent: as an answer in its
@@ -56,11 +57,19 @@ func inWords(text string) *refusal {
 			return &refusal{kind: w.kind, text: text, retryAfter: asked(text), unknown: w.unknown}
 		}
 	}
-	if found := status.FindStringSubmatch(text); found != nil {
+	if at := status.FindStringSubmatchIndex(text); at != nil {
+		found := status.FindStringSubmatch(text)
 		code, _ := strconv.Atoi(found[1] + found[2]) // three digits
-		if code >= 400 && code <= 599 {
-			return &refusal{kind: wire.StatusKind(code, asked(text)), text: text, retryAfter: asked(text)}
+		if code < 400 || code > 599 {
+			return nil
 		}
+		out := &refusal{kind: wire.StatusKind(code, asked(text)), text: text, retryAfter: asked(text)}
+		// A page is not what the provider itself has answered.
+		body := strings.TrimLeft(text[at[1]:], "): -")
+		if body != "" && foreign.Find(code, nil, []byte(body), func() bool { return true }) != nil {
+			out.kind = conversation.Unavailable
+		}
+		return out
 	}
 	return nil
 }

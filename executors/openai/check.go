@@ -31,10 +31,11 @@ func (e *Executor) list(ctx context.Context) error {
 		_ = res.Body.Close()
 	}
 	var said *statusError
-	if !errors.As(err, &said) {
-		return err
+	status := modelcall.ForeignStatus(err)
+	if errors.As(err, &said) {
+		status = said.status
 	}
-	switch said.status {
+	switch status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return nil // it says nothing about what Execute would meet
 	}

@@ -135,8 +135,6 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 			return "check model"
 		case e.status == http.StatusNotFound:
 			return "check model, and that base_url leads to the API, usually ending in /v1"
-		case e.status >= 300 && e.status < 400:
-			return modelcall.RemedyRedirect
 		case setting[e.param] != "":
 			return "check " + setting[e.param]
 		default:
@@ -178,7 +176,7 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	} else {
 		out = modelcall.Failure(ctx, e.op(), err, e.clean)
 	}
-	if errors.Is(out.Err, modelcall.ErrWebPage) {
+	if out.Remedy == modelcall.RemedyAPI {
 		out.Remedy += ", usually ending in /v1"
 	}
 	out.Usage = usage

@@ -47,7 +47,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"BadSomething":        {400, nil, `{"detail":"no"}`, invalid, 0, "400 Bad Request: “no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError("The model does not exist", "model_not_found"), invalid, 0, "(check model)"},
 		"UnknownModelInText":  {404, nil, `{"error":"model \"x\" not found, try pulling it first"}`, invalid, 0, "try pulling it first” (check model, and that base_url"},
-		"NotFound":            {404, nil, "404 page not found", invalid, 0, "base_url"},
+		"NotFound":            {404, nil, "404 page not found", down, 0, "base_url"},
 		"ServerError":         {500, nil, apiError("oops", "server_error"), down, 0, "oops"},
 		"Overloaded":          {503, http.Header{"Retry-After": {"3"}}, apiError("busy", ""), down, 3 * time.Second, ""},
 		"ErrorWithGoodStatus": {200, nil, `{"error":{"message":"Provider returned error","code":429}}`, limited, 0, "Provider returned error"},

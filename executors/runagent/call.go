@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // A call is one execution.
@@ -119,13 +119,13 @@ func (c *call) read(res *http.Response) (value, error) {
 		return value{}, c.refusal(res)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media == "text/html" {
-		return value{}, modelcall.ErrWebPage
-	}
 	// It comes as JSON in JSON, in which a byte may take six, or a quotation mark four.
 	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return value{}, err
+	}
+	if foreign.IsPage(res.Header, data) { // it would be taken for the agent's text
+		return value{}, modelcall.ErrWebPage
 	}
 	return readAnswer(data)
 }

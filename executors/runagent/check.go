@@ -48,9 +48,12 @@ func (e *Executor) checkServerless(ctx context.Context) error {
 	}
 	c := &call{Executor: e, client: e.client, base: e.cloud, run: run{agent: e.cfg.AgentID}}
 	_, err := c.get(ctx, at)
-	var status *statusError
-	if errors.As(err, &status) && e.cfg.AgentID == "" &&
-		(status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
+	var said *statusError
+	status := modelcall.ForeignStatus(err)
+	if errors.As(err, &said) {
+		status = said.status
+	}
+	if e.cfg.AgentID == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
 		return nil
 	}
 	return c.checked(ctx, err, op)

@@ -19,6 +19,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/secret"
 )
@@ -128,12 +129,20 @@ func (f frame) reported(begun bool) *reported {
 
 // refusal reads a response that is none of success.
 func (c *call) refusal(res *http.Response) error {
-	said := &reported{}
+	said, body := &reported{}, modelcall.ErrorBody(res)
+	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body, "detail") }); err != nil && !c.turnsAway(res, body) {
+		return err
+	}
 	var e envelope
-	if body := modelcall.ErrorBody(res); json.Unmarshal(body, &e) == nil {
+	if json.Unmarshal(body, &e) == nil {
 		said = e.reported()
 	}
 	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+}
+
+// turnsAway reports whether a local server turns a stream away: it says 403, and no more.
+func (c *call) turnsAway(res *http.Response, body []byte) bool {
+	return c.local && c.streams() && res.StatusCode == http.StatusForbidden && len(body) == 0
 }
 
 // failed turns whatever went wrong into an error with a kind, and says whether
@@ -165,6 +174,10 @@ func (c *call) failed(ctx context.Context, err error) error {
 	case errors.As(err, &said):
 		c.judge(out, said)
 	default:
+		if e, ok := modelcall.IsForeign(err); ok {
+			c.foreign(out, e)
+			break
+		}
 		c.broken(out, err)
 	}
 	if c.asked.Load() {
@@ -216,8 +229,6 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 		return
 	}
 	switch {
-	case e.status/100 == 3:
-		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
 	case e.status == http.StatusNotFound && c.local && e.said.code == "":
 		out.Remedy = c.remedy(out.Kind, "AGENT_NOT_FOUND_LOCAL")
 	case out.Kind == conversation.QuotaExhausted:
@@ -245,6 +256,18 @@ func (c *call) remedy(kind conversation.Kind, code string) string {
 	return "check entrypoint_tag, args and params"
 }
 
+const remedyAddress = "check that url, or host and port, lead to RunAgent"
+
+// foreign is for an answer of something in front of RunAgent. It has not passed on what
+// it refuses; behind a page that says success, the agent may have run.
+func (c *call) foreign(out *conversation.Error, e *foreign.Error) {
+	out.Err, out.RetryAfter, out.Remedy = e.Clean(c.clean), e.RetryAfter, remedyAddress
+	out.MayHaveLanded = out.MayHaveLanded && e.Status < 300
+	if e.Redirects() {
+		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
+	}
+}
+
 // broken is for an answer that did not get through or cannot be used.
 func (c *call) broken(out *conversation.Error, err error) {
 	var (
@@ -257,8 +280,8 @@ func (c *call) broken(out *conversation.Error, err error) {
 		out.Kind, out.Remedy = conversation.Invalid, "have the agent answer with less"
 	case errors.Is(err, errNoText):
 		out.Kind, out.Remedy = conversation.Invalid, "set reply_path to where the text of the reply is"
-	case errors.Is(err, modelcall.ErrWebPage), errors.Is(err, wire.ErrNotJSON):
-		out.Kind, out.Remedy = conversation.Invalid, "check that url, or host and port, lead to RunAgent"
+	case errors.Is(err, wire.ErrNotJSON):
+		out.Kind, out.Remedy = conversation.Invalid, remedyAddress
 	case errors.As(err, &untrusted):
 		out.Kind, out.Remedy = conversation.Invalid, "check url, and that this machine trusts the server's certificate"
 		out.MayHaveLanded = false // a connection nobody trusts carries no request

@@ -62,7 +62,7 @@ func TestErrors(t *testing.T) {
 			want: invalid, text: "422 Unprocessable Entity: “body.input_args: Input should be a valid list” (check agent_id"},
 		"KeyTurnedDown": {fault: runagenttest.Fault{Status: 401, Body: `{"detail": "Invalid key ` + key + `"}`}, cloud: true,
 			want: unauthorized, text: "401 Unauthorized: “Invalid key [redacted]” (check api_key"},
-		"NoAccess":             {fault: runagenttest.Fault{Status: 403}, cloud: true, want: unauthorized, text: "(check api_key, and that it may run this agent)"},
+		"NoAccess":             {fault: runagenttest.Fault{Status: 403, Body: `{"detail": "not yours"}`}, cloud: true, want: unauthorized, text: "(check api_key, and that it may run this agent)"},
 		"NoAccessAs500":        {fault: runagenttest.Fault{Status: 500, Body: `{"detail": "403: You do not have permission"}`}, cloud: true, want: unauthorized, landed: true, text: "permission"},
 		"NoAccessAs200":        {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "PERMISSION_ERROR", "message": "no"}}`}, cloud: true, want: unauthorized, text: "no” (check api_key"},
 		"NoAccessInWords":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": "Access denied"}`}, cloud: true, want: unauthorized, landed: true, text: "Access denied"},
@@ -74,7 +74,15 @@ func TestErrors(t *testing.T) {
 		"GatewayTimeout":     {fault: runagenttest.Fault{Status: 504}, cloud: true, want: unavailable, landed: true, text: "504"},
 		"Busy":               {fault: runagenttest.Fault{Status: 503}, cloud: true, want: unavailable, landed: true, text: "503"},
 		"TooMany":            {fault: runagenttest.Fault{Status: 429, RetryAfter: "9"}, cloud: true, want: conversation.RateLimited, text: "429"},
-		"Redirect":           {fault: runagenttest.Fault{Status: 307}, cloud: true, want: invalid, text: "set url to where the server redirects"},
+		"Redirect":           {fault: runagenttest.Fault{Status: 307}, cloud: true, want: unavailable, text: "set url to where the server redirects"},
+		"EmptyForbidden":     {fault: runagenttest.Fault{Status: 403}, cloud: true, want: unavailable, text: "403 Forbidden: an empty body; this is not the agent's own answer (check that url, or host and port, lead to RunAgent)"},
+		"PageForbidden":      {fault: runagenttest.Fault{Status: 403, Body: "<html>"}, want: unavailable, text: "403 Forbidden: a web page; this is not"},
+		"PageToAStream":      {fault: runagenttest.Fault{Status: 200, Body: "<html>"}, change: entrypoint("chat_stream"), want: unavailable, text: "200 OK: a web page; this is not"},
+		"ForbiddenToAStream": {fault: runagenttest.Fault{Status: 403, Body: "<html>"}, change: entrypoint("chat_stream"), want: unavailable, text: "403 Forbidden: a web page"},
+		"PageNotFound":       {fault: runagenttest.Fault{Status: 404, Body: "<html>"}, cloud: true, want: unavailable, text: "404 Not Found: a web page"},
+		"AnotherServer":      {fault: runagenttest.Fault{Status: 404, Body: "404 page not found"}, want: unavailable, text: "404 Not Found: “404 page not found”; this is not"},
+		"NoRoute":            {fault: runagenttest.Fault{Status: 404, Body: `{"message": "no Route matched"}`}, cloud: true, want: unavailable, text: "this is not the agent's own answer"},
+		"PageInPlaceOfText":  {fault: runagenttest.Fault{Raw: "<!DOCTYPE html><html>"}, want: unavailable, landed: true, text: "200 OK: a web page; this is not"},
 		"ValidationAs200":    {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "VALIDATION_ERROR", "message": "no such field"}}`}, want: invalid, text: "no such field” (check entrypoint_tag, args and params)"},
 		"NotFoundAs200":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "AGENT_NOT_FOUND_REMOTE", "message": "not deployed", "suggestion": "runagent start"}}`}, cloud: true, want: invalid, text: "not deployed” (“runagent start”)"},
 		"ConnectionAs200":    {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "CONNECTION_ERROR", "message": "lost"}}`}, cloud: true, want: unavailable, landed: true, text: "lost"},
@@ -163,8 +171,8 @@ func TestWebPage(t *testing.T) {
 	})
 	require.NoError(t, err)
 	_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-	require.Equal(t, conversation.Invalid, asError(t, err).Kind)
-	require.ErrorContains(t, err, "the answer is a web page (check that url, or host and port, lead to RunAgent)")
+	require.Equal(t, conversation.Unavailable, asError(t, err).Kind)
+	require.ErrorContains(t, err, "a web page; this is not the agent's own answer (check that url, or host and port, lead to RunAgent)")
 }
 
 func TestNoKey(t *testing.T) {

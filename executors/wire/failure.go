@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/plainjson"
 )
@@ -59,7 +60,7 @@ func (f Failure) Broken(err error) *conversation.Error {
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge):
 		out.Kind, out.Remedy = conversation.Invalid, "have the agent say less"
-	case errors.Is(err, ErrNotJSON), errors.Is(err, ErrOffContract), errors.Is(err, modelcall.ErrWebPage):
+	case errors.Is(err, ErrNotJSON), errors.Is(err, ErrOffContract):
 		out.Kind, out.Remedy = conversation.Invalid, f.Remedies[conversation.Invalid]
 	case errors.Is(err, errFiltered):
 		out.Kind = conversation.Refused
@@ -73,10 +74,28 @@ func (f Failure) Lost(err error) *conversation.Error {
 	if unsent := httpclient.Unsent(f.Op, err); unsent != nil {
 		return unsent
 	}
+	if e, ok := modelcall.IsForeign(err); ok {
+		return f.foreign(e)
+	}
 	kind, remedy, cause := modelcall.Unreached(err, "url", "the agent")
 	out := f.Broken(cause)
 	if remedy != "" {
 		out.Kind, out.Remedy = kind, remedy
+	}
+	return out
+}
+
+// foreign is the error for an answer of something in front of the agent.
+func (f Failure) foreign(e *foreign.Error) *conversation.Error {
+	out := &conversation.Error{
+		Kind: conversation.Unavailable, Op: f.Op, Err: e.Clean(f.Clean), RetryAfter: e.RetryAfter,
+		Remedy: "check that url leads to the agent",
+	}
+	switch {
+	case e.Status < 300 && e.What != foreign.Page: // it may be an agent that keeps to nothing
+		out.Remedy = f.Remedies[conversation.Invalid]
+	case e.Redirects():
+		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
 	}
 	return out
 }

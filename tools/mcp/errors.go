@@ -152,6 +152,10 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 func (s *Set) refused(out *conversation.Error, e *statusError) {
 	out.Err, out.MayHaveLanded = errors.New(e.Error()), false
 	switch {
+	case e.foreign != nil && e.status < 300: // behind a page that says success, the tool may have run
+		out.MayHaveLanded, out.Remedy = true, "check url"
+	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
+		out.RetryAfter, out.Remedy = retryAfter(e.header, time.Now()), "check url"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
 		out.Kind = conversation.Unauthorized
 		out.Remedy = "check headers: the server turned us down with what it got there"

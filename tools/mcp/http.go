@@ -18,6 +18,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
@@ -43,9 +44,14 @@ type statusError struct {
 	// answer is what the server says about the call in JSON-RPC; nil: nothing.
 	answer *jsonrpc.Error
 	words  string
+	// foreign is what something in front of the server answers; nil: it is the server's.
+	foreign *foreign.Error
 }
 
 func (e *statusError) Error() string {
+	if e.foreign != nil {
+		return e.foreign.Error()
+	}
 	text := fmt.Sprintf("the server answers %d %s", e.status, http.StatusText(e.status))
 	if e.words != "" {
 		text += ": " + conversation.Quote(e.words)
@@ -93,6 +99,12 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if !isCall {
 		return answer(resp, nil), nil
+	}
+	if foreign.IsPage(resp.Header, nil) {
+		return nil, &statusError{
+			status: resp.StatusCode, header: resp.Header,
+			foreign: &foreign.Error{Status: resp.StatusCode, What: foreign.Page, Of: "server"},
+		}
 	}
 	body, err := read(resp, call)
 	switch {
@@ -177,7 +189,15 @@ func (g *guard) refusal(resp *http.Response) error {
 		}
 		return out
 	}
-	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != "text/html" {
+	own := func() bool {
+		return resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusMethodNotAllowed
+	}
+	if e := foreign.Find(resp.StatusCode, resp.Header, body, own); e != nil {
+		e.Of = "server"
+		out.foreign = e.Clean(g.clean)
+		return out
+	}
+	if !foreign.IsPage(resp.Header, body) {
 		out.words = g.clean(string(body))
 	}
 	return out

@@ -185,14 +185,14 @@ func TestAnswersToACall(t *testing.T) {
 	}{
 		"Unauthorized":      {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: “bad token [redacted]” (check headers", false},
 		"Forbidden":         {status(403, wire(-32602)), no, "the server answers 403 Forbidden: “no: [redacted]” (check headers", false},
-		"MethodNotAllowed":  {status(405, ""), down, "405 Method Not Allowed (check url)", false},
+		"MethodNotAllowed":  {status(405, ""), down, "405 Method Not Allowed: an empty body; this is not the server's own answer (check url)", false},
 		"SessionLost":       {status(404, wire(-32602)), down, "404 Not Found: “no: [redacted]”: the session may be lost", false},
 		"SessionLostAs400":  {status(400, wire(-32000)), down, "400 Bad Request: “no: [redacted]”: the session may be lost", false},
 		"BusyFor20Seconds":  {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: “later”", false},
 		"ServerError":       {status(500, wire(-32602)), down, "500 Internal Server Error: “no: [redacted]”", true},
 		"GatewayPage":       {status(502, "<html>", "Content-Type", "text/html"), down, "the server answers 502 Bad Gateway", true},
-		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other (set url", false},
-		"OtherServer":       {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect (set url", false},
+		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other: a redirect; this is not the server's own answer (set url", false},
+		"OtherServer":       {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect: a redirect; this is not the server's own answer (set url", false},
 		"Circle":            {status(307, "", "Location", "/"), down, "more than 5 redirects", true},
 		"BadArguments":      {status(400, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
 		"UnknownTool":       {status(200, wire(-32602), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
@@ -200,7 +200,13 @@ func TestAnswersToACall(t *testing.T) {
 		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), down, "the server reports error -32603: “no: [redacted]”", true},
 		"CodesOfTheSDK":     {status(200, wire(-32003), "Content-Type", asJSON), down, "the connection has ended", true},
 		"MoreCodesOfTheSDK": {status(200, wire(-32005), "Content-Type", asJSON), down, "no: [redacted]", true},
-		"WebPage":           {status(200, "<html>", "Content-Type", "text/html"), down, `the answer is "text/html", neither JSON nor a stream of events`, true},
+		"WebPage":           {status(200, "<html>", "Content-Type", "text/html"), down, "200 OK: a web page; this is not the server's own answer (check url)", true},
+		"Page401":           {status(401, "<html>"), down, "401 Unauthorized: a web page; this is not the server's own answer (check url)", false},
+		"Page403":           {status(403, "Sign in", "Content-Type", "text/html"), down, "403 Forbidden: a web page; this is not", false},
+		"Page404":           {status(404, "<html>"), down, "404 Not Found: a web page; this is not", false},
+		"Empty403":          {status(403, ""), down, "403 Forbidden: an empty body; this is not", false},
+		"Challenge":         {status(401, "", "WWW-Authenticate", "Bearer"), no, "401 Unauthorized (check headers", false},
+		"AnotherServer":     {status(404, "404 page not found"), down, "404 Not Found: “404 page not found”; this is not", false},
 		"NoJSON":            {status(200, "{", "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
 		"ForeignID":         {status(200, `{"jsonrpc":"2.0","id":4711,"result":{}}`, "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
 		"CutOff":            {status(200, "{", "Content-Type", asJSON, "Content-Length", "100"), down, "the answer breaks off", true},
@@ -327,11 +333,14 @@ func TestConnecting(t *testing.T) {
 		want conversation.Kind
 		text string
 	}{
-		"Unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, conversation.Unauthorized, `mcp: connect "shop": the server answers 401 Unauthorized (check headers`},
-		"NotFound":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, conversation.Unavailable, "check url"},
-		"WebPage":      {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, conversation.Unavailable, "neither JSON nor a stream"},
-		"HangsUp":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, conversation.Unavailable, "the server closed the connection without an answer"},
-		"Hangs":        {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, conversation.Unavailable, "the server was not ready within 200ms (connect_timeout)"},
+		"Unauthorized": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.WriteHeader(401)
+		}, conversation.Unauthorized, `mcp: connect "shop": the server answers 401 Unauthorized (check headers`},
+		"NotFound": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, conversation.Unavailable, "check url"},
+		"WebPage":  {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, conversation.Unavailable, "a web page; this is not the server's own answer"},
+		"HangsUp":  {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, conversation.Unavailable, "the server closed the connection without an answer"},
+		"Hangs":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, conversation.Unavailable, "the server was not ready within 200ms (connect_timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // maxErrorBody bounds what is read of an error's body.
@@ -17,7 +19,6 @@ const maxErrorBody = 64 << 10
 var (
 	ErrTooLarge    = errors.New("the answer is larger than allowed")
 	ErrInvalidUTF8 = errors.New("the answer is not valid UTF-8")
-	ErrWebPage     = errors.New("the answer is a web page")
 	ErrCutOff      = errors.New("the stream ended before the answer did")
 )
 
@@ -57,7 +58,7 @@ func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, er
 	limit := 6*maxReplyBytes + maxErrorBody
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
-	case media == "text/html":
+	case foreign.IsPage(res.Header, nil):
 		_ = res.Body.Close()
 		return nil, ErrWebPage
 	case !stream:
@@ -73,7 +74,7 @@ func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, er
 }
 
 // A body bounds what is kept in memory of a response at a time, the whole or
-// one event of a stream, and requires UTF-8.
+// one event of a stream, and requires UTF-8. What begins like HTML is a web page.
 type body struct {
 	rc     io.ReadCloser
 	limit  int
@@ -81,6 +82,7 @@ type body struct {
 
 	size    int  // since the beginning, or the last blank line
 	inLine  bool // something stands in the current line
+	begun   bool // something other than space has come
 	partial []byte
 	err     error
 }
@@ -102,6 +104,11 @@ func (b *body) Close() error { return b.rc.Close() }
 
 // check returns how much of the data is good, and what is wrong with the rest.
 func (b *body) check(data []byte, last bool) (int, error) {
+	if text := bytes.TrimSpace(data); !b.begun && len(text) > 0 {
+		if b.begun = true; text[0] == '<' {
+			return 0, ErrWebPage
+		}
+	}
 	if err := b.measure(data); err != nil {
 		return 0, err
 	}

@@ -23,15 +23,16 @@ func Failure(ctx context.Context, op string, err error, clean func(string) strin
 	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: op}
 	var timeout *TimeoutError
+	notOwn, isForeign := IsForeign(err)
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Err = timeout
 	case ctx.Err() != nil:
 		out.Err = ctx.Err()
+	case isForeign:
+		return foreignAnswer(op, notOwn, clean)
 	case errors.Is(err, ErrTooLarge):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, ErrTooLarge, remedyTooLarge
-	case errors.Is(err, ErrWebPage):
-		out.Kind, out.Err, out.Remedy = conversation.Invalid, ErrWebPage, "check that base_url leads to the API"
 	default:
 		var cause error
 		out.Kind, out.Remedy, cause = Unreached(err, "base_url", "the server")
@@ -76,6 +77,5 @@ func MissingKey(op, remedy string) error {
 // Remedies that name settings which all vendors' executors have.
 const (
 	RemedyTooLong  = "lower max_history_messages, shorten instructions, or set a model with a larger context"
-	RemedyRedirect = "set base_url to where the server redirects"
 	RemedySettings = "check model, extra and the other settings of this executor"
 )

@@ -4,10 +4,11 @@ import (
 	"net/http"
 
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/foreign"
 )
 
 // Send passes a request on to the network and returns a response of success. What
-// refused makes of any other one is the error.
+// refused makes of any other one is the error, unless it is not the vendor's own.
 func Send(req *http.Request, next func(*http.Request) (*http.Response, error), refused func(*http.Response, []byte) error) (*http.Response, error) {
 	res, err := next(req)
 	if err != nil {
@@ -15,7 +16,11 @@ func Send(req *http.Request, next func(*http.Request) (*http.Response, error), r
 	}
 	limit.ReportHeaders(req.Context(), res.Header)
 	if !Succeeded(res) {
-		return nil, refused(res, ErrorBody(res))
+		body := ErrorBody(res)
+		if err := Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
+			return nil, err
+		}
+		return nil, refused(res, body)
 	}
 	return res, nil
 }

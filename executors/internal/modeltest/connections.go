@@ -109,7 +109,7 @@ func (v Vendor) redirectsAreNotFollowed(t *testing.T) {
 			}))
 			e := v.asking(t, whole, http.RedirectHandler(elsewhere.URL, status))
 			_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-			RequireError(t, err, invalid, "")
+			RequireError(t, err, down, "")
 			require.Error(t, e.Check(t.Context()))
 		})
 	}

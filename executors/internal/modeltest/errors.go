@@ -49,13 +49,14 @@ func (v Vendor) errors(t *testing.T) {
 		"RetryAfterNegative": {429, after("-5"), "{}", limited, 0, ""},
 		"PaymentRequired":    {402, nil, "{}", quota, 0, "402 Payment Required"},
 		"PaymentTemporary":   {402, after("30"), "{}", limited, 30 * time.Second, ""},
-		"Unauthorized":       {401, nil, "{}", unauth, 0, "check api_key"},
-		"Forbidden":          {403, nil, "<html>", unauth, 0, "403 Forbidden"},
+		"Unauthorized":       {401, nil, `{"message":"no such key"}`, unauth, 0, "check api_key"},
+		"Forbidden":          {403, nil, `{"detail":"not yours"}`, unauth, 0, "403 Forbidden"},
+		"Challenge":          {401, http.Header{"Www-Authenticate": {"Bearer"}}, "", unauth, 0, "check api_key"},
 		"TooLarge":           {413, nil, "", long, 0, "max_history_messages"},
 		"TooLargePage":       {413, nil, "<html>", long, 0, "413"},
-		"Redirect":           {302, http.Header{"Location": {"http://127.0.0.1:1/"}}, "", invalid, 0, "set base_url to where the server redirects"},
-		"NotModified":        {304, nil, "", invalid, 0, "base_url"},
-		"Unprocessable":      {422, nil, "", invalid, 0, "422"},
+		"Redirect":           {302, http.Header{"Location": {"http://127.0.0.1:1/"}}, "", down, 0, "set base_url to where the server redirects"},
+		"NotModified":        {304, nil, "", down, 0, "base_url"},
+		"Unprocessable":      {422, nil, `{"detail":[{"msg":"no"}]}`, invalid, 0, "422"},
 		"Timeout":            {408, nil, "", down, 0, "408"},
 		"Conflict":           {409, nil, "", down, 0, ""},
 		"BadGatewayPage":     {502, nil, "<html><body>Bad Gateway</body></html>", down, 0, "502 Bad Gateway"},
@@ -65,7 +66,6 @@ func (v Vendor) errors(t *testing.T) {
 		"OverloadedNoBody":   {529, nil, "", down, 0, "529"},
 		"HugeErrorBody":      {500, nil, `{"error":{"message":"` + strings.Repeat("x", 1<<20) + `"}}`, down, 0, "500"},
 		"LongMessage":        {500, nil, `{"error":{"message":"` + strings.Repeat("é", 1000) + `"}}`, down, 0, "é…"},
-		"WebPage":            {200, http.Header{"Content-Type": {"text/html; charset=utf-8"}}, "<html>", invalid, 0, "base_url"},
 		"EmptyAnswer":        {200, nil, v.Whole(""), down, 0, "the answer is empty"},
 		"BlankAnswer":        {200, nil, v.Whole(" \n"), down, 0, "the answer is empty"},
 		"InvalidUTF8":        {200, nil, strings.Replace(v.Whole("a?b"), "?", "\xff\xfe", 1), down, 0, "not valid UTF-8"},
@@ -76,6 +76,9 @@ func (v Vendor) errors(t *testing.T) {
 		"SlightlyTooLarge":   {200, nil, v.Whole(strings.Repeat("x", 1<<20+1)), invalid, 0, "larger than allowed"},
 	} {
 		v.Says(t, name, s)
+	}
+	for name, s := range foreignAnswers() {
+		v.Says(t, "Foreign"+name, s)
 	}
 	t.Run("RetryAfterDate", func(t *testing.T) {
 		t.Parallel()

@@ -1,0 +1,143 @@
+// Package foreign tells an answer over HTTP that comes from the service that was asked
+// from one that something in front of it gives: a proxy, a login page, another server.
+// Such an answer says nothing about the request. It is worth another try, and never
+// final.
+package foreign
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// Page is the What of a web page.
+const Page = "a web page"
+
+// An Error is an answer that is not the service's own.
+type Error struct {
+	Status int
+	// RetryAfter is the least time to wait. Zero: unsaid.
+	RetryAfter time.Duration
+	// What came, such as "a web page". Empty: it is what Said has.
+	What string
+	// Said is the answer's text, as it came: see Clean.
+	Said string
+	// Of is whose answer it is not. Empty: the agent's.
+	Of string
+}
+
+// Error is the status, what came, and that it is not the service's own.
+func (e *Error) Error() string {
+	s := strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
+	if e.What != "" {
+		s += ": " + e.What
+	} else if e.Said != "" {
+		s += ": " + conversation.Quote(e.Said)
+	}
+	of := e.Of
+	if of == "" {
+		of = "agent"
+	}
+	return s + "; this is not the " + of + "'s own answer"
+}
+
+// Redirects reports whether the answer sends the request elsewhere.
+func (e *Error) Redirects() bool { return e.Status >= 300 && e.Status < 400 }
+
+// Clean is the error with its text made fit to be shown.
+func (e *Error) Clean(clean func(string) string) *Error {
+	out := *e
+	out.Said = clean(e.Said)
+	return &out
+}
+
+// IsPage reports whether an answer is HTML, by its header or by how its body begins.
+func IsPage(header http.Header, body []byte) bool {
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return media == "text/html" || media == "application/xhtml+xml" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
+}
+
+// Find is the answer as an Error if it is not the service's own, and nil if it is, or if
+// its status means the same whoever says it. Own says whether a body that is no page,
+// and not empty, is in the service's shape.
+func Find(status int, header http.Header, body []byte, own func() bool) *Error {
+	e := &Error{Status: status}
+	switch {
+	case status >= 500, meansTheSame(status):
+		return nil
+	case IsPage(header, body):
+		e.What = Page
+	case status == http.StatusUnauthorized && asksForToken(header):
+		return nil
+	case status >= 300 && status < 400:
+		e.What = "a redirect"
+	case len(bytes.TrimSpace(body)) == 0:
+		e.What = "an empty body"
+	case status < 300 || !own():
+		e.Said = strings.ToValidUTF8(string(body), "?")
+	default:
+		return nil
+	}
+	return e
+}
+
+// asksForToken reports whether the answer asks for a token, as a service may do without
+// a body, and a proxy does not.
+func asksForToken(header http.Header) bool {
+	return strings.HasPrefix(strings.ToLower(header.Get("WWW-Authenticate")), "bearer")
+}
+
+// meansTheSame is for statuses of which it does not matter who gives them.
+func meansTheSame(status int) bool {
+	switch status {
+	case http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusRequestEntityTooLarge, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return false
+}
+
+// Reports reports whether the body is an error in the shape of vendors of models, of
+// gateways to them, or of frameworks: JSON with a text as error, message or detail. Any
+// server says that it knows no such path: under 404 and 405, error must say more than
+// the status, or be an object, or there be a type or code; or one of the fields named
+// here must be there.
+func Reports(status int, body []byte, paths ...string) bool {
+	var list []json.RawMessage
+	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
+		body = list[0] // some of Google's servers put it into a list
+	}
+	var fields map[string]any
+	if json.Unmarshal(body, &fields) != nil {
+		return false
+	}
+	said := func(name string) bool {
+		switch v := fields[name].(type) {
+		case string:
+			return v != ""
+		case map[string]any:
+			return len(v) > 0
+		case []any:
+			return len(v) > 0
+		}
+		return false
+	}
+	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
+		return said("error") || said("message") || said("detail")
+	}
+	for _, name := range paths {
+		if said(name) {
+			return true
+		}
+	}
+	if text, isText := fields["error"].(string); !isText && said("error") || isText && text != "" && !strings.EqualFold(text, http.StatusText(status)) {
+		return true
+	}
+	return said("message") && (fields["type"] != nil || fields["code"] != nil)
+}
