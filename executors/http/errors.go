@@ -116,6 +116,8 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		out = broken(conversation.Invalid, request.Error(), "check request.body")
 	case errors.Is(err, errElsewhere):
 		out = broken(conversation.Invalid, err.Error(), "set url to that server: keys go to no other")
+	case errors.Is(err, errNoWords): // it may be a server's in front of the agent
+		out = broken(conversation.Unavailable, err.Error(), "check response, and that url leads to the agent")
 	case errors.Is(err, errPath):
 		out = broken(conversation.Invalid, err.Error(), "check response")
 	default:
@@ -129,6 +131,9 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	}
 	return out
 }
+
+// errNoWords is an answer with nothing at any path of the configuration.
+var errNoWords = errors.New("this may not be the agent's own answer")
 
 var errPath = errors.New("the answer is not where response says")
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -137,7 +139,10 @@ func (m *mapping) answer(data []byte) (wire.Frame, error) {
 		return frame, nil
 	}
 	text, err := translate.TextAt(doc, m.paths.Text)
-	if err != nil {
+	switch {
+	case errors.Is(err, translate.ErrNothing) && reflect.ValueOf(frame).IsZero():
+		return frame, fmt.Errorf("%w: %w", errNoWords, pathError("text", m.paths.Text, err.Error()))
+	case err != nil:
 		return frame, pathError("text", m.paths.Text, err.Error())
 	}
 	frame.Message = &wire.Reply{Text: text}

@@ -110,7 +110,7 @@ func TestResponseMapping(t *testing.T) {
 	}{
 		"Text":         {200, `{"output": {"content": "Hello"}}`, "", "Hello"},
 		"Blocks":       {200, `{"output": {"content": [{"type": "text", "text": "Hel"}, {"type": "tool_use"}, "lo"]}}`, "", "Hello"},
-		"Nowhere":      {200, `{"result": "Hello"}`, invalid, `the answer is not where response says: at response.text, "output.content", is nothing (check response)`},
+		"Nowhere":      {200, `{"result": "Hello"}`, down, `this may not be the agent's own answer: the answer is not where response says: at response.text, "output.content", is nothing (check response, and that url leads to the agent)`},
 		"Object":       {200, `{"output": {"content": {"a": 1}}}`, invalid, "is an object, and no text"},
 		"Number":       {200, `{"output": {"content": 7}}`, invalid, "is a number, and no text"},
 		"Null":         {200, `{"output": {"content": null}}`, down, "the answer is empty"},

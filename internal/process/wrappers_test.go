@@ -34,7 +34,7 @@ import (
 func TestLimitsBudgetAndChainOfTheFile(t *testing.T) {
 	t.Parallel()
 	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusUnauthorized)
+		http.Error(w, "no such key", http.StatusUnauthorized)
 	}))
 	defer down.Close()
 	var answered atomic.Int64

@@ -8,12 +8,15 @@ import (
 	"github.com/tidwall/gjson"
 )
 
+// ErrNothing is an answer that has nothing at a path.
+var ErrNothing = errors.New("nothing")
+
 // TextAt is the text at a path of an answer. It has to be there: the error goes
 // on where "at this path is" ends.
 func TextAt(doc gjson.Result, path string) (string, error) {
 	found := At(doc, path)
 	if !found.Exists() {
-		return "", errors.New("nothing")
+		return "", ErrNothing
 	}
 	return Text(found)
 }
