@@ -132,7 +132,7 @@ func TestForeignErrors(t *testing.T) {
 		"LangServeBroken": {"langserve", 500, "text/plain", "Internal Server Error", conversation.Unavailable, "500 Internal Server Error"},
 		"LangServeStream": {"langserve-stream", 200, "text/event-stream", "event: error\ndata: {\"status_code\": 500, \"message\": \"Internal Server Error\"}\n\n", conversation.Unavailable, "Internal Server Error"},
 		"LangServeCutOff": {"langserve-stream", 200, "text/event-stream", "event: data\ndata: {\"content\": \"Hel\"}\n\n", conversation.Unavailable, "the stream ended before the answer did"},
-		"LangGraphError":  {"langgraph", 200, "application/json", `{"__error__": {"error": "ValueError", "message": "boom"}}`, conversation.Unavailable, "the agent reports: boom"},
+		"LangGraphError":  {"langgraph", 200, "application/json", `{"__error__": {"error": "ValueError", "message": "boom"}}`, conversation.Unavailable, "the agent reports: “boom”"},
 		"LangGraphStream": {"langgraph-stream", 200, "text/event-stream", "event: error\ndata: {\"error\": \"ValueError\", \"message\": \"boom\"}\n\n", conversation.Unavailable, "boom"},
 		"LangGraphKey":    {"langgraph", 403, "application/json", `{"detail":"Invalid token"}`, conversation.Unauthorized, "Invalid token"},
 	} {
