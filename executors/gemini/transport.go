@@ -87,7 +87,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.whole = whole
 		return nil, errWhole
 	}
-	res.Body = &quiet{ReadCloser: res.Body, x: x}
+	res.Body = &quiet{ReadCloser: newEvents(res.Body), x: x}
 	return res, nil
 }
 
