@@ -98,7 +98,7 @@ func TestFrozenBeforeEffect(t *testing.T) {
 		t.Run(effect, func(t *testing.T) {
 			t.Parallel()
 			tools := newToolServer(t)
-			model := modelstandin.Start(t, modelstandin.Chat{}, func(a modelstandin.Asked) modelstandin.Said {
+			model := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Chat{}, func(a modelstandin.Asked) modelstandin.Said {
 				if len(a.Known) == 1 {
 					return modelstandin.Said{Text: "Let me see.", Calls: calls}
 				}

@@ -139,7 +139,7 @@ func TestKilledAmongTools(t *testing.T) {
 			toolServer := newToolServer(t, row.hold...)
 			asked := make(chan struct{}, 10)
 			var requests atomic.Int32
-			model := modelstandin.Start(t, modelstandin.Chat{}, func(a modelstandin.Asked) modelstandin.Said {
+			model := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Chat{}, func(a modelstandin.Asked) modelstandin.Said {
 				number := requests.Add(1)
 				switch {
 				case len(a.Known) == 1:

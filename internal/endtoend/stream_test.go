@@ -70,10 +70,10 @@ func TestStreamOutlastsTheHeartbeat(t *testing.T) {
 	t.Parallel()
 	const n, pause = 40, 500 * time.Millisecond
 	require.Greater(t, n*pause, activities.ReplyOptions(conversation.Policy{}).HeartbeatTimeout)
-	model := modelstandin.Start(t, modelstandin.Chat{}, func(modelstandin.Asked) modelstandin.Said {
+	model := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Chat{}, func(modelstandin.Asked) modelstandin.Said {
 		return modelstandin.Said{By: slowly(n, pause)}
 	})
-	e, err := openai.New(openai.Config{Model: "standin-1", BaseURL: model.URL + "/v1"})
+	e, err := openai.New(openai.Config{Model: "standin-1", APIKey: "test-key", BaseURL: model.URL + "/v1"})
 	require.NoError(t, err)
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 3},
@@ -167,18 +167,18 @@ func (pipedResponse) WriteHeader(int)     {}
 // the chain answers instead. The next turn begins with the first link again.
 func TestStalledStreamFailsOver(t *testing.T) {
 	t.Parallel()
-	stalls := modelstandin.Start(t, modelstandin.Chat{}, func(modelstandin.Asked) modelstandin.Said {
+	stalls := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Chat{}, func(modelstandin.Asked) modelstandin.Said {
 		return modelstandin.Said{By: func(w http.ResponseWriter, r *http.Request) {
 			modelstandin.Events(w)(word(0))
 			<-r.Context().Done()
 		}}
 	})
-	speaks := modelstandin.Start(t, modelstandin.Messages{}, func(a modelstandin.Asked) modelstandin.Said {
+	speaks := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Messages{}, func(a modelstandin.Asked) modelstandin.Said {
 		return modelstandin.Said{Text: fmt.Sprintf("the second link, having heard %d", len(a.Lines))}
 	})
-	first, err := openai.New(openai.Config{Model: "standin-1", BaseURL: stalls.URL + "/v1", GapTimeout: 500 * time.Millisecond})
+	first, err := openai.New(openai.Config{Model: "standin-1", APIKey: "test-key", BaseURL: stalls.URL + "/v1", GapTimeout: 500 * time.Millisecond})
 	require.NoError(t, err)
-	second, err := anthropic.New(anthropic.Config{Model: "standin-1", BaseURL: speaks.URL})
+	second, err := anthropic.New(anthropic.Config{Model: "standin-1", APIKey: "test-key", BaseURL: speaks.URL})
 	require.NoError(t, err)
 	chain, err := failover.New(rig.ExecutorName, failover.Config{Attempts: 1}, []failover.Link{
 		{Name: "first", Executor: first}, {Name: "second", Executor: second},

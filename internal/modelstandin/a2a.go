@@ -13,12 +13,18 @@ import (
 type A2A struct{ Stream bool }
 
 type a2aRequest struct {
-	ID     json.RawMessage `json:"id"`
-	Method string          `json:"method"`
-	Params struct {
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  string          `json:"method"`
+	Params  struct {
 		Message struct {
+			Kind      string `json:"kind"`
+			MessageID string `json:"messageId"`
+			Role      string `json:"role"`
 			ContextID string `json:"contextId"`
+			TaskID    string `json:"taskId"`
 			Parts     []struct {
+				Kind string `json:"kind"`
 				Text string `json:"text"`
 			} `json:"parts"`
 		} `json:"message"`
@@ -37,7 +43,7 @@ func (a A2A) routes(mux *http.ServeMux, s *Service) {
 	})
 	mux.HandleFunc("POST /rpc", func(w http.ResponseWriter, r *http.Request) {
 		var req a2aRequest
-		if !read(w, r, &req) {
+		if _, ok := read(w, r, &req); !ok {
 			return
 		}
 		asked := Asked{Stream: req.Method == "message/stream", Header: r.Header}
@@ -45,9 +51,9 @@ func (a A2A) routes(mux *http.ServeMux, s *Service) {
 			asked.Lines = append(asked.Lines, line(conversation.RoleUser, p.Text))
 		}
 		id := req.Params.Message.ContextID
-		before, _ := kept.get(id)
+		before, known := kept.get(id)
 		asked.Known = append(before, asked.Lines...)
-		said := s.think(asked)
+		said := s.think(asked, a.check(req, id == "" || known))
 		if said.By != nil {
 			said.By(w, r)
 			return

@@ -42,15 +42,15 @@ func (a Agent) routes(mux *http.ServeMux, s *Service) {
 	kept := newMemory()
 	mux.HandleFunc("POST /reply", func(w http.ResponseWriter, r *http.Request) {
 		var req AgentRequest
-		if !read(w, r, &req) {
+		if _, ok := read(w, r, &req); !ok {
 			return
 		}
 		var session string
 		_ = json.Unmarshal(req.State, &session) // none in the first turn
 		asked := Asked{Lines: req.Lines(), Stream: strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream"), Header: r.Header}
-		before, _ := kept.get(session)
+		before, known := kept.get(session)
 		asked.Known = append(before, asked.Lines...)
-		said := s.think(asked)
+		said := s.think(asked, checkAgent(req, session == "" || known))
 		if said.By != nil {
 			said.By(w, r)
 			return

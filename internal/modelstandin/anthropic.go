@@ -20,6 +20,7 @@ type messagesRequest struct {
 			Name      string          `json:"name"`
 			Input     json.RawMessage `json:"input"`
 			ToolUseID string          `json:"tool_use_id"`
+			IsError   bool            `json:"is_error"`
 			Content   []struct {
 				Text string `json:"text"`
 			} `json:"content"`
@@ -35,7 +36,8 @@ func (Messages) routes(mux *http.ServeMux, s *Service) {
 	mux.HandleFunc("GET /v1/models/{model}", Write(http.StatusOK, `{"type":"model","id":"standin-1"}`))
 	mux.HandleFunc("POST /v1/messages", func(w http.ResponseWriter, r *http.Request) {
 		var req messagesRequest
-		if !read(w, r, &req) {
+		q, ok := read(w, r, &req)
+		if !ok {
 			return
 		}
 		asked := Asked{Stream: req.Stream, Header: r.Header}
@@ -58,7 +60,7 @@ func (Messages) routes(mux *http.ServeMux, s *Service) {
 		for _, t := range req.Tools {
 			asked.Tools = append(asked.Tools, t.Name)
 		}
-		said := s.think(asked)
+		said := s.think(asked, checkMessages(q, req))
 		switch {
 		case said.By != nil:
 			said.By(w, r)
@@ -100,12 +102,14 @@ func streamMessage(w http.ResponseWriter, said Said) {
 		sendEvent(w, "event: "+name+"\ndata: "+JSON(more))
 	}
 	send("message_start", fields{"message": messageStart(nil)})
+	send("ping", fields{})
 	index := 0
 	block := func(begin, delta map[string]any, field string, pieces ...string) {
 		send("content_block_start", fields{"index": index, "content_block": begin})
 		for _, piece := range pieces {
 			more := fields{"type": delta["type"], field: piece}
 			send("content_block_delta", fields{"index": index, "delta": more})
+			send("ping", fields{})
 		}
 		send("content_block_stop", fields{"index": index})
 		index++
@@ -125,5 +129,5 @@ func streamMessage(w http.ResponseWriter, said Said) {
 
 // AnthropicError is the body of an error.
 func AnthropicError(message, kind string) string {
-	return JSON(fields{"type": "error", "error": fields{"type": kind, "message": message}})
+	return JSON(fields{"type": "error", "error": fields{"type": kind, "message": message}, "request_id": "req_011CSHoEeqs5C35K2UUqR7Fy"})
 }

@@ -23,8 +23,10 @@ type generateRequest struct {
 			} `json:"functionCall"`
 			FunctionResponse *struct {
 				ID       string            `json:"id"`
+				Name     string            `json:"name"`
 				Response map[string]string `json:"response"`
 			} `json:"functionResponse"`
+			Signature string `json:"thoughtSignature"`
 		} `json:"parts"`
 	} `json:"contents"`
 	Tools []struct {
@@ -38,7 +40,8 @@ func (Generate) routes(mux *http.ServeMux, s *Service) {
 	mux.HandleFunc("GET /v1beta/models/{model}", Write(http.StatusOK, `{"name":"models/standin-1"}`))
 	mux.HandleFunc("POST /v1beta/models/{call}", func(w http.ResponseWriter, r *http.Request) {
 		var req generateRequest
-		if !read(w, r, &req) {
+		q, ok := read(w, r, &req)
+		if !ok {
 			return
 		}
 		asked := Asked{Stream: strings.HasSuffix(r.URL.Path, ":streamGenerateContent"), Header: r.Header}
@@ -64,7 +67,7 @@ func (Generate) routes(mux *http.ServeMux, s *Service) {
 				asked.Tools = append(asked.Tools, f.Name)
 			}
 		}
-		said := s.think(asked)
+		said := s.think(asked, checkGenerate(q, req, r.URL.Query()))
 		switch {
 		case said.By != nil:
 			said.By(w, r)
@@ -108,8 +111,12 @@ func generated(finish string, parts ...any) map[string]any {
 
 func generatedCalls(calls []Call) []any {
 	out := []any{}
-	for _, c := range calls {
-		out = append(out, fields{"functionCall": fields{"id": c.ID, "name": c.Name, "args": arguments(c.Arguments)}})
+	for i, c := range calls {
+		part := fields{"functionCall": fields{"id": c.ID, "name": c.Name, "args": arguments(c.Arguments)}}
+		if i == 0 { // only the first of calls made together is signed
+			part["thoughtSignature"] = signature
+		}
+		out = append(out, part)
 	}
 	return out
 }

@@ -45,16 +45,6 @@ func sendEvent(w http.ResponseWriter, event string) {
 	}
 }
 
-// read decodes a request, and answers what is no JSON itself.
-func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-		Write(http.StatusBadRequest, JSON(fields{"error": fields{"message": "no JSON: " + err.Error()}}))(w, r)
-		return false
-	}
-	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice who leaves
-	return true
-}
-
 // arguments are a call's as a value, where they are one.
 func arguments(raw string) any {
 	if !json.Valid([]byte(raw)) {

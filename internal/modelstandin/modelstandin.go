@@ -2,6 +2,21 @@
 // behind executors do, so that a whole Parley can be tested against them. What a
 // service says is up to the test, in words of no vendor; what it was asked is
 // kept the same way.
+//
+// A stand-in is as hard to please as the services: it refuses what they refuse, in
+// their form, is too busy now and then, and sends streams as networks deliver them.
+// [Lenient] has a switch for each of these. What still differs:
+//
+//   - HTTP/1.1 without TLS; a connection is closed only after it was announced.
+//   - Unknown parameters are refused at the top of a request, not within its parts,
+//     and schemas of tools are not read. Content is text, tools' calls and results.
+//   - Any credentials are taken. Nothing counts tokens, limits the length of a
+//     conversation, or fails in the middle of a stream. Usage is always the same.
+//   - Models do not think: there are no blocks of thought.
+//   - Stored responses and sessions are kept until the test ends. There are no
+//     background responses.
+//   - The Gemini API's calls have ids, and a stream without alt=sse is sent as events.
+//   - An agent behind A2A answers with messages, and never with tasks.
 package modelstandin
 
 import (
@@ -50,8 +65,12 @@ type Mind func(Asked) Said
 
 // A Dialect is how a service speaks.
 type Dialect interface {
-	// routes registers the pages, all of which answer with s.serve.
+	// routes registers the pages, which answer with what s.think says.
 	routes(mux *http.ServeMux, s *Service)
+	// limited refuses a request because there were too many, overloaded because the
+	// service has too much to do.
+	limited() http.HandlerFunc
+	overloaded() http.HandlerFunc
 }
 
 // A Service is a server that speaks a dialect.
@@ -59,18 +78,28 @@ type Service struct {
 	// URL is where it listens.
 	URL string
 
-	mind  Mind
-	mu    sync.Mutex
-	asked []Asked
+	mind    Mind
+	dialect Dialect
+	lenient Lenient
+	mu      sync.Mutex
+	asked   []Asked
+	valid   int // requests so far that are as the service wants them
+	refused []string
 }
 
 // Start starts a service that ends with the test.
 func Start(t testing.TB, dialect Dialect, mind Mind) *Service {
 	t.Helper()
-	s := &Service{mind: mind}
+	return StartLenient(t, Lenient{}, dialect, mind)
+}
+
+// StartLenient starts a service that does some things better than real ones do.
+func StartLenient(t testing.TB, lenient Lenient, dialect Dialect, mind Mind) *Service {
+	t.Helper()
+	s := &Service{mind: mind, dialect: dialect, lenient: lenient}
 	mux := http.NewServeMux()
 	dialect.routes(mux, s)
-	server := httptest.NewUnstartedServer(mux)
+	server := httptest.NewUnstartedServer(unkind(mux, lenient))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Start()
 	t.Cleanup(server.Close)
@@ -78,23 +107,57 @@ func Start(t testing.TB, dialect Dialect, mind Mind) *Service {
 	return s
 }
 
-// Asked returns every request so far, in the order they came.
+// Asked returns every request that the mind was asked, in the order they came.
 func (s *Service) Asked() []Asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// think keeps the request and decides on the answer.
-func (s *Service) think(a Asked) Said {
+// Refused are the reasons of the requests that the service did not take as they
+// were.
+func (s *Service) Refused() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refused)
+}
+
+// A refusal is why a service does not take a request, in its own form.
+type refusal struct {
+	reason string
+	answer http.HandlerFunc
+}
+
+// think keeps the request and decides on the answer. Why is nil for a request that
+// is as the service wants it.
+func (s *Service) think(a Asked, why *refusal) Said {
 	if a.Known == nil {
 		a.Known = a.Lines
 	}
 	a.Time = time.Now()
-	s.mu.Lock()
-	s.asked = append(s.asked, a)
-	s.mu.Unlock()
+	if by := s.refuse(a, why); by != nil {
+		return Said{By: by}
+	}
 	return s.mind(a)
+}
+
+func (s *Service) refuse(a Asked, why *refusal) http.HandlerFunc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if why != nil && !s.lenient.Requests {
+		s.refused = append(s.refused, why.reason)
+		return why.answer
+	}
+	s.valid++
+	switch {
+	case s.lenient.Load:
+	case s.valid == 2:
+		return s.dialect.limited()
+	case s.valid == 4:
+		return s.dialect.overloaded()
+	}
+	s.asked = append(s.asked, a)
+	return nil
 }
 
 func line(role conversation.Role, text string) string { return string(role) + ": " + text }

@@ -29,14 +29,18 @@ type chatRequest struct {
 			Name string `json:"name"`
 		} `json:"function"`
 	} `json:"tools"`
-	Stream bool `json:"stream"`
+	Stream  bool `json:"stream"`
+	Options struct {
+		Usage bool `json:"include_usage"`
+	} `json:"stream_options"`
 }
 
 func (Chat) routes(mux *http.ServeMux, s *Service) {
 	mux.HandleFunc("GET /v1/models", Write(http.StatusOK, `{"object":"list","data":[]}`))
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, r *http.Request) {
 		var req chatRequest
-		if !read(w, r, &req) {
+		q, ok := read(w, r, &req)
+		if !ok {
 			return
 		}
 		asked := Asked{Stream: req.Stream, Header: r.Header}
@@ -54,13 +58,13 @@ func (Chat) routes(mux *http.ServeMux, s *Service) {
 		for _, t := range req.Tools {
 			asked.Tools = append(asked.Tools, t.Function.Name)
 		}
-		said := s.think(asked)
+		said := s.think(asked, checkChat(q, req))
 		switch {
 		case said.By != nil:
 			said.By(w, r)
 		case req.Stream:
 			send := Events(w)
-			for _, event := range ChatEvents(said) {
+			for _, event := range chatEvents(said, req.Options.Usage || s.lenient.Requests) {
 				send(event)
 			}
 		default:
@@ -81,18 +85,29 @@ func ChatAnswer(said Said) string {
 		finish, JSON(message), chatUsage)
 }
 
-// ChatEvents are an answer that is streamed.
-func ChatEvents(said Said) []string {
-	finish, out := "stop", []string{ChatDelta(fields{"role": "assistant", "content": ""}, "")}
+// chatEvents are an answer that is streamed. What it cost comes last, and only if
+// the request asks for it.
+func chatEvents(said Said, usage bool) []string {
+	finish, out := "stop", []string{ChatDelta(fields{"role": "assistant", "content": "", "refusal": nil}, "")}
 	if said.Text != "" {
 		for _, piece := range halves(said.Text) {
 			out = append(out, ChatDelta(fields{"content": piece}, ""))
 		}
 	}
-	for _, call := range chatCalls(said.Calls) {
-		out, finish = append(out, ChatDelta(fields{"tool_calls": []any{call}}, "")), "tool_calls"
+	for i, c := range said.Calls {
+		finish = "tool_calls"
+		out = append(out, ChatDelta(fields{"tool_calls": []any{fields{
+			"index": i, "id": c.ID, "type": "function", "function": fields{"name": c.Name, "arguments": ""},
+		}}}, ""))
+		for _, piece := range halves(c.Arguments) {
+			out = append(out, ChatDelta(fields{"tool_calls": []any{fields{"index": i, "function": fields{"arguments": piece}}}}, ""))
+		}
 	}
-	return append(out, ChatDelta(fields{}, finish), `{"choices":[],"usage":`+chatUsage+`}`, "[DONE]")
+	out = append(out, ChatDelta(fields{}, finish))
+	if usage {
+		out = append(out, `{"id":"c1","object":"chat.completion.chunk","choices":[],"usage":`+chatUsage+`}`)
+	}
+	return append(out, "[DONE]")
 }
 
 // ChatDelta is one event of a streamed answer.
@@ -103,7 +118,8 @@ func ChatDelta(delta map[string]any, finish string) string {
 	}
 	return JSON(fields{
 		"id": "c1", "object": "chat.completion.chunk", "model": "standin-1",
-		"choices": []any{fields{"index": 0, "delta": delta, "finish_reason": reason}},
+		"choices": []any{fields{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": nil}},
+		"usage":   nil, "obfuscation": "x8Qw",
 	})
 }
 
@@ -144,7 +160,8 @@ func (Responses) routes(mux *http.ServeMux, s *Service) {
 	mux.HandleFunc("GET /v1/models", Write(http.StatusOK, `{"object":"list","data":[]}`))
 	mux.HandleFunc("POST /v1/responses", func(w http.ResponseWriter, r *http.Request) {
 		var req responsesRequest
-		if !read(w, r, &req) {
+		q, ok := read(w, r, &req)
+		if !ok {
 			return
 		}
 		asked := Asked{Stream: req.Stream, Header: r.Header}
@@ -162,12 +179,8 @@ func (Responses) routes(mux *http.ServeMux, s *Service) {
 			asked.Tools = append(asked.Tools, t.Name)
 		}
 		before, known := kept.get(req.Previous)
-		if req.Previous != "" && !known {
-			Write(http.StatusBadRequest, `{"error":{"message":"Previous response not found.","param":"previous_response_id","code":"previous_response_not_found"}}`)(w, r)
-			return
-		}
 		asked.Known = append(before, asked.Lines...)
-		said := s.think(asked)
+		said := s.think(asked, checkResponses(q, req, asked.Known, known))
 		if said.By != nil {
 			said.By(w, r)
 			return
@@ -181,27 +194,47 @@ func (Responses) routes(mux *http.ServeMux, s *Service) {
 			Write(http.StatusOK, JSON(answer))(w, r)
 			return
 		}
-		send := Events(w)
-		send(JSON(fields{"type": "response.created", "response": fields{"id": id, "status": "in_progress", "output": []any{}}}))
-		for i, c := range said.Calls {
-			send(JSON(fields{"type": "response.function_call_arguments.delta", "output_index": i, "delta": c.Arguments}))
+		streamResponse(w, id, said, answer)
+	})
+}
+
+func streamResponse(w http.ResponseWriter, id string, said Said, answer map[string]any) {
+	next, emit := 0, Events(w)
+	send := func(name string, more map[string]any) {
+		more["type"], more["sequence_number"] = name, next
+		next++
+		emit(JSON(more))
+	}
+	begun := fields{"id": id, "object": "response", "status": "in_progress", "output": []any{}, "usage": nil}
+	send("response.created", fields{"response": begun})
+	send("response.in_progress", fields{"response": begun})
+	for i, item := range answer["output"].([]any) {
+		item := item.(fields)
+		send("response.output_item.added", fields{"output_index": i, "item": fields{"type": item["type"], "id": item["id"], "status": "in_progress"}})
+		name, text := "response.output_text.delta", said.Text
+		if item["type"] == "function_call" {
+			name, text = "response.function_call_arguments.delta", said.Calls[i].Arguments
 		}
-		for _, piece := range halves(said.Text) {
+		for _, piece := range halves(text) {
 			if piece != "" {
-				send(JSON(fields{"type": "response.output_text.delta", "output_index": len(said.Calls), "delta": piece}))
+				send(name, fields{"output_index": i, "item_id": item["id"], "delta": piece, "obfuscation": "x8Qw"})
 			}
 		}
-		send(JSON(fields{"type": "response.completed", "response": answer}))
-	})
+		send("response.output_item.done", fields{"output_index": i, "item": item})
+	}
+	send("response.completed", fields{"response": answer})
 }
 
 func responsesAnswer(id string, said Said) map[string]any {
 	var output []any
 	for _, c := range said.Calls {
-		output = append(output, fields{"type": "function_call", "id": "fc_" + c.ID, "call_id": c.ID, "name": c.Name, "arguments": c.Arguments})
+		output = append(output, fields{"type": "function_call", "id": "fc_" + c.ID, "status": "completed", "call_id": c.ID, "name": c.Name, "arguments": c.Arguments})
 	}
 	if said.Text != "" || len(output) == 0 {
-		output = append(output, fields{"type": "message", "role": "assistant", "content": []any{fields{"type": "output_text", "text": said.Text}}})
+		output = append(output, fields{
+			"type": "message", "id": "msg_" + id, "status": "completed", "role": "assistant",
+			"content": []any{fields{"type": "output_text", "text": said.Text, "annotations": []any{}, "logprobs": []any{}}},
+		})
 	}
 	return fields{
 		"id": id, "object": "response", "status": "completed", "model": "standin-1", "output": output, "error": nil,
