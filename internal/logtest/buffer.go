@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// A Buffer may be read while somebody writes to it. The zero value is ready.
+// A Buffer may be read while it is written to. The zero value is ready.
 type Buffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -23,4 +23,11 @@ func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// Reset forgets what has been written.
+func (b *Buffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.buf.Reset()
 }

@@ -1,7 +1,6 @@
 package program_test
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,13 +11,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/program"
 )
 
 func TestLineLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out logtest.Buffer
 		l := program.NewLineLog(slog.New(slog.NewTextHandler(&out, nil)))
 		write := func(n int, line string) {
 			for range n {
@@ -37,7 +37,7 @@ func TestLineLog(t *testing.T) {
 
 		out.Reset()
 		write(100, strings.Repeat("x", 10<<10))
-		require.Less(t, out.Len(), program.LogBytes+20<<10, "bytes count too")
+		require.Less(t, len(out.String()), program.LogBytes+20<<10, "bytes count too")
 		l.Close()
 		require.Contains(t, out.String(), "lines were left out of the log")
 		out.Reset()

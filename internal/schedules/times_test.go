@@ -130,7 +130,7 @@ func TestPlanFaults(t *testing.T) {
 		"params":              {func(p *schedules.Plan) { p.Task.Params = "[]" }, "--params is not a JSON object"},
 		"null params":         {func(p *schedules.Plan) { p.Task.Params = "null" }, "--params is not a JSON object"},
 		"payload":             {func(p *schedules.Plan) { p.Task.Payload = "{" }, "--payload is not a JSON object"},
-		"payload's types":     {func(p *schedules.Plan) { p.Task.Payload = `{"agent_id": 1}` }, "give agent_id and entrypoint_tag as strings"},
+		"payload's types":     {func(p *schedules.Plan) { p.Task.Payload = `{"agent_id": {}}` }, "agent_id"},
 		"args":                {func(p *schedules.Plan) { p.Task.Args = "{}" }, "--args is not a JSON list"},
 		"too much":            {func(p *schedules.Plan) { p.Task.Message = strings.Repeat("x", 2<<20) }, "at most 900 are possible"},
 		"callback":            {func(p *schedules.Plan) { p.Task.Callback = "ftp://example.com" }, "not an address"},
