@@ -91,7 +91,8 @@ func retryDelay(failed error, info activity.Info) time.Duration {
 	}
 	policy := info.RetryPolicy
 	if policy == nil {
-		return 0
+		// A task that was handed out together with the workflow's comes without it.
+		policy = retries(0)
 	}
 	if policy.MaximumAttempts > 0 && info.Attempt >= policy.MaximumAttempts {
 		return -1
