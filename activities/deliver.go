@@ -89,6 +89,20 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 type deliveryProgress struct {
 	// Made counts the requests, of all activities and attempts.
 	Made int `json:"made,omitempty"`
+	// Open means that the last request has begun, and its end is not known.
+	Open bool `json:"open,omitempty"`
+	// Lost counts the requests whose worker was lost. They are not in Made: the
+	// receiver may not have them, and recognises the next one by its key.
+	Lost int `json:"lost,omitempty"`
+}
+
+// resumed is the progress of the attempt after the one that left p.
+func (p deliveryProgress) resumed() deliveryProgress {
+	if p.Open && p.Lost < spareTries {
+		p.Made, p.Lost = p.Made-1, p.Lost+1
+	}
+	p.Open = false
+	return p
 }
 
 // Deliver makes one try at a callback. When it was the last, or another would be of
@@ -97,7 +111,7 @@ type deliveryProgress struct {
 func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
 	progress := deliveryProgress{Made: in.Made}
 	if p := earlier[deliveryProgress](ctx, nil); p != nil {
-		progress = *p
+		progress = p.resumed()
 	}
 	a := c.begin(ctx, "callback", progress)
 	defer a.end()
@@ -132,7 +146,7 @@ func (a *attempt) deliver(ctx context.Context, in DeliverInput, progress *delive
 	case in.Attempts > 0 && progress.Made >= in.Attempts:
 		return 0, fault("the worker was lost during the last try: it is not known whether the callback has arrived")
 	}
-	next := deliveryProgress{Made: progress.Made + 1}
+	next := deliveryProgress{Made: progress.Made + 1, Open: true, Lost: progress.Lost}
 	if err := a.record(ctx, next, "callback"); err != nil {
 		return 0, err
 	}
@@ -143,5 +157,10 @@ func (a *attempt) deliver(ctx context.Context, in DeliverInput, progress *delive
 	*progress = next
 	ctx, cancel := context.WithDeadline(ctx, a.info.Deadline.Add(-5*time.Second))
 	defer cancel()
-	return a.callbacks.Deliver(ctx, in.Callback.URL, a.info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
+	status, err = a.callbacks.Deliver(ctx, in.Callback.URL, a.info.WorkflowExecution.ID+"/"+in.Result.ExecutionID, in.Result)
+	progress.Open = false
+	if err != nil {
+		a.live.leave(*progress)
+	}
+	return status, err
 }

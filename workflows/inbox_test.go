@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,7 +85,8 @@ type recoveries struct {
 	key    bool // the platform's key is good
 	polls  int  // that were not only asking
 	probes int
-	healed []string // "id" or "id probe"
+	mu     sync.Mutex // signals go out at the same time
+	healed []string   // "id" or "id probe"
 	gone   map[string]bool
 	onHeal func(id string, h workflows.Healed)
 	at     time.Duration
@@ -115,18 +117,26 @@ func newRecoveries(t *testing.T) *recoveries {
 			if r.gone[id] {
 				return errors.New("it has closed")
 			}
-			h := arg.(workflows.Healed)
+			h, said := arg.(workflows.Healed), id
 			if h.Probe {
-				r.healed = append(r.healed, id+" probe")
-			} else {
-				r.healed = append(r.healed, id)
+				said += " probe"
 			}
+			r.mu.Lock()
+			r.healed = append(r.healed, said)
+			r.mu.Unlock()
 			if r.onHeal != nil {
 				r.onHeal(id, h)
 			}
 			return nil
 		}).Maybe()
 	return r
+}
+
+// told is who has been signalled so far.
+func (r *recoveries) told() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.healed)
 }
 
 func (r *recoveries) after(d time.Duration, do func()) {
@@ -201,7 +211,7 @@ func TestInboxStaysPaused(t *testing.T) {
 	r.after(time.Hour, func() {
 		require.Equal(t, workflows.InboxPaused, r.state())
 		require.Contains(t, inboxStatus(t, r.env).Attention.Reason, "a deploy")
-		require.Contains(t, r.healed, "c1 probe")
+		require.Contains(t, r.told(), "c1 probe")
 	})
 	r.run()
 }
@@ -268,12 +278,12 @@ func TestInboxProbesWithOne(t *testing.T) {
 	})
 	r.after(150*time.Second, func() {
 		require.Equal(t, workflows.InboxNeedsAttention, r.state())
-		require.Equal(t, []string{"c2 probe", "c3 probe"}, r.healed, "one at a time, not always the same")
+		require.Equal(t, []string{"c2 probe", "c3 probe"}, r.told(), "one at a time, not always the same")
 		well = true
 	})
 	r.after(70*time.Second, func() {
 		require.Equal(t, workflows.InboxPolling, r.state())
-		require.Equal(t, []string{"c2 probe", "c3 probe", "c2 probe", "c3"}, r.healed)
+		require.Equal(t, []string{"c2 probe", "c3 probe", "c2 probe", "c3"}, r.told())
 		require.Equal(t, 2, r.polls, "it claims again")
 	})
 	r.run()
@@ -289,8 +299,7 @@ func TestInboxResumeTellsTheParked(t *testing.T) {
 	})
 	r.after(time.Second, func() { r.update(workflows.UpdateResume, workflows.ResumeRequest{}) })
 	r.after(time.Second, func() {
-		slices.Sort(r.healed)
-		require.Equal(t, []string{"c1", "c2"}, r.healed)
+		require.ElementsMatch(t, []string{"c1", "c2"}, r.told())
 		require.Equal(t, workflows.InboxPolling, r.state())
 	})
 	r.run()
