@@ -13,7 +13,7 @@ ARGS ?=
 PKG ?= ./...
 RUN ?=
 # How long the tests of one package may take.
-TEST_TIMEOUT ?= 30m
+TEST_TIMEOUT ?= 45m
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Every Go module of this repository, the product's own ("." here) first.
