@@ -127,7 +127,9 @@ func (d driver) served() {
 		gives(found, `{"entrypoint_tag": "answer", "params": {"topic": "tides", "n": 3}}`, `{"args":[],"kwargs":{"topic":"tides","n":3}}`))
 	d.check("positional arguments arrive",
 		gives(given, `{"entrypoint_tag": "answer", "args": [1, "two", null], "params": {"a": [true]}}`, `{"args":[1,"two",null],"kwargs":{"a":[true]}}`))
-	d.check("the task's own address is used", gives(d.executor(func(c *runagent.Config) { c.CacheDir = "/nowhere" }),
+	d.check("the task's own address is used", gives(d.executor(func(c *runagent.Config) {
+		c.CacheDir, c.AgentHosts = "/nowhere", []string{fmt.Sprintf("127.0.0.1:%d", d.port)}
+	}),
 		fmt.Sprintf(`{"entrypoint_tag": "greet", "params": {"message": "hi"}, "agent_port": %d}`, d.port), `"Grüße, you said: hi"`))
 	d.check("null is a result", gives(found, `{"entrypoint_tag": "nothing"}`, `null`))
 	d.check("numbers keep their digits", gives(found, `{"entrypoint_tag": "large"}`, `9007199254740993`))

@@ -126,7 +126,7 @@ func (r *pulseRig) outcome(t *testing.T, task string) (conversation.Outcome, err
 		}
 		return id != ""
 	}, 30*time.Second, 50*time.Millisecond, "no workflow for task %s", task)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var out conversation.Outcome
 	err := r.client.GetWorkflow(ctx, id, "").Get(ctx, &out)

@@ -145,7 +145,7 @@ func TestAnswersAreDurable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "state.jsonl")
-	b := setup(t, sim.Config{StateFile: file, Player: chatty}, sim.Setup{Conversations: 20, MaxTurns: 100})
+	b := setup(t, sim.Config{StateFile: file, Player: chatty, Lenient: sim.Lenient{Capacity: true}}, sim.Setup{Conversations: 20, MaxTurns: 100})
 	all := b.conversations(0)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
