@@ -2,7 +2,7 @@ package conversation
 
 import "strings"
 
-// What stands between these marks in an error's text are words of somebody else's.
+// The words between these marks in an error's text were written by another party.
 const (
 	quoteBegin = "“"
 	quoteEnd   = "”"
