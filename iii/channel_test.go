@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 // One worker passes an end of a channel to another inside of the data of a call.

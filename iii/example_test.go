@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 // A worker that serves a function and calls it, on a practice engine.

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/parley-run/parley/executors/openai"
-	"github.com/parley-run/parley/internal/secret"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
+	"github.com/parley-run/parley/secret"
 )
 
 // modelPlayer lets a model play the personas.

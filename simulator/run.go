@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/internal/version"
-	"github.com/parley-run/parley/simulator/sim"
 )
 
 // Exit codes, as the help says.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/spending"
+	"github.com/parley-run/parley/executors/spending"
 )
 
 // Carried is the state of a Conversation that goes along when it continues as

@@ -15,8 +15,8 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

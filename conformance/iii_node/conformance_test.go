@@ -18,7 +18,7 @@ import (
 
 	iiinode "github.com/parley-run/parley/conformance/iii_node"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -20,7 +20,7 @@ import (
 
 	iiinode "github.com/parley-run/parley/conformance/iii_node"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 // TestFeatures has each SDK use what it offers beside calls and triggers: channels

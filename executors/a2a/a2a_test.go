@@ -19,7 +19,7 @@ import (
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/internal/modeltest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // inWords answers with a message; inTask works on a task and hands in an artifact

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // Whether streams are asked for.

@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/internal/modeltest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 const (

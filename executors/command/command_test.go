@@ -22,7 +22,7 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/program/programtest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 const key = "pk-very-secret-key-0123456789"

@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/printable"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // minSecret is the length from which a variable's value may be a secret: hiding

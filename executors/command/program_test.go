@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/program/programtest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 func TestMain(m *testing.M) { programtest.Main(m, programs()) }

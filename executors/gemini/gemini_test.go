@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/internal/modeltest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 func TestLikeEveryVendor(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // standIn is the key that the SDK knows.

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // HMAC signs requests with a secret that the agent knows too. The header's value

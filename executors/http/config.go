@@ -10,7 +10,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // The defaults of a [Config].

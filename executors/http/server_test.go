@@ -12,7 +12,7 @@ import (
 	agent "github.com/parley-run/parley/executors/http"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/wire"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 const (

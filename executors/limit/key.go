@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // A Key names a quota by its true boundary: what the provider counts together.

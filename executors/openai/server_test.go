@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 const (

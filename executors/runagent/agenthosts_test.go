@@ -14,7 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/runagent"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 // A task sends the worker only to addresses that the executor uses by itself or that

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // A Mode says where agents run.

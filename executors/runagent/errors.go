@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // RunAgent's codes that this package makes up itself.

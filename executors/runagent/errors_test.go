@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/runagent"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)

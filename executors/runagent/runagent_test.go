@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/runagent"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 func TestContract(t *testing.T) {

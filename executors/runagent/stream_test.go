@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/runagent"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 func TestStream(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/iii/iiiotlp"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/http"
-	function "github.com/parley-run/parley/executors/iii"
+	function "github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/executors/runagent"
@@ -24,7 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/direct"
-	"github.com/parley-run/parley/platforms/iii"
+	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/tools"
@@ -177,11 +177,11 @@ func newDirect(p config.Platform) (Platform, error) {
 }
 
 func newIII(p config.Platform) (Platform, error) {
-	cfg := iii.Defaults()
+	cfg := iiiengine.Defaults()
 	cfg.Name = p.Name
-	var platform *iii.Platform
+	var platform *iiiengine.Platform
 	err := p.Settings.Build(&cfg, "iii", func() (err error) {
-		platform, err = iii.New(cfg)
+		platform, err = iiiengine.New(cfg)
 		return err
 	})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 
 	"github.com/parley-run/parley/internal/localstack"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

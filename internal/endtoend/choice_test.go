@@ -10,7 +10,7 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 )
 
 // The platform's metadata choose the executor, among those that the agent allows.

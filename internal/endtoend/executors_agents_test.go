@@ -8,12 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	function "github.com/parley-run/parley/executors/iii"
+	function "github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/runagent"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/modelstandin"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 // deployed is an agent behind RunAgent: it is given all that was said.

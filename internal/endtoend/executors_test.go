@@ -26,8 +26,8 @@ import (
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/modelstandin"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/internal/secret"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
+	"github.com/parley-run/parley/secret"
 )
 
 const firstWords = "My word is apricot-17."

@@ -15,9 +15,9 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
 

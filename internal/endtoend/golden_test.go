@@ -16,9 +16,9 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/onerun"
-	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

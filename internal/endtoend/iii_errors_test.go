@@ -19,9 +19,9 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iii"
+	platform "github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
 

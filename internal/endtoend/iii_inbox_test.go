@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iii"
+	platform "github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // outage is a Temporal that does not answer for a while.

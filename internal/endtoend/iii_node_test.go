@@ -17,7 +17,7 @@ import (
 	iiinode "github.com/parley-run/parley/conformance/iii_node"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	function "github.com/parley-run/parley/executors/iii"
+	function "github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"

@@ -18,7 +18,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iii"
+	platform "github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // One of two replicas serves; the other takes over when that one goes, and the

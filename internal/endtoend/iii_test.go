@@ -18,15 +18,15 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/iiiserve"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
-	platform "github.com/parley-run/parley/platforms/iii"
+	platform "github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
 

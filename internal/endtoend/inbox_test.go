@@ -17,8 +17,8 @@ import (
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/onerun"
-	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

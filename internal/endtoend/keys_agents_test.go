@@ -14,10 +14,10 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
 	"github.com/parley-run/parley/iii"
-	"github.com/parley-run/parley/iii/iiitest"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/modelstandin"
+	"github.com/parley-run/parley/internal/runagenttest"
 )
 
 // keyedRunAgent is the settings of a RunAgent that lets nobody in without the key.

@@ -16,9 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/runagent/runagenttest"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+	"github.com/parley-run/parley/internal/pulsetest"
+	"github.com/parley-run/parley/internal/runagenttest"
 	"github.com/parley-run/parley/workflows"
 )
 

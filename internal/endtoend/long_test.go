@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 )
 
 // A thousand turns, over continue-as-new as Temporal suggests it: the history of

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
 

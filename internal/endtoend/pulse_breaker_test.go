@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/breaker"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+	"github.com/parley-run/parley/internal/pulsetest"
 )
 
 // poorHouse runs agents, of which one has an empty account.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
 

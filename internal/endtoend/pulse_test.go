@@ -27,10 +27,10 @@ import (
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 	"github.com/parley-run/parley/workflows"
 )
 

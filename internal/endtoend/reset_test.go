@@ -18,10 +18,10 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
-	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

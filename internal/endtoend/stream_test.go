@@ -28,8 +28,8 @@ import (
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/modelstandin"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/simulator/sim"
 )
 
 // slowly streams an answer of that many words, each after a pause.

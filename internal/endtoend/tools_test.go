@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )

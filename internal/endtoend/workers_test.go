@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
-	"github.com/parley-run/parley/simulator/sim"
+	"github.com/parley-run/parley/internal/sim"
 )
 
 // Five workers that all start the same inbox: no conversation runs twice.

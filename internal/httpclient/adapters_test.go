@@ -30,10 +30,10 @@ import (
 	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/lease"
-	"github.com/parley-run/parley/internal/secret"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/platforms/pulse"
+	"github.com/parley-run/parley/secret"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
 )

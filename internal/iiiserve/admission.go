@@ -3,7 +3,7 @@ package iiiserve
 import (
 	"context"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 )
 
 // admission bounds how many calls of a kind are under way in this worker. What is beyond
@@ -19,7 +19,7 @@ func (a admission) enter() (leave func(), err error) {
 	case a.places <- struct{}{}:
 		return func() { <-a.places }, nil
 	default:
-		return nil, engine.Errorf(codeOverloaded,
+		return nil, iii.Errorf(codeOverloaded,
 			"this worker has %d calls under way, and takes no more: retry after 1 s, with the same messageId", cap(a.places))
 	}
 }

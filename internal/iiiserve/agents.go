@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/config"
@@ -34,7 +34,7 @@ func (s *Server) agent(name string) (config.Agent, error) {
 			return a, nil
 		}
 	}
-	return config.Agent{}, engine.Errorf(codeUnknown, "there is no agent %q: use one of %s", name, quoted(s.agentNames()))
+	return config.Agent{}, iii.Errorf(codeUnknown, "there is no agent %q: use one of %s", name, quoted(s.agentNames()))
 }
 
 func (s *Server) agentNames() []string {
@@ -107,7 +107,7 @@ func (s *Server) find(ctx context.Context, agent, id string) (conversation.Ref, 
 	}
 	switch len(found) {
 	case 0:
-		return conversation.Ref{}, engine.Errorf(codeNotFound, "there is no conversation %q", id)
+		return conversation.Ref{}, iii.Errorf(codeNotFound, "there is no conversation %q", id)
 	case 1:
 		return found[0], nil
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
@@ -45,7 +45,7 @@ func (s *Server) converse(ctx context.Context, d launch.Direct, say workflows.Se
 	s.conversing.Add(1)
 	reply, err := s.launcher.Send(ctx, d, say)
 	s.conversing.Add(-1)
-	var parked *engine.Error
+	var parked *iii.Error
 	if err != nil && errors.As(context.Cause(ctx), &parked) {
 		err = parked
 	}
@@ -103,6 +103,6 @@ func (s *Server) needsAttention(ctx context.Context, ref conversation.Ref, messa
 	if at.Remedy != "" {
 		text += " (" + at.Remedy + ")"
 	}
-	return engine.Errorf(code, "conversation %q waits for a person: %s. It has the message: the reply is to be had with messageId %q once it goes on",
+	return iii.Errorf(code, "conversation %q waits for a person: %s. It has the message: the reply is to be had with messageId %q once it goes on",
 		ref.ID, printable.Line(text), messageID)
 }

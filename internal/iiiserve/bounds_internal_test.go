@@ -15,10 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/logtest"
-	"github.com/parley-run/parley/platforms/iii"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // bounded is a server without Temporal, whose check for it answers by the function.
@@ -26,7 +26,7 @@ func bounded(check func(context.Context) error) (*Server, *logtest.Buffer) {
 	log := new(logtest.Buffer)
 	stopping := make(chan struct{})
 	s := &Server{
-		cfg: iii.Config{ReplyTimeout: time.Hour, Prefix: "conversation", Inbox: "inbox"}, log: slog.New(slog.NewTextHandler(log, nil)),
+		cfg: iiiengine.Config{ReplyTimeout: time.Hour, Prefix: "conversation", Inbox: "inbox"}, log: slog.New(slog.NewTextHandler(log, nil)),
 		stopping: stopping, talking: newAdmission(2), reading: newAdmission(2), letters: newAdmission(2),
 		outage: newOutage(nil),
 	}
@@ -42,15 +42,15 @@ func TestOverloaded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := bounded(well)
 		release := make(chan struct{})
-		h := handler(s, s.talking, func(context.Context, engine.Invocation, struct{}) (string, error) { <-release; return "done", nil })
-		call := engine.Invocation{Data: json.RawMessage(`{}`)}
+		h := handler(s, s.talking, func(context.Context, iii.Invocation, struct{}) (string, error) { <-release; return "done", nil })
+		call := iii.Invocation{Data: json.RawMessage(`{}`)}
 		done := make(chan error, 2)
 		for range 2 {
 			go func() { _, err := h(t.Context(), call); done <- err }()
 		}
 		synctest.Wait()
 		_, err := h(t.Context(), call)
-		require.True(t, engine.HasCode(err, codeOverloaded), "%v", err)
+		require.True(t, iii.HasCode(err, codeOverloaded), "%v", err)
 		require.ErrorContains(t, err, "retry after 1 s")
 		close(release)
 		require.NoError(t, errors.Join(<-done, <-done))
@@ -78,7 +78,7 @@ func TestTemporalIsAway(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := bounded(row.check)
-				h := handler(s, s.talking, func(ctx context.Context, _ engine.Invocation, _ struct{}) (string, error) {
+				h := handler(s, s.talking, func(ctx context.Context, _ iii.Invocation, _ struct{}) (string, error) {
 					select {
 					case <-ctx.Done():
 						return "", ctx.Err()
@@ -87,11 +87,11 @@ func TestTemporalIsAway(t *testing.T) {
 					}
 				})
 				began := time.Now()
-				_, err := h(t.Context(), engine.Invocation{Data: json.RawMessage(`{}`)})
+				_, err := h(t.Context(), iii.Invocation{Data: json.RawMessage(`{}`)})
 				if row.after == 0 {
 					require.NoError(t, err)
 				} else {
-					require.True(t, engine.HasCode(err, codeUnavailable), "%v", err)
+					require.True(t, iii.HasCode(err, codeUnavailable), "%v", err)
 					require.LessOrEqual(t, time.Since(began), row.after)
 				}
 				time.Sleep(5 * time.Second) // the check ends with the calls
@@ -115,8 +115,8 @@ func TestMessagesOfTheInbox(t *testing.T) {
 		}
 		for range 3 {
 			for _, data := range bad {
-				_, err := s.ingest(t.Context(), engine.Invocation{Data: json.RawMessage(data)})
-				require.True(t, engine.HasCode(err, codeInvalid), "%.100s: %v", data, err)
+				_, err := s.ingest(t.Context(), iii.Invocation{Data: json.RawMessage(data)})
+				require.True(t, iii.HasCode(err, codeInvalid), "%.100s: %v", data, err)
 			}
 			passed.Add(1)
 		}
@@ -130,13 +130,13 @@ func TestMessagesOfTheInbox(t *testing.T) {
 		require.True(t, ok)
 		waits := make(chan error, 1)
 		go func() {
-			_, err := s.ingest(t.Context(), engine.Invocation{Data: json.RawMessage(`7`)})
+			_, err := s.ingest(t.Context(), iii.Invocation{Data: json.RawMessage(`7`)})
 			waits <- err
 		}()
 		synctest.Wait()
 		require.Empty(t, waits, "it is not refused, it waits")
 		leave()
-		require.True(t, engine.HasCode(<-waits, codeInvalid))
+		require.True(t, iii.HasCode(<-waits, codeInvalid))
 	})
 }
 
@@ -154,13 +154,13 @@ func TestComplaintsAreBounded(t *testing.T) {
 func TestHTTPTrigger(t *testing.T) {
 	t.Parallel()
 	type request struct{ ConversationID, Message string }
-	serve := overHTTP(func(_ context.Context, call engine.Invocation) (any, error) {
+	serve := overHTTP(func(_ context.Context, call iii.Invocation) (any, error) {
 		var req request
 		if err := decode(call.Data, &req); err != nil {
 			return nil, err
 		}
 		if req.Message == "busy" {
-			return nil, engine.Errorf(codeOverloaded, "later")
+			return nil, iii.Errorf(codeOverloaded, "later")
 		}
 		return req, nil
 	})
@@ -181,7 +181,7 @@ func TestHTTPTrigger(t *testing.T) {
 		{strings.Replace(over(`null`), `"POST","headers"`, `"GET","headers"`, 1), `{"ConversationID":"c1","Message":""}`, 200},
 		{strings.Replace(over(`{"message":"hello"}`), `"trigger":{"type":"http",`, `"x":{`, 1), `{"ConversationID":"c1","Message":"hello"}`, 200},
 	} {
-		out, err := serve(t.Context(), engine.Invocation{Data: json.RawMessage(row.data)})
+		out, err := serve(t.Context(), iii.Invocation{Data: json.RawMessage(row.data)})
 		require.NoError(t, err)
 		answer := out.(httpAnswer)
 		require.Equal(t, row.status, answer.StatusCode, row.data)
@@ -189,7 +189,7 @@ func TestHTTPTrigger(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(body), row.want)
 	}
-	out, err := serve(t.Context(), engine.Invocation{Data: json.RawMessage(`{"message":"hello"}`)})
+	out, err := serve(t.Context(), iii.Invocation{Data: json.RawMessage(`{"message":"hello"}`)})
 	require.NoError(t, err)
 	require.Equal(t, request{Message: "hello"}, out, "a plain call is answered plainly")
 }

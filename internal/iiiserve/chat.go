@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/workflows"
@@ -33,7 +33,7 @@ type chatResponse struct {
 
 // chat is send as AgentOS has it: the session is the conversation, which begins
 // with its first message and waits for the next one for ever.
-func (s *Server) chat(ctx context.Context, call engine.Invocation, req chatRequest) (chatResponse, error) {
+func (s *Server) chat(ctx context.Context, call iii.Invocation, req chatRequest) (chatResponse, error) {
 	began := time.Now()
 	say := workflows.SendRequest{ID: cmp.Or(req.MessageID, call.ID), Text: req.Message}
 	if err := missing([2]string{"agentId", req.AgentID}, [2]string{"message", req.Message}); err != nil {

@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
@@ -33,12 +33,12 @@ const (
 	codeFailed      = "failed"                 // anything else
 )
 
-func invalid(format string, args ...any) error { return engine.Errorf(codeInvalid, format, args...) }
+func invalid(format string, args ...any) error { return iii.Errorf(codeInvalid, format, args...) }
 
 // coded is the error as callers see it.
 func coded(err error) error {
 	var (
-		said  *engine.Error
+		said  *iii.Error
 		fault *operate.Fault
 	)
 	text := printable.Text(strings.TrimPrefix(err.Error(), "launch: "))
@@ -46,17 +46,17 @@ func coded(err error) error {
 	case errors.As(err, &said):
 		return said
 	case errors.Is(err, launch.ErrOver), errors.Is(err, launch.ErrForgotten):
-		return engine.Errorf(codeOver, "%s", text)
+		return iii.Errorf(codeOver, "%s", text)
 	case errors.Is(err, launch.ErrUnknown):
-		return engine.Errorf(codeNotFound, "%s", text)
+		return iii.Errorf(codeNotFound, "%s", text)
 	case errors.As(err, &fault):
-		return engine.Errorf(ofFault(fault.Kind), "%s", text)
+		return iii.Errorf(ofFault(fault.Kind), "%s", text)
 	case errors.Is(err, context.DeadlineExceeded):
-		return engine.Errorf(codeTimeout, "no reply yet: ask again with the same messageId")
+		return iii.Errorf(codeTimeout, "no reply yet: ask again with the same messageId")
 	case passing(err):
-		return engine.Errorf(codeUnavailable, "%s: ask again with the same messageId", text)
+		return iii.Errorf(codeUnavailable, "%s: ask again with the same messageId", text)
 	}
-	return engine.Errorf(codeFailed, "%s", text)
+	return iii.Errorf(codeFailed, "%s", text)
 }
 
 func ofFault(kind operate.FaultKind) string {

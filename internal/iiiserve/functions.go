@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 )
 
 // functions are those that are to be served.
-func (s *Server) functions() []engine.Function {
-	all := []engine.Function{
+func (s *Server) functions() []iii.Function {
+	all := []iii.Function{
 		{
 			ID: s.id("start"), Handler: handler(s, s.talking, s.start),
 			Description: "Open a durable conversation with an agent, by its first message or with a persona function that speaks as the user",
@@ -45,14 +45,14 @@ func (s *Server) functions() []engine.Function {
 		},
 	}
 	if s.cfg.Inbox != "" {
-		all = append(all, engine.Function{
+		all = append(all, iii.Function{
 			ID: s.id(ingest), Handler: overHTTP(s.ingest),
 			Description:   "Start a conversation from a message of the topic " + s.cfg.Inbox,
 			RequestFormat: all[0].RequestFormat, ResponseFormat: all[0].ResponseFormat,
 		})
 	}
 	if s.cfg.AgentChat {
-		all = append(all, engine.Function{
+		all = append(all, iii.Function{
 			ID: chatFunction, Handler: handler(s, s.talking, s.chat),
 			Description:    "Talk to an agent; the session is a durable conversation",
 			RequestFormat:  object("agentId message", "agentId: string; message: string; sessionId: string; systemPrompt: string; messageId: string"),

@@ -8,7 +8,7 @@ import (
 	"maps"
 	"net/http"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 )
 
 // envelope is what an engine calls a function with that an HTTP trigger is bound to.
@@ -42,8 +42,8 @@ type httpAnswer struct {
 
 // overHTTP lets an HTTP trigger be bound to a function: the request is its body, with the
 // parameters of its path, and the answer says by its status how it went.
-func overHTTP(serve engine.Handler) engine.Handler {
-	return func(ctx context.Context, call engine.Invocation) (any, error) {
+func overHTTP(serve iii.Handler) iii.Handler {
+	return func(ctx context.Context, call iii.Invocation) (any, error) {
 		e, ok := enveloped(call.Data)
 		if !ok {
 			return serve(ctx, call)
@@ -58,9 +58,9 @@ func overHTTP(serve engine.Handler) engine.Handler {
 		if err == nil {
 			return httpAnswer{http.StatusOK, headers, out}, nil
 		}
-		var said *engine.Error
+		var said *iii.Error
 		if !errors.As(err, &said) {
-			said = engine.Errorf(codeFailed, "%v", err)
+			said = iii.Errorf(codeFailed, "%v", err)
 		}
 		if said.Code == codeOverloaded {
 			headers = append(headers, "Retry-After: 1")

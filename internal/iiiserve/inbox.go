@@ -11,7 +11,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/printable"
@@ -31,11 +31,11 @@ const (
 // ingest takes a message of the inbox. While Temporal does not answer, or all places are
 // taken, it keeps the message; when this server stops, it is the engine's again. Messages
 // wait beside each other: one that cannot be started holds up no other.
-func (s *Server) ingest(ctx context.Context, call engine.Invocation) (any, error) {
+func (s *Server) ingest(ctx context.Context, call iii.Invocation) (any, error) {
 	defer s.begin()()
 	leave, ok := s.letters.await(ctx, s.stopping)
 	if !ok {
-		return nil, engine.Errorf(codeUnavailable, "this worker stops: deliver the message again")
+		return nil, iii.Errorf(codeUnavailable, "this worker stops: deliver the message again")
 	}
 	defer leave()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
@@ -43,7 +43,7 @@ func (s *Server) ingest(ctx context.Context, call engine.Invocation) (any, error
 		switch {
 		case err == nil:
 			return out, nil
-		case !engine.HasCode(err, codeUnavailable) && !engine.HasCode(err, codeTimeout):
+		case !iii.HasCode(err, codeUnavailable) && !iii.HasCode(err, codeTimeout):
 			if s.complaints.first(messageName(call.Data)) {
 				s.log.Warn("a message of the inbox can start no conversation: the engine will put it among its dead letters",
 					"topic", s.cfg.Inbox, "error", err, "message", printable.Clip(printable.Line(string(clipped(call.Data))), 300))
@@ -108,7 +108,7 @@ func (c *complaints) first(about string) bool {
 // take starts what a message of the inbox asks for. The message may come again, so
 // its names are made of itself where it has none. It is acknowledged once Temporal
 // has it: nobody here waits for the reply.
-func (s *Server) take(ctx context.Context, call engine.Invocation, req startRequest) (startResponse, error) {
+func (s *Server) take(ctx context.Context, call iii.Invocation, req startRequest) (startResponse, error) {
 	if req.MessageID == "" {
 		own, err := fingerprint(call.Data)
 		if err != nil {
@@ -149,7 +149,7 @@ func (s *Server) leave(ctx context.Context, d launch.Direct, say workflows.SendR
 	case passing(err):
 		return reply, err
 	case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
-		return reply, engine.Errorf(codeUnavailable, "%s", app.Message())
+		return reply, iii.Errorf(codeUnavailable, "%s", app.Message())
 	}
 	// It is over: this says so, or that the message had its reply.
 	return s.launcher.Send(ctx, d, say)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 )
 
 // askFor bounds each question to the engine.
@@ -26,17 +26,17 @@ const askFor = 10 * time.Second
 // triggers of one function share its messages.
 type keeper struct {
 	server    *Server
-	worker    *engine.Worker
-	functions []engine.Function
+	worker    *iii.Worker
+	functions []iii.Function
 	instance  string // marks our own functions in the engine's list
 
 	wake  chan struct{} // holds one: check at once
-	watch engine.Function
+	watch iii.Function
 	// held are bound for as long as the keeper runs.
-	held    []*engine.TriggerRegistration
-	watcher *engine.Registration
+	held    []*iii.TriggerRegistration
+	watcher *iii.Registration
 
-	announced map[string]*engine.Registration
+	announced map[string]*iii.Registration
 	onConn    connectionState
 }
 
@@ -55,17 +55,17 @@ type connectionState struct {
 	departed bool // a worker has left, or told that it is about to, since the last check
 }
 
-func newKeeper(s *Server, w *engine.Worker) *keeper {
+func newKeeper(s *Server, w *iii.Worker) *keeper {
 	k := &keeper{
 		server: s, worker: w, instance: strings.ToLower(rand.Text()[:12]),
-		wake: make(chan struct{}, 1), announced: make(map[string]*engine.Registration),
+		wake: make(chan struct{}, 1), announced: make(map[string]*iii.Registration),
 	}
 	k.functions = s.functions()
 	for i := range k.functions {
 		k.functions[i].Metadata = k.metadata(false)
-		k.functions[i].OnRefused = func(engine.Refusal) { k.check() }
+		k.functions[i].OnRefused = func(iii.Refusal) { k.check() }
 	}
-	k.watch = engine.Function{
+	k.watch = iii.Function{
 		ID: s.id("watch-" + k.instance), Description: "Tells a Parley of workers that leave", Metadata: k.metadata(true), Handler: k.noticed,
 	}
 	return k
@@ -93,7 +93,7 @@ func (k *keeper) check() {
 }
 
 // noticed is called by the engine when something happens to a worker.
-func (k *keeper) noticed(_ context.Context, call engine.Invocation) (any, error) {
+func (k *keeper) noticed(_ context.Context, call iii.Invocation) (any, error) {
 	var event struct {
 		Event string `json:"event"`
 	}
@@ -114,15 +114,15 @@ func (k *keeper) run(ctx context.Context) {
 	}
 	for {
 		changed := k.server.platform.Changed()
-		if k.worker.State() != engine.Connected || k.worker.ID() != k.onConn.id {
+		if k.worker.State() != iii.Connected || k.worker.ID() != k.onConn.id {
 			k.withdraw()
 		}
 		switch k.worker.State() {
-		case engine.Connected:
+		case iii.Connected:
 			if err := k.announce(ctx); err != nil && ctx.Err() == nil {
 				k.server.log.Warn("cannot check which functions the iii engine serves", "error", err)
 			}
-		case engine.Failed:
+		case iii.Failed:
 			k.server.log.Error("the iii engine has turned this worker away: nothing is served", "error", k.worker.Err())
 			<-ctx.Done()
 			return
@@ -146,7 +146,7 @@ func (k *keeper) hold() error {
 	if k.watcher, err = k.worker.RegisterFunction(k.watch); err != nil {
 		return err
 	}
-	triggers := []engine.Trigger{{
+	triggers := []iii.Trigger{{
 		ID: "parley-watch-" + k.instance, Type: "engine::workers-available", FunctionID: k.watch.ID, Namespace: k.server.cfg.Namespace,
 	}}
 	if k.server.cfg.Inbox != "" {
@@ -172,8 +172,8 @@ func (k *keeper) hold() error {
 // after as long.
 const inboxRetries = 5
 
-func (k *keeper) inboxTrigger() engine.Trigger {
-	t := engine.QueueTrigger(k.server.cfg.Inbox, k.server.id(ingest))
+func (k *keeper) inboxTrigger() iii.Trigger {
+	t := iii.QueueTrigger(k.server.cfg.Inbox, k.server.id(ingest))
 	t.Namespace = k.server.cfg.Namespace
 	t.Config = map[string]any{
 		"topic":        k.server.cfg.Inbox,
@@ -217,12 +217,12 @@ func (k *keeper) announce(ctx context.Context) error {
 	}
 	list, err := k.listed(ctx)
 	switch {
-	case engine.HasCode(err, engine.CodeForbidden):
+	case iii.HasCode(err, iii.CodeForbidden):
 		k.onConn.forbidden = time.Now()
 	case err != nil:
 		return err
 	}
-	var hidden []engine.Function
+	var hidden []iii.Function
 	for _, f := range k.functions {
 		r := k.announced[f.ID]
 		switch {
@@ -255,7 +255,7 @@ const blindEvery = 5 * time.Second
 // announceHidden announces functions again of which it is not known who serves them, if
 // a worker has left, which may have been the one. At other times they stay as they are:
 // before 0.23 an announcement would take them from another replica.
-func (k *keeper) announceHidden(hidden []engine.Function) {
+func (k *keeper) announceHidden(hidden []iii.Function) {
 	if len(hidden) == 0 {
 		k.onConn.departed = false
 		return
@@ -293,10 +293,10 @@ func (k *keeper) keepInbox(ctx context.Context) error {
 	}
 	kept, err := k.worker.KeepTrigger(ctx, t)
 	switch {
-	case errors.Is(err, engine.ErrUnsupported):
+	case errors.Is(err, iii.ErrUnsupported):
 		k.onConn.kept = true // without a queue there is no inbox
 		return nil
-	case errors.As(err, new(*engine.Error)):
+	case errors.As(err, new(*iii.Error)):
 		k.onConn.kept = true
 		k.server.log.Warn("the iii engine does not keep the inbox's trigger: messages that come while no replica is connected are lost", "topic", cfg.Inbox, "error", err)
 		return nil

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
@@ -74,7 +74,7 @@ func (s *Server) summarized(c operate.Conversation) summary {
 }
 
 // get reads a conversation.
-func (s *Server) get(ctx context.Context, _ engine.Invocation, req getRequest) (getResponse, error) {
+func (s *Server) get(ctx context.Context, _ iii.Invocation, req getRequest) (getResponse, error) {
 	ref, err := s.find(ctx, req.AgentID, req.ConversationID)
 	if err != nil {
 		return getResponse{}, err
@@ -117,7 +117,7 @@ const (
 )
 
 // list shows conversations with the agents served here, the newest first.
-func (s *Server) list(ctx context.Context, _ engine.Invocation, req listRequest) (listResponse, error) {
+func (s *Server) list(ctx context.Context, _ iii.Invocation, req listRequest) (listResponse, error) {
 	names := s.agentNames()
 	if req.AgentID != "" {
 		a, err := s.agent(req.AgentID)
@@ -170,7 +170,7 @@ type endResponse struct {
 }
 
 // end ends a conversation. Ending one that is over succeeds.
-func (s *Server) end(ctx context.Context, _ engine.Invocation, req endRequest) (endResponse, error) {
+func (s *Server) end(ctx context.Context, _ iii.Invocation, req endRequest) (endResponse, error) {
 	ref, err := s.find(ctx, req.AgentID, req.ConversationID)
 	if err != nil {
 		return endResponse{}, err

@@ -9,7 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 )
 
 const (
@@ -40,7 +40,7 @@ func newOutage(c client.Client) *outage {
 	}}
 }
 
-// watched is a context that ends with an [*engine.Error] as its cause when Temporal does
+// watched is a context that ends with an [*iii.Error] as its cause when Temporal does
 // not answer. end must be called.
 func (o *outage) watched(ctx context.Context) (watched context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -107,7 +107,7 @@ func (o *outage) goOn(inVain bool) bool {
 	defer o.mu.Unlock()
 	if inVain {
 		for cancel := range o.waiting {
-			(*cancel)(engine.Errorf(codeUnavailable, "Temporal does not answer: ask again with the same messageId"))
+			(*cancel)(iii.Errorf(codeUnavailable, "Temporal does not answer: ask again with the same messageId"))
 			delete(o.waiting, cancel)
 		}
 	}

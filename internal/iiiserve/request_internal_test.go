@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
-	"github.com/parley-run/parley/platforms/iii"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 func TestIdleTimeout(t *testing.T) {
@@ -61,17 +61,17 @@ func TestCodes(t *testing.T) {
 		codeFailed:      errors.New("odd"),
 	} {
 		got := coded(err)
-		require.True(t, engine.HasCode(got, code), "%v is not %s", got, code)
+		require.True(t, iii.HasCode(got, code), "%v is not %s", got, code)
 		require.NotContains(t, got.Error(), "launch:")
 	}
-	require.True(t, engine.HasCode(coded(fmt.Errorf("%w: turn 3", launch.ErrForgotten)), codeOver), "asking again does not help")
+	require.True(t, iii.HasCode(coded(fmt.Errorf("%w: turn 3", launch.ErrForgotten)), codeOver), "asking again does not help")
 }
 
 // One that has its outcome takes no message, even while its workflow still tells of
 // its end.
 func TestSummary(t *testing.T) {
 	t.Parallel()
-	p, err := iii.New(iii.Defaults())
+	p, err := iiiengine.New(iiiengine.Defaults())
 	require.NoError(t, err)
 	s, err := New(Config{Platform: p, Agents: []config.Agent{{Name: "a"}}})
 	require.NoError(t, err)
@@ -85,9 +85,9 @@ func TestSummary(t *testing.T) {
 // Every function says what it does, takes and gives.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
-	cfg := iii.Defaults()
+	cfg := iiiengine.Defaults()
 	cfg.Prefix, cfg.AgentChat = "talk", true
-	p, err := iii.New(cfg)
+	p, err := iiiengine.New(cfg)
 	require.NoError(t, err)
 	s, err := New(Config{Platform: p, Agents: []config.Agent{{Name: "a"}}})
 	require.NoError(t, err)
@@ -130,7 +130,7 @@ func TestAgents(t *testing.T) {
 		require.Equal(t, want, got.Name, "names come before ids")
 	}
 	_, err := s.agent("d")
-	require.True(t, engine.HasCode(err, codeUnknown))
+	require.True(t, iii.HasCode(err, codeUnknown))
 	_, err = s.agent("")
-	require.True(t, engine.HasCode(err, codeInvalid), "several")
+	require.True(t, iii.HasCode(err, codeInvalid), "several")
 }

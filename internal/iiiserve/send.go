@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
@@ -30,7 +30,7 @@ type sendResponse struct {
 
 // send says something and waits for the reply. The same messageId gives the same
 // reply.
-func (s *Server) send(ctx context.Context, call engine.Invocation, req sendRequest) (sendResponse, error) {
+func (s *Server) send(ctx context.Context, call iii.Invocation, req sendRequest) (sendResponse, error) {
 	if req.MessageID == "" {
 		req.MessageID = call.ID
 	}
@@ -51,7 +51,7 @@ func (s *Server) send(ctx context.Context, call engine.Invocation, req sendReque
 		if taken := s.free(ctx, s.homes(ref.Agent, ref.ID)[1]); taken != nil {
 			return sendResponse{}, taken
 		}
-		return sendResponse{}, engine.Errorf(codeNotFound, "there is no conversation %q with agent %q: %s begins one", ref.ID, ref.Agent, s.id("start"))
+		return sendResponse{}, iii.Errorf(codeNotFound, "there is no conversation %q with agent %q: %s begins one", ref.ID, ref.Agent, s.id("start"))
 	}
 	if err != nil {
 		return sendResponse{}, err

@@ -9,18 +9,18 @@ import (
 	"sync"
 	"sync/atomic"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
-	"github.com/parley-run/parley/platforms/iii"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // Config is what a [Server] is made of. All but Logger is required.
 type Config struct {
 	// Platform is the engine.
-	Platform *iii.Platform
+	Platform *iiiengine.Platform
 	// Agents are those that can be talked to, in the configuration's order.
 	Agents   []config.Agent
 	Launcher launch.Launcher
@@ -46,8 +46,8 @@ func Agents(cfg *config.Config, instance string) []config.Agent {
 
 // A Server serves the functions of one platform instance. Create it with [New].
 type Server struct {
-	platform *iii.Platform
-	cfg      iii.Config
+	platform *iiiengine.Platform
+	cfg      iiiengine.Config
 	agents   []config.Agent
 	launcher launch.Launcher
 	operator *operate.Operator
@@ -157,9 +157,9 @@ func (s *Server) begin() (end func()) {
 // handler makes a handler of a function over Go types, with our errors. Beyond the places
 // of admission, calls are refused.
 func handler[Request, Response any](
-	s *Server, places admission, serve func(context.Context, engine.Invocation, Request) (Response, error),
-) engine.Handler {
-	return overHTTP(func(ctx context.Context, call engine.Invocation) (any, error) {
+	s *Server, places admission, serve func(context.Context, iii.Invocation, Request) (Response, error),
+) iii.Handler {
+	return overHTTP(func(ctx context.Context, call iii.Invocation) (any, error) {
 		defer s.begin()()
 		leave, err := places.enter()
 		if err != nil {
@@ -171,7 +171,7 @@ func handler[Request, Response any](
 }
 
 func answer[Request, Response any](
-	s *Server, ctx context.Context, call engine.Invocation, serve func(context.Context, engine.Invocation, Request) (Response, error),
+	s *Server, ctx context.Context, call iii.Invocation, serve func(context.Context, iii.Invocation, Request) (Response, error),
 ) (any, error) {
 	var req Request
 	if err := decode(call.Data, &req); err != nil {
@@ -182,7 +182,7 @@ func answer[Request, Response any](
 	ctx, end := s.outage.watched(ctx)
 	defer end()
 	out, err := serve(ctx, call, req)
-	var given *engine.Error
+	var given *iii.Error
 	switch {
 	case err == nil:
 		return out, nil

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	engine "github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/config"
@@ -95,7 +95,7 @@ func (r startRequest) validate() error {
 
 // start opens a conversation. It can be called again: with the same conversationId,
 // or with the same messageId and none, there is one conversation.
-func (s *Server) start(ctx context.Context, call engine.Invocation, req startRequest) (startResponse, error) {
+func (s *Server) start(ctx context.Context, call iii.Invocation, req startRequest) (startResponse, error) {
 	if req.MessageID == "" {
 		req.MessageID = call.ID
 	}
@@ -120,7 +120,7 @@ func (s *Server) begins(
 		return startResponse{}, err
 	}
 	if req.PersonaFunction != "" && !s.cfg.PersonaAllowed(req.PersonaFunction) {
-		return startResponse{}, engine.Errorf(codeRefused, "personaFunction %q is not among those that may be called, %s: whoever runs this worker can add it to personas",
+		return startResponse{}, iii.Errorf(codeRefused, "personaFunction %q is not among those that may be called, %s: whoever runs this worker can add it to personas",
 			req.PersonaFunction, quoted(slices.Clone(s.cfg.Personas)))
 	}
 	a, err := s.agent(req.AgentID)

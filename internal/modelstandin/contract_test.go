@@ -16,7 +16,7 @@ import (
 	agent "github.com/parley-run/parley/executors/http"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/internal/modelstandin"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -14,16 +14,16 @@ import (
 	"github.com/parley-run/parley/internal/iiiserve"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
-	"github.com/parley-run/parley/platforms/iii"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // engines are the iii engines that the configuration names, in its order.
-type engines []*iii.Platform
+type engines []*iiiengine.Platform
 
 func enginesOf(a *assemble.Assembly) engines {
 	var all engines
 	for _, p := range a.Config.Platforms {
-		if platform, ok := a.Platforms[p.Name].Platform.(*iii.Platform); ok && !p.Given {
+		if platform, ok := a.Platforms[p.Name].Platform.(*iiiengine.Platform); ok && !p.Given {
 			all = append(all, platform)
 		}
 	}

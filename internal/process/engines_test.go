@@ -13,10 +13,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/iii/iiitest"
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect/connecttest"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/process"
 )

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // What may be wrong with a program before it runs.

@@ -19,7 +19,7 @@ import (
 
 	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/internal/program/programtest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 func TestMain(m *testing.M) {

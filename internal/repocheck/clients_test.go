@@ -18,8 +18,8 @@ import (
 var ownClients = map[string]string{
 	"internal/httpclient/client.go":               "it is the constructor",
 	"iii/options.go":                              "package iii depends on nothing else here; its client makes one WebSocket handshake and follows no redirect",
-	"iii/iiitest/engine.go":                       "a stand-in for tests",
-	"iii/iiitest/http_function.go":                "a stand-in for tests",
+	"internal/iiitest/engine.go":                  "a stand-in for tests",
+	"internal/iiitest/http_function.go":           "a stand-in for tests",
 	"executors/internal/modeltest/connections.go": "helps tests",
 	"executors/internal/modeltest/vendor.go":      "helps tests",
 }

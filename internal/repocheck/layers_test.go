@@ -60,7 +60,7 @@ var layers = []struct {
 	{"internal/program", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms", module + "/executors", module + "/tools"}, "a program knows nothing of who runs it"},
 	{"workflows", []string{module + "/executors", module + "/platforms"}, "a workflow does no I/O: activities do"},
 	{"workflows", []string{"net", "os", "math/rand", "io/ioutil"}, "workflow code is replayed and must be deterministic"},
-	{"simulator/sim", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms"}, "practice must not share code with what practises"},
+	{"internal/sim", []string{"go.temporal.io", module + "/activities", module + "/workflows", module + "/platforms"}, "practice must not share code with what practises"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

@@ -22,9 +22,9 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/onerun"
-	"github.com/parley-run/parley/simulator/sim"
 	"github.com/parley-run/parley/workflows"
 )
 

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/platforms/platformtest"
-	"github.com/parley-run/parley/simulator/sim"
 )
 
 func TestConformance(t *testing.T) {

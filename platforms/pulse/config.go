@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/internal/secret"
 	"github.com/parley-run/parley/platforms/internal/rest"
+	"github.com/parley-run/parley/secret"
 )
 
 // The defaults of [Config] and [ClientConfig], and the limit of ResultSummary.

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms/platformtest"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 func TestContract(t *testing.T) {

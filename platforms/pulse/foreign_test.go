@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 // Another worker that claims the same tasks is named, whether it was met in a race, is

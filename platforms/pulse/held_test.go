@@ -8,9 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 // TestHeld: a claim whose answer was lost is found, where it has landed, and is made

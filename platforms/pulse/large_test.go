@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 func agentWith(text string) map[string]any {

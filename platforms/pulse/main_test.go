@@ -12,10 +12,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
+	"github.com/parley-run/parley/secret"
 )
 
 const testKey = "key-0123456789abcdef"

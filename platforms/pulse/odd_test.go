@@ -6,9 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 // Tasks whose id no workflow can have are told of, and hold up no other.

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/platforms/pulse"
-	"github.com/parley-run/parley/platforms/pulse/pulsetest"
 )
 
 // TestRecurring: two times, each occurrence claimed and acknowledged once, although

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/program"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // DefaultConnectTimeout bounds the wait for a server to start and to introduce

@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/internal/program/programtest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 	"github.com/parley-run/parley/tools"
 )
 

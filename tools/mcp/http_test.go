@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
 	"github.com/parley-run/parley/tools/toolstest"

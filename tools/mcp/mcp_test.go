@@ -13,7 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/program/programtest"
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
 	"github.com/parley-run/parley/tools/toolstest"

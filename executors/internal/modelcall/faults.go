@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/parley-run/parley/internal/secret"
+	"github.com/parley-run/parley/secret"
 )
 
 // Faults collects what is wrong with a configuration, each fault with its key

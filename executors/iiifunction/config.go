@@ -1,0 +1,314 @@
+package iiifunction
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/secret"
+)
+
+// A Dialect says what a function takes and answers.
+type Dialect string
+
+// The dialects.
+const (
+	DialectAgentOS Dialect = "agentos" // AgentOS's agent::chat
+	DialectLLM     Dialect = "llm"     // AgentOS's llm::complete
+	DialectPlain   Dialect = "plain"   // any function
+)
+
+// A Shape is one of the two requests that AgentOS's llm::complete has had.
+type Shape string
+
+// The shapes.
+const (
+	ShapeTypeScript Shape = "typescript" // model is an object; of March 2026
+	ShapeRust       Shape = "rust"       // model is a name; since May 2026
+)
+
+// The defaults of a [Config].
+const (
+	DefaultURL            = iii.DefaultURL
+	DefaultChat           = "agent::chat"
+	DefaultComplete       = "llm::complete"
+	DefaultSession        = "parley"
+	DefaultShape          = ShapeRust
+	DefaultLLM            = "anthropic"
+	DefaultMaxTokens      = 4096
+	DefaultChatTimeout    = 5 * time.Minute
+	DefaultLLMTimeout     = 2 * time.Minute
+	DefaultTimeout        = 30 * time.Second
+	DefaultConnectTimeout = 5 * time.Second
+	DefaultMaxReplyBytes  = modelcall.DefaultMaxReplyBytes
+	DefaultOpening        = modelcall.DefaultOpening
+	DefaultScan           = "security::scan_injection"
+	DefaultMaxRisk        = 0.5
+	DefaultGuardTimeout   = 10 * time.Second
+)
+
+// Config says which function of which engine speaks for the agent.
+type Config struct {
+	// URL of the engine: ws, wss, http or https. Default: DefaultURL.
+	URL string `yaml:"url"`
+	// Headers and Query go with every handshake: an engine that asks for credentials
+	// takes them from there.
+	Headers map[string]secret.String `yaml:"headers"`
+	Query   map[string]secret.String `yaml:"query"`
+	// Namespace of the functions, on engines from 0.23. Default: the engine's.
+	Namespace string `yaml:"namespace"`
+	// Function is the one to call. Default: DefaultChat, with DialectLLM
+	// DefaultComplete. Required for DialectPlain.
+	Function string `yaml:"function"`
+	// Dialect is what the function speaks. Default: that of AgentOS for its two
+	// functions, else DialectPlain.
+	Dialect Dialect `yaml:"dialect"`
+	// Provider is, with DialectLLM, whose model it is. Otherwise it is the name that
+	// results carry. Defaults: DefaultLLM; "agentos" or "iii".
+	Provider string `yaml:"provider"`
+	// Model is, with DialectLLM, which one. Otherwise it is the name that results
+	// carry where the answer has none.
+	Model string `yaml:"model"`
+	// Send says which messages go along. Default: wire.SendNew with DialectAgentOS,
+	// else wire.SendAll.
+	Send wire.Send `yaml:"send"`
+
+	// AgentID is the agent that agent::chat is to run. Required for DialectAgentOS.
+	AgentID string `yaml:"agent_id"`
+	// Session is what session ids begin with; the conversation's name follows.
+	// Default: DefaultSession.
+	Session string `yaml:"session"`
+	// System is the system prompt. Default: the agent's own, or none.
+	System string `yaml:"system"`
+	// Opening is what an agent is told that is to speak first. Default:
+	// DefaultOpening.
+	Opening string `yaml:"opening"`
+	// Shape is what llm::complete takes. Default: DefaultShape.
+	Shape Shape `yaml:"shape"`
+	// MaxTokens bounds the model's answer. Default: DefaultMaxTokens.
+	MaxTokens int `yaml:"max_tokens"`
+
+	// Request and Response are for functions of DialectPlain that do not keep to the
+	// contract.
+	Request  RequestMapping  `yaml:"request"`
+	Response ResponseMapping `yaml:"response"`
+
+	// Guard has messages looked at before the agent gets them. Nil: they are not.
+	Guard *Guard `yaml:"guard"`
+	// Timeout bounds a whole call, the guard's part included. Default:
+	// DefaultChatTimeout, DefaultLLMTimeout or DefaultTimeout, by dialect.
+	Timeout time.Duration `yaml:"timeout"`
+	// ConnectTimeout bounds the wait for a connection. Default:
+	// DefaultConnectTimeout, at most Timeout.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
+	MaxReplyBytes int `yaml:"max_reply_bytes"`
+	// AtMostOnce is for functions that must not run twice: an attempt whose end
+	// nobody knows is then the last one.
+	AtMostOnce bool `yaml:"at_most_once"`
+
+	// Logger is told of connections and of a guard that is passed by. Default: none.
+	Logger *slog.Logger `yaml:"-"`
+	// HTTPClient makes the handshake. Default: the engine client's.
+	HTTPClient *http.Client `yaml:"-"`
+}
+
+// Fail says what becomes of a message that nobody could look at.
+type Fail string
+
+// What becomes of it.
+const (
+	FailClosed Fail = "closed" // the agent does not get it
+	FailOpen   Fail = "open"   // the agent gets it
+)
+
+// A Guard is a function that looks at what is said to the agent.
+type Guard struct {
+	// Function takes {"text": …} and answers {"riskScore": 0 to 1}. Default:
+	// DefaultScan.
+	Function string `yaml:"function"`
+	// MaxRisk is the highest score that passes. Default: DefaultMaxRisk.
+	MaxRisk *float64 `yaml:"max_risk"`
+	// Fail says what happens if the guard does not work. Default: FailClosed.
+	Fail Fail `yaml:"fail"`
+	// Timeout bounds its answer. Default: DefaultGuardTimeout.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+func (c Config) dialect() Dialect {
+	switch {
+	case c.Dialect != "":
+		return c.Dialect
+	case c.Function == "", c.Function == DefaultChat:
+		return DialectAgentOS
+	case c.Function == DefaultComplete:
+		return DialectLLM
+	}
+	return DialectPlain
+}
+
+func (c Config) withDefaults() Config {
+	c.Dialect = c.dialect()
+	c.URL = cmp.Or(c.URL, DefaultURL)
+	c.Opening = cmp.Or(c.Opening, DefaultOpening)
+	c.Session = cmp.Or(c.Session, DefaultSession)
+	c.Shape = cmp.Or(c.Shape, DefaultShape)
+	c.MaxTokens = cmp.Or(c.MaxTokens, DefaultMaxTokens)
+	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
+	switch c.Dialect {
+	case DialectAgentOS:
+		c.Function, c.Provider = cmp.Or(c.Function, DefaultChat), cmp.Or(c.Provider, "agentos")
+		c.Send, c.Timeout = cmp.Or(c.Send, wire.SendNew), cmp.Or(c.Timeout, DefaultChatTimeout)
+	case DialectLLM:
+		c.Function, c.Provider = cmp.Or(c.Function, DefaultComplete), cmp.Or(c.Provider, DefaultLLM)
+		c.Timeout = cmp.Or(c.Timeout, DefaultLLMTimeout)
+	case DialectPlain:
+		c.Provider, c.Timeout = cmp.Or(c.Provider, "iii"), cmp.Or(c.Timeout, DefaultTimeout)
+	}
+	c.Send = cmp.Or(c.Send, wire.SendAll)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, min(DefaultConnectTimeout, c.Timeout))
+	if c.Guard != nil {
+		g := *c.Guard // the caller's stays as it is
+		highest := DefaultMaxRisk
+		g.Function, g.MaxRisk = cmp.Or(g.Function, DefaultScan), cmp.Or(g.MaxRisk, &highest)
+		g.Fail, g.Timeout = cmp.Or(g.Fail, FailClosed), cmp.Or(g.Timeout, DefaultGuardTimeout)
+		c.Guard = &g
+	}
+	return c
+}
+
+// validate reports every fault, each with its key and what would be right.
+func (c Config) validate() (*mapping, error) {
+	var f modelcall.Faults
+	if err := checkURL(c.URL); err != nil {
+		f.Add("url %w", err)
+	}
+	f.Headers(c.Headers, "", "")
+	for name := range c.Query {
+		if strings.TrimSpace(name) == "" {
+			f.Add("query: a name is empty")
+		}
+	}
+	for key, value := range map[string]string{"namespace": c.Namespace, "function": c.Function} {
+		if value != strings.TrimSpace(value) {
+			f.Add("%s: %q begins or ends with a space", key, value)
+		}
+	}
+	c.validateDialect(&f)
+	if c.Guard != nil {
+		c.Guard.validate(&f)
+	}
+	for key, d := range map[string]time.Duration{"timeout": c.Timeout, "connect_timeout": c.ConnectTimeout} {
+		if d < 0 {
+			f.Add("%s is %v: write more than 0, or leave it out", key, d)
+		}
+	}
+	f.Count("max_tokens", c.MaxTokens)
+	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	m := newMapping(c.Request, c.Response, &f)
+	return m, f.Err()
+}
+
+// validateDialect points out settings that would have no effect.
+func (c Config) validateDialect(f *modelcall.Faults) {
+	d := c.dialect()
+	switch d {
+	case DialectAgentOS:
+		if strings.TrimSpace(c.AgentID) == "" {
+			f.Add("agent_id is missing: write the id of the agent that %s is to run", cmp.Or(c.Function, DefaultChat))
+		}
+	case DialectLLM:
+		if c.Shape == ShapeTypeScript && c.Model == "" {
+			f.Add("model is missing: with shape: typescript, %s has no default", cmp.Or(c.Function, DefaultComplete))
+		}
+	case DialectPlain:
+		if c.Function == "" {
+			f.Add("function is missing: write the id of the function to call")
+		}
+	default:
+		f.Add("dialect is %q: write agentos, llm or plain", d)
+		return
+	}
+	switch c.Shape {
+	case "", ShapeTypeScript, ShapeRust:
+	default:
+		f.Add("shape is %q: write typescript or rust", c.Shape)
+	}
+	switch c.Send {
+	case "", wire.SendAll, wire.SendNew:
+	default:
+		f.Add("send is %q: write all or new", c.Send)
+	}
+	mapped := c.Request.Body != "" || c.Response.given()
+	for _, only := range []struct {
+		key      string
+		given    bool
+		dialects []Dialect
+	}{
+		{"agent_id", c.AgentID != "", []Dialect{DialectAgentOS}},
+		{"session", c.Session != "", []Dialect{DialectAgentOS}},
+		{"system", c.System != "", []Dialect{DialectAgentOS, DialectLLM}},
+		{"opening", c.Opening != "", []Dialect{DialectAgentOS, DialectLLM}},
+		{"shape", c.Shape != "", []Dialect{DialectLLM}},
+		{"max_tokens", c.MaxTokens != 0, []Dialect{DialectLLM}},
+		{"send", c.Send != "", []Dialect{DialectAgentOS, DialectPlain}},
+		{"request and response", mapped, []Dialect{DialectPlain}},
+	} {
+		if only.given && !slices.Contains(only.dialects, d) {
+			f.Add("%s: is for dialect: %s, and this is %s: leave it out, or change dialect", only.key, join(only.dialects), d)
+		}
+	}
+}
+
+func join(list []Dialect) string {
+	names := make([]string, len(list))
+	for i, d := range list {
+		names[i] = string(d)
+	}
+	return strings.Join(names, " or ")
+}
+
+func (g Guard) validate(f *modelcall.Faults) {
+	if g.Function != strings.TrimSpace(g.Function) {
+		f.Add("guard.function: %q begins or ends with a space", g.Function)
+	}
+	if g.MaxRisk != nil && !(*g.MaxRisk >= 0 && *g.MaxRisk <= 1) {
+		f.Add("guard.max_risk is %v: write 0 to 1", *g.MaxRisk)
+	}
+	switch g.Fail {
+	case "", FailClosed, FailOpen:
+	default:
+		f.Add("guard.fail is %q: write closed or open", g.Fail)
+	}
+	if g.Timeout < 0 {
+		f.Add("guard.timeout is %v: write more than 0, or leave it out", g.Timeout)
+	}
+}
+
+// checkURL does not quote the URL: it may hold a secret.
+func checkURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return errors.New("is no address of an engine: write one like " + DefaultURL)
+	}
+	switch u.Scheme {
+	case "ws", "wss", "http", "https":
+	default:
+		return errors.New("begins with none of ws, wss, http and https: write one like " + DefaultURL)
+	}
+	if u.User != nil {
+		return errors.New("contains a user name or password: use headers, with Authorization: Basic …")
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package iiifunction
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/secret"
+)
+
+// codes are what the engine's and its clients' codes mean. With all others, the
+// function itself has failed.
+var codes = map[string]struct {
+	kind conversation.Kind
+	// landed: the function may have run.
+	landed bool
+	remedy string
+}{
+	iii.CodeFunctionNotFound:  {conversation.Unavailable, false, "start the worker that serves it, or check function and namespace"},
+	"function_not_invokable":  {conversation.Invalid, false, "check function: its worker serves it in another way"},
+	iii.CodeInvocationStopped: {conversation.Unavailable, true, ""},
+	"invocation_error":        {conversation.Unavailable, true, ""},
+	"channel_send_failed":     {conversation.Unavailable, true, ""},
+	"TIMEOUT":                 {conversation.Unavailable, true, ""},
+	iii.CodeForbidden:         {conversation.Unauthorized, false, "have the engine's access rules allow it, or check headers and query"},
+	iii.CodeAuth:              {conversation.Unauthorized, false, "check headers and query: the engine turns them down"},
+	"INVALID_NAMESPACE":       {conversation.Invalid, false, "check namespace"},
+	iii.CodeInvalidRequest:    {conversation.Invalid, false, "check dialect and request: the function expects other fields"},
+	"deserialization_error":   {conversation.Invalid, false, "check dialect and request: the function expects other fields"},
+	"serialization_error":     {conversation.Invalid, false, "check dialect and request: the function expects other fields"},
+	"url_validation_failed":   {conversation.Invalid, false, "check the address that the function was registered with"},
+	"http_error":              {conversation.Unavailable, true, ""},
+	"http_request_failed":     {conversation.Unavailable, true, ""},
+	"http_response_failed":    {conversation.Unavailable, true, ""},
+	"invalid_response":        {conversation.Invalid, true, "look at the function's log: the engine cannot read its answer"},
+}
+
+// remedies say what to look at where nothing more is known.
+var remedies = map[conversation.Kind]string{
+	conversation.Unauthorized:   "check what the agent may do, and the keys that its worker has",
+	conversation.QuotaExhausted: "raise the agent's budget or quota, or add credit at the model's provider",
+	conversation.ContextTooLong: "have the agent shorten what it sends its model, or begin a new conversation",
+	conversation.Invalid:        "check function, dialect and what goes with it, and the function's log",
+}
+
+// failed turns whatever went wrong with a call into an error with a kind.
+func (e *Executor) failed(ctx context.Context, function string, err error) *conversation.Error {
+	var (
+		out      = &conversation.Error{Kind: conversation.Unavailable, Op: e.op(function), MayHaveLanded: !errors.Is(err, iii.ErrNotSent)}
+		timeout  *modelcall.TimeoutError
+		reported *iii.Error
+		noLink   *unreachable
+		given    *conversation.Error
+	)
+	switch {
+	case errors.As(err, &given): // the attempt may not act any more
+		out.Kind, out.Remedy, out.MayHaveLanded = given.Kind, given.Remedy, false
+		out.Err = errors.New(e.clean(err.Error()))
+	case ctx.Err() != nil && !errors.As(context.Cause(ctx), &timeout):
+		out.Err = ctx.Err()
+	case errors.As(err, &reported):
+		e.reported(out, reported)
+		if reported.Code == iii.CodeAuth && e.link.knownGood() {
+			// An engine asks a function about credentials, which may come up after it.
+			out.Kind = conversation.Unavailable
+		}
+	case timeout != nil:
+		out.Err = timeout
+	case errors.As(err, &noLink):
+		out.Remedy = "check url, and that the engine is running"
+		out.Err = errors.New(e.clean(noLink.Error()))
+	default:
+		out.Err = errors.New(e.clean(err.Error()))
+	}
+	if out.MayHaveLanded {
+		out.Usage = conversation.Usage{Calls: 1}
+	}
+	return out
+}
+
+// reported is for a failure that the engine or the function reports.
+func (e *Executor) reported(out *conversation.Error, said *iii.Error) {
+	known, ok := codes[said.Code]
+	kind, named := wire.ParseKind(cmp.Or(string(e.cfg.Response.ErrorKinds[said.Code]), said.Code))
+	var refused *refusal
+	if e.cfg.Dialect != DialectPlain {
+		refused = inWords(said.Message)
+	}
+	out.RetryAfter = asked(said.Message)
+	out.Err = errors.New(e.clean(cmp.Or(conversation.Quote(said.Message), "the function failed, and nothing says why")))
+	out.Answered = true
+	switch {
+	case named: // the function's author has chosen it
+		out.Kind, out.MayHaveLanded = kind, kind == conversation.Unavailable
+	case ok:
+		out.Kind, out.MayHaveLanded, out.Remedy = known.kind, known.landed, known.remedy
+		out.Answered = !known.landed
+		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", said.Code, conversation.Quote(said.Message))))
+	case refused != nil:
+		out.Kind, out.MayHaveLanded = refused.kind, refused.unknown
+		if strings.HasPrefix(strings.ToLower(refused.text), "unknown provider") {
+			out.Remedy = "check provider and shape"
+		}
+	default: // its own failure, after who knows what
+		out.Kind, out.MayHaveLanded = conversation.Unavailable, true
+	}
+	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
+}
+
+// A requestError is a request that could not be made.
+type requestError struct{ error }
+
+// unusable is the error for a request that cannot be made and an answer that
+// cannot be used.
+func (e *Executor) unusable(err error) *conversation.Error {
+	var (
+		failure = wire.Failure{Op: e.op(e.cfg.Function), Clean: e.clean, Remedies: remedies}
+		said    *wire.Error
+		refused *refusal
+		request *requestError
+		out     *conversation.Error
+	)
+	switch {
+	case errors.As(err, &said):
+		return failure.Reported(said, 0, 0)
+	case errors.As(err, &refused):
+		return &conversation.Error{
+			Kind: refused.kind, Op: failure.Op, RetryAfter: refused.retryAfter,
+			Err: errors.New(e.clean(conversation.Quote(refused.text))), Remedy: remedies[refused.kind],
+		}
+	}
+	out = failure.Broken(err)
+	switch {
+	case errors.As(err, &request):
+		out.Kind, out.Remedy = conversation.Invalid, "check request.body"
+	case errors.Is(err, errPath):
+		out.Kind, out.Remedy = conversation.Invalid, "check function and dialect"
+		if e.cfg.Dialect == DialectPlain {
+			out.Remedy = "check response"
+		}
+	case errors.Is(err, wire.ErrNotJSON), errors.Is(err, wire.ErrOffContract):
+		out.Remedy = "set response.text to where the reply is in the function's answer"
+	}
+	return out
+}
+
+// minSecret is the length from which a value in an address may be a key: hiding
+// every "1" or "true" would make texts unreadable.
+const minSecret = 8
+
+// cleaner returns a function that makes others' words fit for an error.
+func cleaner(cfg Config) func(string) string {
+	secrets := maps.Clone(cfg.Headers)
+	if secrets == nil {
+		secrets = map[string]secret.String{}
+	}
+	for name, value := range cfg.Headers {
+		// Half of a header's value may be the secret: "Bearer …".
+		for i, word := range strings.Fields(value.Reveal()) {
+			if i > 0 {
+				secrets[fmt.Sprintf("%s %d", name, i)] = secret.String(word)
+			}
+		}
+	}
+	add := func(name, value string) {
+		if len(value) >= minSecret {
+			secrets["query "+name] = secret.String(value)
+			secrets["query "+name+" escaped"] = secret.String(url.QueryEscape(value))
+		}
+	}
+	for name, value := range cfg.Query {
+		add(name, value.Reveal())
+	}
+	if u, err := url.Parse(cfg.URL); err == nil {
+		for name, values := range u.Query() {
+			for i, value := range values {
+				add(fmt.Sprintf("url %s %d", name, i), value)
+			}
+		}
+	}
+	return modelcall.NewCleaner("", secrets)
+}

@@ -1,0 +1,178 @@
+package iiiengine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/parley-run/parley/iii"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// closeFor is how long Close waits for answers on their way.
+const closeFor = 5 * time.Second
+
+// A connection is made when it is first needed.
+type connection struct {
+	mu      sync.Mutex
+	worker  *iii.Worker
+	closed  bool
+	changed chan struct{} // closed at each change of the worker's state
+}
+
+// Introduce says what process this is in. It is for before there is a connection.
+func (p *Platform) Introduce(version string, logger *slog.Logger) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cfg.Version, p.cfg.Logger = version, logger
+}
+
+// Worker is the connection to the engine, shared by all who use it. It connects in
+// the background; the error is that the platform has been closed.
+func (p *Platform) Worker() (*iii.Worker, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return nil, &conversation.Error{Kind: conversation.Unavailable, Op: "iii: connect to " + p.shown(), Err: iii.ErrClosed}
+	case p.worker != nil:
+		return p.worker, nil
+	}
+	w, err := iii.Connect(context.Background(), p.options())
+	if err != nil {
+		return nil, &conversation.Error{Kind: conversation.Invalid, Op: "iii: connect to " + p.shown(), Err: err}
+	}
+	p.worker = w
+	return w, nil
+}
+
+// Changed returns a channel that is closed when the worker's state next changes.
+func (p *Platform) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed
+}
+
+func (p *Platform) onState(iii.State, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// Close gives answers that are on their way a few seconds and closes the
+// connection.
+func (p *Platform) Close() error {
+	p.mu.Lock()
+	w := p.worker
+	p.closed = true
+	p.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeFor)
+	defer cancel()
+	if err := w.Shutdown(ctx); err != nil && !errors.Is(err, iii.ErrClosed) {
+		return fmt.Errorf("iii: close: %w", err)
+	}
+	return nil
+}
+
+func (p *Platform) options() iii.Options {
+	o := iii.Options{
+		URL: p.cfg.URL, Headers: http.Header{}, Query: url.Values{}, HTTPClient: p.cfg.HTTPClient,
+		Name: uniqueName(p.cfg.WorkerName), Description: "Durable conversations with agents", Version: p.cfg.Version,
+		Namespace: p.cfg.Namespace, Logger: p.cfg.Logger, OnState: p.onState,
+	}
+	if p.cfg.Era != "" {
+		o.Era = iii.Era(p.cfg.Era[0])
+	}
+	for name, value := range p.cfg.Headers {
+		o.Headers.Set(name, strings.TrimSpace(value.Reveal()))
+	}
+	for name, value := range p.cfg.Query {
+		o.Query.Set(name, strings.TrimSpace(value.Reveal()))
+	}
+	return o
+}
+
+// uniqueName: an engine turns a second worker of one name away for good, even if the
+// first is only the one before, whose connection it has not given up yet.
+func uniqueName(name string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%s:%s", name, host, strings.ToLower(rand.Text()[:6]))
+}
+
+// shown is the address without what may be secret.
+func (p *Platform) shown() string {
+	u, err := url.Parse(p.cfg.URL)
+	if err != nil {
+		return "the engine"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// failed gives an error of a call its kind.
+func (p *Platform) failed(op string, err error) error {
+	e := &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err}
+	var (
+		said  *iii.Error
+		given *conversation.Error
+	)
+	switch {
+	case errors.As(err, &given): // the attempt may not act any more
+		e.Kind, e.Remedy = given.Kind, given.Remedy
+	case errors.As(err, &said):
+		answered(e, said)
+		if said.Code == iii.CodeAuth && p.knownGood() {
+			// An engine asks a function about credentials, which may come up after it.
+			e.Kind = conversation.Unavailable
+		}
+	case errors.Is(err, iii.ErrRejected):
+		e.Kind, e.Remedy = conversation.Invalid, "find what else connects to the engine under this name"
+	case errors.Is(err, iii.ErrNotSent), errors.Is(err, iii.ErrClosed):
+	default: // timeout, lost connection, end of the context
+		e.MayHaveLanded = true
+	}
+	return e
+}
+
+// knownGood reports whether the engine has accepted the credentials before.
+func (p *Platform) knownGood() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.worker != nil && p.worker.ID() != ""
+}
+
+// answered is what an engine's or a function's error means. What may pass by itself, such
+// as a function or a rule that is not there yet after a restart, is Unavailable.
+func answered(e *conversation.Error, said *iii.Error) {
+	switch said.Code {
+	case iii.CodeAuth:
+		e.Kind, e.Remedy = conversation.Unauthorized, "check headers and query: the engine refuses them"
+	case iii.CodeForbidden:
+		e.Remedy = "the engine's access rules must expose the function to this worker"
+	case iii.CodeFunctionNotFound:
+		e.Remedy = "start the worker that serves it"
+	case iii.CodeInvocationStopped, "invocation_error", "channel_send_failed":
+		e.MayHaveLanded = true
+	case iii.CodeInvalidRequest, "invalid_input":
+		e.Kind, e.Answered = conversation.Invalid, true
+	case "rate_limited":
+		e.Kind, e.Answered = conversation.RateLimited, true
+	default:
+		e.MayHaveLanded, e.Answered = true, true
+	}
+}
