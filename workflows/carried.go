@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 // Carried is the state of a Conversation that goes along when it continues as

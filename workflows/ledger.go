@@ -6,7 +6,7 @@ import (
 
 	"go.temporal.io/sdk/workflow"
 
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 // ledgerFor is how long a day's ledger is kept: past the end of its day in every

@@ -6,7 +6,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 // Names recorded in histories. Renaming one strands open runs.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 // talk is the state of a Conversation.

@@ -2,7 +2,7 @@ package budget
 
 import (
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 // What budgets are counted in.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	"github.com/parley-run/parley/executors/spending"
+	"github.com/parley-run/parley/conversation/spending"
 )
 
 func (d *document) agent(e pair) Agent {
