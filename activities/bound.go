@@ -47,9 +47,9 @@ func (c *cutter) messages(messages []conversation.Message) []conversation.Messag
 		m := messages[i]
 		kept, cut := m.Cut(max(minMessage, min(c.limit, c.left-i*minMessage)))
 		if cut > 0 {
-			c.note(fmt.Sprintf("a message of the %s", m.Role), m.Recorded())
+			c.note(fmt.Sprintf("a message of the %s", m.Role), m.RecordedSize())
 		}
-		c.left -= kept.Recorded()
+		c.left -= kept.RecordedSize()
 		out[i] = kept
 	}
 	if len(messages) == 0 {
@@ -61,9 +61,9 @@ func (c *cutter) messages(messages []conversation.Message) []conversation.Messag
 func (c *cutter) text(what string, to *string) {
 	kept, cut := conversation.CutText(*to, max(minMessage, min(c.limit, c.left)))
 	if cut > 0 {
-		c.note(what, conversation.Escaped(*to))
+		c.note(what, conversation.EscapedSize(*to))
 	}
-	c.left -= conversation.Escaped(kept)
+	c.left -= conversation.EscapedSize(kept)
 	*to = kept
 }
 

@@ -185,7 +185,7 @@ func recovering(ctx context.Context, fn func() (any, int, error)) (result any, s
 		if p := recover(); p != nil {
 			activity.GetLogger(ctx).Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
 			result, size = nil, 0
-			err = &conversation.Error{Kind: conversation.Unavailable, Op: "call", Err: fmt.Errorf("panic: %v", p), MayHaveLanded: true}
+			err = &conversation.Error{Kind: conversation.Unavailable, Op: "call", Err: fmt.Errorf("panic: %v", p), Ambiguous: true}
 		}
 	}()
 	return fn()

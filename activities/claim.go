@@ -96,7 +96,7 @@ func (k *claiming) request(ctx context.Context, do func() error) error {
 	err = do()
 	switch e := asError(err); {
 	case err == nil, conversation.IsKind(err, conversation.Claimed):
-	case e != nil && !e.MayHaveLanded:
+	case e != nil && !e.Ambiguous:
 		k.unsent(before)
 	default:
 		mark.Cut, mark.Answered = k.clock.now(), e != nil && e.Answered
@@ -165,7 +165,7 @@ func afterTries(err error, tried bool) error {
 		return err
 	}
 	again := *e
-	again.MayHaveLanded = true
+	again.Ambiguous = true
 	return &again
 }
 

@@ -42,7 +42,7 @@ func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 	if errors.As(err, &e) {
 		details.Remedy = clip(printable.Text(e.Remedy))
 		details.RetryAfter = e.RetryAfter
-		details.MayHaveLanded = e.MayHaveLanded
+		details.Ambiguous = e.Ambiguous
 	}
 	opts := temporal.ApplicationErrorOptions{Details: []any{details}}
 	switch kind {

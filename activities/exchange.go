@@ -134,7 +134,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	case conversation.IsKind(err, conversation.Ended):
 		e.mark = before // this one was refused
 		return e.afterEnd(ctx)
-	case failed != nil && !failed.MayHaveLanded:
+	case failed != nil && !failed.Ambiguous:
 		e.unsent(before)
 		return ExchangeResult{}, err
 	case failed != nil && failed.Answered:

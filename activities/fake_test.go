@@ -148,7 +148,7 @@ func run[R any](t *testing.T, e env, activity, in any) (R, error) {
 	return out, nil
 }
 
-var errLost = &conversation.Error{Kind: conversation.Unavailable, Op: "send", Err: errors.New("connection lost"), MayHaveLanded: true}
+var errLost = &conversation.Error{Kind: conversation.Unavailable, Op: "send", Err: errors.New("connection lost"), Ambiguous: true}
 
 type quiet struct{}
 

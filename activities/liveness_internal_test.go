@@ -101,11 +101,11 @@ func TestHoldAfterAFreeze(t *testing.T) {
 			func(err error) bool { return errors.Is(err, lease.ErrNotCurrent) }},
 		"cut off": {hang, func(err error) bool {
 			e := asError(err)
-			return e != nil && e.Kind == conversation.Unavailable && !e.MayHaveLanded && !errors.Is(err, lease.ErrNotCurrent)
+			return e != nil && e.Kind == conversation.Unavailable && !e.Ambiguous && !errors.Is(err, lease.ErrNotCurrent)
 		}},
 		"refused": {func(context.Context, int) error { return serviceerror.NewUnavailable("down") }, func(err error) bool {
 			e := asError(err)
-			return e != nil && e.Kind == conversation.Unavailable && !e.MayHaveLanded
+			return e != nil && e.Kind == conversation.Unavailable && !e.Ambiguous
 		}},
 		"an answer that is too late to prove anything": {func(context.Context, int) error { time.Sleep(testTimeout - time.Second); return nil },
 			func(err error) bool { return conversation.IsKind(err, conversation.Unavailable) }},

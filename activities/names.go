@@ -413,8 +413,8 @@ type ErrorDetails struct {
 	Kind       conversation.Kind `json:"kind"`
 	Remedy     string            `json:"remedy,omitempty"`
 	RetryAfter time.Duration     `json:"retry_after,omitempty"`
-	// MayHaveLanded means that what was asked for may have been done all the same.
-	MayHaveLanded bool `json:"may_have_landed,omitempty"`
+	// Ambiguous means that what was asked for may have been done all the same.
+	Ambiguous bool `json:"ambiguous,omitempty"`
 	// Mark is what is known of the requests of an exchange, a claim or an
 	// acknowledgement: the Tried of the next activity's input.
 	Mark  *Mark              `json:"mark,omitempty"`

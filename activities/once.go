@@ -21,17 +21,17 @@ func mayHaveRun(err error) bool {
 		return false
 	}
 	e := asError(err)
-	return e == nil || e.MayHaveLanded
+	return e == nil || e.Ambiguous
 }
 
 // notAgain is final. What a person does about it is theirs to decide.
 func notAgain(name string, cause error) error {
 	e := &conversation.Error{
-		Kind:          conversation.Invalid,
-		Op:            fmt.Sprintf("executor %q", name),
-		Err:           fmt.Errorf("%w: %w", errMayHaveRun, cause),
-		Remedy:        "find out there whether it has run; set at_most_once to false where running twice does no harm",
-		MayHaveLanded: true,
+		Kind:      conversation.Invalid,
+		Op:        fmt.Sprintf("executor %q", name),
+		Err:       fmt.Errorf("%w: %w", errMayHaveRun, cause),
+		Remedy:    "find out there whether it has run; set at_most_once to false where running twice does no harm",
+		Ambiguous: true,
 	}
 	if known := asError(cause); known != nil {
 		e.Usage = known.Usage

@@ -122,9 +122,9 @@ func (e *exchanging) ambiguous() error {
 	}
 	return &conversation.Error{
 		Kind: conversation.Ambiguous, Op: fmt.Sprintf("exchange with %s", e.in.Ref),
-		Err:           fmt.Errorf("%s: it may still be answered", reason),
-		Remedy:        "wait: it goes on by itself when the transcript shows it; starter resume sends it again; starter end ends the conversation",
-		MayHaveLanded: true,
+		Err:       fmt.Errorf("%s: it may still be answered", reason),
+		Remedy:    "wait: it goes on by itself when the transcript shows it; starter resume sends it again; starter end ends the conversation",
+		Ambiguous: true,
 	}
 }
 
@@ -197,7 +197,7 @@ func differs(before int, ours, grown []conversation.Message) string {
 }
 
 // plain is a message's text as it is compared: platforms may change white space.
-func plain(m conversation.Message) string { return strings.Join(strings.Fields(m.Said()), " ") }
+func plain(m conversation.Message) string { return strings.Join(strings.Fields(m.PlainText()), " ") }
 
 const quotedBytes = 120
 

@@ -315,8 +315,8 @@ func checkReply(name string, result executors.Result) error {
 		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
 	case result.Message.Size() > maxReplyBytes:
 		return invalid(conversation.Invalid, "answered with %d KiB; at most %d are possible", result.Message.Size()>>10, maxReplyBytes>>10)
-	case result.Message.Recorded() > maxRecordedReply:
-		return invalid(conversation.Invalid, "answered with %d KiB, once it is written as JSON; at most %d are possible", result.Message.Recorded()>>10, maxRecordedReply>>10)
+	case result.Message.RecordedSize() > maxRecordedReply:
+		return invalid(conversation.Invalid, "answered with %d KiB, once it is written as JSON; at most %d are possible", result.Message.RecordedSize()>>10, maxRecordedReply>>10)
 	case len(result.State) > maxStateBytes:
 		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
 	}

@@ -11,13 +11,13 @@ import (
 // were cut off. What is cut says so at its end. Structured data that does not fit is
 // left out as a whole: half of it is not JSON.
 func (m Message) Cut(limit int) (Message, int) {
-	if m.Recorded() <= limit {
+	if m.RecordedSize() <= limit {
 		return m, 0
 	}
-	budget := max(0, limit-64-cutMarkBytes) // the message's own, as Recorded counts
+	budget := max(0, limit-64-cutMarkBytes) // the message's own, as RecordedSize counts
 	kept, cut, full := Message{Role: m.Role, Time: m.Time}, 0, false
 	for _, p := range m.Parts {
-		cost := Message{Parts: []Part{p}}.Recorded() - 64
+		cost := Message{Parts: []Part{p}}.RecordedSize() - 64
 		switch {
 		case !full && cost <= budget:
 			budget -= cost
@@ -42,7 +42,7 @@ func (m Message) Cut(limit int) (Message, int) {
 // CutText returns text with at most limit bytes as JSON writes it, and how many of its
 // bytes were cut off.
 func CutText(text string, limit int) (string, int) {
-	if Escaped(text) <= limit {
+	if EscapedSize(text) <= limit {
 		return text, 0
 	}
 	kept := prefix(text, max(0, limit-cutMarkBytes))
@@ -61,7 +61,7 @@ func prefix(text string, limit int) string {
 	taken := 0
 	for i := 0; i < len(text); {
 		_, size := utf8.DecodeRuneInString(text[i:])
-		if taken += Escaped(text[i : i+size]); taken > limit {
+		if taken += EscapedSize(text[i : i+size]); taken > limit {
 			return text[:i]
 		}
 		i += size

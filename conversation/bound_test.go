@@ -31,7 +31,7 @@ func TestCut(t *testing.T) {
 			t.Parallel()
 			got, cut := m.Cut(limit)
 			require.Positive(t, cut+len(m.Parts)/10_000)
-			require.LessOrEqual(t, got.Recorded(), limit)
+			require.LessOrEqual(t, got.RecordedSize(), limit)
 			require.True(t, utf8.ValidString(got.Text()))
 			require.Contains(t, got.Text(), "bytes cut]")
 			require.Equal(t, m.Role, got.Role)
@@ -48,7 +48,7 @@ func TestCut(t *testing.T) {
 	require.Zero(t, cut)
 	long, cut := conversation.CutText(strings.Repeat("ü", 1000), 500)
 	require.Positive(t, cut)
-	require.LessOrEqual(t, conversation.Escaped(long), 500)
+	require.LessOrEqual(t, conversation.EscapedSize(long), 500)
 }
 
 func TestSaid(t *testing.T) {
@@ -57,7 +57,7 @@ func TestSaid(t *testing.T) {
 		{Type: conversation.PartText, Text: "here"},
 		{Type: conversation.PartData, Data: json.RawMessage("{\n  \"a\": [1, 2]\n}")},
 	}}
-	require.Equal(t, "here\n\n{\"a\":[1,2]}", m.Said())
-	require.Equal(t, "hi", conversation.Text(conversation.RoleUser, "hi").Said())
-	require.Empty(t, conversation.Message{}.Said())
+	require.Equal(t, "here\n\n{\"a\":[1,2]}", m.PlainText())
+	require.Equal(t, "hi", conversation.Text(conversation.RoleUser, "hi").PlainText())
+	require.Empty(t, conversation.Message{}.PlainText())
 }

@@ -59,10 +59,10 @@ type Error struct {
 	RetryAfter time.Duration
 	// Remedy says what a person can do. Empty: nothing but wait.
 	Remedy string
-	// MayHaveLanded means that the request may have taken effect although no
+	// Ambiguous means that the request may have taken effect although no
 	// answer came: a timeout, a lost connection, a gateway's error. A caller
 	// must look before it sends again.
-	MayHaveLanded bool
+	Ambiguous bool
 	// Answered means that the other side gave an answer, if a bad one: whatever
 	// the request did is done by now, so a look is enough. Without it, a request
 	// that may have landed may also land later.

@@ -79,9 +79,9 @@ func (m Message) Text() string {
 	return strings.Join(texts, "\n\n")
 }
 
-// Said is what the message says in words alone, for a side that takes nothing else: its
+// PlainText is what the message says in words alone, for a side that takes nothing else: its
 // text, and its structured data as JSON on one line.
-func (m Message) Said() string {
+func (m Message) PlainText() string {
 	var said []string
 	for _, p := range m.Parts {
 		switch {
@@ -107,10 +107,10 @@ func (m Message) Size() int {
 	return m.sum(func(s string) int { return len(s) }, func(data []byte) int { return len(data) })
 }
 
-// Recorded is about the number of bytes the message takes as JSON, which is what is
+// RecordedSize is about the number of bytes the message takes as JSON, which is what is
 // recorded: of markup, several times its Size.
-func (m Message) Recorded() int {
-	return m.sum(Escaped, func(data []byte) int { return escaped(data, false) })
+func (m Message) RecordedSize() int {
+	return m.sum(EscapedSize, func(data []byte) int { return escapedSize(data, false) })
 }
 
 func (m Message) sum(text func(string) int, data func([]byte) int) int {
@@ -127,13 +127,13 @@ func (m Message) sum(text func(string) int, data func([]byte) int) int {
 	return n
 }
 
-// Escaped is the number of bytes of a text in JSON as encoding/json writes it, its
+// EscapedSize is the number of bytes of a text in JSON as encoding/json writes it, its
 // quotation marks aside.
-func Escaped(s string) int { return escaped(s, true) }
+func EscapedSize(s string) int { return escapedSize(s, true) }
 
-// escaped counts a text, or JSON in which nothing but HTML's characters is left to
+// escapedSize counts a text, or JSON in which nothing but HTML's characters is left to
 // be escaped.
-func escaped[T string | []byte](s T, text bool) int {
+func escapedSize[T string | []byte](s T, text bool) int {
 	n := len(s)
 	for i := range len(s) {
 		switch b := s[i]; {
@@ -156,7 +156,7 @@ func escaped[T string | []byte](s T, text bool) int {
 func Newest(messages []Message, budget int) []Message {
 	total := 0
 	for i := len(messages) - 1; i >= 0; i-- {
-		total += messages[i].Recorded()
+		total += messages[i].RecordedSize()
 		if total > budget && i < len(messages)-1 {
 			return messages[i+1:]
 		}

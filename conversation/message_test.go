@@ -34,7 +34,7 @@ func TestRecorded(t *testing.T) {
 			t.Parallel()
 			encoded, err := json.Marshal(m)
 			require.NoError(t, err)
-			require.InDelta(t, len(encoded), m.Recorded(), 200)
+			require.InDelta(t, len(encoded), m.RecordedSize(), 200)
 		})
 	}
 }
@@ -43,6 +43,6 @@ func TestNewestByWhatIsRecorded(t *testing.T) {
 	t.Parallel()
 	m := conversation.Text(conversation.RoleUser, strings.Repeat("<", 100))
 	many := []conversation.Message{m, m, m, m}
-	require.Len(t, conversation.Newest(many, 2*m.Recorded()), 2)
+	require.Len(t, conversation.Newest(many, 2*m.RecordedSize()), 2)
 	require.Len(t, conversation.Newest(many, 0), 1)
 }

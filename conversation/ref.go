@@ -45,14 +45,14 @@ func (r Ref) Validate() error {
 	if strings.Contains(r.Project, "/") {
 		errs = append(errs, errors.New("conversation ref: project must not contain \"/\""))
 	}
-	if id := r.String(); !Sendable(id) {
+	if id := r.String(); !ValidInWorkflowID(id) {
 		errs = append(errs, fmt.Errorf("conversation ref: %q has characters that are not printable ASCII, which Temporal's client cannot send", id))
 	}
 	return errors.Join(errs...)
 }
 
-// Sendable reports whether a text can be part of a workflow's id: Temporal's client
+// ValidInWorkflowID reports whether a text can be part of a workflow's id: Temporal's client
 // sends that in a header too.
-func Sendable(id string) bool {
+func ValidInWorkflowID(id string) bool {
 	return !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' })
 }

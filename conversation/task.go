@@ -110,8 +110,8 @@ type TaskResult struct {
 	Fault        string `json:"fault,omitempty"`
 }
 
-// Took is how long the run was.
-func (r TaskResult) Took() time.Duration { return max(0, r.Finished.Sub(r.Started)) }
+// Duration is how long the run was.
+func (r TaskResult) Duration() time.Duration { return max(0, r.Finished.Sub(r.Started)) }
 
 // A Delivery is what became of a callback.
 type Delivery struct {

@@ -24,7 +24,7 @@ import (
 type Platform interface {
 	// Claim takes a waiting conversation for this worker. Kind Claimed means that
 	// another worker has it or that it is not waiting any more. After any other
-	// error whose MayHaveLanded is set the claim may be ours all the same.
+	// error whose Ambiguous is set the claim may be ours all the same.
 	Claim(ctx context.Context, ref conversation.Ref) error
 
 	// Context tells what the platform knows about the conversation apart from
@@ -36,7 +36,7 @@ type Platform interface {
 
 	// Send gives the agent's messages to the platform and waits for what comes
 	// back. No messages means that the other side speaks. It is not idempotent:
-	// after an error whose MayHaveLanded is set, read the Transcript before
+	// after an error whose Ambiguous is set, read the Transcript before
 	// sending again. Kind Ended means the conversation was over before. Messages
 	// has only the other side's messages.
 	Send(ctx context.Context, ref conversation.Ref, in Send) (Reply, error)

@@ -15,7 +15,7 @@ import (
 type Tasks interface {
 	// Take claims one occurrence of a task, at or after the second it is due. Kind
 	// Claimed means that it is not ours to run: another worker has it, it was
-	// cancelled, or it has expired. After any other error whose MayHaveLanded is
+	// cancelled, or it has expired. After any other error whose Ambiguous is
 	// set the claim may be ours all the same.
 	Take(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
 

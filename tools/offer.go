@@ -228,7 +228,7 @@ func withHash(name, of string) string {
 func Bound(r Result, limit int) Result {
 	r.Content = strings.ToValidUTF8(r.Content, "\uFFFD")
 	// The shortest beginning that takes too much.
-	n := sort.Search(len(r.Content), func(n int) bool { return conversation.Escaped(r.Content[:n+1]) > 2*limit })
+	n := sort.Search(len(r.Content), func(n int) bool { return conversation.EscapedSize(r.Content[:n+1]) > 2*limit })
 	if n < len(r.Content) {
 		limit = min(limit, n)
 	}

@@ -106,7 +106,7 @@ func (r *Registry) Call(ctx context.Context, set string, call Call) (Result, err
 	var ce *conversation.Error
 	if !errors.As(err, &ce) {
 		// Nobody knows how far it came.
-		err = &conversation.Error{Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Err: err}
+		err = &conversation.Error{Kind: conversation.Unavailable, Op: op, Ambiguous: true, Err: err}
 	}
 	if errors.Is(context.Cause(ctx), late) && !errors.Is(err, late) {
 		return Result{}, fmt.Errorf("%w: %w", late, err)

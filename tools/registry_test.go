@@ -94,7 +94,7 @@ func TestCallTimesOut(t *testing.T) {
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
 			require.Equal(t, conversation.Unavailable, ce.Kind)
-			require.True(t, ce.MayHaveLanded)
+			require.True(t, ce.Ambiguous)
 		}
 	})
 }
@@ -109,7 +109,7 @@ func TestCallGivesErrorsAKind(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, conversation.Unavailable, ce.Kind)
-	require.True(t, ce.MayHaveLanded)
+	require.True(t, ce.Ambiguous)
 	require.EqualError(t, err, `tools: call "echo" of "orders": wires crossed`)
 }
 

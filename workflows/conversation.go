@@ -292,7 +292,7 @@ func (t *talk) turnAround(ctx workflow.Context) (*verdict, error) {
 	switch {
 	case v != nil || err != nil || t.interrupted():
 		return v, err
-	case message.Said() == "" && end && t.direct == nil:
+	case message.PlainText() == "" && end && t.direct == nil:
 		return &verdict{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent, tell: true}, nil
 	}
 	t.turn++

@@ -12,7 +12,7 @@ const callbacksFailed = "parley_callbacks_failed"
 // callbackFailed logs and counts a callback that has failed for good. It is called
 // once for each.
 func callbackFailed(ctx workflow.Context, address string, d conversation.Delivery) {
-	about := []any{"url", conversation.WithoutSecrets(address), "attempts", d.Attempts, "reason", d.Error}
+	about := []any{"url", conversation.RedactURL(address), "attempts", d.Attempts, "reason", d.Error}
 	if d.Code != 0 {
 		about = append(about, "status", d.Code)
 	}

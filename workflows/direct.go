@@ -103,7 +103,7 @@ func (m *mailbox) keep(reply SendReply) {
 		if a.Reply == nil {
 			break
 		}
-		if size += a.Reply.Message.Recorded(); size > keptReplyBytes && i < len(m.answered)-1 {
+		if size += a.Reply.Message.RecordedSize(); size > keptReplyBytes && i < len(m.answered)-1 {
 			a.Reply = nil
 		}
 	}
@@ -118,12 +118,12 @@ func (m *mailbox) newest() (kept []answer, size int) {
 	ids := 0
 	for i := len(m.answered) - 1; i >= 0; i-- {
 		a := m.answered[i]
-		id := conversation.Escaped(a.ID) + 32
+		id := conversation.EscapedSize(a.ID) + 32
 		if ids += id; ids > keptIDBytes {
 			return m.answered[i+1:], size
 		}
 		if size += id; a.Reply != nil {
-			size += a.Reply.Message.Recorded()
+			size += a.Reply.Message.RecordedSize()
 		}
 	}
 	return m.answered, size

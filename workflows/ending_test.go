@@ -47,7 +47,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 			hangs: func(s *stage, begun func()) {
 				s.claim = func(int, activities.ClaimInput) (activities.ClaimResult, error) {
 					begun()
-					return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{MayHaveLanded: true})
+					return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{Ambiguous: true})
 				}
 			},
 			held: activities.HeldResult{Ours: true}, asks: true, ends: true,
@@ -56,7 +56,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 			hangs: func(s *stage, begun func()) {
 				s.claim = func(int, activities.ClaimInput) (activities.ClaimResult, error) {
 					begun()
-					return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{MayHaveLanded: true})
+					return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{Ambiguous: true})
 				}
 			},
 			asks: true,
@@ -175,7 +175,7 @@ func TestEndWhileATaskIsClaimed(t *testing.T) {
 				if n == 1 {
 					s.after(0, func() { s.update(workflows.UpdateEnd, workflows.EndRequest{}) })
 				}
-				return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{MayHaveLanded: true})
+				return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{Ambiguous: true})
 			}
 			s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
 				return activities.ContextResult{RunID: runID, State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil

@@ -44,7 +44,7 @@ func failureOf(err error) failure {
 		f.reason = app.Message()
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
-			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.MayHaveLanded
+			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.Ambiguous
 			f.mark, f.runID = details.Mark, details.RunID
 			// An error's text ends with its remedy, which people get beside it.
 			f.reason = strings.Replace(f.reason, " ("+f.remedy+")", "", 1)

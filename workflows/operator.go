@@ -137,7 +137,7 @@ func (t *talk) transcript(q TranscriptQuery) (Transcript, error) {
 	out := Transcript{First: from, Total: t.total(), Messages: []conversation.Message{}}
 	size := 0
 	for _, m := range t.messages[min(from-held, len(t.messages)):] {
-		if size += m.Recorded(); size > maxQueryBytes && len(out.Messages) > 0 {
+		if size += m.RecordedSize(); size > maxQueryBytes && len(out.Messages) > 0 {
 			break
 		}
 		out.Messages = append(out.Messages, m)

@@ -157,7 +157,7 @@ func TestAmbiguousHeals(t *testing.T) {
 			}
 			require.NotNil(t, in.Tried)
 		}
-		return activities.ExchangeResult{}, fails(conversation.Ambiguous, "it may have arrived", activities.ErrorDetails{MayHaveLanded: true, Mark: &activities.Mark{Sends: 1}})
+		return activities.ExchangeResult{}, fails(conversation.Ambiguous, "it may have arrived", activities.ErrorDetails{Ambiguous: true, Mark: &activities.Mark{Sends: 1}})
 	}
 	var parked workflows.Status
 	s.after(5*time.Minute, func() { parked = s.status() })

@@ -348,7 +348,7 @@ func (t *talk) deliver(ctx workflow.Context) error {
 func (t *talk) acknowledge(ctx workflow.Context) error {
 	r := &t.task.result
 	in := activities.ReportInput{Ref: t.in.Ref, Run: t.run, Report: activities.TaskReport{
-		Receipt: t.task.receipt, Status: r.Status, Error: r.Error, Took: r.Took(),
+		Receipt: t.task.receipt, Status: r.Status, Error: r.Error, Took: r.Duration(),
 	}}
 	if len(r.Result) <= maxSummaryBytes {
 		in.Report.Result = r.Result

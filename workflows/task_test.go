@@ -37,7 +37,7 @@ func TestTask(t *testing.T) {
 	require.Equal(t, "daily", out.Task.TaskID)
 	require.NotEmpty(t, out.Task.ExecutionID)
 	require.False(t, out.Task.Started.Before(out.Task.ScheduledFor), "it began before it was due")
-	require.Less(t, out.Task.Took(), time.Minute, "waiting is not running")
+	require.Less(t, out.Task.Duration(), time.Minute, "waiting is not running")
 	require.Equal(t, 1, out.Turns)
 	requests := fake.Requests()
 	require.Len(t, requests, 1)
@@ -97,7 +97,7 @@ func TestTaskWaitsForItsTurn(t *testing.T) {
 	env.ExecuteWorkflow(workflows.ConversationName, taskInput(conversation.Policy{}, task))
 	out := outcome(t, env)
 	require.Equal(t, conversation.TaskSuccess, out.Task.Status)
-	require.Less(t, out.Task.Took(), 10*time.Second)
+	require.Less(t, out.Task.Duration(), 10*time.Second)
 
 	times = 5
 	down := (&executortest.Fake{}).FailTurn(1, slices.Repeat([]error{&conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}}, 50)...)

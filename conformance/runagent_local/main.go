@@ -104,8 +104,8 @@ func fails(err error, kind conversation.Kind, landed bool, texts ...string) erro
 	if !errors.As(err, &ce) {
 		return fmt.Errorf("no error with a kind: %v", err)
 	}
-	if ce.Kind != kind || ce.MayHaveLanded != landed {
-		return fmt.Errorf("kind %s and may have landed %v, and not %s and %v: %w", ce.Kind, ce.MayHaveLanded, kind, landed, err)
+	if ce.Kind != kind || ce.Ambiguous != landed {
+		return fmt.Errorf("kind %s and may have landed %v, and not %s and %v: %w", ce.Kind, ce.Ambiguous, kind, landed, err)
 	}
 	for _, text := range texts {
 		if !strings.Contains(err.Error(), text) {

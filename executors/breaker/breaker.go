@@ -162,7 +162,7 @@ func (e *Executor) enter(of agent) (trying bool, refused error) {
 		return true, nil
 	}
 	out := *s.reason
-	out.Usage, out.MayHaveLanded, out.Answered, out.RetryAfter = conversation.Usage{}, false, false, 0
+	out.Usage, out.Ambiguous, out.Answered, out.RetryAfter = conversation.Usage{}, false, false, 0
 	out.Op = fmt.Sprintf("executor %q", e.cfg.Name)
 	out.Err = fmt.Errorf("%s is left alone until %s: %w", of, s.until.UTC().Format("15:04:05 UTC"), s.reason.Err)
 	if e.cfg.WhileOpen == Wait {

@@ -57,7 +57,7 @@ func TestNothingIsWrittenWithoutALease(t *testing.T) {
 	var got *conversation.Error
 	require.ErrorAs(t, err, &got)
 	require.Equal(t, conversation.Unavailable, got.Kind)
-	require.False(t, got.MayHaveLanded)
+	require.False(t, got.Ambiguous)
 	require.Zero(t, got.Usage)
 	require.ErrorContains(t, err, "another attempt may be running")
 	_, err = e.Execute(lease.With(t.Context(), holder{}), executortest.Request("c1", "Hi"))

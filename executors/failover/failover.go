@@ -143,7 +143,7 @@ func (e *Executor) passesOn(ctx context.Context, l *link, err error, streamed bo
 	if isOpen(err) {
 		return true
 	}
-	if ctx.Err() != nil || streamed || l.atMostOnce() && asError(l.Name, err).MayHaveLanded {
+	if ctx.Err() != nil || streamed || l.atMostOnce() && asError(l.Name, err).Ambiguous {
 		return false
 	}
 	kind := conversation.KindOf(err)

@@ -30,9 +30,9 @@ func TestAtMostOnce(t *testing.T) {
 		err      error
 		passedOn bool
 	}{
-		"MayHaveLanded": {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour, MayHaveLanded: true}, false},
-		"HasNotLanded":  {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour}, true},
-		"NobodyKnows":   {errors.New("panic"), false},
+		"Ambiguous":    {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour, Ambiguous: true}, false},
+		"HasNotLanded": {&conversation.Error{Kind: conversation.Unavailable, Op: "x", RetryAfter: time.Hour}, true},
+		"NobodyKnows":  {errors.New("panic"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func TestAtMostOnce(t *testing.T) {
 			}
 			var ce *conversation.Error
 			if errors.As(err, &ce) {
-				require.True(t, ce.MayHaveLanded)
+				require.True(t, ce.Ambiguous)
 			} else {
 				require.Error(t, err)
 			}

@@ -31,7 +31,7 @@ func (t trouble) usage() conversation.Usage {
 
 // mayHaveLanded reports whether any of the links may have done what it was asked.
 func (t trouble) mayHaveLanded() bool {
-	return slices.ContainsFunc(t, func(f fault) bool { return f.err.MayHaveLanded })
+	return slices.ContainsFunc(t, func(f fault) bool { return f.err.Ambiguous })
 }
 
 // join is the error of the last link asked, together with the trouble before it.
@@ -41,7 +41,7 @@ func (t trouble) join(err error) error {
 	}
 	ce := asError("", err)
 	ce.Usage = ce.Usage.Add(t.usage())
-	ce.MayHaveLanded = ce.MayHaveLanded || t.mayHaveLanded()
+	ce.Ambiguous = ce.Ambiguous || t.mayHaveLanded()
 	ce.Err = fmt.Errorf("%w; before that, %s", ce.Err, t)
 	return ce
 }
@@ -52,7 +52,7 @@ func (t trouble) verdict(op string) error {
 	if len(t) == 1 {
 		return t[0].err
 	}
-	out := &conversation.Error{Kind: t[0].err.Kind, Op: op, Usage: t.usage(), MayHaveLanded: t.mayHaveLanded(), Err: fmt.Errorf("no link can answer: %s", t)}
+	out := &conversation.Error{Kind: t[0].err.Kind, Op: op, Usage: t.usage(), Ambiguous: t.mayHaveLanded(), Err: fmt.Errorf("no link can answer: %s", t)}
 	var remedies []string
 	waiting := false
 	for _, f := range t {
@@ -99,7 +99,7 @@ func asError(link string, err error) *conversation.Error {
 		return &e
 	}
 	// One that does not say how far it came is taken for the worst.
-	return &conversation.Error{Kind: conversation.Unavailable, Op: fmt.Sprintf("executor %q", link), MayHaveLanded: true, Err: err}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: fmt.Sprintf("executor %q", link), Ambiguous: true, Err: err}
 }
 
 // retryAfter is the delay that err asks for.

@@ -41,7 +41,7 @@ func (e *Executor) Check(ctx context.Context) error {
 		return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause, Remedy: "check url, and that the engine is running"}
 	}
 	out := e.failed(ctx, e.cfg.Function, err)
-	out.Op, out.MayHaveLanded, out.Answered, out.Usage = op, false, false, conversation.Usage{}
+	out.Op, out.Ambiguous, out.Answered, out.Usage = op, false, false, conversation.Usage{}
 	return out
 }
 

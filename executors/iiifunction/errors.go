@@ -54,7 +54,7 @@ var remedies = map[conversation.Kind]string{
 // failed turns whatever went wrong with a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, function string, err error) *conversation.Error {
 	var (
-		out      = &conversation.Error{Kind: conversation.Unavailable, Op: e.op(function), MayHaveLanded: !errors.Is(err, iii.ErrNotSent)}
+		out      = &conversation.Error{Kind: conversation.Unavailable, Op: e.op(function), Ambiguous: !errors.Is(err, iii.ErrNotSent)}
 		timeout  *modelcall.TimeoutError
 		reported *iii.Error
 		noLink   *unreachable
@@ -62,7 +62,7 @@ func (e *Executor) failed(ctx context.Context, function string, err error) *conv
 	)
 	switch {
 	case errors.As(err, &given): // the attempt may not act any more
-		out.Kind, out.Remedy, out.MayHaveLanded = given.Kind, given.Remedy, false
+		out.Kind, out.Remedy, out.Ambiguous = given.Kind, given.Remedy, false
 		out.Err = errors.New(e.clean(err.Error()))
 	case ctx.Err() != nil && !errors.As(context.Cause(ctx), &timeout):
 		out.Err = ctx.Err()
@@ -80,7 +80,7 @@ func (e *Executor) failed(ctx context.Context, function string, err error) *conv
 	default:
 		out.Err = errors.New(e.clean(err.Error()))
 	}
-	if out.MayHaveLanded {
+	if out.Ambiguous {
 		out.Usage = conversation.Usage{Calls: 1}
 	}
 	return out
@@ -99,18 +99,18 @@ func (e *Executor) reported(out *conversation.Error, said *iii.Error) {
 	out.Answered = true
 	switch {
 	case named: // the function's author has chosen it
-		out.Kind, out.MayHaveLanded = kind, kind == conversation.Unavailable
+		out.Kind, out.Ambiguous = kind, kind == conversation.Unavailable
 	case ok:
-		out.Kind, out.MayHaveLanded, out.Remedy = known.kind, known.landed, known.remedy
+		out.Kind, out.Ambiguous, out.Remedy = known.kind, known.landed, known.remedy
 		out.Answered = !known.landed
 		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", said.Code, conversation.Quote(said.Message))))
 	case refused != nil:
-		out.Kind, out.MayHaveLanded = refused.kind, refused.unknown
+		out.Kind, out.Ambiguous = refused.kind, refused.unknown
 		if strings.HasPrefix(strings.ToLower(refused.text), "unknown provider") {
 			out.Remedy = "check provider and shape"
 		}
 	default: // its own failure, after who knows what
-		out.Kind, out.MayHaveLanded = conversation.Unavailable, true
+		out.Kind, out.Ambiguous = conversation.Unavailable, true
 	}
 	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
 }

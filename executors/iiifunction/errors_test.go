@@ -74,7 +74,7 @@ func TestErrors(t *testing.T) {
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
 			require.Equal(t, c.kind, ce.Kind, "%v", err)
-			require.Equal(t, c.landed, ce.MayHaveLanded, "%v", err)
+			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
 			require.Equal(t, c.after, ce.RetryAfter)
 			require.ErrorContains(t, err, c.text)
 			require.ErrorContains(t, err, "iii: call agent::chat at 127.0.0.1:")
@@ -128,7 +128,7 @@ func TestMayHaveRun(t *testing.T) {
 			_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
-			require.Equal(t, c.landed, ce.MayHaveLanded, "%v", err)
+			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
 			require.True(t, ce.Answered)
 		})
 	}
@@ -143,7 +143,7 @@ func TestFunctionNotThere(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, down, ce.Kind)
-	require.False(t, ce.MayHaveLanded)
+	require.False(t, ce.Ambiguous)
 	require.ErrorContains(t, err, "start the worker that serves it, or check function and namespace")
 	serve(t, e, iii.Options{}, functions{executor.DefaultChat: always(chatTS)})
 	_, err = x.Execute(t.Context(), executortest.Request("c1", "Hi"))
@@ -174,7 +174,7 @@ func TestWorkerGone(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, down, ce.Kind)
-	require.True(t, ce.MayHaveLanded)
+	require.True(t, ce.Ambiguous)
 	require.Equal(t, int64(1), ce.Usage.Calls)
 	require.ErrorContains(t, err, "invocation_stopped")
 }
@@ -198,13 +198,13 @@ func TestEngineRestarted(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, <-failed, &ce)
 	require.Equal(t, down, ce.Kind)
-	require.True(t, ce.MayHaveLanded)
+	require.True(t, ce.Ambiguous)
 
 	away := made(t, e, func(c *executor.Config) { c.ConnectTimeout = 50 * time.Millisecond })
 	_, err := away.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, down, ce.Kind)
-	require.False(t, ce.MayHaveLanded)
+	require.False(t, ce.Ambiguous)
 	require.ErrorContains(t, err, "no connection to the engine")
 	require.ErrorContains(t, err, "check url, and that the engine is running")
 
@@ -229,7 +229,7 @@ func TestCancelledWithoutEngine(t *testing.T) {
 	require.Less(t, time.Since(begun), 3*time.Second)
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)
-	require.False(t, ce.MayHaveLanded)
+	require.False(t, ce.Ambiguous)
 }
 
 // A connection that breaks is nobody's answer.
@@ -245,7 +245,7 @@ func TestConnectionLost(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, <-failed, &ce)
 	require.Equal(t, down, ce.Kind)
-	require.True(t, ce.MayHaveLanded)
+	require.True(t, ce.Ambiguous)
 }
 
 // An engine that turns the credentials down says so, and they stay secret.
@@ -303,7 +303,7 @@ func TestWithoutALeaseTheFunctionIsNotCalled(t *testing.T) {
 	var said *conversation.Error
 	require.ErrorAs(t, err, &said)
 	require.Equal(t, conversation.Unavailable, said.Kind)
-	require.False(t, said.MayHaveLanded)
+	require.False(t, said.Ambiguous)
 	require.Zero(t, said.Usage)
 	require.ErrorContains(t, err, "another attempt has taken over")
 	for _, f := range e.FromWorkers("") {

@@ -51,7 +51,7 @@ func (e *Executor) scan(ctx context.Context, worker *iii.Worker, said string) (f
 		err = errNoScore
 	}
 	out := e.failed(ctx, g.Function, err)
-	out.MayHaveLanded, out.Usage = false, conversation.Usage{}
+	out.Ambiguous, out.Usage = false, conversation.Usage{}
 	switch {
 	case errors.Is(err, errNoScore):
 		out.Kind, out.Remedy = conversation.Invalid, "check guard.function: it must answer with riskScore, 0 to 1"

@@ -63,7 +63,7 @@ func TestGuard(t *testing.T) {
 			require.ErrorContains(t, err, c.text)
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
-			require.False(t, ce.MayHaveLanded, "the agent has not been called")
+			require.False(t, ce.Ambiguous, "the agent has not been called")
 			require.Empty(t, agent.all())
 		})
 	}

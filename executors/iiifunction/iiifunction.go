@@ -150,7 +150,7 @@ func (e *Executor) judge(result json.RawMessage) (executors.Result, error) {
 		if !errors.As(err, &refused) {
 			// Whatever it answers, it has run, unless it says what kept it from it.
 			var said *wire.Error
-			out.MayHaveLanded = !errors.As(err, &said) || out.Kind == conversation.Unavailable
+			out.Ambiguous = !errors.As(err, &said) || out.Kind == conversation.Unavailable
 			out.Usage = answer.Usage()
 		}
 		return executors.Result{}, out

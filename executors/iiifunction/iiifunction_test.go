@@ -357,10 +357,10 @@ func TestClose(t *testing.T) {
 	var ce *conversation.Error
 	require.ErrorAs(t, <-failed, &ce)
 	require.Equal(t, conversation.Unavailable, ce.Kind)
-	require.True(t, ce.MayHaveLanded)
+	require.True(t, ce.Ambiguous)
 	_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorAs(t, err, &ce)
-	require.False(t, ce.MayHaveLanded)
+	require.False(t, ce.Ambiguous)
 	require.NoError(t, e.Wait(soon(t), func() bool { return len(e.Workers()) == 1 }))
 }
 

@@ -75,7 +75,7 @@ func TestAgentHosts(t *testing.T) {
 				}
 				ce := asError(t, err)
 				require.Equal(t, conversation.Invalid, ce.Kind)
-				require.False(t, ce.MayHaveLanded)
+				require.False(t, ce.Ambiguous)
 				require.ErrorContains(t, err, "not among the allowed addresses")
 				require.Contains(t, ce.Remedy, "agent_hosts")
 				require.Equal(t, before, server.Runs(""))

@@ -149,7 +149,7 @@ func (c *call) checked(ctx context.Context, err error, op string) error {
 	err = c.failed(ctx, err)
 	var ce *conversation.Error
 	if errors.As(err, &ce) {
-		ce.Op, ce.MayHaveLanded, ce.Answered = op, false, false
+		ce.Op, ce.Ambiguous, ce.Answered = op, false, false
 	}
 	return err
 }

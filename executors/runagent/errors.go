@@ -163,7 +163,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 	if errors.As(err, &own) && ctx.Err() == nil { // nothing has been asked yet
 		return own
 	}
-	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), MayHaveLanded: c.asked.Load()}
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), Ambiguous: c.asked.Load()}
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Err = timeout
@@ -193,7 +193,7 @@ func (c *call) judge(out *conversation.Error, said *reported) {
 	kind, ok := codes[said.code]
 	switch {
 	case ok && kind != conversation.Unavailable: // it was turned away
-		out.MayHaveLanded = false
+		out.Ambiguous = false
 		out.Kind, out.Remedy = kind, c.remedy(kind, said.code)
 	case ok:
 	case !c.local && said.code != codeInternal && speaksOfPermission(said.text):
@@ -201,7 +201,7 @@ func (c *call) judge(out *conversation.Error, said *reported) {
 	case !c.cfg.RetryAgentErrors:
 		out.Kind, out.Remedy = conversation.Invalid, "look at the agent's log; retry_agent_errors: true tries such runs again"
 	}
-	out.MayHaveLanded = out.MayHaveLanded && said.started
+	out.Ambiguous = out.Ambiguous && said.started
 	out.Remedy = cmp.Or(c.clean(conversation.Quote(said.suggestion)), out.Remedy)
 }
 
@@ -216,7 +216,7 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 	out.Kind = wire.StatusKind(e.status, e.retryAfter)
 	// What a server, or a gateway before it, says of itself may come after the
 	// agent has begun; but not before a stream was asked for.
-	out.MayHaveLanded = out.MayHaveLanded && (e.status >= 500 || e.status == http.StatusRequestTimeout)
+	out.Ambiguous = out.Ambiguous && (e.status >= 500 || e.status == http.StatusRequestTimeout)
 	out.Answered = e.status < 500 || e.status == http.StatusInternalServerError
 	switch {
 	case !c.local && e.status >= 500 && speaksOfPermission(e.said.text):
@@ -262,7 +262,7 @@ const remedyAddress = "check that url, or host and port, lead to RunAgent"
 // it refuses; behind a page that says success, the agent may have run.
 func (c *call) foreign(out *conversation.Error, e *foreign.Error) {
 	out.Err, out.RetryAfter, out.Remedy = e.Clean(c.clean), e.RetryAfter, remedyAddress
-	out.MayHaveLanded = out.MayHaveLanded && e.Status < 300
+	out.Ambiguous = out.Ambiguous && e.Status < 300
 	if e.Redirects() {
 		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
 	}
@@ -284,14 +284,14 @@ func (c *call) broken(out *conversation.Error, err error) {
 		out.Kind, out.Remedy = conversation.Invalid, remedyAddress
 	case errors.As(err, &untrusted):
 		out.Kind, out.Remedy = conversation.Invalid, "check url, and that this machine trusts the server's certificate"
-		out.MayHaveLanded = false // a connection nobody trusts carries no request
+		out.Ambiguous = false // a connection nobody trusts carries no request
 		err = untrusted
 	}
 	if errors.As(err, &urlErr) {
 		err = modelcall.Unanswered(urlErr)
 	}
 	if errors.As(err, &dns) && dns.IsNotFound || errors.Is(err, syscall.ECONNREFUSED) {
-		out.MayHaveLanded = false
+		out.Ambiguous = false
 		if out.Remedy = "check url"; c.local {
 			out.Remedy = "start the agent with runagent serve, or check host and port"
 		}

@@ -115,7 +115,7 @@ func TestErrors(t *testing.T) {
 			_, err := create(t, server, c.change).Execute(t.Context(), executortest.Request("c1", "Hi"))
 			ce := asError(t, err)
 			require.Equal(t, c.want, ce.Kind, "%v", err)
-			require.Equal(t, c.landed, ce.MayHaveLanded, "%v", err)
+			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
 			require.ErrorContains(t, err, c.text)
 			if c.fault.RetryAfter != "" {
 				require.Equal(t, 9*time.Second, ce.RetryAfter)
@@ -133,14 +133,14 @@ func TestNobodyThere(t *testing.T) {
 		_, err := local(t, server, entrypoint(tag)).Execute(t.Context(), executortest.Request("c1", "Hi"))
 		ce := asError(t, err)
 		require.Equal(t, conversation.Unavailable, ce.Kind)
-		require.False(t, ce.MayHaveLanded)
+		require.False(t, ce.Ambiguous)
 		require.ErrorContains(t, err, "connection refused (start the agent with runagent serve, or check host and port)")
 
 		_, err = cloud(t, server, entrypoint(tag), func(c *runagent.Config) { c.URL = "https://no-such-host.invalid" }).
 			Execute(t.Context(), executortest.Request("c1", "Hi"))
 		ce = asError(t, err)
 		require.Equal(t, conversation.Unavailable, ce.Kind)
-		require.False(t, ce.MayHaveLanded)
+		require.False(t, ce.Ambiguous)
 	}
 }
 
@@ -155,7 +155,7 @@ func TestUntrustedServer(t *testing.T) {
 	_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	ce := asError(t, err)
 	require.Equal(t, conversation.Invalid, ce.Kind)
-	require.False(t, ce.MayHaveLanded)
+	require.False(t, ce.Ambiguous)
 	require.ErrorContains(t, err, "trusts the server's certificate")
 }
 
@@ -238,7 +238,7 @@ func TestTimeoutMayHaveLanded(t *testing.T) {
 				Execute(t.Context(), task(`{}`))
 			ce := asError(t, err)
 			require.Equal(t, conversation.Unavailable, ce.Kind)
-			require.True(t, ce.MayHaveLanded)
+			require.True(t, ce.Ambiguous)
 			require.False(t, ce.Answered)
 		})
 	}

@@ -93,7 +93,7 @@ func TestNotInTheRegistry(t *testing.T) {
 		ce := asError(t, err)
 		require.ErrorContains(t, err, file, "which file was looked at")
 		require.NotEmpty(t, ce.Remedy)
-		require.False(t, ce.MayHaveLanded)
+		require.False(t, ce.Ambiguous)
 		return ce
 	}
 	ce := fails("there is no such file (start the agent on this machine with runagent serve, point cache_dir at RunAgent's folder, or give host and port)")
@@ -143,7 +143,7 @@ func TestEntrypoints(t *testing.T) {
 		_, err := e.Execute(t.Context(), task(`{"entrypoint_tag": "tides"}`))
 		ce := asError(t, err)
 		require.Equal(t, conversation.Invalid, ce.Kind)
-		require.False(t, ce.MayHaveLanded)
+		require.False(t, ce.Ambiguous)
 		require.ErrorContains(t, err, `runagent: run "tides" of agent "harbour" at `)
 		require.ErrorContains(t, err, `the agent has no entrypoint of that name (use one of "chat", "chat_stream", "denied_stream", "echo", "empty_stream", "fail", "fail_stream", "mixed_stream")`)
 	}

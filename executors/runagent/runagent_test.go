@@ -220,7 +220,7 @@ func TestWords(t *testing.T) {
 			res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			if c.fault != "" {
 				require.ErrorContains(t, err, c.fault)
-				require.True(t, asError(t, err).MayHaveLanded, "the agent has run")
+				require.True(t, asError(t, err).Ambiguous, "the agent has run")
 				return
 			}
 			require.NoError(t, err)
@@ -288,7 +288,7 @@ func TestTasksThatCannotBeRun(t *testing.T) {
 		ce := asError(t, err)
 		require.Equal(t, conversation.Invalid, ce.Kind)
 		require.NotEmpty(t, ce.Remedy)
-		require.False(t, ce.MayHaveLanded)
+		require.False(t, ce.Ambiguous)
 	}
 	require.Zero(t, server.Runs(""))
 }
@@ -329,7 +329,7 @@ func TestCancellationReachesTheServer(t *testing.T) {
 			}()
 			_, err := local(t, server).Execute(ctx, task(`{"entrypoint_tag": "`+tag+`"}`))
 			require.ErrorIs(t, err, context.Canceled)
-			require.True(t, asError(t, err).MayHaveLanded)
+			require.True(t, asError(t, err).Ambiguous)
 			<-gone
 		})
 	}

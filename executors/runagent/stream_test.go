@@ -118,7 +118,7 @@ func TestStreamErrors(t *testing.T) {
 			_, err := create(t, server, entrypoint("chat_stream"), c.change).Execute(t.Context(), task(`{}`))
 			ce := asError(t, err)
 			require.Equal(t, c.want, ce.Kind, "%v", err)
-			require.Equal(t, c.landed, ce.MayHaveLanded, "%v", err)
+			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
 			require.ErrorContains(t, err, c.text)
 		})
 	}
@@ -161,7 +161,7 @@ func TestStreamTimers(t *testing.T) {
 			require.ErrorContains(t, err, c.want)
 			ce := asError(t, err)
 			require.Equal(t, conversation.Unavailable, ce.Kind)
-			require.True(t, ce.MayHaveLanded)
+			require.True(t, ce.Ambiguous)
 		})
 	}
 }

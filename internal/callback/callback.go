@@ -93,7 +93,7 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	op := "callback to " + u.Host
 	payload, err := json.Marshal(body{
 		TaskID: result.TaskID, ExecutionID: result.ExecutionID, Status: string(result.Status), Result: orNull(result.Result),
-		TookMS: result.Took().Milliseconds(), Timestamp: result.Finished.Unix(), Error: result.Error,
+		TookMS: result.Duration().Milliseconds(), Timestamp: result.Finished.Unix(), Error: result.Error,
 	})
 	if err != nil {
 		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: err}
@@ -118,7 +118,7 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 		return res.StatusCode, nil
 	}
 	return res.StatusCode, &conversation.Error{
-		Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Answered: true,
+		Kind: conversation.Unavailable, Op: op, Ambiguous: true, Answered: true,
 		Err:        fmt.Errorf("it answered %s", res.Status),
 		RetryAfter: retryAfter(res.Header.Get("Retry-After")),
 	}
@@ -145,7 +145,7 @@ func failed(ctx context.Context, op string, err error) error {
 	if ctx.Err() != nil {
 		cause = fmt.Errorf("no answer in time: %w", ctx.Err())
 	}
-	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause, MayHaveLanded: true}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause, Ambiguous: true}
 }
 
 func orNull(data json.RawMessage) json.RawMessage {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/conversation/spending"
+	"github.com/parley-run/parley/executors"
 )
 
 func (d *document) agent(e pair) Agent {

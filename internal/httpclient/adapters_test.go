@@ -241,7 +241,7 @@ func TestEveryAdapterHoldsTheRight(t *testing.T) {
 				require.Zero(t, all)
 				var e *conversation.Error
 				require.ErrorAs(t, err, &e)
-				require.False(t, e.MayHaveLanded, "%v", err)
+				require.False(t, e.Ambiguous, "%v", err)
 				require.Equal(t, conversation.Unavailable, e.Kind, "%v", err)
 				require.ErrorContains(t, err, "nothing was sent")
 				require.ErrorContains(t, err, errLost.Err.Error())

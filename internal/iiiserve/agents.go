@@ -62,7 +62,7 @@ func checkID(id string) error {
 		return invalid("conversationId %q has spaces around it or line breaks", id)
 	case len(id) > 200:
 		return invalid("conversationId has %d bytes; at most 200 are possible", len(id))
-	case !conversation.Sendable(id):
+	case !conversation.ValidInWorkflowID(id):
 		return invalid("conversationId %q has characters that are not printable ASCII: write others in another way, such as %%C3%%A9", id)
 	}
 	return nil

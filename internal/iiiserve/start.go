@@ -74,7 +74,7 @@ func (r startRequest) validate() error {
 	switch {
 	case r.PersonaFunction != "" && r.IdleTimeout != 0:
 		return invalid("idleTimeout is for conversations without a personaFunction")
-	case len(r.PersonaFunction) > 500 || r.PersonaFunction != "" && !conversation.Sendable(r.PersonaFunction) || strings.ContainsAny(r.PersonaFunction, " "):
+	case len(r.PersonaFunction) > 500 || r.PersonaFunction != "" && !conversation.ValidInWorkflowID(r.PersonaFunction) || strings.ContainsAny(r.PersonaFunction, " "):
 		return invalid("personaFunction %.100q is no name of a function", r.PersonaFunction)
 	case checkMessageID(r.MessageID) != nil:
 		return checkMessageID(r.MessageID)

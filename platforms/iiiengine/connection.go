@@ -144,7 +144,7 @@ func (p *Platform) failed(op string, err error) error {
 		e.Kind, e.Remedy = conversation.Invalid, "find what else connects to the engine under this name"
 	case errors.Is(err, iii.ErrNotSent), errors.Is(err, iii.ErrClosed):
 	default: // timeout, lost connection, end of the context
-		e.MayHaveLanded = true
+		e.Ambiguous = true
 	}
 	return e
 }
@@ -167,12 +167,12 @@ func answered(e *conversation.Error, said *iii.Error) {
 	case iii.CodeFunctionNotFound:
 		e.Remedy = "start the worker that serves it"
 	case iii.CodeInvocationStopped, "invocation_error", "channel_send_failed":
-		e.MayHaveLanded = true
+		e.Ambiguous = true
 	case iii.CodeInvalidRequest, "invalid_input":
 		e.Kind, e.Answered = conversation.Invalid, true
 	case "rate_limited":
 		e.Kind, e.Answered = conversation.RateLimited, true
 	default:
-		e.MayHaveLanded, e.Answered = true, true
+		e.Ambiguous, e.Answered = true, true
 	}
 }

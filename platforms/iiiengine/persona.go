@@ -55,7 +55,7 @@ func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.
 		if i > 0 {
 			req.Message += "\n\n"
 		}
-		req.Message += m.Said()
+		req.Message += m.PlainText()
 	}
 	// How long it may take is the agent's exchange_timeout, which ctx has.
 	answer, err := w.Invoke(ctx, ref.Simulation, req, p.addressed(iii.Timeout(0), iii.Permit(lease.Check))...)
@@ -152,7 +152,7 @@ func replyOf(texts []said, ended bool) (platforms.Reply, error) {
 	}
 	size := 0
 	for _, m := range reply.Messages {
-		size += m.Recorded()
+		size += m.RecordedSize()
 	}
 	if size > maxAnswer {
 		return platforms.Reply{}, fmt.Errorf("its answer takes %d KiB as JSON; at most %d are possible", size>>10, maxAnswer>>10)

@@ -176,7 +176,7 @@ func TestFaultsOfTheEngine(t *testing.T) {
 		var failed *conversation.Error
 		require.ErrorAs(t, err, &failed)
 		require.Equal(t, conversation.Unavailable, failed.Kind)
-		require.True(t, failed.MayHaveLanded)
+		require.True(t, failed.Ambiguous)
 	})
 	t.Run("the context ends", func(t *testing.T) {
 		t.Parallel()
@@ -340,7 +340,7 @@ func TestWithoutALeaseNothingIsWritten(t *testing.T) {
 	var said *conversation.Error
 	require.ErrorAs(t, err, &said)
 	require.Equal(t, conversation.Unavailable, said.Kind)
-	require.False(t, said.MayHaveLanded)
+	require.False(t, said.Ambiguous)
 	require.ErrorContains(t, err, "another attempt has taken over")
 	require.ErrorContains(t, p.Notify(ctx, conversation.Event{Type: conversation.EventStarted, Conversation: ref}), "another attempt")
 	require.Empty(t, called)

@@ -16,7 +16,7 @@
 //
 // Sending is not idempotent. OneRun stores the agent's message together with the
 // persona's reply, after its model has answered and whether or not the caller
-// still listens. Hence two flags on every failed write: MayHaveLanded, after
+// still listens. Hence two flags on every failed write: Ambiguous, after
 // which a caller reads the transcript before it sends again, and Answered, which
 // tells it that there is nothing left to wait for before reading.
 //

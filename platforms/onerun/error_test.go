@@ -121,7 +121,7 @@ func TestErrorAnswers(t *testing.T) {
 			err := calls[tt.call](t.Context(), newClient(t, onerun.ClientConfig{BaseURL: server.URL}))
 			e := asError(t, err)
 			require.Equal(t, tt.kind, e.Kind, err)
-			require.Equal(t, tt.landed, e.MayHaveLanded, "MayHaveLanded")
+			require.Equal(t, tt.landed, e.Ambiguous, "Ambiguous")
 			require.Equal(t, tt.answered, e.Answered, "Answered")
 			require.Equal(t, tt.after, e.RetryAfter)
 			require.Contains(t, err.Error(), tt.text)
@@ -246,7 +246,7 @@ func TestNoAnswer(t *testing.T) {
 				e := asError(t, err)
 				require.Equal(t, conversation.Unavailable, e.Kind)
 				writes := op != "get" && op != "items"
-				require.Equal(t, tt.landed && writes, e.MayHaveLanded, "%s: %v", op, err)
+				require.Equal(t, tt.landed && writes, e.Ambiguous, "%s: %v", op, err)
 				require.False(t, e.Answered, "%s: %v", op, err)
 				require.Contains(t, err.Error(), tt.text)
 				require.NotErrorIs(t, err, context.DeadlineExceeded, "the caller's context is not done")
@@ -267,12 +267,12 @@ func TestContextDone(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 		e := asError(t, err)
 		require.Equal(t, conversation.Unavailable, e.Kind)
-		require.Equal(t, op != "get" && op != "items", e.MayHaveLanded, op)
+		require.Equal(t, op != "get" && op != "items", e.Ambiguous, op)
 		require.False(t, e.Answered)
 
 		err = call(ctx, c)
 		require.ErrorIs(t, err, context.Canceled)
-		require.False(t, asError(t, err).MayHaveLanded, "nothing was sent")
+		require.False(t, asError(t, err).Ambiguous, "nothing was sent")
 	}
 }
 
@@ -293,7 +293,7 @@ func TestNoHiddenRetries(t *testing.T) {
 	_, err := c.Items(t.Context(), at) // leaves a connection to be kept
 	require.NoError(t, err)
 	_, err = c.Respond(t.Context(), at, nil, "workflow/1")
-	require.True(t, asError(t, err).MayHaveLanded)
+	require.True(t, asError(t, err).Ambiguous)
 	require.Len(t, sends, 1)
 }
 

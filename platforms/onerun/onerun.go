@@ -57,7 +57,7 @@ func (p *Platform) Claim(ctx context.Context, ref conversation.Ref) error {
 func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.Send) (platforms.Reply, error) {
 	var input []WireMessage
 	for i, m := range in.Messages {
-		text := m.Said() // OneRun carries text only
+		text := m.PlainText() // OneRun carries text only
 		if strings.TrimSpace(text) == "" {
 			return platforms.Reply{}, &conversation.Error{
 				Kind:   conversation.Invalid,
@@ -112,12 +112,12 @@ func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error)
 	cv, readErr := p.client.Conversation(ctx, location(ref))
 	if readErr != nil {
 		if e := (*conversation.Error)(nil); errors.As(readErr, &e) {
-			e.MayHaveLanded = refused.MayHaveLanded
+			e.Ambiguous = refused.Ambiguous
 		}
 		return readErr
 	}
 	if state(cv.Status) == platforms.StateEnded {
-		refused.Kind, refused.MayHaveLanded, refused.Remedy = conversation.Ended, false, ""
+		refused.Kind, refused.Ambiguous, refused.Remedy = conversation.Ended, false, ""
 	}
 	return refused
 }

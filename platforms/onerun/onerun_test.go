@@ -139,9 +139,9 @@ func TestRefused(t *testing.T) {
 			require.Equal(t, tt.send, conversation.KindOf(err), "%v", err)
 			switch {
 			case tt.send == conversation.Ended:
-				require.False(t, asError(t, err).MayHaveLanded)
+				require.False(t, asError(t, err).Ambiguous)
 			case tt.code == 409 && tt.send == conversation.Unavailable:
-				require.True(t, asError(t, err).MayHaveLanded, "an earlier send may be at work")
+				require.True(t, asError(t, err).Ambiguous, "an earlier send may be at work")
 			}
 			require.Equal(t, tt.end, conversation.KindOf(p.End(t.Context(), ref)))
 		})
@@ -320,6 +320,6 @@ func TestCancelledWhileSending(t *testing.T) {
 	_, err := p.Send(ctx, ref, hello("Hi."))
 	require.ErrorIs(t, err, context.Canceled)
 	e := asError(t, err)
-	require.True(t, e.MayHaveLanded)
+	require.True(t, e.Ambiguous)
 	require.False(t, e.Answered)
 }

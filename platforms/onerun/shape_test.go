@@ -119,7 +119,7 @@ func TestOnlyItsOwnAnswersAreFinal(t *testing.T) {
 					err := do(t.Context(), p)
 					e := asError(t, err)
 					require.Equal(t, conversation.Unavailable, e.Kind, "%d %s: %v", status, name, err)
-					require.Equal(t, writes[call], e.MayHaveLanded, "%d %s: %v", status, name, err)
+					require.Equal(t, writes[call], e.Ambiguous, "%d %s: %v", status, name, err)
 					require.Equal(t, writes[call], e.Answered)
 					require.ErrorContains(t, err, "not OneRun's own answer")
 				}
@@ -144,7 +144,7 @@ func TestSuccessInAnotherShape(t *testing.T) {
 				}
 				e := asError(t, err)
 				require.Equal(t, conversation.Unavailable, e.Kind, "%s: %v", name, err)
-				require.Equal(t, writes[call], e.MayHaveLanded, "%s: %v", name, err)
+				require.Equal(t, writes[call], e.Ambiguous, "%s: %v", name, err)
 				require.Equal(t, writes[call], e.Answered, "%s: %v", name, err)
 			}
 		})

@@ -262,7 +262,7 @@ func testLostAnswer(t *testing.T, b *bundle) {
 	b.kind(t, conversation.Unavailable, err)
 	var e *conversation.Error
 	require.ErrorAs(t, err, &e)
-	require.True(t, e.MayHaveLanded, "the send did land")
+	require.True(t, e.Ambiguous, "the send did land")
 	transcript, err := b.Platform.Transcript(t.Context(), k.ref)
 	b.ok(t, err)
 	require.Greater(t, len(transcript.Messages), len(in.Messages), "the answer is in the transcript")

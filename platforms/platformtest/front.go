@@ -81,7 +81,7 @@ func foreignAnswers(t *testing.T, f *Front, calls map[string]call) {
 				var e *conversation.Error
 				require.ErrorAs(t, err, &e, what)
 				if c.writes {
-					require.True(t, e.MayHaveLanded, "%s: %v", what, err)
+					require.True(t, e.Ambiguous, "%s: %v", what, err)
 					require.True(t, e.Answered, "%s: %v", what, err)
 				}
 			}
@@ -106,7 +106,7 @@ func lostRight(t *testing.T, f *Front, calls func(context.Context) map[string]ca
 			require.Equal(t, before, f.writes.Load(), "%s was sent", name)
 			var e *conversation.Error
 			require.ErrorAs(t, err, &e, name)
-			require.False(t, e.MayHaveLanded, "%s: %v", name, err)
+			require.False(t, e.Ambiguous, "%s: %v", name, err)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestAckErrors(t *testing.T) {
 				}
 				e := isKind(t, tt.kind, err)
 				require.ErrorContains(t, err, tt.want)
-				require.Equal(t, tt.landed, e.MayHaveLanded)
+				require.Equal(t, tt.landed, e.Ambiguous)
 				if tt.fault.Header != nil {
 					require.Equal(t, 7*time.Second, e.RetryAfter)
 				}
@@ -112,7 +112,7 @@ func TestOnceInOldStages(t *testing.T) {
 	in := report(b.take(t, ref, "w"))
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpAck, Status: 500, Times: 1})
 	err := b.platform.Report(t.Context(), ref, in)
-	require.False(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+	require.False(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 	require.ErrorContains(t, err, "the task is still processing")
 	in.Tried = true
 	require.NoError(t, b.platform.Report(t.Context(), ref, in))

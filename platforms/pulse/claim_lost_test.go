@@ -36,12 +36,12 @@ func TestClaimAnswerLost(t *testing.T) {
 				ref := b.due(t)
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: after})
 				_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
-				require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+				require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 
 				// The look may fail as well.
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Times: 1, Status: 503})
 				_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
-				require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+				require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 
 				receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 				require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestReadBackLost(t *testing.T) {
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: 500})
 	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
-	require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+	require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 	receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	require.NoError(t, err)
 	require.Len(t, b.Claims(id), 1)

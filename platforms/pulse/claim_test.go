@@ -151,7 +151,7 @@ func TestConflict(t *testing.T) {
 			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
 			e := isKind(t, tt.kind, err)
 			require.ErrorContains(t, err, tt.want)
-			require.Equal(t, tt.landed, e.MayHaveLanded, "%v", err)
+			require.Equal(t, tt.landed, e.Ambiguous, "%v", err)
 		})
 	}
 }
@@ -176,7 +176,7 @@ func TestClaimMeetsTheNextOccurrence(t *testing.T) {
 				}
 				_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
 				if how != "AtOnce" {
-					require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+					require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 					require.Equal(t, pulse.StatusProcessing, b.status(t, id))
 					_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 				}

@@ -249,10 +249,10 @@ func (c *Client) Claim(ctx context.Context, id, worker string) (executionID stri
 	if _, err = c.call(ctx, r, &out); err != nil {
 		return "", err
 	}
-	if len(out.ExecutionID) > maxTaskID || !conversation.Sendable(out.ExecutionID) {
+	if len(out.ExecutionID) > maxTaskID || !conversation.ValidInWorkflowID(out.ExecutionID) {
 		// It becomes a search attribute and a header.
 		return "", c.api.Fail(r, &conversation.Error{
-			Kind: conversation.Unavailable, MayHaveLanded: true, Answered: true,
+			Kind: conversation.Unavailable, Ambiguous: true, Answered: true,
 			Err: fmt.Errorf("the execution id %q cannot be used: it has %d bytes, or characters that are not printable ASCII", rest.Clip(out.ExecutionID), len(out.ExecutionID)),
 		})
 	}
@@ -272,7 +272,7 @@ func (c *Client) Ack(ctx context.Context, id string, ack Ack) error {
 		return err
 	}
 	if _, ok := out["next_execution"]; !ok {
-		return c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errOtherAnswer, MayHaveLanded: true, Answered: true})
+		return c.api.Fail(r, &conversation.Error{Kind: conversation.Unavailable, Err: errOtherAnswer, Ambiguous: true, Answered: true})
 	}
 	return nil
 }

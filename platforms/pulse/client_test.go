@@ -115,8 +115,8 @@ func TestErrors(t *testing.T) {
 				require.Equal(t, tt.after, e.RetryAfter)
 				require.Less(t, len(err.Error()), 600)
 			}
-			require.False(t, isKind(t, tt.kind, readErr).MayHaveLanded)
-			require.Equal(t, tt.landed, isKind(t, tt.kind, claimErr).MayHaveLanded)
+			require.False(t, isKind(t, tt.kind, readErr).Ambiguous)
+			require.Equal(t, tt.landed, isKind(t, tt.kind, claimErr).Ambiguous)
 			require.Equal(t, tt.answered, isKind(t, tt.kind, claimErr).Answered)
 			require.ErrorContains(t, claimErr, `pulse: claim task "t1"`)
 		})
@@ -126,7 +126,7 @@ func TestErrors(t *testing.T) {
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
 	_, err := newClient(t, "http://127.0.0.1:1").Claim(t.Context(), "t1", "w")
-	require.False(t, isKind(t, conversation.Unavailable, err).MayHaveLanded, "it was not sent")
+	require.False(t, isKind(t, conversation.Unavailable, err).Ambiguous, "it was not sent")
 }
 
 func TestTooLong(t *testing.T) {
@@ -134,7 +134,7 @@ func TestTooLong(t *testing.T) {
 	c := always(t, 200, nil, `"`+strings.Repeat("x", 17<<20)+`"`)
 	_, err := c.Claim(t.Context(), "t1", "w")
 	e := isKind(t, conversation.Unavailable, err)
-	require.True(t, e.MayHaveLanded)
+	require.True(t, e.Ambiguous)
 	require.ErrorContains(t, err, "longer than 16 MiB")
 }
 
@@ -255,7 +255,7 @@ func TestOddExecutionID(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{strings.Repeat("x", 300), "a\\nb", "größe"} {
 		_, err := always(t, 200, nil, `{"status":"claimed","execution_id":"`+id+`"}`).Claim(t.Context(), "t", "w")
-		require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+		require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 		require.ErrorContains(t, err, "cannot be used")
 		require.Less(t, len(err.Error()), 600)
 	}

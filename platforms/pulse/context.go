@@ -145,7 +145,7 @@ func tidy(metadata json.RawMessage) json.RawMessage {
 	}
 	for _, key := range []string{"webhook_url", "callback_url"} {
 		if address := text(metadata, key); address != "" {
-			shown, err := json.Marshal(conversation.WithoutSecrets(address))
+			shown, err := json.Marshal(conversation.RedactURL(address))
 			if err != nil {
 				shown = []byte(`""`)
 			}

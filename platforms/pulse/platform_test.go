@@ -390,7 +390,7 @@ func TestCancelledContext(t *testing.T) {
 		takeErr, contextErr, transcriptErr, withdrawnErr, assignedErr, openErr,
 		b.platform.Report(ctx, ref, platforms.Report{}), b.platform.Check(ctx, "", ""),
 	} {
-		require.False(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+		require.False(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 		require.ErrorIs(t, err, context.Canceled)
 	}
 }
@@ -404,7 +404,7 @@ func TestTimeout(t *testing.T) {
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Latency: time.Minute})
 	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
-	require.True(t, isKind(t, conversation.Unavailable, err).MayHaveLanded)
+	require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 	require.ErrorContains(t, err, "no answer within 2s")
 }
 

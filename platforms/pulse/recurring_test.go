@@ -29,7 +29,7 @@ func TestRecurring(t *testing.T) {
 				in := report(receipt)
 				if how == "AnswerLost" || how == "RequestLost" {
 					b.Fail(pulsetest.Fault{Op: pulsetest.OpAck, Times: 1, Lose: true, After: how == "AnswerLost"})
-					require.True(t, isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), ref, in)).MayHaveLanded)
+					require.True(t, isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), ref, in)).Ambiguous)
 					in.Tried = true
 				}
 				require.NoError(t, b.platform.Report(t.Context(), ref, in))
@@ -90,7 +90,7 @@ func TestHistoryTells(t *testing.T) {
 
 	// A history that cannot be read now is no answer.
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpHistory, Status: 503, Times: 1})
-	require.True(t, isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), ref, in)).MayHaveLanded)
+	require.True(t, isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), ref, in)).Ambiguous)
 	require.Len(t, b.Acks(id), 1)
 }
 
@@ -114,7 +114,7 @@ func TestRecurringInOldStages(t *testing.T) {
 				r := report(b.take(t, ref, "w"))
 				err := b.platform.Report(t.Context(), ref, r)
 				e := isKind(t, conversation.Invalid, err)
-				require.False(t, e.MayHaveLanded)
+				require.False(t, e.Ambiguous)
 				require.ErrorContains(t, err, fmt.Sprintf("a Pulse of stage %s cannot acknowledge recurring tasks, and the task stays processing", stage))
 				r.Tried = true
 				isKind(t, conversation.Invalid, b.platform.Report(t.Context(), ref, r))

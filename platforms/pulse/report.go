@@ -176,7 +176,7 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 	if !e.Answered || rest.Foreign(err) {
 		return e
 	}
-	e.MayHaveLanded = false // the task shows that it has not
+	e.Ambiguous = false // the task shows that it has not
 	e.Remedy = fmt.Sprintf("the task is still %s: see the server's log", rest.Clip(t.Status))
 	if !t.Recurring() {
 		return e

@@ -179,7 +179,7 @@ func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms
 		e.Remedy = "the task waits, but the server does not let it be claimed: is it a Pulse?"
 	}
 	if e.Answered {
-		e.MayHaveLanded = false // the task shows that it has not
+		e.Ambiguous = false // the task shows that it has not
 	}
 	return platforms.Receipt{}, e
 }
@@ -208,7 +208,7 @@ func (a attempt) claimed(why string) error {
 func mayHaveLanded(err error, may bool) error {
 	var e *conversation.Error
 	if may && errors.As(err, &e) {
-		e.MayHaveLanded = true
+		e.Ambiguous = true
 	}
 	return err
 }

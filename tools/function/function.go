@@ -95,7 +95,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	case ctx.Err() != nil:
 		// It gave up for want of time: what it says of that is nothing for a model.
 		return tools.Result{}, &conversation.Error{
-			Kind: conversation.Unavailable, Op: op, MayHaveLanded: true, Err: fmt.Errorf("%w: %w", context.Cause(ctx), err),
+			Kind: conversation.Unavailable, Op: op, Ambiguous: true, Err: fmt.Errorf("%w: %w", context.Cause(ctx), err),
 		}
 	}
 	return failure(err.Error()), nil

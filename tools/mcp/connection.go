@@ -176,7 +176,7 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 		return session, nil
 	}
 	out := s.failed(ctx, s.op("connect"), err)
-	out.MayHaveLanded, out.Answered = false, false
+	out.Ambiguous, out.Answered = false, false
 	return nil, out
 }
 

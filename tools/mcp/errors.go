@@ -100,7 +100,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 	if unsent := httpclient.Unsent(op, err); unsent != nil {
 		return unsent
 	}
-	out := &conversation.Error{Kind: conversation.Unavailable, Op: op, MayHaveLanded: true}
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: op, Ambiguous: true}
 	var (
 		status *statusError
 		lost   *lostError
@@ -120,12 +120,12 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 	case errors.As(err, &status):
 		s.refused(out, status)
 	case errors.As(err, &lost):
-		out.MayHaveLanded = !lost.unsent
+		out.Ambiguous = !lost.unsent
 		out.Err = errors.New(s.words.clean(httpclient.Reason(lost.reason).Error()))
 		var untrusted *tls.CertificateVerificationError
 		switch {
 		case errors.As(err, &untrusted):
-			out.Kind, out.MayHaveLanded = conversation.Invalid, false
+			out.Kind, out.Ambiguous = conversation.Invalid, false
 			out.Remedy = "check url, and that this machine trusts the server's certificate"
 		case lost.unsent:
 			out.Remedy = "check url, and that the server is running"
@@ -150,10 +150,10 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 
 // refused explains a status.
 func (s *Set) refused(out *conversation.Error, e *statusError) {
-	out.Err, out.MayHaveLanded = errors.New(e.Error()), false
+	out.Err, out.Ambiguous = errors.New(e.Error()), false
 	switch {
 	case e.foreign != nil && e.status < 300: // behind a page that says success, the tool may have run
-		out.MayHaveLanded, out.Remedy = true, "check url"
+		out.Ambiguous, out.Remedy = true, "check url"
 	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
 		out.RetryAfter, out.Remedy = retryAfter(e.header, time.Now()), "check url"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
@@ -162,7 +162,7 @@ func (s *Set) refused(out *conversation.Error, e *statusError) {
 	case e.status == http.StatusTooManyRequests:
 		out.Kind, out.RetryAfter = conversation.RateLimited, retryAfter(e.header, time.Now())
 	case e.status >= 500:
-		out.MayHaveLanded, out.Answered = true, true
+		out.Ambiguous, out.Answered = true, true
 		out.RetryAfter = retryAfter(e.header, time.Now())
 	case e.status >= 300 && e.status <= 399:
 		out.Remedy = "set url to where the server is: redirects to another server are not followed, as they would take headers along"

@@ -37,7 +37,7 @@ func TestFloodsOfOutput(t *testing.T) {
 			first := call(t, s, "pid").Content
 			err := failing(t, s, tool)
 			require.Equal(t, conversation.Unavailable, err.Kind)
-			require.True(t, err.MayHaveLanded)
+			require.True(t, err.Ambiguous)
 			require.ErrorContains(t, err, want)
 			require.NotEqual(t, first, callUntil(t, s, "pid"))
 			require.NoError(t, s.Close())
@@ -79,7 +79,7 @@ func TestNothingIsSentWithoutALease(t *testing.T) {
 			var got *conversation.Error
 			require.ErrorAs(t, err, &got)
 			require.Equal(t, conversation.Unavailable, got.Kind)
-			require.False(t, got.MayHaveLanded)
+			require.False(t, got.Ambiguous)
 			require.ErrorContains(t, err, "another attempt may be running")
 			result, err := s.Call(lease.With(t.Context(), holder{}), toolstest.Make(toolstest.Echo, "k", "hello"))
 			require.NoError(t, err)

@@ -253,7 +253,7 @@ func TestAnswersToACall(t *testing.T) {
 				require.ErrorContains(t, err, c.text)
 				require.ErrorContains(t, err, `mcp: call "pid" of "shop": `)
 				require.NotContains(t, err.Error(), key)
-				require.Equal(t, c.landed, ce.MayHaveLanded, "%v", err)
+				require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
 				if ce.Kind == conversation.RateLimited {
 					require.Equal(t, 20*time.Second, ce.RetryAfter)
 				}
@@ -281,7 +281,7 @@ func TestLostSession(t *testing.T) {
 	site.forget()
 	err := failing(t, s, toolstest.Echo)
 	require.Equal(t, conversation.Unavailable, err.Kind)
-	require.False(t, err.MayHaveLanded)
+	require.False(t, err.Ambiguous)
 	require.Equal(t, "hello", call(t, s, toolstest.Echo).Content)
 	require.Equal(t, 2, site.count("POST initialize"))
 	require.Greater(t, s.Version(), version)
@@ -365,7 +365,7 @@ func TestNoServer(t *testing.T) {
 	site.Close()
 	err := failing(t, visit(t, site.URL+"/?token="+key, nil), toolstest.Echo)
 	require.Equal(t, conversation.Unavailable, err.Kind)
-	require.False(t, err.MayHaveLanded)
+	require.False(t, err.Ambiguous)
 	require.ErrorContains(t, err, "check url, and that the server is running")
 }
 

@@ -152,7 +152,7 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 	})
 	if err != nil {
 		e := s.failed(ctx, op, err)
-		e.MayHaveLanded, e.Answered = false, false // there is nothing to land
+		e.Ambiguous, e.Answered = false, false // there is nothing to land
 		return nil, e
 	}
 	return out, nil
@@ -214,7 +214,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 		return failure(s.refuses(complaint)), nil
 	}
 	e := s.failed(ctx, op, err)
-	e.MayHaveLanded = e.MayHaveLanded && sent
+	e.Ambiguous = e.Ambiguous && sent
 	return tools.Result{}, e
 }
 
@@ -242,7 +242,7 @@ func (s *Set) Check(ctx context.Context) error {
 	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error { return session.Ping(ctx, nil) })
 	if err != nil {
 		e := s.failed(ctx, op, err)
-		e.MayHaveLanded, e.Answered = false, false
+		e.Ambiguous, e.Answered = false, false
 		return e
 	}
 	return nil

@@ -147,7 +147,7 @@ func TestInternalErrorOfTheServer(t *testing.T) {
 	before := call(t, s, "pid")
 	err := failing(t, s, "fails")
 	require.Equal(t, conversation.Unavailable, err.Kind)
-	require.True(t, err.MayHaveLanded && err.Answered)
+	require.True(t, err.Ambiguous && err.Answered)
 	require.ErrorContains(t, err, `mcp: call "fails" of "shop": the [redacted] reports error -32603: “not [redacted] today”`)
 	require.Equal(t, before, call(t, s, "pid"), "the program is none the worse")
 }

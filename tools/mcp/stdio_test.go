@@ -34,7 +34,7 @@ func TestKilledInTheMiddle(t *testing.T) {
 	first := call(t, s, "pid").Content
 	err := failing(t, s, toolstest.Broken)
 	require.Equal(t, conversation.Unavailable, err.Kind)
-	require.True(t, err.MayHaveLanded)
+	require.True(t, err.Ambiguous)
 	require.ErrorContains(t, err, "the program ended: exit status 3: out of memory: [redacted]")
 	require.NotEqual(t, first, callUntil(t, s, "pid"))
 	require.Greater(t, s.Version(), before, "another program may have other tools")
@@ -87,7 +87,7 @@ func TestPrograms(t *testing.T) {
 			for range 2 {
 				err := failing(t, s, toolstest.Echo)
 				require.Equal(t, c.want, err.Kind, "%v", err)
-				require.False(t, err.MayHaveLanded)
+				require.False(t, err.Ambiguous)
 				require.ErrorContains(t, err, c.text)
 			}
 			require.ErrorContains(t, s.Check(t.Context()), c.text)

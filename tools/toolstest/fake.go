@@ -172,7 +172,7 @@ func (f *Fake) begin(call tools.Call) (result tools.Result, err error, done bool
 		err = errs[i]
 	}
 	var ce *conversation.Error
-	if err == nil || errors.As(err, &ce) && ce.MayHaveLanded {
+	if err == nil || errors.As(err, &ce) && ce.Ambiguous {
 		if f.runs == nil {
 			f.runs = make(map[string]int)
 		}
@@ -240,5 +240,5 @@ func (f *Fake) Duplicates() int {
 }
 
 func stopped(ctx context.Context, op string, ran bool) error {
-	return &conversation.Error{Kind: conversation.Unavailable, Op: op, MayHaveLanded: ran, Err: context.Cause(ctx)}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Ambiguous: ran, Err: context.Cause(ctx)}
 }

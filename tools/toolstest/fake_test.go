@@ -26,7 +26,7 @@ func TestContract(t *testing.T) {
 			for _, name := range []string{toolstest.Echo, toolstest.Complain, toolstest.Key, toolstest.Stall, toolstest.Broken} {
 				f.Tools = append(f.Tools, toolstest.Tool(name))
 			}
-			return f.Fail(toolstest.Broken, &conversation.Error{Kind: conversation.Unavailable, Op: "fake: call", MayHaveLanded: true})
+			return f.Fail(toolstest.Broken, &conversation.Error{Kind: conversation.Unavailable, Op: "fake: call", Ambiguous: true})
 		},
 	})
 }
@@ -50,7 +50,7 @@ func reply(ctx context.Context, call tools.Call) (tools.Result, error) {
 
 func TestFakeCounts(t *testing.T) {
 	t.Parallel()
-	lost := &conversation.Error{Kind: conversation.Unavailable, Op: "x", MayHaveLanded: true}
+	lost := &conversation.Error{Kind: conversation.Unavailable, Op: "x", Ambiguous: true}
 	refused := errors.New("connection refused")
 	for _, tt := range []struct {
 		name       string

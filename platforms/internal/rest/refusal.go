@@ -73,7 +73,7 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	case a.Status >= 500:
 		e.Kind = conversation.Unavailable
 		e.RetryAfter = a.RetryAfter()
-		e.MayHaveLanded = r.Writes
+		e.Ambiguous = r.Writes
 		// The server's own failure. Behind 502, 503 and 504 it may still be at work.
 		e.Answered = a.Status == http.StatusInternalServerError && !a.cut && !a.isPage()
 	case a.Status == http.StatusTooManyRequests:
@@ -83,7 +83,7 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 		answer.foreign = c.Words.Service
 		e.Kind = conversation.Unavailable
 		e.RetryAfter = a.RetryAfter()
-		e.MayHaveLanded = r.Writes
+		e.Ambiguous = r.Writes
 		// What is in front of the service has answered by itself: it has not passed the
 		// request on, or has done with it. Only 408 and 425 leave that open.
 		e.Answered = r.Writes && !a.cut && a.Status != http.StatusRequestTimeout && a.Status != http.StatusTooEarly
@@ -98,10 +98,10 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	case a.Status == http.StatusConflict && r.Conflict != "":
 		e.Kind = r.Conflict
 		// An earlier attempt may still be at work, where a server locks.
-		e.MayHaveLanded = r.Conflict == conversation.Unavailable
+		e.Ambiguous = r.Conflict == conversation.Unavailable
 	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly:
 		e.Kind = conversation.Unavailable
-		e.MayHaveLanded = r.Writes
+		e.Ambiguous = r.Writes
 	}
 	if c.Judge != nil && answer.foreign == "" {
 		c.Judge(a, e)

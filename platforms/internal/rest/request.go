@@ -71,10 +71,10 @@ func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader
 			return Answer{}, c.Fail(r, unsent)
 		}
 		return Answer{}, c.Fail(r, &conversation.Error{
-			Kind:          conversation.Unavailable,
-			Err:           c.networkCause(ctx, limited, timeout, err, sent),
-			Remedy:        c.networkRemedy(err, sent),
-			MayHaveLanded: r.Writes && sent,
+			Kind:      conversation.Unavailable,
+			Err:       c.networkCause(ctx, limited, timeout, err, sent),
+			Remedy:    c.networkRemedy(err, sent),
+			Ambiguous: r.Writes && sent,
 		})
 	}
 	defer func() { _ = res.Body.Close() }()
@@ -92,7 +92,7 @@ func (c *Client) do(ctx context.Context, r Request, read func(*Answer, io.Reader
 		return a, stopped.error
 	}
 	// A whole answer that says success comes when the work is done, or instead of it.
-	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, MayHaveLanded: r.Writes, Answered: r.Writes && body.err == nil}
+	e := &conversation.Error{Kind: conversation.Unavailable, Err: err, Ambiguous: r.Writes, Answered: r.Writes && body.err == nil}
 	if body.err != nil {
 		e.Err = fmt.Errorf("the answer broke off: %w", c.networkCause(ctx, limited, timeout, body.err, true))
 	}

@@ -134,7 +134,7 @@ func TestRefusals(t *testing.T) {
 				r.Op, r.Conflict = "write", c.conflict
 				e := failing(t, client, r)
 				require.Equal(t, c.want, e.Kind)
-				require.Equal(t, c.landed && (r.Writes || c.conflict != ""), e.MayHaveLanded)
+				require.Equal(t, c.landed && (r.Writes || c.conflict != ""), e.Ambiguous)
 				require.Equal(t, c.answered && (r.Writes || c.status >= 500), e.Answered)
 				require.Equal(t, c.after, e.RetryAfter)
 				require.ErrorContains(t, e, c.text)
@@ -178,7 +178,7 @@ func TestUselessAnswers(t *testing.T) {
 				var e *conversation.Error
 				require.ErrorAs(t, err, &e)
 				require.Equal(t, conversation.Unavailable, e.Kind)
-				require.Equal(t, r.Writes, e.MayHaveLanded)
+				require.Equal(t, r.Writes, e.Ambiguous)
 				require.Equal(t, r.Writes, e.Answered)
 				require.ErrorContains(t, e, c.text)
 				require.Zero(t, rest.StatusOf(e))
@@ -225,11 +225,11 @@ func TestForeignAnswers(t *testing.T) {
 			require.Equal(t, status, rest.StatusOf(e))
 			if c.own {
 				require.NotEqual(t, conversation.Unavailable, e.Kind, "%d %s", status, name)
-				require.False(t, e.MayHaveLanded)
+				require.False(t, e.Ambiguous)
 				continue
 			}
 			require.Equal(t, conversation.Unavailable, e.Kind, "%d %s", status, name)
-			require.True(t, e.MayHaveLanded, "something in front may have passed it on")
+			require.True(t, e.Ambiguous, "something in front may have passed it on")
 			require.True(t, e.Answered, "but has done with it")
 			require.ErrorContains(t, e, "not Shop's own answer")
 		}
@@ -277,7 +277,7 @@ func TestNoAnswer(t *testing.T) {
 			for _, r := range []rest.Request{write, read} {
 				e := failing(t, client, r)
 				require.Equal(t, conversation.Unavailable, e.Kind)
-				require.Equal(t, c.landed && r.Writes, e.MayHaveLanded)
+				require.Equal(t, c.landed && r.Writes, e.Ambiguous)
 				require.False(t, e.Answered)
 				require.ErrorContains(t, e, c.text)
 				require.NotErrorIs(t, e, context.DeadlineExceeded, "the caller's context is not done")
@@ -295,7 +295,7 @@ func TestContextDone(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	var e *conversation.Error
 	require.ErrorAs(t, err, &e)
-	require.False(t, e.MayHaveLanded)
+	require.False(t, e.Ambiguous)
 
 	for _, id := range []string{"", ".", ".."} {
 		_, err = c.Call(t.Context(), rest.Request{Op: "read", IDs: []string{"a", id}}, nil)
@@ -320,7 +320,7 @@ func TestSentOnce(t *testing.T) {
 	require.NoError(t, err)
 	r := write
 	r.IdempotencyKey = "k1"
-	require.True(t, failing(t, c, r).MayHaveLanded)
+	require.True(t, failing(t, c, r).Ambiguous)
 	require.Len(t, sends, 1)
 }
 

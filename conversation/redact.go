@@ -2,9 +2,9 @@ package conversation
 
 import "net/url"
 
-// WithoutSecrets is an address without user, password, query and fragment, any of
+// RedactURL is an address without user, password, query and fragment, any of
 // which may be a secret. It is empty where the address cannot be read.
-func WithoutSecrets(address string) string {
+func RedactURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Opaque != "" || u.Host == "" {
 		return ""
