@@ -1,8 +1,11 @@
 package endtoend_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
@@ -22,5 +25,17 @@ func TestMain(m *testing.M) {
 		program()
 		os.Exit(0)
 	}
+	runMoreAtOnce()
 	localstacktest.Main(m)
+}
+
+// runMoreAtOnce raises the default of -parallel, the number of cores, to at least 4: the
+// tests wait for timers and other processes most of the time.
+func runMoreAtOnce() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(4, runtime.GOMAXPROCS(0))))
+	}
 }
