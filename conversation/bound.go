@@ -7,14 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// Cut returns the message with at most limit bytes of JSON, and how many of its bytes
-// were cut off. What is cut says so at its end. Structured data that does not fit is
-// left out as a whole: half of it is not JSON.
+// Cut returns the message with at most limit bytes of JSON, and the number of bytes it
+// cut. A mark at the end says how many. Structured data that does not fit is left out as
+// a whole: half of it is not JSON.
 func (m Message) Cut(limit int) (Message, int) {
 	if m.RecordedSize() <= limit {
 		return m, 0
 	}
-	budget := max(0, limit-64-cutMarkBytes) // the message's own, as RecordedSize counts
+	budget := max(0, limit-64-cutMarkBytes) // 64 is the message's own share in RecordedSize
 	kept, cut, full := Message{Role: m.Role, Time: m.Time}, 0, false
 	for _, p := range m.Parts {
 		cost := Message{Parts: []Part{p}}.RecordedSize() - 64
@@ -39,8 +39,8 @@ func (m Message) Cut(limit int) (Message, int) {
 	return kept, cut
 }
 
-// CutText returns text with at most limit bytes as JSON writes it, and how many of its
-// bytes were cut off.
+// CutText returns text with at most limit bytes as JSON writes it, and the number of
+// bytes it cut.
 func CutText(text string, limit int) (string, int) {
 	if EscapedSize(text) <= limit {
 		return text, 0
@@ -50,13 +50,13 @@ func CutText(text string, limit int) (string, int) {
 	return kept + " " + cutMark(cut), cut
 }
 
-// cutMarkBytes is what a mark takes at most, with the part that may be needed for it.
+// cutMarkBytes is the most that a mark takes, with the part that may be needed for it.
 const cutMarkBytes = 96
 
 func cutMark(bytes int) string { return fmt.Sprintf("[… %s bytes cut]", grouped(bytes)) }
 
-// prefix is the longest beginning of text that ends between two characters and takes
-// at most limit bytes in JSON.
+// prefix is the longest beginning of text that ends between two characters and takes at
+// most limit bytes in JSON.
 func prefix(text string, limit int) string {
 	taken := 0
 	for i := 0; i < len(text); {

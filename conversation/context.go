@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Context is what the platform tells about a conversation before it begins. It
-// is for people and for routing: persona, scenario and criteria are kept apart
-// from the agent's input, because an agent that knows them is not being tested.
+// Context is the platform's description of a conversation before it begins. It is for
+// operators and for routing: persona, scenario and criteria are kept apart from the
+// agent's input, because an agent that knows them is not being tested.
 type Context struct {
 	Persona    Persona     `json:"persona,omitzero"`
 	Scenario   string      `json:"scenario,omitempty"`
@@ -17,19 +17,18 @@ type Context struct {
 	// MaxMessages is the platform's own limit, counted in messages of both
 	// sides. Zero: none known.
 	MaxMessages int `json:"max_messages,omitempty"`
-	// Expires is when the platform gives the conversation up. Zero: never.
+	// Expires is when the platform ends the conversation by itself. Zero: never.
 	Expires time.Time `json:"expires,omitzero"`
 	// AgentFirst means that the agent opens the conversation; otherwise the
 	// persona does.
 	AgentFirst bool `json:"agent_first,omitempty"`
 	// Metadata is the platform's, for routing. It holds no secrets.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// Task is set where the conversation is one: it has one turn, and the reply is
-	// the result.
+	// Task is set for a task: a conversation of one turn, whose reply is the result.
 	Task *Task `json:"task,omitempty"`
 }
 
-// A Persona is whom the agent talks to.
+// A Persona is the other side: the user that the platform plays.
 type Persona struct {
 	ID         string            `json:"id,omitempty"`
 	Summary    string            `json:"summary,omitempty"`
@@ -38,15 +37,14 @@ type Persona struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// An Objective is what the platform will judge the agent by.
+// An Objective is one criterion by which the platform judges the agent.
 type Objective struct {
 	ID       string `json:"id,omitempty"`
 	Name     string `json:"name,omitempty"`
 	Criteria string `json:"criteria,omitempty"`
 }
 
-// Executor is the executor that the metadata asks for, as {"executor": "name"},
-// or empty.
+// Executor is the name in the metadata's field "executor", or empty.
 func (c Context) Executor() string {
 	var m struct {
 		Executor string `json:"executor"`

@@ -6,21 +6,23 @@ import (
 	"time"
 )
 
-// A Kind says what an error means for the conversation. Adapters choose the
-// kind; one place (package activities) maps kinds to what Temporal does.
+// A Kind is the meaning of an error for the conversation. Adapters choose the kind;
+// package activities alone maps kinds to Temporal's errors and retries.
 type Kind string
 
-// The kinds, and what happens. They become the error types seen in the
-// Temporal UI: renaming one strands open runs.
+// The kinds. They become the error types in the Temporal UI: renaming one strands open
+// runs.
 const (
-	// RateLimited: asked to slow down. Retried after RetryAfter, as a durable timer.
+	// RateLimited: the peer asks to slow down. Retried after RetryAfter, as a durable
+	// timer.
 	RateLimited Kind = "RateLimited"
-	// QuotaExhausted: nothing left to spend. The conversation and its inbox park.
+	// QuotaExhausted: no credit is left. The conversation and its inbox park.
 	QuotaExhausted Kind = "QuotaExhausted"
-	// Unauthorized: key wrong, expired or not allowed. The conversation and its inbox park.
+	// Unauthorized: the key is wrong, expired or lacks a permission. The conversation and
+	// its inbox park.
 	Unauthorized Kind = "Unauthorized"
-	// Unavailable: 5xx, resets, stalls, timeouts. Retried with backoff. It is
-	// also what an error without a kind counts as.
+	// Unavailable: 5xx, resets, stalls, timeouts. Retried with backoff. An error without
+	// a kind counts as this one.
 	Unavailable Kind = "Unavailable"
 	// ContextTooLong: the request does not fit the model.
 	ContextTooLong Kind = "ContextTooLong"
@@ -33,41 +35,42 @@ const (
 	// BudgetSpent: the budget of the day or of the conversation is used up. The
 	// conversation ends or parks, by its policy.
 	BudgetSpent Kind = "BudgetSpent"
-	// Ambiguous: a message may have reached the platform, or may still reach it, and
-	// its transcript does not show which. It is never sent again by guess: the
-	// conversation parks, or sends again, by its policy ([Policy].OnAmbiguous).
+	// Ambiguous: a message may have reached the platform, or may still reach it, and the
+	// platform's transcript does not show which. [Policy].OnAmbiguous says whether the
+	// conversation parks or sends again.
 	Ambiguous Kind = "Ambiguous"
-	// Diverged: the platform's transcript differs from what was sent and received
-	// after the agent has spoken. The conversation parks with the difference.
+	// Diverged: after the agent has spoken, the platform's transcript differs from the
+	// messages sent and received. The conversation parks with the difference.
 	Diverged Kind = "Diverged"
-	// Reset: the workflow's run was reset in Temporal. Nothing was done: the workflow
-	// first compares what it knows with the platform.
+	// Reset: the workflow's run was reset in Temporal. The activity has done nothing: the
+	// workflow first reconciles with the platform.
 	Reset Kind = "Reset"
 	// Claimed: another worker has the conversation. An outcome, not a failure.
 	Claimed Kind = "Claimed"
-	// Ended: the conversation has ended already. An outcome, not a failure.
+	// Ended: the conversation ended earlier. An outcome, not a failure.
 	Ended Kind = "Ended"
 )
 
-// An Error is a failure with a meaning. Its text must not contain secrets, and what others
-// said stands in it as [Quote] writes it.
+// An Error is a failure with a kind. Its text must not contain secrets; texts of other
+// parties stand in it as [Quote] writes them.
 type Error struct {
 	Kind Kind
-	// Op is what was tried, lower case: "onerun: start conversation \"Cv7\"".
+	// Op is the operation and its subject, lower case: "onerun: start conversation
+	// \"Cv7\"".
 	Op string
-	// RetryAfter is the least time the other side asked to wait. Zero: unsaid.
+	// RetryAfter is the shortest wait that the peer asks for. Zero: it names none.
 	RetryAfter time.Duration
-	// Remedy says what a person can do. Empty: nothing but wait.
+	// Remedy says what an operator can do. Empty: only waiting helps.
 	Remedy string
-	// Ambiguous means that the request may have taken effect although no
-	// answer came: a timeout, a lost connection, a gateway's error. A caller
-	// must look before it sends again.
+	// Ambiguous means that the request may have taken effect although no answer came:
+	// after a timeout, a lost connection or a gateway's error. The caller must reconcile
+	// before it sends again.
 	Ambiguous bool
-	// Answered means that the other side gave an answer, if a bad one: whatever
-	// the request did is done by now, so a look is enough. Without it, a request
-	// that may have landed may also land later.
+	// Answered means that the peer answered, with an error: the effect of the request, if
+	// any, has happened by now, and one read of the peer's state is enough. Without it,
+	// an ambiguous request may also take effect later.
 	Answered bool
-	// Usage is what a failed model call cost, where the provider says.
+	// Usage is the cost of a failed model call, where the provider reports it.
 	Usage Usage
 	Err   error
 }
@@ -93,9 +96,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf is the kind of the first [Error] in err's chain, and [Unavailable] if
-// there is none: an error nobody understood is worth another try. KindOf(nil)
-// is empty.
+// KindOf is the kind of the first [Error] in err's chain, and [Unavailable] if there is
+// none: an unknown error is worth a retry. KindOf(nil) is empty.
 func KindOf(err error) Kind {
 	if err == nil {
 		return ""

@@ -2,31 +2,31 @@ package conversation
 
 import "time"
 
-// An EventType says what has happened to a conversation.
+// An EventType names a change of a conversation that listeners are notified of.
 type EventType string
 
-// What listeners are told, in the order in which it happens.
+// The events, in the order in which they happen.
 const (
 	EventStarted        EventType = "started"
-	EventReplied        EventType = "replied" // the agent has; Turn says how often
+	EventReplied        EventType = "replied" // the agent sent a reply; Turn counts them
 	EventNeedsApproval  EventType = "needs_approval"
 	EventNeedsAttention EventType = "needs_attention"
 	EventEnded          EventType = "ended" // Outcome says how
 )
 
-// An Event is something that has happened to a conversation. It holds no messages.
+// An Event notifies listeners of a change of a conversation. It holds no messages.
 type Event struct {
 	Type EventType `json:"type"`
-	// Number counts the conversation's events from 1: with Conversation and Run it
-	// names the event, which may be told more than once.
+	// Number counts the conversation's events from 1. Conversation, Run and Number
+	// identify the event, which may be delivered more than once.
 	Number int `json:"number"`
-	// Run is the workflow's run. A conversation that is begun anew, or was reset,
-	// counts its events in a run of its own.
+	// Run is the workflow's run. After a reset, or when the conversation starts anew, a
+	// new run counts its events from 1 again.
 	Run          string    `json:"run,omitempty"`
 	Conversation Ref       `json:"conversation"`
 	Time         time.Time `json:"time"`
 	Turn         int       `json:"turn"`
-	// Reason says why it needs somebody.
+	// Reason says why the conversation needs approval or attention.
 	Reason  string   `json:"reason,omitempty"`
 	Outcome *Outcome `json:"outcome,omitempty"`
 }

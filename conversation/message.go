@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A Role says who speaks.
+// A Role names the side that a message comes from.
 type Role string
 
 // The roles, named as the model vendors name them.
 const (
 	RoleSystem    Role = "system"
-	RoleUser      Role = "user"      // the persona, the task, the person
+	RoleUser      Role = "user"      // the persona, the task or the client
 	RoleAssistant Role = "assistant" // the agent
 	RoleTool      Role = "tool"
 )
@@ -38,24 +38,24 @@ type Part struct {
 	ToolResult *ToolResult     `json:"tool_result,omitempty"`
 }
 
-// A ToolCall is the agent's wish to have a tool run.
+// A ToolCall is the agent's request to run a tool.
 type ToolCall struct {
 	ID        string          `json:"id"`
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
 }
 
-// A ToolResult is what a tool call gave.
+// A ToolResult is the result of a tool call.
 type ToolResult struct {
 	CallID  string `json:"call_id"`
 	Content string `json:"content"`
 	IsError bool   `json:"is_error,omitempty"`
-	// Decision says why a call that needs approval was not made: "refused" by a
-	// person, or "timed_out" because nobody decided. Empty: it was made.
+	// Decision says why a call that needs approval was not made: "refused" by an
+	// operator, or "timed_out" without a decision. Empty: the call was made.
 	Decision string `json:"decision,omitempty"`
 }
 
-// A Message is what one side said.
+// A Message is one contribution of one side.
 type Message struct {
 	Role  Role      `json:"role"`
 	Parts []Part    `json:"parts"`
@@ -79,8 +79,8 @@ func (m Message) Text() string {
 	return strings.Join(texts, "\n\n")
 }
 
-// PlainText is what the message says in words alone, for a side that takes nothing else: its
-// text, and its structured data as JSON on one line.
+// PlainText is the message for a peer that accepts only text: its text parts, and its
+// structured data as JSON on one line.
 func (m Message) PlainText() string {
 	var said []string
 	for _, p := range m.Parts {
@@ -102,13 +102,13 @@ func compact(data json.RawMessage) string {
 	return b.String()
 }
 
-// Size is about the number of bytes the message has.
+// Size is an estimate of the message's bytes.
 func (m Message) Size() int {
 	return m.sum(func(s string) int { return len(s) }, func(data []byte) int { return len(data) })
 }
 
-// RecordedSize is about the number of bytes the message takes as JSON, which is what is
-// recorded: of markup, several times its Size.
+// RecordedSize is an estimate of the message's bytes as JSON, the form in histories.
+// Escaping makes markup several times larger than its Size.
 func (m Message) RecordedSize() int {
 	return m.sum(EscapedSize, func(data []byte) int { return escapedSize(data, false) })
 }
@@ -127,12 +127,12 @@ func (m Message) sum(text func(string) int, data func([]byte) int) int {
 	return n
 }
 
-// EscapedSize is the number of bytes of a text in JSON as encoding/json writes it, its
-// quotation marks aside.
+// EscapedSize is the number of bytes of a text in JSON as encoding/json writes it,
+// without its quotation marks.
 func EscapedSize(s string) int { return escapedSize(s, true) }
 
-// escapedSize counts a text, or JSON in which nothing but HTML's characters is left to
-// be escaped.
+// escapedSize counts a text, or with text false a piece of JSON, in which only HTML's
+// characters are escaped again.
 func escapedSize[T string | []byte](s T, text bool) int {
 	n := len(s)
 	for i := range len(s) {
@@ -151,8 +151,8 @@ func escapedSize[T string | []byte](s T, text bool) int {
 	return n
 }
 
-// Newest returns the longest tail of messages that take at most budget bytes when
-// they are recorded. It always keeps the last message.
+// Newest returns the longest tail of messages whose RecordedSize is at most budget. It
+// always keeps the last message.
 func Newest(messages []Message, budget int) []Message {
 	total := 0
 	for i := len(messages) - 1; i >= 0; i-- {

@@ -10,8 +10,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// What is recorded is JSON: the estimate must not be far below it, however much of a
-// message has to be escaped.
+// Messages are recorded as JSON: the estimate must not be far below it, however much of
+// a message is escaped.
 func TestRecorded(t *testing.T) {
 	t.Parallel()
 	text := func(s string) conversation.Message {

@@ -2,23 +2,23 @@ package conversation
 
 import "time"
 
-// An OutcomeKind says how a conversation's workflow came to its end.
+// An OutcomeKind says how a conversation's workflow ended.
 type OutcomeKind string
 
-// The outcomes. Only [OutcomeFailed] is something to look into.
+// The outcomes. Only [OutcomeFailed] needs an operator.
 const (
-	OutcomeEnded       OutcomeKind = "ended"        // it ran to its end; EndedBy says by whom
+	OutcomeEnded       OutcomeKind = "ended"        // it ran to its end; EndedBy says which side ended it
 	OutcomeClaimLost   OutcomeKind = "claim_lost"   // another worker has it
-	OutcomeFailed      OutcomeKind = "failed"       // given up; Detail says why
+	OutcomeFailed      OutcomeKind = "failed"       // retries ended, or the error was final; Detail says why
 	OutcomeCancelled   OutcomeKind = "cancelled"    // cancelled in Temporal
-	OutcomeExpired     OutcomeKind = "expired"      // the platform gave it up
+	OutcomeExpired     OutcomeKind = "expired"      // the platform's time for it ran out
 	OutcomeBudgetSpent OutcomeKind = "budget_spent" // its budget of tokens, money or turns is used up
 )
 
-// An EndedBy says who or what ended a conversation that ran to its end.
+// An EndedBy names the side that ended a conversation which ran to its end.
 type EndedBy string
 
-// Who ends conversations.
+// The values of EndedBy.
 const (
 	EndedByPersona   EndedBy = "persona"
 	EndedByTurnLimit EndedBy = "turn_limit"
@@ -31,8 +31,7 @@ const (
 type Outcome struct {
 	Kind    OutcomeKind `json:"outcome"`
 	EndedBy EndedBy     `json:"ended_by,omitempty"`
-	// Detail is one sentence for people: the platform's own end reason, or the
-	// error and its remedy.
+	// Detail is one sentence: the platform's own end reason, or the error and its remedy.
 	Detail string `json:"detail,omitempty"`
 	// Turns counts the agent's replies that reached the platform.
 	Turns int `json:"turns"`
@@ -41,9 +40,9 @@ type Outcome struct {
 	Usage    Usage `json:"usage,omitzero"`
 	// Started is when the workflow began, over all its runs.
 	Started time.Time `json:"started,omitzero"`
-	// Duration is from Started to the end, waiting for people included.
+	// Duration is from Started to the end, with all waiting.
 	Duration time.Duration `json:"duration_ns,omitempty"`
-	// Task is how the task ended, if the conversation was one.
+	// Task is the result of the task. Nil: the conversation was not a task.
 	Task *TaskResult `json:"task,omitempty"`
 }
 
@@ -68,20 +67,19 @@ func (o Outcome) String() string {
 	}
 }
 
-// Usage counts model tokens. Attempts that failed count too, where the provider
-// reported them.
+// Usage counts model tokens. Failed attempts count too, where the provider reports them.
 type Usage struct {
 	InputTokens  int64 `json:"input_tokens,omitempty"`
 	OutputTokens int64 `json:"output_tokens,omitempty"`
 	// CachedInputTokens are those of InputTokens that came from the provider's cache.
 	CachedInputTokens int64 `json:"cached_input_tokens,omitempty"`
-	// CacheWriteTokens are those of InputTokens that the provider has put into its
-	// cache. Zero where it does not charge, or does not say.
+	// CacheWriteTokens are those of InputTokens that the provider stored in its cache.
+	// Zero where it does not charge for them, or does not report them.
 	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"`
 	// Calls counts requests to the model.
 	Calls int64 `json:"calls,omitempty"`
-	// Cost is money, in millionths of the currency that the executor's prices are
-	// in. Zero where no prices are configured.
+	// Cost is money, in millionths of the currency of the executor's prices. Zero without
+	// prices.
 	Cost int64 `json:"cost_micros,omitempty"`
 }
 

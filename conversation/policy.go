@@ -2,128 +2,127 @@ package conversation
 
 import "time"
 
-// OnExhausted says what happens to a conversation when retries have ended.
+// OnExhausted says what happens to a conversation when its retries end.
 type OnExhausted string
 
-// What happens when retries have ended.
+// The values of OnExhausted and OnSpent.
 const (
-	// Park waits, visible as "needs attention", until an operator resumes, takes
-	// over or ends the conversation.
+	// Park waits, with status "needs attention", until an operator resumes, takes over or
+	// ends the conversation.
 	Park OnExhausted = "park"
 	// EndConversation ends it on the platform and records the failure.
 	EndConversation OnExhausted = "end"
 )
 
-// OnAmbiguous says what happens to a message of which it stays unknown whether the
-// platform has it.
+// OnAmbiguous says what happens to a message when it stays unknown whether the platform
+// has it.
 type OnAmbiguous string
 
-// What happens to an ambiguous message.
+// The values of OnAmbiguous.
 const (
-	// ParkAmbiguous parks the conversation and goes on looking, less and less often. It
-	// continues by itself once the platform's transcript shows the message.
+	// ParkAmbiguous parks the conversation and reconciles at growing intervals. The
+	// conversation resumes by itself once the platform's transcript shows the message.
 	ParkAmbiguous OnAmbiguous = "park"
-	// ResendAmbiguous sends the message again after each wait, which is longer each
-	// time. The other side may get it twice.
+	// ResendAmbiguous sends the message again after each wait, and each wait is longer.
+	// The persona may receive it twice.
 	ResendAmbiguous OnAmbiguous = "resend"
 )
 
-// OnOversize says what happens to a message of the other side that is longer than
+// OnOversize says what happens to a message of the persona that is longer than
 // MaxMessageBytes.
 type OnOversize string
 
-// What happens to an oversized message.
+// The values of OnOversize.
 const (
-	CutOversize  OnOversize = "cut"  // it is cut, with a mark that says so
+	CutOversize  OnOversize = "cut"  // the message is cut and marked
 	ParkOversize OnOversize = "park" // the conversation parks with the reason
 )
 
-// A Policy says how one conversation is run. It travels in the workflow's input,
-// so that a change of configuration affects new conversations only. Zero values
-// mean the defaults of [Policy.WithDefaults].
+// A Policy holds the settings of one conversation. It is part of the workflow's input,
+// so that a change of configuration affects new conversations only. Zero values mean the
+// defaults of [Policy.WithDefaults].
 type Policy struct {
 	OnExhausted OnExhausted `json:"on_exhausted,omitempty"`
 	// MaxTurns ends the conversation, as budget spent, after this many replies of
 	// the agent. Zero: only the platform's own limit counts.
 	MaxTurns int `json:"max_turns,omitempty"`
-	// ReplyTimeout is how long one attempt at the agent's reply may take.
+	// ReplyTimeout bounds one attempt to get the agent's reply.
 	ReplyTimeout time.Duration `json:"reply_timeout,omitempty"`
-	// ReplyAttempts is how often a reply is tried before OnExhausted applies.
+	// ReplyAttempts is the number of attempts at a reply before OnExhausted applies.
 	ReplyAttempts int `json:"reply_attempts,omitempty"`
-	// ExchangeTimeout is how long one attempt to send and get an answer may take,
-	// looking for an earlier attempt's message included.
+	// ExchangeTimeout bounds one attempt to send a message and receive the answer,
+	// including the reconciliation after an earlier attempt.
 	ExchangeTimeout time.Duration `json:"exchange_timeout,omitempty"`
-	// OnAmbiguous applies to messages of which it stays unknown whether the platform
-	// has them. Empty: ParkAmbiguous.
+	// OnAmbiguous applies to messages when it stays unknown whether the platform has
+	// them. Empty: ParkAmbiguous.
 	OnAmbiguous OnAmbiguous `json:"on_ambiguous,omitempty"`
-	// MaxMessageBytes bounds each message of the other side, and each text of the
-	// context (persona, story, scenario), in bytes of JSON. Zero:
-	// DefaultMaxMessageBytes.
+	// MaxMessageBytes bounds each message of the persona, and each text of the context
+	// (persona, story, scenario), in bytes of JSON. Zero: DefaultMaxMessageBytes.
 	MaxMessageBytes int `json:"max_message_bytes,omitempty"`
 	// OnOversize applies to messages above MaxMessageBytes. Empty: CutOversize.
 	OnOversize OnOversize `json:"on_oversize,omitempty"`
-	// PlatformAttempts is how often a call to the platform is tried before
+	// PlatformAttempts is the number of attempts at a call to the platform before
 	// OnExhausted applies.
 	PlatformAttempts int `json:"platform_attempts,omitempty"`
-	// Tools names the sets of tools the agent may use.
+	// Tools names the tool sets that the agent may use.
 	Tools []string `json:"tools,omitempty"`
-	// ToolRounds is how often in one turn the agent may call tools before it must
-	// answer. Zero: DefaultToolRounds.
+	// ToolRounds is how often the agent may call tools in one turn before it must answer.
+	// Zero: DefaultToolRounds.
 	ToolRounds int `json:"tool_rounds,omitempty"`
-	// ToolAttempts is how often a tool call is tried when the tool's server fails.
-	// What the tool itself says is final.
+	// ToolAttempts is the number of attempts at a tool call when the tool's server fails.
+	// An error that the tool itself reports is final.
 	ToolAttempts int `json:"tool_attempts,omitempty"`
-	// ToolResultBytes bounds what a tool may say; the rest is cut off. At most
+	// ToolResultBytes bounds a tool's result; the rest is cut off. At most
 	// MaxToolResultBytes.
 	ToolResultBytes int `json:"tool_result_bytes,omitempty"`
-	// ApprovalTimeout is how long a call that needs approval waits for it.
+	// ApprovalTimeout bounds the wait for an operator's approval of a tool call.
 	ApprovalTimeout time.Duration `json:"approval_timeout,omitempty"`
-	// Executors names those that a conversation's metadata may choose instead of
+	// Executors names the executors that a conversation's metadata may choose instead of
 	// the agent's. Empty: none.
 	Executors []string `json:"executors,omitempty"`
-	// RefusalText is sent instead of a reply that the model refuses to give. Empty:
+	// RefusalText is sent in place of a reply that the model refuses to give. Empty:
 	// OnExhausted applies.
 	RefusalText string `json:"refusal_text,omitempty"`
-	// MaxTokens and MaxCost, in millionths of Currency, bound what the conversation
-	// may spend on its executor. Calls under way are finished. Zero: no bound.
+	// MaxTokens and MaxCost, in millionths of Currency, bound what the conversation may
+	// spend on its executor. A running call is finished. Zero: no bound.
 	MaxTokens int64  `json:"max_tokens,omitempty"`
 	MaxCost   int64  `json:"max_cost_micros,omitempty"`
 	Currency  string `json:"currency,omitempty"`
-	// OnSpent says what happens when a budget is used up: the conversation's or the
-	// day's. Empty: Park.
+	// OnSpent says what happens when the budget of the conversation or of the day is used
+	// up. Empty: Park.
 	OnSpent OnExhausted `json:"on_spent,omitempty"`
 	// RunTurns continues the workflow as new after this many turns. Zero: when
 	// Temporal suggests it.
 	RunTurns int `json:"run_turns,omitempty"`
-	// CarryBytes bounds the transcript that goes along when the workflow
+	// CarryBytes bounds the part of the transcript that the workflow carries over when it
 	// continues as new. The platform keeps the whole.
 	CarryBytes int `json:"carry_bytes,omitempty"`
 }
 
 // The defaults of a Policy, and why.
 const (
-	// A reasoning model can think for minutes; a dead worker is noticed by the
-	// heartbeat, not by this.
+	// A reasoning model can think for minutes. The heartbeat detects a dead worker, not
+	// this timeout.
 	DefaultReplyTimeout = 5 * time.Minute
-	// With backoff from 1 to 30 seconds: about three minutes of trouble.
+	// With backoff from 1 to 30 seconds: about three minutes of outage.
 	DefaultReplyAttempts = 10
-	// A persona model may take two minutes, and an answer that got lost is looked
-	// for as long again before it counts as not sent.
+	// A persona model may take two minutes, and reconciling a lost answer takes as long
+	// again.
 	DefaultExchangeTimeout = 6 * time.Minute
-	// With backoff from 1 to 30 seconds: about eight minutes of an unreachable
-	// platform, enough for a restart or a deploy there.
+	// With backoff from 1 to 30 seconds: about eight minutes without the platform, enough
+	// for a restart or a deploy there.
 	DefaultPlatformAttempts = 20
-	// Enough for an agent that looks things up; one that goes on is lost.
+	// Enough for an agent that looks facts up; one that needs more is in a loop.
 	DefaultToolRounds = 8
 	// With backoff from 1 to 30 seconds: about a minute.
 	DefaultToolAttempts = 6
-	// A page of text. It is recorded twice, and read by a model that is paid for.
+	// A page of text. It is recorded twice, and each model call pays for it again.
 	DefaultToolResultBytes = 64 << 10
 	// Temporal refuses payloads of 2 MiB, and text takes up to twice its bytes in one.
 	MaxToolResultBytes = 512 << 10
-	// A person's working hour; the persona is still there after it.
+	// An operator's working hour; the persona still waits after it.
 	DefaultApprovalTimeout = time.Hour
-	// Half of what Temporal takes in one payload.
+	// Half of what Temporal accepts in one payload.
 	DefaultMaxMessageBytes = 1 << 20
 	// Far below Temporal's limit of 2 MiB a payload, and a small part of the
 	// history of a run.

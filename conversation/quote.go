@@ -2,16 +2,16 @@ package conversation
 
 import "strings"
 
-// The words between these marks in an error's text were written by another party.
+// The text between these marks in an error was written by another party.
 const (
 	quoteBegin = "“"
 	quoteEnd   = "”"
 )
 
-// Quote marks words that are not ours, in an error's text: what a provider, an agent, a
-// tool or a platform said may repeat what the conversation says. Operators see them
-// where they see the conversation; logs above debug level leave them out, by
-// [WithoutQuotes]. Empty stays empty.
+// Quote marks the text of another party (a provider, an agent, a tool, a platform) in an
+// error: it may repeat the conversation. Operators see it where they see the
+// conversation; logs above debug level leave it out, by [WithoutQuotes]. Empty stays
+// empty.
 func Quote(words string) string {
 	if words == "" {
 		return ""
@@ -19,11 +19,11 @@ func Quote(words string) string {
 	return quoteBegin + plainQuotes.Replace(words) + quoteEnd
 }
 
-// plainQuotes keeps words from ending their own quotation.
+// plainQuotes keeps a quoted text from closing its own quotation.
 var plainQuotes = strings.NewReplacer(quoteBegin, `"`, quoteEnd, `"`)
 
-// WithoutQuotes is a text without the words between the marks of [Quote]. A quotation
-// that was cut off ends with the text.
+// WithoutQuotes is text with an ellipsis for each text between the marks of [Quote]. A
+// quotation that was cut off ends with the text.
 func WithoutQuotes(text string) string {
 	var b strings.Builder
 	for {
@@ -37,7 +37,7 @@ func WithoutQuotes(text string) string {
 	}
 }
 
-// EndQuote closes a quotation that was cut off, if there is one.
+// EndQuote closes a quotation that was cut off.
 func EndQuote(text string) string {
 	if strings.LastIndex(text, quoteBegin) > strings.LastIndex(text, quoteEnd) {
 		return text + quoteEnd

@@ -23,14 +23,13 @@ type Ref struct {
 	ID string `json:"id"`
 }
 
-// String is the ref as people write it: "<platform>/<project>/<conversation>".
+// String is "<platform>/<project>/<conversation>", as operators write it.
 func (r Ref) String() string {
 	return strings.Join([]string{r.Platform, r.Project, r.ID}, "/")
 }
 
-// Validate reports every missing field that a conversation cannot do without, and
-// what the fields the workflow id is made of cannot have: separators, and characters
-// that Temporal's client cannot send in a header.
+// Validate reports every missing field, and each field of the workflow id with a
+// separator or a character that Temporal's client cannot send in a header.
 func (r Ref) Validate() error {
 	var errs []error
 	if r.Platform == "" {
@@ -51,8 +50,8 @@ func (r Ref) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ValidInWorkflowID reports whether a text can be part of a workflow's id: Temporal's client
-// sends that in a header too.
+// ValidInWorkflowID reports whether id can be part of a workflow id, which Temporal's
+// client also sends in a header: printable ASCII.
 func ValidInWorkflowID(id string) bool {
 	return !strings.ContainsFunc(id, func(r rune) bool { return r < ' ' || r > '~' })
 }

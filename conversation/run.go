@@ -9,32 +9,32 @@ import (
 	"strings"
 )
 
-// A Run is which agent a task wants to run, and how: the fields of a payload that
-// RunAgent Pulse gave their names.
+// A Run says which agent a task runs, and how. Its fields are those of a payload of
+// RunAgent Pulse.
 type Run struct {
 	AgentID    string          `json:"agent_id,omitempty"`
 	Entrypoint string          `json:"entrypoint_tag,omitempty"`
 	Args       []any           `json:"args,omitempty"`
 	Params     json.RawMessage `json:"params,omitempty"` // a JSON object
 	UserID     string          `json:"user_id,omitempty"`
-	// PersistentMemory keeps what the agent remembers of UserID.
+	// PersistentMemory keeps the agent's memory of UserID.
 	PersistentMemory bool `json:"persistent_memory,omitempty"`
-	// Executor is "serverless", "local", or another name; empty or "auto" is the
-	// first that is available.
+	// Executor is "serverless", "local" or another name. Empty or "auto" is the first
+	// available.
 	Executor string `json:"executor_type,omitempty"`
-	// Local sends even a serverless run to an agent on this machine.
+	// Local sends a serverless run to an agent on this machine too.
 	Local *bool  `json:"local,omitempty"`
 	Host  string `json:"agent_host,omitempty"`
 	Port  int    `json:"agent_port,omitempty"`
-	// TimeoutSeconds bounds the run. Zero: not said.
+	// TimeoutSeconds bounds the run. Zero: none is given.
 	TimeoutSeconds int `json:"timeout_seconds,omitempty"`
 }
 
-// Run reads the payload, and for what it leaves open of the executor, the flag and
-// the address of a local agent, the metadata. Each field is read by itself: the
-// error, of kind Invalid, names every field that has a wrong type, the type it has
-// and the one it needs. Values whose meaning is beyond doubt are taken as meant:
-// a whole number as an id, "8450" as a number, "true" as a flag.
+// Run reads the payload. The metadata supplies the executor, the flag and the address of
+// a local agent where the payload has none. Each field is read by itself: the error, of
+// kind Invalid, names every field of a wrong type, the type it has and the one it needs.
+// Unmistakable values of another type are accepted: a whole number as an id, "8450" as a
+// number, "true" as a flag.
 func (t Task) Run() (Run, error) {
 	var run Run
 	fields, err := payloadFields(t.Payload)
@@ -61,8 +61,8 @@ func (t Task) Run() (Run, error) {
 	if given(fields["params"]) {
 		run.Params = fields["params"]
 	}
-	// Metadata is also other people's: each key is read by itself, and what has
-	// another meaning there hides none of the others.
+	// Metadata may also hold keys of other programs: each key is read by itself, and one
+	// of another type is ignored.
 	var more map[string]json.RawMessage
 	_ = json.Unmarshal(t.Metadata, &more)
 	if run.Executor == "" {
@@ -81,7 +81,7 @@ func (t Task) Run() (Run, error) {
 	return run, nil
 }
 
-// payloadFields are the fields of a payload. No payload has none.
+// payloadFields are the fields of a payload; an empty payload has none.
 func payloadFields(payload json.RawMessage) (map[string]json.RawMessage, error) {
 	if !given(payload) {
 		return nil, nil
@@ -115,7 +115,7 @@ func wholeNumber(text string) bool {
 	return strings.Trim(text, "0123456789") == "" && text != "" && len(text) <= 20
 }
 
-// readNumber reads a whole number, also one in quotation marks.
+// readNumber reads a whole number, with or without quotation marks.
 func readNumber(fields map[string]json.RawMessage, name string, into *int) error {
 	raw := fields[name]
 	if !given(raw) {
@@ -127,7 +127,7 @@ func readNumber(fields map[string]json.RawMessage, name string, into *int) error
 		text = strings.TrimSpace(quoted)
 	}
 	number, err := strconv.ParseFloat(text, 64)
-	const most = 1 << 53 // beyond it, floats skip whole numbers
+	const most = 1 << 53 // above it, a float64 skips whole numbers
 	if err != nil || number != float64(int64(number)) || number < -most || number > most {
 		return wrongType(name, raw, "a whole number")
 	}
@@ -135,7 +135,7 @@ func readNumber(fields map[string]json.RawMessage, name string, into *int) error
 	return nil
 }
 
-// readFlag reads true or false, also in quotation marks.
+// readFlag reads true or false, with or without quotation marks.
 func readFlag(fields map[string]json.RawMessage, name string, set func(bool)) error {
 	raw := fields[name]
 	if !given(raw) {
@@ -164,8 +164,7 @@ func wrongType(name string, raw json.RawMessage, right string) error {
 	return fmt.Errorf("%s is %s; it must be %s", name, shapeOf(raw), right)
 }
 
-// shapeOf is the type of a JSON value, in words. The value itself may be anything
-// and is not repeated.
+// shapeOf names the type of a JSON value. Errors must not repeat the value itself.
 func shapeOf(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	switch {

@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// A Task is a conversation of one turn: somebody wants one thing done, at a
-// certain time, and the agent's reply is the result.
+// A Task is a conversation of one turn, due at a certain time. The agent's reply is its
+// result.
 type Task struct {
-	// Type is the platform's word for what is to be done, such as "run_agent".
+	// Type is the platform's word for the kind of work, such as "run_agent".
 	Type string `json:"type,omitempty"`
-	// Payload is what the task says, a JSON object. [Task.Agent] reads it.
+	// Payload is the task's input, a JSON object. [Task.Run] reads it.
 	Payload json.RawMessage `json:"payload,omitempty"`
 	// Metadata is the platform's. It holds no secrets.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// ScheduledFor is the second the task is due. It is not begun before.
+	// ScheduledFor is when the task is due, to the second. It does not begin earlier.
 	ScheduledFor time.Time `json:"scheduled_for,omitzero"`
-	// Callback is told the result. Nil: nobody is.
+	// Callback receives the result. Nil: there is none.
 	Callback *Callback `json:"callback,omitempty"`
-	// Timeout bounds the whole run of the agent, retries included. Zero: what the
-	// agent's policy says.
+	// Timeout bounds the whole run of the agent, retries included. Zero: the agent's
+	// policy applies.
 	Timeout time.Duration `json:"timeout,omitempty"`
-	// TooLarge says what had to be left out because it is too long to be read. The task
-	// cannot run. Empty: nothing.
+	// TooLarge names the field that was left out because of its size. The task cannot
+	// run. Empty: none was.
 	TooLarge string `json:"-"`
 }
 
-// MaxTask is how many bytes a task may have as JSON. What it says is recorded
-// twice in one payload, of which Temporal takes 2 MiB and shows 2 MB.
+// MaxTask is the largest size of a task as JSON, in bytes. One payload records the
+// task's input twice; Temporal accepts payloads of 2 MiB and shows 2 MB.
 const MaxTask = 900 << 10
 
 // CheckSize refuses a task that is too large to be recorded.
@@ -39,26 +39,25 @@ func (t Task) CheckSize() error {
 		err = errors.New(t.TooLarge)
 	}
 	if err == nil && len(data) > MaxTask {
-		err = fmt.Errorf("it has %d KiB, once it is written as JSON; at most %d are possible", len(data)>>10, MaxTask>>10)
+		err = fmt.Errorf("it has %d KiB as JSON; at most %d are possible", len(data)>>10, MaxTask>>10)
 	}
 	if err != nil {
-		return &Error{Kind: Invalid, Op: "size of the task", Err: err, Remedy: "put what is large where the agent can fetch it"}
+		return &Error{Kind: Invalid, Op: "size of the task", Err: err, Remedy: "put large data where the agent can fetch it"}
 	}
 	return nil
 }
 
-// A Callback is an address that is told how a task has ended.
+// A Callback is an address that receives the result of a task.
 type Callback struct {
 	URL string `json:"url"`
 	// Timeout bounds one attempt. Zero: 30 seconds.
 	Timeout time.Duration `json:"timeout,omitempty"`
-	// Retries is how often it is tried again after the first attempt. Nil: three
-	// times.
+	// Retries is the number of attempts after the first. Nil: three.
 	Retries *int `json:"retries,omitempty"`
 }
 
-// Message is what the task says to the agent: its params as structured data, or
-// the text of its payload's "message". It is empty data where it has neither.
+// Message is the task's input to the agent: its params as structured data, or the text
+// of its payload's "message". Without either it is an empty object.
 func (t Task) Message() Message {
 	var said struct {
 		Message string          `json:"message"`
@@ -78,54 +77,55 @@ func (t Task) Message() Message {
 	return m
 }
 
-// A TaskStatus is the word that platforms use for how a task has ended.
+// A TaskStatus says how a task ended, in the word that platforms use.
 type TaskStatus string
 
-// How tasks end.
+// The values of TaskStatus.
 const (
 	TaskSuccess   TaskStatus = "success"
 	TaskFailed    TaskStatus = "failed"
 	TaskCancelled TaskStatus = "cancelled"
 )
 
-// A TaskResult is how one occurrence of a task has ended.
+// A TaskResult says how one occurrence of a task ended.
 type TaskResult struct {
 	TaskID string `json:"task_id"`
-	// ExecutionID names this run of the task. Results are found by it.
+	// ExecutionID names this run of the task. Clients find results by it.
 	ExecutionID string     `json:"execution_id"`
 	Status      TaskStatus `json:"status"`
 	// Result is the agent's answer: any JSON. Null after a failure.
 	Result json.RawMessage `json:"result"`
-	// Error says what went wrong, and Kind of which kind it is.
+	// Error is the failure, and Kind its kind.
 	Error string `json:"error,omitempty"`
 	Kind  Kind   `json:"error_kind,omitempty"`
 	// ScheduledFor is when it was due; Started and Finished when it ran.
 	ScheduledFor time.Time `json:"scheduled_for,omitzero"`
 	Started      time.Time `json:"started,omitzero"`
 	Finished     time.Time `json:"finished,omitzero"`
-	// Delivery says what became of the callback. Nil: there is none.
+	// Delivery is the state of the callback. Nil: there is none.
 	Delivery *Delivery `json:"delivery,omitempty"`
-	// Acknowledged means that the platform knows. Fault says why it does not.
+	// Acknowledged means that the platform has confirmed the result. Fault says why it
+	// has not.
 	Acknowledged bool   `json:"acknowledged,omitempty"`
 	Fault        string `json:"fault,omitempty"`
 }
 
-// Duration is how long the run was.
+// Duration is the time from Started to Finished.
 func (r TaskResult) Duration() time.Duration { return max(0, r.Finished.Sub(r.Started)) }
 
-// A Delivery is what became of a callback.
+// A Delivery is the state of a callback.
 type Delivery struct {
 	State DeliveryState `json:"state"`
 	URL   string        `json:"url"`
-	// Attempts counts the requests that were made.
+	// Attempts counts the requests so far.
 	Attempts int `json:"attempts,omitempty"`
-	// Code is the last answer's HTTP status. Zero: there was none.
+	// Code is the HTTP status of the last answer. Zero: there was none.
 	Code  int       `json:"status_code,omitempty"`
 	Error string    `json:"error,omitempty"`
 	Time  time.Time `json:"time,omitzero"`
 }
 
-// A DeliveryState says where a callback stands.
+// A DeliveryState says how far a callback has come.
 type DeliveryState string
 
 // The states of a callback.
@@ -135,8 +135,8 @@ const (
 	DeliveryFailed    DeliveryState = "failed"
 )
 
-// ResultOf is the JSON value that a reply stands for: its structured data, else its
-// text, parsed if the whole of it is a JSON object or list, else as a string.
+// ResultOf is the JSON value of a reply: its structured data; else its text, parsed if
+// the whole of it is a JSON object or list; else its text as a string.
 func ResultOf(m Message) json.RawMessage {
 	for _, p := range m.Parts {
 		if p.Type == PartData && len(p.Data) > 0 {

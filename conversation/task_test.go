@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// The payload counts before the metadata, and a key of the metadata that means
-// something else there hides no other.
+// The payload comes before the metadata, and a key of the metadata with another meaning
+// hides no other.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	yes := true
@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What is meant is taken, and what is not is told field by field.
+// Unmistakable values are accepted; the others are reported field by field.
 func TestRunReadsFieldByField(t *testing.T) {
 	t.Parallel()
 	no := false

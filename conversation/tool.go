@@ -2,7 +2,7 @@ package conversation
 
 import "encoding/json"
 
-// A Tool is what a model is told about something it can call.
+// A Tool describes something that the model can call.
 type Tool struct {
 	// Name is what the model calls it by: letters, digits, "_" and "-", at most 64.
 	Name        string `json:"name"`
@@ -22,13 +22,13 @@ func (m Message) ToolCalls() []ToolCall {
 	return calls
 }
 
-// Internal reports whether the message is between the agent and its tools. The
-// platform never sees it.
+// Internal reports whether the message is between the agent and its tools. The platform
+// never receives it.
 func (m Message) Internal() bool {
 	return m.Role == RoleTool || len(m.ToolCalls()) > 0
 }
 
-// ToolResultMessage is the answer to a tool call.
+// ToolResultMessage is the message that answers a tool call.
 func ToolResultMessage(r ToolResult) Message {
 	return Message{Role: RoleTool, Parts: []Part{{Type: PartToolResult, ToolResult: &r}}}
 }

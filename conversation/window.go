@@ -1,9 +1,8 @@
 package conversation
 
-// Window returns at most about limit messages: the first, and the newest. It cuts
-// where the other side speaks, so that a tool call is never parted from its result
-// nor a reply from what it answers; where there is no such place it keeps more.
-// Zero or less: all of them.
+// Window returns about limit messages at most: the first, and the newest. It cuts before
+// a message of the user, so that a tool call stays with its result and a reply with what
+// it answers; without such a place it keeps more. Zero or less keeps all.
 func Window(messages []Message, limit int) []Message {
 	if limit <= 0 || len(messages) <= limit {
 		return messages

@@ -273,7 +273,7 @@ func TestPulseTaskIsTooLarge(t *testing.T) {
 	task.Payload.(map[string]any)["params"] = map[string]any{"text": strings.Repeat("<", 400<<10)}
 	id := r.stand.Add(task)
 	_, err := r.outcome(t, id)
-	require.ErrorContains(t, err, "size of the task: it has 2400 KiB, once it is written as JSON; at most 900 are possible")
+	require.ErrorContains(t, err, "size of the task: it has 2400 KiB as JSON; at most 900 are possible")
 	require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 	require.Contains(t, r.stand.Acks(id)[0].Error, "size of the task")
 	require.Zero(t, agent.runs.Load())
