@@ -9,57 +9,129 @@
 //
 // Everything else is as with the worker command: the environment or parley.yaml,
 // the Temporal connection from TEMPORAL_*, health pages, draining on SIGTERM.
-// Agents in parley.yaml name what you bring along as they name what is configured
-// there. An executor is one method; package executors has its contract, and
-// executors/executortest the suite to test yours with.
+// Agents in parley.yaml name your executors, platforms and tools as they name those
+// that the file configures. An executor is one method; package executors has its
+// contract, and executors/executortest the suite to test yours with.
+//
+// docs/embedding.md lists the packages that are for other programs, and
+// examples/embed is a whole program of its own.
 package parley
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
-	"github.com/parley-run/parley/internal/interrupt"
-	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
 )
 
-// Options say what is special about your worker. The zero value is the worker
-// command without flags.
+// Options are the settings of a worker. The zero value is the worker command without
+// flags.
 type Options struct {
-	// Executors are yours, by the names that agents may use. "auto", which is what
-	// agents use unless told otherwise, tries them in the order of their names,
-	// before any that are configured.
+	// Executors are ready executors, by the names that agents may use. "auto", the
+	// default of agents, tries them in the order of their names, before those that are
+	// configured. Nil: none.
 	Executors map[string]executors.Executor
-	// Platforms are yours, by the names that agents may use. The instance's Name is
-	// set for you.
+	// Platforms are ready platforms, by the names that agents may use. The instance's
+	// Name is set for you. Nil: none.
 	Platforms map[string]platforms.Instance
-	// Tools are sets of your own, by the names that agents may use.
+	// Tools are ready sets of tools, by the names that agents may use. Nil: none.
 	Tools map[string]Tools
 
 	// Config is the configuration file. Empty: $PARLEY_CONFIG, else parley.yaml if
 	// there is one, else the environment.
 	Config string
-	// Environ is the environment. Nil: the process's own.
+	// Environ is the environment, as from os.Environ. Nil: the process's own.
 	Environ []string
+	// Executor answers for the agent that the environment describes. With a file it is
+	// a fault: the file names one for each agent. Empty: "auto".
+	Executor string
+	// TaskQueue is Temporal's task queue. Empty: the file's, else "parley".
+	TaskQueue string
+
+	// Client changes the options of the Temporal client, after TEMPORAL_* and its
+	// profile have set them: address, namespace, credentials, TLS and gRPC options, data
+	// converter with payload codecs, failure converter, interceptors, context
+	// propagators, plugins. Nil: they stay as they are.
+	//
+	// The worker reads histories, heartbeats and queries with the data converter that is
+	// set here. Other programs need the same one: the starter command and the web
+	// interface have the SDK's default unless a codec server decodes for them. A worker
+	// whose converter cannot read an open conversation's history cannot go on with it: a
+	// codec must decode what was written before it was set. It must use one key for the
+	// namespace: the ids of a converter.SerializationContext are incomplete for heartbeats.
+	//
+	// Options.Logger, MeterProvider and TracerProvider set the client's logger, metrics
+	// handler and tracing interceptor; what this function sets instead counts. It is
+	// called again for each attempt to connect, so it must not keep state.
+	Client func(*client.Options)
+	// Worker changes the options of the Temporal worker: interceptors, rates, slots and
+	// tuner, pollers, versioning. Nil: they stay as they are.
+	//
+	// These are set again after it: Identity (it is the client's), WorkerStopTimeout (it
+	// is Drain), MaxHeartbeatThrottleInterval (the right to act and readiness depend on
+	// frequent heartbeats), DeadlockDetectionTimeout (at least 8 seconds),
+	// WorkflowPanicPolicy (a fault of the worker must not end conversations),
+	// DisableWorkflowWorker and LocalActivityWorkerOnly (the worker does both kinds of
+	// work). OnFatalError is called in addition to the worker's own.
+	Worker func(*worker.Options)
+	// Deployment switches Temporal's worker versioning on: the deployment's name and the
+	// build id, both. Conversations stay on the version on which they began; inboxes move
+	// to the current one. Zero: no versioning, unless Worker sets it.
+	Deployment worker.WorkerDeploymentVersion
+	// TemporalWait is how long a Temporal server that does not answer is waited for at
+	// the start. Zero: 5 minutes. Negative: not at all.
+	TemporalWait time.Duration
+
+	// NoInbox starts no inboxes: the worker runs conversations that others start.
+	NoInbox bool
+	// MaxActivities is how many activities may run at once. Each inbox takes one.
+	// Zero: 400.
+	MaxActivities int
+	// MaxPollers is how many requests for work wait at Temporal at most, for workflows
+	// and for activities each. Zero: 50.
+	MaxPollers int
+	// StickyCache is how many workflows all workers of this process together keep in
+	// memory, about 60 KiB each; others are replayed from their histories. Zero: 2000.
+	StickyCache int
+	// TranscriptBytes bounds the transcripts in memory; others are read from the
+	// workflow or the platform. Zero: 64 MiB.
+	TranscriptBytes int
+	// Drain is how long work under way may go on after a stop. What is left then is
+	// handed over to another worker. Zero: 30 seconds.
+	Drain time.Duration
 	// HealthAddress is where /healthz, /readyz and /metrics are. Empty:
 	// 127.0.0.1:8089. "off": nowhere.
 	HealthAddress string
-	// Drain is how long work under way may go on after a stop. Zero: 30 seconds.
-	Drain time.Duration
-	// Logger is told what happens. Nil: standard error, from level info on.
+
+	// Logger receives the log of Parley and of the Temporal SDK. Nil: standard error,
+	// from level info on.
 	Logger *slog.Logger
+	// MeterProvider makes the instruments of Parley and of the Temporal SDK. The durations
+	// named temporal_* are in seconds: give them boundaries in seconds with a view. Nil: a
+	// registry of the worker's own, which HealthAddress serves as /metrics; with a
+	// provider, there is no such page.
+	MeterProvider metric.MeterProvider
+	// TracerProvider makes spans of workflows, activities and of what starts them, in
+	// W3C trace context. An executor finds its activity's span in its context. Nil:
+	// nothing is traced.
+	TracerProvider trace.TracerProvider
 }
 
 // Tools are a set of tools, and how they may be used.
@@ -68,23 +140,63 @@ type Tools struct {
 	Rules tools.Rules
 }
 
-// Run runs a worker until ctx is done and what was under way has ended or been
-// handed over, which is no error.
+// Run runs a worker until ctx is done and what was under way has ended or has been
+// handed over; that is no error.
 func Run(ctx context.Context, opts Options) error {
+	if faults := opts.validate(); faults != nil {
+		return faults
+	}
 	return process.Serve(ctx, opts.settings(os.Stderr))
 }
 
-// Main runs a worker as a whole program: the first SIGINT or SIGTERM drains, the
-// second exits at once, with 128 plus its number. It does not return. The exit code
-// is 0 after an orderly stop, 1 when starting again may help, and 2 when the
-// configuration must change.
+// Main runs a worker as a whole program, as the worker command does. The first SIGINT
+// or SIGTERM drains, the second exits at once, with 128 plus its number. On Linux,
+// other programs of the same user cannot read this process's environment. It prints
+// faults to standard error and does not return. The exit code is 0 after an orderly
+// stop, 1 when starting again may help, and 2 when the configuration must change.
 func Main(opts Options) {
-	ctx, _ := interrupt.Context(context.Background())
-	err := Run(ctx, opts)
-	if err != nil {
-		fmt.Fprintln(printable.Writer(os.Stderr), err)
+	name := filepath.Base(os.Args[0])
+	process.Main(name, func(ctx context.Context) int { return process.End(os.Stderr, name, Run(ctx, opts)) })
+}
+
+// Check reports every fault of the options and of the configuration at once, as Run
+// would, without connecting to anything.
+func Check(opts Options) error {
+	s := opts.settings(io.Discard)
+	_, err := assemble.LoadWith(s.Source, s.Backends)
+	var faults config.Faults
+	if err != nil && !errors.As(err, &faults) {
+		return err
 	}
-	os.Exit(process.ExitCode(err))
+	if faults = append(opts.validate(), faults...); faults != nil {
+		return faults
+	}
+	return nil
+}
+
+// validate finds what no worker can run with.
+func (o Options) validate() (faults config.Faults) {
+	fault := func(field, text string) { faults = append(faults, &config.Fault{Key: "Options." + field, Text: text}) }
+	for _, n := range []struct {
+		field string
+		value int
+	}{
+		{"MaxActivities", o.MaxActivities}, {"MaxPollers", o.MaxPollers}, {"StickyCache", o.StickyCache}, {"TranscriptBytes", o.TranscriptBytes},
+	} {
+		if n.value < 0 {
+			fault(n.field, "is negative: use 0 for the default")
+		}
+	}
+	if o.MaxPollers == 1 {
+		fault("MaxPollers", "is 1: use 2 or more, or 0 for the default")
+	}
+	if o.Drain < 0 {
+		fault("Drain", "is negative: use 0 for the default")
+	}
+	if d := o.Deployment; (d.DeploymentName == "") != (d.BuildID == "") {
+		fault("Deployment", "needs both DeploymentName and BuildID, or neither")
+	}
+	return faults
 }
 
 func (o Options) settings(log io.Writer) process.Settings {
@@ -107,23 +219,12 @@ func (o Options) settings(log io.Writer) process.Settings {
 	}
 	lookup := connect.LookupIn(o.Environ)
 	return process.Settings{
-		Source:        config.Source{Path: o.Config, Lookup: lookup},
-		Backends:      backends,
-		Temporal:      connect.Options{Environ: o.Environ, Lookup: lookup},
-		HealthAddress: o.HealthAddress,
-		Drain:         o.Drain,
-		Logger:        o.Logger,
+		Source:   config.Source{Path: o.Config, Lookup: lookup, Executor: o.Executor, TaskQueue: o.TaskQueue},
+		Backends: backends,
+		Temporal: connect.Options{Environ: o.Environ, Lookup: lookup, Change: o.Client},
+		Worker:   o.Worker, Deployment: o.Deployment, TemporalWait: o.TemporalWait,
+		NoInbox: o.NoInbox, MaxActivities: o.MaxActivities, MaxPollers: o.MaxPollers, StickyCache: o.StickyCache, TranscriptBytes: o.TranscriptBytes,
+		Drain: o.Drain, HealthAddress: o.HealthAddress,
+		Logger: o.Logger, Meters: o.MeterProvider, Tracers: o.TracerProvider,
 	}
-}
-
-// Check reports every fault of the configuration at once, as Run would, without
-// connecting to anything.
-func Check(opts Options) error {
-	s := opts.settings(io.Discard)
-	_, err := assemble.LoadWith(s.Source, s.Backends)
-	var faults config.Faults
-	if errors.As(err, &faults) {
-		return faults
-	}
-	return err
 }

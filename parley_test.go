@@ -2,8 +2,10 @@ package parley_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +13,23 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley"
+	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/workflows"
 )
 
 func TestMain(m *testing.M) { localstacktest.Main(m) }
@@ -48,32 +61,156 @@ func ExampleCheck() {
 	// Output: ONERUN_AGENT_ID is not set: the id of the agent in OneRun that this worker speaks for
 }
 
-func TestEmbeddedWorker(t *testing.T) {
-	t.Parallel()
+// setup returns a simulator with conversations that wait, and the options of a worker
+// that serves it with an executor of its own.
+func setup(t *testing.T) (*rig.Rig, parley.Options) {
+	t.Helper()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{})
-	dir := t.TempDir()
-	file := filepath.Join(dir, "parley.yaml")
+	file := filepath.Join(t.TempDir(), "parley.yaml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `task_queue: %s
 platforms:
   %s: {type: onerun, base_url: %s, api_key: "${KEY}", settle: 1s, poll_interval: 200ms}
 agents:
   desk: {project: %s, agent: %s, executor: echo}
 `, r.TaskQueue, r.Name, r.URL, r.Seeded.ProjectID, r.Seeded.AgentID), 0o600))
+	return r, parley.Options{
+		Executors: map[string]executors.Executor{"echo": echo{}},
+		Config:    file, Drain: 3 * time.Second, HealthAddress: "off",
+		Environ: []string{"KEY=" + rig.APIKey, "TEMPORAL_ADDRESS=" + localstacktest.Address(t)},
+		Logger:  slog.New(slog.DiscardHandler),
+	}
+}
+
+// run runs a worker until all conversations have ended, and meanwhile is called.
+func run(t *testing.T, r *rig.Rig, opts parley.Options, meanwhile func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		done <- parley.Run(ctx, parley.Options{
-			Executors: map[string]executors.Executor{"echo": echo{}},
-			Config:    file, Drain: 3 * time.Second, HealthAddress: "off",
-			Environ: []string{"KEY=" + rig.APIKey, "TEMPORAL_ADDRESS=" + localstacktest.Address(t)},
-			Logger:  slog.New(slog.DiscardHandler),
-		})
-	}()
+	go func() { done <- parley.Run(ctx, opts) }()
 	r.WaitDone(t, time.Minute)
 	r.RequireOnce(t)
+	meanwhile()
 	cancel()
 	require.NoError(t, <-done)
+}
+
+func TestEmbeddedWorker(t *testing.T) {
+	t.Parallel()
+	r, opts := setup(t)
+	run(t, r, opts, func() {})
+}
+
+// With a codec, no payload of a history is readable without it, and what the worker
+// itself reads of Temporal it still reads: the readiness page knows the last poll.
+func TestPayloadCodec(t *testing.T) {
+	t.Parallel()
+	r, opts := setup(t)
+	waiting := r.Waiting(t)
+	codec := converter.NewZlibCodec(converter.ZlibCodecOptions{AlwaysEncode: true})
+	opts.Client = func(o *client.Options) {
+		o.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
+	}
+	pages := make(chan string, 1)
+	opts.HealthAddress = "127.0.0.1:0"
+	opts.Logger = slog.New(slog.NewTextHandler(addressOf{pages}, nil))
+	run(t, r, opts, func() {
+		page := <-pages
+		require.Eventually(t, func() bool {
+			res, err := http.Get(page) //nolint:noctx // it is this process
+			if err != nil {
+				return false
+			}
+			defer res.Body.Close()
+			var report struct {
+				Inboxes []struct {
+					LastPoll time.Time `json:"last_poll"`
+				}
+			}
+			require.NoError(t, json.NewDecoder(res.Body).Decode(&report))
+			return res.StatusCode == http.StatusOK && !report.Inboxes[0].LastPoll.IsZero()
+		}, 30*time.Second, 100*time.Millisecond)
+		http.DefaultClient.CloseIdleConnections()
+	})
+	payloads := 0
+	for _, c := range waiting {
+		events := r.Client.GetWorkflowHistory(t.Context(), workflows.ConversationID(c.Ref), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for events.HasNext() {
+			event, err := events.Next()
+			require.NoError(t, err)
+			input := append(event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads(),
+				event.GetActivityTaskScheduledEventAttributes().GetInput().GetPayloads()...)
+			for _, p := range append(input, event.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads()...) {
+				require.Equal(t, "binary/zlib", string(p.GetMetadata()[converter.MetadataEncoding]), event.GetEventType())
+				payloads++
+			}
+		}
+	}
+	require.Positive(t, payloads)
+}
+
+// addressOf finds the address of the readiness page in a log.
+type addressOf struct{ to chan<- string }
+
+func (a addressOf) Write(p []byte) (int, error) {
+	if _, after, found := strings.Cut(string(p), "url="); found && strings.Contains(after, "/readyz") {
+		a.to <- strings.TrimSpace(after)
+	}
+	return len(p), nil
+}
+
+// Spans come from activities, with those of executors below, and metrics go to the
+// provider that is given.
+func TestTracesAndMetrics(t *testing.T) {
+	t.Parallel()
+	r, opts := setup(t)
+	spans := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	reader := sdkmetric.NewManualReader()
+	opts.TracerProvider, opts.MeterProvider = provider, sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	opts.Executors["echo"] = traced{provider.Tracer("echo")}
+	run(t, r, opts, func() {})
+
+	byID := map[trace.SpanID]tracetest.SpanStub{}
+	for _, s := range spans.GetSpans() {
+		byID[s.SpanContext.SpanID()] = s
+	}
+	echoes := 0
+	for _, s := range byID {
+		if s.Name == "echo" {
+			require.Equal(t, "RunActivity:"+activities.ReplyName, byID[s.Parent.SpanID()].Name)
+			echoes++
+		}
+	}
+	require.Positive(t, echoes)
+	var read metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &read))
+	require.Len(t, read.ScopeMetrics, 2, "ours and the SDK's")
+}
+
+// traced is an echo that makes a span.
+type traced struct{ tracer trace.Tracer }
+
+func (e traced) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
+	ctx, span := e.tracer.Start(ctx, "echo")
+	defer span.End()
+	return echo{}.Execute(ctx, req)
+}
+
+func TestFaultsOfOptions(t *testing.T) {
+	t.Parallel()
+	opts := parley.Options{
+		Environ:       []string{"ONERUN_API_BASE_URL=http://localhost:3001", "ONERUN_API_KEY=key", "ONERUN_PROJECT_ID=pr_1"},
+		MaxActivities: -1, MaxPollers: 1, Drain: -time.Second, Deployment: worker.WorkerDeploymentVersion{BuildID: "7"},
+	}
+	const own = `Options.MaxActivities is negative: use 0 for the default
+Options.MaxPollers is 1: use 2 or more, or 0 for the default
+Options.Drain is negative: use 0 for the default
+Options.Deployment needs both DeploymentName and BuildID, or neither`
+	require.EqualError(t, parley.Check(opts),
+		own+"\nONERUN_AGENT_ID is not set: the id of the agent in OneRun that this worker speaks for")
+	require.EqualError(t, parley.Run(t.Context(), opts), own)
+	require.NoError(t, parley.Check(parley.Options{Environ: append(opts.Environ, "ONERUN_AGENT_ID=a")}))
 }
 
 func TestUnknownNamesAreFaults(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
-	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/version"
 )
@@ -18,7 +17,7 @@ import (
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	c := &command{Environ: environ, Lookup: connect.LookupIn(environ), Stdout: stdout, Stderr: stderr}
 	if err := c.parse(args); err != nil {
-		report(stderr, err)
+		process.Report(stderr, "worker", err)
 		_, _ = fmt.Fprintln(stderr, "Run worker --help for what there is.")
 		return process.ExitUsage
 	}
@@ -32,32 +31,16 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case c.Dev:
 		err := runDev(ctx, c.devOptionsOf(), stdout, stderr)
 		if err != nil {
-			report(stderr, err)
+			process.Report(stderr, "worker", err)
 		}
 		return devExitCode(err)
 	}
 	err := process.Serve(ctx, c.settings(stderr))
-	if err != nil {
-		report(stderr, err)
-		if lacksEnvironment(err) {
-			_, _ = fmt.Fprintln(stderr, environmentHelp)
-		}
+	code := process.End(stderr, "worker", err)
+	if lacksEnvironment(err) {
+		_, _ = fmt.Fprintln(stderr, environmentHelp)
 	}
-	return process.ExitCode(err)
-}
-
-// report says what is wrong, a line for each fault.
-func report(stderr io.Writer, err error) {
-	stderr = printable.Writer(stderr)
-	lines := strings.Split(err.Error(), "\n")
-	if _, joined := err.(interface{ Unwrap() []error }); !joined || len(lines) == 1 {
-		_, _ = fmt.Fprintf(stderr, "worker: %v\n", err)
-		return
-	}
-	_, _ = fmt.Fprintf(stderr, "worker: %d faults:\n", len(lines))
-	for _, line := range lines {
-		_, _ = fmt.Fprintf(stderr, "  %s\n", line)
-	}
+	return code
 }
 
 // environmentHelp is for whoever has not said, or not in full, where conversations

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
 )
 
@@ -42,7 +44,8 @@ type Options struct {
 	Identity string
 	// Timeout is how long Temporal may take to answer. Zero: [DefaultTimeout].
 	Timeout time.Duration
-	// Change, if not nil, has the last word on the client's options.
+	// Change, if not nil, changes the client's options once all others are set. What it
+	// sets, a plugin's settings included, is what the [Client] says of itself.
 	Change func(*client.Options)
 }
 
@@ -50,6 +53,11 @@ type Options struct {
 type Client struct {
 	client.Client
 	Address, Namespace string
+	// Identity names this process in histories.
+	Identity string
+	// Converter reads and writes the payloads of histories, with the codec if there is
+	// one. Nil: the SDK's default.
+	Converter converter.DataConverter
 }
 
 // The reasons why there is no connection.
@@ -89,20 +97,38 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	timeout := cmp.Or(o.Timeout, DefaultTimeout)
 	options.ConnectionOptions.GetSystemInfoTimeout = timeout
-	c, err := dial(ctx, options, timeout)
+	// Plugins change the options once more, when the client is made.
+	options.Plugins = append(slices.Clip(options.Plugins), &witness{options: &options})
+	c, err := dial(ctx, &options, timeout)
 	switch {
 	case err != nil && ctx.Err() != nil: // it is the caller who had enough
 		return nil, ctx.Err()
 	case err != nil:
 		return nil, explain(err, options, timeout)
 	}
-	return &Client{Client: c, Address: options.HostPort, Namespace: options.Namespace}, nil
+	return &Client{
+		Client: c, Address: options.HostPort, Namespace: options.Namespace, Identity: options.Identity, Converter: options.DataConverter,
+	}, nil
 }
 
-func dial(ctx context.Context, options client.Options, timeout time.Duration) (client.Client, error) {
+// A witness is the last plugin of a client: it copies the options that the client is
+// made with.
+type witness struct {
+	client.PluginBase
+	options *client.Options
+}
+
+func (*witness) Name() string { return "parley.witness" }
+
+func (w *witness) ConfigureClient(_ context.Context, final client.PluginConfigureClientOptions) error {
+	*w.options = *final.ClientOptions
+	return nil
+}
+
+func dial(ctx context.Context, options *client.Options, timeout time.Duration) (client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	c, err := client.DialContext(ctx, options)
+	c, err := client.DialContext(ctx, *options)
 	if err == nil {
 		if err = checkNamespace(ctx, c, options.Namespace); err == nil {
 			return c, nil
@@ -125,15 +151,15 @@ func (o Options) load() (client.Options, error) {
 	}
 	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
 	options.Namespace = cmp.Or(o.Namespace, options.Namespace, client.DefaultNamespace)
-	if _, _, err := net.SplitHostPort(options.HostPort); err != nil && !strings.Contains(options.HostPort, ":///") {
-		return client.Options{}, &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf(
-			"temporal: the address %q is no host:port (write it like 127.0.0.1:7233, in TEMPORAL_ADDRESS or the profile)", options.HostPort)}
-	}
 	options.Logger = log.NewStructuredLogger(cmp.Or(o.Logger, slog.New(slog.DiscardHandler)))
 	options.MetricsHandler = o.Metrics
 	options.Identity = cmp.Or(o.Identity, options.Identity)
 	if o.Change != nil {
 		o.Change(&options)
+	}
+	if _, _, err := net.SplitHostPort(options.HostPort); err != nil && !strings.Contains(options.HostPort, ":///") {
+		return client.Options{}, &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf(
+			"temporal: the address %q is no host:port (write it like 127.0.0.1:7233, in TEMPORAL_ADDRESS or the profile)", options.HostPort)}
 	}
 	return options, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.uber.org/goleak"
 
 	"github.com/parley-run/parley/internal/connect"
@@ -176,4 +177,40 @@ func TestSearchAttributes(t *testing.T) {
 		require.ErrorIs(t, err, connect.ErrSearchAttributes)
 		require.True(t, strings.Contains(err.Error(), "ParleyTurns is of type Keyword and must be Int"), err.Error())
 	})
+}
+
+// A plugin has the last word on a client's options. What it set is what the
+// connection says of itself.
+type plugin struct {
+	client.PluginBase
+	converter converter.DataConverter
+}
+
+func (plugin) Name() string { return "test" }
+
+func (p plugin) ConfigureClient(_ context.Context, o client.PluginConfigureClientOptions) error {
+	o.ClientOptions.DataConverter = p.converter
+	o.ClientOptions.Namespace = "talks"
+	return nil
+}
+
+func TestTheClientTellsWhatItWasMadeWith(t *testing.T) {
+	t.Parallel()
+	address := (&connecttest.Server{Namespaces: []string{"talks"}}).Start(t)
+	codec := converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), converter.NewZlibCodec(converter.ZlibCodecOptions{}))
+	temporal := dial(t, connect.Options{
+		Environ: []string{"TEMPORAL_CONFIG_FILE=" + filepath.Join(t.TempDir(), "none")}, Identity: "me",
+		Change: func(o *client.Options) {
+			require.Equal(t, "me", o.Identity)
+			o.HostPort, o.Identity = address, "other"
+			o.Plugins = append(o.Plugins, plugin{converter: codec})
+		},
+	})
+	require.Equal(t, address, temporal.Address)
+	require.Equal(t, "talks", temporal.Namespace)
+	require.Equal(t, "other", temporal.Identity)
+	require.Same(t, codec, temporal.Converter)
+
+	_, err := connect.Dial(t.Context(), connect.Options{Change: func(o *client.Options) { o.HostPort = "nowhere" }})
+	require.ErrorIs(t, err, connect.ErrConfig)
 }

@@ -57,7 +57,8 @@ type Config struct {
 	Inboxes []workflows.InboxInput
 	// Connections are those that the worker must have to do its work, beside Temporal's.
 	Connections []Connection
-	// Converter decodes heartbeats. Nil: the SDK's default.
+	// Converter decodes heartbeats, with the codec if there is one. Nil: the SDK's
+	// default.
 	Converter converter.DataConverter
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
@@ -91,20 +92,18 @@ type Checker struct {
 
 // NewChecker returns a checker.
 func NewChecker(cfg Config) *Checker {
-	if cfg.Converter == nil {
-		cfg.Converter = converter.GetDefaultDataConverter()
-	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	return &Checker{cfg: cfg, seen: make(map[string]Inbox)}
 }
 
-// Connected gives the checker what it was made without.
-func (c *Checker) Connected(temporal Temporal, inboxes []workflows.InboxInput) {
+// Connected gives the checker what it was made without. payloads is as Converter of
+// [Config].
+func (c *Checker) Connected(temporal Temporal, payloads converter.DataConverter, inboxes []workflows.InboxInput) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cfg.Temporal, c.cfg.Inboxes, c.last = temporal, inboxes, Report{}
+	c.cfg.Temporal, c.cfg.Converter, c.cfg.Inboxes, c.last = temporal, payloads, inboxes, Report{}
 }
 
 // Drain makes the worker not ready for good.

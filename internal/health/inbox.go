@@ -120,6 +120,14 @@ func (c *Checker) attention(ctx context.Context, id, otherwise string) string {
 	return status.Attention.Reason
 }
 
+// converter reads heartbeats.
+func (c *Checker) converter() converter.DataConverter {
+	if c.cfg.Converter == nil {
+		return converter.GetDefaultDataConverter()
+	}
+	return c.cfg.Converter
+}
+
 // poll judges the running poll by its heartbeat. Between two polls, and before
 // the first heartbeat of one, the last known heartbeat counts.
 func (c *Checker) poll(it *Inbox, described *workflowservice.DescribeWorkflowExecutionResponse, interval time.Duration) {
@@ -130,7 +138,7 @@ func (c *Checker) poll(it *Inbox, described *workflowservice.DescribeWorkflowExe
 			continue
 		}
 		if details := pending.GetHeartbeatDetails(); details != nil {
-			ok = c.cfg.Converter.FromPayloads(details, &status) == nil
+			ok = c.converter().FromPayloads(details, &status) == nil
 		}
 		failure = pending.GetLastFailure().GetMessage()
 	}

@@ -6,7 +6,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/connect"
@@ -67,7 +66,7 @@ func (all engines) count(meter metric.Meter) error {
 
 // services serve conversations on each of the engines.
 func (all engines) services(
-	a *assemble.Assembly, temporal *connect.Client, payloads converter.DataConverter, logger *slog.Logger,
+	a *assemble.Assembly, temporal *connect.Client, logger *slog.Logger,
 ) ([]Service, error) {
 	var services []Service
 	for _, p := range all {
@@ -76,7 +75,7 @@ func (all engines) services(
 			Launcher: launch.Launcher{Client: temporal.Client, TaskQueue: a.Config.TaskQueue},
 			Operator: &operate.Operator{
 				Client: temporal.Client, Address: temporal.Address, Namespace: temporal.Namespace, TaskQueue: a.Config.TaskQueue,
-				Converter: payloads,
+				Converter: temporal.Converter,
 			},
 			Logger: logger,
 		})

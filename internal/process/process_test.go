@@ -140,7 +140,17 @@ func TestServeFails(t *testing.T) {
 		t.Parallel()
 		s := setup(t, &connecttest.Server{Attributes: connecttest.All()})
 		s.MaxActivities = 2
-		require.ErrorContains(t, process.Serve(t.Context(), s), "2 activities at once leave no room")
+		err := process.Serve(t.Context(), s)
+		require.ErrorContains(t, err, "2 activities at once leave no capacity")
+		require.Equal(t, process.ExitUsage, process.ExitCode(err))
+	})
+	t.Run("ContradictoryWorkerOptions", func(t *testing.T) {
+		t.Parallel()
+		s := setup(t, &connecttest.Server{Attributes: connecttest.All()})
+		s.Worker = func(o *sdkworker.Options) { o.MaxConcurrentWorkflowTaskExecutionSize = 1 }
+		err := process.Serve(t.Context(), s)
+		require.ErrorContains(t, err, "process: worker options: ")
+		require.Equal(t, process.ExitUsage, process.ExitCode(err))
 	})
 	t.Run("PortTaken", func(t *testing.T) {
 		t.Parallel()

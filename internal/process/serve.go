@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/executors"
@@ -37,6 +39,13 @@ type Settings struct {
 	// Temporal is the connection. Lookup, Logger, Metrics and Identity are filled
 	// in where they are missing.
 	Temporal connect.Options
+	// Worker, if not nil, is Change of [Options].
+	Worker func(*worker.Options)
+	// Meters makes the instruments, Temporal's included. Nil: a registry of this
+	// process, which the health pages serve as /metrics.
+	Meters metric.MeterProvider
+	// Tracers makes the spans. Nil: there are none.
+	Tracers trace.TracerProvider
 
 	// HealthAddress is where the health pages are. Empty: nowhere. HealthAnywhere
 	// takes any port if that one is taken.
@@ -79,7 +88,7 @@ func Serve(ctx context.Context, s Settings) error {
 }
 
 func (s Settings) serve(ctx context.Context) error {
-	metrics, err := telemetry.New(version.String(), s.Logger)
+	metrics, err := s.metrics()
 	if err != nil {
 		return err
 	}
@@ -102,7 +111,9 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.Temporal.Metrics == nil {
 		s.Temporal.Metrics = metrics.Temporal
 	}
-	payloads := s.watchConverter()
+	if err := s.trace(); err != nil {
+		return err
+	}
 	checker := health.NewChecker(health.Config{Connections: iii.connections()})
 	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
 	if err != nil {
@@ -120,15 +131,15 @@ func (s Settings) serve(ctx context.Context) error {
 		Client: temporal, TaskQueue: a.Config.TaskQueue, Platforms: a.Platforms, Executors: a.Executors, Tools: a.Tools, Callbacks: a.Callbacks, Inboxes: a.Inboxes,
 		Drain: s.Drain, MaxActivities: s.MaxActivities, MaxPollers: s.MaxPollers, TranscriptBytes: s.TranscriptBytes,
 		TemporalWait: s.TemporalWait, Deployment: s.Deployment,
-		Identity: s.Temporal.Identity, Meter: metrics.Meter, Logger: s.Logger, BeforeEffect: s.BeforeEffect,
+		Identity: temporal.Identity, Meter: metrics.Meter, Logger: s.Logger, BeforeEffect: s.BeforeEffect, Change: s.Worker,
 	}
 	if s.NoInbox {
 		options.Inboxes = nil
 	}
-	if options.Services, err = iii.services(a, temporal, *payloads, s.Logger); err != nil {
+	if options.Services, err = iii.services(a, temporal, s.Logger); err != nil {
 		return err
 	}
-	checker.Connected(temporal, options.Inboxes)
+	checker.Connected(temporal, temporal.Converter, options.Inboxes)
 	if err := iii.count(metrics.Meter); err != nil {
 		return err
 	}
@@ -141,7 +152,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.BeforeEffect != nil {
 		s.Logger.Warn("test hooks are set: this worker stops or kills itself before effects")
 	}
-	s.Logger.Info("starting to work", "version", version.String(), "identity", s.Temporal.Identity, "task_queue", a.Config.TaskQueue)
+	s.Logger.Info("starting to work", "version", version.String(), "identity", temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
 }
 
@@ -166,18 +177,32 @@ func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err er
 	return temporal, err
 }
 
-// watchConverter has the connection say what it reads payloads with: histories are
-// read with the same.
-func (s *Settings) watchConverter() *converter.DataConverter {
-	var seen converter.DataConverter
+// metrics are where the numbers of this process go.
+func (s Settings) metrics() (*telemetry.Metrics, error) {
+	if s.Meters != nil {
+		return telemetry.Of(s.Meters, s.Logger), nil
+	}
+	return telemetry.New(version.String(), s.Logger)
+}
+
+// trace has the connection, and the worker with it, make spans if they are wanted.
+func (s *Settings) trace() error {
+	if s.Tracers == nil {
+		return nil
+	}
+	spans, err := telemetry.Tracing(s.Tracers)
+	if err != nil {
+		return err
+	}
 	change := s.Temporal.Change
 	s.Temporal.Change = func(o *client.Options) {
 		if change != nil {
 			change(o)
 		}
-		seen = o.DataConverter
+		// The first is the outermost: the caller's interceptors run within the spans.
+		o.Interceptors = append([]interceptor.ClientInterceptor{spans}, o.Interceptors...)
 	}
-	return &seen
+	return nil
 }
 
 // assemble makes the configuration real, with what this process has for it.
@@ -275,24 +300,4 @@ func (s Settings) pages(ctx context.Context, handler http.Handler) (stop func(),
 	}
 	s.Logger.Info("health pages", "url", "http://"+server.Addr()+"/readyz")
 	return server.Close, nil
-}
-
-// The exit codes of a worker.
-const (
-	ExitOK     = 0
-	ExitFailed = 1 // starting again may help
-	ExitUsage  = 2 // it will not: command line or configuration must change
-)
-
-// ExitCode is what a process should end with after err.
-func ExitCode(err error) int {
-	var faults config.Faults
-	switch {
-	case err == nil:
-		return ExitOK
-	case errors.As(err, &faults), errors.Is(err, connect.ErrConfig):
-		return ExitUsage
-	default:
-		return ExitFailed
-	}
 }

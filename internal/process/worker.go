@@ -101,7 +101,8 @@ type Options struct {
 	BeforeEffect func(effect string)
 	// OnDrain, if not nil, is called when the worker begins to drain.
 	OnDrain func()
-	// Change, if not nil, has the last word on the SDK's options.
+	// Change, if not nil, changes the SDK's options. What the worker depends on is set
+	// again after it: see protect.
 	Change func(*worker.Options)
 }
 
@@ -144,20 +145,36 @@ func New(opts Options) (*Worker, error) {
 	if c, ok := opts.Client.(*connect.Client); ok {
 		opts.Client = c.Client // the SDK makes workers of its own clients only
 	}
-	if n := len(opts.Inboxes); n >= opts.MaxActivities {
-		return nil, fmt.Errorf("process: %d activities at once leave no room for conversations: "+
-			"polling takes one for each of %d agents (raise --max-activities)", opts.MaxActivities, n)
-	}
 	w := &Worker{opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, fatal: make(chan error, 1)}
+	options := w.options()
+	if n, most := len(opts.Inboxes), options.MaxConcurrentActivityExecutionSize; options.Tuner == nil && n >= most {
+		return nil, fmt.Errorf("%w: %d activities at once leave no capacity for conversations: "+
+			"polling takes one for each of %d agents (raise --max-activities or Options.MaxActivities)", errOptions, most, n)
+	}
 	conversations, inbox, err := w.activities()
 	if err != nil {
 		return nil, err
 	}
-	w.sdk = worker.New(opts.Client, opts.TaskQueue, w.options())
+	if w.sdk, err = newSDK(opts.Client, opts.TaskQueue, options); err != nil {
+		return nil, err
+	}
 	workflows.Register(w.sdk)
 	conversations.Register(w.sdk)
 	inbox.Register(w.sdk)
 	return w, nil
+}
+
+// errOptions: the options of the worker contradict each other.
+var errOptions = errors.New("process: worker options")
+
+// newSDK makes the SDK's worker, which panics on options that contradict each other.
+func newSDK(c client.Client, queue string, o worker.Options) (w worker.Worker, err error) {
+	defer func() {
+		if refused := recover(); refused != nil {
+			err = fmt.Errorf("%w: %v", errOptions, refused)
+		}
+	}()
+	return worker.New(c, queue, o), nil
 }
 
 func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, error) {
@@ -183,34 +200,50 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 
 func (w *Worker) options() worker.Options {
 	o := worker.Options{
-		Identity:                           w.opts.Identity,
-		WorkerStopTimeout:                  w.opts.Drain,
-		MaxHeartbeatThrottleInterval:       heartbeatThrottle,
 		MaxConcurrentActivityExecutionSize: w.opts.MaxActivities,
-		DeadlockDetectionTimeout:           deadlock,
 		// Polls grow with the work: fixed numbers are too few under load and too many
 		// without.
 		WorkflowTaskPollerBehavior: w.pollers(),
 		ActivityTaskPollerBehavior: w.pollers(),
-		OnFatalError: func(err error) {
-			select {
-			case w.fatal <- err:
-			default: // one is enough to stop
-			}
-		},
 	}
 	if w.opts.Deployment.DeploymentName != "" {
-		o.DeploymentOptions = worker.DeploymentOptions{
-			UseVersioning: true,
-			Version:       w.opts.Deployment,
-			// Every workflow says for itself; this is for none that forgot.
-			DefaultVersioningBehavior: workflow.VersioningBehaviorPinned,
-		}
+		o.DeploymentOptions = worker.DeploymentOptions{UseVersioning: true, Version: w.opts.Deployment}
 	}
 	if w.opts.Change != nil {
 		w.opts.Change(&o)
 	}
+	w.protect(&o)
 	return o
+}
+
+// protect sets what the worker depends on, whatever the caller's function has set.
+func (w *Worker) protect(o *worker.Options) {
+	o.Identity = w.opts.Identity
+	o.WorkerStopTimeout = w.opts.Drain // activities count on the same time
+	o.MaxHeartbeatThrottleInterval = heartbeatThrottle
+	o.DeadlockDetectionTimeout = max(o.DeadlockDetectionTimeout, deadlock)
+	o.WorkflowPanicPolicy = worker.BlockWorkflow // a worker with a bug must not end conversations
+	o.DisableWorkflowWorker, o.LocalActivityWorkerOnly = false, false
+	if o.DeploymentOptions.UseVersioning && o.DeploymentOptions.DefaultVersioningBehavior == workflow.VersioningBehaviorUnspecified {
+		// Every workflow states its own behavior; the SDK requires a default.
+		o.DeploymentOptions.DefaultVersioningBehavior = workflow.VersioningBehaviorPinned
+	}
+	switch {
+	case o.Tuner != nil: // the SDK accepts one or the other
+		o.MaxConcurrentActivityExecutionSize = 0
+	case o.MaxConcurrentActivityExecutionSize <= 0:
+		o.MaxConcurrentActivityExecutionSize = w.opts.MaxActivities
+	}
+	told := o.OnFatalError
+	o.OnFatalError = func(err error) {
+		select {
+		case w.fatal <- err:
+		default: // one is enough to stop
+		}
+		if told != nil {
+			told(err)
+		}
+	}
 }
 
 func (w *Worker) pollers() worker.PollerBehavior {

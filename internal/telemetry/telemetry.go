@@ -1,5 +1,6 @@
 // Package telemetry collects the metrics of one worker, those of the Temporal SDK
-// included, in a registry of its own and serves them to Prometheus.
+// included, in a registry of its own and serves them to Prometheus; or it sends them
+// to a provider that the caller has. [Tracing] makes the spans of a worker.
 package telemetry
 
 import (
@@ -25,11 +26,15 @@ type Metrics struct {
 	// Temporal takes the SDK's: temporal_activity_execution_latency_seconds,
 	// temporal_worker_task_slots_available and so on.
 	Temporal client.MetricsHandler
-	// Handler serves all of them as Prometheus reads them.
+	// Handler serves all of them as Prometheus reads them. Nil: the provider is the
+	// caller's, see [Of].
 	Handler http.Handler
 
-	provider *sdkmetric.MeterProvider
+	shutdown func(context.Context) error
 }
+
+// scope names Parley's own instruments and spans.
+const scope = "github.com/parley-run/parley"
 
 // seconds are the boundaries of the SDK's histograms. OpenTelemetry's own are
 // meant for milliseconds; ours reach from a query to a slow model.
@@ -64,22 +69,35 @@ func New(version string, logger *slog.Logger) (*Metrics, error) {
 			sdkmetric.Stream{Aggregation: sdkmetric.AggregationExplicitBucketHistogram{Boundaries: seconds}},
 		)),
 	)
+	m := Of(provider, logger)
+	m.Handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})
+	m.shutdown = provider.Shutdown
+	return m, nil
+}
+
+// Of sends everything to a provider that the caller has. There is no page of metrics:
+// the provider's reader exports them.
+func Of(provider metric.MeterProvider, logger *slog.Logger) *Metrics {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	return &Metrics{
-		Meter: provider.Meter("github.com/parley-run/parley"),
+		Meter: provider.Meter(scope),
 		Temporal: opentelemetry.NewMetricsHandler(opentelemetry.MetricsHandlerOptions{
 			Meter:                provider.Meter("temporal-sdk-go"),
 			UseMonotonicCounters: true,
 			// The default is to panic. A number is not worth a worker.
 			OnError: func(err error) { logger.Warn("metric dropped", "error", err) },
 		}),
-		Handler:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}),
-		provider: provider,
-	}, nil
+	}
 }
 
-// Shutdown ends the collection.
+// Shutdown ends the collection. It leaves a provider that the caller has alone.
 func (m *Metrics) Shutdown(ctx context.Context) error {
-	if err := m.provider.Shutdown(ctx); err != nil {
+	if m.shutdown == nil {
+		return nil
+	}
+	if err := m.shutdown(ctx); err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
 	return nil
