@@ -206,7 +206,7 @@ func (s *starter) reportBegun(all []begun) error {
 				s.print("started %s\n", b.ID)
 			}
 		}
-		if b.Result != nil && b.Result.Troubled() {
+		if b.Result != nil && b.Result.NeedsOperator() {
 			troubled++
 		}
 	}

@@ -105,7 +105,7 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 		agent, id, _ = strings.Cut(rest, "/")
 		return launch.Direct{Input: workflows.ConversationInput{Ref: launch.DirectRef(agent, id)}}, nil
 	}
-	if _, err := o.Look(ctx, workflows.ConversationID(ref)); operate.KindOf(err) == operate.NotFound {
+	if _, err := o.Describe(ctx, workflows.ConversationID(ref)); operate.KindOf(err) == operate.NotFound {
 		return launch.Direct{}, unknownDirect(o, ref)
 	} else if err != nil {
 		return launch.Direct{}, err

@@ -54,7 +54,7 @@ func (t *talk) isOver(ctx context.Context) error {
 	ctx, cancel := t.s.bounded(ctx)
 	defer cancel()
 	how := ""
-	if c, err := t.o.Look(ctx, t.id()); err == nil && !c.Open && c.Result() != "" {
+	if c, err := t.o.Describe(ctx, t.id()); err == nil && !c.Open && c.Result() != "" {
 		how = fmt.Sprintf(": %s after %s", c.Result(), count(c.Turns, "turn"))
 	}
 	t.print("\n")

@@ -187,10 +187,10 @@ func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *act
 }
 
 // report tells what became of each, and gives the exit code.
-func (s *starter) report(doing string, done []operate.Done) error {
+func (s *starter) report(doing string, done []operate.Result) error {
 	if s.inJSON() {
 		if done == nil {
-			done = []operate.Done{}
+			done = []operate.Result{}
 		}
 		if err := s.document(map[string]any{"action": doing, "results": done}); err != nil {
 			return err

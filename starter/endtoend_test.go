@@ -170,7 +170,7 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	// Mended: all goes on, the inbox too.
 	h.Sim.SetAPIKey("rig-key")
 	var done struct {
-		Results []operate.Done `json:"results"`
+		Results []operate.Result `json:"results"`
 	}
 	h.json(&done, 0, "resume", "--all", "--agent", "support", "--yes")
 	require.Len(t, done.Results, 3)

@@ -61,7 +61,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch operate.KindOf(err) {
 	case operate.NotFound:
 		return codeNotFound
-	case operate.Ambiguous, operate.Malformed:
+	case operate.NotUnique, operate.Malformed:
 		return codeUsage
 	}
 	return codeFailed

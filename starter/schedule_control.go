@@ -124,12 +124,12 @@ func (s *starter) runSchedule(ctx context.Context, name string, wait bool) error
 		if err := s.document(run); err != nil {
 			return err
 		}
-	case run.Troubled():
+	case run.NeedsOperator():
 		s.say("starter: %s: %s %s", id, words(run.Status), clip(runResult(run), 500))
 	case run.Result != nil:
 		s.print("%s\n", compact(run.Result.Result))
 	}
-	if run.Troubled() {
+	if run.NeedsOperator() {
 		return exit(codeTroubled)
 	}
 	return nil

@@ -86,15 +86,15 @@ func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) 
 	} else {
 		s.print("%s", header(record, time.Now()))
 	}
-	if record.Troubled() {
+	if record.NeedsOperator() {
 		return exit(codeTroubled)
 	}
 	return nil
 }
 
 // tell writes what is new: messages to the output, the rest as remarks.
-func (s *starter) tell(o *operate.Operator) func(operate.Sighting) error {
-	return func(seen operate.Sighting) error {
+func (s *starter) tell(o *operate.Operator) func(operate.Change) error {
+	return func(seen operate.Change) error {
 		switch {
 		case seen.NoWorker:
 			s.say("No worker answers on task queue %q: waiting for one.", o.TaskQueue)
@@ -204,7 +204,7 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 		}
 		delete(known, id)
 		looking, stop := s.bounded(ctx)
-		c, err := o.Look(looking, id)
+		c, err := o.Describe(looking, id)
 		stop()
 		if err != nil {
 			continue // the next look at the list will tell of it

@@ -200,7 +200,7 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 		// A server that waits for a worker in vain looks like one that is not there.
 		looking, cancel := context.WithTimeout(ctx, lookFor)
 		defer cancel()
-		if _, e := c.operator.Look(looking, c.ID()); operate.KindOf(e) == operate.Unreachable {
+		if _, e := c.operator.Describe(looking, c.ID()); operate.KindOf(e) == operate.Unreachable {
 			return status, &operate.Fault{
 				Kind: operate.Unreachable, Err: err,
 				Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),

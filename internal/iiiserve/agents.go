@@ -94,7 +94,7 @@ func (s *Server) find(ctx context.Context, agent, id string) (conversation.Ref, 
 	var found []conversation.Ref
 	for _, a := range agents {
 		for _, ref := range s.homes(a.Name, s.bare(a.Name, id)) {
-			c, err := s.operator.Look(ctx, workflows.ConversationID(ref))
+			c, err := s.operator.Describe(ctx, workflows.ConversationID(ref))
 			if operate.KindOf(err) == operate.NotFound {
 				continue
 			}
@@ -131,7 +131,7 @@ func (s *Server) bare(agent, id string) string {
 // free makes sure that the conversation is not held the other way already: one id
 // must not name two.
 func (s *Server) free(ctx context.Context, other conversation.Ref) error {
-	c, err := s.operator.Look(ctx, workflows.ConversationID(other))
+	c, err := s.operator.Describe(ctx, workflows.ConversationID(other))
 	switch {
 	case operate.KindOf(err) == operate.NotFound:
 		return nil

@@ -65,7 +65,7 @@ func (s *Server) parked(ctx context.Context, ref conversation.Ref, messageID str
 			timer.Stop()
 			return ctx.Err()
 		}
-		c, err := s.operator.Look(ctx, workflows.ConversationID(ref))
+		c, err := s.operator.Describe(ctx, workflows.ConversationID(ref))
 		waits := err == nil && c.Status == string(workflows.StateNeedsAttention)
 		if waits && seen {
 			return s.needsAttention(ctx, ref, messageID)

@@ -67,7 +67,7 @@ func ofFault(kind operate.FaultKind) string {
 		return codeOver
 	case operate.Rejected:
 		return codeRejected
-	case operate.Malformed, operate.Ambiguous:
+	case operate.Malformed, operate.NotUnique:
 		return codeInvalid
 	case operate.NoWorker, operate.Unreachable:
 		return codeUnavailable

@@ -9,20 +9,19 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// Look is one line about a conversation, by its workflow id. Unlike List it is
-// never behind.
-func (o *Operator) Look(ctx context.Context, id string) (Conversation, error) {
-	d, err := o.describe(ctx, id)
+// Describe reads one conversation, by its workflow id. Unlike List it is never behind.
+func (o *Operator) Describe(ctx context.Context, id string) (Conversation, error) {
+	d, err := o.describeRun(ctx, id)
 	if err != nil {
 		return Conversation{}, err
 	}
 	return o.fromDescription(ctx, d), nil
 }
 
-// Await waits until each of the conversations has ended or waits for a person:
-// the latter may take for ever. It tells of each as it happens, and returns them
-// in the order of ids.
-func (o *Operator) Await(ctx context.Context, ids []string, tell func(Conversation)) ([]Conversation, error) {
+// Await waits until each of the conversations has ended or needs attention, which can
+// last for ever. It calls report for each as it happens, and returns all in the order of
+// ids.
+func (o *Operator) Await(ctx context.Context, ids []string, report func(Conversation)) ([]Conversation, error) {
 	result := make([]Conversation, len(ids))
 	pending := make([]int, len(ids))
 	for i := range ids {
@@ -34,7 +33,7 @@ func (o *Operator) Await(ctx context.Context, ids []string, tell func(Conversati
 		for _, i := range pending {
 			group.Go(func() error {
 				var err error
-				result[i], err = o.Look(ctx, ids[i])
+				result[i], err = o.Describe(ctx, ids[i])
 				return err
 			})
 		}
@@ -47,14 +46,14 @@ func (o *Operator) Await(ctx context.Context, ids []string, tell func(Conversati
 				still = append(still, i)
 				continue
 			}
-			tell(result[i])
+			report(result[i])
 		}
 		if pending = still; len(pending) == 0 {
 			return result, nil
 		}
 		// A hundred conversations must not cost the server a hundred requests a second.
 		if err := wait(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
-			return nil, giveUp("wait", err)
+			return nil, interrupted("wait", err)
 		}
 	}
 }

@@ -28,25 +28,25 @@ func (o *Operator) Resume(ctx context.Context, id string, req workflows.ResumeRe
 	return o.update(ctx, id, workflows.UpdateResume, "resume", req)
 }
 
-// Takeover answers the next turn in the executor's stead.
+// Takeover answers the next turn in place of the executor.
 func (o *Operator) Takeover(ctx context.Context, id string, req workflows.TakeoverRequest) (workflows.Status, error) {
 	return o.update(ctx, id, workflows.UpdateTakeover, "take over", req)
 }
 
-// Approve decides on a tool call that waits for a person.
+// Approve allows or refuses a tool call that requires approval.
 func (o *Operator) Approve(ctx context.Context, id string, req workflows.ApproveRequest) (workflows.Status, error) {
 	return o.update(ctx, id, workflows.UpdateApprove, "approve", req)
 }
 
-// Waiting lists the tool calls of a conversation that wait for a person.
+// Waiting lists the tool calls of a conversation that wait for approval.
 func (o *Operator) Waiting(ctx context.Context, id string) ([]workflows.Approval, error) {
 	value, err := o.Client.QueryWorkflow(ctx, id, "", workflows.QueryStatus)
 	if err != nil {
-		return nil, o.Explain(fmt.Sprintf("ask %q what waits", id), err)
+		return nil, o.Explain(fmt.Sprintf("list approvals of %q", id), err)
 	}
 	var status workflows.Status
 	if err := value.Get(&status); err != nil {
-		return nil, o.Explain(fmt.Sprintf("ask %q what waits", id), err)
+		return nil, o.Explain(fmt.Sprintf("list approvals of %q", id), err)
 	}
 	return status.Approvals, nil
 }
@@ -57,7 +57,7 @@ func (o *Operator) update(ctx context.Context, id, name, op string, req any) (wo
 	if KindOf(err) != Ended {
 		return status, err
 	}
-	// Say how it ended, if that can be had.
+	// The ending makes the message more useful, where it can be read.
 	if record, e := o.Show(ctx, id); e == nil && record.Result() != "" {
 		err = fault(Ended, err, "%s %q: it has ended: %s after %d turns", op, id, record.Result(), record.Turns)
 	}
@@ -84,23 +84,23 @@ func (o *Operator) send(ctx context.Context, id, name, op string, req, into any)
 	case errors.As(err, &rejected):
 		return fault(Rejected, err, "%s: %s", op, firstLine(rejected))
 	case errors.As(err, &gone):
-		return o.whyGone(ctx, id, op, err)
+		return o.closedOrAbsent(ctx, id, op, err)
 	case errors.As(err, &late) && !errors.Is(context.Cause(ctx), context.Canceled):
-		return fault(NoWorker, err, "%s: no worker answered in time: is one running on task queue %q? It may still take effect", op, o.TaskQueue)
+		return fault(NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q; the request may still take effect", op, o.TaskQueue)
 	}
 	return o.Explain(op, err)
 }
 
-// whyGone tells a workflow that has closed from one that never was.
-func (o *Operator) whyGone(ctx context.Context, id, op string, cause error) error {
-	if _, err := o.describe(ctx, id); err != nil {
+// closedOrAbsent tells a workflow that has closed from one that never existed.
+func (o *Operator) closedOrAbsent(ctx context.Context, id, op string, cause error) error {
+	if _, err := o.describeRun(ctx, id); err != nil {
 		return err
 	}
 	return fault(Ended, cause, "%s: it has ended", op)
 }
 
-// A Done is what became of one of many.
-type Done struct {
+// A Result is the result of an operation on one of many.
+type Result struct {
 	ID     string `json:"id"`
 	Status string `json:"status,omitempty"`
 	Error  string `json:"error,omitempty"`
@@ -108,16 +108,16 @@ type Done struct {
 	Err error `json:"-"`
 }
 
-// Each does something to many, several at a time, and reports in their order. One
-// that fails does not keep it from the others.
-func Each(ctx context.Context, ids []string, do func(ctx context.Context, id string) (status string, err error)) []Done {
-	done := make([]Done, len(ids))
+// Each runs an operation on many conversations, several at a time, and returns the
+// results in their order. A failure does not stop the others.
+func Each(ctx context.Context, ids []string, do func(ctx context.Context, id string) (status string, err error)) []Result {
+	done := make([]Result, len(ids))
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for i, id := range ids {
 		group.Go(func() error {
 			status, err := do(ctx, id)
-			done[i] = Done{ID: id, Status: status, Err: err}
+			done[i] = Result{ID: id, Status: status, Err: err}
 			if err != nil {
 				done[i].Error = err.Error()
 			}
@@ -128,7 +128,7 @@ func Each(ctx context.Context, ids []string, do func(ctx context.Context, id str
 	return done
 }
 
-// Matching lists the ids of the open conversations that a filter chooses.
+// Matching lists the ids of the open conversations that match a filter.
 func (o *Operator) Matching(ctx context.Context, f Filter) ([]string, error) {
 	query, err := f.visibility(workflows.ConversationName)
 	if err != nil {

@@ -74,9 +74,9 @@ func TestUpdateFaults(t *testing.T) {
 		"Ended":   {gone, true, operate.Ended, `pause "onerun/pr1/cv1": it has ended: ended by persona after 3 turns`},
 		"Unknown": {gone, false, operate.NotFound, `no workflow "onerun/pr1/cv1" in namespace "default" at localhost:7233`},
 		"NoWorker": {client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded), true, operate.NoWorker,
-			`pause "onerun/pr1/cv1": no worker answered in time: is one running on task queue "parley"? It may still take effect`},
+			`pause "onerun/pr1/cv1": no worker answered in time: check that one runs on task queue "parley"; the request may still take effect`},
 		"Down": {serviceerror.NewUnavailable("x"), true, operate.Unreachable,
-			`pause "onerun/pr1/cv1": Temporal at localhost:7233 does not answer: is it running, and is the address right?`},
+			`pause "onerun/pr1/cv1": Temporal at localhost:7233 does not answer: check that it runs, and the address`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -28,10 +28,10 @@ type Conversation struct {
 	Project    string `json:"project,omitempty"`
 	Simulation string `json:"simulation,omitempty"`
 	Agent      string `json:"agent,omitempty"`
-	// Persona is a few words about the other side.
+	// Persona is a short description of the other side.
 	Persona string `json:"persona,omitempty"`
-	// Status is a workflows.State, or says how the workflow broke: "failed",
-	// "timed_out", "terminated", "cancelled".
+	// Status is a workflows.State, or for a workflow that did not complete "failed",
+	// "timed_out", "terminated" or "cancelled".
 	Status string `json:"status"`
 	// Open is false once the workflow has closed.
 	Open    bool                     `json:"open"`
@@ -41,8 +41,8 @@ type Conversation struct {
 	// Started is when the first run began.
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
-	// Retrying are the steps of an open conversation that have failed and are tried
-	// again.
+	// Retrying are the steps of an open conversation that have failed and will be
+	// retried.
 	Retrying []workflows.Retrying `json:"retrying,omitempty"`
 	// Seconds is the time from Started to Ended, or to now.
 	Seconds float64 `json:"duration_seconds"`
@@ -53,9 +53,9 @@ func (c Conversation) Duration() time.Duration {
 	return time.Duration(c.Seconds * float64(time.Second))
 }
 
-// Troubled reports whether a person should look at it: it waits for one, or it
-// did not come to a proper end.
-func (c Conversation) Troubled() bool {
+// NeedsOperator reports whether an operator must act: the conversation needs attention,
+// or it did not complete.
+func (c Conversation) NeedsOperator() bool {
 	switch c.Status {
 	case string(workflows.StateNeedsAttention), "failed", "timed_out", "terminated", "cancelled":
 		return true
@@ -63,7 +63,7 @@ func (c Conversation) Troubled() bool {
 	return c.Outcome == conversation.OutcomeFailed || c.Outcome == conversation.OutcomeCancelled
 }
 
-// Result is the outcome in words, or what is known instead of one.
+// Result is the outcome in words, or the status if there is none.
 func (c Conversation) Result() string {
 	switch {
 	case c.Outcome != "":
@@ -84,7 +84,7 @@ func (c *Conversation) setTimes(started, ended time.Time) {
 	}
 }
 
-// fromInfo is what visibility and a description have in common.
+// fromInfo reads what visibility and a description have in common.
 func fromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
 	c := Conversation{
 		ID:         info.GetExecution().GetWorkflowId(),
@@ -103,8 +103,8 @@ func fromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
 	return c
 }
 
-// status prefers what Temporal knows for sure: a workflow that was terminated had
-// no chance to say so itself.
+// status prefers Temporal's own state: a terminated workflow could not record its
+// status.
 func status(execution enums.WorkflowExecutionStatus, attribute string) string {
 	switch execution {
 	case enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
@@ -121,7 +121,7 @@ func status(execution enums.WorkflowExecutionStatus, attribute string) string {
 	return string(workflows.StateClosed)
 }
 
-// when is zero for an absent time, where AsTime would say 1970.
+// when is zero for an absent time, where AsTime returns 1970.
 func when(t interface{ AsTime() time.Time }) time.Time {
 	at := t.AsTime()
 	if at.Unix() <= 0 {
@@ -130,8 +130,8 @@ func when(t interface{ AsTime() time.Time }) time.Time {
 	return at
 }
 
-// attribute reads a search attribute; no codec encodes these. One that cannot be
-// read counts as absent.
+// attribute reads a search attribute, which no codec encodes. One that cannot be decoded
+// counts as absent.
 func attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
 	var value T
 	if payload, ok := info.GetSearchAttributes().GetIndexedFields()[name]; ok {
@@ -140,9 +140,9 @@ func attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
 	return value
 }
 
-// describe asks the server, not visibility, about the newest run of a workflow:
-// the answer is never behind.
-func (o *Operator) describe(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+// describeRun asks the server about the newest run of a workflow. Unlike visibility the
+// answer is never behind.
+func (o *Operator) describeRun(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	d, err := o.Client.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		var gone *serviceerror.NotFound
@@ -154,15 +154,15 @@ func (o *Operator) describe(ctx context.Context, id string) (*workflowservice.De
 	return d, nil
 }
 
-// fromDescription adds what only a description has: the summary, and when the
-// first run of a chain began.
+// fromDescription adds what only a description has: the summary, and the start of the
+// chain's first run.
 func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
 	info := d.GetWorkflowExecutionInfo()
 	c := fromInfo(info)
 	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
 	c.Retrying = retrying(o.converter(c.ID), d.GetPendingActivities())
 	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
-		// Gone by retention, it costs no more than an earlier start.
+		// A first run that retention has removed leaves the start of this one.
 		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {
 			c.setTimes(when(f.GetWorkflowExecutionInfo().GetStartTime()), c.Ended)
 		}

@@ -29,20 +29,20 @@ import (
 // began is when the fake's workflows start.
 var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// server is a Temporal that holds what a test puts into it.
+// server is a Temporal that holds the executions of a test.
 type server struct {
-	client.Client // what a test does not expect to be called panics
+	client.Client // nil: an unexpected call panics
 
 	mu         sync.Mutex
 	executions []*execution
-	queries    []string // visibility queries, as they came
+	queries    []string // visibility queries, in order
 	// down makes every request fail.
 	down error
 	// update answers updates.
 	update func(client.UpdateWorkflowOptions) (any, error)
-	// looking is called, under the lock, before each description, with their count.
-	looking func(n int)
-	looks   int
+	// describing is called, under the lock, before each description, with their count.
+	describing func(n int)
+	looks      int
 }
 
 // execution is one run of a workflow.
@@ -51,7 +51,7 @@ type execution struct {
 	summary string
 	pending []*workflow.PendingActivityInfo
 	events  []*history.HistoryEvent
-	// status and transcript answer queries. Nil: no worker does.
+	// status and transcript answer queries. Nil: there is no worker.
 	status     any
 	transcript func(workflows.TranscriptQuery) workflows.Transcript
 }
@@ -124,8 +124,8 @@ func (s *server) findLocked(id, run string) (*execution, error) {
 func (s *server) DescribeWorkflowExecution(_ context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.looks++; s.looking != nil {
-		s.looking(s.looks)
+	if s.looks++; s.describing != nil {
+		s.describing(s.looks)
 	}
 	e, err := s.findLocked(id, run)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *server) DescribeWorkflowExecution(_ context.Context, id, run string) (*
 	}, nil
 }
 
-// ListWorkflow knows the queries for homes; any other lists all.
+// ListWorkflow evaluates the queries for prefixes; any other lists all.
 func (s *server) ListWorkflow(_ context.Context, req *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,24 +19,23 @@ type FaultKind string
 // The kinds.
 const (
 	NotFound    FaultKind = "not_found"   // no such conversation
-	Ambiguous   FaultKind = "ambiguous"   // several conversations go by that name
-	Malformed   FaultKind = "malformed"   // a filter or a query that makes no sense
-	Ended       FaultKind = "ended"       // it has closed: nothing can be done to it
-	Rejected    FaultKind = "rejected"    // the workflow declined
-	NoWorker    FaultKind = "no_worker"   // nobody answers on the task queue
+	NotUnique   FaultKind = "not_unique"  // several conversations have that name
+	Malformed   FaultKind = "malformed"   // an invalid filter or query
+	Ended       FaultKind = "ended"       // the workflow has closed
+	Rejected    FaultKind = "rejected"    // the workflow refused the request
+	NoWorker    FaultKind = "no_worker"   // no worker answers on the task queue
 	Unreachable FaultKind = "unreachable" // Temporal does not answer
 	Failed      FaultKind = "failed"      // anything else
 )
 
-// A Fault is an error in one line, for people. Act on Kind, never on the text.
+// A Fault is an error in one line, for operators. Act on Kind, never on the text.
 type Fault struct {
 	Kind FaultKind
 	Text string
-	// Err is the cause, where there is one. It is not part of the text.
+	// Err is the cause, or nil. It is not part of the text.
 	Err error
 }
 
-// Error is the line.
 func (f *Fault) Error() string { return f.Text }
 
 // Unwrap returns the cause.
@@ -59,8 +58,8 @@ func fault(kind FaultKind, cause error, format string, args ...any) *Fault {
 	return &Fault{Kind: kind, Text: fmt.Sprintf(format, args...), Err: cause}
 }
 
-// Explain turns what the server or the SDK says into a Fault. op is what was
-// tried: "list conversations".
+// Explain turns an error of the server or the SDK into a Fault. op is the operation:
+// "list conversations".
 func (o *Operator) Explain(op string, err error) error {
 	if err == nil {
 		return nil
@@ -84,14 +83,14 @@ func (o *Operator) Explain(op string, err error) error {
 	case errors.As(err, &namespace):
 		return fault(Failed, err, "%s: Temporal at %s has no namespace %q: create it, or give another with --namespace", op, o.Address, o.Namespace)
 	case errors.As(err, &late):
-		return fault(NoWorker, err, "%s: no worker answered in time: is one running on task queue %q?", op, o.TaskQueue)
+		return fault(NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q", op, o.TaskQueue)
 	case errors.As(err, &unavailable):
-		return fault(Unreachable, err, "%s: Temporal at %s does not answer: is it running, and is the address right?", op, o.Address)
+		return fault(Unreachable, err, "%s: Temporal at %s does not answer: check that it runs, and the address", op, o.Address)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &deadline):
 		return fault(Unreachable, err, "%s: Temporal at %s did not answer in time", op, o.Address)
 	case errors.As(err, &denied):
 		return fault(Failed, err, "%s: Temporal at %s does not permit it: %s", op, o.Address, firstLine(err))
-	case errors.As(err, &invalid) && aboutAttributes(err):
+	case errors.As(err, &invalid) && unknownAttribute(err):
 		return fault(Failed, err, "%s: %s: run `starter setup` once to register the search attributes", op, firstLine(err))
 	case errors.As(err, &invalid):
 		return fault(Malformed, err, "%s: %s", op, firstLine(err))
@@ -101,10 +100,11 @@ func (o *Operator) Explain(op string, err error) error {
 	return fault(Failed, err, "%s: %s", op, firstLine(err))
 }
 
-// aboutAttributes finds the one mistake that every new namespace makes.
-func aboutAttributes(err error) bool {
+// unknownAttribute recognizes a namespace without our search attributes, the usual state
+// of a new one.
+func unknownAttribute(err error) bool {
 	text := err.Error()
-	for _, key := range workflows.SearchAttributes() { // no two servers say it in the same words
+	for _, key := range workflows.SearchAttributes() { // the wording differs between servers
 		if strings.Contains(text, key.GetName()) {
 			lower := strings.ToLower(text)
 			return strings.Contains(lower, "search attribute") || strings.Contains(lower, "column")
@@ -113,12 +113,12 @@ func aboutAttributes(err error) bool {
 	return false
 }
 
-// firstLine keeps walls of text out of a terminal.
+// firstLine keeps texts of many lines out of a terminal.
 func firstLine(err error) string {
 	var app *temporal.ApplicationError
 	text := err.Error()
 	if errors.As(err, &app) {
-		text = app.Message() // Error() adds type and retryability
+		text = app.Message() // Error() would add the type and whether it is retryable
 	}
 	text = strings.TrimPrefix(text, "rpc error: ")
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")

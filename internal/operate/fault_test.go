@@ -20,7 +20,7 @@ func TestExplain(t *testing.T) {
 		kind operate.FaultKind
 		text string
 	}{
-		"Down":       {serviceerror.NewUnavailable("last connection error: …"), operate.Unreachable, "list: Temporal at localhost:7233 does not answer: is it running, and is the address right?"},
+		"Down":       {serviceerror.NewUnavailable("last connection error: …"), operate.Unreachable, "list: Temporal at localhost:7233 does not answer: check that it runs, and the address"},
 		"Slow":       {fmt.Errorf("rpc: %w", context.DeadlineExceeded), operate.Unreachable, "list: Temporal at localhost:7233 did not answer in time"},
 		"Namespace":  {serviceerror.NewNamespaceNotFound("default"), operate.Failed, `list: Temporal at localhost:7233 has no namespace "default": create it, or give another with --namespace`},
 		"Query":      {serviceerror.NewInvalidArgument("invalid query: syntax\nat line 1"), operate.Malformed, "list: invalid query: syntax"},

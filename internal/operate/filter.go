@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Filter chooses conversations. Its zero value chooses all; fields are joined
-// by "and", the values of one field by "or".
+// A Filter chooses conversations. Its zero value chooses all. Fields are joined by
+// "and", the values of one field by "or".
 type Filter struct {
 	Platform   string
 	Project    string
@@ -19,12 +19,11 @@ type Filter struct {
 	// Statuses are those of StatusNames, and Outcomes those of OutcomeNames.
 	Statuses []string
 	Outcomes []string
-	// Query is a visibility query of Temporal's, for what has no field.
+	// Query is a visibility query of Temporal, for conditions without a field.
 	Query string
 }
 
-// Statuses that are not states of the workflow: they combine them with what
-// Temporal says.
+// Statuses that are not states of the workflow but combine them with Temporal's state.
 const (
 	StatusOpen   = "open"   // any state that is not closed
 	StatusClosed = "closed" // ended in any way
@@ -47,8 +46,8 @@ func OutcomeNames() []string {
 	}
 }
 
-// visibility is the filter as a query over workflows of one type. A conversation
-// that went on as new counts once, by its newest run.
+// visibility is the filter as a query over workflows of one type. A conversation that
+// continued as new counts once, by its newest run.
 func (f Filter) visibility(workflowType string) (string, error) {
 	terms := []string{
 		"WorkflowType = " + quote(workflowType),
@@ -92,8 +91,8 @@ func (f Filter) visibility(workflowType string) (string, error) {
 	return strings.Join(terms, " AND "), nil
 }
 
-// oneOf joins the terms of some values by "or". Hyphens and capitals are
-// forgiven.
+// oneOf joins the terms of some values by "or". It accepts capitals, and hyphens for
+// underscores.
 func oneOf(what string, values, known []string, term func(string) string) (string, error) {
 	var terms []string
 	for _, value := range values {

@@ -9,23 +9,23 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Sighting is what is new about a conversation that is being followed.
-type Sighting struct {
-	// Status is set when it has changed. Its Retrying is what the server knows.
+// A Change is what is new in a conversation that is being followed.
+type Change struct {
+	// Status is set if it has changed. Its Retrying comes from the server.
 	Status *workflows.Status
-	// Messages are those that have come since.
+	// Messages are the new ones.
 	Messages []Message
-	// NoWorker says that the conversation cannot be asked at the moment: it goes on
-	// as soon as there is a worker.
+	// NoWorker means that no worker answers queries. The conversation proceeds once one
+	// runs.
 	NoWorker bool
-	// Lost says that Temporal does not answer at the moment.
+	// Lost is set while Temporal does not answer.
 	Lost error
 }
 
-// Follow tells what happens in a conversation until its workflow closes, ctx is
-// done or see returns an error. It looks again after every interval, and returns
-// the whole record in the end. Every message is told once.
-func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration, see func(Sighting) error) (Record, error) {
+// Follow reports the changes of a conversation until its workflow closes, ctx is done or
+// report returns an error. It reads after every interval, and returns the whole record
+// at the end. Every message is reported once.
+func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration, report func(Change) error) (Record, error) {
 	var (
 		next     int
 		last     workflows.Status
@@ -33,16 +33,16 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 		lost     bool
 	)
 	for started := false; ; started = true {
-		d, err := o.describe(ctx, id)
+		d, err := o.describeRun(ctx, id)
 		if KindOf(err) == Unreachable && started && ctx.Err() == nil {
 			if !lost {
-				if err := see(Sighting{Lost: err}); err != nil {
+				if err := report(Change{Lost: err}); err != nil {
 					return Record{}, err
 				}
 			}
 			lost = true
 			if err := wait(ctx, interval); err != nil {
-				return Record{}, giveUp("watch", err)
+				return Record{}, interrupted("watch", err)
 			}
 			continue
 		}
@@ -57,55 +57,55 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 				return record, err
 			}
 			if rest := after(record.Messages, next); len(rest) > 0 {
-				return record, see(Sighting{Messages: rest})
+				return record, report(Change{Messages: rest})
 			}
 			return record, nil
 		}
 		runID := info.GetExecution().GetRunId()
 		live, err := o.ask(ctx, id, runID, next)
-		var sighting Sighting
+		var change Change
 		switch {
 		case err == nil:
 			noWorker = false
 			if first := live.transcript.first(); first > next {
 				o.addEarlier(ctx, id, runID, &live.transcript, next)
 			}
-			sighting.Messages = live.transcript.from(next)
-			if n := len(sighting.Messages); n > 0 {
-				next = sighting.Messages[n-1].Index + 1
+			change.Messages = live.transcript.from(next)
+			if n := len(change.Messages); n > 0 {
+				next = change.Messages[n-1].Index + 1
 			}
 			pending := retrying(o.converter(id), d.GetPendingActivities())
 			nameRetrying(pending, live.status)
 			live.status.Retrying = pending
 			if changed(last, live.status) {
 				last = live.status
-				sighting.Status = &live.status
+				change.Status = &live.status
 			}
 		case KindOf(err) == NoWorker:
-			sighting.NoWorker = !noWorker
+			change.NoWorker = !noWorker
 			noWorker = true
-		case KindOf(err) == NotFound, KindOf(err) == Unreachable: // look again
+		case KindOf(err) == NotFound, KindOf(err) == Unreachable: // retried after the interval
 		default:
 			return Record{}, err
 		}
-		if sighting.Status != nil || len(sighting.Messages) > 0 || sighting.NoWorker {
-			if err := see(sighting); err != nil {
+		if change.Status != nil || len(change.Messages) > 0 || change.NoWorker {
+			if err := report(change); err != nil {
 				return Record{}, err
 			}
 		}
 		if err := wait(ctx, interval); err != nil {
-			return Record{}, giveUp("watch", err)
+			return Record{}, interrupted("watch", err)
 		}
 	}
 }
 
-// changed reports whether people would see a difference.
+// changed reports whether a reader would see a difference.
 func changed(a, b workflows.Status) bool {
 	return a.State != b.State || a.Step != b.Step || a.Turn != b.Turn ||
 		(a.Attention == nil) != (b.Attention == nil) || !slices.EqualFunc(a.Retrying, b.Retrying, sameFailure)
 }
 
-// sameFailure reports whether both tell of the same attempt.
+// sameFailure reports whether both describe the same attempt.
 func sameFailure(a, b workflows.Retrying) bool {
 	return a.ID == b.ID && a.Attempt == b.Attempt && a.Reason == b.Reason
 }
@@ -120,10 +120,10 @@ func after(messages []Message, index int) []Message {
 	return nil
 }
 
-// giveUp tells an end of patience from a server that does not answer.
-func giveUp(op string, err error) error {
+// interrupted tells an expired deadline from an interruption.
+func interrupted(op string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fault(Failed, err, "%s: not over in the time given", op)
+		return fault(Failed, err, "%s: not finished in the time given", op)
 	}
 	return fault(Failed, err, "%s: interrupted", op)
 }

@@ -27,16 +27,16 @@ func TestFollow(t *testing.T) {
 		var heard []string
 		var states []workflows.State
 		lost, noWorker := 0, 0
-		s.looking = func(n int) {
+		s.describing = func(n int) {
 			switch n {
-			case 2: // nothing new: nothing is told
-			case 3: // its worker goes
+			case 2: // no change: nothing is reported
+			case 3: // its worker stops
 				run1.status = nil
 			case 5: // then the server
 				s.down = serviceerror.NewUnavailable("x")
 			case 7:
 				s.down = nil
-				// It went on as new meanwhile, and holds only its newest message.
+				// The conversation has continued as new, and holds only its newest message.
 				run1.info.Status = continued
 				s.putLocked(workflows.ConversationName, id, "run2", running, func(e *execution) {
 					live(e, workflows.Status{State: workflows.StateTalking, Turn: 1}, 2, said("p0", "a1", "p2")...)
@@ -49,7 +49,7 @@ func TestFollow(t *testing.T) {
 				run2.events = r.reply(2, "a3").exchange(2, 3, "a3", "p4").completed(conversation.Outcome{Kind: conversation.OutcomeEnded, Turns: 2})
 			}
 		}
-		record, err := newOperator(&s).Follow(t.Context(), id, time.Second, func(seen operate.Sighting) error {
+		record, err := newOperator(&s).Follow(t.Context(), id, time.Second, func(seen operate.Change) error {
 			heard = append(heard, texts(seen.Messages)...)
 			if seen.Status != nil {
 				states = append(states, seen.Status.State)
@@ -78,17 +78,17 @@ func TestFollowStops(t *testing.T) {
 		live(e, workflows.Status{}, 0, said("p0")...)
 	})
 	full := errors.New("the pipe is closed")
-	_, err := newOperator(&s).Follow(t.Context(), id, time.Hour, func(operate.Sighting) error { return full })
+	_, err := newOperator(&s).Follow(t.Context(), id, time.Hour, func(operate.Change) error { return full })
 	require.ErrorIs(t, err, full)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = newOperator(&s).Follow(ctx, id, time.Hour, func(operate.Sighting) error { cancel(); return nil })
+	_, err = newOperator(&s).Follow(ctx, id, time.Hour, func(operate.Change) error { cancel(); return nil })
 	require.ErrorIs(t, err, context.Canceled)
 
 	short, stop := context.WithTimeout(t.Context(), time.Millisecond)
 	defer stop()
-	_, err = newOperator(&s).Follow(short, id, time.Hour, func(operate.Sighting) error { return nil })
-	require.EqualError(t, err, "watch: not over in the time given")
+	_, err = newOperator(&s).Follow(short, id, time.Hour, func(operate.Change) error { return nil })
+	require.EqualError(t, err, "watch: not finished in the time given")
 
 	_, err = newOperator(&server{down: serviceerror.NewUnavailable("x")}).Follow(t.Context(), id, time.Hour, nil)
 	require.Equal(t, operate.Unreachable, operate.KindOf(err))
@@ -102,7 +102,7 @@ func TestAwait(t *testing.T) {
 		s.put(workflows.ConversationName, "p/q/2", "run", running, func(e *execution) {
 			e.attribute(t, workflows.KeyStatus.GetName(), string(workflows.StateNeedsAttention))
 		})
-		s.looking = func(n int) {
+		s.describing = func(n int) {
 			if n == 7 {
 				first.info.Status = completed
 			}
@@ -112,7 +112,7 @@ func TestAwait(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"p/q/2", "p/q/1"}, told)
 		require.Equal(t, "p/q/1", all[0].ID)
-		require.False(t, all[0].Troubled())
-		require.True(t, all[1].Troubled())
+		require.False(t, all[0].NeedsOperator())
+		require.True(t, all[1].NeedsOperator())
 	})
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// InboxAbsent is the state of an inbox whose workflow does not run.
+// InboxAbsent is the state of an inbox without a running workflow.
 const InboxAbsent = string(workflows.InboxStopped)
 
-// An Inbox is where the inbox of one agent stands.
+// An Inbox is the state of the inbox of one agent.
 type Inbox struct {
 	// ID is the workflow id.
 	ID string `json:"id"`
@@ -23,17 +23,17 @@ type Inbox struct {
 	Platform string `json:"platform"`
 	Project  string `json:"project,omitempty"`
 	Agent    string `json:"agent,omitempty"`
-	// State is a workflows.InboxState; "stopped" too where none was ever started.
+	// State is a workflows.InboxState; "stopped" too if it was never started.
 	State string `json:"state"`
-	// Polling tells whether a worker is polling at this moment.
+	// Polling reports whether a worker is polling now.
 	Polling bool `json:"polling"`
-	// Open counts running conversations of the platform instance, Waiting those
-	// that wait on the platform, Started and Adopted those that this inbox began.
+	// Open counts running conversations of the platform instance, Waiting those that wait
+	// for the platform, Started and Adopted those that this inbox began.
 	Open    int `json:"open"`
 	Waiting int `json:"waiting"`
-	// Limit is how many may be open on the platform instance. Zero: no limit. Queued
-	// wait for a place, Parked wait for a person and hold no place, and Stranded are
-	// those that no worker can run.
+	// Limit is the capacity of the platform instance. Zero: no limit. Queued wait for
+	// capacity; Parked need attention and hold none; Stranded are those that no worker
+	// can run.
 	Limit    int    `json:"limit,omitempty"`
 	Queued   int    `json:"queued,omitempty"`
 	Parked   int    `json:"parked,omitempty"`
@@ -41,33 +41,32 @@ type Inbox struct {
 	Started  int    `json:"started"`
 	Adopted  int    `json:"adopted"`
 	Executor string `json:"executor,omitempty"`
-	// LastPoll is when the platform last answered; LastError what has gone wrong
-	// since.
+	// LastPoll is when the platform last answered. LastError is the failure since.
 	LastPoll  time.Time `json:"last_poll,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
-	// Advice is what the platform sees that is amiss without being a failure.
+	// Advice is what the platform reports to be wrong without being a failure.
 	Advice    []string             `json:"advice,omitempty"`
 	Worker    string               `json:"worker,omitempty"`
 	Attention *workflows.Attention `json:"attention,omitempty"`
-	// Skipped are the newest of the conversations and simulations that cannot be read
-	// or started, and SkippedCount is how many there are.
+	// Skipped are the newest of the conversations and simulations that cannot be read or
+	// started. SkippedCount counts all of them.
 	Skipped      []activities.Skipped `json:"skipped,omitempty"`
 	SkippedCount int                  `json:"skipped_count,omitempty"`
-	// Orphans is how many conversations are in progress that no workflow runs, where
-	// the inbox does not adopt them.
+	// Orphans counts the conversations in progress that no workflow runs, if the inbox
+	// does not adopt them.
 	Orphans int `json:"orphans,omitempty"`
-	// Troubles are what conversations have met and others would meet too.
+	// Troubles are the outages: failures of some conversations that would affect others
+	// too.
 	Troubles []workflows.InboxTrouble `json:"troubles,omitempty"`
 }
 
-// Inbox tells where the inbox of an agent stands. An inbox that does not run is
-// no fault.
+// Inbox reads the state of an agent's inbox. An inbox that does not run is no fault.
 func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (Inbox, error) {
 	in := Inbox{
 		ID:       workflows.InboxID(platform, project, agent),
 		Platform: platform, Project: project, Agent: agent, State: InboxAbsent,
 	}
-	d, err := o.describe(ctx, in.ID)
+	d, err := o.describeRun(ctx, in.ID)
 	if KindOf(err) == NotFound {
 		return in, nil
 	}
@@ -90,7 +89,7 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 	default:
 		return in, err
 	}
-	// The heartbeat of the running Poll is newer than what the workflow knows.
+	// The heartbeat of the running Poll is newer than the workflow's state.
 	for _, pending := range d.GetPendingActivities() {
 		if pending.GetActivityType().GetName() == activities.PollName {
 			o.addPending(&in, pending)
@@ -129,7 +128,7 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 	}
 }
 
-// StopInbox ends an inbox. Its open conversations go on.
+// StopInbox ends an inbox. Its open conversations continue.
 func (o *Operator) StopInbox(ctx context.Context, id string) (workflows.InboxStatus, error) {
 	return o.updateInbox(ctx, id, workflows.UpdateStop, "stop inbox", workflows.EndRequest{})
 }
@@ -139,7 +138,7 @@ func (o *Operator) PauseInbox(ctx context.Context, id string, req workflows.Paus
 	return o.updateInbox(ctx, id, workflows.UpdatePause, "pause inbox", req)
 }
 
-// ResumeInbox goes on with a paused or parked inbox.
+// ResumeInbox resumes a paused or parked inbox.
 func (o *Operator) ResumeInbox(ctx context.Context, id string, req workflows.ResumeRequest) (workflows.InboxStatus, error) {
 	return o.updateInbox(ctx, id, workflows.UpdateResume, "resume inbox", req)
 }
@@ -153,8 +152,8 @@ func (o *Operator) updateInbox(ctx context.Context, id, name, op string, req any
 	return status, err
 }
 
-// Inboxes lists the workflow ids of the inboxes that run. Filter fields that only
-// conversations have are left out of account.
+// Inboxes lists the workflow ids of the running inboxes that match a filter. It ignores
+// filter fields that only conversations have.
 func (o *Operator) Inboxes(ctx context.Context, f Filter) ([]string, error) {
 	query, err := f.visibility(workflows.InboxName)
 	if err != nil {

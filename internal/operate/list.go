@@ -12,30 +12,29 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Page is a part of the conversations that a filter chooses, with the counts of
-// all of them.
+// A Page is a part of the conversations that match a filter, with the counts of all of
+// them.
 type Page struct {
 	Conversations []Conversation `json:"conversations"`
 	Counts        Counts         `json:"counts"`
 }
 
-// Counts are of all conversations that a filter chooses. Visibility may be a
-// second behind.
+// Counts count all conversations that match a filter. Visibility may be a second behind.
 type Counts struct {
-	// Shown is how many are in the page, of Total.
+	// Shown of Total are in the page.
 	Shown int64 `json:"shown"`
 	Total int64 `json:"total"`
 	Open  int64 `json:"open"`
 	// NeedAttention is a part of Open.
 	NeedAttention int64 `json:"need_attention"`
-	// Completed workflows have an outcome; Broken ones failed, timed out, were
-	// cancelled or terminated.
+	// Completed workflows have an outcome. Broken ones failed, timed out, were cancelled
+	// or terminated.
 	Completed int64 `json:"completed"`
 	Broken    int64 `json:"broken"`
 }
 
-// List returns conversations, the newest first. limit bounds how many: zero or
-// less means all.
+// List returns conversations, the newest first, at most limit of them. Zero or less:
+// all.
 func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) {
 	query, err := f.visibility(workflows.ConversationName)
 	if err != nil {
@@ -53,8 +52,9 @@ func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) 
 	group.SetLimit(parallel)
 	for i := range found {
 		group.Go(func() error {
-			// Only a description has the summary. One that is gone since keeps its line.
-			d, err := o.describe(ctx, found[i].ID)
+			// Only a description has the summary. A conversation removed since the search
+			// keeps its line.
+			d, err := o.describeRun(ctx, found[i].ID)
 			if err == nil && d.GetWorkflowExecutionInfo().GetExecution().GetRunId() == found[i].RunID {
 				found[i] = o.fromDescription(ctx, d)
 			}
@@ -68,8 +68,8 @@ func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) 
 	return Page{Conversations: found, Counts: counts}, nil
 }
 
-// search pages through visibility, which gives open ones first and then those
-// that closed last.
+// search pages through visibility, which lists open conversations first and then the
+// newest closed ones.
 func (o *Operator) search(ctx context.Context, query string, limit int) ([]Conversation, error) {
 	found := []Conversation{}
 	var next []byte

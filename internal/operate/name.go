@@ -9,14 +9,13 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// maxHomes bounds the platforms and projects that a bare id is looked for in.
-const maxHomes = 50
+// maxPrefixes bounds the platforms and projects in which a bare id is searched.
+const maxPrefixes = 50
 
-// Find returns the workflow id of the conversation that goes by name: its
-// workflow id, "<platform>/<project>/<conversation>", the conversation's id alone
-// where that is unambiguous, the execution id of a task's run, or the id of a task or
-// the name of a schedule, which stand for their newest run: an open one, if there is
-// any.
+// Find returns the workflow id of the conversation that name stands for. A name is a
+// workflow id, "<platform>/<project>/<conversation>"; the conversation's id alone, if it
+// is unique; the execution id of a task's run; or the id of a task or the name of a
+// schedule, which stand for their newest run, an open one first.
 func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
@@ -31,18 +30,19 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 		case KindOf(err) != NotFound:
 			return "", err
 		}
-		// A platform's own id may contain slashes.
+		// The platform's own id may contain slashes.
 	}
-	homes, err := o.homes(ctx)
+	prefixes, err := o.prefixes(ctx)
 	if err != nil {
 		return "", err
 	}
 	var found []string
-	for _, home := range homes {
-		// Asking the server for the exact id finds what visibility does not show yet.
-		switch kind, err := o.typeOf(ctx, home+name); {
+	for _, prefix := range prefixes {
+		// Visibility may not show a new execution yet: the exact id is asked of the
+		// server.
+		switch kind, err := o.typeOf(ctx, prefix+name); {
 		case err == nil && kind == workflows.ConversationName:
-			found = append(found, home+name)
+			found = append(found, prefix+name)
 		case err != nil && KindOf(err) != NotFound:
 			return "", err
 		}
@@ -61,20 +61,20 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", fault(Ambiguous, nil, "%q names %d conversations, give one of: %s", name, len(found), strings.Join(found, ", "))
-	case len(homes) >= maxHomes:
-		return "", fault(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxHomes)
+		return "", fault(NotUnique, nil, "%q names %d conversations, give one of: %s", name, len(found), strings.Join(found, ", "))
+	case len(prefixes) >= maxPrefixes:
+		return "", fault(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxPrefixes)
 	}
-	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` shows what there is; a task has a run once it is due", name, o.Namespace, o.Address)
+	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` lists them; a task has a run once it is due", name, o.Namespace, o.Address)
 }
 
-// executed lists the runs of tasks that have that execution id.
+// executed lists the runs of tasks that have this execution id.
 func (o *Operator) executed(ctx context.Context, execution string) ([]string, error) {
 	page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 		Query: workflows.KeyExecution.GetName() + " = " + quote(execution), PageSize: 10,
 	})
 	if err != nil {
-		return nil, o.Explain("look for the execution", err)
+		return nil, o.Explain("find the execution", err)
 	}
 	var found []string
 	for _, e := range page.GetExecutions() {
@@ -84,41 +84,41 @@ func (o *Operator) executed(ctx context.Context, execution string) ([]string, er
 }
 
 func (o *Operator) typeOf(ctx context.Context, id string) (string, error) {
-	d, err := o.describe(ctx, id)
+	d, err := o.describeRun(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	return d.GetWorkflowExecutionInfo().GetType().GetName(), nil
 }
 
-// homes lists the "<platform>/<project>/" that conversations have, by asking for
-// one conversation outside those known until there is none: a request for each
-// home, however many conversations there are.
-func (o *Operator) homes(ctx context.Context) ([]string, error) {
+// prefixes lists the "<platform>/<project>/" of all conversations. It searches for one
+// conversation outside the known prefixes until there is none: a request for each
+// prefix, however many conversations there are.
+func (o *Operator) prefixes(ctx context.Context) ([]string, error) {
 	query := "WorkflowType = " + quote(workflows.ConversationName)
-	var homes []string
-	for len(homes) < maxHomes {
+	var prefixes []string
+	for len(prefixes) < maxPrefixes {
 		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
 		if err != nil {
-			return nil, o.Explain("look for the conversation", err)
+			return nil, o.Explain("find the conversation", err)
 		}
 		if len(page.GetExecutions()) == 0 {
 			break
 		}
-		home, ok := homeOf(page.GetExecutions()[0].GetExecution().GetWorkflowId())
+		prefix, ok := prefixOf(page.GetExecutions()[0].GetExecution().GetWorkflowId())
 		if !ok {
-			// Not an id of ours. It must not be met again.
-			home = page.GetExecutions()[0].GetExecution().GetWorkflowId()
+			// Not an id of Parley: exclude it from the next search.
+			prefix = page.GetExecutions()[0].GetExecution().GetWorkflowId()
 		} else {
-			homes = append(homes, home)
+			prefixes = append(prefixes, prefix)
 		}
-		query += " AND WorkflowId NOT STARTS_WITH " + quote(home)
+		query += " AND WorkflowId NOT STARTS_WITH " + quote(prefix)
 	}
-	return homes, nil
+	return prefixes, nil
 }
 
-// homeOf is the part of a workflow id before the conversation's own.
-func homeOf(id string) (string, bool) {
+// prefixOf is the part of a workflow id before the conversation's own.
+func prefixOf(id string) (string, bool) {
 	parts := strings.SplitN(id, "/", 3)
 	if len(parts) < 3 {
 		return "", false

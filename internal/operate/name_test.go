@@ -30,7 +30,7 @@ func TestFind(t *testing.T) {
 		"Bare":              {name: "cv1", want: "onerun/pr1/cv1"},
 		"BareWithSlash":     {name: "a/b", want: "direct//a/b"},
 		"Spaces":            {name: " cv1 ", want: "onerun/pr1/cv1"},
-		"Ambiguous":         {name: "cv2", kind: operate.Ambiguous, text: "onerun/pr1/cv2, onerun/pr2/cv2"},
+		"NotUnique":         {name: "cv2", kind: operate.NotUnique, text: "onerun/pr1/cv2, onerun/pr2/cv2"},
 		"Unknown":           {name: "cv9", kind: operate.NotFound, text: `no conversation "cv9"`},
 		"UnknownWhole":      {name: "onerun/pr1/cv9", kind: operate.NotFound, text: `no conversation "onerun/pr1/cv9"`},
 		"NotAConversation":  {name: "inbox/onerun/pr1/ag1", kind: operate.NotFound, text: "is an execution of Inbox"},
@@ -80,7 +80,7 @@ func TestFindTask(t *testing.T) {
 		require.Equal(t, want, got, name)
 	}
 	_, err := newOperator(&s).Find(t.Context(), "t-3")
-	require.Equal(t, operate.Ambiguous, operate.KindOf(err))
+	require.Equal(t, operate.NotUnique, operate.KindOf(err))
 	require.ErrorContains(t, err, "other//t-3@1000, pulse//t-3@1000")
 	_, err = newOperator(&s).Find(t.Context(), "t-4")
 	require.Equal(t, operate.NotFound, operate.KindOf(err))

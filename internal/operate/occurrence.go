@@ -13,29 +13,29 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// maxOccurrences bounds how many runs of one task are looked at.
+// maxOccurrences bounds the runs of one task that are read.
 const maxOccurrences = 100
 
-// newestRuns finds the run that the id of a scheduled task, or the name of a schedule,
-// stands for: the newest that is open, or else the newest. There is one for each
-// platform that has such a task.
+// newestRuns finds the run that the id of a scheduled task or the name of a schedule
+// stands for: the newest open one, or else the newest. There is one for each platform
+// with such a task.
 func (o *Operator) newestRuns(ctx context.Context, name string) ([]string, error) {
 	isConversation := "WorkflowType = " + quote(workflows.ConversationName) + " AND "
 	newest := map[string]*workflow.WorkflowExecutionInfo{}
 	for _, look := range []struct {
-		query string
-		home  func(id string) (string, bool)
+		query  string
+		prefix func(id string) (string, bool)
 	}{
-		{isConversation + workflows.KeySimulation.GetName() + " = " + quote(name), func(id string) (string, bool) { return occurrenceHome(id, name) }},
-		{isConversation + "TemporalScheduledById = " + quote(name), func(id string) (string, bool) { return scheduleHome(id, name) }},
+		{isConversation + workflows.KeySimulation.GetName() + " = " + quote(name), func(id string) (string, bool) { return occurrencePrefix(id, name) }},
+		{isConversation + "TemporalScheduledById = " + quote(name), func(id string) (string, bool) { return schedulePrefix(id, name) }},
 	} {
 		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: look.query, PageSize: maxOccurrences})
 		if err != nil {
-			return nil, o.Explain("look for the task's runs", err)
+			return nil, o.Explain("find the task's runs", err)
 		}
 		for _, e := range page.GetExecutions() {
-			if home, ok := look.home(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[home]) {
-				newest[home] = e
+			if prefix, ok := look.prefix(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[prefix]) {
+				newest[prefix] = e
 			}
 		}
 	}
@@ -60,26 +60,26 @@ func newer(e, than *workflow.WorkflowExecutionInfo) bool {
 	return e.GetStartTime().AsTime().After(than.GetStartTime().AsTime())
 }
 
-// occurrenceHome is the platform of "<platform>/<project>/<task>@<second>".
-func occurrenceHome(id, task string) (string, bool) {
-	home, ok := homeOf(id)
+// occurrencePrefix is the platform of "<platform>/<project>/<task>@<second>".
+func occurrencePrefix(id, task string) (string, bool) {
+	prefix, ok := prefixOf(id)
 	if !ok {
 		return "", false
 	}
-	second, ok := strings.CutPrefix(id, home+task+"@")
-	return home, ok && second != "" && strings.Trim(second, "0123456789") == ""
+	second, ok := strings.CutPrefix(id, prefix+task+"@")
+	return prefix, ok && second != "" && strings.Trim(second, "0123456789") == ""
 }
 
-// scheduleHome is the agent of "schedule/<agent>/<name>-<time>".
-func scheduleHome(id, name string) (string, bool) {
-	home, ok := homeOf(id)
-	if !ok || !strings.HasPrefix(home, "schedule/") {
+// schedulePrefix is the agent of "schedule/<agent>/<name>-<time>".
+func schedulePrefix(id, name string) (string, bool) {
+	prefix, ok := prefixOf(id)
+	if !ok || !strings.HasPrefix(prefix, "schedule/") {
 		return "", false
 	}
-	at, ok := strings.CutPrefix(id, home+name+"-")
+	at, ok := strings.CutPrefix(id, prefix+name+"-")
 	if !ok {
 		return "", false
 	}
 	_, err := time.Parse(time.RFC3339, at)
-	return home, err == nil
+	return prefix, err == nil
 }

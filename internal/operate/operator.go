@@ -11,22 +11,22 @@ import (
 // methods are safe for concurrent use.
 type Operator struct {
 	Client client.Client
-	// Address and Namespace say in messages where was looked.
+	// Address and Namespace are Temporal's, for messages.
 	Address   string
 	Namespace string
-	// TaskQueue says in messages where a worker is missing.
+	// TaskQueue is the workers' task queue, for messages.
 	TaskQueue string
-	// Converter is the client's: it reads histories. Nil: the SDK's default.
+	// Converter is the client's, to decode histories. Nil: the SDK's default.
 	Converter converter.DataConverter
-	// Patience is how long a worker may take to answer a query before the history
-	// is read instead. Zero: 5 seconds.
+	// Patience bounds the wait for a worker's answer to a query before the history is
+	// read instead. Zero: 5 seconds.
 	Patience time.Duration
 }
 
 const (
 	defaultPatience = 5 * time.Second
-	// parallel bounds the requests that go to the server at once: the frontend
-	// allows some thousand a second, a laptop's dev server far fewer.
+	// parallel bounds the simultaneous requests to the server: a frontend accepts some
+	// thousand a second, a laptop's dev server far fewer.
 	parallel = 8
 )
 
@@ -37,7 +37,7 @@ func (o *Operator) patience() time.Duration {
 	return defaultPatience
 }
 
-// converter reads payloads of one workflow: a codec may keep one key for each.
+// converter decodes the payloads of one workflow: a codec may keep one key for each.
 func (o *Operator) converter(workflowID string) converter.DataConverter {
 	dc := o.Converter
 	if dc == nil {

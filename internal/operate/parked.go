@@ -10,26 +10,27 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// Parked says how many conversations wait for a person, and why.
+// Parked counts the conversations that need attention, by reason.
 type Parked struct {
 	// Total counts all of them. Visibility may be a second behind.
 	Total int64 `json:"total"`
-	// Asked is how many were asked why: the newest. Kinds counts their reasons.
+	// Asked is the number of conversations, the newest, that were asked for their reason.
+	// Kinds counts the reasons.
 	Asked int                       `json:"asked"`
 	Kinds map[conversation.Kind]int `json:"kinds,omitempty"`
-	// Unanswered is how many of those asked no worker answers for.
+	// Unanswered is how many of those no worker answers for.
 	Unanswered int `json:"unanswered,omitempty"`
-	// Newest is the reason of the newest that answered.
+	// Newest is the reason of the newest conversation that answered.
 	Newest *workflows.Attention `json:"newest,omitempty"`
 }
 
-// mostAsked bounds the queries that Parked makes.
-const mostAsked = 20
+// maxQueries bounds the queries that Parked makes.
+const maxQueries = 20
 
-// OfTaskQueue chooses what workers of the operator's task queue run.
+// OfTaskQueue chooses the workflows of the operator's task queue.
 func (o *Operator) OfTaskQueue() Filter { return Filter{Query: "TaskQueue = " + quote(o.TaskQueue)} }
 
-// Parked counts the conversations of the task queue that wait for a person.
+// Parked counts the conversations of the task queue that need attention.
 func (o *Operator) Parked(ctx context.Context) (Parked, error) {
 	filter := o.OfTaskQueue()
 	filter.Statuses = []string{string(workflows.StateNeedsAttention)}
@@ -37,7 +38,7 @@ func (o *Operator) Parked(ctx context.Context) (Parked, error) {
 	if err != nil {
 		return Parked{}, err
 	}
-	found, err := o.search(ctx, query, mostAsked)
+	found, err := o.search(ctx, query, maxQueries)
 	if err != nil {
 		return Parked{}, err
 	}

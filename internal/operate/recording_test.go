@@ -70,7 +70,7 @@ func (r *recording) reply(turn int, text string) *recording {
 	})
 }
 
-// exchange records what was sent and what came back.
+// exchange records a message and its answer.
 func (r *recording) exchange(turn, before int, sent string, back ...string) *recording {
 	r.t.Helper()
 	in := activities.ExchangeInput{Turn: turn, Before: before}

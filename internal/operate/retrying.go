@@ -14,8 +14,8 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// retrying lists the steps of a workflow that have failed and are tried again, as the
-// server knows them: no worker needs to run.
+// retrying lists the steps of a workflow that have failed and will be retried, as the
+// server reports them: no worker is needed.
 func retrying(convert converter.DataConverter, pending []*workflow.PendingActivityInfo) []workflows.Retrying {
 	var out []workflows.Retrying
 	for _, p := range pending {
@@ -37,7 +37,7 @@ func retrying(convert converter.DataConverter, pending []*workflow.PendingActivi
 	return out
 }
 
-// reasonOf is what an activity's error says.
+// reasonOf is the text of an activity's error.
 func reasonOf(err error) (kind conversation.Kind, reason, remedy string) {
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
@@ -55,7 +55,7 @@ func reasonOf(err error) (kind conversation.Kind, reason, remedy string) {
 }
 
 // nameRetrying gives steps the names, and attempts the counts over hand-overs, that the
-// workflow has for them.
+// workflow keeps.
 func nameRetrying(pending []workflows.Retrying, status workflows.Status) {
 	for i := range pending {
 		p := &pending[i]

@@ -10,42 +10,42 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Record is everything there is to know about one conversation.
+// A Record is all that is known about one conversation.
 type Record struct {
 	Conversation
-	// Step is what is being done now: "turn 3 · reply".
+	// Step is the current step: "turn 3 · reply".
 	Step     string             `json:"step,omitempty"`
 	Executor string             `json:"executor,omitempty"`
 	Model    string             `json:"model,omitempty"`
 	Usage    conversation.Usage `json:"usage"`
-	// Task is how the run of a task stands, or has ended.
+	// Task is the state or result of the task's run.
 	Task *conversation.TaskResult `json:"task,omitempty"`
-	// Queued is how many messages of a direct conversation wait for their turn.
+	// Queued counts the messages of a direct conversation that wait for their turn.
 	Queued int `json:"queued,omitempty"`
-	// Attention is set while it waits for a person.
+	// Attention is set while the conversation needs attention.
 	Attention *workflows.Attention `json:"attention,omitempty"`
-	// Detail is one sentence on how it ended.
+	// Detail is one sentence on the ending.
 	Detail string `json:"detail,omitempty"`
-	// Source says who told: "worker", or "history" where no worker was needed or
-	// none answered.
+	// Source names where the record comes from: "worker", or "history" where no worker
+	// was needed or none answered.
 	Source   Source    `json:"source"`
 	Messages []Message `json:"messages"`
 }
 
-// A Source says where a Record comes from.
+// A Source names where a Record comes from.
 type Source string
 
-// The sources.
+// The values of Source.
 const (
 	SourceWorker  Source = "worker"
 	SourceHistory Source = "history"
 )
 
-// Show reads one conversation, by its workflow id: a running one from its worker
-// and, where that does not answer or has not all of it, from the history; one
-// that has ended from the history alone.
+// Show reads one conversation, by its workflow id: a running one from its worker, and
+// from the history if the worker does not answer or holds a part only; one that has
+// ended from the history alone.
 func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
-	d, err := o.describe(ctx, id)
+	d, err := o.describeRun(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
@@ -76,9 +76,9 @@ func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflow
 	return record, nil
 }
 
-// addEarlier fills the beginning of a transcript, from an index on, from the
-// histories of the run and those before it. What cannot be had stays a gap: the
-// rest is still worth showing.
+// addEarlier adds the beginning of a transcript, from an index on, from the histories of
+// the run and those before it. What has been removed stays a gap: the rest is still
+// useful.
 func (o *Operator) addEarlier(ctx context.Context, id, runID string, t *transcript, from int) {
 	_, _ = o.readChain(ctx, id, runID, func(r runRecord) bool {
 		t.add(r.messages)
@@ -111,7 +111,7 @@ func (r *Record) fromOutcome(out conversation.Outcome) {
 	}
 }
 
-// fromHistory takes in the runs of a chain, the newest first.
+// fromHistory reads the runs of a chain, the newest first.
 func (r *Record) fromHistory(runs []runRecord) {
 	newest := runs[0]
 	var all transcript
@@ -150,14 +150,14 @@ func (r *Record) fillRef(ref conversation.Ref) {
 	}
 }
 
-// An answer is what a worker says about a running conversation.
+// An answer is a worker's answer about a running conversation.
 type answer struct {
 	status     workflows.Status
 	transcript transcript
 }
 
-// ask queries a running conversation for its status and its messages from an
-// index on. No worker in time is a fault of kind NoWorker.
+// ask queries a running conversation for its status and its messages from an index on.
+// Without a worker in time the fault is of kind NoWorker.
 func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer, error) {
 	var a answer
 	ctx, cancel := context.WithTimeout(ctx, o.patience())
@@ -178,8 +178,8 @@ func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer,
 	}
 }
 
-// query asks a worker. Whatever goes wrong on the worker's side counts as no
-// worker: the history can tell in its stead.
+// query asks a worker. Every failure on the worker's side counts as no worker: the
+// history can answer in its place.
 func (o *Operator) query(ctx context.Context, id, runID string, into any, name string, args ...any) error {
 	value, err := o.Client.QueryWorkflow(ctx, id, runID, name, args...)
 	if err == nil {
@@ -195,6 +195,6 @@ func (o *Operator) query(ctx context.Context, id, runID string, into any, name s
 	case context.Cause(ctx) == context.Canceled:
 		return f
 	default:
-		return fault(NoWorker, err, "%s: no worker answered: is one running on task queue %q?", op, o.TaskQueue)
+		return fault(NoWorker, err, "%s: no worker answered: check that one runs on task queue %q", op, o.TaskQueue)
 	}
 }

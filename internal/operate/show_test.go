@@ -74,7 +74,7 @@ func TestShowReadsHistoryWithoutAWorker(t *testing.T) {
 	require.Equal(t, "an impatient customer", r.Persona)
 	require.Equal(t, "sim1", r.Simulation)
 	require.Equal(t, time.Minute, r.Duration())
-	require.False(t, r.Troubled())
+	require.False(t, r.NeedsOperator())
 }
 
 func TestShowFollowsContinuedRunsBack(t *testing.T) {
@@ -197,7 +197,7 @@ func TestShowAsksTheWorker(t *testing.T) {
 	require.Equal(t, []string{"p0", "p1", "p2", "p3"}, texts(r.Messages))
 	require.Equal(t, "pay", r.Attention.Remedy)
 	require.Equal(t, string(workflows.StateNeedsAttention), r.Status)
-	require.True(t, r.Troubled())
+	require.True(t, r.NeedsOperator())
 }
 
 func TestShowRunningWithoutAWorker(t *testing.T) {
@@ -220,8 +220,8 @@ func TestShowUnknown(t *testing.T) {
 	require.Equal(t, operate.NotFound, operate.KindOf(err))
 }
 
-// Turns are those of the whole transcript, not of the part that was read, and a
-// conversation that was read anew in its middle is shown as the platform holds it.
+// Turns count the whole transcript, not only the part that was read. A conversation that
+// was read again from its middle is shown as the platform holds it.
 func TestShowCountsTurnsAsThePlatform(t *testing.T) {
 	t.Parallel()
 	tail := []conversation.Message{
@@ -281,7 +281,7 @@ func TestShowCountsTurnsAsThePlatform(t *testing.T) {
 	}
 }
 
-// What is tried again is known to the server: no worker needs to answer.
+// The server knows what is retried: no worker needs to answer.
 func TestShowRetrying(t *testing.T) {
 	t.Parallel()
 	next := began.Add(time.Minute)
@@ -311,7 +311,7 @@ func TestShowRetrying(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []workflows.Retrying{want}, page.Conversations[0].Retrying)
 
-	// A worker knows the step's name, and what other workers handed over.
+	// A worker knows the step's name, and the attempts that other workers handed over.
 	s.executions[0].status = workflows.Status{State: workflows.StateTalking, Step: "turn 2 · reply", Retrying: []workflows.Retrying{
 		{ID: "reply-3", Step: "turn 2 · reply", Attempt: 4, Of: 10},
 	}}

@@ -140,7 +140,7 @@ func TestMissedMeanwhile(t *testing.T) {
 	s, err = k.Show(t.Context(), "late")
 	require.NoError(t, err)
 	require.Equal(t, "terminated", s.Recent[0].Status)
-	require.True(t, s.Recent[0].Troubled())
+	require.True(t, s.Recent[0].NeedsOperator())
 }
 
 // TestUpdateKeeps: what is not given stays.

@@ -77,8 +77,8 @@ type Run struct {
 	Result *conversation.TaskResult `json:"result,omitempty"`
 }
 
-// Troubled reports whether a person should look at it.
-func (r Run) Troubled() bool {
+// NeedsOperator reports whether a person should look at it.
+func (r Run) NeedsOperator() bool {
 	return r.Status != StatusRunning && r.Status != string(conversation.TaskSuccess) && r.Status != StatusGone
 }
 
@@ -149,7 +149,7 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 // look finds out what has become of a run.
 func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
 	run := Run{ID: id, RunID: runID}
-	c, err := k.Operator.Look(ctx, id)
+	c, err := k.Operator.Describe(ctx, id)
 	switch {
 	case operate.KindOf(err) == operate.NotFound:
 		run.Status = StatusGone
