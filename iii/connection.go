@@ -79,7 +79,6 @@ func (w *Worker) session() (greeted bool, err error) {
 	parts.Go(c.write)
 	parts.Go(c.keepAlive)
 	parts.Go(c.learnDialect)
-	parts.Go(c.takeOver)
 	err = c.read()
 	// Why it was given up, if we did, says more than the read that failed from it.
 	if cause := context.Cause(ctx); cause != nil {

@@ -1,7 +1,6 @@
 package iii
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,20 +67,17 @@ func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
 		return dialectOf(w.opts.Era), nil
 	}
 	w.mu.Lock()
-	known := w.dialect
+	known, conn := w.dialect, w.conn
 	w.mu.Unlock()
 	if known != nil {
 		return *known, nil
 	}
-	listed, conn, err := w.listed(ctx)
+	listed, err := w.Functions(ctx)
 	if err != nil && !HasCode(err, CodeForbidden) {
 		return Dialect{}, err
 	}
 	w.mu.Lock()
 	token := w.reattachToken != ""
-	if err != nil {
-		conn = w.conn
-	}
 	w.mu.Unlock()
 	d, ok := detect(listed, token)
 	if !ok {
@@ -115,43 +111,12 @@ func (w *Worker) probe(ctx context.Context) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("iii: the engine has neither enqueue nor iii::durable::publish: load its queue or set Options.Era: %w", ErrUnsupported)
 }
 
-// listedFunction is a row of engine::functions::list; later engines add to it.
-type listedFunction struct {
-	ID        string  `json:"function_id"`
-	Namespace *string `json:"namespace"`
-}
-
-// listed asks for every function the engine knows. The connection is the one that
-// was there before and after, nil if there was another in between.
-func (w *Worker) listed(ctx context.Context) ([]listedFunction, *connection, error) {
-	connection := func() *connection {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return w.conn
-	}
-	before := connection()
-	result, err := w.Invoke(ctx, "engine::functions::list", map[string]bool{"include_internal": true})
-	if err != nil {
-		return nil, nil, err
-	}
-	var list struct {
-		Functions []listedFunction `json:"functions"`
-	}
-	if err := json.Unmarshal(result, &list); err != nil {
-		return nil, nil, fmt.Errorf("iii: engine::functions::list: %w", err)
-	}
-	if connection() != before {
-		before = nil
-	}
-	return list.Functions, before, nil
-}
-
-func detect(listed []listedFunction, token bool) (Dialect, bool) {
+func detect(listed []ListedFunction, token bool) (Dialect, bool) {
 	has := map[string]bool{}
 	namespaces := false
 	for _, f := range listed {
 		has[f.ID] = true
-		namespaces = namespaces || f.Namespace != nil
+		namespaces = namespaces || f.Namespace != ""
 	}
 	switch {
 	case namespaces:
@@ -206,53 +171,6 @@ func (c *connection) learnDialect() {
 			}
 		}
 		c.w.mu.Unlock()
-	}
-}
-
-// takeOver announces functions again that the engine does not list.
-func (c *connection) takeOver() {
-	w := c.w
-	if w.opts.TakeOver <= 0 {
-		return
-	}
-	ticker := time.NewTicker(w.opts.TakeOver)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-c.ctx.Done():
-			return
-		}
-		listed, conn, err := w.listed(c.ctx)
-		if HasCode(err, CodeForbidden) {
-			w.log.Warn("the iii engine's access rules hide its list of functions: none is taken over", "error", err)
-			return
-		}
-		if err != nil {
-			if c.ctx.Err() == nil {
-				w.log.Warn("cannot see whether functions are to be taken over", "error", err)
-			}
-			continue
-		}
-		if conn != c {
-			continue
-		}
-		own := cmp.Or(w.opts.Namespace, "default")
-		served := map[string]bool{}
-		for _, f := range listed {
-			if f.Namespace == nil || *f.Namespace == own {
-				served[f.ID] = true
-			}
-		}
-		w.mu.Lock()
-		for _, r := range w.functions {
-			if !served[r.function.ID] && !w.closing {
-				w.log.Info("announcing a function again that nobody serves", "function_id", r.function.ID)
-				r.refusal = nil
-				c.pushLocked(r.frame)
-			}
-		}
-		w.mu.Unlock()
 	}
 }
 

@@ -84,7 +84,7 @@ type Function struct {
 	Handler Handler
 	HTTP    *HTTPInvocation
 	// OnRefused is called each time an engine from 0.23 refuses the function because
-	// another worker has it. It must not block. See [Options.TakeOver].
+	// another worker has it. It must not block. See [Worker.RegisterReplica].
 	OnRefused func(Refusal)
 }
 
@@ -113,29 +113,8 @@ type Registration struct {
 // RegisterFunction serves a function from now on. Its error is about f: nothing is
 // confirmed by engines, and a refusal comes later, see [Function.OnRefused].
 func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
-	var faults []error
-	if f.ID == "" {
-		faults = append(faults, errors.New("the ID is empty"))
-	}
-	if (f.Handler == nil) == (f.HTTP == nil) {
-		faults = append(faults, errors.New("there must be a Handler, or HTTP in its place"))
-	}
-	var invocation *httpInvocation
-	if f.HTTP != nil {
-		var err error
-		if invocation, err = f.HTTP.wire(); err != nil {
-			faults = append(faults, fmt.Errorf("HTTP: %w", err))
-		}
-	}
-	for _, part := range []struct {
-		name string
-		raw  json.RawMessage
-	}{{"RequestFormat", f.RequestFormat}, {"ResponseFormat", f.ResponseFormat}, {"Metadata", f.Metadata}} {
-		if len(part.raw) > 0 && !json.Valid(part.raw) {
-			faults = append(faults, fmt.Errorf("the %s is not valid JSON", part.name))
-		}
-	}
-	if err := errors.Join(faults...); err != nil {
+	invocation, err := f.check()
+	if err != nil {
 		return nil, fmt.Errorf("iii: register function %q: %w", f.ID, err)
 	}
 	r := &Registration{w: w, function: f, frame: frame{
@@ -156,6 +135,32 @@ func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 		w.conn.pushLocked(r.frame)
 	}
 	return r, nil
+}
+
+// check reports every fault of the function, and how the engine runs it by HTTP, if it
+// does.
+func (f Function) check() (invocation *httpInvocation, err error) {
+	var faults []error
+	if f.ID == "" {
+		faults = append(faults, errors.New("the ID is empty"))
+	}
+	if (f.Handler == nil) == (f.HTTP == nil) {
+		faults = append(faults, errors.New("there must be a Handler, or HTTP in its place"))
+	}
+	if f.HTTP != nil {
+		if invocation, err = f.HTTP.wire(); err != nil {
+			faults = append(faults, fmt.Errorf("HTTP: %w", err))
+		}
+	}
+	for _, part := range []struct {
+		name string
+		raw  json.RawMessage
+	}{{"RequestFormat", f.RequestFormat}, {"ResponseFormat", f.ResponseFormat}, {"Metadata", f.Metadata}} {
+		if len(part.raw) > 0 && !json.Valid(part.raw) {
+			faults = append(faults, fmt.Errorf("the %s is not valid JSON", part.name))
+		}
+	}
+	return invocation, errors.Join(faults...)
 }
 
 // function needs Worker.mu.
@@ -190,7 +195,7 @@ func (r *Registration) Announce() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r.refusal = nil
-	if w.conn != nil && slices.Contains(w.functions, r) {
+	if w.conn != nil && !w.closing && slices.Contains(w.functions, r) {
 		w.conn.pushLocked(r.frame)
 	}
 }

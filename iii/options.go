@@ -56,10 +56,6 @@ type Options struct {
 	// CallTimeout of Invoke, Send and all built on them, time without a connection
 	// included; [Timeout] sets another for one call. Default 30 s.
 	CallTimeout time.Duration
-	// TakeOver is how often functions of ours that the engine does not list are
-	// announced again: the way for a replica that was refused (engines from 0.23) or
-	// replaced (engines before) to take over once the owner is gone. Zero: never.
-	TakeOver time.Duration
 
 	// PingInterval between keepalive pings, default 20 s. IdleTimeout without a word
 	// from the engine, after which the connection is given up, default 60 s.
@@ -92,7 +88,6 @@ func (o Options) withDefaults() (Options, endpoint, error) {
 		zero  time.Duration
 	}{
 		{"CallTimeout", &o.CallTimeout, 30 * time.Second},
-		{"TakeOver", &o.TakeOver, 0},
 		{"PingInterval", &o.PingInterval, 20 * time.Second},
 		{"IdleTimeout", &o.IdleTimeout, 60 * time.Second},
 		{"HandshakeTimeout", &o.HandshakeTimeout, 10 * time.Second},

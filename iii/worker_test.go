@@ -390,55 +390,39 @@ func TestRow12Row14MetadataAndPong(t *testing.T) {
 	})
 }
 
-func TestRow15RejectedFunctionRow28Replicas(t *testing.T) {
+// Before 0.23 the last worker that announces a function has it, later the first. The
+// other can announce it again.
+func TestOneWorkerHasAFunction(t *testing.T) {
 	t.Parallel()
 	eachEra(t, func(t *testing.T, e *iiitest.Engine, era iii.Era) {
 		first := connect(t, e, iii.Options{Name: "one"})
-		serve(t, e, first, "t::own", echo)
+		own := serve(t, e, first, "t::own", echo)
 		refused := make(chan iii.Refusal, 10)
-		second := connect(t, e, iii.Options{Name: "two", TakeOver: 1e7})
+		second := connect(t, e, iii.Options{Name: "two"})
 		r, err := second.RegisterFunction(iii.Function{
 			ID: "t::own", Handler: echo, OnRefused: func(r iii.Refusal) { refused <- r },
 		})
 		require.NoError(t, err)
-		owner, other := second, first // last writer wins
-		if era >= iii.EraE {
-			owner, other = first, second
-			got := <-refused
-			require.Equal(t, iii.Refusal{FunctionID: "t::own", Namespace: "default", OwnerWorkerID: first.ID()}, got)
-			held, standing := r.Refused()
-			require.True(t, standing)
-			require.Equal(t, got, held)
-			require.Equal(t, iii.Connected, second.State(), "not fatal")
+		if era < iii.EraE {
+			until(t, e, "the last one has it", func() bool { return e.Owner("t::own") == second.ID() })
+			own.Announce()
+			until(t, e, "taken back", func() bool { return e.Owner("t::own") == first.ID() })
+			return
 		}
-		until(t, e, "one owner", func() bool { return e.Owner("t::own") == owner.ID() })
-		if other == first {
-			return // only the second was told to take over
-		}
-		owner.Close()
-		until(t, e, "taken over", func() bool { return e.Owner("t::own") == other.ID() })
-		_, standing := r.Refused()
-		require.False(t, standing)
+		got := <-refused
+		require.Equal(t, iii.Refusal{FunctionID: "t::own", Namespace: "default", OwnerWorkerID: first.ID()}, got)
+		refusal, isRefused := r.Refused()
+		require.True(t, isRefused)
+		require.Equal(t, got, refusal)
+		require.Equal(t, iii.Connected, second.State(), "not fatal")
+		require.Equal(t, first.ID(), e.Owner("t::own"))
+		first.Close()
+		until(t, e, "the first is gone", func() bool { return e.Owner("t::own") == "" })
+		r.Announce()
+		until(t, e, "the second has it", func() bool { return e.Owner("t::own") == second.ID() })
+		_, isRefused = r.Refused()
+		require.False(t, isRefused)
 	})
-}
-
-func TestRow28TakeOverBefore023(t *testing.T) {
-	t.Parallel()
-	e := engine(t, iiitest.Options{Era: iii.EraC})
-	first := connect(t, e, iii.Options{Name: "one", TakeOver: 1e7})
-	own := serve(t, e, first, "t::own", echo)
-	second := connect(t, e, iii.Options{Name: "two"})
-	_, err := second.RegisterFunction(iii.Function{ID: "t::own", Handler: echo})
-	require.NoError(t, err)
-	until(t, e, "replaced", func() bool { return e.Owner("t::own") == second.ID() })
-	second.Close()
-	until(t, e, "taken over", func() bool { return e.Owner("t::own") == first.ID() })
-	third := connect(t, e, iii.Options{Name: "three"})
-	_, err = third.RegisterFunction(iii.Function{ID: "t::own", Handler: echo})
-	require.NoError(t, err)
-	until(t, e, "replaced", func() bool { return e.Owner("t::own") == third.ID() })
-	own.Announce()
-	until(t, e, "taken back", func() bool { return e.Owner("t::own") == first.ID() })
 }
 
 func TestRow15RejectedWorker(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/iii"
 )
@@ -20,23 +18,25 @@ const (
 	connectFor   = time.Second
 )
 
-// Check finds out without calling the function whether it could be called: the
-// engine lists it, and the guard too where nothing passes without.
+// Check reports, without a call, whether the function can be called: the engine lists
+// it, and the guard's function too where the guard must answer.
 func (e *Executor) Check(ctx context.Context) error {
 	cause := fmt.Errorf("no answer within %v", checkTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
 	defer cancel()
 	op := "iii: check the engine at " + e.host
 	worker, err := e.link.connect(ctx, connectFor)
-	var result []byte
+	var listed []iii.ListedFunction
 	if err == nil {
-		result, err = worker.Invoke(ctx, "engine::functions::list", map[string]bool{"include_internal": true})
+		listed, err = worker.Functions(ctx)
 	}
 	switch {
 	case err == nil:
-		return e.missing(op, result)
+		return e.missing(op, listed)
+	case errors.Is(err, iii.ErrUnsupported):
+		return &conversation.Error{Kind: conversation.Invalid, Op: op, Err: err, Remedy: "check url: it must be the address of an iii engine"}
 	case iii.HasCode(err, iii.CodeForbidden):
-		return nil // it may call what it may not list
+		return nil // access rules may permit the call and forbid the list
 	case errors.Is(context.Cause(ctx), cause):
 		return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: cause, Remedy: "check url, and that the engine is running"}
 	}
@@ -45,19 +45,12 @@ func (e *Executor) Check(ctx context.Context) error {
 	return out
 }
 
-// missing names the functions that the engine does not list. Engines before 0.23
-// know no namespaces.
-func (e *Executor) missing(op string, result []byte) error {
-	list := gjson.GetBytes(result, "functions")
-	if !list.IsArray() {
-		return &conversation.Error{
-			Kind: conversation.Invalid, Op: op, Err: errors.New("its list of functions is none"), Remedy: "check url: it must lead to an iii engine",
-		}
-	}
+// missing names the functions that the engine does not list.
+func (e *Executor) missing(op string, listed []iii.ListedFunction) error {
 	has := map[string]bool{}
-	for _, f := range list.Array() {
-		if namespace := f.Get("namespace").Str; namespace == "" || namespace == e.namespace() {
-			has[f.Get("function_id").Str] = true
+	for _, f := range listed {
+		if f.In(e.cfg.Namespace) {
+			has[f.ID] = true
 		}
 	}
 	wanted := []string{e.cfg.Function}
@@ -77,11 +70,4 @@ func (e *Executor) missing(op string, result []byte) error {
 		Kind: conversation.Unavailable, Op: op, Err: errors.New("no worker serves " + strings.Join(missing, " and ")),
 		Remedy: "start the worker that does, or check function, guard and namespace",
 	}
-}
-
-func (e *Executor) namespace() string {
-	if e.cfg.Namespace == "" {
-		return "default"
-	}
-	return e.cfg.Namespace
 }

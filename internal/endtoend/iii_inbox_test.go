@@ -135,7 +135,7 @@ func TestIIIInboxThroughARollingRestart(t *testing.T) {
 			r := newIIIRig(t, era, agent)
 			var stops [2]func()
 			for i := range stops {
-				stops[i] = r.start(t, takeOverByEvents)
+				stops[i] = r.start(t, byEventsAlone)
 			}
 			r.ready(t, "ingest")
 			w := r.caller(t)
@@ -149,7 +149,7 @@ func TestIIIInboxThroughARollingRestart(t *testing.T) {
 				i := round % 2
 				stops[i]()
 				r.ready(t, "ingest")
-				stops[i] = r.start(t, takeOverByEvents)
+				stops[i] = r.start(t, byEventsAlone)
 				bound(2)
 			}
 			answered(t, r, agent, stop())
@@ -165,7 +165,7 @@ func TestIIIInboxOfASingleWorker(t *testing.T) {
 			t.Parallel()
 			agent := &parrot{}
 			r := newIIIRig(t, era, agent)
-			stop := r.start(t, takeOverByEvents)
+			stop := r.start(t, byEventsAlone)
 			r.ready(t, "ingest")
 			w := r.caller(t)
 			queue := queueOf(t, w)
@@ -182,15 +182,15 @@ func TestIIIInboxOfASingleWorker(t *testing.T) {
 			if era >= iii.EraD { // more often than an engine tries by itself
 				require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.FailedAttempts("conversation.inbox") >= 3*away }))
 			}
-			r.start(t, takeOverByEvents)
+			r.start(t, byEventsAlone)
 			r.ready(t, "ingest")
 			answered(t, r, agent, away)
 		})
 	}
 }
 
-// takeOverByEvents leaves it to the engine's events that a replica takes over in time.
-func takeOverByEvents(c *platform.Config) { c.TakeOver = time.Minute }
+// byEventsAlone leaves it to the engine's events that a replica takes over in time.
+func byEventsAlone(c *platform.Config) { c.ReplicaInterval = time.Minute }
 
 func queueOf(t *testing.T, w *iii.Worker) string {
 	t.Helper()

@@ -69,7 +69,7 @@ func (r *iiiRig) agent() string { return r.agents[0].Name }
 func (r *iiiRig) start(t *testing.T, change func(*platform.Config)) (stop func()) {
 	t.Helper()
 	cfg := platform.Defaults()
-	cfg.Name, cfg.URL, cfg.TakeOver = r.name, r.engine.URL(), 200*time.Millisecond
+	cfg.Name, cfg.URL, cfg.ReplicaInterval = r.name, r.engine.URL(), 200*time.Millisecond
 	if change != nil {
 		change(&cfg)
 	}

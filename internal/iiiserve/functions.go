@@ -59,6 +59,9 @@ func (s *Server) functions() []iii.Function {
 			ResponseFormat: object("content iterations", "content: string; model: string|null; usage: object|null; iterations: integer; durationMs: integer"),
 		})
 	}
+	for i := range all {
+		all[i].Metadata = json.RawMessage(`{"category":"conversation","service":"parley"}`)
+	}
 	return all
 }
 

@@ -2,6 +2,7 @@ package iiiserve
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,10 +54,10 @@ type Server struct {
 	operator *operate.Operator
 	log      *slog.Logger
 
-	cancel   context.CancelFunc
+	stop     context.CancelFunc
 	stopping <-chan struct{} // closed by Stop
-	kept     chan struct{}   // closed once the keeper has ended
-	departed atomic.Bool     // a worker of the engine has left
+	replica  *iii.Replica
+	inbox    *subscription // nil: there is no inbox
 
 	outage     *outage
 	talking    admission // calls that may wait for a reply
@@ -95,12 +96,16 @@ func (s *Server) Start() error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel, s.stopping, s.kept = cancel, ctx.Done(), make(chan struct{})
-	k := newKeeper(s, w)
-	go func() {
-		defer close(s.kept)
-		k.run(ctx)
-	}()
+	s.stop, s.stopping = cancel, ctx.Done()
+	if s.cfg.Inbox != "" {
+		if s.inbox, err = s.subscribe(w, strings.ToLower(rand.Text()[:12])); err != nil {
+			return err
+		}
+	}
+	s.replica, err = w.RegisterReplica(iii.ReplicaOptions{Functions: s.functions(), Service: s.cfg.Prefix, Interval: s.cfg.ReplicaInterval})
+	if err != nil {
+		return err
+	}
 	var names []string
 	for _, a := range s.agents {
 		names = append(names, a.Name)
@@ -113,11 +118,16 @@ func (s *Server) Start() error {
 // once those that run have ended, or when ctx is done. The connection stays: it is
 // the platform's.
 func (s *Server) Stop(ctx context.Context) error {
-	if s.cancel == nil {
+	if s.stop == nil {
 		return nil
 	}
-	s.cancel()
-	<-s.kept
+	s.stop()
+	if s.inbox != nil {
+		s.inbox.unsubscribe()
+	}
+	if s.replica != nil {
+		s.replica.Unregister()
+	}
 	s.mu.Lock()
 	quiet := make(chan struct{})
 	if s.running == 0 {

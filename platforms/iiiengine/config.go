@@ -16,13 +16,13 @@ import (
 
 // The defaults of [Defaults].
 const (
-	DefaultName         = "iii"
-	DefaultPrefix       = "conversation"
-	DefaultInbox        = "conversation.inbox"
-	DefaultLifecycle    = "conversation.lifecycle"
-	DefaultReplyTimeout = 10 * time.Minute
-	DefaultConcurrency  = 100
-	DefaultTakeOver     = 2 * time.Second
+	DefaultName            = "iii"
+	DefaultPrefix          = "conversation"
+	DefaultInbox           = "conversation.inbox"
+	DefaultLifecycle       = "conversation.lifecycle"
+	DefaultReplyTimeout    = 10 * time.Minute
+	DefaultConcurrency     = 100
+	DefaultReplicaInterval = 2 * time.Second
 )
 
 // DefaultPersonas are the functions of a service made for it.
@@ -75,11 +75,10 @@ type Config struct {
 	// reply is to be had later. Default: [DefaultReplyTimeout].
 	ReplyTimeout time.Duration `yaml:"reply_timeout"`
 
-	// TakeOver is how often the engine is asked whether a function has no owner any more,
-	// beside each time that a worker leaves. Engines give a message of the inbox up that
-	// finds no owner within three seconds.
-	// Default: [DefaultTakeOver].
-	TakeOver time.Duration `yaml:"-"`
+	// ReplicaInterval is how often a replica compares its functions with the engine's
+	// list, besides each time that a worker leaves. Engines drop a message of the inbox
+	// whose function has no worker for three seconds. Default: [DefaultReplicaInterval].
+	ReplicaInterval time.Duration `yaml:"-"`
 	// Version is shown in the engine's list of workers.
 	Version string `yaml:"-"`
 	// HTTPClient makes the handshake. Default: the iii client's.
@@ -118,8 +117,8 @@ func (cfg Config) withDefaults() Config {
 	if cfg.ReplyTimeout == 0 {
 		cfg.ReplyTimeout = DefaultReplyTimeout
 	}
-	if cfg.TakeOver == 0 {
-		cfg.TakeOver = DefaultTakeOver
+	if cfg.ReplicaInterval == 0 {
+		cfg.ReplicaInterval = DefaultReplicaInterval
 	}
 	return cfg
 }
