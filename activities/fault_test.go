@@ -79,7 +79,7 @@ func TestPollLogsOutages(t *testing.T) {
 		suite.SetLogger(log)
 		env := suite.NewTestActivityEnvironment()
 		inbox.Register(env)
-		value, err := env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Agent: "a-1", Interval: time.Millisecond})
+		value, err := env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Agent: "a-1", Settings: activities.InboxSettings{Interval: time.Millisecond}})
 		require.NoError(t, err)
 		var out activities.PollResult
 		require.NoError(t, value.Get(&out))
@@ -131,7 +131,7 @@ func TestPollAdoptsBesideFaults(t *testing.T) {
 	suite.SetLogger(quiet{})
 	env := suite.NewTestActivityEnvironment()
 	inbox.Register(env)
-	_, err = env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Interval: time.Millisecond, AdoptAfter: time.Hour})
+	_, err = env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Settings: activities.InboxSettings{Interval: time.Millisecond, AdoptAfter: time.Hour}})
 	require.NoError(t, err)
 	select {
 	case <-source.looked:

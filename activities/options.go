@@ -130,7 +130,7 @@ func ProbeOptions() workflow.ActivityOptions {
 // PollOptions let a poll run for long and be moved to another worker in seconds.
 // Its tries are unlimited: an inbox has nothing better to do.
 func PollOptions(in PollInput) workflow.ActivityOptions {
-	pollFor := in.For
+	pollFor := in.Settings.PollFor
 	if pollFor <= 0 {
 		pollFor = defaultPollFor
 	}

@@ -254,7 +254,7 @@ func TestPollKeepsTheLimit(t *testing.T) {
 		for _, agent := range agents {
 			w.wait(agent, 30)
 		}
-		w.polling(t, 3, agents, activities.PollInput{Interval: 500 * time.Millisecond, For: 8 * time.Minute})
+		w.polling(t, 3, agents, activities.PollInput{Settings: activities.InboxSettings{Interval: 500 * time.Millisecond, PollFor: 8 * time.Minute}})
 		require.Equal(t, 120, w.starts)
 		require.LessOrEqual(t, w.most, 10)
 		require.Equal(t, 10, w.most)
@@ -274,7 +274,7 @@ func TestPollFindsLostPlaces(t *testing.T) {
 		w.give(activities.Place{ID: "fake/p/lost"})
 		begun := time.Now()
 		time.AfterFunc(10*time.Second, func() { w.end("fake/p/a-0") })
-		w.polling(t, 1, []string{"a"}, activities.PollInput{Interval: time.Second, For: 5 * time.Minute})
+		w.polling(t, 1, []string{"a"}, activities.PollInput{Settings: activities.InboxSettings{Interval: time.Second, PollFor: 5 * time.Minute}})
 		require.Equal(t, 3, w.starts)
 		require.LessOrEqual(t, w.most, 2)
 		require.Less(t, w.began["fake/p/a-1"].Sub(begun), 12*time.Second, "its place was free")
@@ -307,7 +307,7 @@ func TestPollSkips(t *testing.T) {
 			return &conversation.Error{Kind: conversation.Invalid, Err: errors.New("not ASCII")}
 		}
 		begun := time.Now()
-		out := w.polling(t, 1, []string{"a"}, activities.PollInput{Interval: time.Second, For: 9 * time.Minute})
+		out := w.polling(t, 1, []string{"a"}, activities.PollInput{Settings: activities.InboxSettings{Interval: time.Second, PollFor: 9 * time.Minute}})
 		require.Nil(t, out.Failure)
 		require.Equal(t, 9, w.starts)
 		for id, at := range w.began {

@@ -32,11 +32,10 @@ const (
 
 // A StartRequest asks for the workflow of a conversation.
 type StartRequest struct {
-	Ref      conversation.Ref
-	Executor string
-	Policy   conversation.Policy
-	Persona  string
-	Adopt    bool
+	Ref     conversation.Ref
+	Policy  conversation.Policy
+	Persona string
+	Adopt   bool
 	// Task means that it is an occurrence of a task: it runs once, and is claimed
 	// even to be adopted.
 	Task bool
@@ -154,11 +153,11 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 		p.status.Started, p.status.Adopted, p.status.LastPoll = last.Started, last.Adopted, last.LastPoll
 		p.status.Orphans, p.status.OrphansAt = last.Orphans, last.OrphansAt
 	}
-	if p.in.Interval <= 0 {
-		p.in.Interval = defaultPollInterval
+	if p.in.Settings.Interval <= 0 {
+		p.in.Settings.Interval = defaultPollInterval
 	}
-	if p.in.For <= 0 {
-		p.in.For = defaultPollFor
+	if p.in.Settings.PollFor <= 0 {
+		p.in.Settings.PollFor = defaultPollFor
 	}
 	p.live = keepAlive(ctx, i.heartbeats, p.status)
 	defer p.live.stop()
@@ -187,7 +186,7 @@ type poll struct {
 
 func (p *poll) run(ctx context.Context) (PollResult, error) {
 	stopping := activity.GetWorkerStopChannel(ctx)
-	until := time.Now().Add(p.in.For)
+	until := time.Now().Add(p.in.Settings.PollFor)
 	for {
 		freed := p.open.changed()
 		err := p.once(ctx, stopping)
@@ -253,7 +252,7 @@ const earliestPoll = 200 * time.Millisecond
 // delay is the time to the next poll: the interval and up to a quarter more, so
 // that workers do not march in step; after errors, twice as long each time.
 func (p *poll) delay(err error) time.Duration {
-	d := p.in.Interval
+	d := p.in.Settings.Interval
 	if err != nil {
 		p.faults++
 		d = pollBackoff(d, p.faults, p.tasks)
@@ -297,10 +296,10 @@ func (p *poll) once(ctx context.Context, stopping <-chan struct{}) error {
 }
 
 func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
-	if err := p.open.sync(ctx, p.in.Interval); err != nil {
+	if err := p.open.sync(ctx, p.in.Settings.Interval); err != nil {
 		return err
 	}
-	if p.open.full() && time.Since(p.asked) < fullHouseFactor*p.in.Interval {
+	if p.open.full() && time.Since(p.asked) < fullHouseFactor*p.in.Settings.Interval {
 		return nil
 	}
 	waiting, err := p.source.Assigned(ctx, p.in.Project, p.in.Agent)

@@ -108,7 +108,7 @@ func (p *poll) startOne(ctx context.Context, a platforms.Assignment, place Place
 		return false, err
 	}
 	_, started, err = p.runs.Start(ctx, StartRequest{
-		Ref: a.Ref, Executor: p.in.Executor, Policy: p.in.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
+		Ref: a.Ref, Policy: p.in.Settings.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
 		Place: place, Limit: p.open.limit,
 	})
 	switch {
@@ -151,22 +151,22 @@ const (
 // when it is started, not ours by its age.
 func (p *poll) adopt(ctx context.Context, stopping <-chan struct{}) error {
 	every := orphansEvery
-	if p.in.AdoptAfter > 0 {
-		every = min(p.in.AdoptAfter/2, adoptEvery)
+	if p.in.Settings.AdoptAfter > 0 {
+		every = min(p.in.Settings.AdoptAfter/2, adoptEvery)
 	}
-	if p.in.AdoptAfter > 0 && p.open.full() || !p.adopted.IsZero() && time.Since(p.adopted) < every {
+	if p.in.Settings.AdoptAfter > 0 && p.open.full() || !p.adopted.IsZero() && time.Since(p.adopted) < every {
 		return nil
 	}
 	p.adopted = time.Now()
 	open, err := p.source.Open(ctx, p.in.Project, p.in.Agent)
 	rows, listErr := platforms.RowErrors(err)
 	p.skips.rows(ctx, listOpen, rows)
-	left := cmp.Or(p.in.AdoptAfter, orphanAfter)
+	left := cmp.Or(p.in.Settings.AdoptAfter, orphanAfter)
 	now := p.now(ctx)
 	open = slices.DeleteFunc(open, func(a platforms.Assignment) bool {
 		return now.Sub(a.Touched) < left || p.open.has(a.Ref.String())
 	})
-	if p.in.AdoptAfter <= 0 {
+	if p.in.Settings.AdoptAfter <= 0 {
 		return errors.Join(p.countOrphans(ctx, open), listErr)
 	}
 	p.status.Orphans = 0

@@ -38,10 +38,13 @@ const (
 	ParkOversize OnOversize = "park" // the conversation parks with the reason
 )
 
-// A Policy holds the settings of one conversation. It is part of the workflow's input,
+// A Policy holds the settings of one conversation, and names its executor. It is part of the workflow's input,
 // so that a change of configuration affects new conversations only. Zero values mean the
 // defaults of [Policy.WithDefaults].
 type Policy struct {
+	// Executor is the registry's name of who speaks for the agent. "auto" takes the
+	// first that is available, chosen once per conversation. Empty: DefaultExecutor.
+	Executor    string      `json:"executor,omitempty"`
 	OnExhausted OnExhausted `json:"on_exhausted,omitempty"`
 	// MaxTurns ends the conversation, as budget spent, after this many replies of
 	// the agent. Zero: only the platform's own limit counts.
@@ -101,6 +104,8 @@ type Policy struct {
 
 // The defaults of a Policy, and why.
 const (
+	// The first executor that is available, chosen once per conversation.
+	DefaultExecutor = "auto"
 	// A reasoning model can think for minutes. The heartbeat detects a dead worker, not
 	// this timeout.
 	DefaultReplyTimeout = 5 * time.Minute
@@ -131,6 +136,9 @@ const (
 
 // WithDefaults fills zero fields.
 func (p Policy) WithDefaults() Policy {
+	if p.Executor == "" {
+		p.Executor = DefaultExecutor
+	}
 	if p.OnExhausted == "" {
 		p.OnExhausted = Park
 	}

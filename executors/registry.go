@@ -13,7 +13,7 @@ import (
 
 // Auto is the name that stands for the first executor that is available, in the
 // registry's order of preference.
-const Auto = "auto"
+const Auto = conversation.DefaultExecutor
 
 // A Registry holds executors by name. Whoever wires the program fills it; it is
 // safe for concurrent use.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,17 +114,15 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 	const begins = "started"
 	done := operate.Each(ctx, ids, func(ctx context.Context, id string) (string, error) {
 		c := by[id]
-		executor := c.agent.Executor
-		if f.executor != "" {
-			executor = f.executor
-		}
+		policy := c.agent.Policy
+		policy.Executor = cmp.Or(f.executor, policy.Executor)
 		ctx, cancel := s.bounded(ctx)
 		defer cancel()
 		platform := assembly.Platforms[c.Ref.Platform]
 		_, task := platform.Platform.(platforms.Tasks)
 		started, err := launcher.Conversation(ctx, launch.Conversation{
 			Input: workflows.ConversationInput{
-				Ref: c.Ref, Executor: executor, Policy: c.agent.Policy,
+				Ref: c.Ref, Policy: policy,
 				Adopt: c.adopt && !task, TakeOver: c.adopt && task, CountedIn: workflows.Counted(platform.MaxOpen),
 			},
 			Persona: c.Persona, Task: task,

@@ -133,7 +133,7 @@ func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput,
 				name, config.DefaultFile, unconfiguredAgent)
 		}
 		return workflows.ConversationInput{
-			Ref: conversation.Ref{Agent: unconfiguredAgent}, Executor: cmp.Or(executor, executors.Auto),
+			Ref: conversation.Ref{Agent: unconfiguredAgent}, Policy: conversation.Policy{Executor: cmp.Or(executor, executors.Auto)},
 		}, nil
 	}
 	c, err := s.configuration()
@@ -156,15 +156,15 @@ func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput,
 		if err := knownExecutor(c, executor); err != nil {
 			return none, err
 		}
-		allowed := append([]string{agent.Executor}, agent.Policy.Executors...)
+		allowed := append([]string{agent.Policy.Executor}, agent.Policy.Executors...)
 		if !slices.Contains(allowed, executor) {
 			return none, usagef("agent %q does not allow executor %q, only %s: agents.%s.executors lists those it allows",
 				agent.Name, executor, strings.Join(allowed, ", "), agent.Name)
 		}
 	}
-	return workflows.ConversationInput{
-		Ref: conversation.Ref{Agent: agent.Name}, Executor: cmp.Or(executor, agent.Executor), Policy: agent.Policy,
-	}, nil
+	policy := agent.Policy
+	policy.Executor = cmp.Or(executor, policy.Executor)
+	return workflows.ConversationInput{Ref: conversation.Ref{Agent: agent.Name}, Policy: policy}, nil
 }
 
 // unconfigured reports whether nothing and nobody has configured anything.

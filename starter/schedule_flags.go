@@ -129,7 +129,7 @@ func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error
 // allowedExecutor finds a slip of the pen before the first run fails for it.
 func allowedExecutor(a config.Agent, name string) error {
 	name = strings.ToLower(strings.TrimSpace(name))
-	if name == "" || name == "auto" || name == a.Executor {
+	if name == "" || name == "auto" || name == a.Policy.Executor {
 		return nil
 	}
 	for _, allowed := range a.Policy.Executors {
@@ -137,7 +137,7 @@ func allowedExecutor(a config.Agent, name string) error {
 			return nil
 		}
 	}
-	there := strings.Join(append([]string{a.Executor}, a.Policy.Executors...), ", ")
+	there := strings.Join(append([]string{a.Policy.Executor}, a.Policy.Executors...), ", ")
 	return usagef("agent %q may not use executor %q: there are %s", a.Name, name, there)
 }
 
@@ -158,7 +158,7 @@ func (s *starter) scheduleCreate() *cobra.Command {
 			return err
 		}
 		plan := schedules.Plan{
-			Name: args[0], Agent: agent.Name, Executor: agent.Executor, Policy: agent.Policy,
+			Name: args[0], Agent: agent.Name, Policy: agent.Policy,
 			Times: f.times, Task: f.task, Rules: f.rules, Paused: paused, Note: f.note,
 		}
 		if err := plan.Check(time.Now()); err != nil {
@@ -204,7 +204,7 @@ func (s *starter) scheduleUpdate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			change.Agent, change.Executor, change.Policy = agent.Name, agent.Executor, agent.Policy
+			change.Agent, change.Policy = agent.Name, agent.Policy
 		}
 		k, err := s.keeper(ctx)
 		if err != nil {

@@ -223,7 +223,7 @@ func TestEndWhileContinuingAsNew(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.run(workflows.ConversationInput{
-		Ref: input("mem").Ref, Executor: "auto",
+		Ref: input("mem").Ref, Policy: conversation.Policy{Executor: "auto"},
 		Carried: &workflows.Carried{Turn: 3, Count: 6, End: &workflows.EndRequest{Reason: "enough"}},
 	})
 	out := s.outcome()

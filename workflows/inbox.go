@@ -82,9 +82,7 @@ type inbox struct {
 func (b *inbox) pollInput() activities.PollInput {
 	return activities.PollInput{
 		Platform: b.in.Platform, Project: b.in.Project, Agent: b.in.Agent,
-		Executor: b.settings.Executor, Policy: b.settings.Policy,
-		Interval: b.settings.Interval, AdoptAfter: b.settings.AdoptAfter, For: b.settings.PollFor,
-		Served: b.served,
+		Settings: b.settings, Served: b.served,
 	}
 }
 
@@ -357,7 +355,7 @@ func (b *inbox) setState(ctx workflow.Context, s InboxState) {
 
 func (b *inbox) show(ctx workflow.Context) {
 	var s strings.Builder
-	fmt.Fprintf(&s, "**%s** · agent %s · executor %s\n\n", b.state, b.name(), b.settings.Executor)
+	fmt.Fprintf(&s, "**%s** · agent %s · executor %s\n\n", b.state, b.name(), b.settings.Policy.Executor)
 	if a := b.attention(); a != nil {
 		fmt.Fprintf(&s, "since %s: %s\n\n", a.Since.Format("2006-01-02 15:04:05 UTC"), a.Reason)
 		if a.Remedy != "" {

@@ -155,7 +155,7 @@ func (r *recoveries) update(name string, arg any) {
 func (r *recoveries) run() {
 	r.after(time.Second, func() { r.update(workflows.UpdateStop, workflows.EndRequest{}) })
 	r.env.ExecuteWorkflow(workflows.InboxName, workflows.InboxInput{
-		Platform: "p", Agent: "a", Settings: workflows.InboxSettings{Executor: "model"},
+		Platform: "p", Agent: "a", Settings: workflows.InboxSettings{Policy: conversation.Policy{Executor: "model"}},
 	})
 	require.NoError(r.t, r.env.GetWorkflowError())
 	require.Equal(r.t, workflows.InboxStopped, r.state())

@@ -5,18 +5,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 )
 
 // ConversationInput starts a Conversation. It carries everything that a later
 // run needs: continuing as new is the same call.
 type ConversationInput struct {
-	Ref conversation.Ref `json:"ref"`
-	// Executor is the registry's name of who speaks for the agent; "auto" takes
-	// the first that is available, once for the whole conversation.
-	Executor string              `json:"executor"`
-	Policy   conversation.Policy `json:"policy,omitzero"`
+	Ref    conversation.Ref    `json:"ref"`
+	Policy conversation.Policy `json:"policy,omitzero"`
 	// Adopt takes over a conversation that somebody else claimed and left.
 	Adopt bool `json:"adopt,omitempty"`
 	// TakeOver claims a task that somebody else claimed and left.
@@ -208,56 +204,4 @@ type ApproveRequest struct {
 	// Deny refuses it. The agent is told, with Reason.
 	Deny   bool   `json:"deny,omitempty"`
 	Reason string `json:"reason,omitempty"`
-}
-
-// InboxInput starts an Inbox.
-type InboxInput struct {
-	Platform string        `json:"platform"`
-	Project  string        `json:"project,omitempty"`
-	Agent    string        `json:"agent,omitempty"`
-	Settings InboxSettings `json:"settings,omitzero"`
-	Carried  *CarriedInbox `json:"carried,omitempty"`
-}
-
-// InboxSettings can be changed while an inbox runs, by SignalConfigure. They
-// apply to conversations that are found later.
-type InboxSettings struct {
-	// AgentName is the agent's name in the configuration, for people.
-	AgentName  string              `json:"agent_name,omitempty"`
-	Executor   string              `json:"executor"`
-	Policy     conversation.Policy `json:"policy,omitzero"`
-	Interval   time.Duration       `json:"interval,omitempty"`
-	AdoptAfter time.Duration       `json:"adopt_after,omitempty"`
-	// PollFor is how long one Poll activity runs. Zero: 10 minutes.
-	PollFor time.Duration `json:"poll_for,omitempty"`
-}
-
-// InboxState says what an inbox is doing. It is also its search attribute
-// ParleyStatus.
-type InboxState string
-
-// The states of an inbox.
-const (
-	InboxPolling        InboxState = "polling"
-	InboxPaused         InboxState = "paused"
-	InboxNeedsAttention InboxState = "needs_attention"
-	InboxStopped        InboxState = "stopped"
-)
-
-// InboxStatus is the answer to QueryStatus and to every update of an inbox. Its
-// counts are as of the last Poll that returned; the heartbeat of the running one,
-// an activities.PollStatus, is newer.
-type InboxStatus struct {
-	Platform  string                `json:"platform"`
-	Project   string                `json:"project,omitempty"`
-	Agent     string                `json:"agent,omitempty"`
-	State     InboxState            `json:"state"`
-	Settings  InboxSettings         `json:"settings"`
-	Started   int                   `json:"started"`
-	Adopted   int                   `json:"adopted,omitempty"`
-	Poll      activities.PollStatus `json:"poll,omitzero"`
-	Attention *Attention            `json:"attention,omitempty"`
-	// Troubles are what the inbox's conversations met and others would meet too.
-	// Those that keep the inbox from claiming are also its Attention.
-	Troubles []InboxTrouble `json:"troubles,omitempty"`
 }

@@ -93,7 +93,7 @@ func newTalk(ctx workflow.Context, in ConversationInput) *talk {
 		in.Ref.ID = strings.TrimPrefix(workflow.GetInfo(ctx).WorkflowExecution.ID, ConversationID(in.Ref))
 	}
 	t := &talk{
-		in: in, policy: in.Policy.WithDefaults(), executor: in.Executor,
+		in: in, policy: in.Policy.WithDefaults(), executor: in.Policy.Executor,
 		started: workflow.Now(ctx).UTC(), stateNow: StateClaiming, run: runOf(ctx),
 		claimRun: runOf(ctx),
 	}

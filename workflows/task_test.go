@@ -19,10 +19,11 @@ import (
 
 // taskInput is a task that only its workflow knows of.
 func taskInput(policy conversation.Policy, task conversation.Task) workflows.ConversationInput {
+	policy.Executor = "agent"
 	return workflows.ConversationInput{
-		Ref:      conversation.Ref{Platform: "schedule", Project: "agent", Simulation: "daily"},
-		Executor: "agent", Policy: policy,
-		Given: &workflows.Given{Context: conversation.Context{Task: &task}},
+		Ref:    conversation.Ref{Platform: "schedule", Project: "agent", Simulation: "daily"},
+		Policy: policy,
+		Given:  &workflows.Given{Context: conversation.Context{Task: &task}},
 	}
 }
 

@@ -159,7 +159,7 @@ func (b *inbox) stops(signal Trouble) bool {
 	if signal.Source.Type == SourcePlatform {
 		return true
 	}
-	standard := b.settings.Executor
+	standard := b.settings.Policy.Executor
 	return !signal.Task && (signal.Source.Name == standard ||
 		standard == "auto" && !slices.Contains(b.settings.Policy.Executors, signal.Source.Name))
 }

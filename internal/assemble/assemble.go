@@ -146,7 +146,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		a.Inboxes = append(a.Inboxes, workflows.InboxInput{
 			Platform: agent.Platform, Project: agent.Project, Agent: agent.Agent,
 			Settings: workflows.InboxSettings{
-				AgentName: agent.Name, Executor: agent.Executor, Policy: agent.Policy,
+				AgentName: agent.Name, Policy: agent.Policy,
 				Interval: p.PollInterval, AdoptAfter: p.AdoptAfter,
 			},
 		})
@@ -250,7 +250,7 @@ func (a *Assembly) replyFault(agent config.Agent) error {
 // Speakers are the executors that may speak for the agent: its own, those that a
 // conversation may choose, and the links of chains among them.
 func (a *Assembly) Speakers(agent config.Agent) []string {
-	names := append([]string{agent.Executor}, agent.Policy.Executors...)
+	names := append([]string{agent.Policy.Executor}, agent.Policy.Executors...)
 	for i := 0; i < len(names); i++ {
 		for _, link := range a.links[names[i]] {
 			if !slices.Contains(names, link) {

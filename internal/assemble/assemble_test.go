@@ -55,7 +55,7 @@ func TestLoadFromEnvironment(t *testing.T) {
 	require.Equal(t, onerun.DefaultMaxOpen, instance.MaxOpen)
 	require.Equal(t, []workflows.InboxInput{{
 		Platform: "onerun", Project: "p1", Agent: "a1",
-		Settings: workflows.InboxSettings{AgentName: "a1", Executor: "auto", Interval: config.DefaultPollInterval},
+		Settings: workflows.InboxSettings{AgentName: "a1", Policy: conversation.Policy{Executor: "auto"}, Interval: config.DefaultPollInterval},
 	}}, a.Inboxes)
 	name, _, err := a.Executors.Resolve(t.Context(), "auto")
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ agents:
 	require.Zero(t, a.Platforms["main"].Settle)
 	require.Zero(t, a.Platforms["main"].MaxOpen)
 	require.Equal(t, workflows.InboxSettings{
-		AgentName: "support", Executor: "script", Policy: conversation.Policy{MaxTurns: 3},
+		AgentName: "support", Policy: conversation.Policy{Executor: "script", MaxTurns: 3},
 		Interval: config.DefaultPollInterval, AdoptAfter: time.Hour,
 	}, a.Inboxes[0].Settings)
 }

@@ -60,9 +60,9 @@ func (m *maker) priceAgent(agent *config.Agent) error {
 	if agent.Policy.MaxCost <= 0 {
 		return nil
 	}
-	priced, currencies := m.prices(agent.Executor, nil)
+	priced, currencies := m.prices(agent.Policy.Executor, nil)
 	if !priced {
-		return agent.Fault("budget.money", "is limited, but no prices are known for executor %q: add them to its budget, or limit tokens", agent.Executor)
+		return agent.Fault("budget.money", "is limited, but no prices are known for executor %q: add them to its budget, or limit tokens", agent.Policy.Executor)
 	}
 	for _, name := range agent.Policy.Executors {
 		_, more := m.prices(name, nil)

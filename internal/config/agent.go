@@ -42,9 +42,9 @@ func (d *document) agent(e pair) Agent {
 	d.decode(at, e.value, &s, "an agent")
 	a := Agent{
 		Name: e.name, Platform: s.Platform, Project: s.Project, Agent: s.Agent,
-		Executor: cmp.Or(s.Executor, executors.Auto),
-		where:    settings{d, at, e.key, e.value},
+		where: settings{d, at, e.key, e.value},
 	}
+	a.Policy.Executor = cmp.Or(s.Executor, executors.Auto)
 	a.Policy.Executors, a.Policy.RefusalText, a.Policy.Tools = s.Executors, s.RefusalText, s.Tools
 	wrong := func(setting, format string, args ...any) { d.add(a.Fault(setting, format, args...)) }
 	switch on := conversation.OnExhausted(s.OnExhausted); on {
@@ -171,8 +171,8 @@ func (d *document) references(c *Config) {
 				}
 			}
 		}
-		if !slices.Contains(executorNames, a.Executor) {
-			wrong("executor", "is %q, which is not among the executors: %s", a.Executor, suggest(a.Executor, executorNames))
+		if !slices.Contains(executorNames, a.Policy.Executor) {
+			wrong("executor", "is %q, which is not among the executors: %s", a.Policy.Executor, suggest(a.Policy.Executor, executorNames))
 		}
 		for _, name := range a.Policy.Executors {
 			if !slices.Contains(executorNames, name) {

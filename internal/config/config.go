@@ -79,9 +79,8 @@ type Agent struct {
 	Platform string
 	Project  string
 	Agent    string
-	// Executor is the name of who speaks for the agent, or "auto".
-	Executor string
-	Policy   conversation.Policy
+	// Policy names the agent's executor; "auto" where the setting is left out.
+	Policy conversation.Policy
 
 	where settings
 }

@@ -95,7 +95,7 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, "scripted", c.Executors[1].Type)
 
 	require.Equal(t, conversation.Policy{
-		OnExhausted: conversation.EndConversation, MaxTurns: 4, ReplyTimeout: time.Minute, ReplyAttempts: 3,
+		Executor: "gpt", OnExhausted: conversation.EndConversation, MaxTurns: 4, ReplyTimeout: time.Minute, ReplyAttempts: 3,
 		ExchangeTimeout: 7 * time.Minute, PlatformAttempts: 5,
 		OnAmbiguous: conversation.ResendAmbiguous, MaxMessageBytes: 4096, OnOversize: conversation.ParkOversize,
 		MaxTokens: 200_000, MaxCost: 500_000, OnSpent: conversation.EndConversation,
@@ -106,7 +106,7 @@ func TestLoad(t *testing.T) {
 	require.Equal(t, "p1", c.Agents[1].Project)
 	require.Zero(t, c.Agents[1].Policy.MaxTurns)
 	require.Equal(t, "${p}", c.Agents[2].Project)
-	require.Equal(t, "auto", c.Agents[2].Executor)
+	require.Equal(t, "auto", c.Agents[2].Policy.Executor)
 
 	var settings struct {
 		BaseURL string        `yaml:"base_url"`
@@ -301,7 +301,7 @@ func TestEnvironment(t *testing.T) {
 		require.Equal(t, "onerun", c.Agents[0].Platform)
 		require.Equal(t, "p1", c.Agents[0].Project)
 		require.Equal(t, "a1", c.Agents[0].Agent)
-		require.Equal(t, "auto", c.Agents[0].Executor)
+		require.Equal(t, "auto", c.Agents[0].Policy.Executor)
 		require.Len(t, c.Executors, 1)
 		require.Equal(t, "scripted", c.Executors[0].Name)
 	})
@@ -343,7 +343,7 @@ func TestEnvironment(t *testing.T) {
 		src.Executor = "scripted"
 		c, err := config.Load(src)
 		require.NoError(t, err)
-		require.Equal(t, "scripted", c.Agents[0].Executor)
+		require.Equal(t, "scripted", c.Agents[0].Policy.Executor)
 		src.Executor = "gpt"
 		_, err = config.Load(src)
 		require.EqualError(t, err, `--executor is "gpt", which is not among the executors: there are auto, scripted`)
@@ -482,13 +482,13 @@ func TestExecutorsOfPulse(t *testing.T) {
 	}, nil))
 	require.NoError(t, err)
 	require.Equal(t, []string{"serverless", "local"}, names(c))
-	require.Equal(t, "auto", c.Agents[0].Executor)
+	require.Equal(t, "auto", c.Agents[0].Policy.Executor)
 	require.Equal(t, []string{"serverless", "local"}, c.Agents[0].Policy.Executors)
 
 	file := "platforms:\n  p: {type: pulse, url: http://localhost:8000}\nagents:\n  a: {platform: p}\n  d: {platform: direct}\n"
 	c, err = config.Load(source(file, nil, nil))
 	require.NoError(t, err)
 	require.Equal(t, []string{"local", "scripted"}, names(c))
-	require.Equal(t, "local", c.Agents[0].Executor)
-	require.Equal(t, "auto", c.Agents[1].Executor)
+	require.Equal(t, "local", c.Agents[0].Policy.Executor)
+	require.Equal(t, "auto", c.Agents[1].Policy.Executor)
 }

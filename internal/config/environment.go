@@ -99,7 +99,7 @@ func (src Source) environment() (*Config, error) {
 	err := src.defaultExecutors(c)
 	for i := range c.Agents {
 		a := &c.Agents[i]
-		a.Executor = cmp.Or(src.Executor, executors.Auto)
+		a.Policy.Executor = cmp.Or(src.Executor, executors.Auto)
 		a.Name = cmp.Or(a.Agent, a.Name)
 	}
 	src.Given.add(c)
@@ -172,10 +172,10 @@ func (src Source) read(text string, c *Config) error {
 	c.Executors = executors.Executors
 	for i := range c.Agents {
 		a := &c.Agents[i]
-		if p, ok := c.Platform(a.Platform); !ok || p.Type != pulseType || a.Executor != "auto" || len(c.Platforms) == 1 {
+		if p, ok := c.Platform(a.Platform); !ok || p.Type != pulseType || a.Policy.Executor != "auto" || len(c.Platforms) == 1 {
 			continue
 		}
-		a.Executor = c.Executors[0].Name // not those for the others
+		a.Policy.Executor = c.Executors[0].Name // not those for the others
 	}
 	return Join(d.faults)
 }

@@ -31,7 +31,7 @@ func TestBudgetOfAConversation(t *testing.T) {
 	waiting := r.Waiting(t)
 	// Each reply of the fake takes 12 tokens.
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: waiting[0].Ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTokens: 24},
+		Ref: waiting[0].Ref, Policy: conversation.Policy{Executor: rig.ExecutorName, MaxTokens: 24},
 	})
 	status := requireState(t, r, id, workflows.StateNeedsAttention)
 	require.Equal(t, conversation.BudgetSpent, status.Attention.Kind)
@@ -40,8 +40,8 @@ func TestBudgetOfAConversation(t *testing.T) {
 	requireOutcome(t, r, id, "ended by turn limit")
 
 	id = r.StartWith(t, workflows.ConversationInput{
-		Ref: waiting[1].Ref, Executor: rig.ExecutorName,
-		Policy: conversation.Policy{MaxTokens: 24, OnSpent: conversation.EndConversation},
+		Ref:    waiting[1].Ref,
+		Policy: conversation.Policy{Executor: rig.ExecutorName, MaxTokens: 24, OnSpent: conversation.EndConversation},
 	})
 	requireOutcome(t, r, id, "budget spent")
 	r.RequireOnce(t)

@@ -72,7 +72,8 @@ func TestCancelAtEveryStep(t *testing.T) {
 			if tc.slow != "" {
 				require.NoError(t, r.Sim.SetFaults(slowly(tc.slow)))
 			}
-			id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Policy: tc.policy})
+			tc.policy.Executor = rig.ExecutorName
+			id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: tc.policy})
 			tc.until(t, r, gate, id)
 			require.NoError(t, r.Client.CancelWorkflow(t.Context(), id, ""))
 			_, err := r.Outcome(t, id)

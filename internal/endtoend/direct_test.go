@@ -55,9 +55,8 @@ func (p *parrot) times(id, text string) int {
 
 // directly opens a direct conversation on the rig.
 func directly(r *rig.Rig, id string, policy conversation.Policy) launch.Direct {
-	return launch.Direct{Open: true, Input: workflows.ConversationInput{
-		Ref: launch.DirectRef(r.Name, id), Executor: rig.ExecutorName, Policy: policy,
-	}}
+	policy.Executor = rig.ExecutorName
+	return launch.Direct{Open: true, Input: workflows.ConversationInput{Ref: launch.DirectRef(r.Name, id), Policy: policy}}
 }
 
 func say(id, text string) workflows.SendRequest { return workflows.SendRequest{ID: id, Text: text} }

@@ -47,7 +47,7 @@ func goldenToolsTimedOut(t *testing.T) (*rig.Rig, string) {
 
 func goldenBudget(t *testing.T) (*rig.Rig, string) {
 	r, gate, ref := gated(t, 5)
-	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTokens: 10}})
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, MaxTokens: 10}})
 	costly := executors.Result{Message: conversation.Text(conversation.RoleAssistant, "dear"), Usage: conversation.Usage{InputTokens: 9, OutputTokens: 3}}
 	gate.Asked(t).Answer(t, costly)
 	requireState(t, r, id, workflows.StateNeedsAttention)
@@ -113,8 +113,8 @@ func goldenTaskUnclear(t *testing.T) (*rig.Rig, string) {
 	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: http.StatusInternalServerError})
 	r.start(t)
 	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-		Executor: "agent", Interval: 100 * time.Millisecond,
-		Policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.EndConversation},
+		Interval: 100 * time.Millisecond,
+		Policy:   conversation.Policy{Executor: "agent", PlatformAttempts: 1, OnExhausted: conversation.EndConversation},
 	}})
 	task := r.task("main", map[string]any{"callback_url": r.received.url})
 	id := r.stand.Add(task)

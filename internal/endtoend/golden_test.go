@@ -163,7 +163,7 @@ func goldenParkedResumed(t *testing.T) (*rig.Rig, string) {
 func goldenFailed(t *testing.T) (*rig.Rig, string) {
 	r, gate, ref := gated(t, 3)
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, OnExhausted: conversation.EndConversation},
 	})
 	gate.Asked(t).Fail(t, fault(conversation.Invalid, ""))
 	_, err := r.Outcome(t, id)
@@ -204,7 +204,7 @@ func goldenHandedOver(t *testing.T) (*rig.Rig, string) {
 func goldenRolledOver(t *testing.T) (*rig.Rig, string) {
 	r, gate, ref := gated(t, 7)
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{RunTurns: 1},
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, RunTurns: 1},
 	})
 	for range 3 {
 		gate.Asked(t).Reply(t)
@@ -218,7 +218,7 @@ func goldenAdopted(t *testing.T) (*rig.Rig, string) {
 	require.NoError(t, r.Platform.Claim(t.Context(), ref))
 	_, err := r.Platform.Send(t.Context(), ref, platforms.Send{})
 	require.NoError(t, err)
-	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Adopt: true})
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName}, Adopt: true})
 	gate.Asked(t).Reply(t)
 	gate.Asked(t).Reply(t)
 	requireOutcome(t, r, id, "ended by turn limit")
@@ -228,7 +228,7 @@ func goldenAdopted(t *testing.T) (*rig.Rig, string) {
 func goldenMaxTurns(t *testing.T) (*rig.Rig, string) {
 	r, gate, ref := gated(t, 20)
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTurns: 1},
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, MaxTurns: 1},
 	})
 	gate.Asked(t).Reply(t)
 	requireOutcome(t, r, id, "budget spent")

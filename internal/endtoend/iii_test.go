@@ -57,7 +57,7 @@ func newIIIRigOn(t *testing.T, opts iiitest.Options, executor executors.Executor
 		engine: iiitest.Start(t, opts), client: localstacktest.Client(t),
 	}
 	require.NoError(t, r.registry.Add("agent", executor, executors.About{Backend: "test"}))
-	r.agents = []config.Agent{{Name: "desk-of-" + r.name, Agent: "id-of-" + r.name, Executor: "agent"}}
+	r.agents = []config.Agent{{Name: "desk-of-" + r.name, Agent: "id-of-" + r.name, Policy: conversation.Policy{Executor: "agent"}}}
 	r.launcher = launch.Launcher{Client: r.client, TaskQueue: "test-" + r.name}
 	return r
 }
@@ -280,7 +280,7 @@ func TestIIIFunctions(t *testing.T) {
 func TestIIISeveralAgents(t *testing.T) {
 	t.Parallel()
 	r := newIIIRig(t, iii.EraC, &parrot{})
-	r.agents = append(r.agents, config.Agent{Name: "second-of-" + r.name, Executor: "agent"})
+	r.agents = append(r.agents, config.Agent{Name: "second-of-" + r.name, Policy: conversation.Policy{Executor: "agent"}})
 	r.start(t, nil)
 	r.ready(t)
 	w := r.caller(t)

@@ -132,7 +132,8 @@ func TestKeysAppearNowhere(t *testing.T) {
 		ref := waiting[0].Ref
 		waiting = waiting[1:]
 		policy.Tools = offered[executor]
-		return r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: executor, Policy: policy})
+		policy.Executor = executor
+		return r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: policy})
 	}
 	type three struct{ works, parks, ends string }
 	started := map[string]three{}

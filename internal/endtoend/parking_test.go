@@ -24,7 +24,7 @@ func TestExhaustedRetriesPark(t *testing.T) {
 	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{ReplyAttempts: 2},
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, ReplyAttempts: 2},
 	})
 	for range 2 {
 		gate.Asked(t).Fail(t, fault(conversation.Unavailable, ""))
@@ -57,7 +57,7 @@ func TestExhaustedRetriesEnd(t *testing.T) {
 	t.Parallel()
 	r, gate, ref := gated(t, 3)
 	id := r.StartWith(t, workflows.ConversationInput{
-		Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, OnExhausted: conversation.EndConversation},
 	})
 	gate.Asked(t).Fail(t, fault(conversation.Invalid, "mend the prompt"))
 	_, err := r.Outcome(t, id)

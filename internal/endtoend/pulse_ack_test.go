@@ -28,7 +28,7 @@ func TestPulseTaskIsAcknowledgedInTheEnd(t *testing.T) {
 			r.stand.Fail(fault)
 			r.start(t)
 			r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-				Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{PlatformAttempts: 1},
+				Interval: 100 * time.Millisecond, Policy: conversation.Policy{Executor: "agent", PlatformAttempts: 1},
 			}})
 			id := r.stand.Add(r.task("main", nil))
 			out, err := r.outcome(t, id)

@@ -25,7 +25,7 @@ func TestPulseClaimIsResumed(t *testing.T) {
 	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: http.StatusInternalServerError})
 	r.start(t)
 	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.Park},
+		Interval: 100 * time.Millisecond, Policy: conversation.Policy{Executor: "agent", PlatformAttempts: 1, OnExhausted: conversation.Park},
 	}})
 	task := r.task("main", nil)
 	id := r.stand.Add(task)
@@ -75,8 +75,9 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 			r := newPulseRig(t, pulsetest.Config{}, agent)
 			r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Status: http.StatusInternalServerError})
 			r.start(t)
+			c.policy.Executor = "agent"
 			r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-				Executor: "agent", Interval: 100 * time.Millisecond, Policy: c.policy,
+				Interval: 100 * time.Millisecond, Policy: c.policy,
 			}})
 			task := r.task("main", map[string]any{"callback_url": r.received.url})
 			id := r.stand.Add(task)
@@ -126,7 +127,7 @@ func TestPulseClaimThatWasRefusedIsNotLookedFor(t *testing.T) {
 	r.stand.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Status: http.StatusUnauthorized})
 	r.start(t)
 	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{OnExhausted: conversation.EndConversation},
+		Interval: 100 * time.Millisecond, Policy: conversation.Policy{Executor: "agent", OnExhausted: conversation.EndConversation},
 	}})
 	id := r.stand.Add(r.task("main", nil))
 	_, err := r.outcome(t, id)

@@ -101,7 +101,7 @@ func (r *pulseRig) start(t *testing.T) (stop func()) {
 
 func (r *pulseRig) poll(t *testing.T) {
 	t.Helper()
-	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{Executor: "agent", Interval: 100 * time.Millisecond}})
+	r.pollWith(t, workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{Policy: conversation.Policy{Executor: "agent"}, Interval: 100 * time.Millisecond}})
 }
 
 func (r *pulseRig) pollWith(t *testing.T, in workflows.InboxInput) {
@@ -335,7 +335,7 @@ func TestPulseTaskWaitsForPerson(t *testing.T) {
 	r := newPulseRig(t, pulsetest.Config{}, gate)
 	r.start(t)
 	in := workflows.InboxInput{Platform: r.name, Settings: workflows.InboxSettings{
-		Executor: "agent", Interval: 100 * time.Millisecond, Policy: conversation.Policy{OnExhausted: conversation.Park},
+		Interval: 100 * time.Millisecond, Policy: conversation.Policy{Executor: "agent", OnExhausted: conversation.Park},
 	}}
 	r.pollWith(t, in)
 	task := r.task("main", nil)

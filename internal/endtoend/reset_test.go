@@ -162,7 +162,7 @@ func TestResetOfWhatRunsAtMostOnce(t *testing.T) {
 	})
 	ref := r.Waiting(t)[0].Ref
 	r.StartWorker(t)
-	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: rig.ExecutorName, Policy: conversation.Policy{MaxTurns: 1}})
+	id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, MaxTurns: 1}})
 	_, err := r.Outcome(t, id)
 	require.NoError(t, err)
 	require.Len(t, fake.Requests(), 1)

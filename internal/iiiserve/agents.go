@@ -145,7 +145,7 @@ func (s *Server) free(ctx context.Context, other conversation.Ref) error {
 
 // input is a conversation with an agent, as its workflow wants it.
 func (s *Server) input(a config.Agent, ref conversation.Ref) workflows.ConversationInput {
-	in := workflows.ConversationInput{Ref: ref, Executor: a.Executor, Policy: a.Policy, Given: &workflows.Given{}}
+	in := workflows.ConversationInput{Ref: ref, Policy: a.Policy, Given: &workflows.Given{}}
 	if s.cfg.Lifecycle != "" {
 		in.Notify = s.cfg.Name
 	}

@@ -138,7 +138,7 @@ func details(ref conversation.Ref, c Conversation) string {
 	row("simulation", ref.Simulation)
 	row("agent", ref.Agent)
 	row("conversation", ref.ID)
-	row("executor", c.Input.Executor)
+	row("executor", c.Input.Policy.Executor)
 	if c.Input.Adopt {
 		b.WriteString("- adopted: somebody else had claimed it and left it\n")
 	}

@@ -32,7 +32,7 @@ func (r Runs) Failed(ctx context.Context, workflowID, runID string, report activ
 func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, bool, error) {
 	started, err := r.Conversation(ctx, Conversation{
 		Input: workflows.ConversationInput{
-			Ref: req.Ref, Executor: req.Executor, Policy: req.Policy,
+			Ref: req.Ref, Policy: req.Policy,
 			Adopt: req.Adopt && !req.Task, TakeOver: req.Adopt && req.Task,
 			CountedIn: counted(req),
 		},

@@ -148,7 +148,7 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 		return err
 	}
 	r.run.previous = started.GetContinuedExecutionRunId()
-	r.run.executor = r.run.input.Executor
+	r.run.executor = r.run.input.Policy.Executor
 	carried := r.run.input.Carried
 	if given := r.run.input.Given; given != nil && carried == nil {
 		r.run.persona = given.Context.Persona

@@ -100,7 +100,7 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 
 func (in *Inbox) fromStatus(s workflows.InboxStatus) {
 	in.State = string(s.State)
-	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Executor
+	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Policy.Executor
 	in.Started, in.Adopted = s.Started, s.Adopted
 	in.Attention, in.Troubles = s.Attention, s.Troubles
 	in.fromPoll(s.Poll)

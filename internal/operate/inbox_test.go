@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
 )
@@ -26,7 +27,7 @@ func TestInboxReadsTheRunningPoll(t *testing.T) {
 	s.put(workflows.InboxName, inboxID, "run", running, func(e *execution) {
 		e.status = workflows.InboxStatus{
 			State: workflows.InboxPolling, Started: 7, Adopted: 1,
-			Settings: workflows.InboxSettings{AgentName: "support", Executor: "gpt"},
+			Settings: workflows.InboxSettings{AgentName: "support", Policy: conversation.Policy{Executor: "gpt"}},
 			Poll:     activities.PollStatus{Open: 9, LastPoll: began},
 		}
 		e.pending = []*workflow.PendingActivityInfo{{

@@ -46,7 +46,7 @@ func TestShowReadsHistoryWithoutAWorker(t *testing.T) {
 	var s server
 	s.put(workflows.ConversationName, id, "run1", completed, func(e *execution) {
 		e.summary = "an impatient customer"
-		e.events = record(t, workflows.ConversationInput{Ref: ref, Executor: "auto"}, "").
+		e.events = record(t, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: "auto"}}, "").
 			activity(activities.ClaimName, activities.ClaimInput{Ref: ref}, activities.ClaimResult{Claimed: true}).
 			activity(activities.ContextName, activities.ContextInput{Ref: ref}, activities.ContextResult{}).
 			exchange(0, 0, "", "hello?").
@@ -204,7 +204,7 @@ func TestShowRunningWithoutAWorker(t *testing.T) {
 	t.Parallel()
 	var s server
 	s.put(workflows.ConversationName, id, "run1", running, func(e *execution) {
-		e.events = record(t, workflows.ConversationInput{Ref: ref, Executor: "auto"}, "").exchange(0, 0, "", "p0").events
+		e.events = record(t, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: "auto"}}, "").exchange(0, 0, "", "p0").events
 		e.attribute(t, workflows.KeyStatus.GetName(), "talking")
 	})
 	r, err := newOperator(&s).Show(t.Context(), id)

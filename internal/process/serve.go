@@ -257,7 +257,7 @@ func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
 	}
 	used := make(map[string]bool)
 	for _, agent := range a.Config.Agents {
-		used[agent.Executor] = true
+		used[agent.Policy.Executor] = true
 	}
 	for _, e := range a.Executors.List(ctx) {
 		switch {

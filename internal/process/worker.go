@@ -283,7 +283,7 @@ func (w *Worker) work(ctx context.Context) error {
 			}
 			return err
 		}
-		w.opts.Logger.Info("inbox open", "agent", in.Settings.AgentName, "platform", in.Platform, "executor", in.Settings.Executor)
+		w.opts.Logger.Info("inbox open", "agent", in.Settings.AgentName, "platform", in.Platform, "executor", in.Settings.Policy.Executor)
 	}
 	for _, s := range w.opts.Services {
 		if err := s.Start(); err != nil {

@@ -5,6 +5,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http/httptest"
@@ -103,6 +104,7 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 		ResponseTimeout: opts.ResponseTimeout,
 	})
 	require.NoError(t, err)
+	opts.Policy.Executor = cmp.Or(opts.Policy.Executor, ExecutorName)
 	if opts.Executor == nil {
 		r.Fake = &executortest.Fake{}
 		opts.Executor = r.Fake
@@ -192,7 +194,7 @@ func (r *Rig) StopWorkers() {
 func (r *Rig) InboxInput() workflows.InboxInput {
 	return workflows.InboxInput{
 		Platform: r.Name, Project: r.Seeded.ProjectID, Agent: r.Seeded.AgentID,
-		Settings: workflows.InboxSettings{Executor: ExecutorName, Policy: r.opts.Policy, Interval: 200 * time.Millisecond},
+		Settings: workflows.InboxSettings{Policy: r.opts.Policy, Interval: 200 * time.Millisecond},
 	}
 }
 
@@ -220,7 +222,7 @@ func (r *Rig) Waiting(t testing.TB) []platforms.Assignment {
 // Start starts one conversation without the inbox and returns its workflow id.
 func (r *Rig) Start(t testing.TB, ref conversation.Ref) string {
 	t.Helper()
-	return r.StartWith(t, workflows.ConversationInput{Ref: ref, Executor: ExecutorName, Policy: r.opts.Policy})
+	return r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: r.opts.Policy})
 }
 
 // StartWith is Start with another input.

@@ -1,7 +1,6 @@
 package schedules
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 )
 
 // Pause holds a schedule. Its times pass without a run.
@@ -58,11 +56,10 @@ type Change struct {
 	Task  Task
 	Rules Rules
 	Note  string
-	// Agent is the agent it has, by its name in the configuration, or empty. Executor
-	// and Policy are its, and replace those it was made with.
-	Agent    string
-	Executor string
-	Policy   conversation.Policy
+	// Agent is the agent it has, by its name in the configuration, or empty. Policy
+	// is the agent's, and replaces the one that the schedule was made with.
+	Agent  string
+	Policy conversation.Policy
 }
 
 // Update changes a schedule. Runs that go on are not touched.
@@ -113,7 +110,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 			return nil, err
 		}
 		if c.Agent != "" {
-			in.Executor, in.Policy = cmp.Or(c.Executor, executors.Auto), c.Policy
+			in.Policy = c.Policy
 			in = in.WithDefaults(true)
 		}
 		in.Given = given(*in.Given.Context.Task)

@@ -1,7 +1,6 @@
 package schedules
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
 )
@@ -80,10 +78,9 @@ func (k *Keeper) options(p Plan) (options client.ScheduleOptions, at time.Time, 
 
 // action is what Temporal starts: the workflow, as launch starts it.
 func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflowAction {
-	executor := cmp.Or(p.Executor, executors.Auto)
 	ref := conversation.Ref{Platform: Platform, Project: p.Agent, Simulation: p.Name, Agent: p.Agent}
 	in := workflows.ConversationInput{
-		Ref: ref, Executor: executor, Policy: p.Policy,
+		Ref: ref, Policy: p.Policy,
 		Given: given(task),
 	}.WithDefaults(true)
 	queue := k.Operator.TaskQueue
@@ -98,7 +95,7 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 		TaskQueue: queue,
 		// No retry policy and no execution timeout: see launch.
 		StaticSummary:         fmt.Sprintf("schedule %s of %s", p.Name, p.Agent),
-		StaticDetails:         fmt.Sprintf("- platform: `%s`\n- schedule: `%s`\n- agent: `%s`\n- executor: `%s`\n", Platform, p.Name, p.Agent, executor),
+		StaticDetails:         fmt.Sprintf("- platform: `%s`\n- schedule: `%s`\n- agent: `%s`\n- executor: `%s`\n", Platform, p.Name, p.Agent, in.Policy.Executor),
 		TypedSearchAttributes: attributes(p.Agent, p.Name),
 	}
 }

@@ -173,7 +173,7 @@ func TestUpdateKeeps(t *testing.T) {
 
 	_, err = k.Update(t.Context(), "kept", schedules.Change{Agent: "another"})
 	require.ErrorContains(t, err, `it is of agent "support"`)
-	s, err = k.Update(t.Context(), "kept", schedules.Change{Agent: "support", Executor: "small"})
+	s, err = k.Update(t.Context(), "kept", schedules.Change{Agent: "support", Policy: conversation.Policy{Executor: "small"}})
 	require.NoError(t, err)
 	require.Equal(t, "small", s.Executor)
 }

@@ -14,15 +14,14 @@ import (
 // A Plan is a new schedule.
 type Plan struct {
 	Name string
-	// Agent is the agent's name in the configuration, Executor and Policy are its.
-	Agent    string
-	Executor string
-	Policy   conversation.Policy
-	Times    Times
-	Task     Task
-	Rules    Rules
-	Paused   bool
-	Note     string
+	// Agent is the agent's name in the configuration, and Policy is the agent's.
+	Agent  string
+	Policy conversation.Policy
+	Times  Times
+	Task   Task
+	Rules  Rules
+	Paused bool
+	Note   string
 }
 
 // Rules say what becomes of times that cannot be kept.
