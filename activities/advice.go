@@ -22,8 +22,8 @@ type advised struct {
 }
 
 // advise takes in what the platform advises, if it does, and logs each sentence once.
-func (a *advised) advise(ctx context.Context, in PollInput, source platforms.Source) {
-	from, ok := source.(platforms.Advised)
+func (a *advised) advise(ctx context.Context, in PollInput, on platforms.Platform) {
+	from, ok := platforms.As[platforms.Advised](on)
 	if !ok {
 		return
 	}

@@ -18,11 +18,6 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	k := &claiming{in: in, mark: sent(earlier(ctx, in.Tried))}
 	k.attempt = c.begin(ctx, "claim", markOrNil(k.mark))
 	defer k.end()
-	if _, err := c.tasks(in.Ref); err == nil {
-		// A claim that is cut off may have landed all the same. Its few requests are
-		// bound in time by themselves.
-		k.outlast()
-	}
 	tried := k.mark != nil
 	out, err := k.claim(k.work)
 	switch {
@@ -52,15 +47,16 @@ func (k *claiming) claim(ctx context.Context) (ClaimResult, error) {
 	if err := checkRun(ctx, k.in.Run); err != nil {
 		return ClaimResult{}, err
 	}
-	inst, err := k.instance(k.in.Ref)
+	p, err := k.platform(k.in.Ref)
 	if err != nil {
 		return ClaimResult{}, err
 	}
-	if tasks, ok := inst.Platform.(platforms.Tasks); ok {
-		return k.take(ctx, tasks)
-	}
+	return p.claim(ctx, k)
+}
+
+func (s conversationShape) claim(ctx context.Context, k *claiming) (ClaimResult, error) {
 	before := k.mark
-	err = k.request(ctx, func() error { return inst.Platform.Claim(ctx, k.in.Ref) })
+	err := k.request(ctx, func() error { return s.Claim(ctx, k.in.Ref) })
 	switch {
 	case err == nil:
 		return ClaimResult{Claimed: true}, nil
@@ -68,10 +64,10 @@ func (k *claiming) claim(ctx context.Context) (ClaimResult, error) {
 		return ClaimResult{}, err
 	case before == nil:
 		k.mark = nil
-		return ClaimResult{Detail: k.refused(ctx, inst)}, nil
+		return ClaimResult{Detail: k.refused(ctx, s)}, nil
 	}
 	k.unsent(before) // it was refused: the earlier ones are in question
-	detail, ours, err := k.whose(ctx, inst, k.in.Ref, before)
+	detail, ours, err := k.whose(ctx, s, k.in.Ref, before)
 	if err != nil {
 		return ClaimResult{}, err
 	}
@@ -115,9 +111,9 @@ func (k *claiming) unsent(before *Mark) {
 }
 
 // refused says what may be behind a first claim that was refused.
-func (k *claiming) refused(ctx context.Context, inst platforms.Instance) string {
+func (k *claiming) refused(ctx context.Context, on conversationShape) string {
 	const taken = "another worker has claimed it"
-	transcript, err := inst.Platform.Transcript(ctx, k.in.Ref)
+	transcript, err := on.Transcript(ctx, k.in.Ref)
 	if err == nil && transcript.State == platforms.StateOpen && len(transcript.Messages) == 0 {
 		return taken + ", or a gateway has delivered this worker's claim twice: it is in progress without messages; " +
 			"if it stays so, adopt it or end it on the platform"
@@ -128,15 +124,15 @@ func (k *claiming) refused(ctx context.Context, inst platforms.Instance) string 
 // whose tells an earlier claim of this workflow from a rival's. Detail says why it is
 // not ours.
 func (a *attempt) whose(
-	ctx context.Context, inst platforms.Instance, ref conversation.Ref, tried *Mark,
+	ctx context.Context, on conversationShape, ref conversation.Ref, tried *Mark,
 ) (detail string, ours bool, err error) {
 	running := tried.Time
 	if tried.Cut.After(running) {
 		running = tried.Cut
 	}
 	for {
-		transcript, err := inst.Platform.Transcript(ctx, ref)
-		left := a.clock.until(running, inst.Settle)
+		transcript, err := on.Transcript(ctx, ref)
+		left := a.clock.until(running, on.Settle)
 		over := left <= 0 || tried.Answered && transcript.State == platforms.StateWaiting
 		switch {
 		case err != nil:
@@ -167,24 +163,6 @@ func afterTries(err error, tried bool) error {
 	again := *e
 	again.Ambiguous = true
 	return &again
-}
-
-// take claims a task. The platform finds out whether an earlier attempt of ours
-// has it.
-func (k *claiming) take(ctx context.Context, tasks platforms.Tasks) (ClaimResult, error) {
-	claim := platforms.Claim{Worker: claimant(ctx, ""), Tried: k.mark != nil, Adopt: k.in.Adopt}
-	var receipt platforms.Receipt
-	err := k.request(ctx, func() (err error) {
-		receipt, err = tasks.Take(ctx, k.in.Ref, claim)
-		return err
-	})
-	switch {
-	case conversation.IsKind(err, conversation.Claimed):
-		return ClaimResult{Detail: err.Error()}, nil
-	case err != nil:
-		return ClaimResult{}, err
-	}
-	return ClaimResult{Claimed: true, Receipt: &receipt}, nil
 }
 
 // HeldInput asks whether an ambiguous claim belongs to this run.
@@ -237,21 +215,14 @@ func (c *Conversation) Held(ctx context.Context, in HeldInput) (HeldResult, erro
 }
 
 func (a *attempt) held(ctx context.Context, in HeldInput) (HeldResult, error) {
-	inst, err := a.instance(in.Ref)
+	p, err := a.platform(in.Ref)
 	if err != nil {
 		return HeldResult{}, err
 	}
-	tasks, ok := inst.Platform.(platforms.Tasks)
-	if !ok {
-		_, ours, err := a.whose(ctx, inst, in.Ref, in.Tried)
-		return HeldResult{Ours: ours}, err
-	}
-	receipt, err := tasks.Held(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx, in.Run), Tried: true, Adopt: in.Adopt})
-	switch {
-	case conversation.IsKind(err, conversation.Claimed):
-		return HeldResult{}, nil
-	case err != nil:
-		return HeldResult{}, err
-	}
-	return HeldResult{Ours: true, Receipt: &receipt}, nil
+	return p.findClaim(ctx, a, in)
+}
+
+func (s conversationShape) findClaim(ctx context.Context, a *attempt, in HeldInput) (HeldResult, error) {
+	_, ours, err := a.whose(ctx, s, in.Ref, in.Tried)
+	return HeldResult{Ours: ours}, err
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"sort"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +30,7 @@ type Transcripts interface {
 
 // Config is what the activities of a conversation need.
 type Config struct {
+	// Platforms are the instances by name: each is of one shape, see platforms.ShapeOf.
 	Platforms map[string]platforms.Instance
 	Executors Executors
 	// Tools are the sets of tools. Nil: none.
@@ -66,7 +64,7 @@ type Config struct {
 // Conversation does the work of one conversation at a time for any number of
 // them. Its methods are activities.
 type Conversation struct {
-	platforms   map[string]platforms.Instance
+	platforms   map[string]platform
 	executors   Executors
 	tools       Tools
 	transcripts Transcripts
@@ -86,8 +84,9 @@ type Conversation struct {
 // NewConversation returns the activities of conversations.
 func NewConversation(cfg Config) (*Conversation, error) {
 	var errs []error
-	if len(cfg.Platforms) == 0 {
-		errs = append(errs, errors.New("activities: no platforms"))
+	known, err := platformsOf(cfg.Platforms)
+	if err != nil {
+		errs = append(errs, err)
 	}
 	if cfg.Executors == nil {
 		errs = append(errs, errors.New("activities: no executors"))
@@ -102,7 +101,7 @@ func NewConversation(cfg Config) (*Conversation, error) {
 		cfg.Metrics = noMetrics()
 	}
 	c := &Conversation{
-		platforms:   cfg.Platforms,
+		platforms:   known,
 		executors:   cfg.Executors,
 		tools:       cfg.Tools,
 		transcripts: cfg.Transcripts,
@@ -136,25 +135,6 @@ func (c *Conversation) Register(r worker.ActivityRegistry) {
 	}
 }
 
-func (c *Conversation) instance(ref conversation.Ref) (platforms.Instance, error) {
-	inst, ok := c.platforms[ref.Platform]
-	if !ok {
-		names := make([]string, 0, len(c.platforms))
-		for name := range c.platforms {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		// Not final: another worker on the task queue may be configured for it.
-		return platforms.Instance{}, &conversation.Error{
-			Kind:   conversation.Unavailable,
-			Op:     fmt.Sprintf("platform %q", ref.Platform),
-			Err:    fmt.Errorf("this worker knows only %s", strings.Join(names, ", ")),
-			Remedy: "give all workers of a task queue the same platforms",
-		}
-	}
-	return inst, nil
-}
-
 // Context reads what the platform knows about a conversation.
 func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextResult, error) {
 	a := c.begin(ctx, "context", nil)
@@ -173,15 +153,11 @@ func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextRes
 }
 
 func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextResult, error) {
-	inst, err := c.instance(in.Ref)
+	p, err := c.platform(in.Ref)
 	if err != nil {
 		return ContextResult{}, err
 	}
-	about, err := inst.Platform.Context(ctx, in.Ref)
-	if err != nil {
-		return ContextResult{}, err
-	}
-	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	about, transcript, err := p.context(ctx, in.Ref)
 	if err != nil {
 		return ContextResult{}, err
 	}
@@ -194,7 +170,7 @@ func (c *Conversation) context(ctx context.Context, in ContextInput) (ContextRes
 	}
 	return ContextResult{
 		RunID:     activity.GetInfo(ctx).WorkflowExecution.RunID,
-		Settle:    inst.Settle,
+		Settle:    p.Settle,
 		Context:   about,
 		Messages:  conversation.Newest(transcript.Messages, max(in.CarryBytes, 1)),
 		Count:     len(transcript.Messages),
@@ -251,17 +227,14 @@ func (a *attempt) close(in EndInput) (EndResult, error) {
 	if err := checkRun(ctx, in.Run); err != nil {
 		return EndResult{}, err
 	}
-	inst, err := a.instance(in.Ref)
+	p, err := a.platform(in.Ref)
 	if err != nil {
 		return EndResult{}, err
 	}
-	if err := a.act(ctx, "end"); err != nil {
+	if err := p.end(ctx, a, in.Ref); err != nil {
 		return EndResult{}, err
 	}
-	if err := inst.Platform.End(ctx, in.Ref); err != nil && !conversation.IsKind(err, conversation.Ended) {
-		return EndResult{}, err
-	}
-	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	transcript, err := p.transcript(ctx, in.Ref)
 	if err != nil {
 		return EndResult{}, err
 	}

@@ -45,8 +45,8 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 // exchanging is one attempt at an exchange.
 type exchanging struct {
 	*attempt
-	in   ExchangeInput
-	inst platforms.Instance
+	in ExchangeInput
+	on conversationShape
 	// mark is what is known of the requests so far. Nil: none has gone out.
 	mark    *Mark
 	slowest time.Duration
@@ -65,19 +65,21 @@ func sent(m *Mark) *Mark {
 }
 
 func (e *exchanging) exchange(ctx context.Context) (ExchangeResult, error) {
+	if err := checkRun(ctx, e.in.Run); err != nil {
+		return ExchangeResult{}, err
+	}
+	p, err := e.platform(e.in.Ref)
+	if err != nil {
+		return ExchangeResult{}, err
+	}
+	return p.exchange(ctx, e)
+}
+
+func (s conversationShape) exchange(ctx context.Context, e *exchanging) (ExchangeResult, error) {
+	e.on = s
 	in := e.in
-	if err := checkRun(ctx, in.Run); err != nil {
-		return ExchangeResult{}, err
-	}
-	var err error
-	if e.inst, err = e.instance(in.Ref); err != nil {
-		return ExchangeResult{}, err
-	}
 	if e.mark != nil {
 		e.slowest = e.mark.Slowest
-	}
-	if e.inst.Keyed {
-		return e.exchangeKeyed(ctx)
 	}
 	send := in.Messages
 	if e.mark != nil || in.LookOnly {
@@ -125,7 +127,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		return now
 	})
 	begin := time.Now()
-	reply, err := e.inst.Platform.Send(ctx, e.in.Ref, platforms.Send{
+	reply, err := e.on.Send(ctx, e.in.Ref, platforms.Send{
 		Messages: messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, e.in, len(messages)),
 	})
 	// In seconds: histories need no more, and a quick answer none of it.
@@ -188,43 +190,16 @@ func (e *exchanging) unsent(before *Mark) {
 // recorded.
 func (e *exchanging) sendTime() time.Duration {
 	whole := e.info.Deadline.Sub(e.info.StartedTime)
-	need := e.inst.SendTimeout
+	need := e.on.SendTimeout
 	if need <= 0 {
 		need = whole / 2
 	}
 	return min(need+reserve(e.info), whole*9/10)
 }
 
-// exchangeKeyed sends to a platform that itself sees to it that nothing counts
-// twice.
-func (e *exchanging) exchangeKeyed(ctx context.Context) (ExchangeResult, error) {
-	in := e.in
-	if err := e.act(ctx, "exchange"); err != nil {
-		return ExchangeResult{}, err
-	}
-	reply, err := e.inst.Platform.Send(ctx, in.Ref, platforms.Send{
-		Messages: in.Messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, in, len(in.Messages)),
-	})
-	switch {
-	case err != nil:
-		return ExchangeResult{}, err
-	case !reply.Ended && len(reply.Messages) == 0:
-		return ExchangeResult{}, &conversation.Error{
-			Kind: conversation.Unavailable, Op: fmt.Sprintf("exchange with %s", in.Ref), Err: errors.New("the other side answered with nothing"),
-		}
-	}
-	out := ExchangeResult{
-		Messages: reply.Messages, Count: in.Before + len(in.Messages) + len(reply.Messages), Taken: len(in.Messages), Ended: reply.Ended,
-	}
-	if out.Ended {
-		out.EndedBy = conversation.EndedByPersona
-	}
-	return out, nil
-}
-
 // afterEnd is what an exchange gives when the conversation was over already.
 func (e *exchanging) afterEnd(ctx context.Context) (ExchangeResult, error) {
-	transcript, err := e.inst.Platform.Transcript(ctx, e.in.Ref)
+	transcript, err := e.on.Transcript(ctx, e.in.Ref)
 	if err != nil {
 		return ExchangeResult{}, err
 	}

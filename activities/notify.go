@@ -52,11 +52,11 @@ func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult
 }
 
 func (a *attempt) notify(ctx context.Context, in NotifyInput) error {
-	inst, err := a.instance(conversation.Ref{Platform: in.Platform})
+	p, err := a.platform(conversation.Ref{Platform: in.Platform})
 	if err != nil {
 		return err
 	}
-	listener, ok := inst.Platform.(platforms.Listener)
+	listener, ok := platforms.As[platforms.Listener](p.Platform)
 	if !ok {
 		return &conversation.Error{
 			Kind: conversation.Invalid, Op: fmt.Sprintf("platform %q", in.Platform), Err: errors.New("it does not listen to events"),

@@ -94,8 +94,8 @@ type Inbox struct {
 // NewInbox returns the activities of inboxes. All polls of one Inbox share the
 // view of each platform instance.
 func NewInbox(cfg InboxConfig) (*Inbox, error) {
-	if len(cfg.Platforms) == 0 || cfg.Runs == nil {
-		return nil, errors.New("activities: an inbox needs platforms and runs")
+	if cfg.Runs == nil {
+		return nil, errors.New("activities: an inbox needs runs")
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = noMetrics()
@@ -129,7 +129,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 			Remedy: "give all workers of a task queue the same platforms",
 		}, conversation.Usage{})
 	}
-	source, ok := inst.Platform.(platforms.Source)
+	source, ok := platforms.As[platforms.Source](inst.Platform)
 	if !ok {
 		return PollResult{}, temporalError(&conversation.Error{
 			Kind: conversation.Invalid,
@@ -138,7 +138,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 		}, conversation.Usage{})
 	}
 	p := &poll{
-		in: in, source: source, runs: i.runs, metrics: i.metrics, outages: &i.faults, skips: i.skips.of(in, i.metrics),
+		in: in, platform: inst.Platform, source: source, runs: i.runs, metrics: i.metrics, outages: &i.faults, skips: i.skips.of(in, i.metrics),
 		served: slices.Clone(in.Served), skip: make(map[string]bool), began: time.Now(),
 		status: PollStatus{Worker: i.worker, Limit: max(inst.MaxOpen, 0)},
 	}
@@ -147,7 +147,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	}
 	p.open = i.places.enter(inst)
 	defer i.places.leave(p.open)
-	_, p.tasks = inst.Platform.(platforms.Tasks)
+	_, p.tasks = platforms.As[platforms.Tasks](inst.Platform)
 	// The counts of an attempt that died go on.
 	if last := earlier[PollStatus](ctx, nil); last != nil {
 		p.status.Started, p.status.Adopted, p.status.LastPoll = last.Started, last.Adopted, last.LastPoll
@@ -166,19 +166,20 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 
 // A poll is one run of the Poll activity.
 type poll struct {
-	in      PollInput
-	source  platforms.Source
-	open    *instance
-	runs    Runs
-	metrics *Metrics
-	outages *faults // of all inboxes
-	skips   *skipped
-	served  []string
-	skip    map[string]bool // workflow ids that exist already
-	status  PollStatus
-	live    *liveness
-	tasks   bool // what the source lists
-	faults  int  // in a row
+	in       PollInput
+	platform platforms.Platform
+	source   platforms.Source
+	open     *instance
+	runs     Runs
+	metrics  *Metrics
+	outages  *faults // of all inboxes
+	skips    *skipped
+	served   []string
+	skip     map[string]bool // workflow ids that exist already
+	status   PollStatus
+	live     *liveness
+	tasks    bool // what the source lists
+	faults   int  // in a row
 	// began is when the poll began, adopted when orphans were last looked for, asked
 	// when the platform was last asked for work.
 	began, adopted, asked time.Time
@@ -264,7 +265,7 @@ func (p *poll) delay(err error) time.Duration {
 		p.faults = 0
 	}
 	d += rand.N(d/4 + 1)
-	if hinted, ok := p.source.(platforms.Hinted); ok && err == nil {
+	if hinted, ok := platforms.As[platforms.Hinted](p.platform); ok && err == nil {
 		if until := time.Until(hinted.Next()); until > 0 {
 			// Sooner, never later: there may be what nobody has told of.
 			d = max(min(d, until), earliestPoll)
@@ -311,7 +312,7 @@ func (p *poll) look(ctx context.Context, stopping <-chan struct{}) error {
 		p.status.Waiting = len(waiting)
 		p.skips.rows(ctx, listWaiting, rows)
 		p.skips.waiting(waiting)
-		p.skips.advise(ctx, p.in, p.source)
+		p.skips.advise(ctx, p.in, p.platform)
 	}
 	if err := p.start(ctx, stopping, waiting); err != nil || listErr != nil {
 		return errors.Join(err, listErr)

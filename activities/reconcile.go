@@ -39,7 +39,7 @@ func (e *exchanging) reconcile(ctx context.Context) (finding, error) {
 			return found, err
 		case e.in.LookOnly:
 			return finding{}, e.ambiguous()
-		case e.mark.Answered || e.inst.Settle == 0:
+		case e.mark.Answered || e.on.Settle == 0:
 			return found, nil // it is over, and has had no effect
 		case e.mayResend():
 			return found, nil
@@ -90,7 +90,7 @@ func (e *exchanging) patience() time.Duration {
 			running = t
 		}
 	}
-	wait := max(e.inst.Settle, 2*max(e.in.Slowest, m.Slowest), 2*running.Sub(m.Time))
+	wait := max(e.on.Settle, 2*max(e.in.Slowest, m.Slowest), 2*running.Sub(m.Time))
 	most := e.in.Timeout
 	if most <= 0 {
 		most = conversation.DefaultExchangeTimeout
@@ -143,7 +143,7 @@ func ordinal(n int) string {
 
 // read reads the transcript once.
 func (e *exchanging) read(ctx context.Context) (finding, error) {
-	transcript, err := e.inst.Platform.Transcript(ctx, e.in.Ref)
+	transcript, err := e.on.Transcript(ctx, e.in.Ref)
 	if err != nil {
 		return finding{}, err
 	}
@@ -263,7 +263,7 @@ func (e *exchanging) verify(ctx context.Context, sent []conversation.Message, re
 	if out.Count <= verifiedMessages {
 		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 		defer cancel()
-		transcript, _ = e.inst.Platform.Transcript(ctx, e.in.Ref)
+		transcript, _ = e.on.Transcript(ctx, e.in.Ref)
 	}
 	if len(transcript.Messages) < out.Count { // not read, or by a replica that lags
 		return e.differs(diff)

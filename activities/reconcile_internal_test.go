@@ -45,7 +45,7 @@ func TestPatience(t *testing.T) {
 				e := &exchanging{
 					attempt: &attempt{clock: clock{started: at(tc.now), begun: time.Now(), late: tc.late}},
 					in:      ExchangeInput{Slowest: tc.slowest, Timeout: 10 * time.Minute},
-					inst:    platforms.Instance{Settle: settle}, mark: &tc.mark,
+					on:      conversationShape{Instance: platforms.Instance{Settle: settle}}, mark: &tc.mark,
 				}
 				require.Equal(t, tc.want, e.patience())
 				time.Sleep(time.Second)

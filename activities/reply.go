@@ -368,11 +368,11 @@ func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.
 	if in.Alone {
 		return newest, nil
 	}
-	inst, err := c.instance(in.Ref)
+	p, err := c.platform(in.Ref)
 	if err != nil {
 		return nil, err
 	}
-	transcript, err := inst.Platform.Transcript(ctx, in.Ref)
+	transcript, err := p.transcript(ctx, in.Ref)
 	if err != nil {
 		return nil, err
 	}

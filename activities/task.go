@@ -39,21 +39,6 @@ func claimant(ctx context.Context, run string) string {
 	return "parley-" + hex.EncodeToString(sum[:8])
 }
 
-func (c *Conversation) tasks(ref conversation.Ref) (platforms.Tasks, error) {
-	inst, err := c.instance(ref)
-	if err != nil {
-		return nil, err
-	}
-	tasks, ok := inst.Platform.(platforms.Tasks)
-	if !ok {
-		return nil, &conversation.Error{
-			Kind: conversation.Invalid, Op: fmt.Sprintf("platform %q", ref.Platform),
-			Err: fmt.Errorf("it has conversations, not tasks"),
-		}
-	}
-	return tasks, nil
-}
-
 // Report acknowledges a task on its platform. Before that, the server has a mark
 // that says so: an attempt that finds one looks first.
 func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult, error) {
@@ -90,7 +75,11 @@ func (a *attempt) acknowledge(ctx context.Context, in ReportInput, tried *Mark) 
 	if err := checkRun(ctx, in.Run); err != nil {
 		return tried, err
 	}
-	tasks, err := a.tasks(in.Ref)
+	p, err := a.platform(in.Ref)
+	if err != nil {
+		return tried, err
+	}
+	tasks, err := p.tasks(in.Ref)
 	if err != nil {
 		return tried, err
 	}

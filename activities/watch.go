@@ -54,7 +54,11 @@ func WatchOptions(run time.Duration) workflow.ActivityOptions {
 // task that waits for its turn would otherwise take the places of the replies
 // that they wait for.
 func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, error) {
-	tasks, err := c.tasks(in.Ref)
+	p, err := c.platform(in.Ref)
+	if err != nil {
+		return WatchResult{}, temporalError(err, conversation.Usage{})
+	}
+	tasks, err := p.tasks(in.Ref)
 	if err != nil {
 		return WatchResult{}, temporalError(err, conversation.Usage{})
 	}
@@ -132,9 +136,9 @@ func (w *watch) run(ctx context.Context, beat func(context.Context) error) (Watc
 			return WatchResult{}, err
 		}
 		look, cancel := context.WithTimeout(ctx, watchEvery)
-		withdrawn, err := w.tasks.Withdrawn(look, w.in.Ref, w.in.Receipt)
+		cancelled, err := w.tasks.Cancelled(look, w.in.Ref, w.in.Receipt)
 		cancel()
-		if withdrawn {
+		if cancelled {
 			return WatchResult{Withdrawn: true}, nil
 		}
 		if err != nil {

@@ -6,6 +6,10 @@ import (
 	"strings"
 )
 
+// DirectPlatform is what the refs of direct conversations say for their platform: they
+// have none, and no platform's instance has this name.
+const DirectPlatform = "direct"
+
 // A Ref names one conversation.
 type Ref struct {
 	// Platform is the name of the platform instance in the configuration, such

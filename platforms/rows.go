@@ -3,6 +3,8 @@ package platforms
 import (
 	"errors"
 	"fmt"
+
+	"github.com/parley-run/parley/internal/joined"
 )
 
 // A RowError is one item of a listing that could not be read: a conversation, a
@@ -39,21 +41,13 @@ func (e *RowError) Unwrap() error { return e.Err }
 // RowErrors separates the faults of single rows from the fault of the whole that
 // remains, which is nil if there is none. It looks into errors that are joined.
 func RowErrors(err error) (rows []*RowError, rest error) {
-	if err == nil {
-		return nil, nil
-	}
-	if row, ok := err.(*RowError); ok { //nolint:errorlint // what wraps a row is not one
-		return []*RowError{row}, nil
-	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only what is joined
-	if !ok {
-		return nil, err
-	}
 	var others []error
-	for _, e := range joined.Unwrap() {
-		r, o := RowErrors(e)
-		rows = append(rows, r...)
-		others = append(others, o)
+	for _, one := range joined.Errors(err) {
+		if row, ok := one.(*RowError); ok { //nolint:errorlint // what wraps a row is not one
+			rows = append(rows, row)
+			continue
+		}
+		others = append(others, one)
 	}
 	if len(rows) == 0 {
 		return nil, err

@@ -8,40 +8,47 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Tasks is a platform whose conversations are tasks: its Context has a Task, its
-// Transcript the task's message alone, and the reply goes to Report instead of
-// Send. It is an optional power of a Platform, found by assertion; such a
-// platform's Claim, Send and End are not called.
+// Tasks is a platform that has things done: each conversation is one occurrence of a
+// task. What is to be done is the Task of its Context, and the agent's reply goes to
+// Report.
 type Tasks interface {
-	// Take claims one occurrence of a task, at or after the second it is due. Kind
-	// Claimed means that it is not ours to run: another worker has it, it was
-	// cancelled, or it has expired. After any other error whose Ambiguous is
-	// set the claim may be ours all the same.
-	Take(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
+	Platform
 
-	// Held finds out, without claiming anything, whether an earlier attempt at this
-	// claim has landed and is ours. Kind Claimed means that nothing of it is left to
-	// us: there is nothing to run and nothing to report.
-	Held(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
+	// Claim claims one occurrence of a task, at or after the second it is due. Kind
+	// Claimed means that it is not ours to run: another worker has it, it was cancelled,
+	// or it has expired. After any other error whose Ambiguous is set the claim is
+	// ambiguous: it may be ours. The same claim made again, with Tried, has the same
+	// receipt.
+	Claim(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
 
-	// Withdrawn tells whether nobody wants the task's result any more: it was
+	// FindClaim finds out, without claiming anything, whether an earlier attempt at this
+	// claim has landed and is ours. Kind Claimed means that nothing of it is left to us:
+	// there is nothing to run and nothing to report.
+	FindClaim(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
+
+	// Context returns what is to be done: its Task is set. Kind Ended means that the
+	// occurrence is over for the platform: it was cancelled, acknowledged, or has
+	// expired. What is known of it comes with this error all the same.
+	Context(ctx context.Context, ref conversation.Ref) (conversation.Context, error)
+
+	// Cancelled reports whether the task's result is not wanted any more: the task was
 	// cancelled or deleted while it ran.
-	Withdrawn(ctx context.Context, ref conversation.Ref, receipt Receipt) (bool, error)
+	Cancelled(ctx context.Context, ref conversation.Ref, receipt Receipt) (bool, error)
 
 	// Report acknowledges the task. Doing it twice for one receipt has the effect
 	// of once, even where the service's own acknowledgement has not: a call with
-	// Tried looks first. A task that is over for the platform is no error.
+	// Tried reads the task first. A task that is over for the platform is no error.
 	Report(ctx context.Context, ref conversation.Ref, report Report) error
 }
 
-// A Claim is the wish to take a task.
+// A Claim is the wish to claim a task.
 type Claim struct {
-	// Worker names who claims. It is the same for every attempt of this claim and
+	// Worker names the claimant. It is the same for every attempt of this claim and
 	// different for any other.
 	Worker string
 	// Tried means that an earlier attempt may have landed.
 	Tried bool
-	// Adopt takes over what another worker has claimed and left.
+	// Adopt claims what another worker has claimed and left.
 	Adopt bool
 }
 

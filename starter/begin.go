@@ -119,7 +119,7 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 		ctx, cancel := s.bounded(ctx)
 		defer cancel()
 		platform := assembly.Platforms[c.Ref.Platform]
-		_, task := platform.Platform.(platforms.Tasks)
+		_, task := platforms.As[platforms.Tasks](platform.Platform)
 		started, err := launcher.Conversation(ctx, launch.Conversation{
 			Input: workflows.ConversationInput{
 				Ref: c.Ref, Policy: policy,

@@ -96,7 +96,7 @@ func ask(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent
 }
 
 func askOne(ctx context.Context, platform platforms.Platform, agent config.Agent, open bool) ([]candidate, error) {
-	source, ok := platform.(platforms.Source)
+	source, ok := platforms.As[platforms.Source](platform)
 	if !ok {
 		return nil, nil // it cannot be asked: only named conversations can be run
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/tools"
@@ -253,27 +254,19 @@ func examineWorkers(ctx context.Context, o *operate.Operator) finding {
 // examineAgent asks the platform of an agent about address, key and the agent.
 func examineAgent(ctx context.Context, assembly *assemble.Assembly, agent config.Agent) []finding {
 	name := fmt.Sprintf("agent %s on platform %s", agent.Name, agent.Platform)
-	err := assembly.Platforms[agent.Platform].Platform.Check(ctx, agent.Project, agent.Agent)
+	instance, ok := assembly.Platforms[agent.Platform]
+	if !ok {
+		return []finding{{Check: name, State: checkFine}} // direct: there is no platform
+	}
+	err := instance.Platform.Check(ctx, agent.Project, agent.Agent)
 	if err == nil {
 		return []finding{{Check: name, State: checkFine}}
 	}
 	var found []finding
-	for _, one := range split(err) {
+	for _, one := range joined.Errors(err) {
 		found = append(found, wrong(name, one))
 	}
 	return found
-}
-
-// split takes joined errors apart.
-func split(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, one := range joined.Unwrap() {
-			all = append(all, split(one)...)
-		}
-		return all
-	}
-	return []error{err}
 }
 
 // examineExecutors finds the agents that nothing could speak for. An executor that

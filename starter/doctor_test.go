@@ -96,13 +96,6 @@ func TestWrongPutsTheRemedyApart(t *testing.T) {
 	}
 }
 
-func TestSplitTakesJoinedErrorsApart(t *testing.T) {
-	t.Parallel()
-	a, b, c := errors.New("a"), errors.New("b"), errors.New("c")
-	require.Equal(t, []error{a, b, c}, split(errors.Join(a, errors.Join(b, c))))
-	require.Equal(t, []error{a}, split(a))
-}
-
 // An agent that names tools, and who speaks for it is never told of them.
 func TestExamineUse(t *testing.T) {
 	t.Parallel()

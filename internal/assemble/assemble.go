@@ -20,6 +20,7 @@ import (
 	"github.com/parley-run/parley/executors/budget"
 	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
@@ -85,6 +86,11 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 			faults = append(faults, unknownType(p.Settings, p.Type, slices.Sorted(maps.Keys(backends.Platforms))))
 			continue
 		}
+		if kind.New == nil { // there is no platform
+			var none struct{}
+			faults = append(faults, p.Settings.Place(p.Settings.Decode(&none, p.Type)))
+			continue
+		}
 		built, err := kind.New(p)
 		if err != nil {
 			faults = append(faults, p.Settings.Place(err))
@@ -140,7 +146,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		if p.Type != "pulse" { // its tasks say themselves how long they may run
 			faults = append(faults, a.replyFault(agent))
 		}
-		if backends.Platforms[p.Type].NoInbox && !p.Given {
+		if _, polled := platforms.As[platforms.Source](a.Platforms[p.Name].Platform); !polled {
 			continue
 		}
 		a.Inboxes = append(a.Inboxes, workflows.InboxInput{
@@ -169,7 +175,7 @@ func (a *Assembly) Close() error {
 		if p, _ := a.Config.Platform(name); p.Given {
 			continue // whoever gave it closes it
 		}
-		if c, ok := instance.Platform.(io.Closer); ok {
+		if c, ok := platforms.As[io.Closer](instance.Platform); ok {
 			errs = append(errs, c.Close())
 		}
 	}
@@ -184,7 +190,7 @@ func (a *Assembly) Close() error {
 func receivers(all map[string]platforms.Instance) []string {
 	var found []string
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		if p, ok := all[name].Platform.(interface{ Receiver() string }); ok {
+		if p, ok := platforms.As[platforms.Receiver](all[name].Platform); ok {
 			found = append(found, p.Receiver())
 		}
 	}
@@ -275,14 +281,16 @@ func (a *Assembly) Check(ctx context.Context) (warnings []error, faults error) {
 	var wg sync.WaitGroup
 	for i, agent := range a.Config.Agents {
 		wg.Go(func() {
-			found[i] = a.Platforms[agent.Platform].Platform.Check(ctx, agent.Project, agent.Agent)
+			if instance, ok := a.Platforms[agent.Platform]; ok { // a direct conversation has none
+				found[i] = instance.Platform.Check(ctx, agent.Project, agent.Agent)
+			}
 		})
 	}
 	wg.Wait()
 	var bad []error
 	said := make(map[string]bool)
 	for i, agent := range a.Config.Agents {
-		for _, err := range parts(found[i]) {
+		for _, err := range joined.Errors(found[i]) {
 			p, _ := a.Config.Platform(agent.Platform)
 			switch conversation.KindOf(err) {
 			case conversation.Unavailable, conversation.RateLimited:
@@ -298,20 +306,4 @@ func (a *Assembly) Check(ctx context.Context) (warnings []error, faults error) {
 		}
 	}
 	return warnings, config.Join(bad...)
-}
-
-// parts are the errors that were joined.
-func parts(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	switch {
-	case err == nil:
-		return nil
-	case !ok:
-		return []error{err}
-	}
-	var all []error
-	for _, one := range joined.Unwrap() {
-		all = append(all, parts(one)...)
-	}
-	return all
 }

@@ -169,7 +169,8 @@ agents:
 
 // checked is a platform that only answers Check.
 type checked struct {
-	platforms.Platform
+	platforms.Conversations
+	platforms.Source
 	err func(project, agent string) error
 }
 

@@ -23,7 +23,6 @@ import (
 	"github.com/parley-run/parley/executors/scripted"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/direct"
 	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/platforms/pulse"
@@ -87,8 +86,8 @@ func (g Given) Names() config.Given {
 func Builtin() Backends {
 	return Backends{
 		Platforms: map[string]PlatformType{
-			"direct": {New: newDirect, NoInbox: true},
-			"iii":    {New: newIII, NoInbox: true},
+			config.DirectPlatform: {},
+			"iii":    {New: newIII},
 			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
 			"pulse":  {New: newPulse},
 		},
@@ -112,12 +111,11 @@ func Builtin() Backends {
 // A PlatformType makes the instances of one type of platform.
 type PlatformType struct {
 	// New makes an instance from its settings, without touching the network. It
-	// need not set the instance's name, nor heed what every platform has.
+	// need not set the instance's name, nor heed what every platform has. Nil: the type
+	// stands for no platform, as that of direct conversations.
 	New func(config.Platform) (Platform, error)
 	// NeedsProject and NeedsAgent tell what an agent must name.
 	NeedsProject, NeedsAgent bool
-	// NoInbox means that there is nothing to be found by polling.
-	NoInbox bool
 }
 
 // A Platform is an instance together with what its agents are held against.
@@ -166,14 +164,6 @@ func newOneRun(p config.Platform) (Platform, error) {
 		Instance:    platforms.Instance{Platform: platform, Settle: onerun.DefaultSettle, MaxOpen: onerun.DefaultMaxOpen},
 		SendTimeout: cmp.Or(cfg.ResponseTimeout, onerun.DefaultResponseTimeout),
 	}, nil
-}
-
-func newDirect(p config.Platform) (Platform, error) {
-	var none struct{}
-	if err := p.Settings.Decode(&none, "direct"); err != nil {
-		return Platform{}, err
-	}
-	return Platform{Instance: platforms.Instance{Platform: direct.Platform{}}}, nil
 }
 
 func newIII(p config.Platform) (Platform, error) {

@@ -96,7 +96,7 @@ func (a Agent) Fault(setting, format string, args ...any) error {
 const (
 	// DirectPlatform is the platform of agents that are talked to directly. It needs
 	// no section, and SchedulePlatform, that of schedules, can have none.
-	DirectPlatform   = "direct"
+	DirectPlatform   = conversation.DirectPlatform
 	SchedulePlatform = "schedule"
 	// DefaultFile is read where nothing else is named and it exists.
 	DefaultFile = "parley.yaml"

@@ -29,7 +29,6 @@ import (
 	"github.com/parley-run/parley/internal/modelstandin"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
-	"github.com/parley-run/parley/platforms"
 )
 
 // slowly streams an answer of that many words, each after a pause.
@@ -107,7 +106,7 @@ func TestTenMinutesOfStreaming(t *testing.T) {
 				registry := executors.NewRegistry()
 				require.NoError(t, registry.Add("agent", e, executors.About{}))
 				a, err := activities.NewConversation(activities.Config{
-					Platforms: map[string]platforms.Instance{"none": {}}, Executors: registry,
+					Executors: registry,
 				})
 				require.NoError(t, err)
 				var suite testsuite.WorkflowTestSuite

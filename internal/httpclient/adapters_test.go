@@ -75,7 +75,7 @@ func adapters() []adapter {
 			p, err := pulse.New(pulse.Config{URL: server, Key: "key"})
 			require.NoError(t, err)
 			return func(ctx context.Context) error {
-				_, err := p.Take(ctx, conversation.Ref{Platform: "pulse", Simulation: "t", ID: "t@1700000000"}, platforms.Claim{Worker: "w"})
+				_, err := p.Claim(ctx, conversation.Ref{Platform: "pulse", Simulation: "t", ID: "t@1700000000"}, platforms.Claim{Worker: "w"})
 				return err
 			}
 		}},

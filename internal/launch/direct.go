@@ -12,12 +12,11 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/platforms/direct"
 	"github.com/parley-run/parley/workflows"
 )
 
 // DirectPlatform is what the refs of conversations without a platform say.
-const DirectPlatform = direct.Name
+const DirectPlatform = conversation.DirectPlatform
 
 // ErrOver means that a conversation has ended, and takes no message any more.
 var ErrOver = errors.New("the conversation is over")
@@ -31,7 +30,7 @@ var ErrUnknown = errors.New("there is no such conversation")
 
 // DirectRef names a direct conversation with an agent.
 func DirectRef(agent, id string) conversation.Ref {
-	return conversation.Ref{Platform: direct.Name, Project: agent, Agent: agent, ID: id}
+	return conversation.Ref{Platform: DirectPlatform, Project: agent, Agent: agent, ID: id}
 }
 
 // A Direct is a conversation without a platform.

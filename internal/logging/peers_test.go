@@ -106,7 +106,7 @@ func peers(t *testing.T, server string) map[string]func() error {
 			return err
 		},
 		"pulse": func() error {
-			_, err := tasks.Take(t.Context(), conversation.Ref{Platform: "pulse", Simulation: "t", ID: "t@1700000000"}, platforms.Claim{Worker: "w"})
+			_, err := tasks.Claim(t.Context(), conversation.Ref{Platform: "pulse", Simulation: "t", ID: "t@1700000000"}, platforms.Claim{Worker: "w"})
 			return err
 		},
 		"mcp": func() error {

@@ -31,7 +31,8 @@ import (
 
 // a platform that is there and does nothing.
 type platform struct {
-	platforms.Platform
+	platforms.Conversations
+	platforms.Source
 	err error
 }
 

@@ -27,8 +27,8 @@ type PersonaRequest struct {
 	MessageID string `json:"messageId"`
 }
 
-// Send calls the persona function that the ref names. It may be repeated with the
-// same key.
+// Send calls the persona function that the ref names. The key is the request's
+// MessageID: a persona that has answered it gives the same answer again.
 func (p *Platform) Send(ctx context.Context, ref conversation.Ref, in platforms.Send) (platforms.Reply, error) {
 	op := fmt.Sprintf("iii: ask persona %q", ref.Simulation)
 	if ref.Simulation == "" {

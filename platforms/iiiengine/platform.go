@@ -23,8 +23,8 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform = (*Platform)(nil)
-	_ platforms.Listener = (*Platform)(nil)
+	_ platforms.Transport = (*Platform)(nil)
+	_ platforms.Listener  = (*Platform)(nil)
 )
 
 // New checks the configuration, reporting every fault at once, and connects to
@@ -38,10 +38,9 @@ func New(cfg Config) (*Platform, error) {
 	return p, nil
 }
 
-// Instance is the platform as a worker holds it: a persona that is called again
-// with the same message id gives the answer it gave.
+// Instance is the platform as a worker holds it.
 func (p *Platform) Instance() platforms.Instance {
-	return platforms.Instance{Name: p.cfg.Name, Platform: p, Keyed: true}
+	return platforms.Instance{Name: p.cfg.Name, Platform: p}
 }
 
 // Config is what the platform was made of, with its defaults.
@@ -76,24 +75,6 @@ func (p *Platform) Connected() error {
 	}
 	return fmt.Errorf("iii: not connected to %s: %w", p.shown(), err)
 }
-
-// Claim has nothing to do: whoever starts a conversation gives it to Temporal.
-func (p *Platform) Claim(context.Context, conversation.Ref) error { return nil }
-
-// Context knows nothing but the persona's name: whoever starts a conversation says
-// the rest.
-func (p *Platform) Context(_ context.Context, ref conversation.Ref) (conversation.Context, error) {
-	return conversation.Context{Persona: conversation.Persona{ID: ref.Simulation, Summary: ref.Simulation}, AgentName: ref.Agent}, nil
-}
-
-// Transcript is empty: the workflow has the conversation.
-func (p *Platform) Transcript(context.Context, conversation.Ref) (platforms.Transcript, error) {
-	return platforms.Transcript{State: platforms.StateUnknown}, nil
-}
-
-// End has nobody to tell: a persona is a function, which holds nothing open. Those
-// that want to know subscribe to the lifecycle topic.
-func (p *Platform) End(context.Context, conversation.Ref) error { return nil }
 
 // Check connects, or says why it cannot. It does not wait for a second attempt.
 func (p *Platform) Check(ctx context.Context, _, _ string) error {

@@ -415,5 +415,5 @@ func TestConfigFaults(t *testing.T) {
 	require.Equal(t, iii.DefaultURL, p.Config().URL)
 	require.Equal(t, "conversation", p.Config().Prefix)
 	require.Equal(t, "conversation.inbox", p.Config().Inbox)
-	require.True(t, p.Instance().Keyed)
+	require.Equal(t, platforms.Instance{Name: "iii", Platform: p}, p.Instance())
 }

@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 		for _, lenient := range []bool{false, true} {
 			t.Run(fmt.Sprintf("Opening=%s/Lenient=%t", opening, lenient), func(t *testing.T) {
 				t.Parallel()
-				platformtest.Run(t, func(t testing.TB) platformtest.Fixture { return practice(t, opening, lenient) })
+				platformtest.RunConversations(t, func(t testing.TB) platformtest.ConversationsFixture { return practice(t, opening, lenient) })
 			})
 		}
 	}
@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 
 // practice is a simulator of its own with eight conversations in each of two
 // simulations.
-func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.Fixture {
+func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.ConversationsFixture {
 	t.Helper()
 	cfg := sim.Config{APIKey: testKey, Seed: 1}
 	if lenient {
@@ -47,7 +47,7 @@ func practice(t testing.TB, opening onerun.Opening, lenient bool) platformtest.F
 	p := newPlatform(t, onerun.Config{BaseURL: server.URL, Opening: opening})
 
 	var taken atomic.Int64
-	return platformtest.Fixture{
+	return platformtest.ConversationsFixture{
 		Platform: p,
 		Fresh: func(t testing.TB) conversation.Ref {
 			t.Helper()

@@ -22,8 +22,8 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform = (*Platform)(nil)
-	_ platforms.Source   = (*Platform)(nil)
+	_ platforms.Conversations = (*Platform)(nil)
+	_ platforms.Source        = (*Platform)(nil)
 )
 
 // New checks the configuration, reporting every fault at once, and makes no

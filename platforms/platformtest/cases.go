@@ -14,6 +14,10 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
+func testConversationsShape(t *testing.T, b *bundle) {
+	require.NotNil(t, shape(t, b.Platform).Conversations)
+}
+
 func testCheck(t *testing.T, b *bundle) {
 	b.ok(t, b.Platform.Check(t.Context(), b.Project, b.Agent))
 	b.ok(t, b.Platform.Check(t.Context(), "", ""))
@@ -31,18 +35,12 @@ func testCheck(t *testing.T, b *bundle) {
 
 func testClaimOnce(t *testing.T, b *bundle) {
 	k := b.claimed(t)
-	if b.Unclaimed {
-		return
-	}
 	b.kind(t, conversation.Claimed, b.Platform.Claim(t.Context(), k.ref), "a second claim")
 	k.toTheEnd(t)
 	b.kind(t, conversation.Claimed, b.Platform.Claim(t.Context(), k.ref), "a claim after the end")
 }
 
 func testClaimRace(t *testing.T, b *bundle) {
-	if b.Unclaimed {
-		t.Skip("the platform hands conversations out by itself")
-	}
 	ref := b.Fresh(t)
 	errs := make([]error, 8)
 	var all sync.WaitGroup
@@ -89,9 +87,7 @@ func testStates(t *testing.T, b *bundle) {
 	ref := b.Fresh(t)
 	transcript, err := b.Platform.Transcript(t.Context(), ref)
 	b.ok(t, err)
-	if !b.Unclaimed {
-		require.Equal(t, platforms.StateWaiting, transcript.State)
-	}
+	require.Equal(t, platforms.StateWaiting, transcript.State)
 	b.ok(t, b.Platform.Claim(t.Context(), ref))
 	k := &talk{bundle: b, ref: ref}
 	require.Equal(t, platforms.StateOpen, k.agrees(t).State)
@@ -164,9 +160,6 @@ func (b *bundle) calls(ctx context.Context, ref conversation.Ref) map[string]fun
 
 func testUnknown(t *testing.T, b *bundle) {
 	for name, call := range b.calls(t.Context(), b.Unknown) {
-		if name == "Claim" && b.Unclaimed {
-			continue
-		}
 		b.kind(t, conversation.NotFound, call(), name)
 	}
 }
@@ -177,12 +170,9 @@ func testCancelled(t *testing.T, b *bundle) {
 	cancel()
 	calls := b.calls(ctx, k.ref)
 	calls["Check"] = func() error { return b.Platform.Check(ctx, b.Project, b.Agent) }
-	if source, ok := b.Platform.(platforms.Source); ok {
+	if source, ok := platforms.As[platforms.Source](b.Platform); ok {
 		calls["Assigned"] = func() error { _, err := source.Assigned(ctx, b.Project, b.Agent); return err }
 		calls["Open"] = func() error { _, err := source.Open(ctx, b.Project, b.Agent); return err }
-	}
-	if b.Unclaimed {
-		delete(calls, "Claim") // may have nothing to ask anybody
 	}
 	for name, call := range calls {
 		done := make(chan error, 1)
@@ -270,9 +260,9 @@ func testLostAnswer(t *testing.T, b *bundle) {
 }
 
 func testSource(t *testing.T, b *bundle) {
-	source, ok := b.Platform.(platforms.Source)
+	source, ok := platforms.As[platforms.Source](b.Platform)
 	if !ok {
-		t.Skip("the platform cannot be asked for work")
+		t.Skip("the platform is no Source")
 	}
 	ref, other := b.Fresh(t), b.Fresh(t)
 	assigned := func() []platforms.Assignment {

@@ -147,11 +147,9 @@ func testLostRight(t *testing.T, b *bundle) {
 func (b *bundle) fronted(ctx context.Context, ref conversation.Ref) map[string]call {
 	out := map[string]call{}
 	for name, do := range b.calls(ctx, ref) {
-		if name != "Claim" || !b.Unclaimed {
-			out[name] = call{writes: name == "Claim" || name == "Send" || name == "End", do: do}
-		}
+		out[name] = call{writes: name == "Claim" || name == "Send" || name == "End", do: do}
 	}
-	if source, ok := b.Platform.(platforms.Source); ok {
+	if source, ok := platforms.As[platforms.Source](b.Platform); ok {
 		out["Assigned"] = call{do: func() error { _, err := source.Assigned(ctx, b.Project, b.Agent); return err }}
 		out["Open"] = call{do: func() error { _, err := source.Open(ctx, b.Project, b.Agent); return err }}
 	}
@@ -162,7 +160,8 @@ func testBadRow(t *testing.T, b *bundle) {
 	if b.BadRow == nil {
 		return
 	}
-	source := b.Platform.(platforms.Source)
+	source, ok := platforms.As[platforms.Source](b.Platform)
+	require.True(t, ok)
 	ref, other := b.Fresh(t), b.Fresh(t)
 	b.ok(t, b.Platform.Claim(t.Context(), other))
 	b.BadRow(t)
@@ -182,51 +181,47 @@ func badRow(t *testing.T, clean func(testing.TB, error), list func() ([]platform
 	require.NotEmpty(t, faults, "a row that cannot be read is reported")
 }
 
-func testTasksForeignAnswers(t *testing.T, f TasksFixture) {
+func testTasksForeignAnswers(t *testing.T, f *tasksBundle) {
 	if f.Front == nil {
 		return
 	}
 	ref := f.Fresh(t)
 	foreignAnswers(t, f.Front, f.fronted(t.Context(), ref, false))
-	f.take(t, ref, "parley-one")
+	f.claim(t, ref, "parley-one")
 }
 
-func testTasksLostRight(t *testing.T, f TasksFixture) {
+func testTasksLostRight(t *testing.T, f *tasksBundle) {
 	if f.Front == nil {
 		return
 	}
 	ref := f.Fresh(t)
 	lostRight(t, f.Front, func(ctx context.Context) map[string]call { return f.fronted(ctx, ref, true) })
-	f.take(t, ref, "parley-one")
+	f.claim(t, ref, "parley-one")
 }
 
 // fronted are the calls that ask the service something. Those that write read first.
-func (f TasksFixture) fronted(ctx context.Context, ref conversation.Ref, writes bool) map[string]call {
+func (f *tasksBundle) fronted(ctx context.Context, ref conversation.Ref, writes bool) map[string]call {
 	out := map[string]call{
-		"Take": {writes: writes, do: func() error {
-			_, err := f.Platform.Take(ctx, ref, platforms.Claim{Worker: "parley-one"})
+		"Claim": {writes: writes, do: func() error {
+			_, err := f.Platform.Claim(ctx, ref, platforms.Claim{Worker: "parley-one"})
 			return err
 		}},
 		"Context": {do: func() error { _, err := f.Platform.Context(ctx, ref); return err }},
 	}
-	if source, ok := f.Platform.(platforms.Source); ok {
+	if source, ok := platforms.As[platforms.Source](f.Platform); ok {
 		out["Assigned"] = call{do: func() error { _, err := source.Assigned(ctx, "", ""); return err }}
 		out["Open"] = call{do: func() error { _, err := source.Open(ctx, "", ""); return err }}
 	}
 	return out
 }
 
-func testTasksBadRow(t *testing.T, f TasksFixture) {
+func testTasksBadRow(t *testing.T, f *tasksBundle) {
 	if f.BadRow == nil {
 		return
 	}
-	source, ok := f.Platform.(platforms.Source)
+	source, ok := platforms.As[platforms.Source](f.Platform)
 	require.True(t, ok)
 	ref := f.Fresh(t)
 	f.BadRow(t)
-	badRow(t, func(t testing.TB, err error) {
-		if err != nil {
-			f.clean(t, err)
-		}
-	}, func() ([]platforms.Assignment, error) { return source.Assigned(t.Context(), "", "") }, ref)
+	badRow(t, f.clean, func() ([]platforms.Assignment, error) { return source.Assigned(t.Context(), "", "") }, ref)
 }

@@ -1,79 +1,65 @@
-// Package platformtest is the suite that every platform passes: what package
-// platforms promises to its callers, sentence by sentence. A new sentence there
-// is a new case here.
+// Package platformtest has the suites that every platform passes: what package
+// platforms promises to its callers, sentence by sentence. A new sentence there is a new
+// case here. There is one for each shape: [RunConversations], [RunTasks] and
+// [RunTransport].
+//
+// It also has a fake of each shape, for tests of what uses platforms: [Conversations],
+// [Tasks] and [Transport].
 package platformtest
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
 )
 
-// A Fixture is a platform to be tested, with something behind it.
-type Fixture struct {
-	Platform platforms.Platform
-	// Fresh makes a conversation that is waiting to be claimed. Every call makes
-	// another one, or finds one that no other call has returned.
-	Fresh func(testing.TB) conversation.Ref
-	// Unknown names a conversation that the platform does not know.
-	Unknown conversation.Ref
-	// Project and Agent are those of the conversations, for Check and the Source.
-	// Empty where the platform has none.
-	Project, Agent string
-	// AgentFirst is what Context says, and how the suite opens conversations.
-	AgentFirst bool
-	// Limit is the number of Sends after which a conversation has surely ended.
-	Limit int
-	// Secrets are what no error may contain.
-	Secrets []string
-	// Unclaimed means that the platform hands each conversation to one worker by
-	// itself, so that claiming always succeeds.
-	Unclaimed bool
-	// TakesKeys means that the platform takes note of Send's IdempotencyKey.
-	TakesKeys bool
-	// LoseAnswer, if not nil, makes the answer to the next Send get lost after the
-	// platform has stored it.
-	LoseAnswer func(testing.TB)
-	// Front stands before the service that the platform asks by HTTP. Nil: it does not
-	// speak HTTP, and the cases about foreign answers and the right to act have nothing
-	// to look at.
-	Front *Front
-	// BadRow adds to each list of conversations, from now on, a row that
-	// cannot be read. Nil: the platform lists none, or the lists are its own.
-	BadRow func(testing.TB)
-}
+// secrets are what no error may contain.
+type secrets []string
 
-// Run runs the suite. It calls setup for every case, from parallel tests.
-func Run(t *testing.T, setup func(testing.TB) Fixture) {
+// clean demands that no secret is in an error.
+func (s secrets) clean(t testing.TB, err error) {
 	t.Helper()
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, *bundle)
-	}{
-		{"Check", testCheck},
-		{"ClaimOnce", testClaimOnce},
-		{"ClaimRace", testClaimRace},
-		{"Context", testContext},
-		{"Opening", testOpening},
-		{"States", testStates},
-		{"TranscriptGrowsByWhatWasSaid", testTranscriptGrows},
-		{"LastWords", testLastWords},
-		{"SendAfterEnd", testSendAfterEnd},
-		{"EndTwice", testEndTwice},
-		{"UnknownConversation", testUnknown},
-		{"CancelledContext", testCancelled},
-		{"ConcurrentUse", testConcurrentUse},
-		{"SameKeyTwice", testSameKeyTwice},
-		{"LostAnswer", testLostAnswer},
-		{"Source", testSource},
-		{"ForeignAnswers", testForeignAnswers},
-		{"LostRight", testLostRight},
-		{"BadRow", testBadRow},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			c.test(t, &bundle{Fixture: setup(t)})
-		})
+	if err == nil {
+		return
+	}
+	text := fmt.Sprintf("%v %+v", err, err)
+	for i, secret := range s {
+		require.False(t, strings.Contains(text, secret), "an error contains secret number %d", i+1)
 	}
 }
+
+// kind demands an error of a kind, without secrets.
+func (s secrets) kind(t testing.TB, want conversation.Kind, err error, what ...any) {
+	t.Helper()
+	require.Error(t, err, what...)
+	require.Equal(t, want, conversation.KindOf(err), "%v: %v", what, err)
+	s.clean(t, err)
+}
+
+// ok demands that there is no error.
+func (s secrets) ok(t testing.TB, err error) {
+	t.Helper()
+	s.clean(t, err)
+	require.NoError(t, err)
+}
+
+// shape demands that a platform is of one shape, wrapped or not.
+func shape(t testing.TB, p platforms.Platform) platforms.Shape {
+	t.Helper()
+	bare, err := platforms.ShapeOf(p)
+	require.NoError(t, err)
+	within, err := platforms.ShapeOf(wrapped{p})
+	require.NoError(t, err)
+	require.Equal(t, bare, within)
+	return bare
+}
+
+// wrapped changes nothing about the platform within.
+type wrapped struct{ platforms.Platform }
+
+func (w wrapped) Unwrap() platforms.Platform { return w.Platform }

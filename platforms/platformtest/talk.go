@@ -2,7 +2,6 @@ package platformtest
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +11,10 @@ import (
 )
 
 // A bundle is a fixture with what the cases do with it.
-type bundle struct{ Fixture }
+type bundle struct {
+	ConversationsFixture
+	secrets
+}
 
 // A line is a message reduced to what both sides must agree on.
 type line struct {
@@ -77,7 +79,7 @@ func (k *talk) record(t testing.TB, in platforms.Send, reply platforms.Reply) {
 func (k *talk) toTheEnd(t testing.TB) {
 	t.Helper()
 	for !k.ended {
-		require.Less(t, k.sends, k.Limit, "the conversation goes on beyond Fixture.Limit")
+		require.Less(t, k.sends, k.Limit, "the conversation goes on beyond ConversationsFixture.Limit")
 		k.next(t)
 	}
 }
@@ -89,33 +91,4 @@ func (k *talk) agrees(t testing.TB) platforms.Transcript {
 	k.ok(t, err)
 	require.Equal(t, append([]line{}, k.said...), lines(transcript.Messages))
 	return transcript
-}
-
-// ok requires that there is no error.
-func (b *bundle) ok(t testing.TB, err error) {
-	t.Helper()
-	b.clean(t, err)
-	require.NoError(t, err)
-}
-
-// kind requires an error of the kind.
-func (b *bundle) kind(t testing.TB, want conversation.Kind, err error, msg ...any) {
-	t.Helper()
-	b.clean(t, err)
-	require.Error(t, err, msg...)
-	require.Equal(t, want, conversation.KindOf(err), "%v: %v", msg, err)
-}
-
-// clean requires that the error tells no secret.
-func (b *bundle) clean(t testing.TB, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	text := fmt.Sprintf("%v %+v", err, err)
-	for i, secret := range b.Secrets {
-		if strings.Contains(text, secret) {
-			t.Fatalf("an error contains secret number %d", i+1)
-		}
-	}
 }

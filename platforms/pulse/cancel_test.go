@@ -13,9 +13,9 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// TestWithdrawn: what was cancelled while it ran needs no acknowledgement, and one
+// TestCancelled: what was cancelled while it ran needs no acknowledgement, and one
 // that comes all the same does no harm.
-func TestWithdrawn(t *testing.T) {
+func TestCancelled(t *testing.T) {
 	t.Parallel()
 	for _, every := range []time.Duration{0, time.Minute} {
 		for _, gone := range []bool{false, true} {
@@ -24,18 +24,18 @@ func TestWithdrawn(t *testing.T) {
 				b := setup(t, pulsetest.Config{})
 				id := b.Add(pulsetest.Schedule{At: noon, Every: every})
 				ref := b.due(t)
-				receipt := b.take(t, ref, "w")
-				withdrawn, err := b.platform.Withdrawn(t.Context(), ref, receipt)
+				receipt := b.claim(t, ref, "w")
+				cancelled, err := b.platform.Cancelled(t.Context(), ref, receipt)
 				require.NoError(t, err)
-				require.False(t, withdrawn)
+				require.False(t, cancelled)
 				if gone {
 					b.Delete(id)
 				} else {
 					b.Cancel(id)
 				}
-				withdrawn, err = b.platform.Withdrawn(t.Context(), ref, receipt)
+				cancelled, err = b.platform.Cancelled(t.Context(), ref, receipt)
 				require.NoError(t, err)
-				require.True(t, withdrawn)
+				require.True(t, cancelled)
 				in := report(receipt)
 				in.Status = conversation.TaskCancelled
 				require.NoError(t, b.platform.Report(t.Context(), ref, in))
@@ -47,9 +47,9 @@ func TestWithdrawn(t *testing.T) {
 	b.Add(pulsetest.Schedule{})
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Status: 503})
-	withdrawn, err := b.platform.Withdrawn(t.Context(), ref, platforms.Receipt{})
+	cancelled, err := b.platform.Cancelled(t.Context(), ref, platforms.Receipt{})
 	isKind(t, conversation.Unavailable, err)
-	require.False(t, withdrawn)
+	require.False(t, cancelled)
 }
 
 // TestCancelledBetweenLookAndAck: Pulse itself ignores the acknowledgement.
@@ -58,7 +58,7 @@ func TestCancelledBetweenLookAndAck(t *testing.T) {
 	b := setup(t, pulsetest.Config{})
 	id := b.Add(pulsetest.Schedule{At: noon, Every: time.Minute})
 	ref := b.due(t)
-	receipt := b.take(t, ref, "w")
+	receipt := b.claim(t, ref, "w")
 	b.Cancel(id)
 	require.NoError(t, b.platform.Client().Ack(t.Context(), id, pulse.Ack{
 		Status: pulse.AckSuccess, WorkerID: receipt.Worker, ExecutionID: receipt.ExecutionID,

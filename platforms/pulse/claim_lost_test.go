@@ -20,7 +20,7 @@ func TestClaimLandedBehindAnError(t *testing.T) {
 	id := b.Add(pulsetest.Schedule{})
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Status: 500, After: true})
-	receipt := b.take(t, ref, "w")
+	receipt := b.claim(t, ref, "w")
 	require.Equal(t, b.Claims(id)[0].ExecutionID, receipt.ExecutionID)
 }
 
@@ -35,15 +35,15 @@ func TestClaimAnswerLost(t *testing.T) {
 				id := b.Add(pulsetest.Schedule{})
 				ref := b.due(t)
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: after})
-				_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+				_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 				require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 
 				// The look may fail as well.
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Times: 1, Status: 503})
-				_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+				_, err = b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 				require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 
-				receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+				receipt, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 				require.NoError(t, err)
 				claims := b.Claims(id)
 				require.Len(t, claims, 1, "it was claimed once")
@@ -64,7 +64,7 @@ func behindARival(t *testing.T) (*bundle, conversation.Ref) {
 	ref := b.due(t)
 	b.Compete(pulsetest.Rival{Worker: "other"})
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: true})
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	isKind(t, conversation.Unavailable, err)
 	return b, ref
 }
@@ -73,7 +73,7 @@ func behindARival(t *testing.T) (*bundle, conversation.Ref) {
 func TestClaimAnswerLostAndLost(t *testing.T) {
 	t.Parallel()
 	b, ref := behindARival(t)
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	isKind(t, conversation.Claimed, err)
 	require.ErrorContains(t, err, "claimed it first")
 }
@@ -85,9 +85,9 @@ func TestReadBackLost(t *testing.T) {
 	id := b.Add(pulsetest.Schedule{})
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Skip: 1, Times: 1, Status: 500})
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
-	receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	receipt, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	require.NoError(t, err)
 	require.Len(t, b.Claims(id), 1)
 	require.Equal(t, b.Claims(id)[0].ExecutionID, receipt.ExecutionID)

@@ -25,7 +25,7 @@ func TestClaimWhileProcessing(t *testing.T) {
 			ref := b.due(t)
 			_, ok := b.ClaimAs(id, "agent-executor-1")
 			require.True(t, ok)
-			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+			_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 			isKind(t, conversation.Claimed, err)
 			require.ErrorContains(t, err, `worker "agent-executor-1" has it`)
 			require.Len(t, b.Claims(id), 1)
@@ -59,7 +59,7 @@ func TestNotOurs(t *testing.T) {
 			id := b.Add(pulsetest.Schedule{})
 			ref := b.due(t)
 			tt.do(b, id)
-			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+			_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 			isKind(t, tt.kind, err)
 			require.ErrorContains(t, err, tt.want)
 			require.Zero(t, b.Requests(pulsetest.OpClaim))
@@ -75,11 +75,11 @@ func TestPaused(t *testing.T) {
 	ref := b.due(t)
 	patch(t, b, id, `{"status":"paused"}`)
 	require.Empty(t, b.assigned(t))
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	isKind(t, conversation.Claimed, err)
 	require.ErrorContains(t, err, "it is paused")
 	patch(t, b, id, `{"status":"active"}`)
-	b.take(t, b.due(t), "w")
+	b.claim(t, b.due(t), "w")
 }
 
 // TestConflict: a claim that is refused answers 500, and so does a server that is
@@ -148,7 +148,7 @@ func TestConflict(t *testing.T) {
 			id := b.Add(pulsetest.Schedule{})
 			ref := b.due(t)
 			tt.do(b, id)
-			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+			_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 			e := isKind(t, tt.kind, err)
 			require.ErrorContains(t, err, tt.want)
 			require.Equal(t, tt.landed, e.Ambiguous, "%v", err)
@@ -174,17 +174,17 @@ func TestClaimMeetsTheNextOccurrence(t *testing.T) {
 				case "LettingGoFails":
 					b.Fail(pulsetest.Fault{Op: pulsetest.OpPatch, Times: 1, Status: 503})
 				}
-				_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+				_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 				if how != "AtOnce" {
 					require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 					require.Equal(t, pulse.StatusProcessing, b.status(t, id))
-					_, err = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+					_, err = b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 				}
 				isKind(t, conversation.Claimed, err)
 				require.ErrorContains(t, err, "it is due at 2031-05-06T12:01:00Z now, no longer at 2031-05-06T12:00:00Z")
 				require.Equal(t, pulse.StatusActive, b.status(t, id))
 				b.clock.Advance(time.Minute)
-				b.take(t, b.due(t), "w2")
+				b.claim(t, b.due(t), "w2")
 				require.Len(t, b.Acks(id), 1)
 			})
 		}
@@ -196,10 +196,10 @@ func TestNotBeforeItIsDue(t *testing.T) {
 	b := setup(t, pulsetest.Config{})
 	id := b.Add(pulsetest.Schedule{At: noon.Add(time.Second)})
 	ref := conversation.Ref{Platform: "pulse", Simulation: id, ID: fmt.Sprintf("%s@%d", id, noon.Unix()+1)}
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	isKind(t, conversation.Invalid, err)
 	require.ErrorContains(t, err, "it is due at 2031-05-06T12:00:01Z, and Pulse's clock shows about 2031-05-06T11:59:58Z")
 	require.Empty(t, b.Claims(id))
 	b.clock.Advance(time.Second)
-	b.take(t, ref, "w")
+	b.claim(t, ref, "w")
 }

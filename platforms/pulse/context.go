@@ -3,16 +3,18 @@ package pulse
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/platforms"
 )
 
 // Context is the task: its payload as it is, its metadata without what Pulse writes
-// into it while the task runs and without what may be secret in callback addresses.
+// into it while the task runs and without what may be secret in callback addresses. Kind
+// Ended: Pulse shows that the occurrence is over.
 func (p *Platform) Context(ctx context.Context, ref conversation.Ref) (conversation.Context, error) {
 	o, err := occurrenceOf(ref)
 	if err != nil {
@@ -27,48 +29,28 @@ func (p *Platform) Context(ctx context.Context, ref conversation.Ref) (conversat
 	}
 	_ = json.Unmarshal(t.Payload, &payload)
 	task := o.toTask(t)
-	return conversation.Context{
+	about := conversation.Context{
 		Simulation: strings.TrimSpace(t.Type + " " + payload.AgentID), AgentName: payload.AgentID,
 		Metadata: task.Metadata, Task: &task,
-	}, nil
+	}
+	if !o.ended(t) {
+		return about, nil
+	}
+	return about, &conversation.Error{
+		Kind: conversation.Ended, Op: fmt.Sprintf("pulse: read task %q", o.task), Err: errors.New(o.over(t)),
+	}
 }
 
-// Transcript is the task's one message, and where the occurrence stands.
-func (p *Platform) Transcript(ctx context.Context, ref conversation.Ref) (platforms.Transcript, error) {
-	o, err := occurrenceOf(ref)
-	if err != nil {
-		return platforms.Transcript{}, err
+// ended reports whether the occurrence is over for Pulse. A task that is paused goes on
+// later, and so may one in a state that is not known.
+func (o occurrence) ended(t Task) bool {
+	switch t.Status {
+	case StatusCompleted, StatusCancelled, StatusExpired, StatusFailed:
+		return true
+	case StatusActive, StatusProcessing:
+		return o.moved(t)
 	}
-	t, err := p.client.Task(ctx, o.task)
-	if err != nil {
-		return platforms.Transcript{}, err
-	}
-	out := platforms.Transcript{Messages: []conversation.Message{o.toTask(t).Message()}}
-	out.State, out.EndedBy = o.state(t)
-	if out.State == platforms.StateEnded {
-		out.EndDetail = o.over(t)
-	}
-	return out, nil
-}
-
-func (o occurrence) state(t Task) (platforms.State, conversation.EndedBy) {
-	switch {
-	case t.Status == StatusCompleted:
-		return platforms.StateEnded, conversation.EndedByAgent
-	case t.Status == StatusCancelled:
-		return platforms.StateEnded, conversation.EndedByOperator
-	case t.Status == StatusExpired, t.Status == StatusFailed:
-		return platforms.StateEnded, conversation.EndedByPlatform
-	case t.Status == StatusPaused:
-		return platforms.StateWaiting, ""
-	case t.Status != StatusActive && t.Status != StatusProcessing:
-		return platforms.StateUnknown, ""
-	case o.moved(t):
-		return platforms.StateEnded, "" // acknowledged or expired: the task does not say
-	case t.Status == StatusProcessing:
-		return platforms.StateOpen, ""
-	}
-	return platforms.StateWaiting, ""
+	return false
 }
 
 func (o occurrence) toTask(t Task) conversation.Task {

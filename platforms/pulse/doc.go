@@ -16,12 +16,12 @@
 //     due in its last second is missed easily, and expires after 60 seconds.
 //     [Platform.Assigned] therefore also asks for the list of what is due.
 //   - From stage A2 on, a claim does not exclude: a task that somebody has claimed
-//     can be claimed again. [Platform.Take] looks before and after. Who claimed
+//     can be claimed again. [Platform.Claim] looks before and after. Who claimed
 //     first runs the task.
 //   - A claim that is refused answers 500. Whether the task is not ours or the
 //     server is ill, is told by reading the task.
 //   - Nothing frees a task whose worker died. [Platform.Open] lists it, and
-//     [Platform.Take] with Adopt claims it again.
+//     [Platform.Claim] with Adopt claims it again.
 //   - Acknowledging a recurring task twice skips an occurrence. [Platform.Report]
 //     looks first whether the task has moved on.
 //   - Recurring tasks cannot be acknowledged in stages A to B: the answer is 500

@@ -55,7 +55,7 @@ func TestForeignWorkers(t *testing.T) {
 		b.Add(pulsetest.Schedule{})
 		ref := b.due(t)
 		b.Compete(pulsetest.Rival{Worker: builtIn, After: true})
-		_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+		_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 		isKind(t, conversation.Claimed, err)
 		require.Len(t, b.platform.Advice(), 1)
 	})

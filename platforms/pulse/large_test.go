@@ -42,7 +42,7 @@ func TestManyLargeTasks(t *testing.T) {
 		if a.Ref.Simulation != earlier {
 			continue
 		}
-		b.take(t, a.Ref, "w")
+		b.claim(t, a.Ref, "w")
 		about, err := b.platform.Context(t.Context(), a.Ref)
 		require.NoError(t, err)
 		require.NoError(t, about.Task.CheckSize())
@@ -68,16 +68,16 @@ func TestTaskThatIsFarTooLarge(t *testing.T) {
 	require.Equal(t, small, all[1].Ref.Simulation)
 
 	ref := all[0].Ref
-	receipt := b.take(t, ref, "w")
+	receipt := b.claim(t, ref, "w")
 	about, err := b.platform.Context(t.Context(), ref)
 	require.NoError(t, err)
 	fault := about.Task.CheckSize()
 	require.Equal(t, conversation.Invalid, conversation.KindOf(fault))
 	require.ErrorContains(t, fault, "its metadata.note, payload.params is longer than 3 MiB")
 	require.Equal(t, "http://hook.example/results", about.Task.Callback.URL)
-	withdrawn, err := b.platform.Withdrawn(t.Context(), ref, receipt)
+	cancelled, err := b.platform.Cancelled(t.Context(), ref, receipt)
 	require.NoError(t, err)
-	require.False(t, withdrawn)
+	require.False(t, cancelled)
 	failed := report(receipt)
 	failed.Status, failed.Error = conversation.TaskFailed, fault.Error()
 	require.NoError(t, b.platform.Report(t.Context(), ref, failed))

@@ -37,7 +37,7 @@ func TestOnce(t *testing.T) {
 			}, all[0])
 			ref := all[0].Ref
 
-			receipt := b.take(t, ref, "w1")
+			receipt := b.claim(t, ref, "w1")
 			require.Equal(t, "parley-w1", receipt.Worker)
 			require.Equal(t, stage == pulse.StageA, receipt.ExecutionID == "")
 			require.Empty(t, b.assigned(t))
@@ -59,7 +59,7 @@ func TestOnce(t *testing.T) {
 			require.Len(t, b.Acks(id), 1)
 			require.Len(t, b.History(id), 1)
 			// Nor is there anything to claim.
-			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w2"})
+			_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w2"})
 			isKind(t, conversation.Claimed, err)
 			require.ErrorContains(t, err, "it is completed")
 		})
@@ -83,7 +83,7 @@ func TestFailedRun(t *testing.T) {
 			b := setup(t, pulsetest.Config{})
 			id := b.Add(pulsetest.Schedule{})
 			ref := b.due(t)
-			tt.report.Receipt = b.take(t, ref, "w")
+			tt.report.Receipt = b.claim(t, ref, "w")
 			require.NoError(t, b.platform.Report(t.Context(), ref, tt.report))
 			require.Equal(t, "failed", b.History(id)[0].Status)
 			require.Equal(t, tt.text, b.History(id)[0].Error)
@@ -107,7 +107,7 @@ func TestMinuteBorder(t *testing.T) {
 			require.Empty(t, polled.Tasks)
 			ref := b.due(t)
 			require.Equal(t, id, ref.Simulation)
-			b.take(t, ref, "w")
+			b.claim(t, ref, "w")
 		})
 	}
 }
@@ -132,7 +132,7 @@ func TestExpiry(t *testing.T) {
 	require.Equal(t, pulse.StatusExpired, b.status(t, once))
 	require.Equal(t, pulse.StatusActive, b.status(t, again))
 	for _, a := range old {
-		_, err := b.platform.Take(t.Context(), a.Ref, platforms.Claim{Worker: "w"})
+		_, err := b.platform.Claim(t.Context(), a.Ref, platforms.Claim{Worker: "w"})
 		isKind(t, conversation.Claimed, err)
 	}
 	require.Zero(t, b.Requests(pulsetest.OpClaim), "the next occurrence is not claimed in its stead")
@@ -147,7 +147,7 @@ func TestExpiry(t *testing.T) {
 	require.Len(t, b.History(cron), 2)
 	for _, a := range b.assigned(t) {
 		if a.Ref.Simulation == cron {
-			require.NoError(t, b.platform.Report(t.Context(), a.Ref, report(b.take(t, a.Ref, "w"))))
+			require.NoError(t, b.platform.Report(t.Context(), a.Ref, report(b.claim(t, a.Ref, "w"))))
 		}
 	}
 	task, _ := b.Task(cron)
@@ -183,19 +183,18 @@ func TestRefs(t *testing.T) {
 		{ID: ""}, {ID: "t"}, {ID: "t@"}, {ID: "t@x"}, {ID: "@5"}, {ID: "t@-5"}, {ID: "t@5", Simulation: "u"},
 		{ID: strings.Repeat("x", 9000)},
 	} {
-		_, takeErr := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+		_, claimErr := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 		_, contextErr := b.platform.Context(t.Context(), ref)
-		_, transcriptErr := b.platform.Transcript(t.Context(), ref)
-		_, withdrawnErr := b.platform.Withdrawn(t.Context(), ref, platforms.Receipt{})
+		_, cancelledErr := b.platform.Cancelled(t.Context(), ref, platforms.Receipt{})
 		for _, err := range []error{
-			takeErr, contextErr, transcriptErr, withdrawnErr,
-			b.platform.Report(t.Context(), ref, platforms.Report{}), b.platform.Claim(t.Context(), ref),
+			claimErr, contextErr, cancelledErr,
+			b.platform.Report(t.Context(), ref, platforms.Report{}),
 		} {
 			isKind(t, conversation.Invalid, err)
 			require.Less(t, len(err.Error()), 1000)
 		}
 	}
-	_, err := b.platform.Take(t.Context(), conversation.Ref{ID: "..@5"}, platforms.Claim{})
+	_, err := b.platform.Claim(t.Context(), conversation.Ref{ID: "..@5"}, platforms.Claim{})
 	isKind(t, conversation.Invalid, err)
 	require.ErrorContains(t, err, "is no id")
 }

@@ -90,9 +90,9 @@ func (b *bundle) assigned(t testing.TB) []platforms.Assignment {
 	return all
 }
 
-func (b *bundle) take(t testing.TB, ref conversation.Ref, worker string) platforms.Receipt {
+func (b *bundle) claim(t testing.TB, ref conversation.Ref, worker string) platforms.Receipt {
 	t.Helper()
-	receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: worker})
+	receipt, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: worker})
 	require.NoError(t, err)
 	return receipt
 }

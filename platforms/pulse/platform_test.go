@@ -53,7 +53,7 @@ func TestManyAtOnce(t *testing.T) {
 	for _, a := range all {
 		distinct[a.Ref.ID] = true
 		require.NoError(t, a.Ref.Validate())
-		_, err := b.platform.Take(t.Context(), a.Ref, platforms.Claim{Worker: "w-" + a.Ref.ID})
+		_, err := b.platform.Claim(t.Context(), a.Ref, platforms.Claim{Worker: "w-" + a.Ref.ID})
 		require.NoError(t, err)
 	}
 	require.Len(t, distinct, 205)
@@ -155,7 +155,7 @@ func TestDueIsDue(t *testing.T) {
 	b.clock.Advance(time.Second)
 	ref := b.due(t)
 	require.Equal(t, polled, ref.Simulation)
-	receipt, err := b.another(t).Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	receipt, err := b.another(t).Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	require.NoError(t, err)
 	require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
 	require.Len(t, b.Acks(polled), 1)
@@ -165,7 +165,7 @@ func TestDueIsDue(t *testing.T) {
 	later := b.Add(pulsetest.Schedule{Delay: 3 * time.Second})
 	b.clock.Advance(2 * time.Second)
 	require.Equal(t, listed, b.due(t).Simulation)
-	b.take(t, b.due(t), "w")
+	b.claim(t, b.due(t), "w")
 	require.Empty(t, b.assigned(t), "not a second before it is due")
 	b.clock.Advance(time.Second)
 	require.Equal(t, later, b.due(t).Simulation)
@@ -206,7 +206,7 @@ func TestRealTime(t *testing.T) {
 	all, err := p.Assigned(t.Context(), "", "")
 	require.NoError(t, err)
 	require.Len(t, all, 1)
-	receipt, err := p.Take(t.Context(), all[0].Ref, platforms.Claim{Worker: "w"})
+	receipt, err := p.Claim(t.Context(), all[0].Ref, platforms.Claim{Worker: "w"})
 	require.NoError(t, err)
 	require.NoError(t, p.Report(t.Context(), all[0].Ref, report(receipt)))
 	task, _ := s.Task(id)
@@ -248,28 +248,17 @@ func TestContext(t *testing.T) {
 	require.Equal(t, "local", run.Executor)
 	require.Equal(t, "a-1", run.AgentID)
 
-	transcript, err := b.platform.Transcript(t.Context(), ref)
-	require.NoError(t, err)
-	require.Equal(t, platforms.StateWaiting, transcript.State)
-	require.Equal(t, []conversation.Message{before.Task.Message()}, transcript.Messages)
-	require.JSONEq(t, `{"topic":"tides"}`, string(transcript.Messages[0].Parts[0].Data))
+	require.JSONEq(t, `{"topic":"tides"}`, string(before.Task.Message().Parts[0].Data))
 
-	receipt := b.take(t, ref, "w")
+	receipt := b.claim(t, ref, "w")
 	b.ClaimAs(id, "naive")
 	after, err := b.platform.Context(t.Context(), ref)
 	require.NoError(t, err)
 	require.Equal(t, before, after, "claiming does not change the context")
-	transcript, err = b.platform.Transcript(t.Context(), ref)
-	require.NoError(t, err)
-	require.Equal(t, platforms.StateOpen, transcript.State)
-
 	require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
 	after, err = b.platform.Context(t.Context(), ref)
-	require.NoError(t, err)
+	isKind(t, conversation.Ended, err) // the occurrence is over, the task goes on
 	require.Equal(t, before, after, "nor does a report")
-	transcript, err = b.platform.Transcript(t.Context(), ref)
-	require.NoError(t, err)
-	require.Equal(t, platforms.StateEnded, transcript.State, "the occurrence is over, the task goes on")
 }
 
 func TestCallback(t *testing.T) {
@@ -311,25 +300,22 @@ func TestCallback(t *testing.T) {
 
 func ptr[T any](v T) *T { return &v }
 
-func TestTranscriptStates(t *testing.T) {
+// TestContextOfWhatIsOver: what Pulse does not run any more has ended.
+func TestContextOfWhatIsOver(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		name  string
-		do    func(b *bundle, id string)
-		state platforms.State
-		by    conversation.EndedBy
-		why   string
+		name string
+		do   func(b *bundle, id string)
+		over string
 	}{
-		{"Waiting", func(*bundle, string) {}, platforms.StateWaiting, "", ""},
-		{"Paused", func(b *bundle, id string) { patch(t, b, id, `{"status":"paused"}`) }, platforms.StateWaiting, "", ""},
-		{"Open", func(b *bundle, id string) { b.ClaimAs(id, "x") }, platforms.StateOpen, "", ""},
-		{"Completed", func(b *bundle, id string) { b.AckAs(id, "x", "") }, platforms.StateEnded, conversation.EndedByAgent, "it is completed"},
-		{"Cancelled", func(b *bundle, id string) { b.Cancel(id) }, platforms.StateEnded, conversation.EndedByOperator, "it is cancelled"},
-		{"Expired", func(b *bundle, _ string) { b.clock.Advance(time.Minute); b.Expire() },
-			platforms.StateEnded, conversation.EndedByPlatform, "it has expired: nobody claimed it in time"},
-		{"Failed", func(b *bundle, id string) { patch(t, b, id, `{"status":"failed"}`) },
-			platforms.StateEnded, conversation.EndedByPlatform, "it has failed: its webhook could not be delivered"},
-		{"Strange", func(b *bundle, id string) { patch(t, b, id, `{"status":"pondering"}`) }, platforms.StateUnknown, "", ""},
+		{"Waiting", func(*bundle, string) {}, ""},
+		{"Paused", func(b *bundle, id string) { patch(t, b, id, `{"status":"paused"}`) }, ""},
+		{"Open", func(b *bundle, id string) { b.ClaimAs(id, "x") }, ""},
+		{"Completed", func(b *bundle, id string) { b.AckAs(id, "x", "") }, "it is completed"},
+		{"Cancelled", func(b *bundle, id string) { b.Cancel(id) }, "it is cancelled"},
+		{"Expired", func(b *bundle, _ string) { b.clock.Advance(time.Minute); b.Expire() }, "it has expired: nobody claimed it in time"},
+		{"Failed", func(b *bundle, id string) { patch(t, b, id, `{"status":"failed"}`) }, "it has failed: its webhook could not be delivered"},
+		{"Strange", func(b *bundle, id string) { patch(t, b, id, `{"status":"pondering"}`) }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -337,12 +323,13 @@ func TestTranscriptStates(t *testing.T) {
 			id := b.Add(pulsetest.Schedule{})
 			ref := b.due(t)
 			tt.do(b, id)
-			got, err := b.platform.Transcript(t.Context(), ref)
-			require.NoError(t, err)
-			require.Equal(t, tt.state, got.State)
-			require.Equal(t, tt.by, got.EndedBy)
-			require.Equal(t, tt.why, got.EndDetail)
-			require.Len(t, got.Messages, 1)
+			got, err := b.platform.Context(t.Context(), ref)
+			require.NotNil(t, got.Task)
+			if tt.over == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, isKind(t, conversation.Ended, err).Err, tt.over)
 		})
 	}
 }
@@ -353,24 +340,8 @@ func TestUnknownTask(t *testing.T) {
 	ref := conversation.Ref{Platform: "pulse", Simulation: "no-such", ID: fmt.Sprintf("no-such@%d", noon.Unix())}
 	_, err := b.platform.Context(t.Context(), ref)
 	isKind(t, conversation.NotFound, err)
-	_, err = b.platform.Transcript(t.Context(), ref)
+	_, err = b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	isKind(t, conversation.NotFound, err)
-	isKind(t, conversation.NotFound, b.platform.Claim(t.Context(), ref))
-}
-
-// TestPlainPlatform: those that do not know tasks can claim, and no more.
-func TestPlainPlatform(t *testing.T) {
-	t.Parallel()
-	b := setup(t, pulsetest.Config{})
-	id := b.Add(pulsetest.Schedule{})
-	ref := b.due(t)
-	require.NoError(t, b.platform.Claim(t.Context(), ref))
-	isKind(t, conversation.Claimed, b.platform.Claim(t.Context(), ref))
-	require.Len(t, b.Claims(id), 1)
-	_, err := b.platform.Send(t.Context(), ref, platforms.Send{})
-	isKind(t, conversation.Invalid, err)
-	require.ErrorContains(t, err, "it is a task, which has one turn (report its result instead)")
-	isKind(t, conversation.Invalid, b.platform.End(t.Context(), ref))
 }
 
 func TestCancelledContext(t *testing.T) {
@@ -380,14 +351,13 @@ func TestCancelledContext(t *testing.T) {
 	ref := b.due(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, takeErr := b.platform.Take(ctx, ref, platforms.Claim{Worker: "w"})
+	_, claimErr := b.platform.Claim(ctx, ref, platforms.Claim{Worker: "w"})
 	_, contextErr := b.platform.Context(ctx, ref)
-	_, transcriptErr := b.platform.Transcript(ctx, ref)
-	_, withdrawnErr := b.platform.Withdrawn(ctx, ref, platforms.Receipt{})
+	_, cancelledErr := b.platform.Cancelled(ctx, ref, platforms.Receipt{})
 	_, assignedErr := b.platform.Assigned(ctx, "", "")
 	_, openErr := b.platform.Open(ctx, "", "")
 	for _, err := range []error{
-		takeErr, contextErr, transcriptErr, withdrawnErr, assignedErr, openErr,
+		claimErr, contextErr, cancelledErr, assignedErr, openErr,
 		b.platform.Report(ctx, ref, platforms.Report{}), b.platform.Check(ctx, "", ""),
 	} {
 		require.False(t, isKind(t, conversation.Unavailable, err).Ambiguous)
@@ -403,7 +373,7 @@ func TestTimeout(t *testing.T) {
 	b.Add(pulsetest.Schedule{})
 	ref := b.due(t)
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Latency: time.Minute})
-	_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+	_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 	require.True(t, isKind(t, conversation.Unavailable, err).Ambiguous)
 	require.ErrorContains(t, err, "no answer within 2s")
 }
@@ -427,7 +397,7 @@ func TestResultSummary(t *testing.T) {
 			b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(100) })
 			id := b.Add(pulsetest.Schedule{Metadata: tt.metadata})
 			ref := b.due(t)
-			tt.report.Receipt = b.take(t, ref, "w")
+			tt.report.Receipt = b.claim(t, ref, "w")
 			require.NoError(t, b.platform.Report(t.Context(), ref, tt.report))
 			require.Equal(t, pulse.StatusCompleted, b.status(t, id))
 			task, _ := b.Task(id)
@@ -450,7 +420,7 @@ func TestResultSummary(t *testing.T) {
 		b := setup(t, pulsetest.Config{}, func(c *pulse.Config) { c.ResultSummary = bytesOf(0) })
 		b.Add(pulsetest.Schedule{})
 		ref := b.due(t)
-		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.take(t, ref, "w"))))
+		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.claim(t, ref, "w"))))
 		require.Zero(t, b.Requests(pulsetest.OpPatch))
 	})
 	t.Run("ANoteMayFail", func(t *testing.T) {
@@ -459,7 +429,7 @@ func TestResultSummary(t *testing.T) {
 		id := b.Add(pulsetest.Schedule{})
 		ref := b.due(t)
 		b.Fail(pulsetest.Fault{Op: pulsetest.OpPatch, Status: 500})
-		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.take(t, ref, "w"))))
+		require.NoError(t, b.platform.Report(t.Context(), ref, report(b.claim(t, ref, "w"))))
 		require.Equal(t, pulse.StatusCompleted, b.status(t, id))
 	})
 }

@@ -2,17 +2,13 @@ package pulse
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"slices"
 	"sync/atomic"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // WorkerPrefix begins the name under which Parley claims tasks, whatever the claim
@@ -31,10 +27,10 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform = (*Platform)(nil)
-	_ platforms.Source   = (*Platform)(nil)
 	_ platforms.Tasks    = (*Platform)(nil)
+	_ platforms.Source   = (*Platform)(nil)
 	_ platforms.Advised  = (*Platform)(nil)
+	_ platforms.Receiver = (*Platform)(nil)
 )
 
 // New checks the configuration, reporting every fault at once, and makes no
@@ -71,27 +67,4 @@ func (p *Platform) Receiver() string {
 		return ""
 	}
 	return net.JoinHostPort(base.Hostname(), receiverPort)
-}
-
-// Claim is [Platform.Take] with one worker name for all claims, for callers that
-// do not know tasks.
-func (p *Platform) Claim(ctx context.Context, ref conversation.Ref) error {
-	_, err := p.Take(ctx, ref, platforms.Claim{Worker: WorkerPrefix + "claim"})
-	return err
-}
-
-// Send is not for tasks: the reply goes to [Platform.Report].
-func (p *Platform) Send(_ context.Context, ref conversation.Ref, _ platforms.Send) (platforms.Reply, error) {
-	return platforms.Reply{}, notForTasks("send to", ref)
-}
-
-// End is not for tasks: [Platform.Report] ends them.
-func (p *Platform) End(_ context.Context, ref conversation.Ref) error { return notForTasks("end", ref) }
-
-func notForTasks(verb string, ref conversation.Ref) error {
-	return &conversation.Error{
-		Kind: conversation.Invalid, Op: fmt.Sprintf("pulse: %s conversation %q", verb, rest.Clip(ref.ID)),
-		Err:    errors.New("it is a task, which has one turn"),
-		Remedy: "report its result instead",
-	}
 }

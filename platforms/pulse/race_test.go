@@ -35,7 +35,7 @@ func TestParallelClaims(t *testing.T) {
 				id := b.Add(pulsetest.Schedule{})
 				ref := b.due(t)
 				b.Compete(tt.rival)
-				receipt, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "1"})
+				receipt, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "1"})
 				require.Greater(t, len(b.Claims(id)), 1)
 				require.Empty(t, b.Acks(id), "what is not ours is not acknowledged")
 				if tt.want == "" {
@@ -64,7 +64,7 @@ func TestRaceOfParleys(t *testing.T) {
 			var all sync.WaitGroup
 			for i := range errs {
 				all.Go(func() {
-					_, errs[i] = b.platform.Take(t.Context(), ref, platforms.Claim{Worker: fmt.Sprint(i)})
+					_, errs[i] = b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: fmt.Sprint(i)})
 				})
 			}
 			all.Wait()
@@ -81,8 +81,8 @@ func TestRaceOfParleys(t *testing.T) {
 	}
 }
 
-// TestTakeOver: a worker died after its claim, and Pulse frees nothing.
-func TestTakeOver(t *testing.T) {
+// TestAdopt: a worker died after its claim, and Pulse frees nothing.
+func TestAdopt(t *testing.T) {
 	t.Parallel()
 	for _, stage := range allStages {
 		t.Run(string(stage), func(t *testing.T) {
@@ -103,14 +103,14 @@ func TestTakeOver(t *testing.T) {
 			require.Equal(t, noon, open[0].Created)
 			require.Equal(t, noon, open[0].Touched)
 
-			_, err = b.platform.Take(t.Context(), open[0].Ref, platforms.Claim{Worker: "w"})
+			_, err = b.platform.Claim(t.Context(), open[0].Ref, platforms.Claim{Worker: "w"})
 			isKind(t, conversation.Claimed, err)
-			receipt, err := b.platform.Take(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w"})
+			receipt, err := b.platform.Claim(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w"})
 			require.NoError(t, err)
-			again, err := b.platform.Take(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w", Tried: true})
+			again, err := b.platform.Claim(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w", Tried: true})
 			require.NoError(t, err)
 			require.Equal(t, receipt, again)
-			_, err = b.platform.Take(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w2"})
+			_, err = b.platform.Claim(t.Context(), open[0].Ref, platforms.Claim{Adopt: true, Worker: "w2"})
 			isKind(t, conversation.Claimed, err)
 			require.NoError(t, b.platform.Report(t.Context(), open[0].Ref, report(receipt)))
 			require.Equal(t, pulse.StatusCompleted, b.status(t, id))
@@ -118,8 +118,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestTakeOverRace: of those that take over at once, the first that claimed has it.
-func TestTakeOverRace(t *testing.T) {
+// TestAdoptRace: of those that adopt at once, the first that claimed has it.
+func TestAdoptRace(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("After=%t", after), func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestTakeOverRace(t *testing.T) {
 			ref := b.due(t)
 			b.ClaimAs(id, "dead")
 			b.Compete(pulsetest.Rival{Worker: "parley-2", After: after})
-			_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Adopt: true, Worker: "1"})
+			_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Adopt: true, Worker: "1"})
 			if after {
 				require.NoError(t, err)
 				return

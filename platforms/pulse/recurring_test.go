@@ -25,7 +25,7 @@ func TestRecurring(t *testing.T) {
 			for range 2 {
 				ref := b.due(t)
 				seen = append(seen, ref.ID)
-				receipt := b.take(t, ref, "w")
+				receipt := b.claim(t, ref, "w")
 				in := report(receipt)
 				if how == "AnswerLost" || how == "RequestLost" {
 					b.Fail(pulsetest.Fault{Op: pulsetest.OpAck, Times: 1, Lose: true, After: how == "AnswerLost"})
@@ -54,12 +54,12 @@ func TestRecurringAckLateToTheNext(t *testing.T) {
 	b := setup(t, pulsetest.Config{})
 	id := b.Add(pulsetest.Schedule{At: noon, Every: time.Minute})
 	first := b.due(t)
-	in := report(b.take(t, first, "w1"))
+	in := report(b.claim(t, first, "w1"))
 	b.Fail(pulsetest.Fault{Op: pulsetest.OpAck, Times: 1, Lose: true, After: true})
 	isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), first, in))
 	b.clock.Advance(time.Minute)
 	second := b.due(t)
-	next := report(b.take(t, second, "w2"))
+	next := report(b.claim(t, second, "w2"))
 	in.Tried = true
 	require.NoError(t, b.platform.Report(t.Context(), first, in))
 	require.Equal(t, pulse.StatusProcessing, b.status(t, id), "the second goes on")
@@ -75,7 +75,7 @@ func TestHistoryTells(t *testing.T) {
 	b := setup(t, pulsetest.Config{})
 	id := b.Add(pulsetest.Schedule{At: noon, Every: time.Minute})
 	ref := b.due(t)
-	in := report(b.take(t, ref, "w"))
+	in := report(b.claim(t, ref, "w"))
 	require.NoError(t, b.platform.Report(t.Context(), ref, in))
 	patch(t, b, id, fmt.Sprintf(`{"next_execution":%d}`, noon.Unix()))
 	in.Tried = true
@@ -111,7 +111,7 @@ func TestRecurringInOldStages(t *testing.T) {
 				id := b.Add(in)
 				b.clock.Set(noon)
 				ref := b.due(t)
-				r := report(b.take(t, ref, "w"))
+				r := report(b.claim(t, ref, "w"))
 				err := b.platform.Report(t.Context(), ref, r)
 				e := isKind(t, conversation.Invalid, err)
 				require.False(t, e.Ambiguous)
@@ -135,7 +135,7 @@ func TestOldHistoryCannotBeRead(t *testing.T) {
 	id := b.Add(pulsetest.Schedule{At: noon, Every: time.Minute})
 	for _, after := range []bool{true, false} {
 		ref := b.due(t)
-		in := report(b.take(t, ref, "w"))
+		in := report(b.claim(t, ref, "w"))
 		b.Fail(pulsetest.Fault{Op: pulsetest.OpAck, Times: 1, Lose: true, After: after})
 		isKind(t, conversation.Unavailable, b.platform.Report(t.Context(), ref, in))
 		in.Tried = true

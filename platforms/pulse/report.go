@@ -18,8 +18,8 @@ import (
 // historyLimit is how far back an execution is looked for.
 const historyLimit = 100
 
-// Withdrawn reports whether the task was cancelled or deleted.
-func (p *Platform) Withdrawn(ctx context.Context, ref conversation.Ref, _ platforms.Receipt) (bool, error) {
+// Cancelled reports whether the task was cancelled or deleted.
+func (p *Platform) Cancelled(ctx context.Context, ref conversation.Ref, _ platforms.Receipt) (bool, error) {
 	o, err := occurrenceOf(ref)
 	if err != nil {
 		return false, err

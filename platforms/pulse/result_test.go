@@ -23,7 +23,7 @@ func TestResultIsFound(t *testing.T) {
 		require.Equal(t, "pending", call(t, b, http.MethodGet, "/tasks/"+good+"/result", "")["status"])
 		execution := map[string]string{}
 		for _, a := range b.assigned(t) {
-			receipt := b.take(t, a.Ref, "w")
+			receipt := b.claim(t, a.Ref, "w")
 			execution[a.Ref.Simulation] = receipt.ExecutionID
 			in := report(receipt)
 			in.Result = json.RawMessage(`{"n":3}`)

@@ -13,9 +13,9 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// TestHeld: a claim whose answer was lost is found, where it has landed, and is made
+// TestFindClaim: a claim whose answer was lost is found, where it has landed, and is made
 // in no case.
-func TestHeld(t *testing.T) {
+func TestFindClaim(t *testing.T) {
 	t.Parallel()
 	claim := platforms.Claim{Worker: "w", Tried: true}
 	for _, stage := range allStages {
@@ -26,12 +26,12 @@ func TestHeld(t *testing.T) {
 				id := b.Add(pulsetest.Schedule{})
 				ref := b.due(t)
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpClaim, Times: 1, Lose: true, After: after})
-				_, err := b.platform.Take(t.Context(), ref, platforms.Claim{Worker: "w"})
+				_, err := b.platform.Claim(t.Context(), ref, platforms.Claim{Worker: "w"})
 				isKind(t, conversation.Unavailable, err)
 				b.Fail(pulsetest.Fault{Op: pulsetest.OpGet, Times: 1, Status: 503})
-				_, err = b.platform.Held(t.Context(), ref, claim)
+				_, err = b.platform.FindClaim(t.Context(), ref, claim)
 				isKind(t, conversation.Unavailable, err)
-				receipt, err := b.platform.Held(t.Context(), ref, claim)
+				receipt, err := b.platform.FindClaim(t.Context(), ref, claim)
 				if !after {
 					isKind(t, conversation.Claimed, err)
 					require.Empty(t, b.Claims(id))
@@ -42,37 +42,37 @@ func TestHeld(t *testing.T) {
 				require.Equal(t, b.Claims(id)[0].ExecutionID, receipt.ExecutionID)
 				require.NoError(t, b.platform.Report(t.Context(), ref, report(receipt)))
 				require.Equal(t, pulse.StatusCompleted, b.status(t, id))
-				_, err = b.platform.Held(t.Context(), ref, claim)
+				_, err = b.platform.FindClaim(t.Context(), ref, claim)
 				isKind(t, conversation.Claimed, err)
 				b.Delete(id)
-				_, err = b.platform.Held(t.Context(), ref, claim)
+				_, err = b.platform.FindClaim(t.Context(), ref, claim)
 				isKind(t, conversation.Claimed, err)
 			})
 		}
 	}
 }
 
-// TestHeldBehindARival: who came second does not report for who came first.
-func TestHeldBehindARival(t *testing.T) {
+// TestFindClaimBehindARival: who came second does not report for who came first.
+func TestFindClaimBehindARival(t *testing.T) {
 	t.Parallel()
 	b, ref := behindARival(t)
-	_, err := b.platform.Held(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	_, err := b.platform.FindClaim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	isKind(t, conversation.Claimed, err)
 }
 
-// TestHeldAtTheNextOccurrence: a claim that met the next occurrence is undone, so
+// TestFindClaimAtTheNextOccurrence: a claim that met the next occurrence is undone, so
 // that it runs.
-func TestHeldAtTheNextOccurrence(t *testing.T) {
+func TestFindClaimAtTheNextOccurrence(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pulsetest.Config{})
 	id := b.Add(pulsetest.Schedule{At: noon, Every: time.Minute})
 	ref := b.due(t)
-	first := b.take(t, ref, "other")
+	first := b.claim(t, ref, "other")
 	require.NoError(t, b.platform.Report(t.Context(), ref, report(first)))
 	b.clock.Advance(time.Minute)
 	_, claimed := b.ClaimAs(id, pulse.WorkerPrefix+"w")
 	require.True(t, claimed)
-	_, err := b.platform.Held(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
+	_, err := b.platform.FindClaim(t.Context(), ref, platforms.Claim{Worker: "w", Tried: true})
 	isKind(t, conversation.Claimed, err)
 	require.Equal(t, pulse.StatusActive, b.status(t, id))
 	require.Equal(t, noon.Add(time.Minute), b.assigned(t)[0].Created)

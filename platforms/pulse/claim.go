@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// Take claims an occurrence that is due. It reads the task before it claims:
+// Claim claims an occurrence that is due. It reads the task before it claims:
 // otherwise it would claim the next occurrence of a recurring task, or take a task
 // from the worker that has it, for Pulse lets it. It reads the task again after the
 // claim, to see who was first; who was not, leaves the task alone. If the task came
@@ -24,13 +24,13 @@ import (
 //
 // With Adopt, for a task that [Platform.Open] lists and whose worker is believed
 // dead, a task that somebody has claimed is claimed again, unless a Parley has.
-func (p *Platform) Take(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
-	return p.take(ctx, ref, claim, claim.Adopt)
+func (p *Platform) Claim(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
+	return p.claim(ctx, ref, claim, claim.Adopt)
 }
 
-// Held reads the task, and makes no claim. Of a task that came to its next
-// occurrence in our name it lets go, as [Platform.Take] does.
-func (p *Platform) Held(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
+// FindClaim reads the task, and makes no claim. Of a task that came to its next
+// occurrence in our name it lets go, as [Platform.Claim] does.
+func (p *Platform) FindClaim(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
 	a, err := attemptAt(ref, claim, claim.Adopt)
 	if err != nil {
 		return platforms.Receipt{}, err
@@ -73,7 +73,7 @@ func attemptAt(ref conversation.Ref, claim platforms.Claim, over bool) (attempt,
 	}, err
 }
 
-func (p *Platform) take(ctx context.Context, ref conversation.Ref, claim platforms.Claim, over bool) (platforms.Receipt, error) {
+func (p *Platform) claim(ctx context.Context, ref conversation.Ref, claim platforms.Claim, over bool) (platforms.Receipt, error) {
 	a, err := attemptAt(ref, claim, over)
 	if err != nil {
 		return platforms.Receipt{}, err
