@@ -1,10 +1,6 @@
 // Package platformtest has the suites that every platform passes: what package
 // platforms promises to its callers, sentence by sentence. A new sentence there is a new
-// case here. There is one for each shape: [RunConversations], [RunTasks] and
-// [RunTransport].
-//
-// It also has a fake of each shape, for tests of what uses platforms: [Conversations],
-// [Tasks] and [Transport].
+// case here. There is one for each shape.
 package platformtest
 
 import (
