@@ -87,9 +87,9 @@ func Builtin() Backends {
 	return Backends{
 		Platforms: map[string]PlatformType{
 			config.DirectPlatform: {},
-			"iii":    {New: newIII},
-			"onerun": {New: newOneRun, NeedsProject: true, NeedsAgent: true},
-			"pulse":  {New: newPulse},
+			"iii":                 {New: newIII},
+			"onerun":              {New: newOneRun, NeedsProject: true, NeedsAgent: true},
+			"pulse":               {New: newPulse},
 		},
 		Executors: map[string]ExecutorType{
 			"a2a":       executorType("a2a", a2a.New, func(c a2a.Config) string { return c.Model }, a2aQuota),
