@@ -23,7 +23,7 @@ const (
 func (t *talk) waitAttended(ctx workflow.Context, f *failure, interrupted func() bool) error {
 	over := func() bool { return t.attention == nil || interrupted() }
 	for interval := firstLook; f.look != nil && !over(); interval = min(2*interval, lastLook) {
-		t.attention.NextLook = workflow.Now(ctx).Add(interval).UTC()
+		t.attention.NextCheck = workflow.Now(ctx).Add(interval).UTC()
 		t.show(ctx)
 		inTime, err := t.waitUpTo(ctx, interval, "read the transcript again", over)
 		if err != nil || inTime || t.expired(ctx) {

@@ -7,14 +7,14 @@ import (
 )
 
 // sourceOf is what failed, nil where no service did.
-func (t *talk) sourceOf(f failure) *TroubleSource {
+func (t *talk) sourceOf(f failure) *OutageSource {
 	switch f.activity {
 	case "":
 		return nil
 	case activities.ReplyName:
-		return &TroubleSource{Type: SourceExecutor, Name: t.executor}
+		return &OutageSource{Type: SourceExecutor, Name: t.executor}
 	default:
-		return &TroubleSource{Type: SourcePlatform, Name: t.in.Ref.Platform}
+		return &OutageSource{Type: SourcePlatform, Name: t.in.Ref.Platform}
 	}
 }
 
@@ -25,7 +25,7 @@ func (t *talk) warnInbox(ctx workflow.Context, f failure, parked bool) {
 	if source == nil {
 		return
 	}
-	_ = t.callInbox(ctx, SignalTrouble, Trouble{
+	_ = t.callInbox(ctx, SignalOutage, OutageReport{
 		Conversation: ConversationID(t.in.Ref), Source: *source,
 		Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Task: t.task != nil, Parked: parked,
 	}).Get(ctx, nil)
@@ -39,16 +39,16 @@ func (t *talk) callInbox(ctx workflow.Context, signal string, arg any) workflow.
 // followInbox makes the conversation hear that it may try again.
 func (t *talk) followInbox(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		healed := workflow.GetSignalChannel(ctx, SignalHealed)
+		healed := workflow.GetSignalChannel(ctx, SignalRetry)
 		for {
-			var h Healed
+			var h Retry
 			healed.Receive(ctx, &h)
 			t.onHealed(ctx, h)
 		}
 	})
 }
 
-func (t *talk) onHealed(ctx workflow.Context, h Healed) {
+func (t *talk) onHealed(ctx workflow.Context, h Retry) {
 	a := t.attention
 	answer := Recovered{Conversation: ConversationID(t.in.Ref), Source: h.Source, Kind: h.Kind}
 	if a == nil || a.Kind != h.Kind || a.Source == nil || *a.Source != h.Source {

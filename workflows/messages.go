@@ -110,11 +110,11 @@ type Attention struct {
 	Reason string            `json:"reason"`
 	// Remedy is what removes the cause. Empty: nothing is known.
 	Remedy string `json:"remedy,omitempty"`
-	// NextLook is when the conversation next finds out by itself whether it can go on.
+	// NextCheck is when the conversation next finds out by itself whether it can go on.
 	// Zero: it waits for a person.
-	NextLook time.Time `json:"next_look,omitzero"`
+	NextCheck time.Time `json:"next_check,omitzero"`
 	// Source is what failed, where that is known.
-	Source *TroubleSource `json:"source,omitempty"`
+	Source *OutageSource `json:"source,omitempty"`
 }
 
 // Choices are what a person can do about a conversation with this attention, besides
