@@ -12,53 +12,21 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 )
 
-// A CallOption changes one call.
-type CallOption func(*callOptions)
-
-type callOptions struct {
-	timeout   time.Duration
-	metadata  any
-	namespace string
-	permit    func(context.Context) error
-}
-
-// Timeout bounds the call in place of [Options.CallTimeout], the time it waits
-// for a connection included. An agent's answer takes longer than the default. Zero
-// or less: only the context bounds it.
-func Timeout(d time.Duration) CallOption { return func(o *callOptions) { o.timeout = d } }
-
-// Metadata goes beside the data; engines from 0.21.3 hand it to the handler.
-func Metadata(v any) CallOption { return func(o *callOptions) { o.metadata = v } }
-
-// InNamespace calls the function of this namespace, on engines from 0.23. Without
-// it, it is that of the namespace "default", whatever the worker's own.
-func InNamespace(namespace string) CallOption {
-	return func(o *callOptions) { o.namespace = namespace }
-}
-
-// Permit asks for leave as late as possible: right before the call is written to the
-// connection, and again if more than 50 ms have passed since it was asked. If it
-// fails, nothing is written, and the call fails with its error and [ErrNotSent].
-// Other calls go on meanwhile. It gets the call's context.
-func Permit(permit func(context.Context) error) CallOption {
-	return func(o *callOptions) { o.permit = permit }
-}
-
-// permitAge is how long the answer of a permit is good for.
+// permitAge is how long the answer of a permit is valid.
 const permitAge = 50 * time.Millisecond
 
-// A call is one invokefunction of ours. The fields from permitted on are
-// guarded by Worker.mu.
+// A call is one invokefunction of this worker. Worker.mu guards the fields from
+// permitted on.
 type call struct {
 	id      string // empty: void
 	message []byte
 	answer  chan outcome // holds one
 	ctx     context.Context
-	permit  func(context.Context) error // nil: none is needed
+	permit  func(context.Context) error // nil: no check
 
-	permitted time.Time   // when permit last agreed
-	conn      *connection // that has taken it; nil while it waits
-	settled   bool
+	permitted time.Time   // when permit last succeeded
+	conn      *connection // the connection it was handed to; nil while it waits
+	completed bool
 }
 
 type outcome struct {
@@ -66,13 +34,13 @@ type outcome struct {
 	err    error
 }
 
-// Invoke calls a function and waits for its answer. data is anything that encodes
-// as JSON, a [json.RawMessage] as it is; nil is the empty object.
+// Invoke calls a function and waits for its answer. data is any value that encodes as
+// JSON; a [json.RawMessage] is sent as it is, nil is the empty object.
 //
-// The result is nil if the function returned none, which is another thing than the
-// JSON null. A function's failure, or the engine's, is an [*Error]. Others are
-// [ErrTimeout], the end of ctx, [ErrConnectionLost], [ErrClosed] and [ErrQueueFull].
-// If errors.Is(err, [ErrNotSent]), the function has certainly not run.
+// The result is nil if the function returned none, which differs from the JSON null. An
+// error that the function or the engine answered with is an [*Error]. Others are
+// [ErrTimeout], the error of ctx, [ErrConnectionLost], [ErrClosed] and [ErrQueueFull].
+// If errors.Is(err, [ErrNotSent]), the function has not run.
 func (w *Worker) Invoke(ctx context.Context, functionID string, data any, opts ...CallOption) (json.RawMessage, error) {
 	result, err := w.call(ctx, frame{InvocationID: uuid.NewString(), FunctionID: functionID}, data, opts)
 	if err != nil {
@@ -81,9 +49,9 @@ func (w *Worker) Invoke(ctx context.Context, functionID string, data any, opts .
 	return result, nil
 }
 
-// Send calls a function and does not wait for it: whether it exists, ran or failed
-// is not reported. Send returns once the call is written to the connection, so
-// that without one it waits, as Invoke does.
+// Send calls a function without waiting for it: whether the function exists, ran or
+// failed is not reported. Send returns once the call is written to the connection;
+// without a connection it waits for one, as Invoke does.
 func (w *Worker) Send(ctx context.Context, functionID string, data any, opts ...CallOption) error {
 	_, err := w.call(ctx, frame{FunctionID: functionID, Action: &action{Type: "void"}}, data, opts)
 	if err != nil {
@@ -113,7 +81,7 @@ func (w *Worker) call(ctx context.Context, f frame, data any, opts []CallOption)
 	f.Traceparent, f.Baggage = carrier["traceparent"], carrier["baggage"]
 	c := &call{id: f.InvocationID, message: f.encode(), answer: make(chan outcome, 1), ctx: ctx, permit: o.permit}
 	if len(c.message) > messageLimit {
-		return nil, fmt.Errorf("%w: the call has %d bytes, an engine takes %d", ErrNotSent, len(c.message), messageLimit)
+		return nil, fmt.Errorf("%w: the call has %d bytes, an engine accepts %d", ErrNotSent, len(c.message), messageLimit)
 	}
 
 	limit := make(<-chan time.Time)
@@ -123,7 +91,7 @@ func (w *Worker) call(ctx context.Context, f frame, data any, opts []CallOption)
 		limit = timer.C
 	}
 	if err := w.enqueue(ctx, limit, c); err != nil {
-		return nil, w.late(err, false, o.timeout)
+		return nil, w.abandoned(err, false, o.timeout)
 	}
 	select {
 	case out := <-c.answer:
@@ -133,15 +101,15 @@ func (w *Worker) call(ctx context.Context, f frame, data any, opts []CallOption)
 	case <-limit:
 		err = ErrTimeout
 	}
-	out, sent := w.forget(c)
+	out, sent := w.abandon(c)
 	if out != nil {
-		return out.result, out.err // it came just now
+		return out.result, out.err // it arrived just now
 	}
-	return nil, w.late(err, sent, o.timeout)
+	return nil, w.abandoned(err, sent, o.timeout)
 }
 
-// enqueue hands c to the writer. It waits only for room while there is a
-// connection that makes room.
+// enqueue hands c to the writer. While there is a connection, it waits until the queue
+// is below its limit.
 func (w *Worker) enqueue(ctx context.Context, limit <-chan time.Time, c *call) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -166,14 +134,14 @@ func (w *Worker) enqueue(ctx context.Context, limit <-chan time.Time, c *call) e
 		case w.conn == nil:
 			return ErrQueueFull
 		}
-		if w.room == nil {
-			w.room = make(chan struct{})
+		if w.dequeued == nil {
+			w.dequeued = make(chan struct{})
 		}
-		room := w.room
+		dequeued := w.dequeued
 		w.mu.Unlock()
 		var err error
 		select {
-		case <-room:
+		case <-dequeued:
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-limit:
@@ -186,17 +154,18 @@ func (w *Worker) enqueue(ctx context.Context, limit <-chan time.Time, c *call) e
 	}
 }
 
-// ask asks for a call's permit and puts the call back before all others, or ends it.
-func (w *Worker) ask(c *call) {
+// requestPermit calls the permit of c. It puts c back before all other calls, or
+// completes it with the permit's error.
+func (w *Worker) requestPermit(c *call) {
 	err := c.permit(c.ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case c.settled:
+	case c.completed:
 	case err != nil:
-		w.settle(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, err)})
+		w.complete(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, err)})
 	case w.ended != nil:
-		w.settle(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, w.ended)})
+		w.complete(c, outcome{err: fmt.Errorf("%w: %w", ErrNotSent, w.ended)})
 	default:
 		c.permitted = time.Now()
 		w.waiting = slices.Insert(w.waiting, 0, c)
@@ -206,34 +175,34 @@ func (w *Worker) ask(c *call) {
 	}
 }
 
-// makeRoom lets those look again who wait for room.
-func (w *Worker) makeRoom() {
-	if w.room != nil {
-		close(w.room)
-		w.room = nil
+// signalDequeued wakes the calls that wait for the queue to shrink. It needs Worker.mu.
+func (w *Worker) signalDequeued() {
+	if w.dequeued != nil {
+		close(w.dequeued)
+		w.dequeued = nil
 	}
 }
 
-// forget withdraws a call nobody waits for any more. It says whether the call was
-// handed to a connection, or what came of it in this moment.
-func (w *Worker) forget(c *call) (out *outcome, sent bool) {
+// abandon withdraws a call whose caller no longer waits. It returns whether the call was
+// handed to a connection, or the outcome if that has just arrived.
+func (w *Worker) abandon(c *call) (out *outcome, sent bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c.settled {
+	if c.completed {
 		o := <-c.answer
 		return &o, true
 	}
-	c.settled = true
+	c.completed = true
 	delete(w.pending, c.id)
 	if c.conn == nil {
 		w.waiting = slices.DeleteFunc(w.waiting, func(other *call) bool { return other == c })
-		w.makeRoom()
+		w.signalDequeued()
 	}
 	return nil, c.conn != nil
 }
 
-// late is the error of a call that was given up.
-func (w *Worker) late(err error, sent bool, timeout time.Duration) error {
+// abandoned is the error of an abandoned call.
+func (w *Worker) abandoned(err error, sent bool, timeout time.Duration) error {
 	if errors.Is(err, ErrTimeout) {
 		if sent {
 			return fmt.Errorf("no answer within %s: %w", timeout, err)
@@ -249,7 +218,7 @@ func (w *Worker) late(err error, sent bool, timeout time.Duration) error {
 	return fmt.Errorf("%w: %w", ErrNotSent, err)
 }
 
-// lost is what a call fails with when the worker ends.
+// lost is the error of a call that is open when the worker ends.
 func (*Worker) lost(c *call, err error) error {
 	if c.conn == nil {
 		return fmt.Errorf("%w: %w", ErrNotSent, err)
@@ -257,28 +226,28 @@ func (*Worker) lost(c *call, err error) error {
 	return fmt.Errorf("%w: %w", ErrConnectionLost, err)
 }
 
-// settle gives a call its end, once.
-func (w *Worker) settle(c *call, out outcome) {
-	if c.settled {
+// complete gives a call its outcome, once. It needs Worker.mu.
+func (w *Worker) complete(c *call, out outcome) {
+	if c.completed {
 		return
 	}
-	c.settled = true
+	c.completed = true
 	delete(w.pending, c.id)
 	c.answer <- out
 }
 
-// written ends a void call.
+// written completes a void call.
 func (w *Worker) written(c *call, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
 		err = ErrConnectionLost
 	}
-	w.settle(c, outcome{err: err})
+	w.complete(c, outcome{err: err})
 }
 
-// answered takes an invocationresult. Results nobody waits for are normal: those
-// given up, and an engine's refusal of a call that has no id.
+// answered handles an invocationresult. Results without a pending call are normal: those
+// of abandoned calls, and an engine's refusal of a call that has no id.
 func (w *Worker) answered(f frame) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -287,8 +256,8 @@ func (w *Worker) answered(f frame) {
 		return
 	}
 	if f.Error != nil {
-		w.settle(c, outcome{err: f.Error})
+		w.complete(c, outcome{err: f.Error})
 		return
 	}
-	w.settle(c, outcome{result: f.Result})
+	w.complete(c, outcome{result: f.Result})
 }

@@ -22,7 +22,7 @@ import (
 )
 
 // One worker passes an end of a channel to another inside of the data of a call.
-func TestRow21Channels(t *testing.T) {
+func TestChannels(t *testing.T) {
 	t.Parallel()
 	eachEra(t, func(t *testing.T, e *iiitest.Engine, _ iii.Era) {
 		server := connect(t, e, iii.Options{Name: "server"})
@@ -127,7 +127,7 @@ func channel(t *testing.T, buffer int) (*iiitest.Engine, *iii.Worker, iii.Channe
 }
 
 // The frames as they are: text for messages, binary of at most 64 KiB for bytes.
-func TestRow21Frames(t *testing.T) {
+func TestChannelFrames(t *testing.T) {
 	t.Parallel()
 	e, w, c := channel(t, 64)
 	query := url.Values{"key": {c.Reader.AccessKey}, "dir": {"read"}}
@@ -170,7 +170,7 @@ func TestRow21Frames(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 }
 
-func TestRow21EachEndOnce(t *testing.T) {
+func TestChannelEndsOpenOnce(t *testing.T) {
 	t.Parallel()
 	_, w, c := channel(t, 0)
 	first, err := w.OpenReader(soon(t), c.Reader)
@@ -195,7 +195,7 @@ func TestRow21EachEndOnce(t *testing.T) {
 	require.NoError(t, out.Close())
 }
 
-func TestRow21NoSuchChannel(t *testing.T) {
+func TestNoSuchChannel(t *testing.T) {
 	t.Parallel()
 	e, w, c := channel(t, 0)
 	wrong := c.Reader
@@ -207,7 +207,7 @@ func TestRow21NoSuchChannel(t *testing.T) {
 	_, err = w.OpenWriter(soon(t), unknown)
 	require.ErrorIs(t, err, iii.ErrNotFound)
 	_, err = w.OpenWriter(soon(t), c.Reader)
-	require.ErrorContains(t, err, "not one to write")
+	require.ErrorContains(t, err, "not a complete reference to write")
 	_, err = w.OpenReader(soon(t), iii.ChannelRef{})
 	require.Error(t, err)
 	e.Stop()
@@ -220,7 +220,7 @@ func TestRow21NoSuchChannel(t *testing.T) {
 	}
 }
 
-func TestRow21Cancel(t *testing.T) {
+func TestChannelCancel(t *testing.T) {
 	t.Parallel()
 	_, w, c := channel(t, 1)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -266,7 +266,7 @@ func TestRow21Cancel(t *testing.T) {
 	require.ErrorIs(t, err, iii.ErrClosed)
 }
 
-func TestRow21CloseWaitsForTheReader(t *testing.T) {
+func TestCloseWaitsForTheReader(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})
@@ -296,7 +296,7 @@ func TestRow21CloseWaitsForTheReader(t *testing.T) {
 	})
 }
 
-func TestRow21ABrokenConnectionIsNoEnd(t *testing.T) {
+func TestChannelConnectionLost(t *testing.T) {
 	t.Parallel()
 	e, w, c := channel(t, 0)
 	r, err := w.OpenReader(t.Context(), c.Reader)
@@ -319,7 +319,7 @@ func TestRow21ABrokenConnectionIsNoEnd(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-func TestRow21UnopenedChannelsEnd(t *testing.T) {
+func TestUnopenedChannelsEnd(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})
@@ -345,7 +345,7 @@ func TestRow21UnopenedChannelsEnd(t *testing.T) {
 	})
 }
 
-func TestRow21RefsInAnyData(t *testing.T) {
+func TestChannelRefsInAnyData(t *testing.T) {
 	t.Parallel()
 	ref := func(id, direction string) string {
 		return `{"channel_id":"` + id + `","access_key":"k","direction":"` + direction + `"}`

@@ -218,7 +218,7 @@ func reattach(t *testing.T, e *iiitest.Engine) {
 	require.NotContains(t, logged.String(), hello.Token)
 }
 
-func TestRow29DefaultName(t *testing.T) {
+func TestDefaultName(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{Era: iii.EraE})
 	first := connect(t, e, iii.Options{})
@@ -239,7 +239,7 @@ func TestRow29DefaultName(t *testing.T) {
 
 // A client that names no features is served as by 0.24; what an engine says of its
 // own, and frames of a later protocol, do no harm.
-func TestRow30NoFeatures(t *testing.T) {
+func TestNoFeatures(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{Era: iii.EraF})
 	w := connect(t, e, iii.Options{})

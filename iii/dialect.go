@@ -2,18 +2,16 @@ package iii
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/google/uuid"
 )
 
-// An Era is a range of engine versions that behave alike. Framing is the same in
-// all; what differs is which functions and trigger types are built in.
+// An Era is a range of engine versions that behave alike. All use the same frames; they
+// differ in the built-in functions and trigger types.
 type Era rune
 
+// The eras, with their engine versions.
 const (
 	EraA Era = 'A' // 0.6 to 0.8
 	EraB Era = 'B' // 0.9 and 0.10: the enqueue action
@@ -25,6 +23,7 @@ const (
 
 func (e Era) valid() bool { return e >= EraA && e <= EraF }
 
+// String is the letter of the era, or "unknown" for zero.
 func (e Era) String() string {
 	if e == 0 {
 		return "unknown"
@@ -32,15 +31,17 @@ func (e Era) String() string {
 	return string(rune(e))
 }
 
-// A Dialect is what to call things on the engine this worker is connected to.
+// A Dialect has the names of built-in functions and trigger types of an engine.
 type Dialect struct {
-	// Era at least; an engine does not tell its version.
+	// Era is the oldest era that the engine can be of; engines do not report their
+	// version.
 	Era Era
-	// QueueTrigger is the type of triggers on durable topics, PublishFunction what
-	// publishes to one.
-	QueueTrigger    string
+	// QueueTrigger is the type of triggers on durable topics.
+	QueueTrigger string
+	// PublishFunction is the function that publishes to a durable topic.
 	PublishFunction string
-	// EnqueueAction: a call can be put into a named queue, see [Worker.Enqueue].
+	// EnqueueAction reports whether the engine puts calls into named queues, see
+	// [Worker.Enqueue].
 	EnqueueAction bool
 }
 
@@ -52,16 +53,15 @@ func dialectOf(era Era) Dialect {
 	return d
 }
 
-// Dialect is [Options.Era]'s or, without that, found out by asking the engine for
-// its functions; that is done once a connection. An engine of the versions 0.9
-// passes for an older one: nothing tells it apart, and the older one would run
-// directly what is to be queued. If the engine has no queue loaded, the error is
-// [ErrUnsupported].
+// Dialect returns the dialect of [Options.Era] or, without that, detects it from the
+// engine's list of functions, once per connection. Engine 0.9 counts as an older one: they
+// cannot be told apart, and an older one would run a call that should be queued.
+// If the engine has no queue loaded, the error is [ErrUnsupported].
 //
-// Access rules may hide the list, or all of it that tells. Then the functions that
-// publish to topics are called without a topic, which has no effect: the answer tells
-// whether they are there. If those are forbidden too, the engine is taken for one of
-// era C, or D if it has given a reattach token: only those have access rules.
+// Where access rules hide the list, Dialect calls the functions that publish to topics
+// without a topic, which has no effect; the error shows whether they exist. If they are
+// forbidden too, the engine counts as era C, or D if it sent a reattach token: older ones
+// have no access rules.
 func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
 	if w.opts.Era != 0 {
 		return dialectOf(w.opts.Era), nil
@@ -93,7 +93,7 @@ func (w *Worker) Dialect(ctx context.Context) (Dialect, error) {
 	return d, nil
 }
 
-// probe finds the dialect of an engine whose list does not show it.
+// probe detects the dialect of an engine whose list does not show it.
 func (w *Worker) probe(ctx context.Context) (Dialect, error) {
 	for _, era := range []Era{EraC, EraA} {
 		publish := dialectOf(era).PublishFunction
@@ -101,7 +101,7 @@ func (w *Worker) probe(ctx context.Context) (Dialect, error) {
 		switch {
 		case HasCode(err, CodeFunctionNotFound):
 		case HasCode(err, CodeForbidden):
-			return dialectOf(EraC), nil // an engine that has access rules, and may have a queue
+			return dialectOf(EraC), nil // the engine has access rules, and may have a queue
 		case err == nil, errors.As(err, new(*Error)):
 			return dialectOf(era), nil
 		default:
@@ -133,7 +133,7 @@ func detect(listed []ListedFunction, token bool) (Dialect, bool) {
 	return Dialect{}, false
 }
 
-// learnDialect announces queue triggers once it is known what they are called.
+// learnDialect announces queue triggers once the dialect is known.
 func (c *connection) learnDialect() {
 	for failed := 0; ; {
 		select {
@@ -142,97 +142,43 @@ func (c *connection) learnDialect() {
 			return
 		}
 		d, err := c.w.Dialect(c.ctx)
-		if err != nil {
-			if c.ctx.Err() != nil {
-				return
-			}
-			wait := backoff(failed)
-			failed++
-			c.w.log.Warn("queue triggers wait: not known what this iii engine calls them", "error", err, "retry_in", wait)
-			timer := time.NewTimer(wait)
-			select {
-			case <-timer.C:
-			case <-c.ctx.Done():
-				timer.Stop()
-				return
-			}
-			select {
-			case c.needDialect <- struct{}{}:
-			default:
-			}
+		if err == nil {
+			failed = 0
+			c.announceQueueTriggers(d)
 			continue
 		}
-		failed = 0
-		c.w.mu.Lock()
-		c.queueType = d.QueueTrigger
-		for _, t := range c.w.triggers {
-			if !t.announced {
-				c.w.announceTrigger(c, t)
-			}
+		if c.ctx.Err() != nil {
+			return
 		}
-		c.w.mu.Unlock()
+		wait := backoff(failed)
+		failed++
+		c.w.log.Warn("queue triggers are not announced: cannot detect the dialect of the iii engine", "error", err, "retry_in", wait)
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-c.ctx.Done():
+			timer.Stop()
+			return
+		}
+		c.requestDialect()
 	}
 }
 
-// Enqueue puts a call into one of the engine's named queues and returns the
-// message's receipt; the engine runs it later, and again if it fails. The queue
-// must be in the engine's configuration.
-//
-// An engine of era A has no such queues. There the data is published to the durable
-// topic of the queue's name, and the receipt is empty: a [QueueTrigger] of that
-// topic must be bound to the function.
-func (w *Worker) Enqueue(ctx context.Context, queue, functionID string, data any, opts ...CallOption) (receipt string, err error) {
-	if queue == "" {
-		return "", fmt.Errorf("iii: enqueue %s: %w: the queue's name is empty", functionID, ErrNotSent)
+// requestDialect has learnDialect run once more.
+func (c *connection) requestDialect() {
+	select {
+	case c.needDialect <- struct{}{}:
+	default:
 	}
-	d, err := w.Dialect(ctx)
-	if err != nil {
-		return "", fmt.Errorf("iii: enqueue %s into %s: %w: %w", functionID, queue, ErrNotSent, err)
-	}
-	if !d.EnqueueAction {
-		return "", w.publish(ctx, d, queue, data, opts)
-	}
-	result, err := w.call(ctx, frame{
-		InvocationID: uuid.NewString(), FunctionID: functionID, Action: &action{Type: "enqueue", Queue: queue},
-	}, data, opts)
-	if err != nil {
-		return "", fmt.Errorf("iii: enqueue %s into %s: %w", functionID, queue, err)
-	}
-	var accepted struct {
-		Receipt string `json:"messageReceiptId"`
-	}
-	if json.Unmarshal(result, &accepted) != nil || accepted.Receipt == "" {
-		// Retrying would run it twice.
-		return "", fmt.Errorf("iii: enqueue %s into %s: the engine ran it instead of queueing it, it is older than 0.9: set Options.Era: %w",
-			functionID, queue, ErrUnsupported)
-	}
-	return accepted.Receipt, nil
 }
 
-// PublishDurable publishes to a durable topic: every function with a
-// [QueueTrigger] of the topic gets the data, and again until it succeeds.
-func (w *Worker) PublishDurable(ctx context.Context, topic string, data any, opts ...CallOption) error {
-	d, err := w.Dialect(ctx)
-	if err != nil {
-		return fmt.Errorf("iii: publish to %s: %w: %w", topic, ErrNotSent, err)
+func (c *connection) announceQueueTriggers(d Dialect) {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.queueType = d.QueueTrigger
+	for _, t := range c.w.triggers {
+		if !t.announced {
+			c.w.announceTrigger(c, t)
+		}
 	}
-	return w.publish(ctx, d, topic, data, opts)
-}
-
-// Publish publishes to the functions that are subscribed to a topic at this moment
-// (see [SubscribeTrigger]); nothing is kept for others.
-func (w *Worker) Publish(ctx context.Context, topic string, data any, opts ...CallOption) error {
-	return w.publish(ctx, Dialect{PublishFunction: "publish"}, topic, data, opts)
-}
-
-func (w *Worker) publish(ctx context.Context, d Dialect, topic string, data any, opts []CallOption) error {
-	encoded, err := raw(data, "{}")
-	if err != nil {
-		return fmt.Errorf("iii: publish to %s: %w: data: %w", topic, ErrNotSent, err)
-	}
-	_, err = w.Invoke(ctx, d.PublishFunction, struct {
-		Topic string          `json:"topic"`
-		Data  json.RawMessage `json:"data"`
-	}{topic, encoded}, opts...)
-	return err
 }

@@ -7,34 +7,34 @@ import (
 	"unicode"
 )
 
-// Codes that come with an [*Error]. A function may answer with any other.
+// Codes of an [*Error]. A function may answer with any other.
 const (
 	CodeInvocationFailed  = "invocation_failed"      // the handler returned an error or panicked
-	CodeFunctionNotFound  = "function_not_found"     // nobody serves the function at the moment
+	CodeFunctionNotFound  = "function_not_found"     // no worker serves the function at the moment
 	CodeNotInvokable      = "function_not_invokable" // the engine runs the function itself, see [Function.HTTP]
-	CodeInvocationStopped = "invocation_stopped"     // the worker that ran the function disconnected; it may have run
-	CodeInvalidRequest    = "invalid_request"        // the data is not what the handler takes
+	CodeInvocationStopped = "invocation_stopped"     // the worker that ran the function disconnected; the function may have run
+	CodeInvalidRequest    = "invalid_request"        // the handler does not accept the data
 	CodeEnqueue           = "enqueue_error"          // the queue is unknown, or the engine has no queue worker
-	CodeForbidden         = "FORBIDDEN"              // the engine's access rules refuse it
+	CodeForbidden         = "FORBIDDEN"              // the engine's access rules forbid the call
 	CodeAuth              = "AUTH_ERROR"             // the engine refuses this worker's credentials
 	CodeFunctionConflict  = "FUNCTION_NAMESPACE_CONFLICT"
 	CodeWorkerConflict    = "WORKER_NAMESPACE_CONFLICT"
 )
 
-// An Error is a failure that the other side reports: a function, or the engine.
-// A [Handler] returns one to choose the code its caller sees.
+// An Error is an error that a function or the engine answered with. A [Handler] returns
+// one to choose the code that its caller receives.
 type Error struct {
 	Code       string `json:"code"`
 	Message    string `json:"message"`
 	Stacktrace string `json:"stacktrace,omitempty"` // engines from 0.9
 }
 
-// Error is code and message, without characters that control a terminal: both come
-// from whoever answers. The fields have them unchanged.
+// Error returns code and message without characters that control a terminal, because
+// both come from the peer. The fields have them unchanged.
 func (e *Error) Error() string { return printable(e.Code + ": " + e.Message) }
 
-// printable replaces what is not to be printed: line breaks by spaces; escapes, other
-// control characters and those that change the direction of writing by U+FFFD.
+// printable replaces line breaks by spaces, and escapes, other control characters and
+// those that change the direction of writing by U+FFFD.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -47,7 +47,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// Errorf makes an [*Error] with this code.
+// Errorf returns an [*Error] with this code and a formatted message.
 func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -59,28 +59,28 @@ func HasCode(err error, code string) bool {
 }
 
 var (
-	// ErrConnectionLost: the connection broke after the call had been handed to it.
-	// The function may have run, or may still be running; nobody can say. Call again
-	// only what may run twice. It is also the cause with which the context of a
-	// handler ends whose caller can no longer be answered.
+	// ErrConnectionLost: the connection broke after the call had been handed to it. The
+	// call is ambiguous: the function may have run, or may still be running. Retry only
+	// functions that may run twice. It is also the cause of the context of a handler
+	// whose caller can no longer be answered.
 	ErrConnectionLost = errors.New("the connection to the iii engine broke")
-	// ErrNotSent: the call never reached the engine, so that the function has not
-	// run. The errors below that say so wrap it.
+	// ErrNotSent: the call never reached the engine, so the function has not run. A
+	// retry is safe.
 	ErrNotSent = errors.New("not sent")
-	// ErrQueueFull: as many calls as [Options.QueueLimit] wait for a connection
-	// already. It wraps ErrNotSent.
+	// ErrQueueFull: [Options.QueueLimit] calls wait for a connection already. It wraps
+	// ErrNotSent.
 	ErrQueueFull = fmt.Errorf("%w: too many calls wait for a connection to the iii engine", ErrNotSent)
-	// ErrTimeout: no answer in time. Unless the error is ErrNotSent as well, the
-	// function may have run or may still be running: the protocol has no way to
-	// stop it.
+	// ErrTimeout: no answer in time. Unless the error wraps ErrNotSent too, the call is
+	// ambiguous: the function may have run or may still be running, because the protocol
+	// cannot stop it.
 	ErrTimeout = errors.New("timeout")
-	// ErrClosed: the worker has been shut down.
+	// ErrClosed: the worker is shut down or closed.
 	ErrClosed = errors.New("the iii worker is closed")
-	// ErrRejected: the engine does not let this worker stay, see [Failed].
+	// ErrRejected: the engine rejects this worker for good, see [Failed].
 	ErrRejected = errors.New("the iii engine rejects this worker")
-	// ErrNotFound: there is no value under the key, or no such channel.
+	// ErrNotFound: the state has no value under the key, or there is no such channel.
 	ErrNotFound = errors.New("not found")
-	// ErrUnsupported: the engine has no such feature, or nothing that it lists
-	// tells. [Options.Era] decides in place of detection.
+	// ErrUnsupported: the engine does not have the feature, or it cannot be detected.
+	// [Options.Era] replaces the detection.
 	ErrUnsupported = errors.New("not supported by this iii engine")
 )

@@ -28,8 +28,8 @@ const (
 	typeError                 = "error" // outside of the engine's own list; refused credentials
 )
 
-// frame is every message in one: no two of them use a field differently. What is
-// empty is left out, as the engine wants it.
+// frame has the fields of every message: no two of them use a field differently. Empty
+// fields are left out, as the engine requires.
 type frame struct {
 	Type string `json:"type"`
 
@@ -65,7 +65,7 @@ type frame struct {
 	WorkerName    string `json:"worker_name,omitempty"`
 	OwnerWorkerID string `json:"owner_worker_id,omitempty"`
 
-	arrived time.Time // of a frame that was received
+	arrived time.Time // when a received frame arrived
 }
 
 type action struct {
@@ -73,11 +73,10 @@ type action struct {
 	Queue string `json:"queue,omitempty"`
 }
 
-// errNoMessage: the frame carries nothing of the protocol, and no fault either.
+// errNoMessage: the WebSocket message is empty or telemetry, which is no fault.
 var errNoMessage = errors.New("no message")
 
-// decodeFrame reads one WebSocket message. Fields it does not know are skipped,
-// types it does not know are not its business.
+// decodeFrame decodes one WebSocket message. It accepts unknown fields and types.
 func decodeFrame(message []byte) (frame, error) {
 	trimmed := bytes.TrimSpace(message)
 	for _, telemetry := range []string{"OTLP", "MTRC", "LOGS"} {
@@ -98,7 +97,7 @@ func decodeFrame(message []byte) (frame, error) {
 	return f, nil
 }
 
-// encode cannot fail: whoever puts raw JSON into a frame has made it valid.
+// encode cannot fail: raw JSON is validated before it is put into a frame.
 func (f frame) encode() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -109,7 +108,7 @@ func (f frame) encode() []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// raw makes JSON of v; nil becomes zero.
+// raw encodes v as JSON; nil becomes zero.
 func raw(v any, zero string) (json.RawMessage, error) {
 	if v == nil {
 		if zero == "" {

@@ -1,108 +1,47 @@
 package iii
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-
-	"go.opentelemetry.io/otel/propagation"
 )
-
-// A Handler serves a function; calls run concurrently. What it returns is encoded
-// as JSON; nil means no result, which is another thing than [json.RawMessage] null.
-// An [*Error] in its error chooses the code the caller sees, any other error and a
-// panic are [CodeInvocationFailed]. The caller sees the error's text.
-//
-// ctx carries the caller's trace and baggage. It ends when the connection breaks
-// over which the call came (the cause is [ErrConnectionLost]): the engine has
-// reported the call as stopped then, and a queue will deliver the message again.
-// It does not end when the caller gives up, which the protocol does not tell.
-type Handler func(ctx context.Context, call Invocation) (any, error)
-
-// An Invocation is one call of a function.
-type Invocation struct {
-	// ID is the engine's. A message that a queue delivers again has another.
-	ID         string
-	FunctionID string
-	// Data is what the caller sent, or the event of a trigger. The engine adds the
-	// key "_caller_worker_id" to an object that another worker sent, so that a
-	// decoder must let unknown keys pass.
-	Data json.RawMessage
-	// Metadata the caller put beside the data, or that of the trigger that fired;
-	// engines from 0.21.3. Nil if there is none.
-	Metadata json.RawMessage
-	// Namespace the call was addressed to, if the engine says so.
-	Namespace string
-}
-
-// Decode reads the data into v. Its error is an [*Error] with [CodeInvalidRequest],
-// fit to be returned by the handler.
-func (i Invocation) Decode(v any) error {
-	if err := json.Unmarshal(i.Data, v); err != nil {
-		return Errorf(CodeInvalidRequest, "the data of %s: %v", i.FunctionID, err)
-	}
-	return nil
-}
-
-// CallerWorkerID is the engine's id of the worker that called; empty for triggers
-// and for data that is no object.
-func (i Invocation) CallerWorkerID() string {
-	var caller struct {
-		ID string `json:"_caller_worker_id"`
-	}
-	_ = json.Unmarshal(i.Data, &caller) // data that is no object has no caller
-	return caller.ID
-}
-
-// Typed makes a Handler of a function over Go types. Data that does not decode is
-// answered with [CodeInvalidRequest].
-func Typed[Request, Response any](serve func(context.Context, Request) (Response, error)) Handler {
-	return func(ctx context.Context, call Invocation) (any, error) {
-		var request Request
-		if err := call.Decode(&request); err != nil {
-			return nil, err
-		}
-		return serve(ctx, request)
-	}
-}
 
 // A Function is what a worker serves.
 type Function struct {
-	// ID, by convention "service::name". Required.
+	// ID of the function, by convention "service::name". Required.
 	ID string
 	// Description, RequestFormat and ResponseFormat (JSON Schemas by convention) and
-	// Metadata are shown by the engine, which enforces nothing. All may be empty.
+	// Metadata are shown by the engine, which enforces none of them. Default: empty.
 	Description    string
 	RequestFormat  json.RawMessage
 	ResponseFormat json.RawMessage
 	Metadata       json.RawMessage
-	// Handler serves it. Required, unless HTTP takes its place: then the engine runs
-	// the function itself, by a request.
+	// Handler serves the function. Required, unless HTTP is set: then the engine runs
+	// the function itself, by an HTTP request.
 	Handler Handler
 	HTTP    *HTTPInvocation
 	// OnRefused is called each time an engine from 0.23 refuses the function because
-	// another worker has it. It must not block. See [Worker.RegisterReplica].
+	// another worker has it. It must not block. Default: none. See
+	// [Worker.RegisterReplica].
 	OnRefused func(Refusal)
 }
 
-// A Refusal says who serves a function in our place.
+// A Refusal names the worker that serves a function in place of this one.
 type Refusal struct {
 	FunctionID    string
 	Namespace     string
 	OwnerWorkerID string // empty if the id is reserved
 }
 
-// A Registration is a function that is announced on every connect, until it is
+// A Registration is a function that is announced on every connection, until it is
 // unregistered.
 //
-// Only one worker serves a function at a time; the engine balances nothing.
-// Engines before 0.23 give it to whoever announced it last, and drop it altogether
-// when that one leaves. Later ones refuse all but the first. Both leave replicas
-// standing by that are to announce again: by themselves with [Options.TakeOver], or
-// by [Registration.Announce].
+// Only one worker serves a function at a time; the engine does not balance. Engines
+// before 0.23 give it to the worker that announced it last, and drop it when that one
+// leaves. Later ones refuse all workers but the first. Either way another worker that
+// wants to serve it must announce it again: [Worker.RegisterReplica] does so when the
+// function has no worker, [Registration.Announce] at once.
 type Registration struct {
 	w        *Worker
 	function Function
@@ -110,8 +49,9 @@ type Registration struct {
 	refusal  *Refusal // guarded by Worker.mu
 }
 
-// RegisterFunction serves a function from now on. Its error is about f: nothing is
-// confirmed by engines, and a refusal comes later, see [Function.OnRefused].
+// RegisterFunction serves a function from now on. Its error is about f, an id that this
+// worker serves already, or [ErrClosed]. Engines confirm nothing; a refusal arrives
+// later, see [Function.OnRefused].
 func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 	invocation, err := f.check()
 	if err != nil {
@@ -128,7 +68,7 @@ func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 		return nil, fmt.Errorf("iii: register function %s: %w", f.ID, ErrClosed)
 	}
 	if w.function(f.ID) != nil {
-		return nil, fmt.Errorf("iii: register function %s: this worker has it already", f.ID)
+		return nil, fmt.Errorf("iii: register function %s: this worker serves it already", f.ID)
 	}
 	w.functions = append(w.functions, r)
 	if w.conn != nil {
@@ -137,15 +77,14 @@ func (w *Worker) RegisterFunction(f Function) (*Registration, error) {
 	return r, nil
 }
 
-// check reports every fault of the function, and how the engine runs it by HTTP, if it
-// does.
+// check reports every fault of the function, and returns its HTTP invocation, if any.
 func (f Function) check() (invocation *httpInvocation, err error) {
 	var faults []error
 	if f.ID == "" {
 		faults = append(faults, errors.New("the ID is empty"))
 	}
 	if (f.Handler == nil) == (f.HTTP == nil) {
-		faults = append(faults, errors.New("there must be a Handler, or HTTP in its place"))
+		faults = append(faults, errors.New("exactly one of Handler and HTTP must be set"))
 	}
 	if f.HTTP != nil {
 		if invocation, err = f.HTTP.wire(); err != nil {
@@ -173,7 +112,8 @@ func (w *Worker) function(id string) *Registration {
 	return nil
 }
 
-// Unregister withdraws the function. Calls that run go on and are answered.
+// Unregister withdraws the function. Invocations that run go on and are answered.
+// Unregistering twice is safe.
 func (r *Registration) Unregister() {
 	w := r.w
 	w.mu.Lock()
@@ -188,8 +128,8 @@ func (r *Registration) Unregister() {
 	}
 }
 
-// Announce tells the engine of the function again. On engines before 0.23 this
-// takes it over from whoever has it.
+// Announce announces the function to the engine again. On engines before 0.23 this takes
+// the function from the worker that serves it. Without a connection it does nothing.
 func (r *Registration) Announce() {
 	w := r.w
 	w.mu.Lock()
@@ -200,8 +140,8 @@ func (r *Registration) Announce() {
 	}
 }
 
-// Refused says whether the engine has refused the function since it was last
-// announced, and to whose benefit. That is the case for a replica that stands by.
+// Refused reports whether the engine has refused the function since it was last
+// announced, and which worker has it.
 func (r *Registration) Refused() (Refusal, bool) {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
@@ -211,11 +151,11 @@ func (r *Registration) Refused() (Refusal, bool) {
 	return *r.refusal, true
 }
 
-// rejected takes a registrationrejected. Only a function's conflict lets the
-// worker live.
+// rejected handles a registrationrejected. It returns an error, which ends the worker,
+// unless the conflict is about a function.
 func (w *Worker) rejected(f frame) error {
 	if f.Code != CodeFunctionConflict {
-		return fmt.Errorf("%w: %s: worker %q in namespace %q, held by worker %s",
+		return fmt.Errorf("%w: %s: the name %q in namespace %q belongs to worker %s",
 			ErrRejected, printable(f.Code), f.WorkerName, f.Namespace, printable(f.OwnerWorkerID))
 	}
 	refusal := Refusal{FunctionID: f.FunctionID, Namespace: f.Namespace, OwnerWorkerID: f.OwnerWorkerID}
@@ -234,89 +174,4 @@ func (w *Worker) rejected(f frame) error {
 		r.function.OnRefused(refusal)
 	}
 	return nil
-}
-
-// begin runs a handler, in a goroutine of its own: reading goes on, because the
-// handler may wait for a call of its own.
-func (w *Worker) begin(c *connection, f frame) {
-	w.mu.Lock()
-	w.running++
-	r := w.function(f.FunctionID)
-	w.mu.Unlock()
-	go func() {
-		defer func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.stopped()
-		}()
-		w.serve(c, r, f)
-	}()
-}
-
-// stopped needs Worker.mu: a handler has ended.
-func (w *Worker) stopped() {
-	if w.running--; w.running == 0 && w.quiet != nil {
-		close(w.quiet)
-		w.quiet = nil
-	}
-}
-
-func (w *Worker) serve(c *connection, r *Registration, f frame) {
-	if w.slots != nil {
-		select {
-		case w.slots <- struct{}{}:
-			defer func() { <-w.slots }()
-		case <-c.ctx.Done():
-			return // the engine has reported it as stopped
-		}
-	}
-	answer := frame{
-		Type: typeResult, InvocationID: f.InvocationID, FunctionID: f.FunctionID,
-		Traceparent: f.Traceparent, Baggage: f.Baggage,
-	}
-	var result any
-	err := error(Errorf(CodeFunctionNotFound, "this worker does not serve %s", f.FunctionID))
-	switch {
-	case r == nil:
-	case r.function.Handler == nil:
-		err = Errorf(CodeNotInvokable, "%s is run by the engine, by HTTP", f.FunctionID)
-	default:
-		result, err = w.handle(c.ctx, r, f)
-	}
-	if err == nil {
-		if answer.Result, err = raw(result, ""); err != nil {
-			err = fmt.Errorf("the result of %s does not encode: %w", f.FunctionID, err)
-		} else if len(answer.Result) > messageLimit-(64<<10) {
-			answer.Result = nil
-			err = fmt.Errorf("the result of %s has more bytes than an engine takes, %d", f.FunctionID, messageLimit)
-		}
-	}
-	if err != nil {
-		answer.Error = reported(err)
-	}
-	if f.InvocationID != "" {
-		c.answer(answer, f.arrived)
-	}
-}
-
-func (w *Worker) handle(ctx context.Context, r *Registration, f frame) (result any, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.log.Error("a handler panicked", "function_id", f.FunctionID, "panic", p, "stack", string(debug.Stack()))
-			result, err = nil, Errorf(CodeInvocationFailed, "the handler of %s panicked: %v", f.FunctionID, p)
-		}
-	}()
-	ctx = w.opts.Propagator.Extract(ctx, propagation.MapCarrier{"traceparent": f.Traceparent, "baggage": f.Baggage})
-	return r.function.Handler(ctx, Invocation{
-		ID: f.InvocationID, FunctionID: f.FunctionID, Data: f.Data, Metadata: f.Metadata, Namespace: f.Namespace,
-	})
-}
-
-// reported is what the caller is told. Engines drop an error without a code or a
-// message, and with it the whole answer.
-func reported(err error) *Error {
-	if e, ok := errors.AsType[*Error](err); ok && e.Code != "" {
-		return &Error{Code: e.Code, Message: e.Message, Stacktrace: e.Stacktrace}
-	}
-	return &Error{Code: CodeInvocationFailed, Message: err.Error()}
 }

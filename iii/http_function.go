@@ -9,28 +9,30 @@ import (
 	"time"
 )
 
-// An HTTPInvocation is a request by which the engine itself runs a function: no
-// worker is involved when it is called. The data goes as JSON, with the headers
-// x-iii-Function-Path, x-iii-Invocation-ID and x-iii-Timestamp; JSON in an answer
-// below 400 is the result, {"error":{"code","message"}} in any other the error.
+// An HTTPInvocation is a request by which the engine itself runs a function, without a
+// worker. The engine sends the data as JSON, with the headers x-iii-Function-Path,
+// x-iii-Invocation-ID and x-iii-Timestamp. JSON in an answer below 400 is the result;
+// {"error":{"code","message"}} in any other answer is the error.
 //
-// The engine must have its worker iii-http-functions loaded, which by default
-// refuses http and private addresses. The value prints without what may be secret.
+// The engine must have its worker iii-http-functions loaded, which by default refuses
+// http and private addresses. The value prints without the parts that may be secret.
 type HTTPInvocation struct {
-	// URL, http or https. Required.
+	// URL of the request, http or https. Required.
 	URL string
-	// Method: GET, POST, PUT, PATCH or DELETE. Default POST.
+	// Method is GET, POST, PUT, PATCH or DELETE. Default POST.
 	Method string
-	// Timeout in place of the engine's, 30 s.
+	// Timeout of the request. Default: the engine's, 30 s.
 	Timeout time.Duration
-	// Headers of each request. The engine keeps them: no place for secrets, see Auth.
+	// Headers of each request. The engine stores them, so they must not hold secrets:
+	// use Auth. Default: none.
 	Headers map[string]string
-	// Auth says how the engine proves who it is. The zero value: not at all.
+	// Auth authenticates the engine to the server. Zero: no authentication.
 	Auth HTTPAuth
 }
 
-// HTTPAuth is made with a function below. It holds names of environment variables
-// of the engine, never a secret.
+// HTTPAuth is made by [HMACAuth], [BearerAuth] or [APIKeyAuth]. It holds names of
+// environment variables of the engine, never a secret. The zero value does not
+// authenticate.
 type HTTPAuth struct{ kind, header, variable string }
 
 // HMACAuth signs each request with the secret in this variable of the engine's
@@ -47,7 +49,7 @@ func APIKeyAuth(header, variable string) HTTPAuth {
 	return HTTPAuth{kind: "api_key", header: header, variable: variable}
 }
 
-// httpInvocation is how an HTTPInvocation looks on the wire.
+// httpInvocation is an HTTPInvocation on the wire.
 type httpInvocation struct {
 	URL       string            `json:"url"`
 	Method    string            `json:"method,omitempty"`
@@ -64,7 +66,7 @@ type httpAuth struct {
 	ValueKey  string `json:"value_key,omitempty"`
 }
 
-// String leaves out the headers, and of the address what may hold a secret.
+// String omits the headers and the parts of the address that may hold a secret.
 func (h HTTPInvocation) String() string {
 	method := h.Method
 	if method == "" {
@@ -77,25 +79,25 @@ func (h HTTPInvocation) String() string {
 	return method + " " + (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// GoString does for %#v what String does for the rest.
+// GoString is [HTTPInvocation.String] for %#v.
 func (h HTTPInvocation) GoString() string { return "iii.HTTPInvocation(" + h.String() + ")" }
 
-// wire checks h. Its error quotes nothing that may hold a secret.
+// wire validates h. Its error quotes nothing that may hold a secret.
 func (h HTTPInvocation) wire() (*httpInvocation, error) {
 	var faults []error
 	if u, err := url.Parse(h.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		faults = append(faults, errors.New("the URL is none of http or https"))
+		faults = append(faults, errors.New("the URL must be an http or https address"))
 	}
 	if !slices.Contains([]string{"", "GET", "POST", "PUT", "PATCH", "DELETE"}, h.Method) {
-		faults = append(faults, fmt.Errorf("the Method is %q, want GET, POST, PUT, PATCH or DELETE", h.Method))
+		faults = append(faults, fmt.Errorf("the Method is %q, must be GET, POST, PUT, PATCH or DELETE", h.Method))
 	}
 	if h.Timeout < 0 || h.Timeout > 0 && h.Timeout < time.Millisecond {
-		faults = append(faults, fmt.Errorf("the Timeout is %s", h.Timeout))
+		faults = append(faults, fmt.Errorf("the Timeout is %s, must be 1ms or more", h.Timeout))
 	}
 	i := &httpInvocation{URL: h.URL, Method: h.Method, TimeoutMS: h.Timeout.Milliseconds(), Headers: h.Headers}
 	if a := h.Auth; a.kind != "" {
 		if a.variable == "" || a.kind == "api_key" && a.header == "" {
-			faults = append(faults, errors.New("the Auth lacks the name of a variable or header"))
+			faults = append(faults, errors.New("the Auth has no name of a variable or header"))
 		}
 		i.Auth = &httpAuth{Type: a.kind, Header: a.header}
 		switch a.kind {

@@ -22,7 +22,7 @@ import (
 )
 
 // A function that the engine runs itself, by a request to somebody's server.
-func TestRow23HTTPFunctions(t *testing.T) {
+func TestHTTPFunctions(t *testing.T) {
 	t.Parallel()
 	eachEra(t, func(t *testing.T, _ *iiitest.Engine, era iii.Era) {
 		requests := make(chan *http.Request, 10)
@@ -104,7 +104,7 @@ func TestRow23HTTPFunctions(t *testing.T) {
 	})
 }
 
-func TestRow23WhatCannotBe(t *testing.T) {
+func TestInvalidRegistrations(t *testing.T) {
 	t.Parallel()
 	w := worker(t, engine(t, iiitest.Options{}), iii.Options{})
 	secret := iii.HTTPInvocation{
@@ -124,7 +124,7 @@ func TestRow23WhatCannotBe(t *testing.T) {
 		require.NotContains(t, err.Error(), "s3cret")
 	}
 	_, err = w.RegisterFunction(iii.Function{ID: "a::b", Handler: echo, HTTP: &iii.HTTPInvocation{URL: "https://crm.example"}})
-	require.ErrorContains(t, err, "in its place")
+	require.ErrorContains(t, err, "exactly one of Handler and HTTP")
 }
 
 // page is an engine with its HTTP port and a worker that serves one trigger.
@@ -160,7 +160,7 @@ func request(t *testing.T, method, at, contentType string, body io.Reader) (*htt
 	return response, string(text)
 }
 
-func TestRow24Requests(t *testing.T) {
+func TestHTTPRequests(t *testing.T) {
 	t.Parallel()
 	for _, era := range eras {
 		t.Run(era.String(), func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestRow24Requests(t *testing.T) {
 }
 
 // What the SDKs' types allow for beyond what engines send.
-func TestRow24LooseRequests(t *testing.T) {
+func TestHTTPLooseRequests(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
 	w := connect(t, e, iii.Options{Era: iii.EraC})
@@ -228,7 +228,7 @@ func TestRow24LooseRequests(t *testing.T) {
 	require.True(t, iii.HasCode(err, iii.CodeInvalidRequest), "%v", err)
 }
 
-func TestRow24Responses(t *testing.T) {
+func TestHTTPResponses(t *testing.T) {
 	t.Parallel()
 	header := func(pairs ...string) http.Header {
 		h := http.Header{}
@@ -284,7 +284,7 @@ func TestRow24Responses(t *testing.T) {
 	}
 }
 
-func TestRow24Faults(t *testing.T) {
+func TestHTTPFaults(t *testing.T) {
 	t.Parallel()
 	cookies := http.Header{"Set-Cookie": {"a=1", "b=2"}}
 	closed := &closes{Reader: iotest.ErrReader(errors.New("the disk is full"))}
@@ -322,7 +322,7 @@ func TestRow24Faults(t *testing.T) {
 }
 
 // A stream reaches the client piece by piece.
-func TestRow24Streams(t *testing.T) {
+func TestHTTPStreams(t *testing.T) {
 	t.Parallel()
 	pieces, out := io.Pipe()
 	at := page(t, iii.EraC, "GET", "/events", func(context.Context, *iii.Request) (*iii.Response, error) {

@@ -8,13 +8,15 @@ import (
 	"strings"
 )
 
-// KeepTrigger binds a trigger that stays bound when this worker, or any other, leaves:
-// messages of a durable topic then wait for the function's next worker, as long as the
-// engine retries them. One that is bound already, to the same function with the same
-// configuration, is not bound again. Kept is false if the engine has no such triggers (those from 0.21.3 do) or forbids them:
-// [Worker.RegisterTrigger] is for these. It stays until engine::unregister_trigger or
-// the engine's end, so that it must be asked for on each connect. ID, Namespace and
-// OnRefused of the trigger are not used.
+// KeepTrigger binds a trigger that stays bound when workers leave: messages of a durable
+// topic then wait for the function's next worker, as long as the engine retries them. A
+// trigger that is already bound to the same function with the same configuration is not
+// bound twice.
+//
+// kept is false if the engine has no such triggers (engines from 0.21.3 have) or forbids
+// them; use [Worker.RegisterTrigger] there. The trigger stays until
+// engine::unregister_trigger or the engine's end, so call KeepTrigger on each connection.
+// ID, Namespace and OnRefused of the trigger are not used.
 func (w *Worker) KeepTrigger(ctx context.Context, t Trigger) (kept bool, err error) {
 	d, err := w.Dialect(ctx)
 	if err != nil {
@@ -34,11 +36,10 @@ func (w *Worker) KeepTrigger(ctx context.Context, t Trigger) (kept bool, err err
 	if err != nil {
 		return false, fmt.Errorf("iii: keep trigger of %s: %w: the Metadata: %w", t.FunctionID, ErrNotSent, err)
 	}
-	// The list is asked first. One that hides it would be given another trigger with
-	// each connect.
-	there, err := w.hasTrigger(ctx, t, config)
-	if err != nil || there {
-		return there, unlessAbsent(err)
+	// Without the list, each connection would add one more trigger.
+	bound, err := w.hasTrigger(ctx, t, config)
+	if err != nil || bound {
+		return bound, ignoreAbsent(err)
 	}
 	_, err = w.Invoke(ctx, "engine::register_trigger", struct {
 		Type             string          `json:"trigger_type"`
@@ -47,18 +48,18 @@ func (w *Worker) KeepTrigger(ctx context.Context, t Trigger) (kept bool, err err
 		Metadata         json.RawMessage `json:"metadata,omitempty"`
 		TriggerNamespace string          `json:"trigger_namespace,omitempty"`
 	}{t.Type, t.FunctionID, config, metadata, t.TriggerNamespace})
-	return err == nil, unlessAbsent(err)
+	return err == nil, ignoreAbsent(err)
 }
 
-// unlessAbsent drops an error that says that there is no such function, or none for us.
-func unlessAbsent(err error) error {
+// ignoreAbsent drops the errors of a function that is missing or forbidden.
+func ignoreAbsent(err error) error {
 	if HasCode(err, CodeFunctionNotFound) || HasCode(err, CodeForbidden) {
 		return nil
 	}
 	return err
 }
 
-// hasTrigger reports whether the trigger is bound, by whomever. Behind access rules,
+// hasTrigger reports whether the trigger is bound, by any worker. Behind access rules
 // its function's id may have a prefix.
 func (w *Worker) hasTrigger(ctx context.Context, t Trigger, config json.RawMessage) (bool, error) {
 	answer, err := w.Invoke(ctx, "engine::registered-triggers::list", map[string]string{"trigger_type": t.Type})

@@ -8,34 +8,32 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
 )
 
-// logLimit is how many records wait for a connection. The oldest give way.
+// logLimit is how many records wait for a connection. Beyond it the oldest are dropped.
 const logLimit = 1000
 
-// LogOptions change a handler of [NewLogHandler]. The zero value will do.
+// LogOptions are the settings of [NewLogHandler]. The zero value has the defaults below.
 type LogOptions struct {
-	// Level below which records are dropped. Default [slog.LevelInfo].
+	// Level is the lowest level that is logged. Default [slog.LevelInfo].
 	Level slog.Leveler
-	// ServiceName the engine files the records under. Default [Options.Name].
+	// ServiceName of the records in the engine's log. Default [Options.Name].
 	ServiceName string
-	// AddSource adds file and line, as "source".
+	// AddSource adds file and line, as the attribute "source". Default: no.
 	AddSource bool
 }
 
-// NewLogHandler returns a handler that hands records to the log of the engine w
-// belongs to, with the trace and the span of their context. It never blocks: what
-// is logged without a connection waits for one, up to 1000 records; beyond, the
-// oldest are dropped, and the log says how many. The engine stamps a record when it
-// comes; the attribute "time" says when it was made.
+// NewLogHandler returns a handler that writes records to the log of w's engine, with the
+// trace and span of their context. It never blocks: up to 1000 records wait for a
+// connection; beyond, the oldest are dropped, and a record reports their number. The
+// engine's own time of a record is that of its arrival; the attribute "time" is that of
+// its creation.
 //
-// It is for the logger of a program, also for [Options.Logger] of another worker:
-// [slog.NewMultiHandler] writes elsewhere as well. An engine without its
-// observability module drops the records and tells nobody.
+// It is for the logger of a program, and for [Options.Logger] of another worker, not of w
+// itself; [slog.NewMultiHandler] adds other destinations. An engine without its
+// observability module drops the records without a report.
 func NewLogHandler(w *Worker, opts LogOptions) slog.Handler {
 	return &logHandler{
 		w: w, service: cmp.Or(opts.ServiceName, w.opts.Name),
@@ -47,7 +45,7 @@ type logHandler struct {
 	w        *Worker
 	service  string
 	encoding slog.HandlerOptions
-	with     []func(slog.Handler) slog.Handler // the attributes and groups so far
+	with     []func(slog.Handler) slog.Handler // attributes and groups, in order
 }
 
 func (h *logHandler) Enabled(_ context.Context, level slog.Level) bool {
@@ -88,12 +86,11 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// attributes of the record, encoded as slog does it. There is an encoder for each
-// record, because to share one takes a lock, and a value may log while it is
-// encoded.
+// attributes of the record, encoded as slog does. Each record has its own encoder,
+// because a shared one needs a lock, and a value may log while it is encoded.
 func (h *logHandler) attributes(ctx context.Context, r slog.Record) (map[string]json.RawMessage, error) {
 	var buffer bytes.Buffer
-	// The group keeps attributes apart from what the encoder writes by itself.
+	// The group separates the attributes from the encoder's own fields.
 	inner := slog.NewJSONHandler(&buffer, &h.encoding).WithGroup("data")
 	for _, with := range h.with {
 		inner = with(inner)
@@ -147,80 +144,7 @@ func (r logRecord) frame(level slog.Level) ([]byte, error) {
 	}
 	message := frame{Type: typeInvoke, FunctionID: "engine::log::" + name, Data: data, Action: &action{Type: "void"}}.encode()
 	if len(message) > messageLimit {
-		return nil, fmt.Errorf("the record has %d bytes, an engine takes %d", len(message), messageLimit)
+		return nil, fmt.Errorf("the record has %d bytes, an engine accepts %d", len(message), messageLimit)
 	}
 	return message, nil
-}
-
-// logQueue holds records until a connection takes them. It has a lock of its own:
-// whoever logs may hold another.
-type logQueue struct {
-	service string
-	wake    chan struct{} // tells the writer; it holds one
-
-	mu      sync.Mutex
-	waiting []outgoing
-	records int // of waiting; the rest are marks
-	dropped int
-}
-
-func (q *logQueue) add(message []byte) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.records == logLimit {
-		for i, oldest := range q.waiting {
-			if oldest.written == nil {
-				q.waiting = append(q.waiting[:i], q.waiting[i+1:]...)
-				q.records--
-				q.dropped++
-				break
-			}
-		}
-	}
-	q.waiting = append(q.waiting, outgoing{message: message})
-	q.records++
-	q.rouse()
-}
-
-// mark is closed once all that waits now is written.
-func (q *logQueue) mark(written chan struct{}) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, outgoing{written: written})
-	q.rouse()
-}
-
-func (q *logQueue) rouse() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-// next is the zero value if nothing waits.
-func (q *logQueue) next() outgoing {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.dropped > 0 {
-		lost := logRecord{
-			Message: "log records were dropped while the engine was away", ServiceName: q.service,
-			Data: map[string]json.RawMessage{
-				"dropped": json.RawMessage(fmt.Sprint(q.dropped)),
-				"time":    json.RawMessage(time.Now().Format(`"` + time.RFC3339Nano + `"`)),
-			},
-		}
-		q.dropped = 0
-		if message, err := lost.frame(slog.LevelWarn); err == nil {
-			return outgoing{message: message}
-		}
-	}
-	if len(q.waiting) == 0 {
-		return outgoing{}
-	}
-	next := q.waiting[0]
-	q.waiting = q.waiting[1:]
-	if next.written == nil {
-		q.records--
-	}
-	return next
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/iiitest"
 )
 
-func TestRow26Log(t *testing.T) {
+func TestLog(t *testing.T) {
 	t.Parallel()
 	eachEra(t, func(t *testing.T, e *iiitest.Engine, _ iii.Era) {
 		w := connect(t, e, iii.Options{Name: "talks"})
@@ -89,7 +89,7 @@ func attributes(t *testing.T, r iiitest.LogRecord) map[string]any {
 }
 
 // The standard library's own tests of a handler.
-func TestRow26LogHandlerContract(t *testing.T) {
+func TestLogHandlerContract(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
 	w := connect(t, e, iii.Options{})
@@ -107,7 +107,7 @@ func TestRow26LogHandlerContract(t *testing.T) {
 }
 
 // Logging does not wait for the engine, and what it cannot keep it counts.
-func TestRow26LogOffline(t *testing.T) {
+func TestLogOffline(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		e.Stop()
@@ -137,7 +137,7 @@ func TestRow26LogOffline(t *testing.T) {
 
 // What is logged until the end arrives, calls go first, and a worker may log about
 // itself.
-func TestRow26LogsAreFlushed(t *testing.T) {
+func TestLogsAreFlushed(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
 	keeper := connect(t, e, iii.Options{Name: "keeper"})
@@ -171,7 +171,7 @@ func (v talkative) LogValue() slog.Value {
 }
 
 // A value may log while it is logged.
-func TestRow26LogWithin(t *testing.T) {
+func TestLogWithin(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
 	log := slog.New(iii.NewLogHandler(connect(t, e, iii.Options{}), iii.LogOptions{}))
@@ -182,7 +182,7 @@ func TestRow26LogWithin(t *testing.T) {
 }
 
 // A value that does not encode does not keep the record back.
-func TestRow26Unsound(t *testing.T) {
+func TestLogInvalidText(t *testing.T) {
 	t.Parallel()
 	e := engine(t, iiitest.Options{})
 	w := connect(t, e, iii.Options{})

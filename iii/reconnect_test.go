@@ -37,7 +37,7 @@ func dial(t *testing.T, e *iiitest.Engine, opts iii.Options) *iii.Worker {
 	return w
 }
 
-func TestRow7TimeoutAndCancel(t *testing.T) {
+func TestTimeoutAndCancel(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})
@@ -74,7 +74,7 @@ func TestRow7TimeoutAndCancel(t *testing.T) {
 	})
 }
 
-func TestRow10OfflineQueue(t *testing.T) {
+func TestOfflineQueue(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		e.Stop()
@@ -115,7 +115,7 @@ func TestRow10OfflineQueue(t *testing.T) {
 	})
 }
 
-func TestRow10Replay(t *testing.T) {
+func TestReconnectAnnouncesEverything(t *testing.T) {
 	t.Parallel()
 	for _, era := range eras {
 		t.Run(era.String(), func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestRow10Replay(t *testing.T) {
 	}
 }
 
-func TestRow10Backoff(t *testing.T) {
+func TestBackoff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		e := iiitest.New(iiitest.Options{InMemory: true}) // never started
@@ -175,7 +175,7 @@ func TestRow10Backoff(t *testing.T) {
 	})
 }
 
-func TestRow13Keepalive(t *testing.T) {
+func TestKeepalive(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})
@@ -198,7 +198,7 @@ func TestRow13Keepalive(t *testing.T) {
 	})
 }
 
-func TestRow13Handshake(t *testing.T) {
+func TestHandshake(t *testing.T) {
 	t.Parallel()
 	hold := func(ctx context.Context) { <-ctx.Done() }
 	bubble(t, iiitest.Options{Greet: hold}, func(t *testing.T, e *iiitest.Engine) {
@@ -216,7 +216,7 @@ func TestRow13Handshake(t *testing.T) {
 	})
 }
 
-func TestRow20ConnectionLost(t *testing.T) {
+func TestConnectionLost(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		server := dial(t, e, iii.Options{Name: "server"})
@@ -272,7 +272,7 @@ func TestInvocationStopped(t *testing.T) {
 	})
 }
 
-func TestRow12EraEIsPrompt(t *testing.T) {
+func TestDescriptionIsPrompt(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{Era: iii.EraE}, func(t *testing.T, e *iiitest.Engine) {
 		began := time.Now()
@@ -286,7 +286,7 @@ func TestRow12EraEIsPrompt(t *testing.T) {
 	})
 }
 
-func TestRow19ShutdownDrains(t *testing.T) {
+func TestShutdownDrains(t *testing.T) {
 	t.Parallel()
 	for _, era := range eras {
 		t.Run(era.String(), func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestRow19ShutdownDrains(t *testing.T) {
 	}
 }
 
-func TestRow19ShutdownInTime(t *testing.T) {
+func TestShutdownInTime(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})

@@ -6,13 +6,14 @@ import (
 	"fmt"
 )
 
-// A Scope is a part of the engine's state: values under keys. Workers share it.
+// A Scope is a part of the engine's state: values under keys, shared by all workers. Its
+// methods fail as [Worker.Invoke] does.
 type Scope struct {
 	w    *Worker
 	name string
 }
 
-// Scope returns the one of this name. It is made by the first value in it.
+// Scope returns the scope of this name. It exists once it has a value.
 func (w *Worker) Scope(name string) *Scope { return &Scope{w, name} }
 
 type stateRequest struct {
@@ -22,8 +23,8 @@ type stateRequest struct {
 	Ops   []Op            `json:"ops,omitempty"`
 }
 
-// Get reads the value under key into v, or fails with [ErrNotFound]. A null counts
-// as no value: engines do not keep the two apart.
+// Get decodes the value under key into v. Without a value it fails with [ErrNotFound]; a
+// null counts as no value, because engines do not distinguish them.
 func (s *Scope) Get(ctx context.Context, key string, v any) error {
 	result, err := s.w.Invoke(ctx, "state::get", stateRequest{Scope: s.name, Key: key})
 	if err != nil {
@@ -38,7 +39,7 @@ func (s *Scope) Get(ctx context.Context, key string, v any) error {
 	return nil
 }
 
-// Set puts v under key, in place of what is there.
+// Set stores v under key and replaces the present value.
 func (s *Scope) Set(ctx context.Context, key string, v any) error {
 	value, err := raw(v, "null")
 	if err != nil {
@@ -48,13 +49,14 @@ func (s *Scope) Set(ctx context.Context, key string, v any) error {
 	return err
 }
 
-// Delete removes the value under key, if there is one.
+// Delete removes the value under key; without one it does nothing.
 func (s *Scope) Delete(ctx context.Context, key string) error {
 	_, err := s.w.Invoke(ctx, "state::delete", stateRequest{Scope: s.name, Key: key})
 	return err
 }
 
-// Update changes the value under key in one step and returns the new one.
+// Update changes the value under key atomically and returns the new one. If single
+// operations failed, which newer engines report, it returns the new value and an error.
 func (s *Scope) Update(ctx context.Context, key string, ops ...Op) (json.RawMessage, error) {
 	result, err := s.w.Invoke(ctx, "state::update", stateRequest{Scope: s.name, Key: key, Ops: ops})
 	if err != nil {
@@ -74,8 +76,8 @@ func (s *Scope) Update(ctx context.Context, key string, ops ...Op) (json.RawMess
 	return updated.NewValue, nil
 }
 
-// List returns the values of the scope, without their keys: engines do not give
-// them.
+// List returns the values of the scope. Their keys are missing, because engines do not
+// return them.
 func (s *Scope) List(ctx context.Context) ([]json.RawMessage, error) {
 	result, err := s.w.Invoke(ctx, "state::list", stateRequest{Scope: s.name})
 	if err != nil {
@@ -91,8 +93,8 @@ func (s *Scope) List(ctx context.Context) ([]json.RawMessage, error) {
 	return values, nil
 }
 
-// An Op is one change of [Scope.Update]. Make it with a function below. Paths are
-// keys of the first level.
+// An Op is one change of [Scope.Update], made by [SetOp], [MergeOp], [IncrementOp],
+// [RemoveOp] or [AppendOp]. A path is a key of the first level.
 type Op struct {
 	Type  string          `json:"type"`
 	Path  string          `json:"path,omitempty"`
@@ -109,7 +111,7 @@ func MergeOp(path string, value json.RawMessage) Op {
 	return Op{Type: "merge", Path: path, Value: value}
 }
 
-// IncrementOp adds by to the number in the field path; a negative by takes away.
+// IncrementOp adds by, which may be negative, to the number in the field path.
 func IncrementOp(path string, by int64) Op { return Op{Type: "increment", Path: path, By: &by} }
 
 // RemoveOp removes the field path.

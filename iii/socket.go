@@ -8,13 +8,12 @@ import (
 	"github.com/coder/websocket"
 )
 
-// open dials a path below the engine's, or its own if it is empty, with this worker's
-// credentials. The status
-// is that of an answer which was no WebSocket, else 0.
+// open dials a path below the engine's address with this worker's credentials; empty is
+// the address itself. status is that of an HTTP answer in place of a WebSocket, else 0.
 func (w *Worker) open(ctx context.Context, path string, query url.Values) (_ *websocket.Conn, status int, _ error) {
 	u, err := url.Parse(w.at.dial)
 	if err != nil {
-		panic(err) // Options.endpoint has made it
+		panic(err) // Options.endpoint returned a valid URL
 	}
 	if path != "" {
 		u = u.JoinPath(path)

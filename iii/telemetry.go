@@ -10,50 +10,51 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A Signal is a kind of telemetry; its value is what its frames begin with.
+// A Signal is a kind of telemetry. Its value is the prefix of its frames.
 type Signal string
 
+// The signals of OpenTelemetry.
 const (
 	Traces  Signal = "OTLP"
 	Metrics Signal = "MTRC"
 	Logs    Signal = "LOGS"
 )
 
-// Telemetry hands OpenTelemetry's data to the engine that a worker belongs to, with
-// the worker's credentials, but over a connection of its own: it outlives the
-// worker, so that the spans of the last handlers can be sent. Package iiiotlp makes
-// an exporter of it. Its methods are safe for concurrent use.
+// Telemetry sends OpenTelemetry data to the engine of a worker, with the worker's
+// credentials, over its own connection. It may outlive the worker, so that the spans of
+// the last handlers can be sent. Package iiiotlp builds an exporter on it. Its methods are
+// safe for concurrent use.
 type Telemetry struct {
 	w     *Worker
-	paths []string // where to try; the first is right, but for engines that do not know it
-	turn  chan struct{}
+	paths []string      // paths to dial, in order; an engine that lacks the first has the second
+	sem   chan struct{} // holds one: guards the fields below, and all writes
 
-	// The rest belongs to whoever has the turn.
 	ws     *websocket.Conn
 	gone   chan struct{} // closed once ws is
 	closed bool
 }
 
-// Telemetry returns a way to send telemetry, which connects when it is used. Engines
-// from 0.11.2 have an endpoint for it; to older ones it is a worker without a name.
+// Telemetry returns a sender of telemetry, which connects at the first export. Engines
+// from 0.11.2 have an endpoint for it; older ones list it as a worker without a name.
 func (w *Worker) Telemetry() *Telemetry {
-	t := &Telemetry{w: w, paths: []string{"otel", ""}, turn: make(chan struct{}, 1)}
+	t := &Telemetry{w: w, paths: []string{"otel", ""}, sem: make(chan struct{}, 1)}
 	if w.opts.Era != 0 && w.opts.Era < EraC {
 		t.paths = t.paths[1:]
 	}
 	return t
 }
 
-// Export sends an OTLP export request in its JSON encoding, in which the ids of
-// traces and spans are hexadecimal. It returns once the engine has read it, and
-// waits for the engine as a call does: until ctx is done, or for
-// [Options.CallTimeout]. What the engine makes of it is not reported.
+// Export sends an OTLP export request in its JSON encoding, in which the ids of traces
+// and spans are hexadecimal. It returns once the engine has read the request; whether the
+// engine accepts it is not reported. Without a connection it waits for one until ctx is
+// done, at most [Options.CallTimeout], and then fails with [ErrNotSent];
+// [ErrConnectionLost] is ambiguous, and [ErrClosed] follows [Telemetry.Close].
 func (t *Telemetry) Export(ctx context.Context, signal Signal, request json.RawMessage) error {
 	if !json.Valid(request) {
 		return fmt.Errorf("iii: export %s: not valid JSON", signal)
 	}
 	if len(request) > messageLimit-len(signal) {
-		return fmt.Errorf("iii: export %s: the request has %d bytes, an engine takes %d", signal, len(request), messageLimit)
+		return fmt.Errorf("iii: export %s: the request has %d bytes, an engine accepts %d", signal, len(request), messageLimit)
 	}
 	if limit := t.w.opts.CallTimeout; limit > 0 {
 		var cancel context.CancelFunc
@@ -61,8 +62,8 @@ func (t *Telemetry) Export(ctx context.Context, signal Signal, request json.RawM
 		defer cancel()
 	}
 	select {
-	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+	case t.sem <- struct{}{}:
+		defer func() { <-t.sem }()
 	case <-ctx.Done():
 		return fmt.Errorf("iii: export %s: %w", signal, context.Cause(ctx))
 	}
@@ -80,7 +81,7 @@ func (t *Telemetry) Export(ctx context.Context, signal Signal, request json.RawM
 	return nil
 }
 
-// connect tries until there is a connection.
+// connect dials until there is a connection.
 func (t *Telemetry) connect(ctx context.Context) error {
 	if t.closed {
 		return ErrClosed
@@ -126,7 +127,7 @@ func (t *Telemetry) dial(ctx context.Context) error {
 	t.ws, t.gone = ws, make(chan struct{})
 	go func(gone chan struct{}) {
 		defer close(gone)
-		for { // what comes is for workers
+		for { // messages of the engine are for workers: they are dropped
 			if _, _, err := ws.Read(context.Background()); err != nil {
 				return
 			}
@@ -135,7 +136,7 @@ func (t *Telemetry) dial(ctx context.Context) error {
 	return nil
 }
 
-// greeted waits for the engine's first frame: refused credentials are told by it.
+// greeted waits for the engine's first frame, which reports refused credentials.
 func greeted(ctx context.Context, ws *websocket.Conn) error {
 	_, message, err := ws.Read(ctx)
 	if err != nil {
@@ -155,12 +156,12 @@ func (t *Telemetry) disconnect() {
 	}
 }
 
-// Close closes the connection, once an export that runs is over or ctx is done.
-// Later exports fail with [ErrClosed].
+// Close closes the connection once no export runs; its error is that of ctx. Later
+// exports fail with [ErrClosed].
 func (t *Telemetry) Close(ctx context.Context) error {
 	select {
-	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+	case t.sem <- struct{}{}:
+		defer func() { <-t.sem }()
 	case <-ctx.Done():
 		return fmt.Errorf("iii: close telemetry: %w", context.Cause(ctx))
 	}
@@ -171,7 +172,7 @@ func (t *Telemetry) Close(ctx context.Context) error {
 	if t.ws == nil {
 		return nil
 	}
-	_ = t.ws.Close(websocket.StatusNormalClosure, "") // the engine has taken all there is
+	_ = t.ws.Close(websocket.StatusNormalClosure, "") // the engine has read everything
 	t.disconnect()
 	return nil
 }

@@ -19,7 +19,7 @@ const oneSpan = `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0af76519
 	`"spanId":"b7ad6b7169203331","name":"execute t::f","kind":1,"startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}`
 
 // By the endpoint for telemetry where there is one; else as a worker without a name.
-func TestRow25Telemetry(t *testing.T) {
+func TestTelemetry(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{true, false} {
 		t.Run(map[bool]string{true: "era known", false: "found out"}[known], func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestRow25Telemetry(t *testing.T) {
 	}
 }
 
-func TestRow25TelemetryWaitsForTheEngine(t *testing.T) {
+func TestTelemetryWaitsForTheEngine(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
 		w := dial(t, e, iii.Options{})
@@ -89,7 +89,7 @@ func TestRow25TelemetryWaitsForTheEngine(t *testing.T) {
 }
 
 // Credentials go with it, and are not shown when they are refused.
-func TestRow25TelemetryRefused(t *testing.T) {
+func TestTelemetryRefused(t *testing.T) {
 	t.Parallel()
 	for _, era := range []iii.Era{iii.EraA, iii.EraC} {
 		t.Run(era.String(), func(t *testing.T) {

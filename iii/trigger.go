@@ -9,59 +9,64 @@ import (
 	"github.com/google/uuid"
 )
 
-// TypeQueue is the type of a trigger that fires for each message of a durable
-// topic, whatever the engine calls it: "queue" before 0.11, "durable:subscriber"
-// since. The worker finds out, see [Worker.Dialect].
+// TypeQueue stands for the type of triggers that fire for each message of a durable
+// topic: "queue" before 0.11, "durable:subscriber" since. The worker sends the engine's
+// own, see [Worker.Dialect].
 const TypeQueue = "queue:by-era"
 
-// A Trigger has the engine call a function when something happens.
+// A Trigger has the engine call a function for each event of a type.
 type Trigger struct {
-	// ID is the same on every connect. Default: made from the type, the function and
-	// the configuration, so that it survives restarts of the program too.
+	// ID is the same on every connection. Default: derived from the type, the function
+	// and the configuration, so that it survives restarts of the program too.
 	ID string
-	// Type, one of the engine's ("http", "cron", "subscribe", "state" …), a worker's
-	// own or [TypeQueue]. Required, as is FunctionID.
-	Type       string
+	// Type of the events: one of the engine's ("http", "cron", "subscribe", "state" …),
+	// of a worker (see [TriggerType]) or [TypeQueue]. Required.
+	Type string
+	// FunctionID of the function to call. Required.
 	FunctionID string
-	// Config as the type wants it; encoded as JSON. Default: the empty object.
+	// Config of the trigger, as its type defines it; encoded as JSON. Default: the empty
+	// object.
 	Config any
-	// Metadata comes with every call, see [Invocation.Metadata]. May be nil.
+	// Metadata is sent with every call, see [Invocation.Metadata]; encoded as JSON.
+	// Default: none.
 	Metadata any
 	// Namespace of the function and TriggerNamespace of the type's provider, on
-	// engines from 0.23. Empty: the engine's default, which is not the worker's own.
+	// engines from 0.23. Empty: "default", whatever the worker's own namespace.
 	Namespace        string
 	TriggerNamespace string
 	// OnRefused is called if the engine reports that it could not bind the trigger.
-	// Most versions do not report it. It must not block.
+	// Most versions do not report it. It must not block. Default: none.
 	OnRefused func(error)
 }
 
-// QueueTrigger has the engine call functionID with each message of a durable topic.
-// The handler's success acknowledges the message, its error has it come again.
+// QueueTrigger returns a trigger that calls functionID with each message of a durable
+// topic. The handler's success acknowledges the message; after an error the engine
+// delivers it again.
 func QueueTrigger(topic, functionID string) Trigger {
 	return Trigger{Type: TypeQueue, FunctionID: functionID, Config: map[string]string{"topic": topic}}
 }
 
-// SubscribeTrigger has the engine call functionID with each message published to
-// a topic while the worker is connected; see [Worker.Publish].
+// SubscribeTrigger returns a trigger that calls functionID with each message that is
+// published to a topic while the worker is connected; see [Worker.Publish].
 func SubscribeTrigger(topic, functionID string) Trigger {
 	return Trigger{Type: "subscribe", FunctionID: functionID, Config: map[string]string{"topic": topic}}
 }
 
-// A TriggerRegistration is a trigger that is announced on every connect, until it
-// is unregistered.
+// A TriggerRegistration is a trigger that is announced on every connection, until it is
+// unregistered.
 type TriggerRegistration struct {
 	w       *Worker
 	trigger Trigger
 	frame   frame
-	// Both guarded by Worker.mu: whether this connection's engine has been told, and
-	// by which type.
+	// Both guarded by Worker.mu: whether it is announced on this connection, and by
+	// which type.
 	announced   bool
 	announcedAs string
 }
 
-// RegisterTrigger binds a trigger from now on. Its error is about t: that the
-// engine has bound it is confirmed by no version.
+// RegisterTrigger binds a trigger from now on. Its error is about t, an ID that this
+// worker has bound already, or [ErrClosed]. Engines do not confirm that they have bound
+// a trigger.
 func (w *Worker) RegisterTrigger(t Trigger) (*TriggerRegistration, error) {
 	var faults []error
 	if t.Type == "" || t.FunctionID == "" {
@@ -91,7 +96,7 @@ func (w *Worker) RegisterTrigger(t Trigger) (*TriggerRegistration, error) {
 		return nil, fmt.Errorf("iii: register trigger %s: %w", t.ID, ErrClosed)
 	}
 	if slices.ContainsFunc(w.triggers, func(other *TriggerRegistration) bool { return other.trigger.ID == t.ID }) {
-		return nil, fmt.Errorf("iii: register trigger %s (%s of %s): this worker has it already", t.ID, t.Type, t.FunctionID)
+		return nil, fmt.Errorf("iii: register trigger %s (%s of %s): this worker has bound it already", t.ID, t.Type, t.FunctionID)
 	}
 	w.triggers = append(w.triggers, r)
 	if w.conn != nil {
@@ -100,8 +105,8 @@ func (w *Worker) RegisterTrigger(t Trigger) (*TriggerRegistration, error) {
 	return r, nil
 }
 
-// triggerNamespace of the ids made here. It never changes: an engine that keeps
-// triggers would keep both.
+// triggerNamespace is the namespace of derived ids. It must never change: an engine that
+// keeps triggers would keep both.
 var triggerNamespace = uuid.MustParse("3d3c7f7a-5a0e-4c0f-8a8e-2b9a0f7e6c11")
 
 // triggerID is the same for equal triggers, whatever the order of keys.
@@ -119,10 +124,10 @@ func triggerID(t Trigger, config json.RawMessage) string {
 	return uuid.NewSHA1(triggerNamespace, name).String()
 }
 
-// ID of the trigger.
+// ID is the trigger's id, given or derived.
 func (r *TriggerRegistration) ID() string { return r.trigger.ID }
 
-// Unregister has the engine forget the trigger.
+// Unregister removes the trigger from the engine. Unregistering twice is safe.
 func (r *TriggerRegistration) Unregister() {
 	w := r.w
 	w.mu.Lock()
@@ -141,8 +146,8 @@ func (r *TriggerRegistration) withdrawal() frame {
 	return frame{Type: typeUnregisterTrigger, ID: r.trigger.ID, TriggerType: r.announcedAs}
 }
 
-// announceTrigger needs Worker.mu. A queue trigger waits until it is known what
-// the engine calls it.
+// announceTrigger needs Worker.mu. A queue trigger waits until the engine's dialect is
+// known.
 func (w *Worker) announceTrigger(c *connection, r *TriggerRegistration) {
 	f := r.frame
 	if f.TriggerType == TypeQueue {
@@ -150,10 +155,7 @@ func (w *Worker) announceTrigger(c *connection, r *TriggerRegistration) {
 			c.queueType = dialectOf(w.opts.Era).QueueTrigger
 		}
 		if c.queueType == "" {
-			select {
-			case c.needDialect <- struct{}{}:
-			default:
-			}
+			c.requestDialect()
 			return
 		}
 		f.TriggerType = c.queueType
@@ -162,7 +164,7 @@ func (w *Worker) announceTrigger(c *connection, r *TriggerRegistration) {
 	c.pushLocked(f)
 }
 
-// triggerResult takes a triggerregistrationresult for a trigger of ours.
+// triggerResult handles a triggerregistrationresult for a trigger of this worker.
 func (w *Worker) triggerResult(f frame) {
 	if f.Error == nil {
 		return

@@ -8,25 +8,27 @@ import (
 	"slices"
 )
 
-// A TriggerType is a kind of event this worker provides: others bind triggers of
-// the type, and the worker calls their functions with Send when it happens.
+// A TriggerType is a type of events that this worker provides. Other workers bind
+// triggers of the type, and this worker calls their functions with [Worker.Send] for each
+// event.
 type TriggerType struct {
-	// ID is the type's name; Description is shown by the engine. Both required.
-	ID          string
+	// ID is the type's name. Required.
+	ID string
+	// Description is shown by the engine. Required.
 	Description string
-	// TriggerRequestFormat of a trigger's configuration and CallRequestFormat of
-	// the event, JSON Schemas, shown by engines from 0.11. May be empty.
+	// TriggerRequestFormat is the JSON Schema of a trigger's configuration, and
+	// CallRequestFormat that of an event. Engines from 0.11 show them. Default: empty.
 	TriggerRequestFormat json.RawMessage
 	CallRequestFormat    json.RawMessage
-	// Bind is told of each trigger, one after the other, and again after each
-	// connect. Its error is what whoever binds gets to see. Required.
+	// Bind is called for each trigger, one at a time, and again after each reconnect.
+	// The worker that binds the trigger receives its error. Required.
 	Bind func(context.Context, Binding) error
-	// Unbind is told of a trigger that is gone, by its ID and Type alone. It is not
-	// called for those of a connection that broke. May be nil.
+	// Unbind is called for a trigger that was removed; only ID and Type are set. It is
+	// not called for the triggers of a connection that broke. Default: none.
 	Unbind func(context.Context, Binding)
 }
 
-// A Binding is somebody's trigger of a type of ours.
+// A Binding is a trigger of one of this worker's trigger types.
 type Binding struct {
 	ID         string
 	Type       string
@@ -36,14 +38,15 @@ type Binding struct {
 	Namespace  string          // of the function, see [InNamespace]
 }
 
-// A TriggerTypeRegistration is a trigger type that is announced on every connect,
+// A TriggerTypeRegistration is a trigger type that is announced on every connection,
 // until it is unregistered.
 type TriggerTypeRegistration struct {
 	w           *Worker
 	triggerType TriggerType
 }
 
-// RegisterTriggerType provides a trigger type from now on.
+// RegisterTriggerType provides a trigger type from now on. Its error is about t, a type
+// that this worker provides already, or [ErrClosed].
 func (w *Worker) RegisterTriggerType(t TriggerType) (*TriggerTypeRegistration, error) {
 	if t.ID == "" || t.Description == "" || t.Bind == nil {
 		return nil, fmt.Errorf("iii: register trigger type %q: ID, Description and Bind are required", t.ID)
@@ -60,7 +63,7 @@ func (w *Worker) RegisterTriggerType(t TriggerType) (*TriggerTypeRegistration, e
 		return nil, fmt.Errorf("iii: register trigger type %s: %w", t.ID, ErrClosed)
 	}
 	if w.triggerType(t.ID) != nil {
-		return nil, fmt.Errorf("iii: register trigger type %s: this worker has it already", t.ID)
+		return nil, fmt.Errorf("iii: register trigger type %s: this worker provides it already", t.ID)
 	}
 	w.triggerTypes = append(w.triggerTypes, r)
 	if w.conn != nil {
@@ -69,7 +72,8 @@ func (w *Worker) RegisterTriggerType(t TriggerType) (*TriggerTypeRegistration, e
 	return r, nil
 }
 
-// Unregister withdraws the type. Engines before 0.25 do not listen.
+// Unregister withdraws the type. Engines before 0.25 ignore it. Unregistering twice is
+// safe.
 func (r *TriggerTypeRegistration) Unregister() {
 	w := r.w
 	w.mu.Lock()
@@ -102,8 +106,8 @@ func (w *Worker) triggerType(id string) *TriggerTypeRegistration {
 	return nil
 }
 
-// bind queues a registertrigger or unregistertrigger that the engine forwards.
-// They are handled in order, beside the reading.
+// bind queues a registertrigger or unregistertrigger that the engine forwards. They are
+// handled in order, in their own goroutine, so that reading goes on.
 func (c *connection) bind(f frame) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Row 25: the span of a handler arrives as the engine reads it, with its caller's
 // as parent, after the worker has gone.
-func TestRow25Spans(t *testing.T) {
+func TestSpans(t *testing.T) {
 	t.Parallel()
 	for _, era := range []iii.Era{iii.EraA, iii.EraB, iii.EraC, iii.EraD, iii.EraE, iii.EraF} {
 		t.Run(era.String(), func(t *testing.T) {
