@@ -241,7 +241,7 @@ func TestChannelCancel(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 	require.Error(t, out.Close())
 
-	// A writer that nobody reads from waits, and can be called off.
+	// A writer without a reader waits, and can be cancelled.
 	c, err = w.CreateChannel(soon(t), 1)
 	require.NoError(t, err)
 	ctx, cancel = context.WithCancelCause(t.Context())

@@ -138,10 +138,10 @@ func unknownIDs(t *testing.T, e *iiitest.Engine) {
 	for _, frame := range []string{
 		`{"type":"invocationresult","invocation_id":"` + id + `","function_id":"t::f","result":1}`,
 		`{"type":"invocationresult","invocation_id":"` + id + `","function_id":"t::f","error":{"code":"FORBIDDEN","message":"no"}}`,
-		`{"type":"triggerregistrationresult","id":"nobody's","trigger_type":"x","function_id":"t::f","error":{"code":"a","message":"b"}}`,
-		`{"type":"unregistertrigger","id":"nobody's","trigger_type":"x"}`,
+		`{"type":"triggerregistrationresult","id":"unknown","trigger_type":"x","function_id":"t::f","error":{"code":"a","message":"b"}}`,
+		`{"type":"unregistertrigger","id":"unknown","trigger_type":"x"}`,
 		`{"type":"pong"}`,
-		`{"type":"invokefunction","invocation_id":"` + id + `","function_id":"t::nobody","data":{}}`,
+		`{"type":"invokefunction","invocation_id":"` + id + `","function_id":"t::absent","data":{}}`,
 	} {
 		e.Send(frame)
 	}
@@ -157,7 +157,7 @@ func void(t *testing.T, e *iiitest.Engine) {
 	done := make(chan struct{})
 	serve(t, e, w, "t::note", func(context.Context, iii.Invocation) (any, error) {
 		close(done)
-		return nil, errors.New("nobody hears")
+		return nil, errors.New("not received")
 	})
 	require.NoError(t, w.Send(soon(t), "t::note", nil))
 	<-done
@@ -237,7 +237,7 @@ func TestDefaultName(t *testing.T) {
 	require.Equal(t, iii.Connected, third.State(), "a name is unique in its namespace")
 }
 
-// A client that names no features is served as by 0.24; what an engine says of its
+// A client that names no features is treated as by 0.24; what an engine sends of its
 // own, and frames of a later protocol, do no harm.
 func TestNoFeatures(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,7 @@ func TestHandlers(t *testing.T) {
 		{"t::unsound", `{}`, "", "invocation_failed", "does not encode"},
 		{"t::typed", `{"N":4,"more":true}`, "8", "", ""},
 		{"t::typed", `{"N":"x"}`, "", "invalid_request", "t::typed"},
-		{"t::nobody", `{}`, "", "function_not_found", "t::nobody"},
+		{"t::absent", `{}`, "", "function_not_found", "t::absent"},
 	} {
 		result, err := client.Invoke(soon(t), c.id, json.RawMessage(c.data))
 		if c.code == "" {

@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/logtest"
 )
 
-// A function that the engine runs itself, by a request to somebody's server.
+// A function that the engine runs itself, by an HTTP request.
 func TestHTTPFunctions(t *testing.T) {
 	t.Parallel()
 	eachEra(t, func(t *testing.T, _ *iiitest.Engine, era iii.Era) {
@@ -86,7 +86,7 @@ func TestHTTPFunctions(t *testing.T) {
 		require.True(t, iii.HasCode(err, "http_error"), "%v", err)
 		require.Regexp(t, "^sha256=[0-9a-f]{64}$", (<-requests).Header.Get("x-iii-Signature"))
 
-		// It is announced again like any other, and answered for if it is called here.
+		// It is announced again like any other, and a call that reaches this worker is answered.
 		first := w.ID()
 		e.KillConnections()
 		until(t, e, "again", func() bool { return w.ID() != first && e.Serves("", "crm::broken") })

@@ -160,7 +160,7 @@ func TestLogsAreFlushed(t *testing.T) {
 	}
 	require.Equal(t, 100, texts["working"])
 	require.Contains(t, slices.Collect(maps.Keys(texts)), "connected to the iii engine")
-	log.Info("nobody hears this") // and nothing breaks
+	log.Info("after the end") // dropped without an error
 }
 
 type talkative struct{ log *slog.Logger }
@@ -189,7 +189,7 @@ func TestLogInvalidText(t *testing.T) {
 	h := iii.NewLogHandler(w, iii.LogOptions{})
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "x", 0)
 	r.Add("f", func() {})
-	require.NoError(t, h.Handle(t.Context(), r), "slog says in the value what was wrong")
+	require.NoError(t, h.Handle(t.Context(), r), "slog reports the fault in the value")
 	until(t, e, "logged", func() bool { return len(e.Logs()) == 1 })
 	require.Contains(t, fmt.Sprint(attributes(t, e.Logs()[0])["f"]), "ERROR")
 }

@@ -36,7 +36,7 @@ func TestAnswersAreNotTooEarly(t *testing.T) {
 	})
 }
 
-// Nothing is written without the permit, which is asked for again when it is not fresh.
+// Nothing is written without the permit, which is requested again when it is too old.
 func TestPermit(t *testing.T) {
 	t.Parallel()
 	bubble(t, iiitest.Options{}, func(t *testing.T, e *iiitest.Engine) {
@@ -51,7 +51,7 @@ func TestPermit(t *testing.T) {
 		require.ErrorIs(t, err, lost)
 		require.NotContains(t, sent(e, w.ID())[2:], "invokefunction")
 
-		// A permit that takes its time holds up nobody else.
+		// A slow permit delays no other call.
 		ask := make(chan error)
 		answer := make(chan error, 1)
 		go func() {

@@ -67,7 +67,7 @@ func TestTimeoutAndCancel(t *testing.T) {
 		_, err = w.Invoke(ctx, "t::slow", nil, iii.Timeout(0))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Hour, time.Since(began))
-		close(release) // late answers are nobody's
+		close(release) // late answers are unknown
 		synctest.Wait()
 		_, err = w.Invoke(t.Context(), "state::get", map[string]string{"scope": "s", "key": "k"})
 		require.NoError(t, err)
@@ -86,7 +86,7 @@ func TestOfflineQueue(t *testing.T) {
 		_, err := w.Invoke(t.Context(), "t::f", nil)
 		require.ErrorIs(t, err, iii.ErrTimeout)
 		require.ErrorIs(t, err, iii.ErrNotSent)
-		require.ErrorContains(t, err, "engine is stopped", "says why")
+		require.ErrorContains(t, err, "engine is stopped", "with the cause")
 		require.Equal(t, 30*time.Second, time.Since(began))
 
 		answers := make(chan error, 2)
@@ -282,7 +282,7 @@ func TestDescriptionIsPrompt(t *testing.T) {
 		require.NoError(t, err)
 		synctest.Wait()
 		require.True(t, e.Serves("", "t::f"))
-		require.Zero(t, time.Since(began), "an engine waits 5 s for the worker to say who it is")
+		require.Zero(t, time.Since(began), "an engine waits 5 s for the worker's description")
 	})
 }
 

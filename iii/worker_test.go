@@ -141,7 +141,7 @@ func TestSend(t *testing.T) {
 	f := call(t, e, "t::note")
 	require.NotContains(t, f, "invocation_id")
 	require.Equal(t, map[string]any{"type": "void"}, f["action"])
-	require.NoError(t, w.Send(soon(t), "t::nobody", nil), "not reported")
+	require.NoError(t, w.Send(soon(t), "t::absent", nil), "not reported")
 }
 
 func TestEnqueueOnAnEngineThatRunsItDirectly(t *testing.T) {
