@@ -5,15 +5,9 @@ import (
 	"fmt"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 )
 
 var errMayHaveRun = errors.New("it may have run, and is set to run at most once")
-
-func atMostOnce(e executors.Executor) bool {
-	once, ok := e.(executors.Once)
-	return ok && once.AtMostOnce()
-}
 
 // mayHaveRun: an error that does not say is taken for the worst.
 func mayHaveRun(err error) bool {

@@ -138,7 +138,7 @@ type answer struct {
 func (r *replying) ask(
 	ctx context.Context, name string, executor executors.Executor, in ReplyInput, messages []conversation.Message, offered []tools.Offered,
 ) (answer, error) {
-	key, once := r.callKey(in), atMostOnce(executor)
+	key, once := r.callKey(in), executors.AtMostOnce(executor)
 	if !r.calls.has(key) {
 		if err := r.announce(ctx, name, once); err != nil {
 			return answer{}, err

@@ -2,7 +2,6 @@ package executors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,7 +18,7 @@ const (
 // availability is the remembered answer of one executor's [Checker]. At most
 // one check runs at a time, whoever asks.
 type availability struct {
-	checker Checker // nil: always available
+	executor Executor // nil: always available
 
 	mu      sync.Mutex
 	probe   *probe // nil: none running
@@ -35,14 +34,16 @@ type probe struct {
 }
 
 func newAvailability(e Executor) availability {
-	c, _ := e.(Checker)
-	return availability{checker: c}
+	if _, ok := As[Checker](e); !ok {
+		return availability{}
+	}
+	return availability{executor: e}
 }
 
 // refresh begins a check unless the last result still holds or one is running.
 // A check is not tied to whoever asked first: others may be waiting for it.
 func (a *availability) refresh() {
-	if a.checker == nil {
+	if a.executor == nil {
 		return
 	}
 	a.mu.Lock()
@@ -55,7 +56,7 @@ func (a *availability) refresh() {
 	a.probe = p
 	go func() {
 		defer cancel()
-		p.err = a.check(ctx)
+		p.err = Check(ctx, a.executor)
 		if p.err != nil && ctx.Err() != nil {
 			p.err = errTooSlow
 		}
@@ -70,7 +71,7 @@ var errTooSlow = fmt.Errorf("the availability check took longer than %v", checkT
 
 // wait returns the result of the running check, or the last one.
 func (a *availability) wait(ctx context.Context) error {
-	if a.checker == nil {
+	if a.executor == nil {
 		return nil
 	}
 	a.mu.Lock()
@@ -94,15 +95,4 @@ func (a *availability) wait(ctx context.Context) error {
 	default:
 		return errTooSlow
 	}
-}
-
-// check keeps a panicking backend from taking the process along: it runs on a
-// goroutine of ours.
-func (a *availability) check(ctx context.Context) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = errors.Join(err, fmt.Errorf("the availability check panicked: %v", v))
-		}
-	}()
-	return a.checker.Check(ctx)
 }

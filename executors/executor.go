@@ -93,28 +93,3 @@ const (
 	FinishToolCall      FinishReason = "tool_call"
 	FinishError         FinishReason = "error"
 )
-
-// A Once is an executor that may have been told to do nothing twice. It is an
-// optional power, found by assertion. An attempt whose end nobody knows is then
-// the last one.
-type Once interface {
-	AtMostOnce() bool
-}
-
-// A Toolless is an executor that may make no use of Request.Tools. It is an optional
-// power, found by assertion: one that does not say is told of them.
-type Toolless interface {
-	Toolless() bool
-}
-
-// TakesTools reports whether there is any use in telling e of tools.
-func TakesTools(e Executor) bool {
-	t, ok := e.(Toolless)
-	return !ok || !t.Toolless()
-}
-
-// A Checker is an executor that can tell cheaply, without spending tokens,
-// whether it could work now. The error says what is missing and how to mend it.
-type Checker interface {
-	Check(ctx context.Context) error
-}

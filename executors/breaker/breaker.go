@@ -93,12 +93,7 @@ type state struct {
 	trying bool
 }
 
-var (
-	_ executors.Executor = (*Executor)(nil)
-	_ executors.Checker  = (*Executor)(nil)
-	_ executors.Once     = (*Executor)(nil)
-	_ executors.Toolless = (*Executor)(nil)
-)
+var _ executors.Executor = (*Executor)(nil)
 
 // New returns next with breakers for the agents that tasks name.
 func New(next executors.Executor, cfg Config) (*Executor, error) {
@@ -228,22 +223,5 @@ func (e *Executor) changed(others, more int) {
 	e.cfg.Observer.BreakerChanged("tasks of "+e.cfg.Name, to)
 }
 
-// Unwrap is the executor within.
+// Unwrap returns the executor within.
 func (e *Executor) Unwrap() executors.Executor { return e.next }
-
-// AtMostOnce is what the executor within says.
-func (e *Executor) AtMostOnce() bool {
-	once, ok := e.next.(executors.Once)
-	return ok && once.AtMostOnce()
-}
-
-// Toolless is what the executor within says.
-func (e *Executor) Toolless() bool { return !executors.TakesTools(e.next) }
-
-// Check passes on to the executor within.
-func (e *Executor) Check(ctx context.Context) error {
-	if c, ok := e.next.(executors.Checker); ok {
-		return c.Check(ctx)
-	}
-	return nil
-}

@@ -43,12 +43,7 @@ type Executor struct {
 	log    *slog.Logger
 }
 
-var (
-	_ executors.Executor = (*Executor)(nil)
-	_ executors.Checker  = (*Executor)(nil)
-	_ executors.Once     = (*Executor)(nil)
-	_ executors.Toolless = (*Executor)(nil)
-)
+var _ executors.Executor = (*Executor)(nil)
 
 // New returns next with a budget. The ledger may be nil if cfg has no limits for
 // the day. It reports every fault at once.
@@ -181,19 +176,5 @@ func usageOf(err error) conversation.Usage {
 	return conversation.Usage{}
 }
 
-// AtMostOnce is what the executor within says.
-func (e *Executor) AtMostOnce() bool {
-	once, ok := e.next.(executors.Once)
-	return ok && once.AtMostOnce()
-}
-
-// Toolless is what the executor within says.
-func (e *Executor) Toolless() bool { return !executors.TakesTools(e.next) }
-
-// Check passes on to the executor within.
-func (e *Executor) Check(ctx context.Context) error {
-	if c, ok := e.next.(executors.Checker); ok {
-		return c.Check(ctx)
-	}
-	return nil
-}
+// Unwrap returns the executor within.
+func (e *Executor) Unwrap() executors.Executor { return e.next }

@@ -288,7 +288,7 @@ func TestCheckAsksTheExecutorWithin(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("no key")
 	e := wrapped(t, &executortest.Fake{Unavailable: missing}, budget.NewMemory(), budget.Config{})
-	require.ErrorIs(t, e.Check(t.Context()), missing)
+	require.ErrorIs(t, executors.Check(t.Context(), e), missing)
 }
 
 func wrapped(t *testing.T, next executors.Executor, l budget.Ledger, cfg budget.Config) *budget.Executor {

@@ -267,22 +267,19 @@ func (s suite) returns(t *testing.T, ctx context.Context, e executors.Executor, 
 
 // A Checker that works says so, and it heeds its context.
 func (s suite) checks(t *testing.T) {
-	c, ok := s.New(t).(executors.Checker)
-	if !ok {
+	e := s.New(t)
+	if _, ok := executors.As[executors.Checker](e); !ok {
 		t.Skip("this backend has no Check")
 	}
-	require.NoError(t, c.Check(t.Context()))
+	require.NoError(t, executors.Check(t.Context(), e))
 	if s.Stall == nil {
 		return
 	}
-	stalled, ok := s.Stall(t).(executors.Checker)
-	if !ok {
-		return
-	}
+	stalled := s.Stall(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
-	_ = stalled.Check(ctx)
+	_ = executors.Check(ctx, stalled)
 	require.Less(t, time.Since(begun), promptly)
 }
 

@@ -184,9 +184,16 @@ func (e *Executor) Toolless() bool {
 	return !slices.ContainsFunc(e.links, func(l *link) bool { return executors.TakesTools(l.Executor) })
 }
 
-func (l *link) atMostOnce() bool {
-	once, ok := l.Executor.(executors.Once)
-	return ok && once.AtMostOnce()
+func (l *link) atMostOnce() bool { return executors.AtMostOnce(l.Executor) }
+
+// Unwrap returns the executors of the links, the first first. [executors.As] says what a
+// power is that the chain does not have itself.
+func (e *Executor) Unwrap() []executors.Executor {
+	all := make([]executors.Executor, 0, len(e.links))
+	for _, l := range e.links {
+		all = append(all, l.Executor)
+	}
+	return all
 }
 
 // Check finds out whether any of the links could work. It asks all at once.
@@ -196,7 +203,7 @@ func (e *Executor) Check(ctx context.Context) error {
 	results := make([]chan error, len(e.links))
 	for i, l := range e.links {
 		results[i] = make(chan error, 1)
-		go func() { results[i] <- l.check(ctx) }()
+		go func() { results[i] <- executors.Check(ctx, l.Executor) }()
 	}
 	var trouble trouble
 	for i, l := range e.links {
@@ -211,18 +218,4 @@ func (e *Executor) Check(ctx context.Context) error {
 		}
 	}
 	return trouble.verdict(fmt.Sprintf("failover: check %q", e.name))
-}
-
-// check keeps a panicking backend from taking the process along: it runs on a
-// goroutine of ours.
-func (l *link) check(ctx context.Context) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("the availability check panicked: %v", v)
-		}
-	}()
-	if c, ok := l.Executor.(executors.Checker); ok {
-		return c.Check(ctx)
-	}
-	return nil
 }

@@ -40,7 +40,7 @@ func TestAtMostOnce(t *testing.T) {
 			require.NoError(t, err)
 			limited, err := limit.New(limit.NewPool(nil), counted, limit.Key{Provider: "x"}, limit.Config{})
 			require.NoError(t, err)
-			require.True(t, limited.AtMostOnce())
+			require.True(t, executors.AtMostOnce(limited))
 			next := &executortest.Fake{}
 			chain := newChain(t, nil, failover.Config{}, limited, next)
 			require.True(t, chain.AtMostOnce())

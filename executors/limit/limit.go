@@ -46,12 +46,7 @@ type Executor struct {
 	limiter *limiter
 }
 
-var (
-	_ executors.Executor = (*Executor)(nil)
-	_ executors.Checker  = (*Executor)(nil)
-	_ executors.Once     = (*Executor)(nil)
-	_ executors.Toolless = (*Executor)(nil)
-)
+var _ executors.Executor = (*Executor)(nil)
 
 // New returns next within the limits of cfg. The pool is one for the whole
 // process; executors with the same key share a limiter, and an error says so if
@@ -85,22 +80,8 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	return result, err
 }
 
-// AtMostOnce is what the executor within says.
-func (e *Executor) AtMostOnce() bool {
-	once, ok := e.next.(executors.Once)
-	return ok && once.AtMostOnce()
-}
-
-// Toolless is what the executor within says.
-func (e *Executor) Toolless() bool { return !executors.TakesTools(e.next) }
-
-// Check passes on to the executor within.
-func (e *Executor) Check(ctx context.Context) error {
-	if c, ok := e.next.(executors.Checker); ok {
-		return c.Check(ctx)
-	}
-	return nil
-}
+// Unwrap returns the executor within.
+func (e *Executor) Unwrap() executors.Executor { return e.next }
 
 // An outcome is what the limiter wants to know of a call.
 type outcome struct {

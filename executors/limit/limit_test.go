@@ -441,7 +441,7 @@ func TestCheckAsksTheExecutorWithin(t *testing.T) {
 	t.Parallel()
 	missing := errors.New("no key")
 	e := wrapped(t, limit.NewPool(nil), &executortest.Fake{Unavailable: missing}, limit.Config{})
-	require.ErrorIs(t, e.Check(t.Context()), missing)
+	require.ErrorIs(t, executors.Check(t.Context(), e), missing)
 }
 
 func wrapped(t *testing.T, pool *limit.Pool, next executors.Executor, cfg limit.Config) *limit.Executor {

@@ -115,7 +115,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	faults = append(faults, m.faults...)
 	for _, e := range cfg.Executors { // the file's order is that of "auto"
 		made := m.made[e.Name]
-		if c, ok := made.inner.(io.Closer); ok {
+		if c, ok := executors.As[io.Closer](made.inner); ok {
 			a.closers = append(a.closers, c)
 		}
 		if made.Executor == nil || e.Name == executors.Auto { // that has been reported

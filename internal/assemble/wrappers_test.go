@@ -146,15 +146,7 @@ func TestLimitsByDefault(t *testing.T) {
 	for name, limited := range map[string]bool{"gpt": true, "program": true, "agent": true, "script": false} {
 		_, e, err := a.Executors.Resolve(t.Context(), name)
 		require.NoError(t, err)
-		ok := false
-		for inner := e; inner != nil && !ok; {
-			_, ok = inner.(*limit.Executor)
-			outer, wraps := inner.(interface{ Unwrap() executors.Executor })
-			if !wraps {
-				break
-			}
-			inner = outer.Unwrap()
-		}
+		_, ok := executors.As[*limit.Executor](e)
 		require.Equal(t, limited, ok, name)
 		require.Equal(t, name == "gpt", executors.TakesTools(e), "%s: optional powers are kept", name)
 	}
