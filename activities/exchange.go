@@ -82,7 +82,7 @@ func (s conversationShape) exchange(ctx context.Context, e *exchanging) (Exchang
 		e.slowest = e.mark.Slowest
 	}
 	send := in.Messages
-	if e.mark != nil || in.LookOnly {
+	if e.mark != nil || in.ReadOnly {
 		found, err := e.reconcile(ctx)
 		if err != nil {
 			return ExchangeResult{}, err

@@ -24,7 +24,7 @@ func TestExchange(t *testing.T) {
 	const settle = 50 * time.Millisecond
 	resend := func(in *activities.ExchangeInput) { in.OnAmbiguous = conversation.ResendAmbiguous }
 	once := func(in *activities.ExchangeInput) { in.Resend = true }
-	look := func(in *activities.ExchangeInput) { in.LookOnly = true }
+	look := func(in *activities.ExchangeInput) { in.ReadOnly = true }
 
 	for name, tc := range map[string]struct {
 		held  []conversation.Message // by the platform, before

@@ -23,7 +23,7 @@ func keyScope(workflowID, run string, anew int) string {
 
 // replyKey names one request to an executor.
 func replyKey(workflowID string, in ReplyInput) string {
-	key := fmt.Sprintf("%s/reply/%d", keyScope(workflowID, in.Run, in.Anew), in.Turn)
+	key := fmt.Sprintf("%s/reply/%d", keyScope(workflowID, in.Run, in.Reconciled), in.Turn)
 	if in.Round > 0 {
 		key += fmt.Sprintf("/%d", in.Round)
 	}
@@ -35,10 +35,10 @@ func replyKey(workflowID string, in ReplyInput) string {
 
 // toolKey names one tool call.
 func toolKey(workflowID string, in CallToolInput) string {
-	return fmt.Sprintf("%s/tool/%d/%d", keyScope(workflowID, in.Run, in.Anew), in.Turn, in.Index)
+	return fmt.Sprintf("%s/tool/%d/%d", keyScope(workflowID, in.Run, in.Reconciled), in.Turn, in.Index)
 }
 
 // exchangeKey names one exchange. messages is how many of the input's are sent.
 func exchangeKey(workflowID string, in ExchangeInput, messages int) string {
-	return fmt.Sprintf("%s/exchange/%d/%d", keyScope(workflowID, in.Run, in.Anew), in.Before, messages)
+	return fmt.Sprintf("%s/exchange/%d/%d", keyScope(workflowID, in.Run, in.Reconciled), in.Before, messages)
 }

@@ -137,15 +137,16 @@ type ReplyInput struct {
 	Window int                    `json:"window,omitempty"`
 	New    []conversation.Message `json:"new,omitempty"`
 	State  json.RawMessage        `json:"state,omitempty"`
-	// Alone means that no platform has the conversation's messages.
-	Alone bool `json:"alone,omitempty"`
+	// OnlyCopy means that the workflow alone has the conversation's messages: no platform
+	// can be asked for them.
+	OnlyCopy bool `json:"only_copy,omitempty"`
 	// Task is what is to be done, if the conversation is a task.
 	Task *conversation.Task `json:"task,omitempty"`
 	// Resume is what a handed-over attempt had done.
 	Resume *ReplyProgress `json:"resume,omitempty"`
-	// Anew counts how often the conversation was read anew from its platform in Run.
-	// It is a part of the key.
-	Anew int `json:"anew,omitempty"`
+	// Reconciled counts how often the conversation was reconciled with its other side in
+	// Run. It is a part of the key.
+	Reconciled int `json:"reconciled,omitempty"`
 }
 
 // ReplyProgress is what an unfinished attempt at a reply leaves behind, by
@@ -213,9 +214,9 @@ type CallToolInput struct {
 	Index    int         `json:"index"`
 	Call     PlannedCall `json:"call"`
 	MaxBytes int         `json:"max_bytes,omitempty"`
-	// Anew counts how often the conversation was read anew from its platform in Run.
-	// It is a part of the key.
-	Anew int `json:"anew,omitempty"`
+	// Reconciled counts how often the conversation was reconciled with its other side in
+	// Run. It is a part of the key.
+	Reconciled int `json:"reconciled,omitempty"`
 }
 
 // CallToolResult is what the tool said.
@@ -239,7 +240,7 @@ type ExchangeInput struct {
 	Messages []conversation.Message `json:"messages,omitempty"`
 	// Run is the run id that the workflow's state was built on: see [checkRun].
 	Run string `json:"run,omitempty"`
-	// Spoken means that the platform has taken messages of this workflow before.
+	// Spoken means that the platform has taken messages of the agent before.
 	Spoken bool `json:"spoken,omitempty"`
 	// Tried is what earlier activities have done: one that handed over, or one that has
 	// failed.
@@ -258,16 +259,16 @@ type ExchangeInput struct {
 	// Resend allows one more request although an earlier one is ambiguous: an operator
 	// wants it.
 	Resend bool `json:"resend,omitempty"`
-	// LookOnly reads the transcript once and sends nothing. If it shows nothing new the
+	// ReadOnly reads the transcript once and sends nothing. If it shows nothing new the
 	// error is of kind Ambiguous.
-	LookOnly bool `json:"look_only,omitempty"`
+	ReadOnly bool `json:"read_only,omitempty"`
 	// MaxMessageBytes and OnOversize bound what comes back. Zero: see
 	// [conversation.Policy].
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
 	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
-	// Anew counts how often the conversation was read anew from its platform in Run.
-	// It is a part of the key.
-	Anew int `json:"anew,omitempty"`
+	// Reconciled counts how often the conversation was reconciled with its other side in
+	// Run. It is a part of the key.
+	Reconciled int `json:"reconciled,omitempty"`
 }
 
 // ExchangeResult is what came back.

@@ -37,7 +37,7 @@ func (e *exchanging) reconcile(ctx context.Context) (finding, error) {
 		switch {
 		case err != nil || found.done:
 			return found, err
-		case e.in.LookOnly:
+		case e.in.ReadOnly:
 			return finding{}, e.ambiguous()
 		case e.mark.Answered || e.on.Settle == 0:
 			return found, nil // it is over, and has had no effect

@@ -355,7 +355,7 @@ func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.
 		execution := activity.GetInfo(ctx).WorkflowExecution
 		var err error
 		if first, newest, err = c.transcripts.Messages(ctx, execution.ID, execution.RunID, in.Before); err != nil {
-			if in.Alone {
+			if in.OnlyCopy {
 				return nil, &conversation.Error{Kind: conversation.Unavailable, Op: "transcript", Err: err}
 			}
 			// The workflow may have no worker for the moment: the platform knows too.
@@ -365,7 +365,7 @@ func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.
 	if first == 0 {
 		return newest, nil
 	}
-	if in.Alone {
+	if in.OnlyCopy {
 		return newest, nil
 	}
 	p, err := c.platform(in.Ref)

@@ -122,11 +122,10 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 		_, task := platforms.As[platforms.Tasks](platform.Platform)
 		started, err := launcher.Conversation(ctx, launch.Conversation{
 			Input: workflows.ConversationInput{
-				Ref: c.Ref, Policy: policy,
-				Adopt: c.adopt && !task, TakeOver: c.adopt && task, CountedIn: workflows.Counted(platform.MaxOpen),
+				Ref: c.Ref, Policy: policy, Side: workflows.ListedSide(task), Adopt: c.adopt, CountedIn: workflows.Counted(platform.MaxOpen),
 			},
-			Persona: c.Persona, Task: task,
-			Again: f.again || c.adopt,
+			Persona: c.Persona,
+			Again:   f.again || c.adopt,
 		})
 		if !started {
 			return "", o.Explain(fmt.Sprintf("start %q", id), errors.Unwrap(err)) // the launcher says the same first

@@ -71,8 +71,8 @@ func (s *starter) direct(ctx context.Context, o *operate.Operator, agent string,
 		return launch.Direct{}, err
 	}
 	input.Ref = launch.DirectRef(input.Ref.Agent, cmp.Or(id, chat.NewID()))
-	if input.Direct = (&workflows.Direct{IdleTimeout: f.idle}); f.idle == 0 {
-		input.Direct.IdleTimeout = -1 // never
+	if input.IdleTimeout = f.idle; f.idle == 0 {
+		input.IdleTimeout = -1 // never
 	}
 	return launch.Direct{Input: input, Open: true}, nil
 }

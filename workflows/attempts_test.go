@@ -196,7 +196,7 @@ func TestTaskEndsCountOverHandOvers(t *testing.T) {
 		acknowledged++
 		return activities.ReportResult{}, nil
 	}
-	s.run(input("mem"))
+	s.run(listedTask("mem"))
 	out := s.outcome()
 	require.Equal(t, []int{0, 0, 1, 1, 2, 2, 3}, made)
 	require.Equal(t, conversation.DeliveryFailed, out.Task.Delivery.State)

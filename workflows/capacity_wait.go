@@ -23,9 +23,9 @@ const stepWaiting = "waiting for capacity"
 type CountedIn struct {
 	// Limit is how many conversations may be open, as far as known at the start.
 	Limit int `json:"limit"`
-	// Reservation is what the conversation had last. Its Seq is zero if it has never had one.
-	Reservation activities.Reservation `json:"reservation,omitzero"`
-	// Holds means that Reservation is held now.
+	// Place is what the conversation had last. Its Seq is zero if it has never had one.
+	Place activities.Place `json:"place,omitzero"`
+	// Holds means that Place is held now.
 	Holds bool `json:"holds,omitempty"`
 }
 
@@ -44,31 +44,31 @@ const waitRetry = 5 * time.Minute
 
 // followCapacity makes the conversation hear from its platform's capacity, and
 // checks the place that it was started with.
-func (t *talk) followCapacity(ctx workflow.Context) {
-	if t.in.CountedIn == nil {
+func (r *run) followCapacity(ctx workflow.Context) {
+	if r.in.CountedIn == nil {
 		return
 	}
-	counted := *t.in.CountedIn // the input is not changed
-	t.in.CountedIn = &counted
-	counted.Reservation.ID, counted.Reservation.Simulation = workflow.GetInfo(ctx).WorkflowExecution.ID, t.in.Ref.Simulation
+	counted := *r.in.CountedIn // the input is not changed
+	r.in.CountedIn = &counted
+	counted.Place.ID, counted.Place.Simulation = workflow.GetInfo(ctx).WorkflowExecution.ID, r.in.Ref.Simulation
 	started := workflow.GetInfo(ctx).WorkflowStartTime
-	if t.in.Carried == nil && counted.Holds && started.Sub(counted.Reservation.Since) > activities.ReservationValid {
+	if r.in.Carried == nil && counted.Holds && started.Sub(counted.Place.Since) > activities.PlaceValid {
 		counted.Holds = false // others may think that it was never used
 	}
-	if !t.claimed && !counted.Holds {
-		t.stateNow = StateWaiting
+	if !r.claim.held && !counted.Holds {
+		r.state = StateWaiting
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalReserved), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Reservation
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalPlace), func(c workflow.ReceiveChannel, _ bool) {
+			var place activities.Place
 			c.Receive(ctx, &place)
-			t.onPlace(ctx, place)
+			r.onPlace(ctx, place)
 		})
-		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRevoked), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Reservation
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalDisplaced), func(c workflow.ReceiveChannel, _ bool) {
+			var place activities.Place
 			c.Receive(ctx, &place)
-			if counted := t.in.CountedIn; place.Seq == counted.Reservation.Seq {
+			if counted := r.in.CountedIn; place.Seq == counted.Place.Seq {
 				counted.Holds = false
 			}
 		})
@@ -79,61 +79,61 @@ func (t *talk) followCapacity(ctx workflow.Context) {
 }
 
 // onPlace takes a place that was given, or gives it back if there is no use for it.
-func (t *talk) onPlace(ctx workflow.Context, place activities.Reservation) {
-	counted := t.in.CountedIn
-	if counted.Holds || !t.waiting {
-		if place.Seq != counted.Reservation.Seq {
-			_ = t.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: place})
+func (r *run) onPlace(ctx workflow.Context, place activities.Place) {
+	counted := r.in.CountedIn
+	if counted.Holds || !r.waiting {
+		if place.Seq != counted.Place.Seq {
+			_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Place: place})
 		}
 		return
 	}
-	counted.Reservation.Seq, counted.Reservation.Since, counted.Holds = place.Seq, place.Since, true
+	counted.Place.Seq, counted.Place.Since, counted.Holds = place.Seq, place.Since, true
 }
 
-// leaveCapacity gives the conversation's place back: for good, or, parked, until
-// enterCapacity asks for another.
-func (t *talk) leaveCapacity(ctx workflow.Context, parked bool) {
-	counted := t.in.CountedIn
+// releaseCapacity gives the conversation's place back: for good, or, parked, until
+// reserveCapacity asks for another.
+func (r *run) releaseCapacity(ctx workflow.Context, parked bool) {
+	counted := r.in.CountedIn
 	if counted == nil || parked && !counted.Holds {
 		return
 	}
 	counted.Holds = false
 	// If there is no Capacity, there is nothing to give back.
-	_ = t.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: counted.Reservation, Parked: parked}).Get(ctx, nil)
+	_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Place: counted.Place, Parked: parked}).Get(ctx, nil)
 }
 
-// enterCapacity waits until the conversation has a place, if it needs one. It
+// reserveCapacity waits until the conversation has a place, if it needs one. It
 // returns early, without a place, when the conversation is to end or has expired. An
 // error means cancellation.
-func (t *talk) enterCapacity(ctx workflow.Context) error {
-	counted := t.in.CountedIn
+func (r *run) reserveCapacity(ctx workflow.Context) error {
+	counted := r.in.CountedIn
 	if counted == nil || counted.Holds {
 		return nil
 	}
-	step := t.step
-	t.waiting = true
-	defer func() { t.waiting = false }()
-	for asked := 0; !counted.Holds && !t.endWanted() && !t.expired(ctx); asked++ {
-		err := t.callCapacity(ctx, SignalWait, CapacityCall{Reservation: counted.Reservation, Limit: counted.Limit}).Get(ctx, nil)
+	step := r.step
+	r.waiting = true
+	defer func() { r.waiting = false }()
+	for asked := 0; !counted.Holds && !r.ends() && !r.expired(ctx); asked++ {
+		err := r.callCapacity(ctx, SignalWait, CapacityCall{Place: counted.Place, Limit: counted.Limit}).Get(ctx, nil)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err != nil && asked == 0 {
-			t.startCapacity(ctx)
+			r.startCapacity(ctx)
 			continue
 		}
-		enough := func() bool { return counted.Holds || t.endWanted() }
+		enough := func() bool { return counted.Holds || r.ends() }
 		// Mostly there is a place, and the answer takes no time worth showing.
 		if asked <= 1 {
 			if ok, err := workflow.AwaitWithTimeout(ctx, time.Second, enough); ok || err != nil {
 				break
 			}
 		}
-		t.step = stepWaiting
-		t.setState(ctx, StateWaiting)
-		t.show(ctx)
+		r.step = stepWaiting
+		r.setState(ctx, StateWaiting)
+		r.show(ctx)
 		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-			Timeout:      t.untilExpiry(ctx, waitRetry),
+			Timeout:      r.untilExpiry(ctx, waitRetry),
 			TimerOptions: workflow.TimerOptions{Summary: stepWaiting},
 		}, enough)
 		if err != nil {
@@ -143,46 +143,38 @@ func (t *talk) enterCapacity(ctx workflow.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	t.step = step
-	if t.stateNow == StateWaiting {
-		t.setState(ctx, t.stateBegun())
+	r.step = step
+	if r.state == StateWaiting {
+		r.setState(ctx, r.activeState())
 	}
-	t.show(ctx)
+	r.show(ctx)
 	return nil
-}
-
-// stateBegun is the state of a conversation that goes on.
-func (t *talk) stateBegun() State {
-	if t.claimed {
-		return StateTalking
-	}
-	return StateClaiming
 }
 
 // untilExpiry is the time until the platform gives the conversation up, but at most
 // limit.
-func (t *talk) untilExpiry(ctx workflow.Context, limit time.Duration) time.Duration {
-	if t.about.Expires.IsZero() {
+func (r *run) untilExpiry(ctx workflow.Context, limit time.Duration) time.Duration {
+	if r.about.Expires.IsZero() {
 		return limit
 	}
-	return max(time.Millisecond, min(limit, t.about.Expires.Sub(workflow.Now(ctx))))
+	return max(time.Millisecond, min(limit, r.about.Expires.Sub(workflow.Now(ctx))))
 }
 
-func (t *talk) callCapacity(ctx workflow.Context, signal string, call CapacityCall) workflow.Future {
-	return workflow.SignalExternalWorkflow(ctx, CapacityID(t.in.Ref.Platform), "", signal, call)
+func (r *run) callCapacity(ctx workflow.Context, signal string, call CapacityCall) workflow.Future {
+	return workflow.SignalExternalWorkflow(ctx, CapacityID(r.in.Ref.Platform), "", signal, call)
 }
 
 // startCapacity starts the owner of the platform's capacity, if it does not run.
-func (t *talk) startCapacity(ctx workflow.Context) {
+func (r *run) startCapacity(ctx workflow.Context) {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            CapacityID(t.in.Ref.Platform),
+		WorkflowID:            CapacityID(r.in.Ref.Platform),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:         "capacity of " + t.in.Ref.Platform,
+		StaticSummary:         "capacity of " + r.in.Ref.Platform,
 	})
-	child := workflow.ExecuteChildWorkflow(ctx, CapacityName, CapacityInput{Platform: t.in.Ref.Platform})
+	child := workflow.ExecuteChildWorkflow(ctx, CapacityName, CapacityInput{Platform: r.in.Ref.Platform})
 	err := child.GetChildWorkflowExecution().Get(ctx, nil)
 	if already := (*temporal.ChildWorkflowExecutionAlreadyStartedError)(nil); err != nil && !errors.As(err, &already) {
-		workflow.GetLogger(ctx).Warn("The capacity of the platform could not be started", "platform", t.in.Ref.Platform, "error", err)
+		workflow.GetLogger(ctx).Warn("The capacity of the platform could not be started", "platform", r.in.Ref.Platform, "error", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"go.temporal.io/sdk/workflow"
+
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/conversation/spending"
 )
@@ -14,7 +16,7 @@ type Carried struct {
 	Context conversation.Context `json:"context"`
 	Started time.Time            `json:"started"`
 	Turn    int                  `json:"turn"`
-	Count   int                  `json:"count"` // messages on the platform
+	Count   int                  `json:"count"` // messages that the other side has
 	// Internal counts the messages between the agent and its tools.
 	Internal int                    `json:"internal,omitempty"`
 	Messages []conversation.Message `json:"messages,omitempty"`
@@ -26,7 +28,7 @@ type Carried struct {
 	Executor string             `json:"executor,omitempty"`
 	Model    string             `json:"model,omitempty"`
 	Usage    conversation.Usage `json:"usage,omitzero"`
-	// Allowed was spent before somebody resumed in spite of the budget.
+	// Allowed was spent before an operator resumed in spite of the budget.
 	Allowed  spending.Amount  `json:"allowed,omitzero"`
 	Paused   *Attention       `json:"paused,omitempty"`
 	Takeover *TakeoverRequest `json:"takeover,omitempty"`
@@ -39,12 +41,46 @@ type Carried struct {
 	Run string `json:"run,omitempty"`
 	// Events is how many events there have been.
 	Events int `json:"events,omitempty"`
-	// Spoken means that the platform has taken messages of this workflow.
-	Spoken bool `json:"spoken,omitempty"`
 	// Slowest is the longest that an answer of the other side has taken, Lag how slowly
 	// Temporal acknowledges heartbeats.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	Lag     time.Duration `json:"lag_ns,omitempty"`
+}
+
+// maxCarried is for messages and answers together: Temporal refuses payloads of 2 MiB.
+// The last message, which is always carried, may come on top.
+const maxCarried = 1280 << 10
+
+// carried is what the next run needs.
+func (r *run) carried() *Carried {
+	c := &Carried{
+		Context: r.about, Started: r.started,
+		Turn: r.transcript.turns, Count: r.transcript.count, Internal: r.transcript.internal,
+		Digest: r.transcript.digest, New: r.transcript.unseen,
+		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model,
+		Usage: r.usage.total, Allowed: r.usage.allowed,
+		Paused: r.wishes.paused, Takeover: r.wishes.takeover, End: r.wishes.end,
+		Run: r.resets.run, Events: r.events.number, Slowest: r.slowest, Lag: r.steps.lag,
+	}
+	r.side.carry(c)
+	c.Messages = r.transcript.newest(min(r.policy.CarryBytes, maxCarried-answersSize(c.Answered)))
+	return c
+}
+
+// restore takes in the state of the run before this one.
+func (r *run) restore(ctx workflow.Context, c Carried) {
+	r.claim.held, r.state = true, StateTalking
+	r.about, r.started = c.Context, c.Started
+	r.transcript = transcript{
+		messages: c.Messages, count: c.Count, internal: c.Internal, turns: c.Turn, unseen: c.New, digest: c.Digest,
+	}
+	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State}
+	r.usage = usage{total: c.Usage, allowed: c.Allowed}
+	r.wishes = wishes{paused: c.Paused, takeover: c.Takeover, end: c.End}
+	r.events.number, r.slowest, r.steps.lag = c.Events, c.Slowest, c.Lag
+	if before := workflow.GetInfo(ctx).ContinuedExecutionRunID; before != "" && c.Run != "" && c.Run != before {
+		r.resets.stale = &stale{run: r.resets.run}
+	}
 }
 
 // CarriedInbox is the state of an Inbox that goes along when it continues as new.
@@ -54,7 +90,7 @@ type CarriedInbox struct {
 	Served    []string   `json:"served,omitempty"`
 	State     InboxState `json:"state,omitempty"`
 	Attention *Attention `json:"attention,omitempty"`
-	// Outages, and Cleared, those that are over since a short time.
-	Outages []Outage `json:"outages,omitempty"`
-	Cleared []Outage `json:"cleared,omitempty"`
+	// Troubles, and Cleared, those that are over since a short time.
+	Troubles []InboxTrouble `json:"troubles,omitempty"`
+	Cleared  []InboxTrouble `json:"cleared,omitempty"`
 }

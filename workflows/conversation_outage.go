@@ -7,69 +7,69 @@ import (
 )
 
 // sourceOf is what failed, nil where no service did.
-func (t *talk) sourceOf(f failure) *OutageSource {
+func (r *run) sourceOf(f failure) *TroubleSource {
 	switch f.activity {
 	case "":
 		return nil
 	case activities.ReplyName:
-		return &OutageSource{Type: SourceExecutor, Name: t.executor}
+		return &TroubleSource{Type: SourceExecutor, Name: r.agent.executor}
 	default:
-		return &OutageSource{Type: SourcePlatform, Name: t.in.Ref.Platform}
+		return &TroubleSource{Type: SourcePlatform, Name: r.in.Ref.Platform}
 	}
 }
 
-// warnInbox tells the agent's inbox that its other conversations would fail the
-// same way. There may be none.
-func (t *talk) warnInbox(ctx workflow.Context, f failure, parked bool) {
-	source := t.sourceOf(f)
+// warnInbox signals to the agent's inbox that its other conversations would fail the same
+// way. There may be no inbox.
+func (r *run) warnInbox(ctx workflow.Context, f failure, parked bool) {
+	source := r.sourceOf(f)
 	if source == nil {
 		return
 	}
-	_ = t.callInbox(ctx, SignalOutage, OutageReport{
-		Conversation: ConversationID(t.in.Ref), Source: *source,
-		Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Task: t.task != nil, Parked: parked,
+	_ = r.callInbox(ctx, SignalTrouble, Trouble{
+		Conversation: ConversationID(r.in.Ref), Source: *source,
+		Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Task: r.in.Side == SideTask, Parked: parked,
 	}).Get(ctx, nil)
 }
 
-func (t *talk) callInbox(ctx workflow.Context, signal string, arg any) workflow.Future {
-	ref := t.in.Ref
+func (r *run) callInbox(ctx workflow.Context, signal string, arg any) workflow.Future {
+	ref := r.in.Ref
 	return workflow.SignalExternalWorkflow(ctx, InboxID(ref.Platform, ref.Project, ref.Agent), "", signal, arg)
 }
 
-// followInbox makes the conversation hear that it may try again.
-func (t *talk) followInbox(ctx workflow.Context) {
+// followInbox makes the conversation retry when its inbox says that an outage is over.
+func (r *run) followInbox(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		healed := workflow.GetSignalChannel(ctx, SignalRetry)
+		healed := workflow.GetSignalChannel(ctx, SignalHealed)
 		for {
-			var h Retry
+			var h Healed
 			healed.Receive(ctx, &h)
-			t.onHealed(ctx, h)
+			r.onHealed(ctx, h)
 		}
 	})
 }
 
-func (t *talk) onHealed(ctx workflow.Context, h Retry) {
-	a := t.attention
-	answer := Recovered{Conversation: ConversationID(t.in.Ref), Source: h.Source, Kind: h.Kind}
+func (r *run) onHealed(ctx workflow.Context, h Healed) {
+	a := r.attention
+	answer := Recovered{Conversation: ConversationID(r.in.Ref), Source: h.Source, Kind: h.Kind}
 	if a == nil || a.Kind != h.Kind || a.Source == nil || *a.Source != h.Source {
 		if answer.Gone = true; h.Probe {
-			t.callInbox(ctx, SignalRecovered, answer)
+			r.callInbox(ctx, SignalRecovered, answer)
 		}
 		return
 	}
-	t.attention = nil
+	r.attention = nil
 	if !h.Probe {
 		return
 	}
-	step := t.step
+	step := r.step
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		err := workflow.Await(ctx, func() bool {
-			return t.attention != nil || t.outcome != nil || !t.waiting && t.step != step
+			return r.attention != nil || r.outcome != nil || !r.waiting && r.step != step
 		})
-		if err != nil || t.attention != nil {
-			return // in trouble again, of which the inbox has been told
+		if err != nil || r.attention != nil {
+			return // parked again, of which the inbox knows
 		}
-		answer.Gone = t.endWanted() || t.outcome != nil
-		t.callInbox(ctx, SignalRecovered, answer)
+		answer.Gone = r.ends() || r.outcome != nil
+		r.callInbox(ctx, SignalRecovered, answer)
 	})
 }

@@ -87,7 +87,12 @@ func environmentOf(t *testing.T, p platforms.Platform, name string, e activities
 }
 
 func input(name string) workflows.ConversationInput {
-	return workflows.ConversationInput{Ref: conversation.Ref{Platform: name, ID: "c"}, Policy: conversation.Policy{Executor: "auto"}}
+	return workflows.ConversationInput{Ref: conversation.Ref{Platform: name, ID: "c"}, Side: workflows.SidePlatform}.WithDefaults()
+}
+
+// listedTask is a task of a platform.
+func listedTask(name string) workflows.ConversationInput {
+	return workflows.ConversationInput{Ref: conversation.Ref{Platform: name, ID: "c"}, Side: workflows.SideTask}.WithDefaults()
 }
 
 func outcome(t *testing.T, env *testsuite.TestWorkflowEnvironment) conversation.Outcome {
@@ -104,7 +109,7 @@ func TestOverTheSimulator(t *testing.T) {
 	ref := r.Waiting(t)[0].Ref
 	fake := &executortest.Fake{}
 	env := environment(t, r.Platform, r.Name, fake)
-	env.ExecuteWorkflow(workflows.ConversationName, workflows.ConversationInput{Ref: ref, Policy: conversation.Policy{Executor: "auto"}})
+	env.ExecuteWorkflow(workflows.ConversationName, workflows.ConversationInput{Ref: ref, Side: workflows.SidePlatform}.WithDefaults())
 	out := outcome(t, env)
 	require.Equal(t, conversation.OutcomeEnded, out.Kind)
 	require.Len(t, fake.Requests(), out.Turns)

@@ -186,7 +186,7 @@ func TestEndWhileATaskIsClaimed(t *testing.T) {
 				}
 				return activities.HeldResult{}, nil
 			}
-			s.run(input("mem"))
+			s.run(listedTask("mem"))
 			out := s.outcome()
 			require.Equal(t, ours, s.called(activities.ReportName) == 1)
 			require.Zero(t, s.called(activities.EndName))
@@ -223,7 +223,7 @@ func TestEndWhileContinuingAsNew(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	s.run(workflows.ConversationInput{
-		Ref: input("mem").Ref, Policy: conversation.Policy{Executor: "auto"},
+		Ref: input("mem").Ref, Side: workflows.SidePlatform,
 		Carried: &workflows.Carried{Turn: 3, Count: 6, End: &workflows.EndRequest{Reason: "enough"}},
 	})
 	out := s.outcome()

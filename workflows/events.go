@@ -7,50 +7,51 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// events are what a listener is still to be told, one after the other. The
-// conversation does not wait for it before its end.
+// events are what a listener is still to be notified of, one after the other. The
+// conversation does not wait for that before its end.
 type events struct {
-	queue   []conversation.Event
-	number  int // of the last
-	telling bool
+	queue  []conversation.Event
+	number int // of the last
+	busy   bool
 }
 
-// happened has the listener told, if there is one.
-func (t *talk) happened(ctx workflow.Context, what conversation.EventType, reason string) {
-	if t.in.Notify == "" {
+// delivered reports that the listener has been notified of everything.
+func (e *events) delivered() bool { return !e.busy }
+
+// notify has the listener notified, if there is one.
+func (r *run) notify(ctx workflow.Context, what conversation.EventType, reason string) {
+	if r.in.Notify == "" {
 		return
 	}
-	t.events.number++
-	t.events.queue = append(t.events.queue, conversation.Event{
-		Type: what, Number: t.events.number, Conversation: t.in.Ref, Time: workflow.Now(ctx).UTC(), Turn: t.turn, Reason: reason, Outcome: t.outcome,
+	r.events.number++
+	r.events.queue = append(r.events.queue, conversation.Event{
+		Type: what, Number: r.events.number, Conversation: r.in.Ref, Time: workflow.Now(ctx).UTC(),
+		Turn: r.transcript.turn(), Reason: reason, Outcome: r.outcome,
 	})
-	if t.events.telling {
+	if r.events.busy {
 		return
 	}
-	t.events.telling = true
-	// A cancelled conversation has an end to tell of too.
+	r.events.busy = true
+	// A cancelled conversation has an end to notify of too.
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
-	workflow.Go(ctx, t.tell)
+	workflow.Go(ctx, r.deliverEvents)
 }
 
-func (t *talk) tell(ctx workflow.Context) {
-	defer func() { t.events.telling = false }()
-	for len(t.events.queue) > 0 {
-		event := t.events.queue[0]
-		t.events.queue = t.events.queue[1:]
+func (r *run) deliverEvents(ctx workflow.Context) {
+	defer func() { r.events.busy = false }()
+	for len(r.events.queue) > 0 {
+		event := r.events.queue[0]
+		r.events.queue = r.events.queue[1:]
 		out := activities.NotifyResult{HandedOver: true}
 		var err error
-		for tries := 0; err == nil && out.HandedOver; tries += out.Tries {
+		for failed := 0; err == nil && out.HandedOver; failed += out.Tries {
 			out = activities.NotifyResult{}
-			err = t.schedule(ctx, "tell of "+string(event.Type), tries, activities.NotifyOptions(), activities.NotifyName,
-				activities.NotifyInput{Platform: t.in.Notify, Event: event}).Get(ctx, &out)
+			err = r.steps.schedule(ctx, "notify of "+string(event.Type), failed, activities.NotifyOptions(), activities.NotifyName,
+				activities.NotifyInput{Platform: r.in.Notify, Event: event}).Get(ctx, &out)
 		}
 		if err != nil {
 			// The conversation is what counts. The history shows it.
-			workflow.GetLogger(ctx).Warn("event not told", "event", string(event.Type), "reason", failureOf(err).String())
+			workflow.GetLogger(ctx).Warn("notification failed", "event", string(event.Type), "reason", failureOf(err).String())
 		}
 	}
 }
-
-// told: the listener knows everything.
-func (t *talk) told() bool { return !t.events.telling }

@@ -19,12 +19,12 @@ type failure struct {
 	spent  conversation.Usage
 	// activity is the name of the activity that failed, if it was one.
 	activity string
-	// landed means that what was asked for may have been done all the same.
-	landed bool
-	// look, if not nil, finds out without doing anything twice whether what failed has
-	// its result meanwhile, or now fails otherwise. It is asked again and again while
-	// the conversation is parked.
-	look func(workflow.Context) (healed bool, now *failure)
+	// ambiguous means that what was requested may have been done all the same.
+	ambiguous bool
+	// reconcile, if not nil, finds out without doing anything twice whether what failed
+	// has its result meanwhile, or now fails otherwise. It is called from time to time
+	// while the conversation is parked.
+	reconcile func(workflow.Context) (resolved bool, now *failure)
 	// runID, of a Reset, is the run that is going on.
 	runID string
 	// mark is what is known of the requests of an exchange or a claim. Nil: nothing.
@@ -33,7 +33,7 @@ type failure struct {
 
 // failureOf reads the error of an activity whose retries have ended.
 func failureOf(err error) failure {
-	f := failure{kind: conversation.Unavailable, reason: err.Error(), landed: true}
+	f := failure{kind: conversation.Unavailable, reason: err.Error(), ambiguous: true}
 	var failed *temporal.ActivityError
 	if errors.As(err, &failed) {
 		f.activity = failed.ActivityType().GetName()
@@ -44,9 +44,9 @@ func failureOf(err error) failure {
 		f.reason = app.Message()
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
-			f.kind, f.remedy, f.spent, f.landed = details.Kind, details.Remedy, details.Spent, details.Ambiguous
+			f.kind, f.remedy, f.spent, f.ambiguous = details.Kind, details.Remedy, details.Spent, details.Ambiguous
 			f.mark, f.runID = details.Mark, details.RunID
-			// An error's text ends with its remedy, which people get beside it.
+			// An error's text ends with its remedy, which is shown beside it.
 			f.reason = strings.Replace(f.reason, " ("+f.remedy+")", "", 1)
 		}
 		return f
@@ -67,10 +67,10 @@ func failureOf(err error) failure {
 	return f
 }
 
-// triedAgain is what the next activity is told of the requests before it, after one
-// that was told before and has failed. A request goes out only once its mark is
+// triedBefore is what the next activity knows of the requests before it, after one that
+// knew of before and has failed. A request goes out only once its mark is
 // recorded: an activity that has left none has sent nothing.
-func triedAgain(ctx workflow.Context, err error, before *activities.Mark) *activities.Mark {
+func triedBefore(ctx workflow.Context, err error, before *activities.Mark) *activities.Mark {
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
 	mark := failureOf(err).mark
@@ -96,7 +96,7 @@ func (f failure) String() string {
 
 // mayHaveClaimed reports whether a claim that failed may be ours all the same. One of a
 // run that was reset may have been made before.
-func (f failure) mayHaveClaimed() bool { return f.landed || f.kind == conversation.Reset }
+func (f failure) mayHaveClaimed() bool { return f.ambiguous || f.kind == conversation.Reset }
 
 // sends is how many requests a mark knows of.
 func sends(m *activities.Mark) int {

@@ -8,46 +8,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// ConversationInput starts a Conversation. It carries everything that a later
-// run needs: continuing as new is the same call.
-type ConversationInput struct {
-	Ref    conversation.Ref    `json:"ref"`
-	Policy conversation.Policy `json:"policy,omitzero"`
-	// Adopt takes over a conversation that somebody else claimed and left.
-	Adopt bool `json:"adopt,omitempty"`
-	// TakeOver claims a task that somebody else claimed and left.
-	TakeOver bool `json:"take_over,omitempty"`
-	// Given is what is known beforehand: there is nothing to claim, and nobody is
-	// asked for it.
-	Given *Given `json:"given,omitempty"`
-	// Direct is set where the other side is whoever sends updates: no platform has
-	// the conversation.
-	Direct *Direct `json:"direct,omitempty"`
-	// Notify is the name of the platform that is told what happens. Empty: none.
-	Notify string `json:"notify,omitempty"`
-	// CountedIn is set where the conversation counts against the capacity of its
-	// platform.
-	CountedIn *CountedIn `json:"counted_in,omitempty"`
-	// Carried is the state of the run before this one.
-	Carried *Carried `json:"carried,omitempty"`
-}
-
-// Given is a conversation as whoever starts it knows it.
-type Given struct {
-	Context  conversation.Context   `json:"context,omitzero"`
-	Messages []conversation.Message `json:"messages,omitempty"`
-}
-
-// Direct says how a direct conversation is held.
-type Direct struct {
-	// IdleTimeout ends the conversation when nobody has written for so long. Zero:
-	// 24 hours. Below zero: never.
-	IdleTimeout time.Duration `json:"idle_timeout,omitempty"`
-}
-
-// DefaultIdleTimeout ends direct conversations that nobody goes on with.
-const DefaultIdleTimeout = 24 * time.Hour
-
 // A State says what a conversation is doing. It is also the search attribute
 // ParleyStatus.
 type State string
@@ -68,7 +28,7 @@ const (
 type Status struct {
 	Ref   conversation.Ref `json:"ref"`
 	State State            `json:"state"`
-	// Step is what is being done now, for people: "turn 3 · reply".
+	// Step is what is being done now, for operators: "turn 3 · reply".
 	Step     string               `json:"step,omitempty"`
 	Turn     int                  `json:"turn"`
 	Messages int                  `json:"messages"`
@@ -77,9 +37,9 @@ type Status struct {
 	Model    string               `json:"model,omitempty"`
 	Usage    conversation.Usage   `json:"usage,omitzero"`
 	Started  time.Time            `json:"started,omitzero"`
-	// Approvals are the tool calls that wait for somebody's approval.
+	// Approvals are the tool calls that wait for an operator's approval.
 	Approvals []Approval `json:"approvals,omitempty"`
-	// Retrying are the steps whose last attempt has failed and that are tried again.
+	// Retrying are the steps whose last attempt has failed and that are retried.
 	Retrying []Retrying `json:"retrying,omitempty"`
 	// Attention is set while the conversation is parked.
 	Attention *Attention `json:"attention,omitempty"`
@@ -91,7 +51,7 @@ type Status struct {
 	Outcome *conversation.Outcome `json:"outcome,omitempty"`
 }
 
-// An Approval is a tool call that waits for a person.
+// An Approval is a tool call that waits for an operator.
 type Approval struct {
 	CallID    string          `json:"call_id"`
 	Tool      string          `json:"tool"`
@@ -101,7 +61,7 @@ type Approval struct {
 	Until time.Time `json:"until"`
 }
 
-// Attention says why something waits for a person.
+// Attention says why something waits for an operator.
 type Attention struct {
 	Since time.Time `json:"since"`
 	// Step is what failed: "turn 3 · reply".
@@ -110,15 +70,15 @@ type Attention struct {
 	Reason string            `json:"reason"`
 	// Remedy is what removes the cause. Empty: nothing is known.
 	Remedy string `json:"remedy,omitempty"`
-	// NextCheck is when the conversation next finds out by itself whether it can go on.
-	// Zero: it waits for a person.
-	NextCheck time.Time `json:"next_check,omitzero"`
+	// NextLook is when the conversation next reads its platform's transcript by itself.
+	// Zero: it waits for an operator.
+	NextLook time.Time `json:"next_look,omitzero"`
 	// Source is what failed, where that is known.
-	Source *OutageSource `json:"source,omitempty"`
+	Source *TroubleSource `json:"source,omitempty"`
 }
 
-// Choices are what a person can do about a conversation with this attention, besides
-// its Remedy: half a sentence for people.
+// Choices are what an operator can do about a conversation with this attention, besides
+// its Remedy: half a sentence.
 func (a Attention) Choices() string {
 	switch {
 	case a.Kind == conversation.Ambiguous:
@@ -153,10 +113,10 @@ type Transcript struct {
 	Total int `json:"total"`
 }
 
-// SendRequest says something in a direct conversation.
+// SendRequest sends a message in a direct conversation.
 type SendRequest struct {
-	// ID names the message, in at most 200 bytes. Sending it again, with whatever
-	// text, says nothing new: it gives the reply of the first time.
+	// ID names the message, in at most 200 bytes. Sending it again, with whatever text,
+	// adds no message: it gives the reply of the first time.
 	ID   string `json:"id"`
 	Text string `json:"text,omitempty"`
 	// Data is structured data, beside the text or instead of it.
@@ -182,10 +142,9 @@ type PauseRequest struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// ResumeRequest goes on with a paused or parked conversation: what failed is
-// tried again.
+// ResumeRequest goes on with a paused or parked conversation: what failed is retried.
 type ResumeRequest struct {
-	// Executor, if not empty, speaks from now on.
+	// Executor, if not empty, replies from now on.
 	Executor string `json:"executor,omitempty"`
 }
 
@@ -201,7 +160,7 @@ type TakeoverRequest struct {
 type ApproveRequest struct {
 	// CallID names the call. Empty: the only one that waits.
 	CallID string `json:"call_id,omitempty"`
-	// Deny refuses it. The agent is told, with Reason.
+	// Deny refuses it. The agent gets Reason.
 	Deny   bool   `json:"deny,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }

@@ -10,91 +10,107 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// maxTakeoverText bounds what a person may answer, well below what Temporal takes
+// maxTakeoverText bounds what an operator may answer, well below what Temporal takes
 // in one payload.
 const maxTakeoverText = 256 << 10
 
-// maxQueryBytes bounds one answer to the transcript query, as JSON: in one payload
-// fit 2 MiB, and a single message may be as large as half of that.
-const maxQueryBytes = 1 << 20
+// wishes are what operators want of the conversation.
+type wishes struct {
+	paused   *Attention
+	takeover *TakeoverRequest
+	end      *EndRequest
+}
+
+// dropRepeated drops an operator's answer that the platform holds already: Temporal
+// applies the updates of a run that was reset once more.
+func (w *wishes) dropRepeated(held []conversation.Message) {
+	if w.takeover == nil {
+		return
+	}
+	for _, m := range held {
+		if m.Role == conversation.RoleAssistant && m.Text() == w.takeover.Text {
+			w.takeover = nil
+			return
+		}
+	}
+}
 
 // listen makes the conversation answer queries and updates.
-func (t *talk) listen(ctx workflow.Context) error {
+func (r *run) listen(ctx workflow.Context) error {
 	return errors.Join(
-		workflow.SetQueryHandlerWithOptions(ctx, QueryTranscript, t.transcript,
+		workflow.SetQueryHandlerWithOptions(ctx, QueryTranscript, func(q TranscriptQuery) (Transcript, error) { return r.transcript.page(q), nil },
 			workflow.QueryHandlerOptions{Description: "The conversation's messages. Optional argument: {\"from\": index}."}),
-		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (Status, error) { return t.status(), nil },
+		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (Status, error) { return r.status(), nil },
 			workflow.QueryHandlerOptions{Description: "What the conversation is doing, its counts and, once it is over, its outcome."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateEnd, t.onEnd, workflow.UpdateHandlerOptions{
-			Validator: t.mayEnd, Description: "Ends the conversation on its platform, now."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdatePause, t.onPause, workflow.UpdateHandlerOptions{
-			Validator: t.mayPause, Description: "Holds the conversation before its next turn."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, t.onResume, workflow.UpdateHandlerOptions{
-			Validator: t.mayResume, Description: "Goes on with a paused conversation, or tries again what made it need attention."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateTakeover, t.onTakeover, workflow.UpdateHandlerOptions{
-			Validator: t.mayTakeover, Description: "Answers the next turn instead of the executor."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, t.onApprove, workflow.UpdateHandlerOptions{
-			Validator: t.mayApprove, Description: "Approves or refuses a tool call that waits for it."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateSend, t.onSend, workflow.UpdateHandlerOptions{
-			Validator: t.maySend, Description: "Says something in a direct conversation and waits for the agent's reply."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateEnd, r.onEnd, workflow.UpdateHandlerOptions{
+			Validator: r.mayEnd, Description: "Ends the conversation on its platform, now."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdatePause, r.onPause, workflow.UpdateHandlerOptions{
+			Validator: r.mayPause, Description: "Holds the conversation before its next turn."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, r.onResume, workflow.UpdateHandlerOptions{
+			Validator: r.mayResume, Description: "Goes on with a paused conversation, or retries what made it need attention."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateTakeover, r.onTakeover, workflow.UpdateHandlerOptions{
+			Validator: r.mayTakeover, Description: "Answers the next turn instead of the executor."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, r.onApprove, workflow.UpdateHandlerOptions{
+			Validator: r.mayApprove, Description: "Approves or refuses a tool call that waits for it."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateSend, r.onSend, workflow.UpdateHandlerOptions{
+			Validator: r.maySend, Description: "Sends a message in a direct conversation and waits for the agent's reply."}),
 	)
 }
 
-func (t *talk) over() error {
+func (r *run) over() error {
 	switch {
-	case t.outcome != nil:
-		return fmt.Errorf("the conversation is over: %s", t.outcome)
-	case t.end != nil || t.stateNow == StateEnding:
+	case r.outcome != nil:
+		return fmt.Errorf("the conversation is over: %s", r.outcome)
+	case r.wishes.end != nil || r.state == StateEnding:
 		return errors.New("the conversation is being ended")
 	}
 	return nil
 }
 
-func (t *talk) mayEnd(workflow.Context, EndRequest) error { return t.over() }
+func (r *run) mayEnd(workflow.Context, EndRequest) error { return r.over() }
 
-func (t *talk) onEnd(_ workflow.Context, req EndRequest) (Status, error) {
-	t.end = &req
-	return t.status(), nil
+func (r *run) onEnd(_ workflow.Context, req EndRequest) (Status, error) {
+	r.wishes.end = &req
+	return r.status(), nil
 }
 
-func (t *talk) mayPause(workflow.Context, PauseRequest) error {
-	if err := t.over(); err != nil {
+func (r *run) mayPause(workflow.Context, PauseRequest) error {
+	if err := r.over(); err != nil {
 		return err
 	}
-	if t.paused != nil {
+	if r.wishes.paused != nil {
 		return errors.New("the conversation is paused already")
 	}
 	return nil
 }
 
-func (t *talk) onPause(ctx workflow.Context, req PauseRequest) (Status, error) {
-	t.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
-	t.show(ctx)
-	return t.status(), nil
+func (r *run) onPause(ctx workflow.Context, req PauseRequest) (Status, error) {
+	r.wishes.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
+	r.show(ctx)
+	return r.status(), nil
 }
 
-func (t *talk) mayResume(workflow.Context, ResumeRequest) error {
-	if err := t.over(); err != nil {
+func (r *run) mayResume(workflow.Context, ResumeRequest) error {
+	if err := r.over(); err != nil {
 		return err
 	}
-	if t.paused == nil && t.attention == nil {
+	if r.wishes.paused == nil && r.attention == nil {
 		return errors.New("the conversation is going on: there is nothing to resume")
 	}
 	return nil
 }
 
-func (t *talk) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
-	if req.Executor != "" && req.Executor != t.executor {
-		// The other executor's state would mean nothing to it.
-		t.executor, t.state = req.Executor, nil
-		t.unseen, t.digest = len(t.messages), ""
+func (r *run) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
+	if req.Executor != "" && req.Executor != r.agent.executor {
+		r.agent.use(req.Executor)
+		r.transcript.unseeAll()
 	}
-	t.paused, t.attention = nil, nil
-	return t.status(), nil
+	r.wishes.paused, r.attention = nil, nil
+	return r.status(), nil
 }
 
-func (t *talk) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
-	if err := t.over(); err != nil {
+func (r *run) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
+	if err := r.over(); err != nil {
 		return err
 	}
 	switch {
@@ -102,45 +118,32 @@ func (t *talk) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
 		return errors.New("a takeover needs a text")
 	case len(req.Text) > maxTakeoverText:
 		return fmt.Errorf("the text has %d KiB; at most %d are possible", len(req.Text)>>10, maxTakeoverText>>10)
-	case t.takeover != nil:
-		return errors.New("somebody has answered the next turn already")
-	case t.attention != nil && t.sending:
+	case r.wishes.takeover != nil:
+		return errors.New("an operator has answered the next turn already")
+	case r.attention != nil && r.sending:
 		return errors.New("the agent's message of this turn may have been sent already: resume or end the conversation")
-	case !t.claimed:
+	case !r.claim.held:
 		return errors.New("the conversation is not claimed yet: try again in a moment")
 	}
 	return nil
 }
 
-func (t *talk) onTakeover(_ workflow.Context, req TakeoverRequest) (Status, error) {
-	t.takeover = &req
-	t.paused, t.attention = nil, nil
-	return t.status(), nil
+func (r *run) onTakeover(_ workflow.Context, req TakeoverRequest) (Status, error) {
+	r.wishes.takeover = &req
+	r.wishes.paused, r.attention = nil, nil
+	return r.status(), nil
 }
 
-func (t *talk) status() Status {
+func (r *run) status() Status {
 	s := Status{
-		Ref: t.in.Ref, State: t.stateNow, Step: t.step, Turn: t.turn, Messages: t.count,
-		Persona: t.about.Persona, Executor: t.executor, Model: t.model, Usage: t.usage,
-		Started: t.started, Attention: t.attention, Outcome: t.outcome, Approvals: t.waitingApprovals(),
-		Queued: t.direct.waiting(), Task: t.task.outcome(), Retrying: t.steps.retrying(),
+		Ref: r.in.Ref, State: r.state, Step: r.step, Turn: r.transcript.turn(), Messages: r.transcript.count,
+		Persona: r.about.Persona, Executor: r.agent.executor, Model: r.agent.model, Usage: r.usage.total,
+		Started: r.started, Attention: r.attention, Outcome: r.outcome, Approvals: r.approvals.waiting(),
+		Retrying: r.steps.retrying(),
 	}
+	r.side.describe(&s)
 	if s.Attention == nil {
-		s.Attention = t.paused
+		s.Attention = r.wishes.paused
 	}
 	return s
-}
-
-func (t *talk) transcript(q TranscriptQuery) (Transcript, error) {
-	held := t.total() - len(t.messages) // index of the first message held
-	from := max(q.From, held)
-	out := Transcript{First: from, Total: t.total(), Messages: []conversation.Message{}}
-	size := 0
-	for _, m := range t.messages[min(from-held, len(t.messages)):] {
-		if size += m.RecordedSize(); size > maxQueryBytes && len(out.Messages) > 0 {
-			break
-		}
-		out.Messages = append(out.Messages, m)
-	}
-	return out, nil
 }

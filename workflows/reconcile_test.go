@@ -66,7 +66,7 @@ func TestGivenTurnsCount(t *testing.T) {
 		return activities.ReplyResult{End: true}, nil
 	}
 	in := input("mem")
-	in.Given = &workflows.Given{Messages: talked(3)}
+	in.Side, in.Start = workflows.SideTransport, &workflows.Start{Messages: talked(3)}
 	s.run(in)
 	require.Equal(t, 4, turn)
 	require.Equal(t, 3, s.outcome().Turns)
@@ -121,7 +121,7 @@ func TestDivergedParks(t *testing.T) {
 			require.Equal(t, 6, last.Turn)
 			require.Equal(t, 8, last.Before, "what is not among New is read from the platform")
 			require.Equal(t, talked(5)[8:], last.New)
-			require.Equal(t, 1, last.Anew, "a key of before does not come again")
+			require.Equal(t, 1, last.Reconciled, "a key of before does not come again")
 			require.Equal(t, 6, out.Turns)
 		})
 	}
@@ -150,7 +150,7 @@ func TestAmbiguousHeals(t *testing.T) {
 		switch {
 		case in.Turn != 1:
 			return answered(in), nil
-		case in.LookOnly:
+		case in.ReadOnly:
 			looks = append(looks, s.env.Now().Sub(begin).Round(time.Minute))
 			if len(looks) == 4 {
 				return answered(in), nil
@@ -167,7 +167,7 @@ func TestAmbiguousHeals(t *testing.T) {
 	require.Equal(t, 2, out.Turns)
 	require.Equal(t, []time.Duration{time.Minute, 3 * time.Minute, 7 * time.Minute, 15 * time.Minute}, looks)
 	require.Equal(t, workflows.StateNeedsAttention, parked.State)
-	require.Equal(t, 7*time.Minute, parked.Attention.NextCheck.Sub(begin).Round(time.Minute))
+	require.Equal(t, 7*time.Minute, parked.Attention.NextLook.Sub(begin).Round(time.Minute))
 	require.Contains(t, parked.Attention.Choices(), "send the message again")
 }
 
@@ -177,7 +177,7 @@ func TestAmbiguousLooksHourly(t *testing.T) {
 	s := newStage(t)
 	looks := 0
 	s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
-		if in.LookOnly {
+		if in.ReadOnly {
 			if looks++; looks%2 == 0 {
 				return activities.ExchangeResult{}, down() // says nothing: it is looked at later
 			}
@@ -200,7 +200,7 @@ func TestAmbiguousResumedSendsOnce(t *testing.T) {
 		if in.Turn != 1 || len(resends) == 3 {
 			return answered(in), nil
 		}
-		if !in.LookOnly {
+		if !in.ReadOnly {
 			resends = append(resends, in.Resend)
 		}
 		return activities.ExchangeResult{}, fails(conversation.Ambiguous, "it may have arrived", activities.ErrorDetails{})
@@ -220,9 +220,9 @@ func TestAmbiguousBecomesDiverged(t *testing.T) {
 	looks := 0
 	s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
 		switch {
-		case in.Turn != 1 || looks > 0 && !in.LookOnly:
+		case in.Turn != 1 || looks > 0 && !in.ReadOnly:
 			return answered(in), nil
-		case in.LookOnly:
+		case in.ReadOnly:
 			looks++
 			return activities.ExchangeResult{}, fails(conversation.Diverged, "two messages of ours", activities.ErrorDetails{})
 		}
@@ -243,7 +243,7 @@ func TestAmbiguousBecomesDiverged(t *testing.T) {
 	out := s.outcome()
 	require.Equal(t, 1, looks)
 	require.Equal(t, conversation.Diverged, parked.Attention.Kind)
-	require.Zero(t, parked.Attention.NextCheck)
+	require.Zero(t, parked.Attention.NextLook)
 	require.Equal(t, conversation.OutcomeEnded, out.Kind)
 	require.Equal(t, 2, s.called(activities.ContextName))
 	require.Equal(t, 2, out.Turns)
@@ -399,7 +399,7 @@ func TestResetWithoutATranscriptIsRefused(t *testing.T) {
 		return activities.ExchangeResult{}, wasReset("run2")
 	}
 	in := input("mem")
-	in.Given = &workflows.Given{}
+	in.Side, in.Start = workflows.SideTransport, &workflows.Start{}
 	s.run(in)
 	require.ErrorContains(t, s.env.GetWorkflowError(), "keeps no transcript")
 	require.Equal(t, 1, s.called(activities.ExchangeName))
@@ -464,7 +464,7 @@ func TestResetOfATask(t *testing.T) {
 				}
 				return activities.HeldResult{Ours: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
 			}
-			s.run(input("mem"))
+			s.run(listedTask("mem"))
 			out := s.outcome()
 			require.Contains(t, out.Detail, "reset")
 			if ours {
@@ -491,7 +491,7 @@ func TestResetOfADirectConversation(t *testing.T) {
 		return activities.ReplyResult{Message: conversation.Text(conversation.RoleAssistant, "hi"), End: true}, nil
 	}
 	in := input("direct")
-	in.Given, in.Direct = &workflows.Given{}, &workflows.Direct{}
+	in.Side = workflows.SideDirect
 	s.after(time.Second, func() { s.update(workflows.UpdateSend, workflows.SendRequest{ID: "m1", Text: "hello"}) })
 	s.run(in)
 	out := s.outcome()

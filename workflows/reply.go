@@ -2,101 +2,78 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/conversation/spending"
 )
 
-// choose lets the conversation's metadata pick its executor among those allowed.
-func (t *talk) choose(about conversation.Context) {
-	if name := about.Executor(); name != "" && slices.Contains(t.policy.Executors, name) {
-		t.executor = name
-	}
+// reply is the agent's side of a turn.
+type reply struct {
+	message conversation.Message
+	// end means that the agent wants to end the conversation with it.
+	end bool
+	// byOperator means that an operator has answered instead of the executor.
+	byOperator bool
 }
 
-// afford holds the conversation back when it has spent its budget. Once somebody
-// resumes it or takes over, it goes on for as long as it had been allowed to spend.
-func (t *talk) afford(ctx workflow.Context) (*verdict, error) {
-	if t.takeover != nil {
-		return nil, nil // a person costs nothing
-	}
-	spent := spending.Amount{
-		Tokens: spending.Tokens(t.usage) - t.allowed.Tokens,
-		Money:  spending.Money(t.usage.Cost) - t.allowed.Money,
-	}
-	why := spending.Limits{Tokens: t.policy.MaxTokens, Money: spending.Money(t.policy.MaxCost)}.Over(spent, t.policy.Currency)
-	if why == "" {
-		return nil, nil
-	}
-	v, err := t.trouble(ctx, stepBudget, failure{kind: conversation.BudgetSpent, reason: why}, t.replyInterrupted)
-	if v == nil && err == nil {
-		t.allowed = spending.Amount{Tokens: spending.Tokens(t.usage), Money: spending.Money(t.usage.Cost)}
-	}
-	return v, err
-}
-
-// reply gets the agent's next message from the executor, which may call tools
-// first, or from an operator who takes over. What went on between the agent and
-// its tools in a turn that does not end with its reply is forgotten.
-func (t *talk) reply(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
-	before := t.remember()
-	message, end, v, err = t.think(ctx)
+// reply gets the agent's next message from the executor, which may call tools first, or
+// from an operator who takes over. Of a turn that does not end with its reply, what went
+// on between the agent and its tools is dropped. A nil reply without an ending means that
+// something else comes first.
+func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
+	before := r.transcript.bookmark()
+	out, e, err := r.replyWithTools(ctx)
 	switch {
 	case err != nil:
-		return message, false, nil, err
-	case t.stale != nil && v == nil:
-		t.forget(before)
-		return message, false, nil, nil
-	case t.takeover != nil && !t.endWanted():
-		t.forget(before)
-		message = conversation.Text(conversation.RoleAssistant, t.takeover.Text)
-		message.Time = workflow.Now(ctx).UTC()
-		end = t.takeover.End
-		t.takeover = nil
-		t.byOperator = true
-		return message, end, nil, nil
-	case v != nil:
-		return message, false, v, nil
-	case t.endWanted():
-		return message, false, t.overdue(ctx), nil
+		return nil, nil, err
+	case r.resets.stale != nil && e == nil:
+		r.transcript.goBack(before)
+		return nil, nil, nil
+	case r.wishes.takeover != nil && !r.ends():
+		r.transcript.goBack(before)
+		return r.takeoverReply(ctx), nil, nil
+	case e != nil:
+		return nil, e, nil
+	case r.ends():
+		return nil, r.mustEnd(ctx), nil
 	}
-	t.byOperator = false
-	return message, end, nil, nil
+	return out, nil, nil
 }
 
-func (t *talk) replyInterrupted() bool { return t.takeover != nil || t.interrupted() }
+// takeoverReply is the operator's answer.
+func (r *run) takeoverReply(ctx workflow.Context) *reply {
+	req := r.wishes.takeover
+	r.wishes.takeover = nil
+	message := conversation.Text(conversation.RoleAssistant, req.Text)
+	message.Time = workflow.Now(ctx).UTC()
+	return &reply{message: message, end: req.End, byOperator: true}
+}
 
-// think asks the executor, makes the tool calls it wants, and asks again, until
-// it has a reply. It returns early when replyInterrupted.
-func (t *talk) think(ctx workflow.Context) (message conversation.Message, end bool, v *verdict, err error) {
+// replyWithTools asks the executor for its reply, makes the tool calls it wants, and asks
+// again, until it has one. It returns early, without a reply, when replyInterrupted.
+func (r *run) replyWithTools(ctx workflow.Context) (*reply, *ending, error) {
 	calls := 0
 	for round := 0; ; round++ {
-		if v, err := t.afford(ctx); v != nil || err != nil || t.replyInterrupted() {
-			return message, false, v, err
+		if e, err := r.checkBudget(ctx); e != nil || err != nil || r.replyInterrupted() {
+			return nil, e, err
 		}
-		last := round >= t.policy.ToolRounds || crowded(ctx)
-		out, v, err := t.ask(ctx, round, last)
-		if v != nil || err != nil || t.replyInterrupted() {
-			return message, false, v, err
+		last := round >= r.policy.ToolRounds || historyIsFull(ctx)
+		out, e, err := r.requestReply(ctx, round, last)
+		if e != nil || err != nil || r.replyInterrupted() {
+			return nil, e, err
 		}
 		if len(out.Calls) == 0 || last {
-			return out.Message, out.End, nil, nil
+			return &reply{message: out.Message, end: out.End}, nil, nil
 		}
-		t.messages = append(t.messages, out.Message)
-		t.internal++
-		t.digest = activities.Digest(t.digest, out.Message)
-		results, err := t.callTools(ctx, out.Calls, calls)
-		if err != nil || t.replyInterrupted() {
-			return message, false, nil, err
+		r.transcript.called(out.Message)
+		results, err := r.callTools(ctx, out.Calls, calls)
+		if err != nil || r.replyInterrupted() {
+			return nil, nil, err
 		}
 		calls += len(out.Calls)
-		t.messages = append(t.messages, results...)
-		t.internal += len(results)
-		t.unseen = len(results)
+		r.transcript.toolsAnswered(results)
 	}
 }
 
@@ -108,118 +85,110 @@ const (
 	maxTurnEvents  = 20_000
 )
 
-// crowded reports whether the turn should come to its end.
-func crowded(ctx workflow.Context) bool {
+// historyIsFull reports that the turn should come to its end.
+func historyIsFull(ctx workflow.Context) bool {
 	info := workflow.GetInfo(ctx)
 	return info.GetCurrentHistorySize() > maxTurnHistory || info.GetCurrentHistoryLength() > maxTurnEvents
 }
 
-// ask has the executor answer once, without tools if it is the last time.
-func (t *talk) ask(ctx workflow.Context, round int, last bool) (out activities.ReplyResult, v *verdict, err error) {
-	in := activities.ReplyInput{
-		Ref:      t.in.Ref,
-		Run:      t.run,
-		Anew:     t.anew,
-		Attempts: t.policy.ReplyAttempts,
-		Turn:     t.turn + 1,
-		Round:    round,
-		Before:   t.total() - t.unseen,
-		Internal: t.internal - internalIn(t.messages[len(t.messages)-t.unseen:]),
-		Digest:   t.digest,
-		New:      t.messages[len(t.messages)-t.unseen:],
-		State:    t.state,
-		Alone:    t.direct != nil || t.task != nil && t.in.Given != nil,
-		Task:     t.about.Task,
-	}
+// A replyRequest asks the executor once.
+type replyRequest struct {
+	*run
+	in  activities.ReplyInput
+	out activities.ReplyResult
+	// refused means that the refusal text is sent instead of a reply.
+	refused bool
+}
+
+// requestReply asks the executor once, without tools if it is the last time.
+func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out activities.ReplyResult, e *ending, err error) {
+	q := &replyRequest{run: r, in: r.replyInput(round)}
 	if !last {
-		in.Tools = t.policy.Tools
+		q.in.Tools = r.policy.Tools
 	}
-	if t.afterReset {
-		// The run that was reset may have asked: what must run at most once is not to
-		// run again unseen.
-		in.Resume = &activities.ReplyProgress{Asked: true}
+	if r.resets.mayHaveAsked {
+		// What must run at most once must not run twice unnoticed.
+		q.in.Resume = &activities.ReplyProgress{Asked: true}
 	}
-	name := fmt.Sprintf("turn %d · reply", t.turn+1)
+	name := fmt.Sprintf("turn %d · reply", q.in.Turn)
 	if round > 0 {
-		name = fmt.Sprintf("turn %d · reply after tools %d", t.turn+1, round)
+		name = fmt.Sprintf("turn %d · reply after tools %d", q.in.Turn, round)
 	}
-	refused := false
-	done, v, err := t.attempt(ctx, step{
-		name: name, options: activities.ReplyOptions(t.policy), activity: activities.ReplyName,
-		input: func() any {
-			in.Executor, in.State = t.executor, t.state // resume may have changed them
-			return in
-		},
-		interrupted: t.replyInterrupted,
-		get: func(f workflow.Future) (*redo, error) {
-			before := triesOf(in.Resume)
-			out = activities.ReplyResult{}
-			err := f.Get(ctx, &out)
-			in.Resume = out.Resume
-			if err == nil {
-				t.lag = out.Lag
-			}
-			t.afterReset = false
-			return redoIf(out.HandedOver, out.Wait, triesOf(out.Resume)-before), err
-		},
-		recover: func(f failure) recovery {
-			switch {
-			case f.kind == conversation.ContextTooLong && in.Window == 0 && t.total() > 2:
-				in.Window = t.total() / 2
-				return retry
-			case f.kind == conversation.Refused && t.policy.RefusalText != "":
-				refused = true
-				return resolved
-			}
-			return none
-		},
+	done, e, err := r.runStep(ctx, step{
+		name: name, options: activities.ReplyOptions(r.policy), activity: activities.ReplyName,
+		input: q.input, interrupted: r.replyInterrupted,
+		get:     func(f workflow.Future) (*handover, error) { return q.get(ctx, f) },
+		recover: q.recover,
 	})
-	if out.HandedOver && out.Resume != nil {
-		out.Usage = out.Usage.Add(out.Resume.Spent) // no activity follows that would say so
+	if q.out.HandedOver && q.out.Resume != nil {
+		q.out.Usage = q.out.Usage.Add(q.out.Resume.Spent) // no activity follows that would report it
 	}
-	t.usage = t.usage.Add(out.Usage)
-	if !done || t.replyInterrupted() {
-		return out, v, err
+	r.usage.add(q.out.Usage)
+	if !done || r.replyInterrupted() {
+		return q.out, e, err
 	}
-	t.digest = activities.Digest(t.digest, in.New...)
-	t.unseen = 0
-	if refused {
-		out = activities.ReplyResult{Message: conversation.Text(conversation.RoleAssistant, t.policy.RefusalText)}
+	r.transcript.seen()
+	if q.refused {
+		out.Message = conversation.Text(conversation.RoleAssistant, r.policy.RefusalText)
 		out.Message.Time = workflow.Now(ctx).UTC()
 		return out, nil, nil
 	}
-	t.state, t.executor, t.model = out.State, out.Executor, out.Model
-	return out, nil, nil
+	r.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State}
+	return q.out, nil, nil
 }
 
-func triesOf(p *activities.ReplyProgress) int {
+// replyInput asks for the next turn's message. It carries what the executor has not seen.
+func (r *run) replyInput(round int) activities.ReplyInput {
+	t := &r.transcript
+	return activities.ReplyInput{
+		Ref:        r.in.Ref,
+		Run:        r.resets.run,
+		Reconciled: r.resets.reconciled,
+		Attempts:   r.policy.ReplyAttempts,
+		Turn:       t.next(),
+		Round:      round,
+		Before:     t.total() - t.unseen,
+		Internal:   t.internal - internalMessages(t.new()),
+		Digest:     t.digest,
+		New:        t.new(),
+		OnlyCopy:   r.onlyCopy,
+		Task:       r.about.Task,
+	}
+}
+
+// input is called each time: a resume may have changed the executor.
+func (q *replyRequest) input() any {
+	q.in.Executor, q.in.State = q.agent.executor, q.agent.state
+	return q.in
+}
+
+func (q *replyRequest) get(ctx workflow.Context, f workflow.Future) (*handover, error) {
+	before := failedAttempts(q.in.Resume)
+	q.out = activities.ReplyResult{}
+	err := f.Get(ctx, &q.out)
+	q.in.Resume = q.out.Resume
+	if err == nil {
+		q.steps.lag = q.out.Lag
+	}
+	q.resets.mayHaveAsked = false
+	return handedOver(q.out.HandedOver, q.out.Wait, failedAttempts(q.out.Resume)-before), err
+}
+
+func (q *replyRequest) recover(f failure) recovery {
+	switch {
+	case f.kind == conversation.ContextTooLong && q.in.Window == 0 && q.transcript.total() > 2:
+		q.in.Window = q.transcript.total() / 2
+		return retry
+	case f.kind == conversation.Refused && q.policy.RefusalText != "":
+		q.refused = true
+		return resolved
+	}
+	return none
+}
+
+func failedAttempts(p *activities.ReplyProgress) int {
 	if p == nil {
 		return 0
 	}
 	return p.Tries
-}
-
-func internalIn(messages []conversation.Message) int {
-	n := 0
-	for _, m := range messages {
-		if m.Internal() {
-			n++
-		}
-	}
-	return n
-}
-
-// memory is what a turn that is given up goes back to.
-type memory struct {
-	messages, internal, unseen int
-	digest                     string
-}
-
-func (t *talk) remember() memory {
-	return memory{len(t.messages), t.internal, t.unseen, t.digest}
-}
-
-func (t *talk) forget(m memory) {
-	t.messages = t.messages[:m.messages]
-	t.internal, t.unseen, t.digest = m.internal, m.unseen, m.digest
 }

@@ -16,58 +16,59 @@ const (
 	shownRunes    = 600
 )
 
-// show puts what people want to know into the workflow's current details. It
-// leaves nothing in history.
-func (t *talk) show(ctx workflow.Context) {
-	workflow.SetCurrentDetails(ctx, t.details())
+// show puts what operators want to know into the workflow's current details. It leaves
+// nothing in history.
+func (r *run) show(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, r.details())
 }
 
-func (t *talk) details() string {
+func (r *run) details() string {
 	var b strings.Builder
 	switch {
-	case t.outcome != nil:
-		fmt.Fprintf(&b, "**%s**", t.outcome)
-		if t.outcome.Detail != "" {
-			fmt.Fprintf(&b, ": %s", plain(t.outcome.Detail, 2*shownRunes))
+	case r.outcome != nil:
+		fmt.Fprintf(&b, "**%s**", r.outcome)
+		if r.outcome.Detail != "" {
+			fmt.Fprintf(&b, ": %s", plain(r.outcome.Detail, 2*shownRunes))
 		}
 		b.WriteString("\n\n")
-	case t.attention != nil:
-		t.writeAttention(&b)
-	case t.paused != nil:
-		fmt.Fprintf(&b, "**paused** since %s\n\n", t.paused.Since.Format("2006-01-02 15:04:05 UTC"))
+	case r.attention != nil:
+		r.writeAttention(&b)
+	case r.wishes.paused != nil:
+		fmt.Fprintf(&b, "**paused** since %s\n\n", r.wishes.paused.Since.Format("2006-01-02 15:04:05 UTC"))
 	default:
-		fmt.Fprintf(&b, "**%s** · %s\n\n", t.stateNow, plain(t.step, shownRunes))
+		fmt.Fprintf(&b, "**%s** · %s\n\n", r.state, plain(r.step, shownRunes))
 	}
-	for _, r := range t.steps.retrying() {
-		fmt.Fprintf(&b, "**tries again**: %s, %s\n\n", plain(r.Step, shownRunes), plain(r.String(), 2*shownRunes))
+	for _, s := range r.steps.retrying() {
+		fmt.Fprintf(&b, "**retries**: %s, %s\n\n", plain(s.Step, shownRunes), plain(s.String(), 2*shownRunes))
 	}
-	if p := t.about.Persona; p.Summary != "" {
+	if p := r.about.Persona; p.Summary != "" {
 		fmt.Fprintf(&b, "Persona: %s", plain(p.Summary, 200))
 		if p.Purpose != "" {
 			fmt.Fprintf(&b, " — %s", plain(p.Purpose, 200))
 		}
 		b.WriteString("\n\n")
 	}
-	for _, a := range t.waitingApprovals() {
+	for _, a := range r.approvals.waiting() {
 		fmt.Fprintf(&b, "**needs approval** until %s: %s with %s (call %s)\n\n",
 			a.Until.Format("2006-01-02 15:04:05 UTC"), plain(a.Tool, 200), plain(string(a.Arguments), shownRunes), plain(a.CallID, 200))
 	}
-	fmt.Fprintf(&b, "%d turns · %d messages", t.turn, t.count)
-	if t.about.MaxMessages > 0 {
-		fmt.Fprintf(&b, " of at most %d", t.about.MaxMessages)
+	fmt.Fprintf(&b, "%d turns · %d messages", r.transcript.turn(), r.transcript.count)
+	if r.about.MaxMessages > 0 {
+		fmt.Fprintf(&b, " of at most %d", r.about.MaxMessages)
 	}
-	if t.executor != "" {
-		fmt.Fprintf(&b, " · executor %s", plain(t.executor, 200))
+	if r.agent.executor != "" {
+		fmt.Fprintf(&b, " · executor %s", plain(r.agent.executor, 200))
 	}
-	if t.model != "" && t.model != t.executor {
-		fmt.Fprintf(&b, " (%s)", plain(t.model, 200))
+	if r.agent.model != "" && r.agent.model != r.agent.executor {
+		fmt.Fprintf(&b, " (%s)", plain(r.agent.model, 200))
 	}
-	if u := t.usage; u.InputTokens+u.OutputTokens > 0 {
+	if u := r.usage.total; u.InputTokens+u.OutputTokens > 0 {
 		fmt.Fprintf(&b, " · %d → %d tokens", u.InputTokens, u.OutputTokens)
 	}
 	b.WriteString("\n\n")
-	shown := t.messages[max(0, len(t.messages)-shownMessages):]
-	if hidden := t.total() - len(shown); hidden > 0 {
+	messages := r.transcript.messages
+	shown := messages[max(0, len(messages)-shownMessages):]
+	if hidden := r.transcript.total() - len(shown); hidden > 0 {
 		fmt.Fprintf(&b, "… %d earlier messages\n\n", hidden)
 	}
 	for _, m := range shown {
@@ -97,16 +98,16 @@ func speaker(r conversation.Role) string {
 	}
 }
 
-func (t *talk) writeAttention(b *strings.Builder) {
-	a := t.attention
+func (r *run) writeAttention(b *strings.Builder) {
+	a := r.attention
 	fmt.Fprintf(b, "**needs attention** since %s at %s: %s\n\n", a.Since.Format("2006-01-02 15:04:05 UTC"),
 		plain(a.Step, shownRunes), plain(a.Reason, 2*shownRunes))
 	if a.Remedy != "" {
 		fmt.Fprintf(b, "> %s\n\n", plain(a.Remedy, 2*shownRunes))
 	}
 	fmt.Fprintf(b, "%s\n\n", capital(a.Choices()))
-	if !a.NextCheck.IsZero() {
-		fmt.Fprintf(b, "It finds out by itself whether it can go on, next at %s\n\n", a.NextCheck.Format("15:04:05 UTC"))
+	if !a.NextLook.IsZero() {
+		fmt.Fprintf(b, "It reads the transcript by itself, next at %s\n\n", a.NextLook.Format("15:04:05 UTC"))
 	}
 }
 

@@ -32,15 +32,15 @@ func TestPlain(t *testing.T) {
 func TestDetailsOfAttention(t *testing.T) {
 	t.Parallel()
 	since := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	talk := &talk{stateNow: StateNeedsAttention, attention: &Attention{
+	r := &run{state: StateNeedsAttention, attention: &Attention{
 		Since: since, Step: "turn 2 · reply", Kind: conversation.Unauthorized, Reason: "the key `k` is wrong", Remedy: "set another",
 	}}
-	details := talk.details()
+	details := r.details()
 	require.Contains(t, details, "**needs attention** since 2026-03-01 12:00:00 UTC at turn 2 · reply: the key \\`k\\` is wrong\n\n> set another\n\nResume, take over or end the conversation\n\n")
 	require.Equal(t, 1, strings.Count(details, "set another"))
 
-	talk.attention.Remedy, talk.attention.Kind, talk.attention.NextCheck = "", conversation.Ambiguous, since.Add(time.Minute)
-	details = talk.details()
+	r.attention.Remedy, r.attention.Kind, r.attention.NextLook = "", conversation.Ambiguous, since.Add(time.Minute)
+	details = r.details()
 	require.NotContains(t, details, ">")
 	require.Contains(t, details, "next at 12:01:00 UTC")
 }

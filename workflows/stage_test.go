@@ -135,7 +135,7 @@ func (s *stage) called(name string) int {
 }
 
 func (s *stage) run(in workflows.ConversationInput) {
-	s.env.ExecuteWorkflow(workflows.ConversationName, in)
+	s.env.ExecuteWorkflow(workflows.ConversationName, in.WithDefaults())
 }
 
 func (s *stage) outcome() conversation.Outcome {

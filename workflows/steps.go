@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Names of steps, for people.
+// Names of steps, for operators.
 const (
 	stepClaim    = "claim"
 	stepContext  = "context"
@@ -20,11 +20,11 @@ const (
 	stepBudget   = "budget of the conversation"
 )
 
-// Retrying is a step whose last attempt has failed and which is tried again.
+// Retrying is a step whose last attempt has failed and which is retried.
 type Retrying struct {
 	// ID is the activity's in its workflow.
 	ID string `json:"id,omitempty"`
-	// Step is for people: "turn 3 · reply".
+	// Step is for operators: "turn 3 · reply".
 	Step string `json:"step"`
 	// Attempt is how many attempts have failed, hand-overs to other workers not
 	// counted. Of is how many there are. Zero: no limit.
@@ -40,7 +40,7 @@ type Retrying struct {
 	Next  time.Time `json:"next,omitzero"`
 }
 
-// String is what people are shown of it, after its step: "attempt 3 of 10 failed:
+// String describes it, after its step: "attempt 3 of 10 failed:
 // connection refused; the next at 10:04:05 UTC".
 func (r Retrying) String() string {
 	s := fmt.Sprintf("attempt %d", r.Attempt)
@@ -56,6 +56,8 @@ func (r Retrying) String() string {
 
 // steps are the activities of a conversation that are under way.
 type steps struct {
+	// lag is how slowly Temporal acknowledges heartbeats.
+	lag       time.Duration
 	scheduled int // how many there have been in this run
 	open      []*openStep
 }
@@ -63,31 +65,31 @@ type steps struct {
 // An openStep is one activity under way.
 type openStep struct {
 	id, name string
-	// tries is how many attempts failed in the activities that handed the step over to
+	// before is how many attempts failed in the activities that handed the step over to
 	// this one, and of how many it has with them.
-	tries, of int
-	future    workflow.Future
-	failed    *Retrying
+	before, of int
+	future     workflow.Future
+	failed     *Retrying
 }
 
-// schedule begins an activity as a step. tries is how many attempts at the step have
-// failed in activities that handed it over: what they used is taken from this one's.
-// The future is its result.
-func (t *talk) schedule(ctx workflow.Context, name string, tries int, opts workflow.ActivityOptions, activity string, in any) workflow.Future {
-	t.steps.open = t.steps.underWay()
-	t.steps.scheduled++
-	s := &openStep{id: fmt.Sprintf("%s-%d", shortName(activity), t.steps.scheduled), name: name, tries: tries}
-	opts.ActivityID, opts.Summary = s.id, name
-	opts.HeartbeatTimeout = activities.HeartbeatTimeout(opts.HeartbeatTimeout, t.lag)
+// schedule begins an activity as a step. failed is how many attempts at the step have
+// failed in activities that handed it over: they are taken from this one's attempts. The
+// future is its result.
+func (s *steps) schedule(ctx workflow.Context, name string, failed int, opts workflow.ActivityOptions, activity string, in any) workflow.Future {
+	s.open = s.underWay()
+	s.scheduled++
+	o := &openStep{id: fmt.Sprintf("%s-%d", shortName(activity), s.scheduled), name: name, before: failed}
+	opts.ActivityID, opts.Summary = o.id, name
+	opts.HeartbeatTimeout = activities.HeartbeatTimeout(opts.HeartbeatTimeout, s.lag)
 	if policy := opts.RetryPolicy; policy != nil && policy.MaximumAttempts > 0 {
-		s.of = int(policy.MaximumAttempts)
+		o.of = int(policy.MaximumAttempts)
 		left := *policy
-		left.MaximumAttempts = max(1, policy.MaximumAttempts-int32(tries))
+		left.MaximumAttempts = max(1, policy.MaximumAttempts-int32(failed))
 		opts.RetryPolicy = &left
 	}
-	s.future = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activity, in)
-	t.steps.open = append(t.steps.open, s)
-	return s.future
+	o.future = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, opts), activity, in)
+	s.open = append(s.open, o)
+	return o.future
 }
 
 // shortName is an activity's name as it stands in ids: "reply".
@@ -122,7 +124,7 @@ func (s *steps) report(r activities.AttemptReport) bool {
 	for _, o := range s.underWay() {
 		if o.id == r.ActivityID {
 			o.failed = &Retrying{
-				ID: o.id, Step: o.name, Attempt: o.tries + r.Attempt, Of: o.of,
+				ID: o.id, Step: o.name, Attempt: o.before + r.Attempt, Of: o.of,
 				Kind: r.Kind, Reason: r.Reason, Remedy: r.Remedy, Since: r.At, Next: r.Next,
 			}
 			return true
@@ -131,16 +133,16 @@ func (s *steps) report(r activities.AttemptReport) bool {
 	return false
 }
 
-// followAttempts shows the failures of steps that are tried again.
-func (t *talk) followAttempts(ctx workflow.Context) {
+// followAttempts shows the failures of steps that are retried.
+func (r *run) followAttempts(ctx workflow.Context) {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		reports := workflow.GetSignalChannel(ctx, SignalAttempt)
 		for {
-			var r activities.AttemptReport
-			reports.Receive(ctx, &r)
-			if t.steps.report(r) {
-				t.show(ctx)
+			var report activities.AttemptReport
+			reports.Receive(ctx, &report)
+			if r.steps.report(report) {
+				r.show(ctx)
 			}
 		}
 	})
@@ -150,30 +152,5 @@ func (t *talk) followAttempts(ctx workflow.Context) {
 func drainAttempts(ctx workflow.Context) {
 	var r activities.AttemptReport
 	for workflow.GetSignalChannel(ctx, SignalAttempt).ReceiveAsync(&r) {
-	}
-}
-
-// do runs one activity as a step, as often as it is handed over, and waits for it
-// whatever people want meanwhile. get reads its result.
-func (t *talk) do(
-	ctx workflow.Context, name string, opts workflow.ActivityOptions, activity string,
-	input func(tries int) any,
-	get func(workflow.Future) (handedOver bool, tries int, err error),
-) error {
-	t.step = name
-	t.show(ctx)
-	for tries := 0; ; {
-		handedOver, used, err := get(t.schedule(ctx, name, tries, opts, activity, input(tries)))
-		if err != nil {
-			f := failureOf(err)
-			if f.kind != conversation.Reset {
-				workflow.GetLogger(ctx).Warn("step failed", "step", name, "kind", string(f.kind), "reason", f.reason)
-			}
-			return err
-		}
-		if !handedOver {
-			return nil
-		}
-		tries += used
 	}
 }

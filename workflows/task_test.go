@@ -23,8 +23,8 @@ func taskInput(policy conversation.Policy, task conversation.Task) workflows.Con
 	return workflows.ConversationInput{
 		Ref:    conversation.Ref{Platform: "schedule", Project: "agent", Simulation: "daily"},
 		Policy: policy,
-		Given:  &workflows.Given{Context: conversation.Context{Task: &task}},
-	}
+		Side:   workflows.SideTask, Start: &workflows.Start{Context: conversation.Context{Task: &task}},
+	}.WithDefaults()
 }
 
 func TestTask(t *testing.T) {

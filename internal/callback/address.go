@@ -15,8 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
-// Addresses are a list in YAML, or one text with commas, the form of an environment
-// variable.
+// Addresses are a list, in YAML also one text with commas, as a variable has it.
 type Addresses []string
 
 // UnmarshalYAML implements yaml.Unmarshaler.
@@ -33,7 +32,7 @@ func (a *Addresses) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// guard permits the addresses. It reports every fault at once.
+// guard allows the addresses. It reports every fault at once.
 func (a Addresses) guard() (*httpclient.Guard, error) {
 	var ranges, hosts []string
 	for _, entry := range a {
@@ -47,18 +46,18 @@ func (a Addresses) guard() (*httpclient.Guard, error) {
 	}
 	guard, err := httpclient.ParsePrefixes("allow_private", ranges)
 	if err != nil {
-		return nil, fmt.Errorf("%w; an address with its port, such as 127.0.0.1:3001, is also possible", err)
+		return nil, fmt.Errorf("%w; an address with its port, such as 127.0.0.1:3001, will do too", err)
 	}
 	guard.Hosts = hosts
 	return guard, nil
 }
 
-// ReceiverPath is the path of the callback receiver that Pulse comes with.
+// ReceiverPath is the path at which Pulse's own callback receiver takes results.
 const ReceiverPath = "/results"
 
-// receivers are the callback receivers that may be called at private addresses too. They
-// have connections of their own, so that each request on one has been checked against
-// this list.
+// receivers are the callback receivers that may be called wherever they are. They
+// have connections of their own: what goes over those has been held against this
+// list.
 type receivers struct {
 	addresses []string
 	client    *http.Client
@@ -111,7 +110,7 @@ func (s *Sender) clientFor(u *url.URL) *http.Client {
 	return s.client
 }
 
-// private is the error for an address that must not be called.
+// private is an address that is not called.
 func private(refused *httpclient.RefusedError) error {
 	host, _, err := net.SplitHostPort(refused.Host)
 	if err != nil {
@@ -119,7 +118,7 @@ func private(refused *httpclient.RefusedError) error {
 	}
 	what := fmt.Errorf("callback address %s is private", refused.IP)
 	if host != refused.IP.String() {
-		what = fmt.Errorf("callback address %s resolves to %s, which is private", host, refused.IP)
+		what = fmt.Errorf("callback address %s leads to %s, which is private", host, refused.IP)
 	}
 	return &conversation.Error{
 		Kind: conversation.Invalid, Err: what,
@@ -127,7 +126,7 @@ func private(refused *httpclient.RefusedError) error {
 	}
 }
 
-// headerValue is a key in the form of a header.
+// headerValue is a key as a header can carry it.
 func headerValue(key string) string {
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return url.QueryEscape(key)

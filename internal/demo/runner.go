@@ -6,15 +6,15 @@ import (
 	"fmt"
 )
 
-// A runner runs the worker in the background.
+// A runner is the worker, running beside us.
 type runner struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // read after done
+	err    error // to be read after done
 }
 
-// startRunner runs the worker until stop. The end of ctx does not stop it: it must stop
-// before the parts it depends on.
+// startRunner runs the worker until stop. The end of ctx does not end it: it
+// has to end before what it depends on, and in order.
 func startRunner(ctx context.Context, run func(context.Context) error) *runner {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &runner{cancel: cancel, done: make(chan struct{})}
@@ -25,18 +25,18 @@ func startRunner(ctx context.Context, run func(context.Context) error) *runner {
 	return r
 }
 
-// died is the error of a worker that has stopped by itself.
+// died says why the worker has ended by itself.
 func (r *runner) died() error {
 	<-r.done
 	err := r.err
 	if err == nil {
-		err = errors.New("it was not asked to")
+		err = errors.New("nobody had asked it to")
 	}
-	return fmt.Errorf("demo: the worker has stopped: %w", err)
+	return fmt.Errorf("demo: the worker has ended: %w", err)
 }
 
-// stop stops the worker and returns an error of the stop. An earlier error has been
-// returned by died.
+// stop ends the worker and returns what went wrong while it did so. What it died
+// of before has been reported by died.
 func (r *runner) stop() error {
 	select {
 	case <-r.done:

@@ -217,13 +217,13 @@ func TestDirectConversation(t *testing.T) {
 
 	t.Run("nobody goes on", func(t *testing.T) {
 		d := directly(r, "idle", conversation.Policy{})
-		d.Input.Direct = &workflows.Direct{IdleTimeout: time.Second}
+		d.Input.IdleTimeout = time.Second
 		_, err := r.Launcher.Send(ctx, d, say("m1", "hello"))
 		require.NoError(t, err)
 		out, err := r.Outcome(t, workflows.ConversationID(d.Input.Ref))
 		require.NoError(t, err)
 		require.Equal(t, conversation.OutcomeExpired, out.Kind)
-		require.Equal(t, "nobody wrote for 1s", out.Detail)
+		require.Equal(t, "no message came for 1s", out.Detail)
 	})
 
 	t.Run("turns are limited", func(t *testing.T) {

@@ -82,7 +82,7 @@ func goldenDirectIdle(t *testing.T) (*rig.Rig, string) {
 	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: &parrot{}})
 	r.StartWorker(t)
 	d := directly(r, "golden-idle", conversation.Policy{})
-	d.Input.Direct = &workflows.Direct{IdleTimeout: time.Second}
+	d.Input.IdleTimeout = time.Second
 	_, err := r.Launcher.Send(t.Context(), d, say("0", "hello"))
 	require.NoError(t, err)
 	id := workflows.ConversationID(d.Input.Ref)

@@ -132,7 +132,7 @@ func TestToolApproval(t *testing.T) {
 	}{
 		"approved":  {decide: &workflows.ApproveRequest{}, content: `pay says {"n":1}`},
 		"refused":   {decide: &workflows.ApproveRequest{Deny: true, Reason: "too much"}, decision: "refused", content: "too much"},
-		"timed out": {policy: conversation.Policy{ApprovalTimeout: time.Second}, decision: "timed_out", content: "nobody approved"},
+		"timed out": {policy: conversation.Policy{ApprovalTimeout: time.Second}, decision: "timed_out", content: "no operator approved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -145,15 +145,11 @@ func (s *Server) free(ctx context.Context, other conversation.Ref) error {
 
 // input is a conversation with an agent, as its workflow wants it.
 func (s *Server) input(a config.Agent, ref conversation.Ref) workflows.ConversationInput {
-	in := workflows.ConversationInput{Ref: ref, Policy: a.Policy, Given: &workflows.Given{}}
+	in := workflows.ConversationInput{Ref: ref, Policy: a.Policy, Start: &workflows.Start{}}
 	if s.cfg.Lifecycle != "" {
 		in.Notify = s.cfg.Name
 	}
 	return in
 }
-
-// carry is for conversations whose messages nobody has but their workflow. Temporal
-// refuses payloads of 2 MiB.
-const carry = 1 << 20
 
 func title(what string) string { return fmt.Sprintf("over iii with %s", what) }

@@ -58,7 +58,7 @@ func (s *Server) chat(ctx context.Context, call iii.Invocation, req chatRequest)
 		return chatResponse{}, err
 	}
 	in := s.input(a, homes[0])
-	in.Direct = &workflows.Direct{IdleTimeout: -1}
+	in.IdleTimeout = -1
 	reply, err := s.converse(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
 	if err != nil {
 		return chatResponse{}, err

@@ -142,8 +142,8 @@ func (s *Server) begins(
 		return startResponse{}, err
 	}
 	in := s.input(a, homes[0])
-	in.Direct = &workflows.Direct{IdleTimeout: time.Duration(req.IdleTimeout)}
-	in.Given.Context.Metadata = req.Metadata
+	in.IdleTimeout = time.Duration(req.IdleTimeout)
+	in.Start.Context.Metadata = req.Metadata
 	direct := launch.Direct{Input: in, Title: title(a.Name)}
 	out := startResponse{ConversationID: req.ConversationID, WorkflowID: workflows.ConversationID(in.Ref)}
 	out.Started, err = s.launcher.Start(ctx, direct)
@@ -165,15 +165,13 @@ func (s *Server) begins(
 // meet starts a conversation with a persona function.
 func (s *Server) meet(ctx context.Context, a config.Agent, req startRequest) (startResponse, error) {
 	in := s.input(a, s.personaRef(a.Name, req.ConversationID, req.PersonaFunction))
-	in.Given.Context = conversation.Context{
+	in.Side = workflows.SideTransport
+	in.Start.Context = conversation.Context{
 		Persona:   conversation.Persona{ID: req.PersonaFunction, Summary: req.PersonaFunction},
 		AgentName: a.Name, AgentFirst: req.AgentFirst, Metadata: req.Metadata,
 	}
 	if req.Message != "" {
-		in.Given.Messages = []conversation.Message{conversation.Text(conversation.RoleUser, req.Message)}
-	}
-	if in.Policy.CarryBytes == 0 {
-		in.Policy.CarryBytes = carry
+		in.Start.Messages = []conversation.Message{conversation.Text(conversation.RoleUser, req.Message)}
 	}
 	started, err := s.launcher.Conversation(ctx, launch.Conversation{Input: in, Persona: title(req.PersonaFunction), Once: true})
 	if err != nil {

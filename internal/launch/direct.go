@@ -205,13 +205,8 @@ func forgotten(err error) bool {
 }
 
 func asDirect(in workflows.ConversationInput) workflows.ConversationInput {
-	if in.Direct == nil {
-		in.Direct = &workflows.Direct{}
-	}
-	if in.Given == nil {
-		in.Given = &workflows.Given{}
-	}
-	return in.WithDefaults(false)
+	in.Side = workflows.SideDirect
+	return in.WithDefaults()
 }
 
 func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {

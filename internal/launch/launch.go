@@ -35,8 +35,6 @@ type Conversation struct {
 	Again bool
 	// Once keeps one that failed from being run again too.
 	Once bool
-	// Task means that it is the run of a task.
-	Task bool
 }
 
 // Conversation starts the workflow of a conversation. Started is false if it runs
@@ -47,7 +45,10 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 	if err := ref.Validate(); err != nil {
 		return false, &conversation.Error{Kind: conversation.Invalid, Op: "launch", Err: err}
 	}
-	c.Input = c.Input.WithDefaults(c.Task)
+	c.Input = c.Input.WithDefaults()
+	if err := c.Input.Validate(); err != nil {
+		return false, &conversation.Error{Kind: conversation.Invalid, Op: "launch", Err: err}
+	}
 	reuse := enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 	if c.Once {
 		reuse = enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE

@@ -32,12 +32,9 @@ func (r Runs) Failed(ctx context.Context, workflowID, runID string, report activ
 func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, bool, error) {
 	started, err := r.Conversation(ctx, Conversation{
 		Input: workflows.ConversationInput{
-			Ref: req.Ref, Policy: req.Policy,
-			Adopt: req.Adopt && !req.Task, TakeOver: req.Adopt && req.Task,
-			CountedIn: counted(req),
+			Ref: req.Ref, Policy: req.Policy, Side: workflows.ListedSide(req.Task), Adopt: req.Adopt, CountedIn: counted(req),
 		},
 		Persona: req.Persona,
-		Task:    req.Task,
 		// A conversation that we lost to somebody who then left it has a completed
 		// workflow of ours.
 		Again: req.Adopt,
@@ -50,7 +47,7 @@ func counted(req activities.StartRequest) *workflows.CountedIn {
 	if req.Limit <= 0 {
 		return nil
 	}
-	return &workflows.CountedIn{Limit: req.Limit, Reservation: req.Reservation, Holds: true}
+	return &workflows.CountedIn{Limit: req.Limit, Place: req.Place, Holds: true}
 }
 
 // Open implements activities.Runs. It asks the visibility store, which may be a

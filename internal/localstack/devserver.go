@@ -9,7 +9,8 @@ import (
 	"github.com/parley-run/parley/internal/localstack/build"
 )
 
-// startDevserver runs a devserver and waits for the line with its address.
+// startDevserver runs a devserver and waits for the line by which it says where
+// it is.
 func startDevserver(ctx context.Context, opts Options, binary string) (*Stack, error) {
 	opts.OnProgress(build.Progress{Step: build.StepStart, Detail: "the Temporal server"})
 	args := []string{

@@ -150,11 +150,11 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 	r.run.previous = started.GetContinuedExecutionRunId()
 	r.run.executor = r.run.input.Policy.Executor
 	carried := r.run.input.Carried
-	if given := r.run.input.Given; given != nil && carried == nil {
-		r.run.persona = given.Context.Persona
-		r.run.count = len(given.Messages)
-		r.run.messages.endAt(r.run.total(), given.Messages...)
-		for _, m := range given.Messages {
+	if start := r.run.input.Start; start != nil && carried == nil {
+		r.run.persona = start.Context.Persona
+		r.run.count = len(start.Messages)
+		r.run.messages.endAt(r.run.total(), start.Messages...)
+		for _, m := range start.Messages {
 			if m.Role == conversation.RoleAssistant {
 				r.run.turn++
 			}
@@ -190,7 +190,7 @@ func (r *historyReader) heard(asked *history.ActivityTaskScheduledEventAttribute
 		return nil
 	}
 	r.run.before, r.asked = r.run.internal, in.Turn
-	if total := in.Before + len(in.New); alone(in) && total > r.run.total() {
+	if total := in.Before + len(in.New); r.run.withoutExchange() && total > r.run.total() {
 		r.run.count = total - r.run.internal
 		r.run.messages.endAt(total, in.New...)
 	}
@@ -233,8 +233,11 @@ func (r *historyReader) forget(turn int) {
 	}
 }
 
-// alone: the workflow is all there is of the conversation.
-func alone(in activities.ReplyInput) bool { return in.Alone || in.Task != nil }
+// withoutExchange reports that no exchange brings the messages: requests for replies and
+// the replies are all there is of the conversation.
+func (r runRecord) withoutExchange() bool {
+	return r.input.Side == workflows.SideDirect || r.input.Side == workflows.SideTask
+}
 
 // activity takes in the result of an activity. What it brought is placed by the
 // platform's count of messages, as the workflow does.
@@ -271,7 +274,7 @@ func (r *historyReader) activity(asked *history.ActivityTaskScheduledEventAttrib
 		switch {
 		case len(out.Calls) > 0:
 			r.internal(out.Message)
-		case len(out.Message.Parts) > 0 && alone(in):
+		case len(out.Message.Parts) > 0 && r.run.withoutExchange():
 			r.run.count++
 			r.run.messages.endAt(r.run.total(), out.Message)
 			r.run.turn = in.Turn

@@ -268,7 +268,7 @@ func TestShowCountsTurnsAsThePlatform(t *testing.T) {
 			s.put(workflows.ConversationName, id, "run1", running, func(e *execution) {
 				in := workflows.ConversationInput{Ref: ref}
 				if tt.given != nil {
-					in.Given = &workflows.Given{Messages: tt.given}
+					in.Start = &workflows.Start{Messages: tt.given}
 				}
 				e.events = tt.record(record(t, in, "")).events
 			})

@@ -45,7 +45,7 @@ func (s *Server) routes() *http.ServeMux {
 	return mux
 }
 
-// authorized checks the key as Pulse does: exactly.
+// authorized checks the key as Pulse does: to the letter.
 func (s *Server) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -106,7 +106,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Header.Get("ETag") != "" {
-		broken(w) // Pulse means to answer 304 here
+		broken(w) // meant to be 304
 		return
 	}
 	s.mu.Lock()
@@ -142,7 +142,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 
 // tagOf is the ETag of a poll, not quoted.
 func tagOf(tasks any) string {
-	data, _ := json.Marshal(tasks) // marshalled again for the answer
+	data, _ := json.Marshal(tasks) // it is about to be answered as JSON
 	sum := md5.Sum(data)
 	return hex.EncodeToString(sum[:])
 }
@@ -176,7 +176,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	ok(w, map[string]any{"tasks": tasks, "count": len(tasks)})
 }
 
-// on calls handle with the task of the path, under the server's lock.
+// on calls handle with the task of the path, while the server stands still.
 func (s *Server) on(w http.ResponseWriter, r *http.Request, handle func(*task)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,8 +233,7 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// wholeNumbers keeps the values that a claim compares comparable after a round trip
-// through JSON.
+// wholeNumbers keeps what a claim compares comparable after JSON had it.
 func (t *task) wholeNumbers() {
 	if written, isNumber := t.metadata["locked_at"].(json.Number); isNumber {
 		if at, err := written.Float64(); err == nil {
@@ -382,7 +381,7 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 				lines = append(lines, e.wire())
 			}
 			ok(w, map[string]any{"task_id": t.id, "total_executions": len(lines), "executions": lines})
-		case execution != "" && s.quirks.ResultsRoute: // only stage C checks it
+		case execution != "" && s.quirks.ResultsRoute: // stage C alone looks at it
 			for _, e := range t.history {
 				if line := e.wire(); e.ExecutionID == execution {
 					ok(w, map[string]any{"status": line["status"], "error": line["error"], "execution_time_ms": line["execution_time_ms"]})
@@ -454,7 +453,7 @@ func unprocessable(w http.ResponseWriter, where, name, msg string) {
 	})
 }
 
-// broken answers as an uncaught exception does.
+// broken is what an uncaught exception answers.
 func broken(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusInternalServerError)

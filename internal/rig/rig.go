@@ -225,9 +225,10 @@ func (r *Rig) Start(t testing.TB, ref conversation.Ref) string {
 	return r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: r.opts.Policy})
 }
 
-// StartWith is Start with another input.
+// StartWith is Start with another input, whose side is the platform unless it says so.
 func (r *Rig) StartWith(t testing.TB, in workflows.ConversationInput) string {
 	t.Helper()
+	in.Side = cmp.Or(in.Side, workflows.SidePlatform)
 	started, err := r.Launcher.Conversation(t.Context(), launch.Conversation{Input: in})
 	require.NoError(t, err)
 	require.True(t, started, "the workflow of %s exists already", in.Ref)

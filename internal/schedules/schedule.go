@@ -126,7 +126,7 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 	}
 	// One that cannot be read is encoded by a codec that this command does not have.
 	if in, err := k.input(action); err == nil {
-		s.Executor, s.Task = in.Policy.Executor, in.Given.Context.Task
+		s.Executor, s.Task = in.Policy.Executor, in.Start.Context.Task
 	}
 	recent := slices.Clone(d.Info.RecentActions)
 	slices.Reverse(recent)

@@ -10,7 +10,8 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// agents are scripted agents: what they write turn by turn, repeated from the start.
+// agents are simple agents, as scripts: what they say turn by turn, and then
+// over and over.
 var agents = map[string][]string{
 	"Helpful": {
 		"I'm sorry to hear that. Could you give me your order number, please?",

@@ -1,0 +1,79 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+)
+
+// readContext reads what the platform knows of the conversation or task.
+func (r *run) readContext(ctx workflow.Context) (out activities.ContextResult, done bool, e *ending, err error) {
+	done, e, err = r.runStep(ctx, step{
+		name: stepContext, options: activities.ContextOptions(r.policy), activity: activities.ContextName,
+		input:       func() any { return r.contextInput() },
+		interrupted: r.interrupted,
+		get: func(f workflow.Future) (*handover, error) {
+			out = activities.ContextResult{}
+			err := f.Get(ctx, &out)
+			return handedOver(out.HandedOver, 0, out.Tries), err
+		},
+	})
+	return out, done, e, err
+}
+
+func (r *run) contextInput() activities.ContextInput {
+	return activities.ContextInput{
+		Ref: r.in.Ref, CarryBytes: r.policy.CarryBytes, MaxMessageBytes: r.policy.MaxMessageBytes, OnOversize: r.policy.OnOversize,
+	}
+}
+
+// awaitLateMessages reads the conversation until no message is added any more: the run
+// that was reset may have been sending one, of which this run's history does not know.
+func (r *run) awaitLateMessages(ctx workflow.Context, out activities.ContextResult) (activities.ContextResult, bool, *ending, error) {
+	for out.State == activities.StateOpen && out.Settle > 0 {
+		r.step = "what was sent before the reset may still arrive"
+		r.show(ctx)
+		if _, err := r.waitUpTo(ctx, out.Settle, r.step, r.interrupted); err != nil {
+			return out, false, nil, err
+		}
+		if r.interrupted() {
+			return out, false, r.mustEnd(ctx), nil
+		}
+		before := out.Count
+		next, done, e, err := r.readContext(ctx)
+		if !done {
+			return out, false, e, err
+		}
+		if out = next; out.Count == before {
+			break
+		}
+	}
+	return out, true, nil, nil
+}
+
+// enter waits for capacity before the first request to the platform.
+func (r *run) enter(ctx workflow.Context) (*ending, error) {
+	if err := r.reserveCapacity(ctx); err != nil {
+		return nil, err
+	}
+	return r.mustEnd(ctx), nil
+}
+
+// wrongSide explains a platform that has something else than the input says.
+func wrongSide(platform string, has, want Side) string {
+	return fmt.Sprintf("platform %q has a %s here: start it with side %q", platform, has, want)
+}
+
+// waitUpTo waits until done, for at most d and not beyond the conversation's expiry.
+func (r *run) waitUpTo(ctx workflow.Context, d time.Duration, summary string, done func() bool) (inTime bool, err error) {
+	if !r.about.Expires.IsZero() {
+		d = min(d, r.about.Expires.Sub(workflow.Now(ctx)))
+	}
+	if d <= 0 {
+		return done(), nil
+	}
+	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: d, TimerOptions: workflow.TimerOptions{Summary: summary}}, done)
+}

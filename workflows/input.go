@@ -1,0 +1,187 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// A Side says where the other side of a conversation is.
+type Side string
+
+// The sides.
+const (
+	// SidePlatform: a platform has the conversation and its transcript. The workflow
+	// claims it there, or adopts it.
+	SidePlatform Side = "platform"
+	// SideTransport: a platform answers each message, and holds nothing else. What is
+	// known of the conversation is in Start.
+	SideTransport Side = "transport"
+	// SideDirect: clients send messages to the workflow with UpdateSend. Start may say
+	// what is known beforehand.
+	SideDirect Side = "direct"
+	// SideTask: the conversation is one run of a task. With Start only this workflow
+	// knows of the task; without, the workflow claims it on its platform.
+	SideTask Side = "task"
+)
+
+// ListedSide is the side of what a platform lists: its tasks or its conversations.
+func ListedSide(tasks bool) Side {
+	if tasks {
+		return SideTask
+	}
+	return SidePlatform
+}
+
+// ConversationInput starts a Conversation. It carries everything that a later
+// run needs: continuing as new is the same call.
+type ConversationInput struct {
+	Ref    conversation.Ref    `json:"ref"`
+	Policy conversation.Policy `json:"policy,omitzero"`
+	// Side says where the other side is. Which of the fields below apply depends on it.
+	Side Side `json:"side"`
+	// Start is what is known of the conversation beforehand.
+	Start *Start `json:"start,omitempty"`
+	// Adopt takes over an orphan: a conversation or a task that another worker has
+	// claimed and left.
+	Adopt bool `json:"adopt,omitempty"`
+	// IdleTimeout ends a direct conversation to which no client has sent a message for so
+	// long. Zero: DefaultIdleTimeout. Below zero: never.
+	IdleTimeout time.Duration `json:"idle_timeout,omitempty"`
+	// TaskTimeout bounds the run of a task that does not say how long it may take. Zero:
+	// DefaultTaskTimeout.
+	TaskTimeout time.Duration `json:"task_timeout,omitempty"`
+	// Notify is the name of the platform that is notified of events. Empty: none.
+	Notify string `json:"notify,omitempty"`
+	// CountedIn is set where the conversation counts against the capacity of its
+	// platform.
+	CountedIn *CountedIn `json:"counted_in,omitempty"`
+	// Carried is the state of the run before this one.
+	Carried *Carried `json:"carried,omitempty"`
+}
+
+// Start is a conversation as the caller that starts it knows it.
+type Start struct {
+	Context  conversation.Context   `json:"context,omitzero"`
+	Messages []conversation.Message `json:"messages,omitempty"`
+}
+
+const (
+	// DefaultIdleTimeout ends direct conversations that no client goes on with.
+	DefaultIdleTimeout = 24 * time.Hour
+	// DefaultTaskTimeout bounds the run of a task that does not say how long it may take.
+	DefaultTaskTimeout = 10 * time.Minute
+	// workflowCarryBytes is the default of Policy.CarryBytes where no platform has the
+	// messages that are not carried.
+	workflowCarryBytes = 1 << 20
+)
+
+// WithDefaults fills what the input leaves open. Every caller that starts a conversation
+// calls it, so that a new default applies to new conversations and not to open ones: the
+// workflow only checks that it was called.
+func (in ConversationInput) WithDefaults() ConversationInput {
+	switch in.Side {
+	case SideTransport:
+		in.carryWhole()
+	case SideDirect:
+		in.carryWhole()
+		if in.IdleTimeout == 0 {
+			in.IdleTimeout = DefaultIdleTimeout
+		}
+	case SideTask:
+		if in.Policy.OnExhausted == "" {
+			in.Policy.OnExhausted = conversation.EndConversation // the caller wants to know of it
+		}
+		if in.TaskTimeout <= 0 {
+			in.TaskTimeout = DefaultTaskTimeout
+		}
+	}
+	in.Policy = in.Policy.WithDefaults()
+	return in
+}
+
+func (in *ConversationInput) carryWhole() {
+	if in.Policy.CarryBytes == 0 {
+		in.Policy.CarryBytes = workflowCarryBytes
+	}
+}
+
+// Validate reports the first thing that is wrong with the input.
+func (in ConversationInput) Validate() error {
+	if fault := in.fault(); fault != "" {
+		return fmt.Errorf("workflows: conversation %q: %s", in.Ref, fault)
+	}
+	return nil
+}
+
+func (in ConversationInput) fault() string {
+	task := in.Start != nil && in.Start.Context.Task != nil
+	switch in.Side {
+	case SidePlatform:
+		if in.Start != nil {
+			return "side platform takes no start: the platform knows the conversation"
+		}
+	case SideTransport:
+		if in.Start == nil || task {
+			return "side transport needs a start without a task"
+		}
+	case SideDirect:
+		if task {
+			return "side direct takes no task: use side task"
+		}
+	case SideTask:
+		if in.Start != nil && !task {
+			return "side task needs a task in its start, or no start"
+		}
+		if in.Carried != nil {
+			return "the run of a task does not continue as new"
+		}
+	default:
+		return fmt.Sprintf("side %q is unknown: use platform, transport, direct or task", in.Side)
+	}
+	if in.Adopt && (in.Side != SidePlatform && in.Side != SideTask || in.Start != nil) {
+		return "adopt is for conversations and tasks of a platform"
+	}
+	if in.IdleTimeout != 0 && in.Side != SideDirect {
+		return "idle_timeout is for side direct"
+	}
+	return in.missing()
+}
+
+// missing names a setting that WithDefaults would have filled.
+func (in ConversationInput) missing() string {
+	p := in.Policy
+	for _, setting := range []struct {
+		name string
+		set  bool
+	}{
+		{"idle_timeout", in.Side != SideDirect || in.IdleTimeout != 0},
+		{"task_timeout", in.Side != SideTask || in.TaskTimeout > 0},
+		{"policy.on_exhausted", p.OnExhausted != ""},
+		{"policy.on_spent", p.OnSpent != ""},
+		{"policy.on_ambiguous", p.OnAmbiguous != ""},
+		{"policy.on_oversize", p.OnOversize != ""},
+		{"policy.max_message_bytes", p.MaxMessageBytes > 0},
+		{"policy.reply_timeout", p.ReplyTimeout > 0},
+		{"policy.reply_attempts", p.ReplyAttempts > 0},
+		{"policy.exchange_timeout", p.ExchangeTimeout > 0},
+		{"policy.platform_attempts", p.PlatformAttempts > 0},
+		{"policy.tool_attempts", p.ToolAttempts > 0},
+		{"policy.approval_timeout", p.ApprovalTimeout > 0},
+		{"policy.carry_bytes", p.CarryBytes > 0},
+	} {
+		if !setting.set {
+			return setting.name + " is not set: start conversations with ConversationInput.WithDefaults"
+		}
+	}
+	return ""
+}
+
+// FirstState is what the conversation does first.
+func (in ConversationInput) FirstState() State {
+	if in.CountedIn != nil && !in.CountedIn.Holds {
+		return StateWaiting
+	}
+	return StateClaiming
+}

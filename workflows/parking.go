@@ -1,0 +1,154 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
+)
+
+// How often a conversation that is parked as ambiguous reads its platform's transcript:
+// soon at first, since most late answers come within minutes, and at most every hour.
+const (
+	firstReconcile = time.Minute
+	lastReconcile  = time.Hour
+)
+
+// handleFailure decides how a conversation goes on whose step has failed for good: it
+// ends, or parks. It returns nothing when the step is to be retried.
+func (r *run) handleFailure(ctx workflow.Context, step string, f failure, interrupted func() bool) (*ending, error) {
+	workflow.GetLogger(ctx).Warn("step failed", "step", step, "kind", string(f.kind), "reason", f.reason)
+	f = r.claimedIsDiverged(f)
+	onExhausted := r.policy.OnExhausted
+	if f.kind == conversation.BudgetSpent {
+		onExhausted = r.policy.OnSpent
+	}
+	if e := r.finalFailure(f, onExhausted); e != nil {
+		return e, nil
+	}
+	parks := onExhausted != conversation.EndConversation
+	if f.contagious() {
+		r.warnInbox(ctx, f, parks)
+	}
+	if !parks {
+		return &ending{kind: conversation.OutcomeFailed, detail: step + " failed: " + f.String(), cause: f.kind, open: r.claim.held}, nil
+	}
+	return r.parkFor(ctx, step, f, interrupted)
+}
+
+// claimedIsDiverged: a conversation that another worker has claimed is lost, unless the
+// platform has messages of ours. To leave it then would leave it open there.
+func (r *run) claimedIsDiverged(f failure) failure {
+	if f.kind == conversation.Claimed && r.hasSpoken() {
+		f.kind = conversation.Diverged
+	}
+	return f
+}
+
+// finalFailure is the ending after a failure that no operator can do anything about.
+func (r *run) finalFailure(f failure, onExhausted conversation.OnExhausted) *ending {
+	switch {
+	case f.kind == conversation.Claimed:
+		return &ending{kind: conversation.OutcomeClaimLost, detail: f.String()}
+	case f.kind == conversation.NotFound:
+		return &ending{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind}
+	case f.kind == conversation.ContextTooLong:
+		// It has been tried with less, and the conversation does not become shorter.
+		return &ending{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind, open: r.claim.held}
+	case f.kind == conversation.BudgetSpent && onExhausted == conversation.EndConversation:
+		return &ending{kind: conversation.OutcomeBudgetSpent, detail: f.String(), cause: f.kind, open: r.claim.held}
+	}
+	return nil
+}
+
+// parkFor parks the conversation for a failure until it is resumed or must end.
+func (r *run) parkFor(ctx workflow.Context, step string, f failure, interrupted func() bool) (*ending, error) {
+	r.park(ctx, step, f)
+	err := r.waitParked(ctx, &f, interrupted)
+	r.attention = nil
+	if err != nil {
+		return nil, err
+	}
+	if e := r.mustEnd(ctx); e != nil {
+		if f.kind == conversation.BudgetSpent && e.kind == conversation.OutcomeEnded {
+			e.kind, e.by = conversation.OutcomeBudgetSpent, ""
+		}
+		return e, nil
+	}
+	if err := r.reserveCapacity(ctx); err != nil {
+		return nil, err
+	}
+	r.setState(ctx, r.activeState())
+	if f.kind == conversation.Diverged && r.resets.stale == nil {
+		r.resets.stale = &stale{}
+	}
+	return r.mustEnd(ctx), nil
+}
+
+// parkForFinding parks the conversation for something that is wrong with a result which
+// counts all the same. It goes on when it is resumed.
+func (r *run) parkForFinding(ctx workflow.Context, step string, park *activities.Finding) (*ending, error) {
+	if park == nil {
+		return nil, nil
+	}
+	return r.handleFailure(ctx, step, failure{kind: park.Kind, reason: park.Reason, remedy: park.Remedy}, r.interrupted)
+}
+
+// park shows that the conversation needs attention, and why.
+func (r *run) park(ctx workflow.Context, step string, f failure) {
+	r.attention = &Attention{
+		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Source: r.sourceOf(f),
+	}
+	r.setState(ctx, StateNeedsAttention)
+	r.show(ctx)
+	r.notify(ctx, conversation.EventNeedsAttention, f.reason)
+	r.releaseCapacity(ctx, true)
+}
+
+// waitParked waits while the conversation is parked: until it is resumed, by an operator
+// or by a signal, until interrupted, until it expires, or until f.reconcile reports that
+// the failure is resolved. Where that finds another failure, f becomes it. An error means
+// that the workflow is cancelled.
+func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bool) error {
+	over := func() bool { return r.attention == nil || interrupted() }
+	for interval := firstReconcile; f.reconcile != nil && !over(); interval = min(2*interval, lastReconcile) {
+		r.attention.NextLook = workflow.Now(ctx).Add(interval).UTC()
+		r.show(ctx)
+		inTime, err := r.waitUpTo(ctx, interval, "read the transcript once more", over)
+		if err != nil || inTime || r.expired(ctx) {
+			return err
+		}
+		done, now := f.reconcile(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case done || over():
+			return nil
+		case now != nil:
+			// It is another failure now, which reading does not resolve.
+			*f = *now
+			r.park(ctx, r.attention.Step, *f)
+		}
+	}
+	return r.waitForOperator(ctx, over)
+}
+
+// waitForOperator waits until done, or until the conversation expires: no operator should
+// have to clear away what has expired.
+func (r *run) waitForOperator(ctx workflow.Context, done func() bool) error {
+	r.show(ctx)
+	if r.about.Expires.IsZero() {
+		return workflow.Await(ctx, done)
+	}
+	left := r.about.Expires.Sub(workflow.Now(ctx))
+	if left <= 0 {
+		return nil
+	}
+	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout:      left,
+		TimerOptions: workflow.TimerOptions{Summary: "expiry of the conversation"},
+	}, done)
+	return err
+}

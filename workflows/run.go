@@ -1,0 +1,185 @@
+package workflows
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/conversation"
+)
+
+// run is the state of one run of the workflow Conversation.
+type run struct {
+	in     ConversationInput
+	policy conversation.Policy
+	side   side
+	// onlyCopy means that no platform has the transcript.
+	onlyCopy bool
+
+	about   conversation.Context
+	started time.Time
+	state   State
+	outcome *conversation.Outcome
+
+	transcript transcript
+	agent      agent
+	usage      usage
+	claim      claim
+	resets     resets
+	wishes     wishes
+	approvals  approvals
+	// attention is set while the conversation is parked.
+	attention *Attention
+
+	step  string // what is being done now, for operators
+	steps steps
+	queue queue
+	// waiting: for capacity of the platform.
+	waiting bool
+	// sending: an exchange may have reached the platform.
+	sending bool
+	// slowest is the longest that an answer of the other side has taken.
+	slowest time.Duration
+
+	events events
+}
+
+// agent is what produces the agent's messages.
+type agent struct {
+	executor, model string
+	// state is what the executor keeps from turn to turn.
+	state json.RawMessage
+}
+
+// use makes another executor reply from now on. The state of one executor means nothing
+// to another.
+func (a *agent) use(executor string) { a.executor, a.state = executor, nil }
+
+// choose lets the conversation's metadata pick the executor among those allowed.
+func (a *agent) choose(about conversation.Context, allowed []string) {
+	if name := about.Executor(); name != "" && slices.Contains(allowed, name) {
+		a.executor = name
+	}
+}
+
+// queue says how the run waits for its turn under a rate limit.
+type queue struct {
+	waits bool
+	// waited is for how long it has done so, all in all.
+	waited time.Duration
+	// until is when the waiting ended that came before the executor's first call.
+	until time.Time
+}
+
+func newRun(ctx workflow.Context, in ConversationInput) *run {
+	if in.Ref.ID == "" {
+		// A schedule gives every workflow the same input, and an id of its own.
+		in.Ref.ID = strings.TrimPrefix(workflow.GetInfo(ctx).WorkflowExecution.ID, ConversationID(in.Ref))
+	}
+	id := firstRunID(ctx)
+	r := &run{
+		in: in, policy: in.Policy, agent: agent{executor: in.Policy.Executor},
+		started: workflow.Now(ctx).UTC(), state: StateClaiming,
+		resets: resets{run: id}, claim: claim{run: id},
+	}
+	if in.Carried != nil {
+		r.restore(ctx, *in.Carried)
+	}
+	r.choose()
+	return r
+}
+
+// firstRunID is the run whose history this is, at its beginning: in a run that was
+// reset, the one it was reset from.
+func firstRunID(ctx workflow.Context) string {
+	info := workflow.GetInfo(ctx)
+	return cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID)
+}
+
+// open takes in a conversation that is known beforehand.
+func (r *run) open(ctx workflow.Context) {
+	r.claim.held = true
+	if start := r.in.Start; start != nil {
+		r.about = start.Context
+		r.transcript.replace(start.Messages, len(start.Messages), assistantMessages(start.Messages))
+	}
+	r.notify(ctx, conversation.EventStarted, "")
+	r.setState(ctx, StateTalking)
+}
+
+// setState changes what the conversation is seen to be doing.
+func (r *run) setState(ctx workflow.Context, s State) {
+	if r.state == s {
+		return
+	}
+	r.state = s
+	r.show(ctx)
+	if s == StateEnding || s == StateClosed {
+		return // over in a moment, with the outcome
+	}
+	r.upsert(ctx, KeyStatus.ValueSet(string(s)), KeyTurns.ValueSet(int64(r.transcript.turn())))
+}
+
+func (r *run) upsert(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) {
+	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
+		workflow.GetLogger(ctx).Error("upsert search attributes", "error", err)
+	}
+}
+
+func (r *run) upsertOutcome(ctx workflow.Context) error {
+	updates := []temporal.SearchAttributeUpdate{
+		KeyStatus.ValueSet(string(StateClosed)),
+		KeyOutcome.ValueSet(string(r.outcome.Kind)),
+		KeyTurns.ValueSet(int64(r.outcome.Turns)),
+	}
+	if r.outcome.EndedBy != "" {
+		updates = append(updates, KeyEndedBy.ValueSet(string(r.outcome.EndedBy)))
+	}
+	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+}
+
+// activeState is the state of a conversation that is not held back.
+func (r *run) activeState() State {
+	if r.claim.held {
+		return StateTalking
+	}
+	return StateClaiming
+}
+
+func (r *run) expired(ctx workflow.Context) bool {
+	return !r.about.Expires.IsZero() && !workflow.Now(ctx).Before(r.about.Expires)
+}
+
+// mustEnd is the ending of a conversation that must not go on, else nil.
+func (r *run) mustEnd(ctx workflow.Context) *ending {
+	switch {
+	case r.side.stopped() != nil:
+		return r.side.stopped()
+	case r.wishes.end != nil:
+		return &ending{kind: conversation.OutcomeEnded, by: conversation.EndedByOperator, detail: r.wishes.end.Reason, open: r.claim.held}
+	case r.expired(ctx):
+		return &ending{
+			kind: conversation.OutcomeExpired, open: true,
+			detail: "it expired on the platform at " + r.about.Expires.UTC().Format("2006-01-02 15:04:05 UTC"),
+		}
+	}
+	return nil
+}
+
+// ends reports that an operator or the other side wants the conversation to end.
+func (r *run) ends() bool { return r.wishes.end != nil || r.side.stopped() != nil }
+
+// interrupted reports that a step is not to be waited for: the conversation is to end, or
+// to be reconciled.
+func (r *run) interrupted() bool { return r.ends() || r.resets.stale != nil }
+
+// replyInterrupted reports the same of a reply, which an operator may answer too.
+func (r *run) replyInterrupted() bool { return r.wishes.takeover != nil || r.interrupted() }
+
+// waitsForOperator reports that nothing goes on before an operator decides.
+func (r *run) waitsForOperator() bool { return r.attention != nil || len(r.approvals.waiting()) > 0 }
