@@ -22,7 +22,8 @@ MODULES := $(patsubst ./%,%,$(patsubst %/go.mod,%,$(shell find . \( -name '.?*' 
 OTHER_MODULES := $(filter-out . linters,$(MODULES))
 
 TOOLS         := $(CURDIR)/bin/tools
-STATICCHECK   := $(TOOLS)/staticcheck
+ANALYZE       := $(TOOLS)/analyze
+VULNCHECK     := $(TOOLS)/vulncheck
 WORKFLOWCHECK := $(TOOLS)/workflowcheck
 LINTERS_BUILT := $(TOOLS)/.built
 
@@ -62,7 +63,7 @@ devserver: ## Build the Temporal server that tests and demo run, once, into your
 	@go run ./internal/localstack/prepare
 
 .PHONY: lint
-lint: fmt-check tidy-check vet staticcheck workflowcheck ## Every linter, over every module
+lint: fmt-check tidy-check vet analyze workflowcheck vulncheck ## Every linter, over every module
 
 .PHONY: fmt
 fmt: ## Format all Go files
@@ -91,13 +92,17 @@ vet: ## go vet
 	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
 	@echo "go vet (conformance)"; go vet -tags conformance ./conformance/... ./examples ./internal/endtoend
 
-.PHONY: staticcheck
-staticcheck: $(LINTERS_BUILT) ## staticcheck, every check it has (staticcheck.conf)
-	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "staticcheck ($$m)"; (cd $$m && $(STATICCHECK) ./...); done
+.PHONY: analyze
+analyze: $(LINTERS_BUILT) ## staticcheck, errcheck, depguard (the layers) and nilness (linters/analyze)
+	@set -e; for m in $(MODULES); do echo "analyze ($$m)"; (cd $$m && $(ANALYZE) -root $(CURDIR) ./...); done
 
 .PHONY: workflowcheck
 workflowcheck: $(LINTERS_BUILT) ## Look for what is not deterministic in workflow code
 	@echo "workflowcheck (.)"; $(WORKFLOWCHECK) -config workflowcheck.config.yaml ./...
+
+.PHONY: vulncheck
+vulncheck: $(LINTERS_BUILT) ## Known vulnerabilities in dependencies; needs a network, says so without one
+	@echo "vulncheck (.)"; $(VULNCHECK) ./...
 
 .PHONY: conformance
 conformance: ## Other people's clients and servers against ours: OneRun's SDK, RunAgent, iii's SDKs, the examples' frameworks (needs Python 3.10 with venv, Node and npm)
@@ -131,8 +136,8 @@ need-cgo:
 		echo "the race detector needs a C compiler and CGO_ENABLED=1; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; \
 	fi
 
-# Built anew when their versions change, and whenever Go does.
-$(LINTERS_BUILT): linters/go.mod linters/go.sum $(shell command -v go)
+# Built anew when their versions or settings change, and whenever Go does.
+$(LINTERS_BUILT): linters/go.mod linters/go.sum $(wildcard linters/*/*) $(shell command -v go)
 	@echo "building the linters (linters/go.mod)"
 	@cd linters && GOBIN=$(TOOLS) go install tool
 	@touch $@

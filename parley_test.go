@@ -121,7 +121,7 @@ func TestPayloadCodec(t *testing.T) {
 			if err != nil {
 				return false
 			}
-			defer res.Body.Close()
+			defer func() { _ = res.Body.Close() }()
 			var report struct {
 				Inboxes []struct {
 					LastPoll time.Time `json:"last_poll"`

@@ -100,7 +100,7 @@ func newest(ctx context.Context, e environment, path string, query url.Values) (
 	if err != nil {
 		return "", fmt.Errorf("%w; is a simulator running there? name its place with --addr", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized:

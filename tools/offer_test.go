@@ -39,7 +39,7 @@ func names(offered []tools.Offered) []string {
 func TestOffer(t *testing.T) {
 	t.Parallel()
 	r := tools.NewRegistry()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	require.NoError(t, r.Add("orders", fake("refund", "find", "delete"), tools.Rules{
 		Allow: []string{"find", "refund"}, Ask: []string{"refund"}, Timeout: time.Second,
 	}))
@@ -149,7 +149,7 @@ func TestOfferRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fake("find")
 		r := tools.NewRegistry()
-		defer r.Close()
+		defer func() { _ = r.Close() }()
 		require.NoError(t, r.Add("orders", f, tools.Rules{}))
 		offer := func() []string {
 			offered, err := r.Offer(t.Context(), []string{"orders"})
@@ -182,7 +182,7 @@ func TestOfferAsksOnceForAll(t *testing.T) {
 			}
 		}
 		r := tools.NewRegistry()
-		defer r.Close()
+		defer func() { _ = r.Close() }()
 		require.NoError(t, r.Add("orders", f, tools.Rules{}))
 		first, giveUp := context.WithTimeout(t.Context(), time.Second)
 		defer giveUp()
@@ -220,7 +220,7 @@ func TestOfferWhenAServerHangs(t *testing.T) {
 		}
 		quick := fake("send")
 		r := tools.NewRegistry()
-		defer r.Close()
+		defer func() { _ = r.Close() }()
 		require.NoError(t, r.Add("orders", f, tools.Rules{}))
 		require.NoError(t, r.Add("mail", quick, tools.Rules{}))
 		sets := []string{"orders", "mail"}
@@ -260,7 +260,7 @@ func TestOfferFails(t *testing.T) {
 	down := &conversation.Error{Kind: conversation.Unavailable, Op: "mcp: list tools", Err: errors.New("connection refused"), RetryAfter: time.Second}
 	barred := &conversation.Error{Kind: conversation.Unauthorized, Op: "mcp: list tools", Err: errors.New("401"), Remedy: "check headers"}
 	r := tools.NewRegistry()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	require.NoError(t, r.Add("down", &toolstest.Fake{Unavailable: down}, tools.Rules{}))
 	require.NoError(t, r.Add("barred", &toolstest.Fake{Unavailable: barred}, tools.Rules{}))
 	require.NoError(t, r.Add("mad", &toolstest.Fake{OnList: func(context.Context) error { panic("argh") }}, tools.Rules{}))
@@ -295,7 +295,7 @@ func TestOfferFails(t *testing.T) {
 func TestList(t *testing.T) {
 	t.Parallel()
 	r := tools.NewRegistry()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	require.NoError(t, r.Add("orders", fake("find", "delete"), tools.Rules{Allow: []string{"find", "fnd"}, Ask: []string{"fnd"}}))
 	require.NoError(t, r.Add("down", &toolstest.Fake{Unavailable: errors.New("connection refused")}, tools.Rules{}))
 	require.NoError(t, r.Add("mail", fake("send"), tools.Rules{Ask: []string{"*"}}))

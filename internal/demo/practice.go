@@ -84,6 +84,8 @@ func (p *practice) personas() int {
 
 func (p *practice) stop() error {
 	err := p.server.Close()
-	<-p.served
+	if served := <-p.served; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
 	return errors.Join(err, p.sim.Close())
 }

@@ -141,7 +141,7 @@ func goldenTask(t *testing.T) (*rig.Rig, string) { return aTask(t, &summariser{}
 func goldenTaskFailed(t *testing.T) (*rig.Rig, string) { return aTask(t, &summariser{}, "broken", nil) }
 
 func goldenTaskCancelled(t *testing.T) (*rig.Rig, string) {
-	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	agent := idler{begun: make(chan struct{}, 9), ended: make(chan error, 9)}
 	return aTask(t, agent, "main", func(r *pulseRig, id string) {
 		<-agent.begun
 		r.stand.Cancel(id)

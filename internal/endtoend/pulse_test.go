@@ -285,10 +285,13 @@ func TestPulseTaskIsTooLarge(t *testing.T) {
 }
 
 // idler works until it is told not to.
-type idler struct{ begun, ended chan error }
+type idler struct {
+	begun chan struct{}
+	ended chan error
+}
 
 func (i idler) Execute(ctx context.Context, _ executors.Request) (executors.Result, error) {
-	i.begun <- nil
+	i.begun <- struct{}{}
 	<-ctx.Done()
 	i.ended <- context.Cause(ctx)
 	return executors.Result{}, ctx.Err()
@@ -296,7 +299,7 @@ func (i idler) Execute(ctx context.Context, _ executors.Request) (executors.Resu
 
 func TestPulseTaskIsCancelled(t *testing.T) {
 	t.Parallel()
-	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	agent := idler{begun: make(chan struct{}, 9), ended: make(chan error, 9)}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
 	r.start(t)
 	r.poll(t)
@@ -315,7 +318,7 @@ func TestPulseTaskIsCancelled(t *testing.T) {
 
 func TestPulseTaskTakesTooLong(t *testing.T) {
 	t.Parallel()
-	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	agent := idler{begun: make(chan struct{}, 9), ended: make(chan error, 9)}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
 	r.start(t)
 	r.poll(t)
@@ -406,7 +409,7 @@ func TestPulseManyTasksAtOnce(t *testing.T) {
 // fit where there are six places, and a cancellation is seen all the same.
 func TestPulseWatchingTakesNoPlace(t *testing.T) {
 	t.Parallel()
-	agent := idler{begun: make(chan error, 9), ended: make(chan error, 9)}
+	agent := idler{begun: make(chan struct{}, 9), ended: make(chan error, 9)}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
 	r.places = 6
 	r.start(t)

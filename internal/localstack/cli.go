@@ -126,7 +126,7 @@ func freePort(from int, taken []int) (int, error) {
 		l, err := net.Listen("tcp", loopback(port))
 		switch {
 		case err == nil:
-			defer l.Close()
+			defer func() { _ = l.Close() }()
 			return l.Addr().(*net.TCPAddr).Port, nil
 		case !errors.Is(err, syscall.EADDRINUSE):
 			return 0, fmt.Errorf("find a free port: %w", err)

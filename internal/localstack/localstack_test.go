@@ -53,7 +53,7 @@ func TestBusyPortIsAnsweredWithAnother(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 
 	stack, err := localstack.Start(t.Context(), localstack.Options{
 		Binary: program(t, "ready"), Port: l.Addr().(*net.TCPAddr).Port,

@@ -14,7 +14,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	seeded, err := s.Seed(context.Background(), sim.Setup{Conversations: 20})
 	if err != nil {
 		fmt.Println(err)

@@ -15,8 +15,8 @@ import (
 // journalHeader is the first line of a state file.
 const journalHeader = `{"format":"parley-simulator","version":1}`
 
-// A journal is a file of entries, one to a line. Writes that come at the same
-// time share one trip to the disk. A nil journal keeps nothing.
+// A journal is a file of entries, one to a line. Simultaneous writes share one flush to
+// the disk. A nil journal keeps nothing.
 type journal struct {
 	mu       sync.Mutex
 	changed  sync.Cond // pending, written, closed or err has changed
@@ -30,8 +30,8 @@ type journal struct {
 	stopped  chan struct{}
 }
 
-// openJournal reads what the file at path holds into st, writes it anew in its
-// shortest form, and keeps the file open for more.
+// openJournal reads the file at path into st, writes it anew in its shortest form, and
+// keeps the file open for more.
 func openJournal(path string, st *state) (*journal, error) {
 	if err := readJournal(path, st); err != nil {
 		return nil, fmt.Errorf("state file %q: %w", path, err)
@@ -57,13 +57,13 @@ func readJournal(path string, st *state) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	r := bufio.NewReader(f)
 	for n := 1; ; n++ {
 		line, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			// A last line without an end was being written when the process
-			// died: nobody has been told of it.
+			// A last line without an end was being written when the process died: no caller
+			// has received an answer that depends on it.
 			return headerOnly(n, line)
 		}
 		if err != nil {
@@ -83,7 +83,7 @@ func readJournal(path string, st *state) error {
 	}
 }
 
-// headerOnly guards against swallowing somebody's one-line file.
+// headerOnly guards against overwriting an unrelated one-line file.
 func headerOnly(n int, line []byte) error {
 	if n == 1 && !bytes.HasPrefix([]byte(journalHeader), line) {
 		return errors.New("line 1: not a state file of this simulator; name another file")
@@ -91,14 +91,14 @@ func headerOnly(n int, line []byte) error {
 	return nil
 }
 
-// compact writes a new file beside the old one and puts it in its place, so that
-// there is a whole file at any time.
+// compact writes a new file beside the old one and renames it, so that there is a whole
+// file at any time.
 func compact(path string, st *state) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone already if all goes well
+	defer func() { _ = os.Remove(f.Name()) }() // gone already if all goes well
 	w := bufio.NewWriter(f)
 	fmt.Fprintln(w, journalHeader)
 	err = st.dump(func(e entry) error { return writeEntry(w, e) })
@@ -108,8 +108,8 @@ func compact(path string, st *state) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	// The new name must be on the disk before anything is added under it. Not
-	// every system can do that for a directory.
+	// The rename must be on the disk before anything is appended. Not every system can
+	// sync a directory.
 	if dir, err := os.Open(filepath.Dir(path)); err == nil {
 		_ = dir.Sync()
 		_ = dir.Close()
@@ -137,7 +137,7 @@ func (j *journal) append(e entry) {
 		j.late = true
 	}
 	if j.late || j.err != nil {
-		return // wait tells whoever made the change
+		return // wait reports it to the caller that made the change
 	}
 	j.err = writeEntry(&j.buf, e)
 	j.appended++

@@ -202,7 +202,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 5*time.Second, time.Since(began))
 		require.NoError(t, server.Close())
-		<-done
+		require.ErrorIs(t, <-done, http.ErrServerClosed)
 		require.NoError(t, b.Close())
 	})
 }

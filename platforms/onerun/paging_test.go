@@ -171,7 +171,8 @@ func TestPagingStopsWhenToldTo(t *testing.T) {
 	r := rows{ids: ids(0, 500)}
 	server := serve(t, map[string]http.HandlerFunc{"/": r.ServeHTTP})
 	c := newClient(t, onerun.ClientConfig{BaseURL: server.URL})
-	for range c.Agents(t.Context(), "P") {
+	for _, err := range c.Agents(t.Context(), "P") {
+		require.NoError(t, err)
 		break
 	}
 	require.Equal(t, 1, r.requests)

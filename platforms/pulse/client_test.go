@@ -173,8 +173,8 @@ func TestRequests(t *testing.T) {
 	require.NoError(t, c.Ack(ctx, "t", pulse.Ack{Status: pulse.AckFailed, WorkerID: "w", ExecutionID: "e", ExecutionTimeMS: 5, Error: "no"}))
 	_, err = c.Poll(ctx, []string{"run_agent", "my own"}, 100)
 	require.NoError(t, err)
-	for range c.Tasks(ctx, pulse.Filter{Status: "active", Type: "run_agent", Until: time.Unix(99, 0)}) {
-		t.Error("there is none")
+	for task, err := range c.Tasks(ctx, pulse.Filter{Status: "active", Type: "run_agent", Until: time.Unix(99, 0)}) {
+		t.Errorf("no task is expected: %v, %v", task, err)
 	}
 	_, err = c.History(ctx, "t", 7)
 	require.NoError(t, err)

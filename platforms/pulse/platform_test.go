@@ -33,7 +33,7 @@ func call(t testing.TB, b *bundle, method, path, body string) map[string]any {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	require.NoError(t, err)
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	var out map[string]any
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&out))

@@ -108,7 +108,7 @@ func TestConnectingIsNobodysOwn(t *testing.T) {
 		result <- err
 	}()
 	cancel()
-	<-result
+	require.ErrorIs(t, <-result, context.Canceled)
 	first := call(t, s, "pid")
 	require.Equal(t, first, call(t, s, "pid"))
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/parley-run/parley/internal/localstack/child"
 )
 
-// newsEvery is how often a build that says nothing is reported, so that its
-// clock moves.
+// newsEvery is the interval at which a silent build is reported, so that its clock
+// moves.
 const newsEvery = time.Second
 
-// stopTimeout is how long a build may take to stop.
+// stopTimeout bounds the stop of a build.
 const stopTimeout = 5 * time.Second
 
 var errNoGo = errors.New("there is no go command on PATH (https://go.dev/dl)")
 
 // Program compiles the package pkg of the module in dir to the file out, which it
-// replaces when the new one is whole. Name is what people know it by.
+// replaces once the new one is complete. Name is the program's name in messages.
 func Program(ctx context.Context, name, dir, pkg, out string, onProgress func(Progress)) error {
 	if err := program(ctx, name, dir, pkg, out, onProgress); err != nil {
 		return fmt.Errorf("build %s: %w", name, err)
@@ -42,7 +42,7 @@ func program(ctx context.Context, name, dir, pkg, out string, onProgress func(Pr
 		return err
 	}
 	_ = partial.Close()
-	defer os.Remove(partial.Name()) // gone already if all went well
+	defer func() { _ = os.Remove(partial.Name()) }() // gone already if all went well
 
 	news := newNews(name, onProgress, time.Now)
 	stopClock := news.tick(newsEvery)
@@ -96,13 +96,13 @@ func runGo(ctx context.Context, goCommand, dir string, args []string, onStdout, 
 	return nil
 }
 
-// news turns what the go command prints into progress.
+// news turns the go command's output into progress.
 type news struct {
 	name  string
 	tell  func(Progress)
 	now   func() time.Time
 	began time.Time
-	main  string // the package whose compilation is the last
+	main  string // the last package to be compiled
 
 	mu   sync.Mutex
 	last Progress
@@ -112,7 +112,7 @@ func newNews(name string, tell func(Progress), now func() time.Time) *news {
 	return &news{name: name, tell: tell, now: now, began: now()}
 }
 
-// report tells p with the time elapsed.
+// report passes p on with the time elapsed.
 func (n *news) report(p Progress) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -126,7 +126,7 @@ func (n *news) again() {
 	n.tell(p)
 }
 
-// tick repeats the last news until the returned function is called.
+// tick repeats the last progress until the returned function is called.
 func (n *news) tick(every time.Duration) (stop func()) {
 	quit, gone := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -154,14 +154,14 @@ func (n *news) downloading(line string) {
 	}
 }
 
-// compiling says that total packages are about to be compiled, main last.
+// compiling announces that total packages will be compiled, main last.
 func (n *news) compiling(total int, main string) {
 	n.main = main
-	n.report(Progress{Step: StepCompile, Total: total, Detail: "looking what is there already"})
+	n.report(Progress{Step: StepCompile, Total: total, Detail: "checking the build cache"})
 }
 
-// compiled reads the import paths that "go build -v" prints, one for each
-// package that it takes up. Those in Go's build cache are not printed.
+// compiled reads the import paths that "go build -v" prints, one for each package that
+// it compiles. Packages in Go's build cache are not printed.
 func (n *news) compiled(line string) {
 	switch {
 	case strings.HasPrefix(line, "go: "), strings.HasPrefix(line, "#"), strings.ContainsAny(line, " \t"):
