@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // A Registry holds sets by name and keeps their rules. Whoever wires the program
@@ -193,27 +194,27 @@ const all = "*"
 
 // Validate reports every fault.
 func (r Rules) Validate() error {
-	var errs []error
+	var f settings.Faults
 	if r.Timeout < 0 {
-		errs = append(errs, fmt.Errorf("timeout is %v: write more than 0, or leave it out for %v", r.Timeout, DefaultTimeout))
+		f.Add("timeout", fmt.Sprintf("write more than 0, or leave it out for %v", DefaultTimeout), "is %v", r.Timeout)
 	}
-	for _, name := range r.Allow {
+	for i, name := range r.Allow {
 		switch name {
 		case "":
-			errs = append(errs, errors.New("allow: a name is empty"))
+			f.Add(fmt.Sprintf("allow[%d]", i), "write the name of a tool", "is empty")
 		case all:
-			errs = append(errs, fmt.Errorf("allow: %q is no name of a tool: leave allow out, and all may be called", all))
+			f.Add(fmt.Sprintf("allow[%d]", i), "leave allow out, and all may be called", "is %q, which is no name of a tool", all)
 		}
 	}
-	for _, name := range r.Ask {
+	for i, name := range r.Ask {
 		switch {
 		case name == "":
-			errs = append(errs, errors.New("ask: a name is empty"))
+			f.Add(fmt.Sprintf("ask[%d]", i), "write the name of a tool", "is empty")
 		case name != all && !r.Allows(name):
-			errs = append(errs, fmt.Errorf("ask: %q is not among those that allow names, so it is never called", name))
+			f.Add(fmt.Sprintf("ask[%d]", i), "", "is %q, which is not among those that allow names, so it is never called", name)
 		}
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }
 
 // Allows reports whether the tool of that name may be called.

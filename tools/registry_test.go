@@ -42,8 +42,8 @@ func TestAddRefuses(t *testing.T) {
 		{"Again", "orders", tools.Rules{}, []string{"there is one of that name"}},
 		{"NegativeTimeout", "x", tools.Rules{Timeout: -1}, []string{"timeout is -1ns"}},
 		{"AllowAll", "x", tools.Rules{Allow: []string{"*"}}, []string{"leave allow out"}},
-		{"AskForWhatIsNotAllowed", "x", tools.Rules{Allow: []string{"a"}, Ask: []string{"b"}}, []string{`ask: "b" is not among`}},
-		{"EmptyNames", "x", tools.Rules{Allow: []string{""}, Ask: []string{""}}, []string{"allow: a name is empty", "ask: a name is empty"}},
+		{"AskForWhatIsNotAllowed", "x", tools.Rules{Allow: []string{"a"}, Ask: []string{"b"}}, []string{`ask[0] is "b", which is not among`}},
+		{"EmptyNames", "x", tools.Rules{Allow: []string{""}, Ask: []string{""}}, []string{"allow[0] is empty", "ask[0] is empty"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

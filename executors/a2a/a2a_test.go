@@ -441,8 +441,8 @@ func TestNewReportsEveryFault(t *testing.T) {
 	require.Error(t, err)
 	for _, want := range []string{
 		"a2a: ", "url contains a user name", "url contains a fragment", "endpoint is no address", "bearer_token contains a space",
-		`streaming is "yes": write auto or off`, "accept has an empty entry", "Idempotency-Key cannot be set", "Accept cannot be set",
-		`"Bad Name" is no name`, "Authorization is what bearer_token sets", "timeout is -1s", "poll_interval is -1ns", "max_reply_bytes is -1",
+		`streaming is "yes": write auto or off`, "accept[0] is empty", "Idempotency-Key cannot be set", "Accept cannot be set",
+		`headers.Bad Name is no name`, "Authorization is what bearer_token sets", "timeout is -1s", "poll_interval is -1ns", "max_reply_bytes is -1",
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 const (
@@ -180,7 +181,7 @@ func (e *Executor) newAgent(c *card) (*agent, error) {
 	}
 	a.endpoint = e.cardURL.ResolveReference(ref)
 	switch {
-	case !modelcall.IsServer(a.endpoint):
+	case !settings.IsServer(a.endpoint):
 		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "correct the card, or set endpoint"}
 	case !e.allowed(a.endpoint):
 		where := printable.Name(a.endpoint.Scheme+"://"+a.endpoint.Host, maxHost)

@@ -156,9 +156,9 @@ func TestAgentElsewhere(t *testing.T) {
 		})
 	}
 	_, err := a2a.New(a2a.Config{URL: server.URL, CardHosts: []string{"http://x", "a/b", ""}})
-	require.ErrorContains(t, err, `card_hosts: "http://x" is no host`)
-	require.ErrorContains(t, err, `card_hosts: "a/b" is no host`)
-	require.ErrorContains(t, err, `card_hosts: "" is no host`)
+	require.ErrorContains(t, err, `card_hosts[0] is "http://x", which is no host`)
+	require.ErrorContains(t, err, `card_hosts[1] is "a/b", which is no host`)
+	require.ErrorContains(t, err, `card_hosts[2] is "", which is no host`)
 }
 
 // The card is read once, and again after the agent has moved.

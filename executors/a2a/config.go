@@ -2,12 +2,14 @@ package a2a
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -89,39 +91,35 @@ func (c Config) withDefaults() Config {
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() error {
-	var f modelcall.Faults
+	var f settings.Faults
 	if c.URL == "" {
-		f.Add("url is missing: write the agent's base address, such as http://localhost:9999")
+		f.Add("url", "write the agent's base address, such as http://localhost:9999", "is missing")
 	} else {
 		f.Server("url", c.URL, "http://localhost:9999")
 	}
 	if c.Endpoint != "" {
 		f.Server("endpoint", c.Endpoint, "http://localhost:9999")
 	}
-	for _, host := range c.CardHosts {
+	for i, host := range c.CardHosts {
 		if u, err := url.Parse("http://" + host); err != nil || u.Host != host || u.Hostname() == "" {
-			f.Add("card_hosts: %q is no host: write a name, or a name and a port, such as agents.example.com:8080", host)
+			f.Add(fmt.Sprintf("card_hosts[%d]", i), "write a name, or a name and a port, such as agents.example.com:8080", "is %q, which is no host", host)
 		}
 	}
 	f.Sender(c.BearerToken, c.Headers, "Accept", "Content-Type", "Content-Length", "Host")
 	// Go's client takes a POST with it for one that may be sent twice.
 	for _, own := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if modelcall.HasHeader(c.Headers, own) {
-			f.Add("headers: %s cannot be set here: it would be the same for all requests", own)
+		if written, ok := settings.Header(c.Headers, own); ok {
+			f.Add("headers."+written, "leave it out, it would be the same for all requests", "cannot be set here")
 		}
 	}
-	switch c.Streaming {
-	case "", StreamingAuto, StreamingOff:
-	default:
-		f.Add("streaming is %q: write auto or off", c.Streaming)
-	}
-	for _, mode := range c.Accept {
+	settings.OneOf(&f, "streaming", c.Streaming, StreamingAuto, StreamingOff)
+	for i, mode := range c.Accept {
 		if strings.TrimSpace(mode) == "" {
-			f.Add("accept has an empty entry: write media types such as text/plain")
+			f.Add(fmt.Sprintf("accept[%d]", i), "write a media type such as text/plain", "is empty")
 		}
 	}
-	f.Timers(c.timers())
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	c.timers().Validate(&f)
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
 	f.Duration("poll_interval", c.PollInterval)
 	return f.Err()
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // An Executor asks one model. Create it with [New].
@@ -44,7 +45,7 @@ func New(cfg Config) (*Executor, error) {
 	cfg.setDefaults()
 	e := &Executor{
 		cfg:    cfg,
-		hasKey: cfg.APIKey != "" || modelcall.HasHeader(cfg.Headers, keyHeader) || modelcall.HasHeader(cfg.Headers, "Authorization"),
+		hasKey: cfg.APIKey != "" || settings.HasHeader(cfg.Headers, keyHeader) || settings.HasHeader(cfg.Headers, "Authorization"),
 		clean:  modelcall.NewCleaner(cfg.APIKey, cfg.Headers),
 	}
 

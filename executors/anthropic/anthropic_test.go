@@ -216,11 +216,11 @@ func TestConfigFaults(t *testing.T) {
 		Extra:              map[string]any{"system": 1, "a.b": 2, "odd": func() {}},
 	})
 	vendor.RequireFaults(t, err,
-		"model: it is empty; name the model to ask",
+		"model is empty: name the model to ask",
 		"base_url contains /v1/messages: leave it out",
 		"temperature is 1.5: write 0 to 1",
-		"headers: x-api-key is what api_key sets",
-		"extra: system cannot be set here",
+		"headers.x-api-key is what api_key sets",
+		"extra.system cannot be set here",
 	)
 	require.ErrorContains(t, err, "write one like https://api.anthropic.com")
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -112,15 +113,15 @@ func (c *Config) timers() modelcall.Timers {
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var f modelcall.Faults
-	f.Model(c.Model)
+	var f settings.Faults
+	f.Required("model", c.Model, "name the model to ask")
 	f.Key(c.APIKey)
-	f.URL(c.BaseURL, officialURL, "/v1/messages", "/v1")
-	f.Temperature(c.Temperature, 1)
-	f.Count("max_output_tokens", c.MaxOutputTokens)
-	f.Count("max_history_messages", c.MaxHistoryMessages)
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	f.Timers(c.timers())
+	f.BaseURL(c.BaseURL, officialURL, "/v1/messages", "/v1")
+	f.Range("temperature", c.Temperature, 1)
+	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
+	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	c.timers().Validate(&f)
 	f.Headers(c.Headers, c.APIKey, keyHeader)
 	f.Extra(c.Extra, "model", "messages", "system", "max_tokens", "stream", "tools")
 	return f.Err()

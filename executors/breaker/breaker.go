@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // DefaultOpenFor is how long an agent is left alone unless the configuration says
@@ -60,14 +61,12 @@ type Config struct {
 
 // Check reports every fault of the configuration at once.
 func Check(c Config) error {
-	var errs []error
+	var f settings.Faults
 	if c.OpenFor < 0 || c.OpenFor > maxOpenFor {
-		errs = append(errs, fmt.Errorf("open_for is %v: write more than 0 and at most %v, or leave it out", c.OpenFor, maxOpenFor))
+		f.Add("open_for", fmt.Sprintf("write more than 0 and at most %v, or leave it out", maxOpenFor), "is %v", c.OpenFor)
 	}
-	if c.WhileOpen != "" && c.WhileOpen != Fail && c.WhileOpen != Wait {
-		errs = append(errs, fmt.Errorf("while_open is %q: write %s or %s", c.WhileOpen, Fail, Wait))
-	}
-	return errors.Join(errs...)
+	settings.OneOf(&f, "while_open", c.WhileOpen, Fail, Wait)
+	return f.Err()
 }
 
 // An Executor is one with breakers. Create it with [New].

@@ -275,8 +275,8 @@ func TestConfigReportsEveryFault(t *testing.T) {
 		Prices: budget.Prices{"*": {}, "a*b": {}, "c": {CachedInput: &below}, "d": {CacheWrite: &below}},
 	})
 	for _, want := range []string{
-		"day: tokens is -1", "day: money is -0.000001", `name is "a/b"`, "day: there is no ledger", `time_zone is "Atlantis"`,
-		`prices: "*" is no name`, `prices: "a*b" is no name`, "prices: c: a price is below 0", "prices: d: a price is below 0",
+		"day.tokens is -1", "day.money is -0.000001", `name is "a/b"`, "day is limited, but there is no ledger", `time_zone is "Atlantis"`,
+		"prices.* is no name", "prices.a*b is no name", "prices.c.cached_input is -0.000001", "prices.d.cache_write is -0.000001",
 	} {
 		require.ErrorContains(t, err, want)
 	}

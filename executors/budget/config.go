@@ -2,13 +2,13 @@ package budget
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // DefaultCurrency is the label of amounts of money. Nothing is converted.
@@ -44,37 +44,41 @@ func (c *Config) setDefaults() {
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate(hasLedger bool) (*time.Location, error) {
-	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var f settings.Faults
 	if c.Day.Tokens < 0 {
-		fault("day: tokens is %d: write 1 or more, or leave it out", c.Day.Tokens)
+		f.Add("day.tokens", "write 1 or more, or leave it out", "is %d", c.Day.Tokens)
 	}
 	if c.Day.Money < 0 {
-		fault("day: money is %s: write more than 0, or leave it out", c.Day.Money)
+		f.Add("day.money", "write more than 0, or leave it out", "is %s", c.Day.Money)
 	}
 	if c.Day != (Limits{}) {
 		if c.Name == "" || strings.Contains(c.Name, "/") {
-			fault("name is %q: write a name without \"/\"", c.Name)
+			f.Add("name", "write a name without \"/\"", "is %q", c.Name)
 		}
 		if !hasLedger {
-			fault("day: there is no ledger to keep what is spent")
+			f.Add("day", "", "is limited, but there is no ledger to keep what is spent")
 		}
 	}
 	if c.Day.Money > 0 && len(c.Prices) == 0 {
-		fault("day: money is limited, but there are no prices: add prices, or limit tokens")
+		f.Add("day.money", "add prices, or limit tokens", "is limited, but there are no prices")
 	}
 	zone, err := time.LoadLocation(c.TimeZone)
 	if err != nil {
-		fault("time_zone is %q: write one like Europe/Berlin, or leave it out for UTC", c.TimeZone)
+		f.Add("time_zone", "write one like Europe/Berlin, or leave it out for UTC", "is %q", c.TimeZone)
 	}
 	for _, model := range slices.Sorted(maps.Keys(c.Prices)) {
 		if strings.TrimSuffix(model, "*") == "" || strings.Contains(strings.TrimSuffix(model, "*"), "*") {
-			fault("prices: %q is no name of a model: an asterisk may stand at its end", model)
+			f.Add("prices."+model, "an asterisk may stand at its end", "is no name of a model")
 		}
 		p := c.Prices[model]
-		if p.Input < 0 || p.Output < 0 || p.CachedInput != nil && *p.CachedInput < 0 || p.CacheWrite != nil && *p.CacheWrite < 0 {
-			fault("prices: %s: a price is below 0", model)
+		for _, price := range []struct {
+			key   string
+			value *Money
+		}{{"input", &p.Input}, {"output", &p.Output}, {"cached_input", p.CachedInput}, {"cache_write", p.CacheWrite}} {
+			if price.value != nil && *price.value < 0 {
+				f.Add("prices."+model+"."+price.key, "write 0 or more", "is %s", *price.value)
+			}
 		}
 	}
-	return zone, errors.Join(errs...)
+	return zone, f.Err()
 }

@@ -394,9 +394,9 @@ func TestNewReportsEveryFault(t *testing.T) {
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), key)
 	for _, want := range []string{
-		`command: "python3 agent.py" looks like a line for a shell`,
-		`env: "A B" is no name of a variable`, "env: the value of K contains a zero byte", "env: P is in pass_env too",
-		`pass_env: "B-C" is no name`, "processes is -1", "concurrency is -1", "max_reply_bytes is -1", `send is "some"`,
+		`command is "python3 agent.py", which looks like a line for a shell`,
+		"env.A B is no name of a variable", "env.K contains a zero byte", "env.P is in pass_env too",
+		`pass_env[1] is "B-C", which is no name`, "processes is -1", "concurrency is -1", "max_reply_bytes is -1", `send is "some"`,
 		"start_timeout needs handshake: true", "stop_timeout is -1ns", "gap_timeout is 1m0s, longer than timeout",
 	} {
 		require.ErrorContains(t, err, want)

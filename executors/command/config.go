@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/program"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -103,40 +105,33 @@ func (c Config) withDefaults() Config {
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() error {
-	var f modelcall.Faults
+	var f settings.Faults
 	switch {
 	case len(c.Command) == 0 || strings.TrimSpace(c.Command[0]) == "":
-		f.Add("command is empty: write the program and its arguments as a list, such as [python3, agent.py]")
+		f.Add("command", "write the program and its arguments as a list, such as [python3, agent.py]", "is empty")
 	case program.IsShellLine(c.Command):
-		f.Add("command: %q looks like a line for a shell, and there is none: write a list, such as [python3, agent.py]", c.Command[0])
+		f.Add("command", "write a list, such as [python3, agent.py]", "is %q, which looks like a line for a shell, and there is none", c.Command[0])
 	}
-	program.Validate(c.Command, c.Env, f.Add)
+	program.Validate(c.Command, c.Env, &f)
 	for name := range c.Env {
 		if slices.Contains(c.PassEnv, name) {
-			f.Add("env: %s is in pass_env too: give it in one of the two", name)
+			f.Add("env."+name, "give it in one of the two", "is in pass_env too")
 		}
 	}
-	for _, name := range c.PassEnv {
+	for i, name := range c.PassEnv {
 		if !program.IsVariable(name) {
-			f.Add("pass_env: %q is no name of a variable", name)
+			f.Add(fmt.Sprintf("pass_env[%d]", i), "", "is %q, which is no name of a variable", name)
 		}
 	}
-	f.Count("processes", c.Processes)
-	f.Count("concurrency", c.Concurrency)
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	switch c.Send {
-	case "", wire.SendAll, wire.SendNew:
-	default:
-		f.Add("send is %q: write all or new", c.Send)
-	}
+	f.Count("processes", int64(c.Processes))
+	f.Count("concurrency", int64(c.Concurrency))
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	settings.OneOf(&f, "send", c.Send, wire.SendAll, wire.SendNew)
 	if c.StartTimeout > 0 && !c.Handshake {
-		f.Add("start_timeout needs handshake: true")
+		f.Add("start_timeout", "add that, or leave it out", "needs handshake: true")
 	}
-	for name, d := range map[string]time.Duration{"start_timeout": c.StartTimeout, "stop_timeout": c.StopTimeout} {
-		if d < 0 {
-			f.Add("%s is %v: write more than 0, or leave it out", name, d)
-		}
-	}
-	f.Timers(c.timers())
+	f.Duration("start_timeout", c.StartTimeout)
+	f.Duration("stop_timeout", c.StopTimeout)
+	c.timers().Validate(&f)
 	return f.Err()
 }

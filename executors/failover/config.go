@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // The defaults of a [Config].
@@ -73,26 +73,17 @@ var kinds = []conversation.Kind{
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var errs []error
-	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Attempts < 0 {
-		fault("attempts is %d: write 1 or more, or leave it out", c.Attempts)
-	}
-	if c.MaxDelay < 0 {
-		fault("max_delay is %v: write more than 0, or leave it out", c.MaxDelay)
-	}
-	for _, kind := range c.SwitchOn {
+	var f settings.Faults
+	f.Count("attempts", int64(c.Attempts))
+	f.Duration("max_delay", c.MaxDelay)
+	for i, kind := range c.SwitchOn {
 		if !slices.Contains(kinds, kind) {
-			fault("switch_on: %q is no kind of failure: use %s", kind, strings.Join(words(kinds), ", "))
+			f.Add(fmt.Sprintf("switch_on[%d]", i), "use "+settings.Or(words(kinds)), "is %q, which is no kind of failure", kind)
 		}
 	}
-	if c.Breaker.Failures < 0 {
-		fault("breaker: failures is %d: write 1 or more, or leave it out", c.Breaker.Failures)
-	}
-	if c.Breaker.OpenFor < 0 {
-		fault("breaker: open_for is %v: write more than 0, or leave it out", c.Breaker.OpenFor)
-	}
-	return errors.Join(errs...)
+	f.Count("breaker.failures", int64(c.Breaker.Failures))
+	f.Duration("breaker.open_for", c.Breaker.OpenFor)
+	return f.Err()
 }
 
 // Validate reports every fault that can be told before there are executors, each
@@ -104,10 +95,10 @@ func validate(links []Link) error {
 		names []string
 		errs  []error
 	)
-	for _, l := range links {
+	for i, l := range links {
 		names = append(names, l.Name)
 		if l.Name != "" && l.Name != executors.Auto && l.Executor == nil {
-			errs = append(errs, fmt.Errorf("links: there is no executor %q", l.Name))
+			errs = append(errs, settings.Fault(fmt.Sprintf("links[%d]", i), "", "is %q, and there is no such executor", l.Name))
 		}
 	}
 	return errors.Join(append(errs, validateNames(names))...)
@@ -116,15 +107,15 @@ func validate(links []Link) error {
 func validateNames(links []string) error {
 	var errs []error
 	if len(links) == 0 {
-		errs = append(errs, errors.New("links: there are none: name the executors, the preferred first"))
+		errs = append(errs, settings.Fault("links", "name the executors, the preferred first", "is empty"))
 	}
 	seen := make(map[string]bool)
 	for i, name := range links {
 		switch {
 		case name == "" || name == executors.Auto:
-			errs = append(errs, fmt.Errorf("links: number %d is %q: write the name of an executor", i+1, name))
+			errs = append(errs, settings.Fault(fmt.Sprintf("links[%d]", i), "write the name of an executor", "is %q", name))
 		case seen[name]:
-			errs = append(errs, fmt.Errorf("links: %q is there twice", name))
+			errs = append(errs, settings.Fault(fmt.Sprintf("links[%d]", i), "take one out", "is %q, which is there twice", name))
 		}
 		seen[name] = true
 	}

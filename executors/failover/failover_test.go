@@ -349,13 +349,13 @@ func TestConfigReportsEveryFault(t *testing.T) {
 		{Name: "a", Executor: named("a")}, {Name: "a", Executor: named("a")}, {Name: executors.Auto, Executor: named("a")}, {Name: "b"},
 	}, failover.NewBreakers(nil))
 	for _, want := range []string{
-		"attempts is -1", "max_delay is -1ns", `switch_on: "Sunday" is no kind`, "breaker: failures is -1", "breaker: open_for is -1ns",
-		`links: "a" is there twice`, `links: number 3 is "auto"`, `links: there is no executor "b"`,
+		"attempts is -1", "max_delay is -1ns", `switch_on[0] is "Sunday"`, "breaker.failures is -1", "breaker.open_for is -1ns",
+		`links[1] is "a", which is there twice`, `links[2] is "auto"`, `links[3] is "b", and there is no such executor`,
 	} {
 		require.ErrorContains(t, err, want)
 	}
 	_, err = failover.New("main", failover.Config{}, nil, failover.NewBreakers(nil))
-	require.ErrorContains(t, err, "links: there are none")
+	require.ErrorContains(t, err, "links is empty")
 }
 
 // newChain names the links link1, link2 and so on.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -149,33 +150,40 @@ var cloudName = regexp.MustCompile(`^[a-z0-9.:-]*$`)
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var f modelcall.Faults
-	f.Model(c.Model)
+	var f settings.Faults
+	f.Required("model", c.Model, "name the model to ask")
 	if strings.ContainsAny(c.Model, "?&#%\\ ") || strings.Contains(c.Model, "..") {
-		f.Add("model: %q cannot be part of an address", c.Model)
+		f.Add("model", "write the name alone", "is %q, which cannot be part of an address", c.Model)
 	}
 	f.Key(c.APIKey)
 	switch c.API {
 	case "", GeminiAPI:
-		if c.Project != "" || c.Location != "" {
-			f.Add("project and location are for api: vertex; set it, or leave them out")
+		for field, value := range map[string]string{"project": c.Project, "location": c.Location} {
+			if value != "" {
+				f.Add(field, "set that, or leave it out", "is for api: vertex")
+			}
 		}
 	case VertexAPI:
-		if (c.Project == "") != (c.Location == "") {
-			f.Add("project and location belong together: give both or none")
+		if c.Project == "" && c.Location != "" {
+			f.Add("project", "project and location belong together: give both or none", "is empty")
 		}
-		if !cloudName.MatchString(c.Project) || !cloudName.MatchString(c.Location) {
-			f.Add("project or location contains a character that none has")
+		if c.Location == "" && c.Project != "" {
+			f.Add("location", "project and location belong together: give both or none", "is empty")
+		}
+		for field, value := range map[string]string{"project": c.Project, "location": c.Location} {
+			if !cloudName.MatchString(value) {
+				f.Add(field, "write lower-case letters, digits and . : -", "contains a character that none has")
+			}
 		}
 	default:
-		f.Add("api is %q: write gemini or vertex", c.API)
+		f.Add("api", "write gemini or vertex", "is %q", c.API)
 	}
-	f.URL(c.BaseURL, officialURL, "/v1", "/v1beta", "/v1beta1", "/models")
-	f.Temperature(c.Temperature, 2)
-	f.Count("max_output_tokens", c.MaxOutputTokens)
-	f.Count("max_history_messages", c.MaxHistoryMessages)
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	f.Timers(c.timers())
+	f.BaseURL(c.BaseURL, officialURL, "/v1", "/v1beta", "/v1beta1", "/models")
+	f.Range("temperature", c.Temperature, 2)
+	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
+	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	c.timers().Validate(&f)
 	f.Headers(c.Headers, c.APIKey, keyHeader)
 	f.Extra(c.Extra, "model", "contents", "systemInstruction", "tools")
 	return f.Err()

@@ -279,18 +279,18 @@ func TestConfigFaults(t *testing.T) {
 		Extra:              map[string]any{"contents": 1, "a.b": 2, "odd": func() {}},
 	})
 	vendor.RequireFaults(t, err,
-		`model: "a?b=c" cannot be part of an address`,
+		`model is "a?b=c", which cannot be part of an address`,
 		`api is "other": write gemini or vertex`,
 		"base_url contains /models: leave it out",
 		"temperature is 2.5: write 0 to 2",
-		"headers: x-goog-api-key is what api_key sets",
-		"extra: contents cannot be set here",
+		"headers.x-goog-api-key is what api_key sets",
+		"extra.contents cannot be set here",
 	)
 	require.ErrorContains(t, err, "write one like https://generativelanguage.googleapis.com")
 
 	for want, cfg := range map[string]gemini.Config{
-		"model: it is empty":                  {},
-		"are for api: vertex":                 {Model: "m", Project: "p"},
+		"model is empty":                      {},
+		"is for api: vertex":                  {Model: "m", Project: "p"},
 		"belong together: give both or none":  {Model: "m", API: gemini.VertexAPI, Location: "eu"},
 		"contains a character that none has":  {Model: "m", API: gemini.VertexAPI, Project: "a/b", Location: "eu"},
 		"base_url contains /v1beta: leave it": {Model: "m", BaseURL: "https://host/v1beta/"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -28,28 +29,26 @@ type HMAC struct {
 // guessing.
 const minSecret = 16
 
-func (h HMAC) validate(f *modelcall.Faults, headers map[string]secret.String) {
+func (h HMAC) validate(f *settings.Faults, headers map[string]secret.String) {
 	if h.Secret == "" {
 		if h.Header != "" {
-			f.Add("hmac: there is a header but no secret")
+			f.Add("hmac.secret", "write the secret that signs requests, or leave hmac out", "is empty, but there is a header")
 		}
 		return
 	}
 	if len(h.Secret) < minSecret {
-		f.Add("hmac: the secret has %d characters: use %d or more, by chance", len(h.Secret), minSecret)
+		f.Add("hmac.secret", fmt.Sprintf("use %d or more, chosen at random", minSecret), "has %d characters", len(h.Secret))
 	}
 	name := h.Header
 	if name == "" {
 		name = DefaultSignatureHeader
 	} else {
-		var named modelcall.Faults
-		named.Headers(map[string]secret.String{name: "x"}, "", "")
-		if named.Err() != nil {
-			f.Add("hmac: header: %q is no name of a header", name)
+		if !settings.IsHeaderName(name) {
+			f.Add("hmac.header", "", "is %q, which is no name of a header", name)
 		}
 	}
-	if modelcall.HasHeader(headers, name) {
-		f.Add("headers: %s is what hmac sets: give one of the two", name)
+	if written, ok := settings.Header(headers, name); ok {
+		f.Add("headers."+written, "give one of the two", "is what hmac sets")
 	}
 }
 

@@ -2,7 +2,6 @@ package http
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -83,24 +83,18 @@ func (c Config) withDefaults() Config {
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() (*mapping, error) {
-	var f modelcall.Faults
+	var f settings.Faults
 	if c.URL == "" {
-		f.Add("url is missing: write the address to post to, such as http://localhost:8000/reply")
+		f.Add("url", "write the address to post to, such as http://localhost:8000/reply", "is missing")
 	} else {
 		f.Server("url", c.URL, "http://localhost:8000/reply")
 	}
-	if err := checkHealth(c.URL, c.Health); err != nil {
-		f.Add("health %w", err)
-	}
+	f.Include(checkHealth(c.URL, c.Health))
 	f.Sender(c.BearerToken, c.Headers, "Content-Type", "Content-Length", "Host", "Idempotency-Key")
 	c.HMAC.validate(&f, c.Headers)
-	switch c.Send {
-	case "", wire.SendAll, wire.SendNew:
-	default:
-		f.Add("send is %q: write all or new", c.Send)
-	}
-	f.Timers(c.timers())
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	settings.OneOf(&f, "send", c.Send, wire.SendAll, wire.SendNew)
+	c.timers().Validate(&f)
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
 	f.Duration("poll_interval", c.PollInterval)
 	m := newMapping(c.Request, c.Response, &f)
 	return m, f.Err()
@@ -116,10 +110,10 @@ func checkHealth(base, s string) error {
 	}
 	ref, err := url.Parse(s)
 	if err != nil {
-		return errors.New("is no path: write one like /healthz")
+		return settings.Fault("health", "write one like /healthz", "is no path")
 	}
 	if !sameServer(u, u.ResolveReference(ref)) {
-		return errors.New("is on another server than url: your keys would go there")
+		return settings.Fault("health", "your keys would go there: write a path of the same server", "is on another server than url")
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // RequestMapping makes requests in another agent's words.
@@ -83,7 +84,7 @@ type mapping struct {
 }
 
 // newMapping returns nil where nothing is mapped.
-func newMapping(req RequestMapping, res ResponseMapping, f *modelcall.Faults) *mapping {
+func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *mapping {
 	m := &mapping{paths: res.paths(), stream: res.Stream, mapped: res.Text != "" || res.Stream.Delta != "" || res.Stream.Text != ""}
 	if req.Body != "" {
 		m.body = translate.ParseBody(req.Body, f)
@@ -103,20 +104,20 @@ func (r ResponseMapping) paths() translate.Paths {
 	}
 }
 
-func (r ResponseMapping) validate(f *modelcall.Faults) {
+func (r ResponseMapping) validate(f *settings.Faults) {
 	s, paths := r.Stream, r.paths().ByKey()
 	paths["stream.delta"], paths["stream.text"] = s.Delta, s.Text
 	given := slices.ContainsFunc(slices.Collect(maps.Values(paths)), func(p string) bool { return p != "" })
 	given = given || len(s.Events) > 0 || s.Done != "" || s.DoneEvent != "" || s.ErrorEvent != ""
 	if given && r.Text == "" && s.Delta == "" && s.Text == "" {
-		f.Add("response: text is missing: write the path of the reply in the agent's answer")
+		f.Add("response.text", "write the path of the reply in the agent's answer", "is missing")
 	}
 	translate.ValidatePaths(paths, f)
 	if s.Delta != "" && s.Text != "" {
-		f.Add("response.stream has both delta and text: give the one that the events have")
+		f.Add("response.stream", "give the one that the events have", "has both delta and text")
 	}
 	if r.ErrorCode == "" && len(r.ErrorKinds) > 0 {
-		f.Add("response.error_kinds: error_code is missing: write the path of the code")
+		f.Add("response.error_code", "write the path of the code", "is missing, and there are error_kinds")
 	}
 	r.paths().ValidateKinds(f)
 }

@@ -73,14 +73,14 @@ func TestRequestMapping(t *testing.T) {
 func TestRequestMappingFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
-		"Syntax":       {`{{json .Input}`, "request.body: body:1: "},
+		"Syntax":       {`{{json .Input}`, "request.body is no template: body:1: "},
 		"UnknownField": {`{"a": {{json .Imput}}}`, "can't evaluate field Imput"},
-		"NoJSON":       {`{"a": {{json .Input}}`, "request.body: where the agent speaks first: what comes out is no JSON"},
-		"Unescaped":    {`{"a": "{{.Input}}"}`, "line 1: {{.Input}} is not safe"},
-		"InRange":      {"{\n{{range .Messages}}{{.Text}}{{end}}}", "line 2: {{.Text}} is not safe"},
-		"InIf":         {`{{if .State}}1{{else}}{{.Turn}}{{end}}`, "{{.Turn}} is not safe"},
-		"InWith":       {`{{with .State}}{{.}}{{end}}1`, "{{.}} is not safe"},
-		"InDefine":     {`{{define "x"}}{{.Turn}}{{end}}1`, "{{.Turn}} is not safe"},
+		"NoJSON":       {`{"a": {{json .Input}}`, "request.body cannot be used where the agent speaks first: what comes out is no JSON"},
+		"Unescaped":    {`{"a": "{{.Input}}"}`, "is not safe in line 1: {{.Input}}"},
+		"InRange":      {"{\n{{range .Messages}}{{.Text}}{{end}}}", "is not safe in line 2: {{.Text}}"},
+		"InIf":         {`{{if .State}}1{{else}}{{.Turn}}{{end}}`, ": {{.Turn}}: write {{json"},
+		"InWith":       {`{{with .State}}{{.}}{{end}}1`, ": {{.}}: write {{json"},
+		"InDefine":     {`{{define "x"}}{{.Turn}}{{end}}1`, ": {{.Turn}}: write {{json"},
 		"NotLast":      {`{{json .Input | printf "%s"}}`, "is not safe"},
 		"NoOpening":    {`{"a": {{json (index .Messages 0).Text}}}`, "where the agent speaks first"},
 	} {

@@ -2,7 +2,6 @@ package iiifunction
 
 import (
 	"cmp"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -187,67 +187,53 @@ func (c Config) withDefaults() Config {
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() (*mapping, error) {
-	var f modelcall.Faults
-	if err := checkURL(c.URL); err != nil {
-		f.Add("url %w", err)
-	}
+	var f settings.Faults
+	f.Include(checkURL(c.URL))
 	f.Headers(c.Headers, "", "")
 	for name := range c.Query {
 		if strings.TrimSpace(name) == "" {
-			f.Add("query: a name is empty")
+			f.Add("query."+name, "write a name", "is empty")
 		}
 	}
 	for key, value := range map[string]string{"namespace": c.Namespace, "function": c.Function} {
 		if value != strings.TrimSpace(value) {
-			f.Add("%s: %q begins or ends with a space", key, value)
+			f.Add(key, "", "is %q, which begins or ends with a space", value)
 		}
 	}
 	c.validateDialect(&f)
 	if c.Guard != nil {
 		c.Guard.validate(&f)
 	}
-	for key, d := range map[string]time.Duration{"timeout": c.Timeout, "connect_timeout": c.ConnectTimeout} {
-		if d < 0 {
-			f.Add("%s is %v: write more than 0, or leave it out", key, d)
-		}
-	}
-	f.Count("max_tokens", c.MaxTokens)
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	f.Duration("timeout", c.Timeout)
+	f.Duration("connect_timeout", c.ConnectTimeout)
+	f.Count("max_tokens", int64(c.MaxTokens))
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
 	m := newMapping(c.Request, c.Response, &f)
 	return m, f.Err()
 }
 
 // validateDialect points out settings that would have no effect.
-func (c Config) validateDialect(f *modelcall.Faults) {
+func (c Config) validateDialect(f *settings.Faults) {
 	d := c.dialect()
 	switch d {
 	case DialectAgentOS:
 		if strings.TrimSpace(c.AgentID) == "" {
-			f.Add("agent_id is missing: write the id of the agent that %s is to run", cmp.Or(c.Function, DefaultChat))
+			f.Add("agent_id", "write the id of the agent that "+cmp.Or(c.Function, DefaultChat)+" is to run", "is missing")
 		}
 	case DialectLLM:
 		if c.Shape == ShapeTypeScript && c.Model == "" {
-			f.Add("model is missing: with shape: typescript, %s has no default", cmp.Or(c.Function, DefaultComplete))
+			f.Add("model", "with shape: typescript, "+cmp.Or(c.Function, DefaultComplete)+" has no default", "is missing")
 		}
 	case DialectPlain:
 		if c.Function == "" {
-			f.Add("function is missing: write the id of the function to call")
+			f.Add("function", "write the id of the function to call", "is missing")
 		}
 	default:
-		f.Add("dialect is %q: write agentos, llm or plain", d)
+		f.Add("dialect", "write agentos, llm or plain", "is %q", d)
 		return
 	}
-	switch c.Shape {
-	case "", ShapeTypeScript, ShapeRust:
-	default:
-		f.Add("shape is %q: write typescript or rust", c.Shape)
-	}
-	switch c.Send {
-	case "", wire.SendAll, wire.SendNew:
-	default:
-		f.Add("send is %q: write all or new", c.Send)
-	}
-	mapped := c.Request.Body != "" || c.Response.given()
+	settings.OneOf(f, "shape", c.Shape, ShapeTypeScript, ShapeRust)
+	settings.OneOf(f, "send", c.Send, wire.SendAll, wire.SendNew)
 	for _, only := range []struct {
 		key      string
 		given    bool
@@ -260,10 +246,11 @@ func (c Config) validateDialect(f *modelcall.Faults) {
 		{"shape", c.Shape != "", []Dialect{DialectLLM}},
 		{"max_tokens", c.MaxTokens != 0, []Dialect{DialectLLM}},
 		{"send", c.Send != "", []Dialect{DialectAgentOS, DialectPlain}},
-		{"request and response", mapped, []Dialect{DialectPlain}},
+		{"request", c.Request.Body != "", []Dialect{DialectPlain}},
+		{"response", c.Response.given(), []Dialect{DialectPlain}},
 	} {
 		if only.given && !slices.Contains(only.dialects, d) {
-			f.Add("%s: is for dialect: %s, and this is %s: leave it out, or change dialect", only.key, join(only.dialects), d)
+			f.Add(only.key, "leave it out, or change dialect", "is for dialect: %s, and this is %s", join(only.dialects), d)
 		}
 	}
 }
@@ -276,21 +263,15 @@ func join(list []Dialect) string {
 	return strings.Join(names, " or ")
 }
 
-func (g Guard) validate(f *modelcall.Faults) {
+func (g Guard) validate(f *settings.Faults) {
 	if g.Function != strings.TrimSpace(g.Function) {
-		f.Add("guard.function: %q begins or ends with a space", g.Function)
+		f.Add("guard.function", "", "is %q, which begins or ends with a space", g.Function)
 	}
 	if g.MaxRisk != nil && !(*g.MaxRisk >= 0 && *g.MaxRisk <= 1) {
-		f.Add("guard.max_risk is %v: write 0 to 1", *g.MaxRisk)
+		f.Add("guard.max_risk", "write 0 to 1", "is %v", *g.MaxRisk)
 	}
-	switch g.Fail {
-	case "", FailClosed, FailOpen:
-	default:
-		f.Add("guard.fail is %q: write closed or open", g.Fail)
-	}
-	if g.Timeout < 0 {
-		f.Add("guard.timeout is %v: write more than 0, or leave it out", g.Timeout)
-	}
+	settings.OneOf(f, "guard.fail", g.Fail, FailClosed, FailOpen)
+	f.Duration("guard.timeout", g.Timeout)
 }
 
 // checkURL does not quote the URL: it may hold a secret.
@@ -300,15 +281,15 @@ func checkURL(s string) error {
 	}
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {
-		return errors.New("is no address of an engine: write one like " + DefaultURL)
+		return settings.Fault("url", "write one like "+DefaultURL, "is no address of an engine")
 	}
 	switch u.Scheme {
 	case "ws", "wss", "http", "https":
 	default:
-		return errors.New("begins with none of ws, wss, http and https: write one like " + DefaultURL)
+		return settings.Fault("url", "write one like "+DefaultURL, "begins with none of ws, wss, http and https")
 	}
 	if u.User != nil {
-		return errors.New("contains a user name or password: use headers, with Authorization: Basic …")
+		return settings.Fault("url", "use headers, with Authorization: Basic …", "contains a user name or password")
 	}
 	return nil
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // RequestMapping makes requests in another function's words.
@@ -55,7 +55,7 @@ type mapping struct {
 	mapped bool // the response is not the contract's
 }
 
-func newMapping(req RequestMapping, res ResponseMapping, f *modelcall.Faults) *mapping {
+func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *mapping {
 	m := &mapping{paths: translate.Paths(res), mapped: res.Text != ""}
 	if req.Body != "" {
 		m.body = translate.ParseBody(req.Body, f)
@@ -76,9 +76,9 @@ func (r ResponseMapping) mapsPaths() bool {
 	return false
 }
 
-func (r ResponseMapping) validate(f *modelcall.Faults) {
+func (r ResponseMapping) validate(f *settings.Faults) {
 	if r.mapsPaths() && r.Text == "" {
-		f.Add("response: text is missing: write the path of the reply in the function's answer")
+		f.Add("response.text", "write the path of the reply in the function's answer", "is missing")
 	}
 	translate.ValidatePaths(translate.Paths(r).ByKey(), f)
 	translate.Paths(r).ValidateKinds(f)

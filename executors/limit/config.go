@@ -2,9 +2,9 @@ package limit
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"time"
+
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // DefaultMaxWait is long enough to smooth a burst, and too short for a worker's
@@ -48,24 +48,14 @@ func (c *Config) setDefaults() { c.MaxWait = cmp.Or(c.MaxWait, DefaultMaxWait) }
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var errs []error
-	for _, k := range []struct {
-		key string
-		n   int64
-	}{
-		{"concurrency", int64(c.Concurrency)},
-		{"requests_per_minute", int64(c.RequestsPerMinute)},
-		{"tokens_per_minute", c.TokensPerMinute},
-	} {
-		switch {
-		case k.key == "concurrency" && k.n < -1:
-			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, -1 for no bound, or leave it out", k.key, k.n))
-		case k.key != "concurrency" && k.n < 0:
-			errs = append(errs, fmt.Errorf("%s is %d: write 1 or more, or leave it out", k.key, k.n))
-		}
+	var f settings.Faults
+	if c.Concurrency < -1 {
+		f.Add("concurrency", "write 1 or more, -1 for no bound, or leave it out", "is %d", c.Concurrency)
 	}
+	f.Count("requests_per_minute", int64(c.RequestsPerMinute))
+	f.Count("tokens_per_minute", c.TokensPerMinute)
 	if c.MaxWait < 0 || c.MaxWait > time.Minute {
-		errs = append(errs, fmt.Errorf("max_wait is %v: write more than 0 and at most 1m", c.MaxWait))
+		f.Add("max_wait", "write more than 0 and at most 1m", "is %v", c.MaxWait)
 	}
-	return errors.Join(errs...)
+	return f.Err()
 }

@@ -2,9 +2,9 @@ package limit
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"sync"
+
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // A Pool holds the limiters of a process, one for each quota.
@@ -37,18 +37,18 @@ func (p *Pool) limiter(key Key, cfg Config) (*limiter, error) {
 func (l *limiter) configure(cfg Config) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var errs []error
-	differ := func(name string, a, b int64) {
+	var f settings.Faults
+	differ := func(field string, a, b int64) {
 		if a != 0 && b != 0 && a != b {
-			errs = append(errs, fmt.Errorf("%s is %d here and %d at another executor with the same quota, %s: "+
-				"write the same number, or tell the quotas apart with quota", name, b, a, l.key))
+			f.Add(field, "write the same number, or tell the quotas apart with quota",
+				"is %d here and %d at another executor with the same quota, %s", b, a, l.key)
 		}
 	}
 	differ("concurrency", int64(l.concurrency), int64(cfg.Concurrency))
 	differ("requests_per_minute", l.requests.configured, int64(cfg.RequestsPerMinute))
 	differ("tokens_per_minute", l.tokens.configured, cfg.TokensPerMinute)
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	if err := f.Err(); err != nil {
+		return err
 	}
 	l.concurrency = cmp.Or(l.concurrency, cfg.Concurrency)
 	l.requests.configure(int64(cfg.RequestsPerMinute))

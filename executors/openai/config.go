@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -133,34 +134,34 @@ func (c *Config) timers() modelcall.Timers {
 
 // validate reports every fault, each with its key and what would be right.
 func (c *Config) validate() error {
-	var f modelcall.Faults
-	f.Model(c.Model)
+	var f settings.Faults
+	f.Required("model", c.Model, "name the model to ask")
 	f.Key(c.APIKey)
-	f.URL(c.BaseURL, "http://localhost:11434/v1", "/chat/completions", "/responses")
+	f.BaseURL(c.BaseURL, "http://localhost:11434/v1", "/chat/completions", "/responses")
 	f.Printable("organization", c.Organization)
 	f.Printable("project", c.Project)
-	f.Temperature(c.Temperature, 2)
-	f.Count("max_output_tokens", c.MaxOutputTokens)
-	f.Count("max_history_messages", c.MaxHistoryMessages)
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
-	f.Timers(c.timers())
+	f.Range("temperature", c.Temperature, 2)
+	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
+	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	c.timers().Validate(&f)
 	f.Headers(c.Headers, c.APIKey, "Authorization")
 	switch own := []string{"model", "stream", "tools"}; c.api() {
 	case APIChat:
 		f.Extra(c.Extra, append(own, "messages", "n")...)
 		if c.Store != nil {
-			f.Add("store is for the Responses API: leave it out, or set api to responses")
+			f.Add("store", "leave it out, or set api to responses", "is for the Responses API")
 		}
 		if c.Background {
-			f.Add("background is for the Responses API: leave it out, or set api to responses")
+			f.Add("background", "leave it out, or set api to responses", "is for the Responses API")
 		}
 	case APIResponses:
 		f.Extra(c.Extra, append(own, "input", "instructions", "previous_response_id", "conversation", "store", "background")...)
 		if c.Background && c.Store != nil && !*c.Store {
-			f.Add("store is false, and background needs it: the provider has to keep a response that nobody waits for")
+			f.Add("store", "leave it out: the provider has to keep a response that no request waits for", "is false, and background needs it")
 		}
 	default:
-		f.Add("api is %q: write chat or responses", c.API)
+		f.Add("api", "write chat or responses", "is %q", c.API)
 	}
 	return f.Err()
 }

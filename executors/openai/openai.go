@@ -21,6 +21,7 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // An Executor asks one model. Create it with [New].
@@ -45,7 +46,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
 	cfg.setDefaults()
-	e := &Executor{cfg: cfg, hasKey: cfg.APIKey != "" || modelcall.HasHeader(cfg.Headers, "Authorization"), clean: modelcall.NewCleaner(cfg.APIKey, cfg.Headers)}
+	e := &Executor{cfg: cfg, hasKey: cfg.APIKey != "" || settings.HasHeader(cfg.Headers, "Authorization"), clean: modelcall.NewCleaner(cfg.APIKey, cfg.Headers)}
 
 	opts := []option.RequestOption{
 		option.WithHTTPClient(cfg.HTTPClient),

@@ -169,12 +169,12 @@ func TestConfigFaults(t *testing.T) {
 		Extra:              map[string]any{"messages": 1, "a.b": 2, "odd": func() {}},
 	})
 	chat.RequireFaults(t, err,
-		"model: it is empty; name the model to ask",
+		"model is empty: name the model to ask",
 		"base_url contains /chat/completions: leave it out",
 		"organization contains a line break",
 		"temperature is 3: write 0 to 2",
-		"headers: Authorization is what api_key sets",
-		"extra: messages cannot be set here",
+		"headers.Authorization is what api_key sets",
+		"extra.messages cannot be set here",
 	)
 }
 

@@ -525,7 +525,7 @@ func TestAPIFaults(t *testing.T) {
 		"store is for the Responses API":            {API: openai.APIChat, Store: &yes},
 		"background is for the Responses API":       {BaseURL: "http://localhost/v1", Background: true},
 		"store is false, and background needs it":   {Background: true, Store: &no},
-		"extra: input cannot be set here":           {Extra: map[string]any{"input": 1}},
+		"extra.input cannot be set here":            {Extra: map[string]any{"input": 1}},
 		"base_url contains /responses":              {BaseURL: "http://localhost/v1/responses"},
 	} {
 		cfg.Model = "m"

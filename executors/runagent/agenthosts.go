@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // allHosts is the entry of agent_hosts that allows every address.
@@ -38,7 +39,7 @@ type hostPort struct {
 func parseAgentHosts(entries []string) (agentHosts, error) {
 	var out agentHosts
 	var errs []error
-	for _, entry := range entries {
+	for i, entry := range entries {
 		switch prefix, err := netip.ParsePrefix(entry); {
 		case entry == allHosts:
 			out.all = true
@@ -47,7 +48,7 @@ func parseAgentHosts(entries []string) (agentHosts, error) {
 		default:
 			at, ok := parseHostPort(entry)
 			if !ok {
-				errs = append(errs, fmt.Errorf("agent_hosts: %q is no address: write agents.internal, 10.0.0.7:8450, a range such as 10.0.0.0/8, or all", entry))
+				errs = append(errs, settings.Fault(fmt.Sprintf("agent_hosts[%d]", i), "write agents.internal, 10.0.0.7:8450, a range such as 10.0.0.0/8, or all", "is %q, which is no address", entry))
 				continue
 			}
 			out.named = append(out.named, at)

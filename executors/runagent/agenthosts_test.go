@@ -88,8 +88,8 @@ func TestAgentHosts(t *testing.T) {
 func TestAgentHostsThatAreNone(t *testing.T) {
 	t.Parallel()
 	_, err := runagent.New(runagent.Config{Mode: runagent.ModeLocal, AgentHosts: []string{"", "http://h:1", "h:70000", "h/x", "10.0.0.0/40", "ok.internal:8450"}})
-	for _, entry := range []string{`""`, `"http://h:1"`, `"h:70000"`, `"h/x"`, `"10.0.0.0/40"`} {
-		require.ErrorContains(t, err, "agent_hosts: "+entry+" is no address")
+	for i, entry := range []string{`""`, `"http://h:1"`, `"h:70000"`, `"h/x"`, `"10.0.0.0/40"`} {
+		require.ErrorContains(t, err, fmt.Sprintf("agent_hosts[%d] is %s, which is no address", i, entry))
 	}
 	require.NotContains(t, err.Error(), "ok.internal")
 }

@@ -2,7 +2,6 @@ package runagent
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -130,7 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return c, errors.New("cache_dir is not given, and there is no home folder: write the folder that has " + registryFile)
+		return c, settings.Fault("cache_dir", "write the folder that has "+registryFile, "is not given, and there is no home folder")
 	}
 	c.CacheDir = filepath.Join(home, rest)
 	return c, nil
@@ -138,47 +138,46 @@ func (c Config) withDefaults() (Config, error) {
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() error {
-	var f modelcall.Faults
+	var f settings.Faults
 	switch c.Mode {
 	case "", ModeServerless:
 	case ModeLocal:
 		if c.URL != "" {
-			f.Add("url is for mode: serverless: for local agents write host and port")
+			f.Add("url", "for local agents write host and port", "is for mode: serverless")
 		}
 	default:
-		f.Add("mode is %q: write serverless or local", c.Mode)
+		f.Add("mode", "write serverless or local", "is %q", c.Mode)
 	}
 	if _, err := parseBase(c.URL); c.URL != "" && err != nil {
-		f.Add("url %w", err)
+		f.Add("url", "", "%v", err)
 	}
 	f.Key(c.APIKey)
 	if err := checkHost(c.Host); err != nil {
-		f.Add("host %w", err)
+		f.Add("host", "", "%v", err)
 	}
 	if c.Port < 0 || c.Port > 65535 {
-		f.Add("port is %d: write 1 to 65535, or leave it out", c.Port)
+		f.Add("port", "write 1 to 65535, or leave it out", "is %d", c.Port)
 	}
-	if _, err := parseAgentHosts(c.AgentHosts); err != nil {
-		f.Add("%w", err)
-	}
+	_, err := parseAgentHosts(c.AgentHosts)
+	f.Include(err)
 	if err := checkID(c.AgentID); err != nil {
-		f.Add("agent_id %w", err)
+		f.Add("agent_id", "", "%v", err)
 	}
 	if err := checkTag(c.Entrypoint); err != nil {
-		f.Add("entrypoint %w", err)
+		f.Add("entrypoint", "", "%v", err)
 	}
 	if c.HistoryKey != "" && c.HistoryKey == cmp.Or(c.MessageKey, DefaultMessageKey) {
-		f.Add("history_key is the same as message_key: give two names")
+		f.Add("history_key", "give two names", "is the same as message_key")
 	}
 	if c.ReplyPath != strings.TrimSpace(c.ReplyPath) {
-		f.Add("reply_path: %q begins or ends with a space", c.ReplyPath)
+		f.Add("reply_path", "", "is %q, which begins or ends with a space", c.ReplyPath)
 	}
 	if c.AtMostOnce && c.RetryAgentErrors {
-		f.Add("retry_agent_errors would run an agent twice that at_most_once forbids to: give one of the two")
+		f.Add("retry_agent_errors", "give one of the two", "would run an agent twice, which at_most_once forbids")
 	}
 	t := c.timers()
-	f.Timers(modelcall.Timers{Total: t.Total, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout})
-	f.Count("max_reply_bytes", c.MaxReplyBytes)
+	modelcall.Timers{Total: t.Total, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}.Validate(&f)
+	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
 	return f.Err()
 }
 

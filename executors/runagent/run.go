@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // streamSuffix is how the tag of an entrypoint that streams ends.
@@ -61,30 +62,26 @@ func (e *Executor) newRun(req executors.Request) (run, error) {
 		host:  task.Host, port: task.Port, talk: req.Task == nil,
 	}
 	limit, err := e.limit(req.Task, task)
-	var f modelcall.Faults
-	if err != nil {
-		f.Add("%w", err)
-	}
+	var f settings.Faults
+	f.Include(err)
 	if r.agent == "" {
-		f.Add("agent_id is missing: give it in the task, or to the executor")
+		f.Add("agent_id", "give it in the task, or to the executor", "is missing")
 	} else if err := checkID(r.agent); err != nil {
-		f.Add("agent_id %w", err)
+		f.Add("agent_id", "", "%v", err)
 	}
 	if r.entrypoint == "" {
-		f.Add("entrypoint_tag is missing: give it in the task, or as entrypoint to the executor")
+		f.Add("entrypoint_tag", "give it in the task, or as entrypoint to the executor", "is missing")
 	} else if err := checkTag(r.entrypoint); err != nil {
-		f.Add("entrypoint_tag %w", err)
+		f.Add("entrypoint_tag", "", "%v", err)
 	}
 	if err := checkHost(r.host); err != nil {
-		f.Add("agent_host %w", err)
+		f.Add("agent_host", "", "%v", err)
 	}
 	if r.port < 0 || r.port > 65535 {
-		f.Add("agent_port is %d: write 1 to 65535", r.port)
+		f.Add("agent_port", "write 1 to 65535", "is %d", r.port)
 	}
 	args, kwargs, err := e.arguments(req, task)
-	if err != nil {
-		f.Add("%w", err)
-	}
+	f.Include(err)
 	if err := f.Err(); err != nil {
 		return run{}, &conversation.Error{
 			Kind: conversation.Invalid, Op: "runagent: run an agent", Err: errors.New(oneLine(err)),

@@ -19,22 +19,22 @@ import (
 	"github.com/parley-run/parley/internal/yamlbound"
 )
 
-// parse reads a script. The error joins every fault found, in the order of
-// their lines.
-func parse(data []byte) (script, error) {
+// parse reads a script. It returns every fault found, in the order of their lines.
+func parse(data []byte) (script, []fault) {
 	if len(data) > maxScript {
-		return script{}, fmt.Errorf("it has %d bytes; at most %d are allowed", len(data), maxScript)
+		return script{}, []fault{{text: fmt.Sprintf("it has %d bytes; at most %d are allowed", len(data), maxScript)}}
 	}
 	if !utf8.Valid(data) {
-		return script{}, errors.New("it is not valid UTF-8")
+		return script{}, []fault{{text: "it is not valid UTF-8"}}
 	}
 	root, err := document(data)
 	if err != nil {
-		return script{}, err
+		return script{}, []fault{{text: err.Error()}}
 	}
 	p := &parser{}
 	s := p.script(root)
-	return s, p.err()
+	slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
+	return s, p.faults
 }
 
 // document reads the one YAML or JSON document there must be.
@@ -48,6 +48,7 @@ func document(data []byte) (*yaml.Node, error) {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("it is empty")
 	case err != nil:
+		// The package has no error types for syntax: its text has the line.
 		return nil, fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
@@ -91,22 +92,21 @@ type parser struct {
 	faults []fault
 }
 
+// A fault is what is wrong in a line, 0 for the script as a whole.
 type fault struct {
 	line int
 	text string
 }
 
-func (p *parser) fault(n *yaml.Node, format string, args ...any) {
-	p.faults = append(p.faults, fault{line: n.Line, text: fmt.Sprintf(format, args...)})
+func (f fault) String() string {
+	if f.line == 0 {
+		return f.text
+	}
+	return fmt.Sprintf("line %d: %s", f.line, f.text)
 }
 
-func (p *parser) err() error {
-	slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
-	errs := make([]error, 0, len(p.faults))
-	for _, f := range p.faults {
-		errs = append(errs, fmt.Errorf("line %d: %s", f.line, f.text))
-	}
-	return errors.Join(errs...)
+func (p *parser) fault(n *yaml.Node, format string, args ...any) {
+	p.faults = append(p.faults, fault{line: n.Line, text: fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) script(n *yaml.Node) script {

@@ -12,7 +12,6 @@ package scripted
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 //go:embed support.yaml
@@ -51,31 +51,44 @@ var (
 
 // New reads the script. It reports every fault at once, each with its line.
 func New(cfg Config) (*Executor, error) {
-	source, data := "script (the built-in one)", builtin
+	var f settings.Faults
+	source, data := "", builtin
 	switch {
 	case cfg.Path != "" && cfg.Script != nil:
-		return nil, errors.New("scripted: script is given twice: leave out the path or the script itself")
+		f.Add("script", "leave out the path or the script itself", "is given twice")
 	case cfg.Script != nil:
-		source, data = "script", cfg.Script
+		data = cfg.Script
 	case cfg.Path != "":
 		var err error
-		source = "script " + cfg.Path
-		if data, err = os.ReadFile(cfg.Path); err != nil {
-			return nil, fmt.Errorf("scripted: script: %w", err)
+		if data, err = readScript(cfg.Path); err != nil {
+			f.Include(err)
+			data = builtin
 		}
+		source = cfg.Path + ": "
 	}
 	if cfg.Latency < 0 {
-		return nil, fmt.Errorf("scripted: latency is %v: write 0 or more", cfg.Latency)
+		f.Add("latency", "write 0 or more", "is %v", cfg.Latency)
 	}
-	s, err := parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("scripted: %s: %w", source, err)
+	s, faults := parse(data)
+	for _, fault := range faults {
+		f.Add("script", "", "cannot be used: %s%s", source, fault)
+	}
+	if err := f.Err(); err != nil {
+		return nil, fmt.Errorf("scripted: %w", err)
 	}
 	latency := cfg.Latency
 	if latency == 0 {
 		latency = s.latency
 	}
 	return &Executor{script: s, latency: latency}, nil
+}
+
+func readScript(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, settings.Fault("script", "", "cannot be read: %v", err)
+	}
+	return data, nil
 }
 
 // Name is the script's own name. Results carry it as their model.

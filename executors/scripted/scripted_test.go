@@ -330,7 +330,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := scripted.New(scripted.Config{Script: []byte(c.script)})
-			require.ErrorContains(t, err, "scripted: script: ")
+			require.ErrorContains(t, err, "scripted: script cannot be used: ")
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -358,7 +358,7 @@ failures:
   - kind: invalid
 `), 0o600))
 	_, err := scripted.New(scripted.Config{Path: path})
-	require.EqualError(t, err, "scripted: script "+path+`: line 1: name must be a text that is not empty
+	lines := strings.Split(`line 1: name must be a text that is not empty
 line 2: latency must be a time such as 200ms or 2s
 line 3: the script has no key "greetings"; there are end, failures, fallback, greeting, latency, name, rules
 line 5: a rule needs the key "when"
@@ -375,13 +375,17 @@ line 13: turn must be a whole number from 1
 line 14: kind: "Bored" is none of [RateLimited QuotaExhausted Unauthorized Unavailable ContextTooLong Refused Invalid]
 line 15: times must be a whole number from 1
 line 16: retry_after must be a time such as 200ms or 2s
-line 17: a failure needs the key "turn"`)
+line 17: a failure needs the key "turn"`, "\n")
+	for i := range lines {
+		lines[i] = "script cannot be used: " + path + ": " + lines[i]
+	}
+	require.EqualError(t, err, "scripted: "+strings.Join(lines, "\n"))
 }
 
 func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	_, err := scripted.New(scripted.Config{Path: "no-such-file.yaml"})
-	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "script cannot be read: open no-such-file.yaml: ")
 	_, err = scripted.New(scripted.Config{Path: "x", Script: []byte("y")})
 	require.ErrorContains(t, err, "script is given twice")
 	_, err = scripted.New(scripted.Config{Latency: -1})

@@ -299,9 +299,9 @@ func (a *Assembly) Check(ctx context.Context) (warnings []error, faults error) {
 					warnings = append(warnings, fmt.Errorf("platform %q: %w", p.Name, err))
 				}
 			case conversation.NotFound:
-				bad = append(bad, agent.Fault("", ": %v", err))
+				bad = append(bad, agent.Place(err))
 			default:
-				bad = append(bad, p.Settings.Fault("", ": %v", err))
+				bad = append(bad, p.Settings.Whole(err))
 			}
 		}
 	}

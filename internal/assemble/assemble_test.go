@@ -103,15 +103,15 @@ agents:
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "sk-12345")
 	require.Equal(t, []string{
-		`parley.yaml:5: platforms.main.base_url "localhost:3001" is no http:// or https:// address: write it in full, such as http://localhost:3001`,
+		`parley.yaml:5: platforms.main.base_url is "localhost:3001", which is no http:// or https:// address: write it in full, such as http://localhost:3001`,
 		"parley.yaml:6: platforms.main.api_key is written out: keep secrets out of the file, write ${MAIN_API_KEY} or ${file:/path/to/it}",
 		`parley.yaml:7: platforms.main.response_timeout is "2": write a duration with its unit, such as 500ms, 90s or 2m`,
 		`parley.yaml:8: platforms.main.opening is "nobody": use "persona" or "agent"`,
 		`parley.yaml:9: platforms.other.type is "twoerun": write one of direct, iii, onerun, pulse`,
 		"parley.yaml:10: platforms.third.type is missing: write one of direct, iii, onerun, pulse",
 		"parley.yaml:12: executors.gpt.temprature is no setting of openai: did you mean temperature?",
-		"parley.yaml:12: executors.gpt.model: it is empty; name the model to ask",
-		"parley.yaml:13: executors.script.script: open gone.yaml: file does not exist",
+		"parley.yaml:12: executors.gpt.model is empty: name the model to ask",
+		"parley.yaml:13: executors.script.script cannot be read: open gone.yaml: file does not exist",
 		`parley.yaml:15: agents.support.executor is "gtp", which is not among the executors: did you mean gpt?`,
 		"parley.yaml:15: agents.support.project is missing: write the id of the project on onerun",
 		"parley.yaml:15: agents.support.agent is missing: write the id of the agent on onerun",

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -47,14 +48,14 @@ func (m *maker) makeChain(c *chain, path []string) executors.Executor {
 		links    []failover.Link
 		complete = true
 	)
-	for _, name := range c.cfg.Links {
+	for i, name := range c.cfg.Links {
 		link := failover.Link{Name: name}
 		if next := m.chains[name]; next != nil {
 			link.Executor = m.makeChain(next, path)
 		} else if made, ok := m.made[name]; ok {
 			link.Executor, link.Provider = made.Executor, provider(made.Quota)
 		} else if name != "" && name != executors.Auto { // the chain's own faults say so
-			m.add(c.Settings.Fault("links", "names %q, which is not among the executors: %s", name, config.Suggest(name, m.names(c.Name))))
+			m.add(c.Settings.Fault(fmt.Sprintf("links[%d]", i), "is %q, which is not among the executors: %s", name, config.Suggest(name, m.names(c.Name))))
 		}
 		complete = complete && link.Executor != nil
 		links = append(links, link)

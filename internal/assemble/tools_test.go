@@ -142,7 +142,7 @@ func TestFaultsOfTools(t *testing.T) {
 			"tools.other.type is missing: write one of mcp",
 		}},
 		"Name": {"  crm: {type: mcp, url: \"http://x\"}\n  my.tools: {type: mcp, url: \"http://x\"}\n", []string{
-			`tools.my.tools: tools: add "my.tools": the name must be made of letters, digits, "_" and "-", at most 32`,
+			`tools.my.tools: the name must be made of letters, digits, "_" and "-", at most 32`,
 		}},
 		"SecretWrittenOut": {"  crm: {type: mcp, url: \"http://x\", headers: {Authorization: sk-12345}}\n", []string{
 			"tools.crm.headers.Authorization is written out: keep secrets out of the file, write ${HEADERS_AUTHORIZATION} or ${file:/path/to/it}",

@@ -315,7 +315,7 @@ func TestFaultsOfWrappers(t *testing.T) {
 				limit.Fingerprint("s3cret-one") + "): write the same number, or tell the quotas apart with quota",
 		}},
 		"BesideOthers": {"  gpt: {type: openai, limits: {concurrency: -2}, budget: {time_zone: Mars/Base}}\n", []string{
-			"executors.gpt.model: it is empty; name the model to ask",
+			"executors.gpt.model is empty: name the model to ask",
 			`executors.gpt.budget.time_zone is "Mars/Base": write one like Europe/Berlin, or leave it out for UTC`,
 			"executors.gpt.limits.concurrency is -2: write 1 or more, -1 for no bound, or leave it out",
 		}},
@@ -331,13 +331,13 @@ func TestFaultsOfWrappers(t *testing.T) {
 `, []string{
 			`executors.gpt.budget.name is "a/b": write a name without "/"`,
 			"executors.gpt.budget.day.year is no setting of executors.gpt.budget.day: there are money, tokens",
-			"executors.gpt.budget.day: tokens is -1: write 1 or more, or leave it out",
-			`executors.gpt.budget.prices: "m*x" is no name of a model: an asterisk may stand at its end`,
-			"executors.gpt.budget.prices: n: a price is below 0",
+			"executors.gpt.budget.day.tokens is -1: write 1 or more, or leave it out",
+			"executors.gpt.budget.prices.m*x is no name of a model: an asterisk may stand at its end",
+			"executors.gpt.budget.prices.n.input is -1.00: write 0 or more",
 			`executors.gpt.budget.prices.n.output: "0.0000001" is no amount of money: at most six places are possible`,
 		}},
 		"MoneyWithoutPrices": {"  gpt: {type: scripted, budget: {day: {money: 5}}}\n", []string{
-			"executors.gpt.budget.day: money is limited, but there are no prices: add prices, or limit tokens",
+			"executors.gpt.budget.day.money is limited, but there are no prices: add prices, or limit tokens",
 		}},
 		"BudgetsDisagree": {"  gpt: {type: scripted, budget: {name: x, day: {tokens: 5}, time_zone: UTC}}\n" +
 			"  mini: {type: scripted, budget: {name: x, day: {tokens: 6}, time_zone: Europe/Berlin, currency: EUR}}\n", []string{
@@ -357,17 +357,17 @@ func TestFaultsOfWrappers(t *testing.T) {
   script: {type: scripted}
   mini: {type: failover}
 `, []string{
-			`executors.gpt.links: number 2 is "auto": write the name of an executor`,
-			`executors.gpt.links: "script" is there twice`,
-			`executors.gpt.links names "gtp", which is not among the executors: there are script, mini`,
+			`executors.gpt.links[1] is "auto": write the name of an executor`,
+			`executors.gpt.links[3] is "script", which is there twice: take one out`,
+			`executors.gpt.links[0] is "gtp", which is not among the executors: there are script, mini`,
 			"executors.gpt.attempts is -1: write 1 or more, or leave it out",
 			"executors.gpt.max_delay is -1s: write more than 0, or leave it out",
-			`executors.gpt.switch_on: "Tired" is no kind of failure: use RateLimited, QuotaExhausted, Unauthorized, Unavailable, ContextTooLong, Refused, Invalid, BudgetSpent`,
-			"executors.gpt.breaker: failures is -1: write 1 or more, or leave it out",
-			"executors.gpt.breaker: open_for is -1s: write more than 0, or leave it out",
+			`executors.gpt.switch_on[0] is "Tired", which is no kind of failure: use RateLimited, QuotaExhausted, Unauthorized, Unavailable, ContextTooLong, Refused, Invalid or BudgetSpent`,
+			"executors.gpt.breaker.failures is -1: write 1 or more, or leave it out",
+			"executors.gpt.breaker.open_for is -1s: write more than 0, or leave it out",
 			"executors.gpt.limits is not for a chain: write it at its links",
 			"executors.gpt.budget is not for a chain: write it at its links",
-			"executors.mini.links: there are none: name the executors, the preferred first",
+			"executors.mini.links is empty: name the executors, the preferred first",
 		}},
 		"Circle": {"  gpt: {type: failover, links: [script, mini]}\n  mini: {type: failover, links: [gpt]}\n" +
 			"  self: {type: failover, links: [self]}\n  outside: {type: failover, links: [mini]}\n  script: {type: scripted}\n", []string{
@@ -375,7 +375,7 @@ func TestFaultsOfWrappers(t *testing.T) {
 			"executors.self.links lead back to where they begin: self → self",
 		}},
 		"LinkAtFault": {"  gpt: {type: failover, links: [mini]}\n  mini: {type: openai}\n", []string{
-			"executors.mini.model: it is empty; name the model to ask",
+			"executors.mini.model is empty: name the model to ask",
 		}},
 		"UnknownType": {"  gpt: {type: opeanai, limits: {concurrency: -2}}\n", []string{
 			`executors.gpt.type is "opeanai": write one of a2a, anthropic, command, failover, gemini, http, iii, openai, runagent, scripted`,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // Addresses are a list, in YAML also one text with commas, as a variable has it.
@@ -34,22 +35,24 @@ func (a *Addresses) UnmarshalYAML(node *yaml.Node) error {
 
 // guard allows the addresses. It reports every fault at once.
 func (a Addresses) guard() (*httpclient.Guard, error) {
-	var ranges, hosts []string
-	for _, entry := range a {
+	var (
+		f     settings.Faults
+		hosts []string
+	)
+	guard := &httpclient.Guard{}
+	for i, entry := range a {
 		host, port, err := net.SplitHostPort(entry)
 		n, wrong := strconv.ParseUint(port, 10, 16)
 		if err == nil && wrong == nil && n > 0 && host != "" && !strings.ContainsAny(entry, "/ ") {
 			hosts = append(hosts, entry)
 			continue
 		}
-		ranges = append(ranges, entry)
-	}
-	guard, err := httpclient.ParsePrefixes("allow_private", ranges)
-	if err != nil {
-		return nil, fmt.Errorf("%w; an address with its port, such as 127.0.0.1:3001, will do too", err)
+		if !guard.AddRange(entry) {
+			f.Add(fmt.Sprintf("allow_private[%d]", i), `write "all", a range of addresses such as "10.0.0.0/8", or an address with its port, such as 127.0.0.1:3001`, "is %q", entry)
+		}
 	}
 	guard.Hosts = hosts
-	return guard, nil
+	return guard, f.Err()
 }
 
 // ReceiverPath is the path at which Pulse's own callback receiver takes results.

@@ -42,7 +42,7 @@ func (d *document) agent(e pair) Agent {
 	d.decode(at, e.value, &s, "an agent")
 	a := Agent{
 		Name: e.name, Platform: s.Platform, Project: s.Project, Agent: s.Agent,
-		where: settings{d, at, e.key, e.value},
+		where: place{d, at, e.key, e.value},
 	}
 	a.Policy.Executor = cmp.Or(s.Executor, executors.Auto)
 	a.Policy.Executors, a.Policy.RefusalText, a.Policy.Tools = s.Executors, s.RefusalText, s.Tools

@@ -204,9 +204,9 @@ func TestFaults(t *testing.T) {
 			`parley.yaml:6: agents.c.budget.money: "1e3" is no amount of money: write one like 2.50`,
 		}},
 		{"ToolRules", valid + "tools:\n  crm:\n    type: mcp\n    allow: [look, '*', '']\n    ask: [delete]\n    timeout: -1s\n", []string{
-			`parley.yaml:8: tools.crm.allow: "*" is no name of a tool: leave allow out, and all may be called`,
-			"parley.yaml:8: tools.crm.allow: a name is empty",
-			`parley.yaml:9: tools.crm.ask: "delete" is not among those that allow names, so it is never called`,
+			`parley.yaml:8: tools.crm.allow[1] is "*", which is no name of a tool: leave allow out, and all may be called`,
+			"parley.yaml:8: tools.crm.allow[2] is empty: write the name of a tool",
+			`parley.yaml:9: tools.crm.ask[0] is "delete", which is not among those that allow names, so it is never called`,
 			"parley.yaml:10: tools.crm.timeout is -1s: write more than 0, or leave it out for 1m0s",
 		}},
 		{"PlatformValues", strings.Replace(valid, "type: onerun", "type: onerun, settle: -1s, adopt_after: -1h, poll_interval: 1ms, max_open: few", 1), []string{
@@ -453,16 +453,23 @@ func TestSettings(t *testing.T) {
 	}
 	err = c.Executors[0].Settings.Build(&into, "odd", func() error {
 		return fmt.Errorf("odd: %w", errors.Join(
-			errors.New("missing is empty: set it"), errors.New("timeout is 0s: set it"), errors.New("key: too short"), errors.New("nothing works")))
+			&conversation.FieldError{Field: "missing", Text: "is empty", Remedy: "set it"}, &conversation.FieldError{Field: "timeout", Text: "is 0s"},
+			&conversation.FieldError{Field: "key", Text: "is too short"}, errors.New("nothing works"),
+			&conversation.FieldError{Field: "nested.height", Text: "is missing"}, &conversation.FieldError{Field: "headers.a", Text: "is odd"},
+			&conversation.FieldError{Field: "list[0]", Text: "is long"}, &conversation.FieldError{Field: "list[7]", Text: "is far"}))
 	})
 	require.EqualError(t, err, strings.Join([]string{
 		"parley.yaml:6: executors.x.missing is empty: set it",
 		"parley.yaml:6: executors.x: nothing works",
-		"parley.yaml:8: executors.x.key: too short",
+		"parley.yaml:8: executors.x.key is too short",
 		`parley.yaml:9: executors.x.timeout is "soon": write a duration with its unit, such as 500ms, 90s or 2m`,
 		`parley.yaml:10: executors.x.nested.depth is "deep": write a whole number`,
 		"parley.yaml:10: executors.x.nested.width is no setting of executors.x.nested: there are depth",
+		"parley.yaml:10: executors.x.nested.height is missing",
 		`parley.yaml:11: executors.x.list[1] is "2": write a duration with its unit, such as 500ms, 90s or 2m`,
+		"parley.yaml:11: executors.x.list[0] is long",
+		"parley.yaml:11: executors.x.list[7] is far",
+		"parley.yaml:12: executors.x.headers.a is odd",
 		`parley.yaml:13: executors.x.flag is "yes": write true or false`,
 	}, "\n"))
 	require.Equal(t, map[string]string{"a": "b"}, into.Headers)

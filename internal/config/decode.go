@@ -77,13 +77,13 @@ func (d *document) value(at string, node *yaml.Node, into reflect.Value) {
 	switch u := into.Addr().Interface().(type) {
 	case yaml.Unmarshaler:
 		if err := node.Decode(u); err != nil {
-			d.fault(node, at, ": %v", err)
+			d.unreadable(node, at, err)
 		}
 		return
 	case encoding.TextUnmarshaler:
 		if d.scalar(at, node, "text") {
 			if err := u.UnmarshalText([]byte(node.Value)); err != nil {
-				d.fault(node, at, ": %v", err)
+				d.unreadable(node, at, err)
 			}
 		}
 		return
@@ -97,7 +97,7 @@ func (d *document) value(at string, node *yaml.Node, into reflect.Value) {
 		d.list(at, node, into)
 	case reflect.Interface:
 		if err := node.Decode(into.Addr().Interface()); err != nil {
-			d.fault(node, at, ": %v", err)
+			d.unreadable(node, at, err)
 		}
 	default:
 		d.plain(at, node, into)

@@ -35,22 +35,40 @@ func (d *document) again() *document {
 
 // fault notes that something is wrong with the node at the key.
 func (d *document) fault(node *yaml.Node, key, format string, args ...any) {
-	d.faults = append(d.faults, d.at(node, key, fmt.Sprintf(format, args...)))
+	d.faults = append(d.faults, d.at(node, Fault{Key: key, Text: fmt.Sprintf(format, args...)}))
 	d.broken[key] = true
 }
 
-// add notes a fault that has been made already, if there is one.
+// unreadable notes that a value cannot be decoded, for the reason given.
+func (d *document) unreadable(node *yaml.Node, key string, err error) {
+	d.faults = append(d.faults, d.at(node, Fault{Key: key, Text: err.Error(), Sentence: true}))
+	d.broken[key] = true
+}
+
+// isBroken reports whether the key, or what it stands in, was at fault.
+func (d *document) isBroken(key string) bool {
+	for broken := range d.broken {
+		if _, ok := below(key, broken); ok && broken != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// add notes faults that have been made already.
 func (d *document) add(err error) {
-	var f *Fault
-	if errors.As(err, &f) {
-		d.faults = append(d.faults, f)
-		d.broken[f.Key] = true
+	for _, one := range flatten(err) {
+		var f *Fault
+		if errors.As(one, &f) {
+			d.faults = append(d.faults, f)
+			d.broken[f.Key] = true
+		}
 	}
 }
 
 // at is a fault of the node. Where there is no file, the variable is its key.
-func (d *document) at(node *yaml.Node, key, text string) *Fault {
-	f := &Fault{File: d.file, Key: key, Text: text}
+func (d *document) at(node *yaml.Node, f Fault) *Fault {
+	f.File = d.file
 	if d.file == "" {
 		if name := d.origin[node]; name != "" {
 			f.Key = name
@@ -58,7 +76,7 @@ func (d *document) at(node *yaml.Node, key, text string) *Fault {
 	} else if node != nil {
 		f.Line = node.Line
 	}
-	return f
+	return &f
 }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)

@@ -186,7 +186,7 @@ func (src Source) builtin(text string, c *Config) *document {
 	root := d.parse([]byte(text))
 	x := &expander{
 		document: d, lookup: src.Lookup, readFile: src.ReadFile, done: map[*yaml.Node]bool{},
-		missing: func(name string) string { return fmt.Sprintf("is not set: %s", variables[name]) },
+		missing: func(name string) string { return variables[name] },
 	}
 	x.node("", root, false)
 	for _, p := range d.pairs("", root) {

@@ -16,7 +16,8 @@ type expander struct {
 	lookup   func(string) (string, bool)
 	readFile func(string) ([]byte, error)
 	dir      string // what ${file:…} is relative to
-	// missing says of a variable that is not set what to do. Nil: the usual.
+	// missing says what a variable that is not set should hold. Nil: there is a file,
+	// which may have a default.
 	missing func(name string) string
 
 	done map[*yaml.Node]bool
@@ -117,13 +118,19 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 	case optional:
 		return fallback
 	case x.missing != nil: // without a file, an empty variable is as good as none
-		x.fault(node, at, "%s", x.missing(name))
+		x.unset(node, at, x.missing(name))
 	case !set && secret:
 		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${file:/path/to/it}", name)
 	case !set:
 		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${%s:-default}", name, name)
 	}
 	return ""
+}
+
+// unset notes that a variable is required and not set.
+func (x *expander) unset(node *yaml.Node, at, purpose string) {
+	x.faults = append(x.faults, x.document.at(node, Fault{Key: at, Text: "is not set", Remedy: purpose, Unset: true}))
+	x.broken[at] = true
 }
 
 // content is what a file says: without its last line break.

@@ -15,8 +15,15 @@ type Fault struct {
 	Line int
 	// Key is the setting, such as platforms.main.base_url, or the variable.
 	Key string
-	// Text goes on after the key: "is empty: set it to …".
+	// Text goes on after the key: "is empty".
 	Text string
+	// Sentence means that the text does not go on after the key, but stands for
+	// itself.
+	Sentence bool
+	// Remedy says what would be right, where the text does not.
+	Remedy string
+	// Unset means that Key is a variable that is required and not set.
+	Unset bool
 }
 
 // Error is "parley.yaml:7: platforms.main.base_url is empty: set it to …".
@@ -28,13 +35,17 @@ func (f *Fault) Error() string {
 	case f.File != "":
 		where = f.File + ": "
 	}
+	text := clip(f.Text)
+	if f.Remedy != "" {
+		text += ": " + f.Remedy
+	}
 	switch {
 	case f.Key == "":
-		return where + clip(f.Text)
-	case strings.HasPrefix(f.Text, ":"):
-		return where + clip(f.Key) + clip(f.Text)
+		return where + text
+	case f.Sentence:
+		return where + clip(f.Key) + ": " + text
 	default:
-		return where + clip(f.Key) + " " + clip(f.Text)
+		return where + clip(f.Key) + " " + text
 	}
 }
 

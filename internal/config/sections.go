@@ -22,7 +22,7 @@ func (d *document) callbacks(p pair) Settings {
 		d.fault(p.value, p.name, "is %s: it must be a mapping of settings", shape(p.value))
 		return Settings{}
 	}
-	return Settings{where: settings{d, p.name, p.key, p.value}}
+	return Settings{where: place{d, p.name, p.key, p.value}}
 }
 
 // direct adds the platform that needs no section: agents name it, or name none
@@ -111,7 +111,7 @@ func (d *document) platform(e pair) Platform {
 	return Platform{
 		Name: e.name, Type: s.Type, Settle: s.Settle, MaxOpen: s.MaxOpen,
 		PollInterval: interval, AdoptAfter: s.AdoptAfter,
-		Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "settle", "max_open", "poll_interval", "adopt_after"}},
+		Settings: Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "settle", "max_open", "poll_interval", "adopt_after"}},
 	}
 }
 
@@ -124,7 +124,7 @@ func (d *document) executor(e pair) Executor {
 	if e.name == executors.Auto {
 		d.fault(e.key, at, "is taken: it stands for the first executor that is available, choose another name")
 	}
-	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "limits", "budget", "task_breaker"}}}
+	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "limits", "budget", "task_breaker"}}}
 }
 
 func (d *document) tools(e pair) Tools {
@@ -134,9 +134,7 @@ func (d *document) tools(e pair) Tools {
 		tools.Rules `yaml:",inline"`
 	}
 	d.loose(at, e.value, &s)
-	own := Settings{where: settings{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}}
-	for _, fault := range own.placed(&s.Rules, "", s.Rules.Validate()) {
-		d.add(fault)
-	}
+	own := Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}}
+	d.add(own.Place(s.Rules.Validate()))
 	return Tools{Name: e.name, Type: s.Type, Rules: s.Rules, Settings: own}
 }

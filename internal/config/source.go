@@ -56,7 +56,7 @@ func (g Given) add(c *Config) {
 }
 
 func givenSettings(section, name string) Settings {
-	return Settings{where: settings{at: join(section, name)}}
+	return Settings{where: place{at: join(section, name)}}
 }
 
 // file finds and reads the file. No name: there is none, and none was asked for.

@@ -170,12 +170,14 @@ func TestGuardOfLiterals(t *testing.T) {
 	}
 }
 
-func TestParsePrefixes(t *testing.T) {
+func TestAddRange(t *testing.T) {
 	t.Parallel()
-	_, err := httpclient.ParsePrefixes("allow_private", []string{"localhost", "10.0.0.0/8", "10/8"})
-	require.ErrorContains(t, err, `allow_private: "localhost"`)
-	require.ErrorContains(t, err, `"10/8"`)
-	g, err := httpclient.ParsePrefixes("allow_private", []string{"all"})
-	require.NoError(t, err)
+	g := &httpclient.Guard{}
+	for text, want := range map[string]bool{"localhost": false, "10/8": false, "10.0.0.0/8": true} {
+		require.Equal(t, want, g.AddRange(text), text)
+	}
+	require.Len(t, g.Allow, 1)
+	require.False(t, g.AllowAll)
+	require.True(t, g.AddRange("all"))
 	require.True(t, g.AllowAll)
 }

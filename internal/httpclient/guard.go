@@ -2,7 +2,6 @@ package httpclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -46,24 +45,19 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("address %s is not on the list of allowed ones", e.IP)
 }
 
-// ParsePrefixes reads ranges of addresses such as "10.0.0.0/8", or "all", into a
-// guard. It reports every fault at once; setting is what they are called.
-func ParsePrefixes(setting string, texts []string) (*Guard, error) {
-	g := &Guard{}
-	var errs []error
-	for _, text := range texts {
-		if text == "all" {
-			g.AllowAll = true
-			continue
-		}
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q is neither \"all\" nor a range of addresses such as \"10.0.0.0/8\"", setting, text))
-			continue
-		}
-		g.Allow = append(g.Allow, prefix.Masked())
+// AddRange allows a range of addresses such as "10.0.0.0/8", or "all". It reports
+// whether the text is one of the two.
+func (g *Guard) AddRange(text string) bool {
+	if text == "all" {
+		g.AllowAll = true
+		return true
 	}
-	return g, errors.Join(errs...)
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return false
+	}
+	g.Allow = append(g.Allow, prefix.Masked())
+	return true
 }
 
 // Check returns nil if the address may be connected to, and else a [RefusedError].

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -97,18 +98,18 @@ func IsShellLine(command []string) bool {
 
 // Validate hands add every fault of a command's arguments and variables, each
 // with its key.
-func Validate(command []string, env map[string]secret.String, add func(format string, args ...any)) {
+func Validate(command []string, env map[string]secret.String, f *settings.Faults) {
 	for i, arg := range command {
 		if strings.ContainsRune(arg, 0) {
-			add("command: part %d contains a zero byte", i+1)
+			f.Add(fmt.Sprintf("command[%d]", i), "", "contains a zero byte")
 		}
 	}
 	for name, value := range env {
 		if !IsVariable(name) {
-			add("env: %q is no name of a variable", name)
+			f.Add("env."+name, "", "is no name of a variable")
 		}
 		if strings.ContainsRune(value.Reveal(), 0) {
-			add("env: the value of %s contains a zero byte", name)
+			f.Add("env."+name, "", "contains a zero byte")
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/parley-run/parley/internal/program"
 	"github.com/parley-run/parley/internal/program/programtest"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -191,14 +192,11 @@ func TestEnvironment(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
-	var got []string
-	add := func(format string, args ...any) { got = append(got, fmt.Sprintf(format, args...)) }
-	program.Validate([]string{"sh", "-c", "a b"}, map[string]secret.String{"KEY": "x"}, add)
-	require.Empty(t, got)
-	program.Validate([]string{"sh", "a\x00b"}, map[string]secret.String{"A-B": "hush", "KEY": "hush\x00"}, add)
-	require.ElementsMatch(t, []string{
-		"command: part 2 contains a zero byte", `env: "A-B" is no name of a variable`, "env: the value of KEY contains a zero byte",
-	}, got)
+	var f settings.Faults
+	program.Validate([]string{"sh", "-c", "a b"}, map[string]secret.String{"KEY": "x"}, &f)
+	require.NoError(t, f.Err())
+	program.Validate([]string{"sh", "a\x00b"}, map[string]secret.String{"A-B": "hush", "KEY": "hush\x00"}, &f)
+	require.EqualError(t, f.Err(), "command[1] contains a zero byte\nenv.A-B is no name of a variable\nenv.KEY contains a zero byte")
 	for line, want := range map[string]bool{"python3 agent.py": true, "python3": false, "/opt/my agent/run": false} {
 		require.Equal(t, want, program.IsShellLine([]string{line}), line)
 	}

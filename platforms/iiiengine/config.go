@@ -1,7 +1,6 @@
 package iiiengine
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -126,53 +126,45 @@ func (cfg Config) withDefaults() Config {
 // Validate reports every fault at once. Each names the key and says what would be
 // right. [New] calls it.
 func (cfg Config) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	var f settings.Faults
 	if strings.Contains(cfg.Name, "/") {
-		fault("name %q contains a slash: choose a name without", cfg.Name)
+		f.Add("", "choose a name without", "name %q contains a slash", cfg.Name)
 	}
-	faults = append(faults, checkURL(cfg.URL))
+	f.Include(checkURL(cfg.URL))
 	for _, name := range sorted(cfg.Headers) {
-		switch value := strings.TrimSpace(cfg.Headers[name].Reveal()); {
-		case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`:"(),/;<=>?@[\]{}`, r) }) || name == "":
-			fault("headers: %q is no name of a header", name)
-		case value == "":
-			fault("headers: %s is empty: check where it is read from", name)
-		case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f }):
-			fault("headers: %s contains a line break or a character no header can carry: check where it is read from", name)
+		value := strings.TrimSpace(cfg.Headers[name].Reveal()) // a file's line break is cut off when it is sent, too
+		if value == "" {
+			f.Add("headers."+name, "check where it is read from", "is empty")
 		}
+		f.Headers(map[string]secret.String{name: secret.String(value)}, "", "")
 	}
 	for _, name := range sorted(cfg.Query) {
 		if cfg.Query[name] == "" {
-			fault("query: %s is empty: check where it is read from", name)
+			f.Add("query."+name, "check where it is read from", "is empty")
 		}
 	}
-	for _, f := range []struct{ key, value, such string }{
+	for _, n := range []struct{ key, value, such string }{
 		{"prefix", cfg.Prefix, "conversation"}, {"namespace", cfg.Namespace, "default"}, {"worker_name", cfg.WorkerName, "desk"},
 		{"inbox", cfg.Inbox, DefaultInbox}, {"lifecycle", cfg.Lifecycle, DefaultLifecycle},
 	} {
-		if strings.ContainsFunc(f.value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			fault("%s is %q: write a name without spaces, such as %s", f.key, f.value, f.such)
+		if strings.ContainsFunc(n.value, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			f.Add(n.key, "write a name without spaces, such as "+n.such, "is %q", n.value)
 		}
 	}
 	if strings.HasPrefix(cfg.Prefix, "engine") || strings.HasPrefix(cfg.Prefix, ":") || strings.HasSuffix(cfg.Prefix, ":") {
-		fault("prefix is %q: names that begin with engine are the engine's, and the colons are added: write a name such as conversation", cfg.Prefix)
+		f.Add("prefix", "names that begin with engine are the engine's, and the colons are added: write a name such as conversation", "is %q", cfg.Prefix)
 	}
 	if cfg.Era != "" && (len(cfg.Era) != 1 || cfg.Era[0] < 'A' || cfg.Era[0] > 'F') {
-		fault("era is %q: write a letter from A to F, or leave it out", cfg.Era)
+		f.Add("era", "write a letter from A to F, or leave it out", "is %q", cfg.Era)
 	}
-	if cfg.Concurrency < 0 {
-		fault("concurrency is %d: write 1 or more, or leave it out", cfg.Concurrency)
-	}
-	for _, pattern := range cfg.Personas {
+	f.Count("concurrency", int64(cfg.Concurrency))
+	for i, pattern := range cfg.Personas {
 		if pattern == "" || strings.ContainsFunc(pattern, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-			fault("personas: %q is no pattern of functions: write one such as persona::*", pattern)
+			f.Add(fmt.Sprintf("personas[%d]", i), "write one such as persona::*", "is %q, which is no pattern of functions", pattern)
 		}
 	}
-	if cfg.ReplyTimeout < 0 {
-		fault("reply_timeout is %s: use a positive duration such as 10m, or leave it out", cfg.ReplyTimeout)
-	}
-	return errors.Join(faults...)
+	f.Duration("reply_timeout", cfg.ReplyTimeout)
+	return f.Err()
 }
 
 // PersonaAllowed reports whether a function may be called as a persona.
@@ -209,13 +201,13 @@ func checkURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		return errors.New("url is no address: write it in full, such as " + iii.DefaultURL)
+		return settings.Fault("url", "write it in full, such as "+iii.DefaultURL, "is no address")
 	case u.User != nil:
-		return errors.New("url contains a user name or password: leave them out, headers and query are for credentials")
+		return settings.Fault("url", "leave them out, headers and query are for credentials", "contains a user name or password")
 	case !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) || u.Host == "":
-		return errors.New("url is no ws:// or wss:// address: write it in full, such as " + iii.DefaultURL)
+		return settings.Fault("url", "write it in full, such as "+iii.DefaultURL, "is no ws:// or wss:// address")
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("url has a query or a fragment: leave them out, query is for parameters: %s://%s%s", u.Scheme, u.Host, u.Path)
+		return settings.Fault("url", fmt.Sprintf("leave them out, query is for parameters: %s://%s%s", u.Scheme, u.Host, u.Path), "has a query or a fragment")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -69,7 +70,7 @@ func (cfg Config) Validate() error {
 	switch cfg.Opening {
 	case "", OpeningPersona, OpeningAgent:
 	default:
-		errs = append(errs, fmt.Errorf("opening is %q: use %q or %q", cfg.Opening, OpeningPersona, OpeningAgent))
+		errs = append(errs, settings.Fault("opening", fmt.Sprintf("use %q or %q", OpeningPersona, OpeningAgent), "is %q", cfg.Opening))
 	}
 	return errors.Join(append(errs, rest.CheckName(cfg.Name), cfg.client().validate())...)
 }
@@ -107,14 +108,14 @@ func (cfg ClientConfig) validate() error {
 	errs := []error{err}
 	switch key := strings.TrimSpace(cfg.APIKey); {
 	case key == "":
-		errs = append(errs, errors.New("api_key is empty: set it, or ONERUN_API_KEY, to the server's AUTH_API_KEY"))
+		errs = append(errs, settings.Fault("api_key", "set it, or ONERUN_API_KEY, to the server's AUTH_API_KEY", "is empty"))
 	case !rest.HeaderSafe(key):
-		errs = append(errs, errors.New("api_key contains a line break or a character no header can carry: check where it is read from"))
+		errs = append(errs, settings.Fault("api_key", "check where it is read from", "contains a line break or a character no header can carry"))
 	}
 	errs = append(errs, rest.CheckTimeout("timeout", cfg.Timeout, "30s"), rest.CheckTimeout("response_timeout", cfg.ResponseTimeout, "2m"))
 	for _, name := range slices.Sorted(maps.Keys(cfg.Header)) {
 		if name == "" || !rest.HeaderSafe(name) || strings.ContainsAny(name, " :\t") || !rest.HeaderSafe(cfg.Header[name]) {
-			errs = append(errs, fmt.Errorf("header %q is not a valid HTTP header: check its name and value", name))
+			errs = append(errs, settings.Fault("", "check its name and value", "header %q is not a valid HTTP header", name))
 		}
 	}
 	return errors.Join(errs...)
@@ -128,7 +129,7 @@ func parseBaseURL(raw string) (*url.URL, error) {
 	}
 	if segments := strings.Split(u.Path, "/"); slices.Contains(segments, "v1") {
 		u.Path, _, _ = strings.Cut(u.Path+"/", "/v1/")
-		return nil, fmt.Errorf("base_url contains /v1, which is added by itself: write %s", u)
+		return nil, settings.Fault("base_url", "write "+u.String(), "contains /v1, which is added by itself")
 	}
 	return u, nil
 }

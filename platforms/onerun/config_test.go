@@ -41,7 +41,7 @@ func TestConfigFaults(t *testing.T) {
 		{name: "V1BelowAPath", spoil: func(c *onerun.Config) { c.BaseURL = "https://x.example/one/v1/simulations" },
 			want: []string{"base_url contains /v1", "write https://x.example/one"}},
 		{name: "NoScheme", spoil: func(c *onerun.Config) { c.BaseURL = "localhost:3001" },
-			want: []string{`base_url "localhost:3001" is no http:// or https:// address`}},
+			want: []string{`base_url is "localhost:3001", which is no http:// or https:// address`}},
 		{name: "OtherScheme", spoil: func(c *onerun.Config) { c.BaseURL = "ftp://localhost" }, want: []string{"no http://"}},
 		{name: "NoHost", spoil: func(c *onerun.Config) { c.BaseURL = "http:///x" }, want: []string{"no http://"}},
 		{name: "Query", spoil: func(c *onerun.Config) { c.BaseURL = "http://localhost:3001?token=hush" }, want: []string{"query"}},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/platforms/internal/rest"
 	"github.com/parley-run/parley/secret"
 )
@@ -66,20 +67,21 @@ func (cfg Config) Validate() error {
 	var errs []error
 	errs = append(errs, rest.CheckName(cfg.Name))
 	if cfg.Types != nil && len(cfg.Types) == 0 {
-		errs = append(errs, fmt.Errorf("types is empty: name some, or leave it out for %s", strings.Join(DefaultTypes(), " and ")))
+		errs = append(errs, settings.Fault("types", "name some, or leave it out for "+strings.Join(DefaultTypes(), " and "), "is empty"))
 	}
 	for i, name := range cfg.Types {
+		field := fmt.Sprintf("types[%d]", i)
 		switch {
 		case strings.TrimSpace(name) != name || name == "" || strings.ContainsAny(name, ",\n"):
-			errs = append(errs, fmt.Errorf("types: %q is no type of task: write it without spaces around it and commas", rest.Clip(name)))
+			errs = append(errs, settings.Fault(field, "write it without spaces around it and commas", "is %q, which is no type of task", rest.Clip(name)))
 		case name == typeHTTPRequest:
-			errs = append(errs, fmt.Errorf("types: %s tasks run no agent: leave them to Pulse", name))
+			errs = append(errs, settings.Fault(field, "leave them to Pulse", "is %q, and such tasks run no agent", name))
 		case slices.Contains(cfg.Types[:i], name):
-			errs = append(errs, fmt.Errorf("types: %q is there twice", name))
+			errs = append(errs, settings.Fault(field, "take one out", "is %q, which is there twice", name))
 		}
 	}
 	if n := cfg.resultSummary(); n < 0 || n > MaxResultSummary {
-		errs = append(errs, fmt.Errorf("result_summary is %d: write a number of bytes up to %d, or 0 for none", n, MaxResultSummary))
+		errs = append(errs, settings.Fault("result_summary", fmt.Sprintf("write a number of bytes up to %d, or 0 for none", MaxResultSummary), "is %d", n))
 	}
 	return errors.Join(append(errs, cfg.client().validate())...)
 }
@@ -116,7 +118,7 @@ func (cfg ClientConfig) validate() error {
 	_, err := parseURL(cfg.URL)
 	errs := []error{err}
 	if !headerSafe(cfg.key()) {
-		errs = append(errs, errors.New("api_key contains a space, a line break or a character no header can carry: check where it is read from"))
+		errs = append(errs, settings.Fault("api_key", "check where it is read from", "contains a space, a line break or a character no header can carry"))
 	}
 	return errors.Join(append(errs, rest.CheckTimeout("timeout", cfg.Timeout, "30s"))...)
 }
@@ -133,7 +135,7 @@ func parseURL(raw string) (*url.URL, error) {
 	for _, route := range []string{"/tasks", "/dashboard", "/docs"} {
 		if base, found := strings.CutSuffix(u.Path, route); found {
 			u.Path = base
-			return nil, fmt.Errorf("url ends in %s, which is a route of Pulse: write %s", route, u)
+			return nil, settings.Fault("url", "write "+u.String(), "ends in %s, which is a route of Pulse", route)
 		}
 	}
 	return u, nil

@@ -37,7 +37,7 @@ func TestConfigFaults(t *testing.T) {
 		{name: "Route", spoil: func(c *pulse.Config) { c.URL = "http://localhost:8000/tasks/" },
 			want: []string{"url ends in /tasks", "write http://localhost:8000"}},
 		{name: "NoScheme", spoil: func(c *pulse.Config) { c.URL = "localhost:8000" },
-			want: []string{`url "localhost:8000" is no http:// or https:// address`}},
+			want: []string{`url is "localhost:8000", which is no http:// or https:// address`}},
 		{name: "Query", spoil: func(c *pulse.Config) { c.URL = "http://localhost:8000?token=hush" }, want: []string{"query"}},
 		{name: "Password", spoil: func(c *pulse.Config) { c.URL = "http://me:hush@localhost" }, want: []string{"user name or password"}},
 		{name: "PasswordInABrokenURL", spoil: func(c *pulse.Config) { c.URL = "http://me:hush@local host" }, want: []string{"url"}},
@@ -46,7 +46,7 @@ func TestConfigFaults(t *testing.T) {
 		{name: "Name", spoil: func(c *pulse.Config) { c.Name = "a/b" }, want: []string{`name "a/b" contains a slash`}},
 		{name: "NoTypes", spoil: func(c *pulse.Config) { c.Types = []string{} }, want: []string{"types is empty", "run_agent and execute_agent"}},
 		{name: "Types", spoil: func(c *pulse.Config) { c.Types = []string{"a,b", " c", "", "d", "d", "http_request"} },
-			want: []string{`types: "a,b" is no type`, `types: "c" is no type`, `types: "" is no type`, `types: "d" is there twice`, "types: http_request tasks run no agent"}},
+			want: []string{`"a,b", which is no type`, `"c", which is no type`, `"", which is no type`, `"d", which is there twice`, `"http_request", and such tasks run no agent`}},
 		{name: "ResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = bytesOf(-1) }, want: []string{"result_summary is -1"}},
 		{name: "LongResultSummary", spoil: func(c *pulse.Config) { c.ResultSummary = bytesOf(1 << 20) }, want: []string{"result_summary is 1048576: write a number of bytes up to 4096"}},
 		{name: "AllAtOnce", spoil: func(c *pulse.Config) {

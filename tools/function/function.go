@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -37,22 +38,22 @@ var _ tools.Set = (*Set)(nil)
 
 // New makes a set. It reports every fault of every tool.
 func New(cfg Config) (*Set, error) {
-	var errs []error
+	var f settings.Faults
 	names := make(map[string]bool, len(cfg.Tools))
 	for i, t := range cfg.Tools {
-		name := t.tool.Name
+		name, field := t.tool.Name, fmt.Sprintf("Tools[%d]", i)
 		switch {
 		case t.call == nil && t.err == nil:
-			errs = append(errs, fmt.Errorf("function: tool %d is empty: make it with Of", i+1))
+			f.Add(field, "make it with Of", "is empty")
 		case t.err != nil:
-			errs = append(errs, fmt.Errorf("function: tool %q: %w", name, t.err))
+			f.Add(field, "", "%q: %v", name, t.err)
 		case names[name]:
-			errs = append(errs, fmt.Errorf("function: tool %q: there is one of that name", name))
+			f.Add(field, "give it another name", "is %q, and there is one of that name", name)
 		}
 		names[name] = true
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	if err := f.Err(); err != nil {
+		return nil, fmt.Errorf("function: %w", err)
 	}
 	logger := cfg.Logger
 	if logger == nil {

@@ -170,9 +170,9 @@ func TestNewRefuses(t *testing.T) {
 		function.Of("channel", "", func(context.Context, struct{ C chan int }) (string, error) { return "", nil }),
 	}})
 	for _, want := range []string{
-		"function: tool 1 is empty: make it with Of", `function: tool "": the name is empty`,
-		`function: tool "twice": there is one of that name`, `function: tool "nil": the function is nil`,
-		`function: tool "list": the arguments are []string: make them a struct`, `function: tool "channel": no schema can be made of`,
+		"function: Tools[0] is empty: make it with Of", `"": the name is empty`,
+		`"twice", and there is one of that name`, `"nil": the function is nil`,
+		`"list": the arguments are []string: make them a struct`, `"channel": no schema can be made of`,
 	} {
 		require.ErrorContains(t, err, want)
 	}

@@ -2,19 +2,17 @@ package mcp
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/internal/program"
+	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -75,72 +73,48 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-
 // ownHeaders are those that the protocol needs for itself.
 var ownHeaders = []string{"Accept", "Content-Type", "Content-Length", "Host", "Mcp-Session-Id", "Mcp-Protocol-Version", "Last-Event-Id"}
 
 // validate reports every fault, each with its key and what would be right.
 func (c Config) validate() error {
-	var errs []error
-	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var f settings.Faults
 	switch local, remote := len(c.Command) > 0, c.URL != ""; {
 	case local && remote:
-		add("url is given, and command too: give one of the two")
+		f.Add("url", "give one of the two", "is given, and command too")
 	case !local && !remote:
-		add("command is empty: write the program and its arguments as a list, such as [npx, -y, some-server], or give url")
+		f.Add("command", "write the program and its arguments as a list, such as [npx, -y, some-server], or give url", "is empty")
 	case local:
-		c.validateProgram(add)
+		c.validateProgram(&f)
 	default:
-		c.validateServer(add)
+		c.validateServer(&f)
 	}
-	if c.ConnectTimeout < 0 {
-		add("connect_timeout is %v: write more than 0, or leave it out", c.ConnectTimeout)
-	}
-	// Maps are walked in any order; the report has one.
-	slices.SortStableFunc(errs, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
-	return errors.Join(errs...)
+	f.Duration("connect_timeout", c.ConnectTimeout)
+	return f.Err()
 }
 
-func (c Config) validateProgram(add func(string, ...any)) {
+func (c Config) validateProgram(f *settings.Faults) {
 	switch name := c.Command[0]; {
 	case strings.TrimSpace(name) == "":
-		add("command begins with an empty part: write the program's name first")
+		f.Add("command[0]", "write the program's name first", "is empty")
 	case program.IsShellLine(c.Command):
-		add("command: %q looks like a line for a shell, and there is none: write a list, such as [npx, -y, some-server]", name)
+		f.Add("command", "write a list, such as [npx, -y, some-server]", "is %q, which looks like a line for a shell, and there is none", name)
 	}
-	program.Validate(c.Command, c.Env, add)
+	program.Validate(c.Command, c.Env, f)
 	if len(c.Headers) > 0 {
-		add("headers are for a server with a url: a program gets env")
+		f.Add("headers", "a program gets env", "is for a server with a url")
 	}
 }
 
 // validateServer does not quote the URL: it may hold a secret.
-func (c Config) validateServer(add func(string, ...any)) {
-	u, err := url.Parse(c.URL)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		add("url is no address of a server: write one like http://localhost:8000/mcp")
-	case u.User != nil:
-		add("url contains a user name or password: use headers, with Authorization: Basic …")
-	case u.Fragment != "":
-		add("url contains a fragment (#): leave it out")
-	}
-	for name, value := range c.Headers {
-		isOwn := func(own string) bool { return strings.EqualFold(own, name) }
-		switch {
-		case !headerName.MatchString(name):
-			add("headers: %q is no name of a header", name)
-		case slices.ContainsFunc(ownHeaders, isOwn):
-			add("headers: %s cannot be set here", name)
-		case strings.ContainsFunc(value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-			add("headers: the value of %s contains a line break or a character no header can carry", name)
-		}
-	}
+func (c Config) validateServer(f *settings.Faults) {
+	f.Server("url", c.URL, "http://localhost:8000/mcp")
+	f.Headers(c.Headers, "", "")
+	f.Reserved(c.Headers, ownHeaders...)
 	if c.Dir != "" {
-		add("dir is for a program: leave it out where there is a url")
+		f.Add("dir", "leave it out where there is a url", "is for a program")
 	}
 	if len(c.Env) > 0 {
-		add("env is for a program: leave it out where there is a url")
+		f.Add("env", "leave it out where there is a url", "is for a program")
 	}
 }

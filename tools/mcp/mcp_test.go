@@ -178,15 +178,15 @@ func TestNewReportsEveryFault(t *testing.T) {
 				Command: []string{"npx some\x00-server"}, Headers: map[string]secret.String{"X": "y"},
 				Env: map[string]secret.String{"A B": "x", "K": key + "\x00"},
 			},
-			[]string{"looks like a line for a shell", "command: part 1 contains a zero byte", `env: "A B" is no name of a variable`, "env: the value of K contains a zero byte", "headers are for a server"},
+			[]string{"looks like a line for a shell", "command[0] contains a zero byte", "env.A B is no name of a variable", "env.K contains a zero byte", "headers is for a server"},
 		},
-		"EmptyPart": {mcp.Config{Command: []string{" ", "x"}}, []string{"command begins with an empty part"}},
+		"EmptyPart": {mcp.Config{Command: []string{" ", "x"}}, []string{"command[0] is empty"}},
 		"Server": {
 			mcp.Config{
 				URL: "http://user:" + key + "@localhost/mcp", Dir: "/x", Env: map[string]secret.String{"K": "x"},
 				Headers: map[string]secret.String{"A B": "x", "accept": "x", "K": key + "\n"},
 			},
-			[]string{"url contains a user name or password", "dir is for a program", "env is for a program", `headers: "A B" is no name of a header`, "headers: accept cannot be set here", "headers: the value of K contains a line break"},
+			[]string{"url contains a user name or password", "dir is for a program", "env is for a program", "headers.A B is no name of a header", "headers.accept cannot be set here", "headers.K contains a line break"},
 		},
 		"NoServer": {mcp.Config{URL: "localhost:8000?" + key}, []string{"url is no address of a server"}},
 		"Fragment": {mcp.Config{URL: "http://localhost/mcp#x"}, []string{"url contains a fragment"}},

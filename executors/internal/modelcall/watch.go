@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // Timers bound a call. FirstToken and Gap are for replies that come piece by
@@ -23,6 +25,17 @@ func (t Timers) WithDefaults() Timers {
 	t.FirstToken = cmp.Or(t.FirstToken, min(DefaultFirstTokenTimeout, t.Total))
 	t.Gap = cmp.Or(t.Gap, min(DefaultGapTimeout, t.Total))
 	return t
+}
+
+// Validate requires times above zero, and inner ones within the total.
+func (t Timers) Validate(f *settings.Faults) {
+	total := cmp.Or(t.Total, DefaultTimeout)
+	for field, d := range map[string]time.Duration{"timeout": t.Total, "first_token_timeout": t.FirstToken, "gap_timeout": t.Gap} {
+		f.Duration(field, d)
+		if d > total && total > 0 && field != "timeout" {
+			f.Add(field, "lower it, or raise timeout", "is %v, longer than timeout, %v", d, total)
+		}
+	}
 }
 
 // A TimeoutError says which of the timers ran out.

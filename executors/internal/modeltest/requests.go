@@ -76,10 +76,10 @@ func (v Vendor) RequireFaults(t *testing.T, err error, own ...string) {
 		"max_reply_bytes is -1",
 		"first_token_timeout is 1m0s, longer than timeout, 1s",
 		"gap_timeout is -1ns: write more than 0, or leave it out",
-		`headers: "Bad Name" is no name of a header`,
-		"headers: the value of X-Ok contains a line break",
-		`extra: "a.b" is no name of a field`,
-		"extra: odd: json: unsupported type",
+		"headers.Bad Name is no name of a header",
+		"headers.X-Ok contains a line break",
+		"extra.a.b is no name of a field",
+		"extra.odd is not for JSON: json: unsupported type",
 	}, own...)
 	for _, want := range all {
 		require.ErrorContains(t, err, want)

@@ -16,8 +16,8 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // A Body makes requests by a template (text/template) of JSON. It sees the fields
@@ -51,10 +51,11 @@ func toJSON(v any) (string, error) {
 }
 
 // ParseBody reads the template of request.body, and tries it.
-func ParseBody(text string, f *modelcall.Faults) *Body {
+func ParseBody(text string, f *settings.Faults) *Body {
 	t, err := template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(text)
 	if err != nil {
-		f.Add("request.body: %s", strings.TrimPrefix(err.Error(), "template: "))
+		// Package text/template has no error types: its text has the line.
+		f.Add("request.body", "", "is no template: %s", strings.TrimPrefix(err.Error(), "template: "))
 		return nil
 	}
 	safe := true
@@ -65,7 +66,7 @@ func ParseBody(text string, f *modelcall.Faults) *Body {
 		eachAction(part.Root, func(a *parse.ActionNode) {
 			if !endsInJSON(a.Pipe) {
 				safe = false
-				f.Add("request.body: line %d: %s is not safe: write {{json …}}, without quotation marks around it", a.Line, a)
+				f.Add("request.body", "write {{json …}}, without quotation marks around it", "is not safe in line %d: %s", a.Line, a)
 			}
 		})
 	}
@@ -81,7 +82,7 @@ func ParseBody(text string, f *modelcall.Faults) *Body {
 		{"there are messages", sampleRequest("Hello \"you\"\n\\", "Hi", "Bye")},
 	} {
 		if _, err := b.Make(sample.req, wire.SendAll, nil); err != nil {
-			f.Add("request.body: where %s: %s", sample.what, err)
+			f.Add("request.body", "", "cannot be used where %s: %s", sample.what, err)
 		}
 	}
 	return b

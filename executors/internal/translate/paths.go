@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // Paths say where an answer has what, in the words of github.com/tidwall/gjson.
@@ -41,19 +42,19 @@ func (p Paths) ByKey() map[string]string {
 }
 
 // ValidatePaths finds faults of the paths of response, by their keys.
-func ValidatePaths(paths map[string]string, f *modelcall.Faults) {
+func ValidatePaths(paths map[string]string, f *settings.Faults) {
 	for key, path := range paths {
 		if path != strings.TrimSpace(path) {
-			f.Add("response.%s: %q begins or ends with a space", key, path)
+			f.Add("response."+key, "", "is %q, which begins or ends with a space", path)
 		}
 	}
 }
 
 // ValidateKinds finds faults of response.error_kinds.
-func (p Paths) ValidateKinds(f *modelcall.Faults) {
+func (p Paths) ValidateKinds(f *settings.Faults) {
 	for code, kind := range p.ErrorKinds {
 		if _, ok := wire.ParseKind(string(kind)); !ok {
-			f.Add("response.error_kinds: %s: %q is no kind of error", code, kind)
+			f.Add("response.error_kinds."+code, "", "is %q, which is no kind of error", kind)
 		}
 	}
 }

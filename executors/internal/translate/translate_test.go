@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 func request() executors.Request {
@@ -39,7 +40,7 @@ func TestBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var f modelcall.Faults
+			var f settings.Faults
 			b := translate.ParseBody(c.body, &f)
 			require.NoError(t, f.Err())
 			got, err := b.Make(request(), wire.SendNew, json.RawMessage(`{"at":"x"}`))
@@ -53,20 +54,20 @@ func TestBody(t *testing.T) {
 func TestBodyFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ body, want string }{
-		"Syntax":    {`{{json .Input}`, "request.body: body:1: "},
+		"Syntax":    {`{{json .Input}`, "request.body is no template: body:1: "},
 		"Unknown":   {`{"a": {{json .Imput}}}`, "can't evaluate field Imput"},
-		"NoJSON":    {`{"a": {{json .Input}}`, "request.body: where the agent speaks first: what comes out is no JSON"},
-		"Unescaped": {`{"a": "{{.Input}}"}`, "line 1: {{.Input}} is not safe"},
-		"InElse":    {"{{if .State}}1{{else}}\n{{.Turn}}{{end}}", "line 2: {{.Turn}} is not safe"},
-		"InWith":    {`{{with .State}}{{.}}{{end}}1`, "{{.}} is not safe"},
-		"InDefine":  {`{{define "x"}}{{.Turn}}{{end}}1`, "{{.Turn}} is not safe"},
+		"NoJSON":    {`{"a": {{json .Input}}`, "request.body cannot be used where the agent speaks first: what comes out is no JSON"},
+		"Unescaped": {`{"a": "{{.Input}}"}`, "is not safe in line 1: {{.Input}}"},
+		"InElse":    {"{{if .State}}1{{else}}\n{{.Turn}}{{end}}", "is not safe in line 2: {{.Turn}}"},
+		"InWith":    {`{{with .State}}{{.}}{{end}}1`, ": {{.}}: write {{json"},
+		"InDefine":  {`{{define "x"}}{{.Turn}}{{end}}1`, ": {{.Turn}}: write {{json"},
 		"NotLast":   {`{{json .Input | printf "%s"}}`, "is not safe"},
 		"NoOpening": {`{"a": {{json (index .Messages 0).Text}}}`, "where the agent speaks first"},
 		"OnlyOpens": {`{{if .Messages}}x{{else}}1{{end}}`, "where there are messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var f modelcall.Faults
+			var f settings.Faults
 			translate.ParseBody(c.body, &f)
 			require.ErrorContains(t, f.Err(), c.want)
 		})
@@ -148,12 +149,12 @@ func TestParseJSON(t *testing.T) {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	var f modelcall.Faults
+	var f settings.Faults
 	translate.ValidatePaths(paths.ByKey(), &f)
 	paths.ValidateKinds(&f)
 	require.NoError(t, f.Err())
 	translate.ValidatePaths(translate.Paths{End: " a"}.ByKey(), &f)
 	translate.Paths{ErrorKinds: map[string]conversation.Kind{"E1": "Odd"}}.ValidateKinds(&f)
-	require.ErrorContains(t, f.Err(), `response.end: " a" begins or ends with a space`)
-	require.ErrorContains(t, f.Err(), `response.error_kinds: E1: "Odd" is no kind of error`)
+	require.ErrorContains(t, f.Err(), `response.end is " a", which begins or ends with a space`)
+	require.ErrorContains(t, f.Err(), `response.error_kinds.E1 is "Odd", which is no kind of error`)
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // ParseURL returns an address without slashes at its end. What a fault quotes of
@@ -12,7 +14,7 @@ import (
 func (w Words) ParseURL(raw string) (*url.URL, error) {
 	raw = strings.TrimRight(strings.TrimSpace(raw), "/")
 	if raw == "" {
-		return nil, fmt.Errorf("%s is empty: set it, or %s, to the address of %s, such as %s", w.Setting, w.Variable, w.API, w.Example)
+		return nil, settings.Fault(w.Setting, fmt.Sprintf("set it, or %s, to the address of %s, such as %s", w.Variable, w.API, w.Example), "is empty")
 	}
 	u, err := url.Parse(raw)
 	if err != nil || !strings.Contains(raw, "://") {
@@ -20,11 +22,11 @@ func (w Words) ParseURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.User != nil:
-		return nil, fmt.Errorf("%s contains a user name or password: leave them out, api_key is what %s checks", w.Setting, w.Service)
+		return nil, settings.Fault(w.Setting, "leave them out, api_key is what "+w.Service+" checks", "contains a user name or password")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
-		return nil, fmt.Errorf("%s %q is no http:// or https:// address: write it in full, such as %s", w.Setting, Clip(withoutUser(raw)), w.Example)
+		return nil, settings.Fault(w.Setting, "write it in full, such as "+w.Example, "is %q, which is no http:// or https:// address", Clip(withoutUser(raw)))
 	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
-		return nil, fmt.Errorf("%s has a query or a fragment: leave them out: %s://%s%s", w.Setting, u.Scheme, u.Host, u.Path)
+		return nil, settings.Fault(w.Setting, fmt.Sprintf("leave them out: %s://%s%s", u.Scheme, u.Host, u.Path), "has a query or a fragment")
 	}
 	return u, nil
 }
@@ -46,15 +48,15 @@ func HeaderSafe(s string) bool {
 // conversations' names.
 func CheckName(name string) error {
 	if strings.Contains(name, "/") {
-		return fmt.Errorf("name %q contains a slash: choose a name without", name)
+		return settings.Fault("", "choose a name without", "name %q contains a slash", name)
 	}
 	return nil
 }
 
 // CheckTimeout says what is wrong with a timeout. Zero stands for a default.
-func CheckTimeout(setting string, d time.Duration, example string) error {
+func CheckTimeout(field string, d time.Duration, example string) error {
 	if d < 0 {
-		return fmt.Errorf("%s is %s: use a positive duration such as %s, or leave it out", setting, d, example)
+		return settings.Fault(field, "use a positive duration such as "+example+", or leave it out", "is %s", d)
 	}
 	return nil
 }

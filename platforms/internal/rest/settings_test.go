@@ -23,11 +23,11 @@ func TestParseURL(t *testing.T) {
 	}
 	for raw, want := range map[string]string{
 		"":                            "address is empty: set it, or SHOP_URL, to the address of Shop's API, such as http://localhost:1",
-		"localhost:1":                 `address "localhost:1" is no http:// or https:// address: write it in full, such as http://localhost:1`,
-		"ftp://a.example":             "is no http:// or https:// address",
-		"http://":                     "is no http:// or https:// address",
+		"localhost:1":                 `address is "localhost:1", which is no http:// or https:// address: write it in full, such as http://localhost:1`,
+		"ftp://a.example":             "which is no http:// or https:// address",
+		"http://":                     "which is no http:// or https:// address",
 		"http://me:hush@a.example":    "address contains a user name or password: leave them out, api_key is what Shop checks",
-		"http://me:hush@local host":   "is no http:// or https:// address",
+		"http://me:hush@local host":   "which is no http:// or https:// address",
 		"http://a.example/api?k=hush": "address has a query or a fragment: leave them out: http://a.example/api",
 		"http://a.example/#hush":      "has a query or a fragment",
 	} {
