@@ -52,8 +52,8 @@ func (r *run) listen(ctx workflow.Context) error {
 			Validator: r.mayTakeover, Description: "Answers the next turn instead of the executor."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, r.onApprove, workflow.UpdateHandlerOptions{
 			Validator: r.mayApprove, Description: "Approves or refuses a tool call that waits for it."}),
-		workflow.SetUpdateHandlerWithOptions(ctx, UpdateSend, r.onSend, workflow.UpdateHandlerOptions{
-			Validator: r.maySend, Description: "Sends a message in a direct conversation and waits for the agent's reply."}),
+		workflow.SetUpdateHandlerWithOptions(ctx, UpdateSend, r.handleSend, workflow.UpdateHandlerOptions{
+			Validator: r.validateSend, Description: "Sends a message in a direct conversation and waits for the agent's reply."}),
 	)
 }
 

@@ -65,6 +65,18 @@ type receiver interface {
 
 var _ receiver = (*directSide)(nil)
 
+// Sides embed the run. It must have none of their methods, or it would stand in for one
+// that a side lacks: with one, the struct's would be ambiguous, and this not compile.
+type sideMethods interface {
+	side
+	receiver
+}
+
+var _ sideMethods = struct {
+	*run
+	sideMethods
+}{}
+
 // An ending is how the conversation ends.
 type ending struct {
 	kind   conversation.OutcomeKind

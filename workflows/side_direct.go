@@ -154,8 +154,8 @@ func (s *directSide) onSend(ctx workflow.Context, req SendRequest) (SendReply, e
 	return *a.Reply, nil
 }
 
-// maySend refuses messages to a side that takes none.
-func (r *run) maySend(ctx workflow.Context, req SendRequest) error {
+// validateSend refuses messages to a side that takes none.
+func (r *run) validateSend(ctx workflow.Context, req SendRequest) error {
 	side, ok := r.side.(receiver)
 	if !ok {
 		return errors.New("this conversation is held on its platform: it takes no messages from clients")
@@ -163,6 +163,6 @@ func (r *run) maySend(ctx workflow.Context, req SendRequest) error {
 	return side.maySend(ctx, req)
 }
 
-func (r *run) onSend(ctx workflow.Context, req SendRequest) (SendReply, error) {
+func (r *run) handleSend(ctx workflow.Context, req SendRequest) (SendReply, error) {
 	return r.side.(receiver).onSend(ctx, req)
 }
