@@ -9,16 +9,16 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/command"
 	agent "github.com/parley-run/parley/executors/http"
 	"github.com/parley-run/parley/executors/openai"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { localstacktest.Main(m) }
 
 const (
 	token      = "token-for-the-examples"

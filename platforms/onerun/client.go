@@ -19,8 +19,7 @@ import (
 
 // A Client calls the OneRun API. Its methods are safe for concurrent use. They
 // make one request each (lists: one a page) and never retry. Failures are
-// [conversation.Error] values; an answer that carries a status of failure is an
-// [AnswerError] inside. Lists report a row that cannot be read as a
+// [conversation.Error] values. Lists report a row that cannot be read as a
 // [platforms.RowError] and go on; any other error of a list is its last.
 //
 // Fields of an unexpected type are zero, unless nothing works without them.

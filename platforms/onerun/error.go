@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// An AnswerError is an answer whose status says failure.
-type AnswerError = rest.AnswerError
+// An answerError is an answer whose status says failure.
+type answerError = rest.AnswerError
 
 // judge knows what an account is that has nothing left.
 func judge(a rest.Answer, e *conversation.Error) {

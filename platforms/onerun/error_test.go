@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/platforms/internal/rest"
 	"github.com/parley-run/parley/platforms/onerun"
 )
 
@@ -128,7 +129,7 @@ func TestErrorAnswers(t *testing.T) {
 			require.Contains(t, e.Remedy, tt.remedy)
 			require.NotContains(t, err.Error(), testKey)
 			require.Less(t, len(err.Error()), 700)
-			var failed *onerun.AnswerError
+			var failed *rest.AnswerError
 			if tt.status >= 300 {
 				require.ErrorAs(t, err, &failed)
 				require.Equal(t, tt.status, failed.Status)
@@ -338,7 +339,7 @@ func hang(arrived chan<- struct{}) http.HandlerFunc {
 
 func TestAnswerError(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "404 Not Found: “gone”", (&onerun.AnswerError{Status: 404, Detail: "gone"}).Error())
-	require.Equal(t, "404 Not Found", (&onerun.AnswerError{Status: 404, Detail: "Not Found"}).Error())
-	require.False(t, errors.Is(&onerun.AnswerError{Status: 404}, context.Canceled))
+	require.Equal(t, "404 Not Found: “gone”", (&rest.AnswerError{Status: 404, Detail: "gone"}).Error())
+	require.Equal(t, "404 Not Found", (&rest.AnswerError{Status: 404, Detail: "Not Found"}).Error())
+	require.False(t, errors.Is(&rest.AnswerError{Status: 404}, context.Canceled))
 }

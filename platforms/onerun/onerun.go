@@ -102,7 +102,7 @@ func (p *Platform) End(ctx context.Context, ref conversation.Ref) error {
 // the detail is nothing to rely on.
 func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error) error {
 	var refused *conversation.Error
-	var answer *AnswerError
+	var answer *answerError
 	if !errors.As(err, &answer) || answer.Foreign() || !errors.As(err, &refused) {
 		return err
 	}

@@ -255,7 +255,7 @@ type tally struct {
 
 func (t *tally) count(err error) {
 	var e *conversation.Error // none: at most single rows could not be read
-	var answer *AnswerError
+	var answer *answerError
 	own := errors.As(err, &answer) && !answer.Foreign() && answer.Status <= http.StatusInternalServerError
 	switch {
 	case !errors.As(err, &e), own && answer.Status < http.StatusInternalServerError, e.Kind != conversation.Unavailable:

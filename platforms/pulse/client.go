@@ -36,8 +36,7 @@ const (
 
 // A Client calls Pulse's API. Its methods are safe for concurrent use. They make
 // one request each (lists: one a page) and never retry. Failures are
-// [conversation.Error] values; an answer that carries a status of failure is an
-// [AnswerError] inside.
+// [conversation.Error] values.
 type Client struct {
 	api   *rest.Client
 	clock *serverClock

@@ -8,9 +8,6 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// An AnswerError is an answer whose status says failure.
-type AnswerError = rest.AnswerError
-
 // words are what Pulse and its settings are called.
 func words() rest.Words {
 	return rest.Words{
