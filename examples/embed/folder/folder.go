@@ -30,8 +30,8 @@ type Platform struct {
 }
 
 var (
-	_ platforms.Platform = (*Platform)(nil)
-	_ platforms.Source   = (*Platform)(nil)
+	_ platforms.Conversations = (*Platform)(nil)
+	_ platforms.Source        = (*Platform)(nil)
 )
 
 // New returns the platform of a folder. The name is that of the instance: refs carry it.

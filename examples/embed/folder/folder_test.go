@@ -17,14 +17,14 @@ import (
 
 // The platform keeps the contract of platforms.Conversations and platforms.Source.
 func TestConformance(t *testing.T) {
-	platformtest.Run(t, func(t testing.TB) platformtest.Fixture {
+	platformtest.RunConversations(t, func(t testing.TB) platformtest.ConversationsFixture {
 		dir := t.TempDir()
 		require.NoError(t, os.Mkdir(filepath.Join(dir, "desk"), 0o700))
 		put := func(id, content string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "desk", id+".json"), []byte(content), 0o600))
 		}
 		var made atomic.Int32
-		return platformtest.Fixture{
+		return platformtest.ConversationsFixture{
 			Platform: folder.New("folder", dir),
 			Fresh: func(testing.TB) conversation.Ref {
 				id := fmt.Sprintf("c%d", made.Add(1))
