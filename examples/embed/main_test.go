@@ -83,4 +83,3 @@ func TestShop(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, missing.IsError)
 }
-
