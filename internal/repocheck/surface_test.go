@@ -297,3 +297,5 @@ func (g given) Import(path string) (*types.Package, error) {
 	}
 	return nil, fmt.Errorf("no package %s", path)
 }
+
+func below(path, top string) bool { return path == top || strings.HasPrefix(path, top+"/") }
