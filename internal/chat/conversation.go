@@ -9,9 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
-
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
@@ -115,19 +112,7 @@ func passing(err error) bool {
 	if errors.Is(err, launch.ErrOver) || errors.Is(err, launch.ErrForgotten) || errors.Is(err, launch.ErrUnknown) {
 		return false
 	}
-	var (
-		unavailable *serviceerror.Unavailable
-		deadline    *serviceerror.DeadlineExceeded
-		canceled    *serviceerror.Canceled
-		exhausted   *serviceerror.ResourceExhausted
-		aborted     *serviceerror.Aborted
-		internal    *serviceerror.Internal
-		notReady    *serviceerror.WorkflowNotReady
-		late        *client.WorkflowUpdateServiceTimeoutOrCanceledError
-	)
-	return errors.As(err, &unavailable) || errors.As(err, &deadline) || errors.As(err, &canceled) || errors.As(err, &exhausted) ||
-		errors.As(err, &aborted) || errors.As(err, &internal) || errors.As(err, &notReady) || errors.As(err, &late) ||
-		errors.Is(err, context.DeadlineExceeded)
+	return operate.Transient(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // A Sighting is how the conversation stands.

@@ -6,29 +6,29 @@ import (
 	"github.com/parley-run/parley/iii"
 )
 
-// admission bounds how many calls of a kind are under way in this worker. What is beyond
-// it is refused at once, and the caller asks again: a queue without a bound would only
-// move the load into Temporal and the executors, where calls then time out.
-type admission struct{ places chan struct{} }
+// admission bounds how many calls of a kind run in this worker. Further calls are refused
+// at once, and their callers retry: a queue without a bound would move the load into
+// Temporal and the executors, where calls then time out.
+type admission struct{ running chan struct{} }
 
 func newAdmission(limit int) admission { return admission{make(chan struct{}, limit)} }
 
-// enter takes a place, which leave gives back, or refuses.
-func (a admission) enter() (leave func(), err error) {
+// reserve admits a call until release is called, or refuses it.
+func (a admission) reserve() (release func(), err error) {
 	select {
-	case a.places <- struct{}{}:
-		return func() { <-a.places }, nil
+	case a.running <- struct{}{}:
+		return func() { <-a.running }, nil
 	default:
 		return nil, iii.Errorf(codeOverloaded,
-			"this worker has %d calls under way, and takes no more: retry after 1 s, with the same messageId", cap(a.places))
+			"this worker runs %d calls and accepts no more: retry after 1 s, with the same messageId", cap(a.running))
 	}
 }
 
-// await waits for a place, which leave gives back.
-func (a admission) await(ctx context.Context, stopping <-chan struct{}) (leave func(), ok bool) {
+// await waits until a call is admitted, until release is called.
+func (a admission) await(ctx context.Context, stopping <-chan struct{}) (release func(), ok bool) {
 	select {
-	case a.places <- struct{}{}:
-		return func() { <-a.places }, true
+	case a.running <- struct{}{}:
+		return func() { <-a.running }, true
 	case <-ctx.Done():
 	case <-stopping:
 	}

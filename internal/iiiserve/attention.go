@@ -15,20 +15,22 @@ import (
 )
 
 const (
-	// A conversation that owes a reply is checked every second, and less often, up to
-	// longestCheck, when many calls wait: all of them make checksASecond.
-	longestCheck  = 10 * time.Second
-	checksASecond = 50
-	// confirmAfter lets a reply arrive that is on its way while the conversation waits.
+	// A conversation that owes a reply is checked every second. With many waiting calls
+	// the interval grows up to maxCheckInterval, so that all of them together make
+	// maxChecksPerSecond.
+	maxCheckInterval   = 10 * time.Second
+	maxChecksPerSecond = 50
+	// confirmAfter is the wait before a second check: a reply may be on its way while
+	// the status is still "needs attention".
 	confirmAfter = 300 * time.Millisecond
-	// statusFor bounds the question why a conversation waits.
-	statusFor = 5 * time.Second
+	// statusTimeout bounds the query for the reason of a parked conversation.
+	statusTimeout = 5 * time.Second
 )
 
-// converse says something and waits for the reply, or until it is certain that the reply
-// waits for a person: then the error says so. The conversation has the message, and the
-// same id has the reply later.
-func (s *Server) converse(ctx context.Context, d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
+// sendAndWait sends a message and waits for the reply. If the conversation parks
+// meanwhile, it returns an error with the reason; the conversation keeps the message, and
+// a later call with the same id gets the reply.
+func (s *Server) sendAndWait(ctx context.Context, d launch.Direct, message workflows.SendRequest) (workflows.SendReply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	accepted := make(chan struct{})
@@ -38,13 +40,13 @@ func (s *Server) converse(ctx context.Context, d launch.Direct, say workflows.Se
 		defer close(watching)
 		select {
 		case <-accepted:
-			cancel(s.parked(ctx, d.Input.Ref, say.ID))
+			cancel(s.watchParked(ctx, d.Input.Ref, message.ID))
 		case <-ctx.Done():
 		}
 	}()
-	s.conversing.Add(1)
-	reply, err := s.launcher.Send(ctx, d, say)
-	s.conversing.Add(-1)
+	s.waiting.Add(1)
+	reply, err := s.launcher.Send(ctx, d, message)
+	s.waiting.Add(-1)
 	var parked *iii.Error
 	if err != nil && errors.As(context.Cause(ctx), &parked) {
 		err = parked
@@ -54,9 +56,9 @@ func (s *Server) converse(ctx context.Context, d launch.Direct, say workflows.Se
 	return reply, err
 }
 
-// parked returns an error once the conversation waits for a person, or when ctx is done.
-func (s *Server) parked(ctx context.Context, ref conversation.Ref, messageID string) error {
-	seen := false
+// watchParked returns an error once the conversation is parked, or when ctx is done.
+func (s *Server) watchParked(ctx context.Context, ref conversation.Ref, messageID string) error {
+	seen := false // the last check found it parked
 	for wait := time.Second; ; {
 		timer := time.NewTimer(wait)
 		select {
@@ -66,25 +68,25 @@ func (s *Server) parked(ctx context.Context, ref conversation.Ref, messageID str
 			return ctx.Err()
 		}
 		c, err := s.operator.Describe(ctx, workflows.ConversationID(ref))
-		waits := err == nil && c.Status == string(workflows.StateNeedsAttention)
-		if waits && seen {
+		parked := err == nil && c.Status == string(workflows.StateNeedsAttention)
+		if parked && seen {
 			return s.needsAttention(ctx, ref, messageID)
 		}
-		seen, wait = waits, s.nextCheck()
-		if waits {
+		seen, wait = parked, s.checkInterval()
+		if parked {
 			wait = confirmAfter
 		}
 	}
 }
 
-func (s *Server) nextCheck() time.Duration {
-	each := time.Duration(s.conversing.Load()) * time.Second / checksASecond
-	return min(max(each, time.Second), longestCheck)
+func (s *Server) checkInterval() time.Duration {
+	each := time.Duration(s.waiting.Load()) * time.Second / maxChecksPerSecond
+	return min(max(each, time.Second), maxCheckInterval)
 }
 
-// needsAttention says why a conversation waits for a person.
+// needsAttention is the error for a parked conversation, with the reason.
 func (s *Server) needsAttention(ctx context.Context, ref conversation.Ref, messageID string) error {
-	ctx, cancel := context.WithTimeout(ctx, statusFor)
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	var status workflows.Status
 	answer, err := s.operator.Client.QueryWorkflow(ctx, workflows.ConversationID(ref), "", workflows.QueryStatus)
@@ -93,7 +95,7 @@ func (s *Server) needsAttention(ctx context.Context, ref conversation.Ref, messa
 	}
 	at := status.Attention
 	if err != nil || at == nil {
-		at = &workflows.Attention{Reason: s.id("get") + " tells why"}
+		at = &workflows.Attention{Reason: s.id("get") + " returns the reason"}
 	}
 	code := codeAttention
 	if at.Kind == conversation.Refused {
@@ -103,6 +105,6 @@ func (s *Server) needsAttention(ctx context.Context, ref conversation.Ref, messa
 	if at.Remedy != "" {
 		text += " (" + at.Remedy + ")"
 	}
-	return iii.Errorf(code, "conversation %q waits for a person: %s. It has the message: the reply is to be had with messageId %q once it goes on",
+	return iii.Errorf(code, "conversation %q needs an operator: %s. It keeps the message: retry with messageId %q once it is resumed",
 		ref.ID, printable.Line(text), messageID)
 }

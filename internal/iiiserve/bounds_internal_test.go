@@ -27,7 +27,7 @@ func bounded(check func(context.Context) error) (*Server, *logtest.Buffer) {
 	stopping := make(chan struct{})
 	s := &Server{
 		cfg: iiiengine.Config{ReplyTimeout: time.Hour, Prefix: "conversation", Inbox: "inbox"}, log: slog.New(slog.NewTextHandler(log, nil)),
-		stopping: stopping, talking: newAdmission(2), reading: newAdmission(2), letters: newAdmission(2),
+		stopping: stopping, sends: newAdmission(2), reads: newAdmission(2), ingests: newAdmission(2),
 		outage: newOutage(nil),
 	}
 	s.outage.check = check
@@ -36,13 +36,13 @@ func bounded(check func(context.Context) error) (*Server, *logtest.Buffer) {
 
 func well(context.Context) error { return nil }
 
-// Beyond the places calls are refused at once, and say when to ask again.
+// Calls beyond the limit are refused at once, with the time of a retry.
 func TestOverloaded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := bounded(well)
 		release := make(chan struct{})
-		h := handler(s, s.talking, func(context.Context, iii.Invocation, struct{}) (string, error) { <-release; return "done", nil })
+		h := handler(s, s.sends, func(context.Context, iii.Invocation, struct{}) (string, error) { <-release; return "done", nil })
 		call := iii.Invocation{Data: json.RawMessage(`{}`)}
 		done := make(chan error, 2)
 		for range 2 {
@@ -78,7 +78,7 @@ func TestTemporalIsAway(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := bounded(row.check)
-				h := handler(s, s.talking, func(ctx context.Context, _ iii.Invocation, _ struct{}) (string, error) {
+				h := handler(s, s.sends, func(ctx context.Context, _ iii.Invocation, _ struct{}) (string, error) {
 					select {
 					case <-ctx.Done():
 						return "", ctx.Err()
@@ -100,8 +100,8 @@ func TestTemporalIsAway(t *testing.T) {
 	}
 }
 
-// A message that can start nothing is named once, however often the engine brings it, and
-// holds up no other; while all places are taken, messages wait.
+// A message that cannot start a conversation is logged once for all its deliveries, and
+// blocks no other; beyond the limit messages wait.
 func TestMessagesOfTheInbox(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -120,13 +120,13 @@ func TestMessagesOfTheInbox(t *testing.T) {
 			}
 			passed.Add(1)
 		}
-		require.Equal(t, len(bad), strings.Count(log.String(), "can start no conversation"), "%s", log.String())
+		require.Equal(t, len(bad), strings.Count(log.String(), "cannot start a conversation"), "%s", log.String())
 		require.NotContains(t, log.String(), "\x1b")
 		require.Less(t, len(log.String()), 20<<10)
 
-		leave, ok := s.letters.await(t.Context(), s.stopping)
+		release, ok := s.ingests.await(t.Context(), s.stopping)
 		require.True(t, ok)
-		_, ok = s.letters.await(t.Context(), s.stopping)
+		_, ok = s.ingests.await(t.Context(), s.stopping)
 		require.True(t, ok)
 		waits := make(chan error, 1)
 		go func() {
@@ -135,19 +135,19 @@ func TestMessagesOfTheInbox(t *testing.T) {
 		}()
 		synctest.Wait()
 		require.Empty(t, waits, "it is not refused, it waits")
-		leave()
+		release()
 		require.True(t, iii.HasCode(<-waits, codeInvalid))
 	})
 }
 
-func TestComplaintsAreBounded(t *testing.T) {
+func TestLoggedIsBounded(t *testing.T) {
 	t.Parallel()
-	var c complaints
-	for n := range 3 * knownComplaints {
+	var c logged
+	for n := range 3 * maxLogged {
 		require.True(t, c.first(fmt.Sprint(n)))
 	}
-	require.False(t, c.first(fmt.Sprint(3*knownComplaints-1)))
-	require.Len(t, c.made, knownComplaints)
+	require.False(t, c.first(fmt.Sprint(3*maxLogged-1)))
+	require.Len(t, c.keys, maxLogged)
 }
 
 // An HTTP trigger may be bound to a function: the body is the request.

@@ -11,18 +11,18 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// chatFunction is AgentOS's name for talking to an agent.
+// chatFunction is AgentOS's function for a chat with an agent.
 const chatFunction = "agent::chat"
 
 type chatRequest struct {
 	AgentID   string `json:"agentId"`
 	Message   string `json:"message"`
 	SessionID string `json:"sessionId"`
-	// MessageID is ours: AgentOS knows no such thing.
+	// MessageID is an addition: AgentOS has none.
 	MessageID string `json:"messageId"`
 }
 
-// chatResponse has the fields of AgentOS's. Model and usage are not known here.
+// chatResponse has the fields of AgentOS's response. Model and usage are not known here.
 type chatResponse struct {
 	Content    string `json:"content"`
 	Model      any    `json:"model"`
@@ -31,15 +31,15 @@ type chatResponse struct {
 	DurationMs int64  `json:"durationMs"`
 }
 
-// chat is send as AgentOS has it: the session is the conversation, which begins
-// with its first message and waits for the next one for ever.
+// chat is send in AgentOS's shape: the session is the conversation, which begins with its
+// first message and has no idle timeout.
 func (s *Server) chat(ctx context.Context, call iii.Invocation, req chatRequest) (chatResponse, error) {
 	began := time.Now()
-	say := workflows.SendRequest{ID: cmp.Or(req.MessageID, call.ID), Text: req.Message}
+	message := workflows.SendRequest{ID: cmp.Or(req.MessageID, call.ID), Text: req.Message}
 	if err := missing([2]string{"agentId", req.AgentID}, [2]string{"message", req.Message}); err != nil {
 		return chatResponse{}, err
 	}
-	if err := say.Validate(); err != nil {
+	if err := message.Validate(); err != nil {
 		return chatResponse{}, invalid("%v", err)
 	}
 	if err := checkMessageID(req.MessageID); err != nil {
@@ -53,13 +53,13 @@ func (s *Server) chat(ctx context.Context, call iii.Invocation, req chatRequest)
 	if err := checkID(id); err != nil {
 		return chatResponse{}, err
 	}
-	homes := s.homes(a.Name, s.bare(a.Name, id))
-	if err := s.free(ctx, homes[1]); err != nil {
+	refs := s.refs(a.Name, s.bare(a.Name, id))
+	if err := s.absent(ctx, refs[1]); err != nil {
 		return chatResponse{}, err
 	}
-	in := s.input(a, homes[0])
+	in := s.input(a, refs[0])
 	in.IdleTimeout = -1
-	reply, err := s.converse(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, say)
+	reply, err := s.sendAndWait(ctx, launch.Direct{Input: in, Title: title(a.Name), Open: true}, message)
 	if err != nil {
 		return chatResponse{}, err
 	}

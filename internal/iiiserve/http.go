@@ -11,20 +11,20 @@ import (
 	"github.com/parley-run/parley/iii"
 )
 
-// envelope is what an engine calls a function with that an HTTP trigger is bound to.
+// envelope is the data of a call by an HTTP trigger.
 type envelope struct {
 	Method     string                     `json:"method"`
 	Path       *string                    `json:"path"`
 	PathParams map[string]json.RawMessage `json:"path_params"`
 	Body       json.RawMessage            `json:"body"`
-	// Trigger says so, Headers is there in every version.
+	// Engines from era D send Trigger; every version sends Headers.
 	Trigger struct {
 		Type string `json:"type"`
 	} `json:"trigger"`
 	Headers map[string]json.RawMessage `json:"headers"`
 }
 
-// enveloped reads an HTTP trigger's envelope, if the data is one.
+// enveloped decodes an HTTP trigger's envelope, if the data is one.
 func enveloped(data json.RawMessage) (envelope, bool) {
 	var e envelope
 	if !bytes.Contains(data, []byte(`"headers"`)) || json.Unmarshal(data, &e) != nil {
@@ -33,15 +33,15 @@ func enveloped(data json.RawMessage) (envelope, bool) {
 	return e, e.Trigger.Type == "http" || e.Method != "" && e.Path != nil && e.Headers != nil
 }
 
-// httpAnswer is what the engine makes an HTTP response of.
+// httpAnswer is the result that the engine turns into an HTTP response.
 type httpAnswer struct {
 	StatusCode int      `json:"status_code"`
 	Headers    []string `json:"headers"`
 	Body       any      `json:"body"`
 }
 
-// overHTTP lets an HTTP trigger be bound to a function: the request is its body, with the
-// parameters of its path, and the answer says by its status how it went.
+// overHTTP serves calls by HTTP triggers, too: the request is the HTTP body, with the
+// parameters of the path, and an error sets the HTTP status.
 func overHTTP(serve iii.Handler) iii.Handler {
 	return func(ctx context.Context, call iii.Invocation) (any, error) {
 		e, ok := enveloped(call.Data)
@@ -58,18 +58,18 @@ func overHTTP(serve iii.Handler) iii.Handler {
 		if err == nil {
 			return httpAnswer{http.StatusOK, headers, out}, nil
 		}
-		var said *iii.Error
-		if !errors.As(err, &said) {
-			said = iii.Errorf(codeFailed, "%v", err)
+		var coded *iii.Error
+		if !errors.As(err, &coded) {
+			coded = iii.Errorf(codeFailed, "%v", err)
 		}
-		if said.Code == codeOverloaded {
+		if coded.Code == codeOverloaded {
 			headers = append(headers, "Retry-After: 1")
 		}
-		return httpAnswer{statusOf(said.Code), headers, map[string]any{"error": map[string]string{"code": said.Code, "message": said.Message}}}, nil
+		return httpAnswer{statusOf(coded.Code), headers, map[string]any{"error": map[string]string{"code": coded.Code, "message": coded.Message}}}, nil
 	}
 }
 
-// request is the body with the path's parameters, which it may not contradict.
+// request is the body with the path's parameters, which replace fields of the body.
 func (e envelope) request() (json.RawMessage, error) {
 	fields := map[string]json.RawMessage{}
 	body := bytes.TrimSpace(e.Body)

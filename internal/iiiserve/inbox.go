@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -18,40 +17,41 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// ingest is the function that takes the inbox's messages.
+// ingest is the name of the function that serves the inbox's messages.
 const ingest = "ingest"
 
-// A message is tried again after these times. An engine gives one up after four
-// tries within seconds, but waits for an answer as long as it takes.
+// The server retries a message after these times. An engine makes about four attempts
+// within seconds, but waits for an answer without a limit.
 const (
-	firstWait   = time.Second
-	longestWait = 30 * time.Second
+	firstRetry   = time.Second
+	maxRetryWait = 30 * time.Second
 )
 
-// ingest takes a message of the inbox. While Temporal does not answer, or all places are
-// taken, it keeps the message; when this server stops, it is the engine's again. Messages
-// wait beside each other: one that cannot be started holds up no other.
+// ingest serves a message of the inbox. While Temporal does not answer, or as many
+// messages as permitted are being served, it holds the message; when this server stops,
+// the engine delivers it again. Messages are served concurrently: one that cannot be
+// started blocks no other.
 func (s *Server) ingest(ctx context.Context, call iii.Invocation) (any, error) {
 	defer s.begin()()
-	leave, ok := s.letters.await(ctx, s.stopping)
+	release, ok := s.ingests.await(ctx, s.stopping)
 	if !ok {
 		return nil, iii.Errorf(codeUnavailable, "this worker stops: deliver the message again")
 	}
-	defer leave()
-	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		out, err := answer(s, ctx, call, s.take)
+	defer release()
+	for wait := firstRetry; ; wait = min(2*wait, maxRetryWait) {
+		out, err := answer(s, ctx, call, s.startFromMessage)
 		switch {
 		case err == nil:
 			return out, nil
 		case !iii.HasCode(err, codeUnavailable) && !iii.HasCode(err, codeTimeout):
-			if s.complaints.first(messageName(call.Data)) {
-				s.log.Warn("a message of the inbox can start no conversation: the engine will put it among its dead letters",
+			if s.logged.first(messageKey(call.Data)) {
+				s.log.Warn("a message of the inbox cannot start a conversation: the engine makes it a dead letter",
 					"topic", s.cfg.Inbox, "error", err, "message", printable.Clip(printable.Line(string(clipped(call.Data))), 300))
 			}
 			return nil, err
 		}
-		if s.complaints.first("waits " + time.Now().Truncate(time.Minute).String()) {
-			s.log.Warn("messages of the inbox wait until Temporal answers", "topic", s.cfg.Inbox, "error", err)
+		if s.logged.first("waits " + time.Now().Truncate(time.Minute).String()) {
+			s.log.Warn("messages of the inbox wait until Temporal answers", "topic", s.cfg.Inbox, "error", err, "retry_in", wait)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -66,8 +66,8 @@ func (s *Server) ingest(ctx context.Context, call iii.Invocation) (any, error) {
 	}
 }
 
-// messageName is the same for each delivery of a message, whatever it is.
-func messageName(data json.RawMessage) string {
+// messageKey is the same for each delivery of a message, valid or not.
+func messageKey(data json.RawMessage) string {
 	if name, err := fingerprint(data); err == nil {
 		return name
 	}
@@ -76,39 +76,10 @@ func messageName(data json.RawMessage) string {
 
 func clipped(data json.RawMessage) json.RawMessage { return data[:min(len(data), 4<<10)] }
 
-// complaints are what has been logged and is not to be logged again. The zero value is
-// ready.
-type complaints struct {
-	mu    sync.Mutex
-	made  map[string]bool
-	order []string
-}
-
-// knownComplaints bounds them; older ones are forgotten.
-const knownComplaints = 1000
-
-// first reports whether a complaint is new.
-func (c *complaints) first(about string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.made[about] {
-		return false
-	}
-	if c.made == nil {
-		c.made = map[string]bool{}
-	}
-	c.made[about] = true
-	if c.order = append(c.order, about); len(c.order) > knownComplaints {
-		delete(c.made, c.order[0])
-		c.order = c.order[1:]
-	}
-	return true
-}
-
-// take starts what a message of the inbox asks for. The message may come again, so
-// its names are made of itself where it has none. It is acknowledged once Temporal
-// has it: nobody here waits for the reply.
-func (s *Server) take(ctx context.Context, call iii.Invocation, req startRequest) (startResponse, error) {
+// startFromMessage starts the conversation of a message of the inbox. The message may be
+// delivered again, so missing ids are derived from its content. It is acknowledged once
+// Temporal has it, without the reply.
+func (s *Server) startFromMessage(ctx context.Context, call iii.Invocation, req startRequest) (startResponse, error) {
 	if req.MessageID == "" {
 		own, err := fingerprint(call.Data)
 		if err != nil {
@@ -119,24 +90,22 @@ func (s *Server) take(ctx context.Context, call iii.Invocation, req startRequest
 	if req.ConversationID == "" {
 		req.ConversationID = derived(req.AgentID, req.MessageID)
 	}
-	out, err := s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
-		return s.leave(ctx, d, say)
-	})
+	out, err := s.open(ctx, req, s.sendWithoutWait)
 	if errors.Is(err, launch.ErrOver) && req.Message == "" {
-		return out, nil // it has been started, and is over
+		return out, nil // it was started, and is over
 	}
 	return out, err
 }
 
-// leave gives a message to a conversation without waiting for the reply, unless
-// there is one.
-func (s *Server) leave(ctx context.Context, d launch.Direct, say workflows.SendRequest) (reply workflows.SendReply, err error) {
+// sendWithoutWait sends a message and returns once Temporal has accepted it, with the
+// reply if there is one already.
+func (s *Server) sendWithoutWait(ctx context.Context, d launch.Direct, message workflows.SendRequest) (reply workflows.SendReply, err error) {
 	handle, err := s.operator.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: workflows.ConversationID(d.Input.Ref), UpdateID: say.ID, UpdateName: workflows.UpdateSend, Args: []any{say},
+		WorkflowID: workflows.ConversationID(d.Input.Ref), UpdateID: message.ID, UpdateName: workflows.UpdateSend, Args: []any{message},
 		WaitForStage: client.WorkflowUpdateStageAccepted,
 	})
 	if err == nil {
-		// One that was turned down has its outcome by now, and needs no waiting.
+		// A rejected update has its outcome already, without a wait.
 		now, cancel := context.WithCancel(ctx)
 		cancel()
 		var pending *client.WorkflowUpdateServiceTimeoutOrCanceledError
@@ -146,16 +115,16 @@ func (s *Server) leave(ctx context.Context, d launch.Direct, say workflows.SendR
 	}
 	var app *temporal.ApplicationError
 	switch {
-	case passing(err):
+	case transient(err):
 		return reply, err
 	case errors.As(err, &app) && app.Type() == workflows.ErrTypeBusy:
 		return reply, iii.Errorf(codeUnavailable, "%s", app.Message())
 	}
-	// It is over: this says so, or that the message had its reply.
-	return s.launcher.Send(ctx, d, say)
+	// The conversation is over: Send returns that error, or the reply of this message.
+	return s.launcher.Send(ctx, d, message)
 }
 
-// fingerprint is the same for the same message, however it is written.
+// fingerprint is the same for equal JSON, whatever the order of keys and the spaces.
 func fingerprint(data json.RawMessage) (string, error) {
 	var fields map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(data))

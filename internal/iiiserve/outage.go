@@ -13,17 +13,18 @@ import (
 )
 
 const (
-	// checkEvery and checkFor are for asking whether Temporal answers, while calls wait.
-	checkEvery = time.Second
-	checkFor   = 3 * time.Second
-	// downAfter is how long nothing may listen at Temporal's address, and slowAfter how
-	// long it may be silent, before the calls that wait for it fail.
-	downAfter = 3 * time.Second
-	slowAfter = 10 * time.Second
+	// checkInterval is the time between two health checks of Temporal while calls wait,
+	// and checkTimeout bounds one.
+	checkInterval = time.Second
+	checkTimeout  = 3 * time.Second
+	// downAfter is how long nothing may listen at Temporal's address, and silentAfter how
+	// long checks may time out, before the calls that wait for Temporal fail.
+	downAfter   = 3 * time.Second
+	silentAfter = 10 * time.Second
 )
 
-// outage ends calls with an error while Temporal does not answer. Otherwise they would
-// wait for a reply that cannot come until their own timeout.
+// outage fails calls while Temporal does not answer. Without it they would wait for their
+// reply until their own timeout.
 type outage struct {
 	check func(context.Context) error
 
@@ -40,9 +41,9 @@ func newOutage(c client.Client) *outage {
 	}}
 }
 
-// watched is a context that ends with an [*iii.Error] as its cause when Temporal does
-// not answer. end must be called.
-func (o *outage) watched(ctx context.Context) (watched context.Context, end func()) {
+// watch returns a context that ends with an [*iii.Error] as its cause when Temporal does
+// not answer. The caller must call end.
+func (o *outage) watch(ctx context.Context) (watched context.Context, end func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	key := &cancel
 	o.mu.Lock()
@@ -69,45 +70,45 @@ func (o *outage) watched(ctx context.Context) (watched context.Context, end func
 // run checks for as long as calls wait.
 func (o *outage) run() {
 	var since time.Time // Temporal has not answered since then
-	tick := time.NewTicker(checkEvery)
+	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-o.idle:
-			if !o.goOn(false) {
+			if !o.proceed(false) {
 				return
 			}
 			continue
 		case <-tick.C:
 		}
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(context.Background(), checkFor)
+		ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
 		err := o.check(ctx)
 		cancel()
-		down, slow := silent(err)
+		down, silent := classify(err)
 		switch {
-		case !down && !slow:
+		case !down && !silent:
 			since = time.Time{}
 		case since.IsZero():
 			since = began
 		}
 		limit := downAfter
-		if slow {
-			limit = slowAfter
+		if silent {
+			limit = silentAfter
 		}
-		if !o.goOn(!since.IsZero() && time.Since(since) >= limit) {
+		if !o.proceed(!since.IsZero() && time.Since(since) >= limit) {
 			return
 		}
 	}
 }
 
-// goOn ends the calls if they wait in vain, and reports whether any are left.
-func (o *outage) goOn(inVain bool) bool {
+// proceed fails the calls if there is an outage, and reports whether calls still wait.
+func (o *outage) proceed(outage bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if inVain {
+	if outage {
 		for cancel := range o.waiting {
-			(*cancel)(iii.Errorf(codeUnavailable, "Temporal does not answer: ask again with the same messageId"))
+			(*cancel)(iii.Errorf(codeUnavailable, "Temporal does not answer: retry with the same messageId"))
 			delete(o.waiting, cancel)
 		}
 	}
@@ -115,13 +116,13 @@ func (o *outage) goOn(inVain bool) bool {
 	return o.running
 }
 
-// silent tells a server that is not there, or does not answer, from one that answers
-// anything at all.
-func silent(err error) (down, slow bool) {
+// classify reports whether the server is down or does not answer in time. One that
+// answers with any other error is neither.
+func classify(err error) (down, silent bool) {
 	var (
 		unavailable *serviceerror.Unavailable
 		deadline    *serviceerror.DeadlineExceeded
 	)
-	slow = errors.Is(err, context.DeadlineExceeded) || errors.As(err, &deadline)
-	return errors.As(err, &unavailable), slow
+	silent = errors.Is(err, context.DeadlineExceeded) || errors.As(err, &deadline)
+	return errors.As(err, &unavailable), silent
 }

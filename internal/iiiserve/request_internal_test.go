@@ -67,8 +67,8 @@ func TestCodes(t *testing.T) {
 	require.True(t, iii.HasCode(coded(fmt.Errorf("%w: turn 3", launch.ErrForgotten)), codeOver), "asking again does not help")
 }
 
-// One that has its outcome takes no message, even while its workflow still tells of
-// its end.
+// A conversation with an outcome takes no message, even while its workflow still
+// publishes its end.
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	p, err := iiiengine.New(iiiengine.Defaults())
@@ -76,13 +76,13 @@ func TestSummary(t *testing.T) {
 	s, err := New(Config{Platform: p, Agents: []config.Agent{{Name: "a"}}})
 	require.NoError(t, err)
 	for status, open := range map[string]bool{"listening": true, "ending": true, "closed": false} {
-		got := s.summarized(operate.Conversation{ID: "direct/a/direct/a/c", Project: "a", Agent: "a", Status: status, Open: true})
+		got := s.summarize(operate.Conversation{ID: "direct/a/direct/a/c", Project: "a", Agent: "a", Status: status, Open: true})
 		require.Equal(t, open, got.Open, status)
 		require.Equal(t, "direct/a/c", got.ConversationID)
 	}
 }
 
-// Every function says what it does, takes and gives.
+// Every function has a description and JSON Schemas.
 func TestFunctions(t *testing.T) {
 	t.Parallel()
 	cfg := iiiengine.Defaults()

@@ -22,34 +22,33 @@ type sendResponse struct {
 	ConversationID string `json:"conversationId"`
 	MessageID      string `json:"messageId"`
 	Reply          string `json:"reply"`
-	// Parts are there if the reply is more than one text.
+	// Parts is set if the reply is more than one text.
 	Parts []conversation.Part `json:"parts,omitempty"`
 	Turn  int                 `json:"turn"`
 	Ended bool                `json:"ended"`
 }
 
-// send says something and waits for the reply. The same messageId gives the same
-// reply.
+// send sends a message and waits for the reply. The same messageId gets the same reply.
 func (s *Server) send(ctx context.Context, call iii.Invocation, req sendRequest) (sendResponse, error) {
 	if req.MessageID == "" {
 		req.MessageID = call.ID
 	}
-	say := workflows.SendRequest{ID: req.MessageID, Text: req.Message}
+	message := workflows.SendRequest{ID: req.MessageID, Text: req.Message}
 	if err := errors.Join(missing([2]string{"conversationId", req.ConversationID}, [2]string{"message", req.Message}),
 		checkID(req.ConversationID), checkMessageID(req.MessageID)); err != nil {
 		return sendResponse{}, err
 	}
-	if err := say.Validate(); err != nil {
+	if err := message.Validate(); err != nil {
 		return sendResponse{}, invalid("%v", err)
 	}
-	ref, err := s.talkedTo(ctx, req.AgentID, req.ConversationID)
+	ref, err := s.direct(ctx, req.AgentID, req.ConversationID)
 	if err != nil {
 		return sendResponse{}, err
 	}
-	reply, err := s.converse(ctx, launch.Direct{Input: workflows.ConversationInput{Ref: ref}}, say)
+	reply, err := s.sendAndWait(ctx, launch.Direct{Input: workflows.ConversationInput{Ref: ref}}, message)
 	if errors.Is(err, launch.ErrUnknown) {
-		if taken := s.free(ctx, s.homes(ref.Agent, ref.ID)[1]); taken != nil {
-			return sendResponse{}, taken
+		if err := s.absent(ctx, s.refs(ref.Agent, ref.ID)[1]); err != nil {
+			return sendResponse{}, err
 		}
 		return sendResponse{}, iii.Errorf(codeNotFound, "there is no conversation %q with agent %q: %s begins one", ref.ID, ref.Agent, s.id("start"))
 	}
@@ -62,9 +61,9 @@ func (s *Server) send(ctx context.Context, call iii.Invocation, req sendRequest)
 	}, nil
 }
 
-// talkedTo is the direct conversation meant. Where it is clear whose it is, nobody
-// has to be asked.
-func (s *Server) talkedTo(ctx context.Context, agent, id string) (conversation.Ref, error) {
+// direct is the ref of a conversation without a persona function. It searches only if
+// there are several agents and the request names none.
+func (s *Server) direct(ctx context.Context, agent, id string) (conversation.Ref, error) {
 	if agent != "" || len(s.agents) == 1 {
 		a, err := s.agent(agent)
 		if err != nil {
@@ -74,12 +73,12 @@ func (s *Server) talkedTo(ctx context.Context, agent, id string) (conversation.R
 	}
 	ref, err := s.find(ctx, agent, id)
 	if err == nil && ref.Platform != launch.DirectPlatform {
-		err = s.free(ctx, ref)
+		err = s.absent(ctx, ref)
 	}
 	return ref, err
 }
 
-// beyondText are the parts of a message that is more than one text.
+// beyondText returns the parts of a message that is more than one text, else nil.
 func beyondText(m conversation.Message) []conversation.Part {
 	if len(m.Parts) == 1 && m.Parts[0].Type == conversation.PartText {
 		return nil

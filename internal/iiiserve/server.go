@@ -18,20 +18,22 @@ import (
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
-// Config is what a [Server] is made of. All but Logger is required.
+// Config has the dependencies of a [Server]. All but Logger are required.
 type Config struct {
-	// Platform is the engine.
+	// Platform has the connection to the engine, and the settings.
 	Platform *iiiengine.Platform
-	// Agents are those that can be talked to, in the configuration's order.
-	Agents   []config.Agent
+	// Agents that the functions serve, in the configuration's order.
+	Agents []config.Agent
+	// Launcher starts conversations and sends messages to them.
 	Launcher launch.Launcher
+	// Operator reads, lists and ends conversations.
 	Operator *operate.Operator
-	// Logger is told what is served. Nil: silent.
+	// Logger receives what is served and what fails. Default: no log.
 	Logger *slog.Logger
 }
 
-// Agents chooses those that a platform instance serves: those that name it, or all
-// where none does.
+// Agents returns the agents that a platform instance serves: those that name it, or all
+// agents if none does.
 func Agents(cfg *config.Config, instance string) []config.Agent {
 	var named []config.Agent
 	for _, a := range cfg.Agents {
@@ -59,19 +61,19 @@ type Server struct {
 	replica  *iii.Replica
 	inbox    *subscription // nil: there is no inbox
 
-	outage     *outage
-	talking    admission // calls that may wait for a reply
-	reading    admission // all others
-	letters    admission // messages of the inbox
-	conversing atomic.Int64
-	complaints complaints
+	outage  *outage
+	sends   admission    // calls that may wait for a reply
+	reads   admission    // all others
+	ingests admission    // messages of the inbox
+	waiting atomic.Int64 // calls that wait for a reply
+	logged  logged
 
 	mu      sync.Mutex
-	running int
-	quiet   chan struct{} // closed when running is zero, if somebody waits for it
+	running int           // calls
+	idle    chan struct{} // closed when running is zero; nil: Stop does not wait
 }
 
-// New makes a server. Nothing happens before [Server.Start].
+// New returns a server, which does nothing before [Server.Start].
 func New(cfg Config) (*Server, error) {
 	if len(cfg.Agents) == 0 {
 		return nil, errors.New("iiiserve: there is no agent to serve")
@@ -83,13 +85,14 @@ func New(cfg Config) (*Server, error) {
 		platform: cfg.Platform, cfg: cfg.Platform.Config(), agents: cfg.Agents,
 		launcher: cfg.Launcher, operator: cfg.Operator, log: cfg.Logger,
 		outage:  newOutage(cfg.Launcher.Client),
-		talking: newAdmission(cfg.Platform.Config().Concurrency),
-		reading: newAdmission(cfg.Platform.Config().Concurrency),
-		letters: newAdmission(cfg.Platform.Config().Concurrency),
+		sends:   newAdmission(cfg.Platform.Config().Concurrency),
+		reads:   newAdmission(cfg.Platform.Config().Concurrency),
+		ingests: newAdmission(cfg.Platform.Config().Concurrency),
 	}, nil
 }
 
-// Start connects in the background and serves until Stop.
+// Start connects in the background and serves until [Server.Stop]. Its error is that the
+// platform is closed.
 func (s *Server) Start() error {
 	w, err := s.platform.Worker()
 	if err != nil {
@@ -114,9 +117,9 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// Stop withdraws the functions, so that the engine sends no more calls, and returns
-// once those that run have ended, or when ctx is done. The connection stays: it is
-// the platform's.
+// Stop withdraws the functions, so that the engine sends no more calls, and returns once
+// those that run have ended, or with an error when ctx is done. It does not close the
+// connection, which belongs to the platform.
 func (s *Server) Stop(ctx context.Context) error {
 	if s.stop == nil {
 		return nil
@@ -129,78 +132,22 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.replica.Unregister()
 	}
 	s.mu.Lock()
-	quiet := make(chan struct{})
+	idle := make(chan struct{})
 	if s.running == 0 {
-		close(quiet)
+		close(idle)
 	} else {
-		s.quiet = quiet
+		s.idle = idle
 	}
 	s.mu.Unlock()
 	select {
-	case <-quiet:
+	case <-idle:
 		return nil
 	case <-ctx.Done():
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return fmt.Errorf("iiiserve: %d calls still wait for a reply: their callers have to ask again", s.running)
+		return fmt.Errorf("iiiserve: stop: %d calls still wait for a reply, their callers must retry: %w", s.running, ctx.Err())
 	}
 }
 
-// id is the name of one of our functions.
+// id is the id of one of our functions.
 func (s *Server) id(name string) string { return s.cfg.Prefix + "::" + name }
-
-// begin counts a call, until the function returned is called.
-func (s *Server) begin() (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.running--; s.running == 0 && s.quiet != nil {
-			close(s.quiet)
-			s.quiet = nil
-		}
-	}
-}
-
-// handler makes a handler of a function over Go types, with our errors. Beyond the places
-// of admission, calls are refused.
-func handler[Request, Response any](
-	s *Server, places admission, serve func(context.Context, iii.Invocation, Request) (Response, error),
-) iii.Handler {
-	return overHTTP(func(ctx context.Context, call iii.Invocation) (any, error) {
-		defer s.begin()()
-		leave, err := places.enter()
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-		return answer(s, ctx, call, serve)
-	})
-}
-
-func answer[Request, Response any](
-	s *Server, ctx context.Context, call iii.Invocation, serve func(context.Context, iii.Invocation, Request) (Response, error),
-) (any, error) {
-	var req Request
-	if err := decode(call.Data, &req); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ReplyTimeout)
-	defer cancel()
-	ctx, end := s.outage.watched(ctx)
-	defer end()
-	out, err := serve(ctx, call, req)
-	var given *iii.Error
-	switch {
-	case err == nil:
-		return out, nil
-	case errors.As(context.Cause(ctx), &given):
-		return nil, given
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		// Temporal's client has errors of its own for this.
-		return nil, coded(context.DeadlineExceeded)
-	}
-	return nil, coded(err)
-}

@@ -35,7 +35,7 @@ type startRequest struct {
 type startResponse struct {
 	ConversationID string `json:"conversationId"`
 	WorkflowID     string `json:"workflowId"`
-	// Started is false if there was such a conversation already.
+	// Started is false if the conversation existed already.
 	Started bool   `json:"started"`
 	Reply   string `json:"reply,omitempty"`
 	Turn    int    `json:"turn,omitempty"`
@@ -45,8 +45,8 @@ type startResponse struct {
 // idle is a duration such as "30m", a number of seconds, or "never".
 type idle time.Duration
 
-// longestIdle is more than anybody waits, and less than a duration can hold.
-const longestIdle = 100 * 365 * 24 * time.Hour
+// maxIdle is less than a duration can hold.
+const maxIdle = 100 * 365 * 24 * time.Hour
 
 func (i *idle) UnmarshalJSON(data []byte) error {
 	var (
@@ -56,7 +56,7 @@ func (i *idle) UnmarshalJSON(data []byte) error {
 	switch {
 	case string(data) == "null":
 		return nil
-	case json.Unmarshal(data, &seconds) == nil && seconds >= 1e-3 && seconds < longestIdle.Seconds():
+	case json.Unmarshal(data, &seconds) == nil && seconds >= 1e-3 && seconds < maxIdle.Seconds():
 		*i = idle(seconds * float64(time.Second))
 		return nil
 	case json.Unmarshal(data, &text) == nil && text == "never":
@@ -75,13 +75,13 @@ func (r startRequest) validate() error {
 	case r.PersonaFunction != "" && r.IdleTimeout != 0:
 		return invalid("idleTimeout is for conversations without a personaFunction")
 	case len(r.PersonaFunction) > 500 || r.PersonaFunction != "" && !conversation.ValidInWorkflowID(r.PersonaFunction) || strings.ContainsAny(r.PersonaFunction, " "):
-		return invalid("personaFunction %.100q is no name of a function", r.PersonaFunction)
+		return invalid("personaFunction %.100q is not the id of a function", r.PersonaFunction)
 	case checkMessageID(r.MessageID) != nil:
 		return checkMessageID(r.MessageID)
 	case r.PersonaFunction == "" && r.AgentFirst:
 		return invalid("agentFirst is for conversations with a personaFunction")
 	case r.Message != "" && r.AgentFirst:
-		return invalid("the agent cannot open a conversation that begins with a message")
+		return invalid("agentFirst and message exclude each other: one of the two begins the conversation")
 	case len(bytes.TrimSpace(r.Metadata)) > 64<<10:
 		return invalid("metadata has more than 64 KiB")
 	}
@@ -93,8 +93,8 @@ func (r startRequest) validate() error {
 	return checkID(r.ConversationID)
 }
 
-// start opens a conversation. It can be called again: with the same conversationId,
-// or with the same messageId and none, there is one conversation.
+// start opens a conversation. A retry with the same conversationId, or with the same
+// messageId and no conversationId, finds the same conversation.
 func (s *Server) start(ctx context.Context, call iii.Invocation, req startRequest) (startResponse, error) {
 	if req.MessageID == "" {
 		req.MessageID = call.ID
@@ -102,25 +102,25 @@ func (s *Server) start(ctx context.Context, call iii.Invocation, req startReques
 	if req.ConversationID == "" {
 		req.ConversationID = derived(req.AgentID, req.MessageID)
 	}
-	return s.begins(ctx, req, func(d launch.Direct, say workflows.SendRequest) (workflows.SendReply, error) {
-		return s.converse(ctx, d, say)
-	})
+	return s.open(ctx, req, s.sendAndWait)
 }
 
-// derived is an id that is the same for the same parts.
+// derived is an id that is the same for equal parts.
 func derived(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:10])
 }
 
-func (s *Server) begins(
-	ctx context.Context, req startRequest, say func(launch.Direct, workflows.SendRequest) (workflows.SendReply, error),
-) (startResponse, error) {
+// sendFunc sends the first message of a conversation.
+type sendFunc func(context.Context, launch.Direct, workflows.SendRequest) (workflows.SendReply, error)
+
+// open starts a conversation and sends its first message, if there is one.
+func (s *Server) open(ctx context.Context, req startRequest, send sendFunc) (startResponse, error) {
 	if err := req.validate(); err != nil {
 		return startResponse{}, err
 	}
 	if req.PersonaFunction != "" && !s.cfg.PersonaAllowed(req.PersonaFunction) {
-		return startResponse{}, iii.Errorf(codeRefused, "personaFunction %q is not among those that may be called, %s: whoever runs this worker can add it to personas",
+		return startResponse{}, iii.Errorf(codeRefused, "personaFunction %q is not among the permitted ones, %s: an operator of this worker can add it to personas",
 			req.PersonaFunction, quoted(slices.Clone(s.cfg.Personas)))
 	}
 	a, err := s.agent(req.AgentID)
@@ -128,24 +128,29 @@ func (s *Server) begins(
 		return startResponse{}, err
 	}
 	req.ConversationID = s.bare(a.Name, req.ConversationID)
-	homes := s.homes(a.Name, req.ConversationID)
-	if err := homes[0].Validate(); err != nil {
+	refs := s.refs(a.Name, req.ConversationID)
+	if err := refs[0].Validate(); err != nil {
 		return startResponse{}, invalid("%v", err)
 	}
 	if req.PersonaFunction != "" {
-		if err := s.free(ctx, homes[0]); err != nil {
+		if err := s.absent(ctx, refs[0]); err != nil {
 			return startResponse{}, err
 		}
-		return s.meet(ctx, a, req)
+		return s.openWithPersona(ctx, a, req)
 	}
-	if err := s.free(ctx, homes[1]); err != nil {
+	if err := s.absent(ctx, refs[1]); err != nil {
 		return startResponse{}, err
 	}
-	in := s.input(a, homes[0])
+	return s.openDirect(ctx, s.input(a, refs[0]), req, send)
+}
+
+// openDirect starts a conversation whose user sends messages.
+func (s *Server) openDirect(ctx context.Context, in workflows.ConversationInput, req startRequest, send sendFunc) (startResponse, error) {
 	in.IdleTimeout = time.Duration(req.IdleTimeout)
 	in.Start.Context.Metadata = req.Metadata
-	direct := launch.Direct{Input: in, Title: title(a.Name)}
+	direct := launch.Direct{Input: in, Title: title(in.Ref.Agent)}
 	out := startResponse{ConversationID: req.ConversationID, WorkflowID: workflows.ConversationID(in.Ref)}
+	var err error
 	out.Started, err = s.launcher.Start(ctx, direct)
 	if err != nil && (req.Message == "" || !errors.Is(err, launch.ErrOver)) {
 		return startResponse{}, err
@@ -153,8 +158,8 @@ func (s *Server) begins(
 	if req.Message == "" {
 		return out, nil
 	}
-	// Of one that is over, a message that had a reply still has it.
-	reply, err := say(direct, workflows.SendRequest{ID: req.MessageID, Text: req.Message})
+	// Of a conversation that is over, a message that was answered still gets its reply.
+	reply, err := send(ctx, direct, workflows.SendRequest{ID: req.MessageID, Text: req.Message})
 	if err != nil {
 		return startResponse{}, err
 	}
@@ -162,8 +167,8 @@ func (s *Server) begins(
 	return out, nil
 }
 
-// meet starts a conversation with a persona function.
-func (s *Server) meet(ctx context.Context, a config.Agent, req startRequest) (startResponse, error) {
+// openWithPersona starts a conversation whose user is a persona function.
+func (s *Server) openWithPersona(ctx context.Context, a config.Agent, req startRequest) (startResponse, error) {
 	in := s.input(a, s.personaRef(a.Name, req.ConversationID, req.PersonaFunction))
 	in.Side = workflows.SideTransport
 	in.Start.Context = conversation.Context{
