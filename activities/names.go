@@ -30,7 +30,7 @@ type ClaimInput struct {
 	Ref conversation.Ref `json:"ref"`
 	// Run is the run id that the workflow's state was built on: see [checkRun].
 	Run string `json:"run,omitempty"`
-	// Adopt takes a task over that somebody else claimed and left.
+	// Adopt takes over an orphan: a task that another worker claimed and left.
 	Adopt bool `json:"adopt,omitempty"`
 	// Tried is what a handed-over attempt had done.
 	Tried *Mark `json:"tried,omitempty"`
@@ -39,7 +39,7 @@ type ClaimInput struct {
 // ClaimResult says whether we have it.
 type ClaimResult struct {
 	Claimed bool `json:"claimed"`
-	// Detail says why not, for people.
+	// Detail says why not, for operators.
 	Detail string `json:"detail,omitempty"`
 	// Receipt is what the claim of a task gave.
 	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
@@ -162,7 +162,7 @@ type ReplyProgress struct {
 	// Tries counts the tries before this activity: those that waited for their turn
 	// under a rate limit are none.
 	Tries int `json:"tries,omitempty"`
-	// Asked means that an executor was asked and nobody knows the end of it.
+	// Asked means that an executor was called, and the end of the call is not known.
 	Asked bool `json:"asked,omitempty"`
 	// Once means that what was asked must not happen twice.
 	Once bool `json:"once,omitempty"`
@@ -196,10 +196,10 @@ type PlannedCall struct {
 	Set       string          `json:"set,omitempty"`
 	Name      string          `json:"name,omitempty"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
-	// Ask means that a person must approve.
+	// Ask means that an operator must approve.
 	Ask     bool          `json:"ask,omitempty"`
 	Timeout time.Duration `json:"timeout,omitempty"`
-	// Fault says why the call cannot be made. The model is told.
+	// Fault says why the call cannot be made, for the model.
 	Fault string `json:"fault,omitempty"`
 }
 
@@ -247,7 +247,8 @@ type ExchangeInput struct {
 	Tried *Mark `json:"tried,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation so far.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
-	// Timeout bounds how long an ambiguous message is looked for, from its request on.
+	// Timeout bounds how long the transcript is read for an ambiguous message, from its
+	// request on.
 	// Zero: conversation.DefaultExchangeTimeout.
 	Timeout time.Duration `json:"timeout_ns,omitempty"`
 	// Attempts is how often the exchange is tried in all, over activities that hand it

@@ -291,7 +291,7 @@ func TestChatAsksAboutToolCalls(t *testing.T) {
 	c.expect("refused: the agent is told")
 	ask = gate.Asked(t)
 	last := ask.Messages[len(ask.Messages)-1]
-	require.Equal(t, "a person refused the call: too dear", last.Parts[0].ToolResult.Content)
+	require.Equal(t, "an operator refused the call: too dear", last.Parts[0].ToolResult.Content)
 	require.Empty(t, box.Calls())
 	ask.Answer(t, rig.CallsTools("refund"))
 	c.expect("why not › ")

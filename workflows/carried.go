@@ -60,7 +60,7 @@ func (r *run) carried() *Carried {
 		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model,
 		Usage: r.usage.total, Allowed: r.usage.allowed,
 		Paused: r.wishes.paused, Takeover: r.wishes.takeover, End: r.wishes.end,
-		Run: r.resets.run, Events: r.events.number, Slowest: r.slowest, Lag: r.steps.lag,
+		Run: r.resets.run, Events: r.events.number, Lag: r.steps.lag,
 	}
 	r.side.carry(c)
 	c.Messages = r.transcript.newest(min(r.policy.CarryBytes, maxCarried-answersSize(c.Answered)))
@@ -77,7 +77,7 @@ func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State}
 	r.usage = usage{total: c.Usage, allowed: c.Allowed}
 	r.wishes = wishes{paused: c.Paused, takeover: c.Takeover, end: c.End}
-	r.events.number, r.slowest, r.steps.lag = c.Events, c.Slowest, c.Lag
+	r.events.number, r.steps.lag = c.Events, c.Lag
 	if before := workflow.GetInfo(ctx).ContinuedExecutionRunID; before != "" && c.Run != "" && c.Run != before {
 		r.resets.stale = &stale{run: r.resets.run}
 	}

@@ -27,7 +27,15 @@ func (c *claim) gotReceipt(receipt *activities.Receipt) {
 	}
 }
 
-// request has the conversation claimed. done is false if it is not ours, or not yet.
+// enter waits for capacity before the first request to the platform.
+func (r *run) enter(ctx workflow.Context) (*ending, error) {
+	if err := r.reserveCapacity(ctx); err != nil {
+		return nil, err
+	}
+	return r.mustEnd(ctx), nil
+}
+
+// requestClaim has the conversation claimed. done is false if it is not ours, or not yet.
 func (r *run) requestClaim(ctx workflow.Context) (done bool, e *ending, err error) {
 	in := activities.ClaimInput{Ref: r.in.Ref, Adopt: r.in.Adopt, Run: r.resets.run}
 	var out activities.ClaimResult

@@ -1,9 +1,6 @@
 package workflows
 
 import (
-	"fmt"
-	"time"
-
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
@@ -52,28 +49,4 @@ func (r *run) awaitLateMessages(ctx workflow.Context, out activities.ContextResu
 		}
 	}
 	return out, true, nil, nil
-}
-
-// enter waits for capacity before the first request to the platform.
-func (r *run) enter(ctx workflow.Context) (*ending, error) {
-	if err := r.reserveCapacity(ctx); err != nil {
-		return nil, err
-	}
-	return r.mustEnd(ctx), nil
-}
-
-// wrongSide explains a platform that has something else than the input says.
-func wrongSide(platform string, has, want Side) string {
-	return fmt.Sprintf("platform %q has a %s here: start it with side %q", platform, has, want)
-}
-
-// waitUpTo waits until done, for at most d and not beyond the conversation's expiry.
-func (r *run) waitUpTo(ctx workflow.Context, d time.Duration, summary string, done func() bool) (inTime bool, err error) {
-	if !r.about.Expires.IsZero() {
-		d = min(d, r.about.Expires.Sub(workflow.Now(ctx)))
-	}
-	if d <= 0 {
-		return done(), nil
-	}
-	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: d, TimerOptions: workflow.TimerOptions{Summary: summary}}, done)
 }

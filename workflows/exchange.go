@@ -11,7 +11,7 @@ import (
 
 // An exchange sends the agent's message and receives what comes back for it.
 type exchange struct {
-	*run
+	*platformSide
 	name  string
 	reply *reply // nil: only receive
 	in    activities.ExchangeInput
@@ -20,7 +20,7 @@ type exchange struct {
 
 // exchange sends the agent's reply, if there is one, and takes in what comes back.
 func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error) {
-	x := &exchange{run: s.run, name: stepOpening, reply: r}
+	x := &exchange{platformSide: s, name: stepOpening, reply: r}
 	var messages []conversation.Message
 	if r != nil {
 		x.transcript.sending()

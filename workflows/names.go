@@ -30,7 +30,7 @@ const (
 	UpdateSend     = "send" // SendRequest -> SendReply
 	UpdateStop     = "stop"
 
-	// SignalAttempt tells a Conversation that an attempt at one of its steps has failed
+	// SignalAttempt reports to a Conversation that an attempt at one of its steps has failed
 	// and is followed by another: activities.AttemptReport.
 	SignalAttempt = "attempt"
 

@@ -152,3 +152,14 @@ func (r *run) waitForOperator(ctx workflow.Context, done func() bool) error {
 	}, done)
 	return err
 }
+
+// waitUpTo waits until done, for at most d and not beyond the conversation's expiry.
+func (r *run) waitUpTo(ctx workflow.Context, d time.Duration, summary string, done func() bool) (inTime bool, err error) {
+	if !r.about.Expires.IsZero() {
+		d = min(d, r.about.Expires.Sub(workflow.Now(ctx)))
+	}
+	if d <= 0 {
+		return done(), nil
+	}
+	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{Timeout: d, TimerOptions: workflow.TimerOptions{Summary: summary}}, done)
+}

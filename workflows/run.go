@@ -43,8 +43,6 @@ type run struct {
 	waiting bool
 	// sending: an exchange may have reached the platform.
 	sending bool
-	// slowest is the longest that an answer of the other side has taken.
-	slowest time.Duration
 
 	events events
 }

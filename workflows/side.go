@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"fmt"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
@@ -47,13 +49,14 @@ func (r *run) choose() {
 	r.onlyCopy = r.in.Side != SidePlatform
 	switch r.in.Side {
 	case SideTransport:
-		r.side = &transportSide{platformSide{run: r}}
+		r.side = &transportSide{newPlatformSide(r)}
 	case SideDirect:
 		r.side = newDirectSide(r)
 	case SideTask:
 		r.side = &taskSide{run: r}
 	default:
-		r.side = &platformSide{run: r}
+		platform := newPlatformSide(r)
+		r.side = &platform
 	}
 }
 
@@ -86,4 +89,9 @@ type ending struct {
 	cause conversation.Kind
 	// open means that the conversation is still open on its platform.
 	open bool
+}
+
+// wrongSide explains a platform that has something else than the input says.
+func wrongSide(platform string, has, want Side) string {
+	return fmt.Sprintf("platform %q has a %s here: start it with side %q", platform, has, want)
 }

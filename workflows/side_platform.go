@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
@@ -8,7 +10,19 @@ import (
 )
 
 // platformSide is a conversation that a platform has, with its transcript.
-type platformSide struct{ *run }
+type platformSide struct {
+	*run
+	// slowest is the longest that an answer of the other side has taken.
+	slowest time.Duration
+}
+
+func newPlatformSide(r *run) platformSide {
+	s := platformSide{run: r}
+	if r.in.Carried != nil {
+		s.slowest = r.in.Carried.Slowest
+	}
+	return s
+}
 
 var _ side = (*platformSide)(nil)
 
@@ -171,4 +185,4 @@ func (s *platformSide) drained() bool { return true }
 
 func (s *platformSide) describe(*Status) {}
 
-func (s *platformSide) carry(*Carried) {}
+func (s *platformSide) carry(c *Carried) { c.Slowest = s.slowest }

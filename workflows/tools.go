@@ -116,9 +116,9 @@ func (r *run) askApproval(ctx workflow.Context, call activities.PlannedCall) (de
 	case !inTime && !wasDecided:
 		return "timed_out", fmt.Sprintf("no operator approved the call within %s: it was not made", r.policy.ApprovalTimeout.Round(time.Second))
 	case a.deny && a.reason != "":
-		return "refused", "a person refused the call: " + a.reason
+		return "refused", "an operator refused the call: " + a.reason
 	case a.deny:
-		return "refused", "a person refused the call"
+		return "refused", "an operator refused the call"
 	}
 	return "", ""
 }
