@@ -1,6 +1,9 @@
 // Package platformtest has the suites that every platform passes: what package
 // platforms promises to its callers, sentence by sentence. A new sentence there is a new
-// case here. There is one for each shape.
+// case here. There is one for each shape: [RunConversations], [RunTasks], [RunTransport].
+//
+// [FakeConversations], [FakeTasks] and [FakeTransport] are platforms in memory, for tests
+// of what uses platforms.
 package platformtest
 
 import (
