@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // An attempt is one attempt of an activity: what it may still do, and how it ends.
@@ -78,7 +79,7 @@ func (a *attempt) act(ctx context.Context, effect string) error {
 	err := lease.Check(ctx)
 	if err != nil {
 		activity.GetLogger(a.sdk).Warn("Not done: the attempt may not act", "conversation_id", a.info.WorkflowExecution.ID,
-			"effect", effect, "attempt", a.number(), "reason", clipTo(err.Error(), maxReportText))
+			"effect", effect, "attempt", a.number(), "reason", printable.Clip(err.Error(), maxReportText))
 	}
 	return err
 }
@@ -110,10 +111,10 @@ func (a *attempt) tell(err error, next time.Duration) {
 		return
 	}
 	report := AttemptReport{
-		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), Reason: clipTo(err.Error(), maxReportText), At: a.clock.now().UTC(),
+		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), Reason: printable.Clip(err.Error(), maxReportText), At: a.clock.now().UTC(),
 	}
 	if e := asError(err); e != nil {
-		report.Remedy = clipTo(e.Remedy, maxReportText)
+		report.Remedy = printable.Clip(e.Remedy, maxReportText)
 	}
 	report.ActivityID, report.Of = a.info.ActivityID, a.limit
 	if p := a.info.RetryPolicy; p != nil && report.Of == 0 {

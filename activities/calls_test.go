@@ -246,7 +246,7 @@ func TestHeld(t *testing.T) {
 			p := &fakePlatform{}
 			p.transcript = platforms.Transcript{State: tc.state, Messages: tc.messages}
 			e := newEnv(t, p, nil, 50*time.Millisecond)
-			out, err := run[activities.HeldResult](t, e, e.activities.Held, activities.HeldInput{Ref: ref})
+			out, err := run[activities.FindClaimResult](t, e, e.activities.FindClaim, activities.FindClaimInput{Ref: ref})
 			require.NoError(t, err)
 			require.Equal(t, tc.ours, out.Ours)
 			require.NotEmpty(t, out.RunID)

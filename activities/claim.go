@@ -165,8 +165,8 @@ func afterTries(err error, tried bool) error {
 	return &again
 }
 
-// HeldInput asks whether an ambiguous claim belongs to this run.
-type HeldInput struct {
+// FindClaimInput asks whether an ambiguous claim belongs to this run.
+type FindClaimInput struct {
 	Ref conversation.Ref `json:"ref"`
 	// Adopt is as in the claim.
 	Adopt bool `json:"adopt,omitempty"`
@@ -177,8 +177,8 @@ type HeldInput struct {
 	Run string `json:"run,omitempty"`
 }
 
-// HeldResult says whether the claim belongs to this run.
-type HeldResult struct {
+// FindClaimResult says whether the claim belongs to this run.
+type FindClaimResult struct {
 	// Ours means that the conversation or the task is claimed for this run, and has to
 	// be ended or acknowledged.
 	Ours bool `json:"ours,omitempty"`
@@ -193,36 +193,36 @@ type HeldResult struct {
 	RunID string `json:"run_id,omitempty"`
 }
 
-// Held reports, for a run that is not to go on, whether an ambiguous claim belongs to
+// FindClaim reports, for a run that is not to go on, whether an ambiguous claim belongs to
 // it. No platform frees by itself what was claimed. A conversation that is in progress
 // without messages once the claim's request is over is taken for this run's.
-func (c *Conversation) Held(ctx context.Context, in HeldInput) (HeldResult, error) {
-	a := c.begin(ctx, "held", markOrNil(in.Tried))
+func (c *Conversation) FindClaim(ctx context.Context, in FindClaimInput) (FindClaimResult, error) {
+	a := c.begin(ctx, "find claim", markOrNil(in.Tried))
 	defer a.end()
 	if in.Tried = sent(earlier(ctx, in.Tried)); in.Tried == nil {
 		in.Tried = &Mark{Time: a.clock.now()}
 		a.live.note(ctx, *in.Tried)
 	}
-	out, err := a.held(a.work, in)
+	out, err := a.findClaim(a.work, in)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && a.handsOver():
-		return HeldResult{HandedOver: true, Tried: in.Tried, Tries: failedTries(ctx)}, nil
+		return FindClaimResult{HandedOver: true, Tried: in.Tried, Tries: failedTries(ctx)}, nil
 	case err != nil:
-		return HeldResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})
+		return FindClaimResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})
 	}
 	out.RunID = a.info.WorkflowExecution.RunID
 	return out, nil
 }
 
-func (a *attempt) held(ctx context.Context, in HeldInput) (HeldResult, error) {
+func (a *attempt) findClaim(ctx context.Context, in FindClaimInput) (FindClaimResult, error) {
 	p, err := a.platform(in.Ref)
 	if err != nil {
-		return HeldResult{}, err
+		return FindClaimResult{}, err
 	}
 	return p.findClaim(ctx, a, in)
 }
 
-func (s conversationShape) findClaim(ctx context.Context, a *attempt, in HeldInput) (HeldResult, error) {
+func (s conversationShape) findClaim(ctx context.Context, a *attempt, in FindClaimInput) (FindClaimResult, error) {
 	_, ours, err := a.whose(ctx, s, in.Ref, in.Tried)
-	return HeldResult{Ours: ours}, err
+	return FindClaimResult{Ours: ours}, err
 }

@@ -129,7 +129,7 @@ func (c *Conversation) Wait() {
 func (c *Conversation) Register(r worker.ActivityRegistry) {
 	for name, f := range map[string]any{
 		ClaimName: c.Claim, ContextName: c.Context, ReplyName: c.Reply, ExchangeName: c.Exchange, EndName: c.End,
-		CallToolName: c.CallTool, WatchName: c.Watch, HeldName: c.Held, DeliverName: c.Deliver, ReportName: c.Report, NotifyName: c.Notify,
+		CallToolName: c.CallTool, WatchName: c.Watch, FindClaimName: c.FindClaim, DeliverName: c.Deliver, ReportName: c.Report, NotifyName: c.Notify,
 	} {
 		r.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name})
 	}

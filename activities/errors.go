@@ -69,18 +69,7 @@ func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 // an activity is being retried, 4 KiB.
 const maxErrorText = 2 << 10
 
-func clip(s string) string { return clipTo(s, maxErrorText) }
-
-func clipTo(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + " …"
-}
+func clip(s string) string { return printable.Clip(s, maxErrorText) }
 
 // retryDelay is how long Temporal waits before the next attempt. Negative: there is
 // none.

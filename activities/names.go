@@ -11,18 +11,18 @@ import (
 
 // Activity names, as recorded in histories. Renaming one strands open runs.
 const (
-	ClaimName    = "conversation.Claim"
-	ContextName  = "conversation.Context"
-	ReplyName    = "conversation.Reply"
-	ExchangeName = "conversation.Exchange"
-	EndName      = "conversation.End"
-	CallToolName = "conversation.CallTool"
-	WatchName    = "conversation.Watch"
-	DeliverName  = "conversation.Deliver"
-	HeldName     = "conversation.Held"
-	ReportName   = "conversation.Report"
-	NotifyName   = "conversation.Notify"
-	PollName     = "inbox.Poll"
+	ClaimName     = "conversation.Claim"
+	ContextName   = "conversation.Context"
+	ReplyName     = "conversation.Reply"
+	ExchangeName  = "conversation.Exchange"
+	EndName       = "conversation.End"
+	CallToolName  = "conversation.CallTool"
+	WatchName     = "conversation.Watch"
+	DeliverName   = "conversation.Deliver"
+	FindClaimName = "conversation.FindClaim"
+	ReportName    = "conversation.Report"
+	NotifyName    = "conversation.Notify"
+	PollName      = "inbox.Poll"
 )
 
 // ClaimInput asks for a conversation to be claimed.
@@ -345,7 +345,7 @@ type ErrorDetails struct {
 // by another: it is the argument of the signal "attempt".
 type AttemptReport struct {
 	// Step is "claim", "context", "reply", "exchange", "tool", "end", "callback",
-	// "report", "held" or "notify".
+	// "report", "find claim" or "notify".
 	Step string `json:"step"`
 	// Attempt counts from 1.
 	Attempt int               `json:"attempt"`

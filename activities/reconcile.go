@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -202,7 +203,7 @@ func plain(m conversation.Message) string { return strings.Join(strings.Fields(m
 const quotedBytes = 120
 
 func quoted(m conversation.Message) string {
-	return fmt.Sprintf("%s %q", m.Role, clipTo(plain(m), quotedBytes))
+	return fmt.Sprintf("%s %q", m.Role, printable.Clip(plain(m), quotedBytes))
 }
 
 // spoken: the platform has taken messages of this workflow, or may have.
@@ -285,5 +286,5 @@ func (e *exchanging) differs(diff string) *Finding {
 		return nil
 	}
 	activity.GetLogger(e.sdk).Warn("The platform's transcript differs", "conversation_id", e.info.WorkflowExecution.ID)
-	return &Finding{Kind: conversation.Diverged, Reason: clipTo("the platform's transcript differs: "+diff, maxErrorText), Remedy: divergedRemedy}
+	return &Finding{Kind: conversation.Diverged, Reason: clip("the platform's transcript differs: " + diff), Remedy: divergedRemedy}
 }

@@ -26,7 +26,7 @@ type shape interface {
 	// transcript reads the transcript, as far as the platform keeps one.
 	transcript(ctx context.Context, ref conversation.Ref) (platforms.Transcript, error)
 	claim(ctx context.Context, k *claiming) (ClaimResult, error)
-	findClaim(ctx context.Context, a *attempt, in HeldInput) (HeldResult, error)
+	findClaim(ctx context.Context, a *attempt, in FindClaimInput) (FindClaimResult, error)
 	exchange(ctx context.Context, e *exchanging) (ExchangeResult, error)
 	// end closes the conversation on the platform.
 	end(ctx context.Context, a *attempt, ref conversation.Ref) error

@@ -58,15 +58,15 @@ func (s taskShape) claim(_ context.Context, k *claiming) (ClaimResult, error) {
 	return ClaimResult{Claimed: true, Receipt: &receipt}, nil
 }
 
-func (s taskShape) findClaim(ctx context.Context, _ *attempt, in HeldInput) (HeldResult, error) {
+func (s taskShape) findClaim(ctx context.Context, _ *attempt, in FindClaimInput) (FindClaimResult, error) {
 	receipt, err := s.FindClaim(ctx, in.Ref, platforms.Claim{Worker: claimant(ctx, in.Run), Tried: true, Adopt: in.Adopt})
 	switch {
 	case conversation.IsKind(err, conversation.Claimed):
-		return HeldResult{}, nil
+		return FindClaimResult{}, nil
 	case err != nil:
-		return HeldResult{}, err
+		return FindClaimResult{}, err
 	}
-	return HeldResult{Ours: true, Receipt: &receipt}, nil
+	return FindClaimResult{Ours: true, Receipt: &receipt}, nil
 }
 
 func (s taskShape) exchange(_ context.Context, e *exchanging) (ExchangeResult, error) {

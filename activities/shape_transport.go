@@ -28,8 +28,8 @@ func (s transportShape) claim(context.Context, *claiming) (ClaimResult, error) {
 	return ClaimResult{Claimed: true}, nil
 }
 
-func (s transportShape) findClaim(context.Context, *attempt, HeldInput) (HeldResult, error) {
-	return HeldResult{Ours: true}, nil
+func (s transportShape) findClaim(context.Context, *attempt, FindClaimInput) (FindClaimResult, error) {
+	return FindClaimResult{Ours: true}, nil
 }
 
 // exchange sends as often as it is asked to: the other side answers each key once.

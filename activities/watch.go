@@ -28,8 +28,8 @@ type WatchInput struct {
 
 // WatchResult says why watching has ended.
 type WatchResult struct {
-	// Withdrawn means that nobody wants the task's result any more.
-	Withdrawn  bool `json:"withdrawn,omitempty"`
+	// Cancelled means that the task's result is not wanted any more.
+	Cancelled  bool `json:"cancelled,omitempty"`
 	HandedOver bool `json:"handed_over,omitempty"`
 }
 
@@ -139,7 +139,7 @@ func (w *watch) run(ctx context.Context, beat func(context.Context) error) (Watc
 		cancelled, err := w.tasks.Cancelled(look, w.in.Ref, w.in.Receipt)
 		cancel()
 		if cancelled {
-			return WatchResult{Withdrawn: true}, nil
+			return WatchResult{Cancelled: true}, nil
 		}
 		if err != nil {
 			w.metrics.failure(ctx, "watch", conversation.KindOf(err))

@@ -80,13 +80,7 @@ func pairs(rows ...[2]string) string {
 }
 
 // clip cuts text to a number of letters, on one line.
-func clip(text string, limit int) string {
-	runes := []rune(printable.Line(text))
-	if len(runes) <= limit {
-		return string(runes)
-	}
-	return string(runes[:limit-1]) + "…"
-}
+func clip(text string, limit int) string { return printable.ClipLetters(printable.Line(text), limit) }
 
 // clean takes out what could command a terminal: what a persona, a model or a
 // platform says is not to be trusted with it.

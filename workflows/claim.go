@@ -86,13 +86,13 @@ func (r *run) resolveClaim(ctx workflow.Context, e *ending) {
 }
 
 // findClaim asks the platform whether the claim is this workflow's.
-func (r *run) findClaim(ctx workflow.Context) (activities.HeldResult, error) {
-	in := activities.HeldInput{Ref: r.in.Ref, Adopt: r.in.Adopt, Tried: r.claim.tried, Run: r.claim.run}
-	var out activities.HeldResult
-	err := r.runToEnd(ctx, "find the claim", activities.ReportOptions(), activities.HeldName,
+func (r *run) findClaim(ctx workflow.Context) (activities.FindClaimResult, error) {
+	in := activities.FindClaimInput{Ref: r.in.Ref, Adopt: r.in.Adopt, Tried: r.claim.tried, Run: r.claim.run}
+	var out activities.FindClaimResult
+	err := r.runToEnd(ctx, "find the claim", activities.ReportOptions(), activities.FindClaimName,
 		func(int) any { return in },
 		func(f workflow.Future) (bool, int, error) {
-			out = activities.HeldResult{}
+			out = activities.FindClaimResult{}
 			err := f.Get(ctx, &out)
 			if out.HandedOver && out.Tried != nil {
 				in.Tried = out.Tried

@@ -37,7 +37,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 	for name, tt := range map[string]struct {
 		hangs func(s *stage, begun func())
 		// held is what the platform says of an ambiguous claim.
-		held      activities.HeldResult
+		held      activities.FindClaimResult
 		asks      bool
 		ends      bool
 		turns     int
@@ -50,7 +50,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 					return activities.ClaimResult{}, fails(conversation.Unavailable, "cut off", activities.ErrorDetails{Ambiguous: true})
 				}
 			},
-			held: activities.HeldResult{Ours: true}, asks: true, ends: true,
+			held: activities.FindClaimResult{Ours: true}, asks: true, ends: true,
 		},
 		"claim, which is a rival's": {
 			hangs: func(s *stage, begun func()) {
@@ -130,7 +130,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 						s.update(workflows.UpdateEnd, workflows.EndRequest{Reason: "enough"})
 					})
 				})
-				s.held = func(int, activities.HeldInput) (activities.HeldResult, error) { return tt.held, nil }
+				s.held = func(int, activities.FindClaimInput) (activities.FindClaimResult, error) { return tt.held, nil }
 				s.end = func(int, activities.EndInput) (activities.EndResult, error) {
 					return activities.EndResult{Turns: tt.platforms, EndedBy: conversation.EndedByAgent}, nil
 				}
@@ -139,7 +139,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 				in.Policy.Tools = []string{"tools"}
 				s.run(in)
 				require.True(t, s.env.IsWorkflowCompleted())
-				require.Equal(t, tt.asks, s.called(activities.HeldName) > 0, "whether the platform was asked whose the claim is")
+				require.Equal(t, tt.asks, s.called(activities.FindClaimName) > 0, "whether the platform was asked whose the claim is")
 				require.Equal(t, tt.ends, s.called(activities.EndName) > 0, "whether it was ended on the platform")
 				out := s.status().Outcome
 				require.NotNil(t, out)
@@ -180,11 +180,11 @@ func TestEndWhileATaskIsClaimed(t *testing.T) {
 			s.context = func(int, activities.ContextInput) (activities.ContextResult, error) {
 				return activities.ContextResult{RunID: runID, State: platforms.StateOpen, Context: conversation.Context{Task: &conversation.Task{}}}, nil
 			}
-			s.held = func(int, activities.HeldInput) (activities.HeldResult, error) {
+			s.held = func(int, activities.FindClaimInput) (activities.FindClaimResult, error) {
 				if ours {
-					return activities.HeldResult{Ours: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
+					return activities.FindClaimResult{Ours: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
 				}
-				return activities.HeldResult{}, nil
+				return activities.FindClaimResult{}, nil
 			}
 			s.run(listedTask("mem"))
 			out := s.outcome()

@@ -456,13 +456,13 @@ func TestResetOfATask(t *testing.T) {
 				require.True(t, in.Resume.Asked)
 				return says("done"), nil
 			}
-			s.held = func(_ int, in activities.HeldInput) (activities.HeldResult, error) {
+			s.held = func(_ int, in activities.FindClaimInput) (activities.FindClaimResult, error) {
 				require.NotEmpty(t, in.Run, "the run that made the claim")
 				require.NotEqual(t, "run2", in.Run)
 				if !ours {
-					return activities.HeldResult{}, nil
+					return activities.FindClaimResult{}, nil
 				}
-				return activities.HeldResult{Ours: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
+				return activities.FindClaimResult{Ours: true, Receipt: &platforms.Receipt{ExecutionID: "e"}}, nil
 			}
 			s.run(listedTask("mem"))
 			out := s.outcome()

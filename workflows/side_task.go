@@ -207,7 +207,7 @@ func (s *taskSide) watch(ctx workflow.Context) {
 			switch {
 			case err != nil:
 				return // the run is over, or goes on unwatched
-			case out.Withdrawn:
+			case out.Cancelled:
 				s.cancelled = true
 				s.stop = &ending{kind: conversation.OutcomeEnded, by: conversation.EndedByPlatform, detail: "the task was cancelled on its platform"}
 				return

@@ -35,7 +35,7 @@ type stage struct {
 	exchange func(ctx context.Context, n int, in activities.ExchangeInput) (activities.ExchangeResult, error)
 	tool     func(ctx context.Context, n int, in activities.CallToolInput) (activities.CallToolResult, error)
 	end      func(n int, in activities.EndInput) (activities.EndResult, error)
-	held     func(n int, in activities.HeldInput) (activities.HeldResult, error)
+	held     func(n int, in activities.FindClaimInput) (activities.FindClaimResult, error)
 	report   func(n int, in activities.ReportInput) (activities.ReportResult, error)
 	deliver  func(n int, in activities.DeliverInput) (activities.DeliverResult, error)
 	notify   func(n int, in activities.NotifyInput) (activities.NotifyResult, error)
@@ -87,11 +87,11 @@ func newStage(t *testing.T) *stage {
 		}
 		return activities.EndResult{EndedBy: conversation.EndedByAgent}, nil
 	})
-	register(s, activities.HeldName, func(_ context.Context, n int, in activities.HeldInput) (activities.HeldResult, error) {
+	register(s, activities.FindClaimName, func(_ context.Context, n int, in activities.FindClaimInput) (activities.FindClaimResult, error) {
 		if s.held != nil {
 			return s.held(n, in)
 		}
-		return activities.HeldResult{}, nil
+		return activities.FindClaimResult{}, nil
 	})
 	register(s, activities.ReportName, func(_ context.Context, n int, in activities.ReportInput) (activities.ReportResult, error) {
 		if s.report != nil {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -144,12 +143,12 @@ func firstWord(text string) string {
 	return word
 }
 
-// clip shortens text to a number of characters.
+// clip shortens text to a number of characters. Less than one: it is not known.
 func clip(text string, limit int) string {
-	if limit < 1 || utf8.RuneCountInString(text) <= limit {
+	if limit < 1 {
 		return text
 	}
-	return string([]rune(text)[:limit-1]) + "…"
+	return printable.ClipLetters(text, limit)
 }
 
 func after(d time.Duration) string {

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -32,7 +33,7 @@ func (r Runs) Reserve(ctx context.Context, platform string, req activities.Reser
 			TaskQueue:                r.taskQueue(),
 			WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-			StaticSummary:            clip("capacity of "+platform, 200),
+			StaticSummary:            printable.Clip("capacity of "+platform, 200),
 		}, workflows.CapacityName, workflows.CapacityInput{Platform: platform}),
 		UpdateOptions: client.UpdateWorkflowOptions{
 			WorkflowID: workflows.CapacityID(platform), UpdateName: workflows.UpdateReserve, Args: []any{req},

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -221,7 +222,7 @@ func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy:                 conflictPolicy(d),
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            clip(title, 200),
+		StaticSummary:                            printable.Clip(title, 200),
 		StaticDetails:                            details(ref, Conversation{Input: d.Input}),
 		TypedSearchAttributes:                    attributes(ref, d.Input.FirstState()),
 	}

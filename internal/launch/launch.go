@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -65,7 +66,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		// No retry policy and no execution timeout: a second run would pay for the
 		// same replies again, and waiting for a person is not a failure.
-		StaticSummary:         clip(summary(ref, c.Persona), 200),
+		StaticSummary:         printable.Clip(summary(ref, c.Persona), 200),
 		StaticDetails:         details(ref, c),
 		TypedSearchAttributes: attributes(ref, c.Input.FirstState()),
 	}, workflows.ConversationName, c.Input)
@@ -78,7 +79,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		return false, nil
 	case errors.As(err, &refused):
 		return false, &conversation.Error{
-			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", clip(ref.String(), 100)), Err: err,
+			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", printable.Clip(ref.String(), 100)), Err: err,
 			Remedy: "if it is about search attributes, run `starter setup`",
 		}
 	case err != nil:
@@ -99,7 +100,7 @@ func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
 		ID:                    id,
 		TaskQueue:             l.taskQueue(),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         clip(fmt.Sprintf("inbox of %s on %s", name, in.Platform), 200),
+		StaticSummary:         printable.Clip(fmt.Sprintf("inbox of %s on %s", name, in.Platform), 200),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.KeyPlatform.ValueSet(in.Platform),
 			workflows.KeyProject.ValueSet(in.Project),
@@ -144,20 +145,4 @@ func details(ref conversation.Ref, c Conversation) string {
 		b.WriteString("- adopted: somebody else had claimed it and left it\n")
 	}
 	return b.String()
-}
-
-// clip cuts s to at most max bytes at a rune's border. Temporal refuses longer
-// summaries.
-func clip(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	cut := 0
-	for i := range s {
-		if i > limit-len("…") {
-			break
-		}
-		cut = i
-	}
-	return s[:cut] + "…"
 }

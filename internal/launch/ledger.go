@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/executors/budget"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -89,7 +90,7 @@ func (l *Ledger) flush(ctx context.Context, account budget.Account, b *batch) {
 	_, err := l.launcher.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalBook, entries, client.StartWorkflowOptions{
 		ID: id, TaskQueue: l.launcher.taskQueue(),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         clip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), 200),
+		StaticSummary:         printable.Clip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), 200),
 	}, workflows.LedgerName, workflows.LedgerInput{Account: account})
 	if err != nil {
 		b.err = fmt.Errorf("launch: book on %q: %w", id, err)

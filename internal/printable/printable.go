@@ -75,6 +75,19 @@ func Clip(s string, limit int) string {
 	return s[:end] + Cut
 }
 
+// ClipLetters cuts a text to a number of characters, with [Cut] at the end.
+func ClipLetters(s string, limit int) string {
+	if len(s) <= limit || utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	end := 0
+	for range max(limit-1, 0) {
+		_, size := utf8.DecodeRuneInString(s[end:])
+		end += size
+	}
+	return s[:end] + Cut
+}
+
 // IsName reports whether a text can be kept as it is: [Name] would not change it.
 func IsName(s string, limit int) bool { return Name(s, limit) == s }
 

@@ -115,3 +115,24 @@ func FuzzPrintable(f *testing.F) {
 		require.False(t, strings.ContainsFunc(printable.ID(s), func(r rune) bool { return !unicode.IsPrint(r) }))
 	})
 }
+
+func TestClips(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text           string
+		limit          int
+		bytes, letters string
+	}{
+		{"", 3, "", ""},
+		{"abc", 3, "abc", "abc"},
+		{"abcdef", 5, "ab…", "abcd…"},
+		{"äöüß", 4, "…", "äöüß"},
+		{"äöüßä", 4, "…", "äöü…"},
+		{"äöüß", 7, "äö…", "äöüß"},
+		{"abc", 0, "…", "…"},
+		{"a\xffb", 2, "…", "a…"},
+	} {
+		require.Equal(t, tt.bytes, printable.Clip(tt.text, tt.limit), "%q to %d bytes", tt.text, tt.limit)
+		require.Equal(t, tt.letters, printable.ClipLetters(tt.text, tt.limit), "%q to %d letters", tt.text, tt.limit)
+	}
+}

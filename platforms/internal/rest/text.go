@@ -10,10 +10,6 @@ func Clip(s string) string {
 
 // FewWords makes s one line for people, of at most 80 characters.
 func FewWords(s string) string {
-	s = Clip(s)
 	const limit = 80
-	if runes := []rune(s); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return s
+	return printable.ClipLetters(Clip(s), limit)
 }
