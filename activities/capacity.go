@@ -2,10 +2,10 @@ package activities
 
 import "time"
 
-// A Place is a conversation's right to be open on a platform instance that limits
+// A Reservation is a conversation's right to be open on a platform instance that limits
 // how many may be. The workflow Capacity of the instance gives places out and takes
 // them back.
-type Place struct {
+type Reservation struct {
 	// ID is the workflow id of the conversation.
 	ID string `json:"id"`
 	// Simulation is the simulation that the conversation belongs to.
@@ -17,14 +17,14 @@ type Place struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// PlaceValid is how long after its reservation a place may be used to start a
+// ReservationValid is how long after its reservation a place may be used to start a
 // conversation. A conversation that starts later asks for a place first: the worker
 // that reserved it may have been frozen, and others think that it is gone.
-const PlaceValid = 30 * time.Second
+const ReservationValid = 30 * time.Second
 
-// PlaceLost is how old a place must be before it counts as lost when no workflow
-// has been started for it. It must be well above PlaceValid.
-const PlaceLost = time.Minute
+// ReservationLost is how old a place must be before it counts as lost when no workflow
+// has been started for it. It must be well above ReservationValid.
+const ReservationLost = time.Minute
 
 // ReserveRequest changes who holds the places of a platform instance, and asks for
 // more. It is the argument of the update "reserve" of Capacity, which takes the
@@ -34,25 +34,25 @@ type ReserveRequest struct {
 	// Zero: as before.
 	Limit int `json:"limit,omitempty"`
 	// Ended are places of conversations that have ended.
-	Ended []Place `json:"ended,omitempty"`
+	Ended []Reservation `json:"ended,omitempty"`
 	// Unused are places for which no workflow has been started. Those younger than
-	// PlaceLost are kept.
-	Unused []Place `json:"unused,omitempty"`
+	// ReservationLost are kept.
+	Unused []Reservation `json:"unused,omitempty"`
 	// Parked are places of conversations that wait for a person.
-	Parked []Place `json:"parked,omitempty"`
+	Parked []Reservation `json:"parked,omitempty"`
 	// Stranded are places of conversations that no worker can run.
-	Stranded []Place `json:"stranded,omitempty"`
+	Stranded []Reservation `json:"stranded,omitempty"`
 	// Found are conversations that run and have no place. They are counted, even
 	// above the limit.
-	Found []Place `json:"found,omitempty"`
+	Found []Reservation `json:"found,omitempty"`
 	// Wanted asks for places, in order of preference.
-	Wanted []Place `json:"wanted,omitempty"`
+	Wanted []Reservation `json:"wanted,omitempty"`
 }
 
 // ReserveResult is the answer to a ReserveRequest.
 type ReserveResult struct {
 	// Granted are the new places.
-	Granted []Place `json:"granted,omitempty"`
+	Granted []Reservation `json:"granted,omitempty"`
 	// Known are the ids among Wanted that hold a place, wait for one or have given
 	// theirs up: they are not to be started.
 	Known []string `json:"known,omitempty"`
@@ -76,10 +76,10 @@ type CapacityStatus struct {
 	// Limit is how many may be open. Zero: no limit is known.
 	Limit int `json:"limit,omitempty"`
 	// Open holds the places, oldest first.
-	Open []Place `json:"open,omitempty"`
+	Open []Reservation `json:"open,omitempty"`
 	// Queued wait for a place, in the order in which they get one.
-	Queued []Place `json:"queued,omitempty"`
+	Queued []Reservation `json:"queued,omitempty"`
 	// Parked and Stranded have given up the place that they name.
-	Parked   []Place `json:"parked,omitempty"`
-	Stranded []Place `json:"stranded,omitempty"`
+	Parked   []Reservation `json:"parked,omitempty"`
+	Stranded []Reservation `json:"stranded,omitempty"`
 }

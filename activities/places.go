@@ -71,7 +71,7 @@ func (p *places) enter(inst platforms.Instance) *instance {
 		it = &instance{
 			name: inst.Name, limit: max(inst.MaxOpen, 0), runs: p.runs, ctx: ctx, cancel: cancel,
 			syncing: make(chan struct{}, 1),
-			open:    make(map[string]Place), known: make(map[string]bool), watched: make(map[string]bool), ended: make(map[string]Place),
+			open:    make(map[string]Reservation), known: make(map[string]bool), watched: make(map[string]bool), ended: make(map[string]Reservation),
 			checked: make(map[string]time.Time), stuck: make(map[string]stuck), change: make(chan struct{}),
 		}
 		p.all[inst.Name] = it
@@ -111,14 +111,14 @@ type instance struct {
 	syncing  chan struct{} // held by the poll that asks
 
 	mu      sync.Mutex
-	open    map[string]Place
+	open    map[string]Reservation
 	known   map[string]bool // they hold no place, and are not to be started
 	watched map[string]bool
-	ended   map[string]Place // places that are free again, to be told
-	counts  CapacityCounts   // Open is that of the last answer
-	synced  time.Time        // zero: never
-	next    time.Time        // when to compare again
-	ask     time.Time        // when to ask again
+	ended   map[string]Reservation // places that are free again, to be told
+	counts  CapacityCounts         // Open is that of the last answer
+	synced  time.Time              // zero: never
+	next    time.Time              // when to compare again
+	ask     time.Time              // when to ask again
 	checked map[string]time.Time
 	stuck   map[string]stuck
 	change  chan struct{} // closed and replaced when a place may be free
@@ -182,7 +182,7 @@ func (i *instance) list(ctx context.Context) error {
 	i.synced = time.Now()
 	for _, r := range running {
 		if _, ok := i.open[r.WorkflowID]; !ok {
-			i.open[r.WorkflowID] = Place{ID: r.WorkflowID, Simulation: r.Simulation}
+			i.open[r.WorkflowID] = Reservation{ID: r.WorkflowID, Simulation: r.Simulation}
 		}
 		i.watch(r.WorkflowID)
 	}
@@ -224,7 +224,7 @@ func (r ReserveRequest) empty() bool {
 // compare looks conversations up, and says what Capacity should know of them.
 func (i *instance) compare(ctx context.Context, status CapacityStatus, running []OpenRun) (req ReserveRequest, err error) {
 	known := make(map[string]bool)
-	for _, list := range [][]Place{status.Open, status.Queued, status.Parked, status.Stranded} {
+	for _, list := range [][]Reservation{status.Open, status.Queued, status.Parked, status.Stranded} {
 		for _, p := range list {
 			known[p.ID] = true
 		}
@@ -238,7 +238,7 @@ func (i *instance) compare(ctx context.Context, status CapacityStatus, running [
 			return req, err
 		}
 		if info.Running && !info.Parked {
-			req.Found = append(req.Found, Place{ID: r.WorkflowID, Simulation: r.Simulation})
+			req.Found = append(req.Found, Reservation{ID: r.WorkflowID, Simulation: r.Simulation})
 		}
 	}
 	for _, p := range i.toCheck(slices.Concat(status.Open, status.Parked, status.Stranded, status.Queued)) {
@@ -262,7 +262,7 @@ func (i *instance) compare(ctx context.Context, status CapacityStatus, running [
 }
 
 // over says what is to become of the place of a conversation that does not run.
-func (i *instance) over(req *ReserveRequest, p Place, info RunInfo) {
+func (i *instance) over(req *ReserveRequest, p Reservation, info RunInfo) {
 	if info.Exists && info.Closed.After(p.Since) {
 		req.Ended = append(req.Ended, p)
 	} else {
@@ -273,7 +273,7 @@ func (i *instance) over(req *ReserveRequest, p Place, info RunInfo) {
 }
 
 // toCheck chooses the conversations to look up now.
-func (i *instance) toCheck(all []Place) []Place {
+func (i *instance) toCheck(all []Reservation) []Reservation {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	now := time.Now()
@@ -291,7 +291,7 @@ func (i *instance) toCheck(all []Place) []Place {
 	}
 	maps.DeleteFunc(i.checked, func(id string, _ time.Time) bool { return !ids[id] })
 	maps.DeleteFunc(i.stuck, func(id string, _ stuck) bool { return !ids[id] })
-	slices.SortStableFunc(due, func(a, b Place) int { return i.checked[a.ID].Compare(i.checked[b.ID]) })
+	slices.SortStableFunc(due, func(a, b Reservation) int { return i.checked[a.ID].Compare(i.checked[b.ID]) })
 	due = due[:min(len(due), checkedAtOnce)]
 	for _, p := range due {
 		i.checked[p.ID] = now
@@ -391,7 +391,7 @@ func (i *instance) reserve(ctx context.Context, req ReserveRequest) (ReserveResu
 
 // settle finds out what has become of a place whose conversation was not started,
 // because there is a workflow of that id or because it is not known whether it was.
-func (i *instance) settle(ctx context.Context, p Place) (running bool) {
+func (i *instance) settle(ctx context.Context, p Reservation) (running bool) {
 	info, err := i.runs.Look(ctx, p.ID)
 	if err != nil {
 		return true // the next sync looks again
@@ -411,7 +411,7 @@ func (i *instance) settle(ctx context.Context, p Place) (running bool) {
 }
 
 // unused gives back places that nothing is started with.
-func (i *instance) unused(unused ...Place) {
+func (i *instance) unused(unused ...Reservation) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, p := range unused {
@@ -423,7 +423,7 @@ func (i *instance) unused(unused ...Place) {
 }
 
 // started watches a conversation that runs.
-func (i *instance) started(p Place) {
+func (i *instance) started(p Reservation) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.watch(p.ID)

@@ -23,7 +23,7 @@ import (
 type world struct {
 	mu      sync.Mutex
 	waiting []platforms.Assignment
-	open    []activities.Place // what the owner of the capacity holds
+	open    []activities.Reservation // what the owner of the capacity holds
 	limit   int
 	seq     int64
 	running map[string]chan struct{} // closed when it ends
@@ -172,11 +172,11 @@ func (w *world) Reserve(_ context.Context, _ string, req activities.ReserveReque
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, p := range req.Ended {
-		w.open = slices.DeleteFunc(w.open, func(o activities.Place) bool { return o.ID == p.ID && o.Seq == p.Seq })
+		w.open = slices.DeleteFunc(w.open, func(o activities.Reservation) bool { return o.ID == p.ID && o.Seq == p.Seq })
 	}
 	for _, p := range req.Unused {
-		w.open = slices.DeleteFunc(w.open, func(o activities.Place) bool {
-			return o.ID == p.ID && o.Seq == p.Seq && time.Since(o.Since) >= activities.PlaceLost
+		w.open = slices.DeleteFunc(w.open, func(o activities.Reservation) bool {
+			return o.ID == p.ID && o.Seq == p.Seq && time.Since(o.Since) >= activities.ReservationLost
 		})
 	}
 	for _, p := range req.Found {
@@ -184,7 +184,7 @@ func (w *world) Reserve(_ context.Context, _ string, req activities.ReserveReque
 	}
 	for _, p := range req.Wanted {
 		switch {
-		case slices.ContainsFunc(w.open, func(o activities.Place) bool { return o.ID == p.ID }):
+		case slices.ContainsFunc(w.open, func(o activities.Reservation) bool { return o.ID == p.ID }):
 			out.Known = append(out.Known, p.ID)
 		case len(w.open) < w.limit:
 			out.Granted = append(out.Granted, w.give(p))
@@ -194,7 +194,7 @@ func (w *world) Reserve(_ context.Context, _ string, req activities.ReserveReque
 	return out, nil
 }
 
-func (w *world) give(p activities.Place) activities.Place {
+func (w *world) give(p activities.Reservation) activities.Reservation {
 	w.seq++
 	p.Seq, p.Since = w.seq, time.Now()
 	w.open = append(w.open, p)
@@ -271,7 +271,7 @@ func TestPollFindsLostPlaces(t *testing.T) {
 		w := newWorld(2)
 		w.claim, w.lasts = time.Second, time.Hour
 		w.wait("a", 3)
-		w.give(activities.Place{ID: "fake/p/lost"})
+		w.give(activities.Reservation{ID: "fake/p/lost"})
 		begun := time.Now()
 		time.AfterFunc(10*time.Second, func() { w.end("fake/p/a-0") })
 		w.polling(t, 1, []string{"a"}, activities.PollInput{Settings: activities.InboxSettings{Interval: time.Second, PollFor: 5 * time.Minute}})
@@ -279,8 +279,8 @@ func TestPollFindsLostPlaces(t *testing.T) {
 		require.LessOrEqual(t, w.most, 2)
 		require.Less(t, w.began["fake/p/a-1"].Sub(begun), 12*time.Second, "its place was free")
 		lost := w.began["fake/p/a-2"].Sub(begun)
-		require.Greater(t, lost, activities.PlaceLost)
-		require.Less(t, lost, activities.PlaceLost+30*time.Second)
+		require.Greater(t, lost, activities.ReservationLost)
+		require.Less(t, lost, activities.ReservationLost+30*time.Second)
 	})
 }
 

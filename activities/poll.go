@@ -39,10 +39,10 @@ type StartRequest struct {
 	// Task means that it is an occurrence of a task: it runs once, and is claimed
 	// even to be adopted.
 	Task bool
-	// Place is what the conversation holds of its platform's capacity, and Limit is
+	// Reservation is what the conversation holds of its platform's capacity, and Limit is
 	// how many may. Zero: it does not count.
-	Place Place
-	Limit int
+	Reservation Reservation
+	Limit       int
 }
 
 // Runs starts conversation workflows, knows which are running, and asks for their

@@ -51,7 +51,7 @@ func (p *poll) startBatch(ctx context.Context, batch []platforms.Assignment, ado
 	for _, a := range batch {
 		id := a.Ref.String()
 		by[id] = a
-		req.Wanted = append(req.Wanted, Place{ID: id, Simulation: a.Ref.Simulation})
+		req.Wanted = append(req.Wanted, Reservation{ID: id, Simulation: a.Ref.Simulation})
 	}
 	out, err := p.open.reserve(ctx, req)
 	if err != nil || len(out.Granted) == 0 {
@@ -102,14 +102,14 @@ func (p *poll) mayStart(ctx context.Context) error {
 }
 
 // startOne starts one conversation with the place it got.
-func (p *poll) startOne(ctx context.Context, a platforms.Assignment, place Place, adopt bool) (started bool, err error) {
+func (p *poll) startOne(ctx context.Context, a platforms.Assignment, place Reservation, adopt bool) (started bool, err error) {
 	if err := lease.Check(ctx); err != nil {
 		p.open.unused(place)
 		return false, err
 	}
 	_, started, err = p.runs.Start(ctx, StartRequest{
 		Ref: a.Ref, Policy: p.in.Settings.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
-		Place: place, Limit: p.open.limit,
+		Reservation: place, Limit: p.open.limit,
 	})
 	switch {
 	case started:

@@ -115,7 +115,7 @@ func openOf(in operate.Inbox) string {
 
 // inboxRemarks say what the numbers of an inbox do not.
 func inboxRemarks(in operate.Inbox, now time.Time) (all []string) {
-	for _, tr := range in.Troubles {
+	for _, tr := range in.Outages {
 		if tr.Stops {
 			continue // it is the attention
 		}

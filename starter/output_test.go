@@ -174,8 +174,8 @@ func TestInboxTable(t *testing.T) {
 		{
 			Limit: 10, Parked: 5, Queued: 1, Stranded: 2, Orphans: 7,
 			Skipped: []activities.Skipped{{ID: "ü", Simulation: "s", Reason: "not ASCII", Since: noon}}, SkippedCount: 4,
-			Troubles: []workflows.InboxTrouble{{
-				Source: workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "small"}, Since: noon, Count: 3, Reason: "the account is empty",
+			Outages: []workflows.Outage{{
+				Source: workflows.OutageSource{Type: workflows.SourceExecutor, Name: "small"}, Since: noon, Count: 3, Reason: "the account is empty",
 			}},
 			Name: "support", Platform: "main", State: "needs_attention", Open: 2, Waiting: 3, Started: 7, Executor: "gpt",
 			LastPoll: noon.Add(-5 * time.Second), LastError: "401 from the platform",

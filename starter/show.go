@@ -108,8 +108,8 @@ func header(r operate.Record, now time.Time) string {
 			[2]string{"waiting", "since " + clock(a.Since, now) + ", " + clip(reason, 500)},
 			[2]string{"remedy", clip(a.Remedy, 500)},
 			[2]string{"choices", choices(*a, r.Status)})
-		if !a.NextLook.IsZero() {
-			rows = append(rows, [2]string{"next look", clock(a.NextLook, now)})
+		if !a.NextCheck.IsZero() {
+			rows = append(rows, [2]string{"next check", clock(a.NextCheck, now)})
 		}
 	}
 	for _, f := range r.Retrying {

@@ -22,9 +22,9 @@ const (
 	SignalWait    = "wait"    // asks for a place, in a queue
 	SignalRelease = "release" // gives a place back
 
-	// Signals from Capacity to a Conversation, each with an activities.Place.
-	SignalPlace     = "place"     // it has this place now
-	SignalDisplaced = "displaced" // it has lost this place: no worker could run it
+	// Signals from Capacity to a Conversation, each with an activities.Reservation.
+	SignalReserved = "reserved" // it has this place now
+	SignalRevoked  = "revoked"  // it has lost this place: no worker could run it
 )
 
 // CapacityID is the workflow id of what owns the capacity of a platform instance.
@@ -47,8 +47,8 @@ type CarriedCapacity struct {
 
 // A CapacityCall is what a conversation tells the Capacity of its platform.
 type CapacityCall struct {
-	// Place names the conversation and, by Seq, the place it had last.
-	Place activities.Place `json:"place"`
+	// Reservation names the conversation and, by Seq, the place it had last.
+	Reservation activities.Reservation `json:"reservation"`
 	// Limit is as in activities.ReserveRequest.
 	Limit int `json:"limit,omitempty"`
 	// Parked: the conversation gives its place up and waits for a person.
@@ -88,10 +88,10 @@ type capacity struct {
 	platform string
 	limit    int // zero or less: none
 	seq      int64
-	open     []activities.Place
-	queued   []activities.Place
-	parked   []activities.Place
-	stranded []activities.Place
+	open     []activities.Reservation
+	queued   []activities.Reservation
+	parked   []activities.Reservation
+	stranded []activities.Reservation
 	telling  int // signals to conversations under way
 }
 
@@ -130,7 +130,7 @@ func (c *capacity) onReserve(ctx workflow.Context, req activities.ReserveRequest
 	}
 	now := workflow.Now(ctx)
 	for _, p := range req.Unused {
-		if i := held(c.open, p); i >= 0 && now.Sub(c.open[i].Since) >= activities.PlaceLost {
+		if i := held(c.open, p); i >= 0 && now.Sub(c.open[i].Since) >= activities.ReservationLost {
 			c.open = slices.Delete(c.open, i, i+1)
 		}
 	}
@@ -163,9 +163,9 @@ func (c *capacity) onReserve(ctx workflow.Context, req activities.ReserveRequest
 func (c *capacity) onRelease(ctx workflow.Context, call CapacityCall) {
 	c.setLimit(call.Limit)
 	if call.Parked {
-		c.park(call.Place)
+		c.park(call.Reservation)
 	} else {
-		c.release(call.Place)
+		c.release(call.Reservation)
 	}
 	c.serve(ctx)
 	c.show(ctx)
@@ -173,14 +173,14 @@ func (c *capacity) onRelease(ctx workflow.Context, call CapacityCall) {
 
 func (c *capacity) onWait(ctx workflow.Context, call CapacityCall) {
 	c.setLimit(call.Limit)
-	id := call.Place.ID
+	id := call.Reservation.ID
 	if i := index(c.open, id); i >= 0 {
-		c.tell(ctx, SignalPlace, c.open[i]) // asked again, or it was counted meanwhile
+		c.tell(ctx, SignalReserved, c.open[i]) // asked again, or it was counted meanwhile
 		return
 	}
 	c.parked, c.stranded = without(c.parked, id), without(c.stranded, id)
 	if index(c.queued, id) < 0 {
-		p := call.Place
+		p := call.Reservation
 		p.Since = workflow.Now(ctx).UTC()
 		c.queued = append(c.queued, p)
 	}
@@ -193,11 +193,11 @@ func (c *capacity) serve(ctx workflow.Context) {
 	for len(c.queued) > 0 && c.free() {
 		next := c.queued[0]
 		c.queued = c.queued[1:]
-		c.tell(ctx, SignalPlace, c.give(ctx, next))
+		c.tell(ctx, SignalReserved, c.give(ctx, next))
 	}
 }
 
-func (c *capacity) give(ctx workflow.Context, p activities.Place) activities.Place {
+func (c *capacity) give(ctx workflow.Context, p activities.Reservation) activities.Reservation {
 	now := workflow.Now(ctx)
 	// Ahead of what an earlier chain of runs has given out, if this is a new one.
 	c.seq = max(c.seq+1, now.UnixMicro())
@@ -208,7 +208,7 @@ func (c *capacity) give(ctx workflow.Context, p activities.Place) activities.Pla
 
 // strand takes a place from a conversation that no worker can run. The signal waits
 // for it: when it runs again, it asks for a place before it goes on.
-func (c *capacity) strand(ctx workflow.Context, p activities.Place) {
+func (c *capacity) strand(ctx workflow.Context, p activities.Reservation) {
 	i := held(c.open, p)
 	if i < 0 {
 		return
@@ -216,11 +216,11 @@ func (c *capacity) strand(ctx workflow.Context, p activities.Place) {
 	p = c.open[i]
 	c.open = slices.Delete(c.open, i, i+1)
 	c.stranded = append(without(c.stranded, p.ID), p)
-	c.tell(ctx, SignalDisplaced, p)
+	c.tell(ctx, SignalRevoked, p)
 }
 
-func (c *capacity) park(p activities.Place) {
-	for _, list := range []*[]activities.Place{&c.open, &c.queued, &c.stranded} {
+func (c *capacity) park(p activities.Reservation) {
+	for _, list := range []*[]activities.Reservation{&c.open, &c.queued, &c.stranded} {
 		if i := held(*list, p); i >= 0 {
 			c.parked = append(without(c.parked, p.ID), (*list)[i])
 			*list = slices.Delete(*list, i, i+1)
@@ -229,8 +229,8 @@ func (c *capacity) park(p activities.Place) {
 }
 
 // release forgets the conversation, unless it has a newer place than the one named.
-func (c *capacity) release(p activities.Place) {
-	for _, list := range []*[]activities.Place{&c.open, &c.queued, &c.parked, &c.stranded} {
+func (c *capacity) release(p activities.Reservation) {
+	for _, list := range []*[]activities.Reservation{&c.open, &c.queued, &c.parked, &c.stranded} {
 		if i := held(*list, p); i >= 0 {
 			*list = slices.Delete(*list, i, i+1)
 		}
@@ -238,7 +238,7 @@ func (c *capacity) release(p activities.Place) {
 }
 
 // tell signals a conversation. One that is gone needs no place.
-func (c *capacity) tell(ctx workflow.Context, signal string, p activities.Place) {
+func (c *capacity) tell(ctx workflow.Context, signal string, p activities.Reservation) {
 	c.telling++
 	future := workflow.SignalExternalWorkflow(ctx, p.ID, "", signal, p)
 	workflow.Go(ctx, func(ctx workflow.Context) {
@@ -285,15 +285,15 @@ func (c *capacity) show(ctx workflow.Context) {
 }
 
 // index is where a conversation is in a list, or -1.
-func index(list []activities.Place, id string) int {
-	return slices.IndexFunc(list, func(p activities.Place) bool { return p.ID == id })
+func index(list []activities.Reservation, id string) int {
+	return slices.IndexFunc(list, func(p activities.Reservation) bool { return p.ID == id })
 }
 
 // held is where a place is in a list, or -1.
-func held(list []activities.Place, place activities.Place) int {
-	return slices.IndexFunc(list, func(p activities.Place) bool { return p.ID == place.ID && p.Seq == place.Seq })
+func held(list []activities.Reservation, place activities.Reservation) int {
+	return slices.IndexFunc(list, func(p activities.Reservation) bool { return p.ID == place.ID && p.Seq == place.Seq })
 }
 
-func without(list []activities.Place, id string) []activities.Place {
-	return slices.DeleteFunc(list, func(p activities.Place) bool { return p.ID == id })
+func without(list []activities.Reservation, id string) []activities.Reservation {
+	return slices.DeleteFunc(list, func(p activities.Reservation) bool { return p.ID == id })
 }

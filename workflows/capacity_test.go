@@ -23,7 +23,7 @@ type owner struct {
 	at   time.Duration
 	told []string // "signal id"
 	gone map[string]bool
-	last activities.Place // the newest that was told
+	last activities.Reservation // the newest that was told
 }
 
 func newOwner(t *testing.T) *owner {
@@ -38,7 +38,7 @@ func newOwner(t *testing.T) *owner {
 				return errors.New("it has closed")
 			}
 			o.told = append(o.told, signal+" "+id)
-			o.last = arg.(activities.Place)
+			o.last = arg.(activities.Reservation)
 			return nil
 		}).Maybe()
 	return o
@@ -79,14 +79,14 @@ func (o *owner) run() workflows.CapacityInput {
 	return next
 }
 
-func wanted(ids ...string) (places []activities.Place) {
+func wanted(ids ...string) (places []activities.Reservation) {
 	for _, id := range ids {
-		places = append(places, activities.Place{ID: id, Simulation: "s"})
+		places = append(places, activities.Reservation{ID: id, Simulation: "s"})
 	}
 	return places
 }
 
-func ids(places []activities.Place) (out []string) {
+func ids(places []activities.Reservation) (out []string) {
 	for _, p := range places {
 		out = append(out, p.ID)
 	}
@@ -98,7 +98,7 @@ func ids(places []activities.Place) (out []string) {
 func TestCapacityReserves(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)
-	var a activities.Place
+	var a activities.Reservation
 	o.then(func() {
 		o.reserve(activities.ReserveRequest{Limit: 2, Wanted: wanted("a", "b", "c")}, func(out activities.ReserveResult) {
 			require.Equal(t, []string{"a", "b"}, ids(out.Granted))
@@ -116,17 +116,17 @@ func TestCapacityReserves(t *testing.T) {
 		})
 	})
 	o.then(func() {
-		o.reserve(activities.ReserveRequest{Ended: []activities.Place{a}, Wanted: wanted("a")}, func(out activities.ReserveResult) {
+		o.reserve(activities.ReserveRequest{Ended: []activities.Reservation{a}, Wanted: wanted("a")}, func(out activities.ReserveResult) {
 			require.Equal(t, []string{"a"}, ids(out.Granted), "it runs again")
 			require.Greater(t, out.Granted[0].Seq, a.Seq)
 		})
 	})
 	o.then(func() {
 		// A late release of the earlier run.
-		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Place: a})
+		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Reservation: a})
 	})
 	o.then(func() {
-		o.reserve(activities.ReserveRequest{Ended: []activities.Place{a}, Wanted: wanted("d")}, func(out activities.ReserveResult) {
+		o.reserve(activities.ReserveRequest{Ended: []activities.Reservation{a}, Wanted: wanted("d")}, func(out activities.ReserveResult) {
 			require.Empty(t, out.Granted, "the newer place is still held")
 			require.Equal(t, 2, out.Open)
 		})
@@ -147,7 +147,7 @@ func TestCapacityReserves(t *testing.T) {
 func TestCapacityUnusedPlaces(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)
-	var places []activities.Place
+	var places []activities.Reservation
 	o.then(func() {
 		o.reserve(activities.ReserveRequest{Limit: 1, Wanted: wanted("a")}, func(out activities.ReserveResult) { places = out.Granted })
 	})
@@ -156,7 +156,7 @@ func TestCapacityUnusedPlaces(t *testing.T) {
 			require.Empty(t, out.Granted, "whoever reserved it may be about to use it")
 		})
 	})
-	o.at += activities.PlaceLost
+	o.at += activities.ReservationLost
 	o.then(func() {
 		o.reserve(activities.ReserveRequest{Unused: places, Wanted: wanted("b")}, func(out activities.ReserveResult) {
 			require.Equal(t, []string{"b"}, ids(out.Granted))
@@ -175,7 +175,7 @@ func TestCapacityQueue(t *testing.T) {
 	})
 	o.then(func() {
 		open := o.status().Open
-		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Place: open[0], Parked: true})
+		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Reservation: open[0], Parked: true})
 	})
 	o.then(func() {
 		o.reserve(activities.ReserveRequest{Stranded: o.status().Open[:1], Wanted: wanted("a", "b", "c", "d", "e")}, func(out activities.ReserveResult) {
@@ -185,9 +185,9 @@ func TestCapacityQueue(t *testing.T) {
 		})
 	})
 	o.then(func() {
-		require.Equal(t, []string{"displaced b"}, o.told)
+		require.Equal(t, []string{"revoked b"}, o.told)
 		for _, id := range []string{"b", "x", "a", "b"} {
-			o.env.SignalWorkflow(workflows.SignalWait, workflows.CapacityCall{Place: activities.Place{ID: id}})
+			o.env.SignalWorkflow(workflows.SignalWait, workflows.CapacityCall{Reservation: activities.Reservation{ID: id}})
 		}
 	})
 	o.then(func() {
@@ -201,14 +201,14 @@ func TestCapacityQueue(t *testing.T) {
 	})
 	o.then(func() {
 		require.Equal(t, []string{"d", "x"}, ids(o.status().Open), "b has closed, and the next gets its place")
-		require.Equal(t, []string{"displaced b", "place x"}, o.told)
+		require.Equal(t, []string{"revoked b", "reserved x"}, o.told)
 		require.Equal(t, o.status().Open[1].Seq, o.last.Seq)
 		// Asked again, it is told again.
-		o.env.SignalWorkflow(workflows.SignalWait, workflows.CapacityCall{Place: activities.Place{ID: "x"}})
+		o.env.SignalWorkflow(workflows.SignalWait, workflows.CapacityCall{Reservation: activities.Reservation{ID: "x"}})
 	})
 	o.then(func() {
 		require.Len(t, o.told, 3)
-		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Place: activities.Place{ID: "a"}})
+		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Reservation: activities.Reservation{ID: "a"}})
 	})
 	o.then(func() { require.Empty(t, o.status().Queued, "it wants no place any more") })
 	o.run()

@@ -23,9 +23,9 @@ const stepWaiting = "waiting for capacity"
 type CountedIn struct {
 	// Limit is how many conversations may be open, as far as known at the start.
 	Limit int `json:"limit"`
-	// Place is what the conversation had last. Its Seq is zero if it has never had one.
-	Place activities.Place `json:"place,omitzero"`
-	// Holds means that Place is held now.
+	// Reservation is what the conversation had last. Its Seq is zero if it has never had one.
+	Reservation activities.Reservation `json:"reservation,omitzero"`
+	// Holds means that Reservation is held now.
 	Holds bool `json:"holds,omitempty"`
 }
 
@@ -50,9 +50,9 @@ func (r *run) followCapacity(ctx workflow.Context) {
 	}
 	counted := *r.in.CountedIn // the input is not changed
 	r.in.CountedIn = &counted
-	counted.Place.ID, counted.Place.Simulation = workflow.GetInfo(ctx).WorkflowExecution.ID, r.in.Ref.Simulation
+	counted.Reservation.ID, counted.Reservation.Simulation = workflow.GetInfo(ctx).WorkflowExecution.ID, r.in.Ref.Simulation
 	started := workflow.GetInfo(ctx).WorkflowStartTime
-	if r.in.Carried == nil && counted.Holds && started.Sub(counted.Place.Since) > activities.PlaceValid {
+	if r.in.Carried == nil && counted.Holds && started.Sub(counted.Reservation.Since) > activities.ReservationValid {
 		counted.Holds = false // others may think that it was never used
 	}
 	if !r.claim.held && !counted.Holds {
@@ -60,15 +60,15 @@ func (r *run) followCapacity(ctx workflow.Context) {
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalPlace), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Place
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalReserved), func(c workflow.ReceiveChannel, _ bool) {
+			var place activities.Reservation
 			c.Receive(ctx, &place)
 			r.onPlace(ctx, place)
 		})
-		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalDisplaced), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Place
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRevoked), func(c workflow.ReceiveChannel, _ bool) {
+			var place activities.Reservation
 			c.Receive(ctx, &place)
-			if counted := r.in.CountedIn; place.Seq == counted.Place.Seq {
+			if counted := r.in.CountedIn; place.Seq == counted.Reservation.Seq {
 				counted.Holds = false
 			}
 		})
@@ -79,15 +79,15 @@ func (r *run) followCapacity(ctx workflow.Context) {
 }
 
 // onPlace takes a place that was given, or gives it back if there is no use for it.
-func (r *run) onPlace(ctx workflow.Context, place activities.Place) {
+func (r *run) onPlace(ctx workflow.Context, place activities.Reservation) {
 	counted := r.in.CountedIn
 	if counted.Holds || !r.waiting {
-		if place.Seq != counted.Place.Seq {
-			_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Place: place})
+		if place.Seq != counted.Reservation.Seq {
+			_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: place})
 		}
 		return
 	}
-	counted.Place.Seq, counted.Place.Since, counted.Holds = place.Seq, place.Since, true
+	counted.Reservation.Seq, counted.Reservation.Since, counted.Holds = place.Seq, place.Since, true
 }
 
 // releaseCapacity gives the conversation's place back: for good, or, parked, until
@@ -99,7 +99,7 @@ func (r *run) releaseCapacity(ctx workflow.Context, parked bool) {
 	}
 	counted.Holds = false
 	// If there is no Capacity, there is nothing to give back.
-	_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Place: counted.Place, Parked: parked}).Get(ctx, nil)
+	_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: counted.Reservation, Parked: parked}).Get(ctx, nil)
 }
 
 // reserveCapacity waits until the conversation has a place, if it needs one. It
@@ -114,7 +114,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	r.waiting = true
 	defer func() { r.waiting = false }()
 	for asked := 0; !counted.Holds && !r.ends() && !r.expired(ctx); asked++ {
-		err := r.callCapacity(ctx, SignalWait, CapacityCall{Place: counted.Place, Limit: counted.Limit}).Get(ctx, nil)
+		err := r.callCapacity(ctx, SignalWait, CapacityCall{Reservation: counted.Reservation, Limit: counted.Limit}).Get(ctx, nil)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

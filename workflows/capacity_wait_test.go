@@ -21,7 +21,7 @@ import (
 type outgoing struct {
 	calls    []string // "signal workflow"
 	capacity []workflows.CapacityCall
-	troubles []workflows.Trouble
+	troubles []workflows.OutageReport
 	answers  []workflows.Recovered
 	on       func(signal string, arg any)
 }
@@ -34,7 +34,7 @@ func listenTo(env *testsuite.TestWorkflowEnvironment) *outgoing {
 			switch arg := arg.(type) {
 			case workflows.CapacityCall:
 				o.capacity = append(o.capacity, arg)
-			case workflows.Trouble:
+			case workflows.OutageReport:
 				o.troubles = append(o.troubles, arg)
 			case workflows.Recovered:
 				o.answers = append(o.answers, arg)
@@ -49,7 +49,7 @@ func listenTo(env *testsuite.TestWorkflowEnvironment) *outgoing {
 
 func countedInput(holds bool, since time.Time) workflows.ConversationInput {
 	in := input("mem")
-	in.CountedIn = &workflows.CountedIn{Limit: 3, Holds: holds, Place: activities.Place{Seq: 7, Since: since}}
+	in.CountedIn = &workflows.CountedIn{Limit: 3, Holds: holds, Reservation: activities.Reservation{Seq: 7, Since: since}}
 	return in
 }
 
@@ -60,7 +60,7 @@ func TestPlaceIsGivenBack(t *testing.T) {
 	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-20*time.Second)))
 	outcome(t, env)
 	require.Equal(t, []string{"release capacity/mem"}, out.calls)
-	require.EqualValues(t, 7, out.capacity[0].Place.Seq)
+	require.EqualValues(t, 7, out.capacity[0].Reservation.Seq)
 	require.False(t, out.capacity[0].Parked)
 }
 
@@ -77,13 +77,13 @@ func TestOldPlaceIsNotTrusted(t *testing.T) {
 		var s workflows.Status
 		require.NoError(t, value.Get(&s))
 		require.Equal(t, workflows.StateWaiting, s.State)
-		env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 8})
+		env.SignalWorkflow(workflows.SignalReserved, activities.Reservation{Seq: 8})
 	}, 12*time.Minute)
-	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-activities.PlaceValid-time.Second)))
+	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-activities.ReservationValid-time.Second)))
 	require.Equal(t, conversation.OutcomeEnded, outcome(t, env).Kind)
 	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it asks again every five minutes")
 	require.Equal(t, 3, out.capacity[0].Limit)
-	require.EqualValues(t, 8, out.capacity[3].Place.Seq)
+	require.EqualValues(t, 8, out.capacity[3].Reservation.Seq)
 }
 
 // A conversation that has lost its place waits for another before its next turn, and
@@ -93,16 +93,16 @@ func TestDisplacedConversationWaits(t *testing.T) {
 	out := listenTo(env)
 	out.on = func(signal string, _ any) {
 		if signal == workflows.SignalWait {
-			env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 9})
-			env.SignalWorkflow(workflows.SignalPlace, activities.Place{Seq: 10})
+			env.SignalWorkflow(workflows.SignalReserved, activities.Reservation{Seq: 9})
+			env.SignalWorkflow(workflows.SignalReserved, activities.Reservation{Seq: 10})
 		}
 	}
-	env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalDisplaced, activities.Place{Seq: 7}) }, 0)
+	env.RegisterDelayedCallback(func() { env.SignalWorkflow(workflows.SignalRevoked, activities.Reservation{Seq: 7}) }, 0)
 	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now()))
 	outcome(t, env)
 	require.Equal(t, []string{"wait capacity/mem", "release capacity/mem", "release capacity/mem"}, out.calls)
-	require.EqualValues(t, 10, out.capacity[1].Place.Seq)
-	require.EqualValues(t, 9, out.capacity[2].Place.Seq)
+	require.EqualValues(t, 10, out.capacity[1].Reservation.Seq)
+	require.EqualValues(t, 9, out.capacity[2].Reservation.Seq)
 }
 
 // A parked conversation says what has failed, and tries again when its inbox says that
@@ -117,14 +117,14 @@ func TestParkedConversationHeals(t *testing.T) {
 	}}
 	env := environment(t, &platform{maxMessages: 3}, "mem", fake)
 	out := listenTo(env)
-	healed := func(kind conversation.Kind, source workflows.TroubleSource) func() {
+	healed := func(kind conversation.Kind, source workflows.OutageSource) func() {
 		return func() {
-			env.SignalWorkflow(workflows.SignalHealed, workflows.Healed{Kind: kind, Source: source, Probe: true})
+			env.SignalWorkflow(workflows.SignalRetry, workflows.Retry{Kind: kind, Source: source, Probe: true})
 		}
 	}
-	source := workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "auto"}
+	source := workflows.OutageSource{Type: workflows.SourceExecutor, Name: "auto"}
 	env.RegisterDelayedCallback(healed(conversation.QuotaExhausted, source), time.Minute)
-	env.RegisterDelayedCallback(healed(conversation.Unauthorized, workflows.TroubleSource{Type: workflows.SourcePlatform, Name: "mem"}), 2*time.Minute)
+	env.RegisterDelayedCallback(healed(conversation.Unauthorized, workflows.OutageSource{Type: workflows.SourcePlatform, Name: "mem"}), 2*time.Minute)
 	env.RegisterDelayedCallback(func() {
 		require.Len(t, fake.Requests(), 1)
 		require.Len(t, out.answers, 2)

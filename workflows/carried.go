@@ -90,7 +90,7 @@ type CarriedInbox struct {
 	Served    []string   `json:"served,omitempty"`
 	State     InboxState `json:"state,omitempty"`
 	Attention *Attention `json:"attention,omitempty"`
-	// Troubles, and Cleared, those that are over since a short time.
-	Troubles []InboxTrouble `json:"troubles,omitempty"`
-	Cleared  []InboxTrouble `json:"cleared,omitempty"`
+	// Outages, and Cleared, those that are over since a short time.
+	Outages []Outage `json:"outages,omitempty"`
+	Cleared []Outage `json:"cleared,omitempty"`
 }

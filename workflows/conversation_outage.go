@@ -7,14 +7,14 @@ import (
 )
 
 // sourceOf is what failed, nil where no service did.
-func (r *run) sourceOf(f failure) *TroubleSource {
+func (r *run) sourceOf(f failure) *OutageSource {
 	switch f.activity {
 	case "":
 		return nil
 	case activities.ReplyName:
-		return &TroubleSource{Type: SourceExecutor, Name: r.agent.executor}
+		return &OutageSource{Type: SourceExecutor, Name: r.agent.executor}
 	default:
-		return &TroubleSource{Type: SourcePlatform, Name: r.in.Ref.Platform}
+		return &OutageSource{Type: SourcePlatform, Name: r.in.Ref.Platform}
 	}
 }
 
@@ -25,7 +25,7 @@ func (r *run) warnInbox(ctx workflow.Context, f failure, parked bool) {
 	if source == nil {
 		return
 	}
-	_ = r.callInbox(ctx, SignalTrouble, Trouble{
+	_ = r.callInbox(ctx, SignalOutage, OutageReport{
 		Conversation: ConversationID(r.in.Ref), Source: *source,
 		Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Task: r.in.Side == SideTask, Parked: parked,
 	}).Get(ctx, nil)
@@ -39,16 +39,16 @@ func (r *run) callInbox(ctx workflow.Context, signal string, arg any) workflow.F
 // followInbox makes the conversation retry when its inbox says that an outage is over.
 func (r *run) followInbox(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		healed := workflow.GetSignalChannel(ctx, SignalHealed)
+		healed := workflow.GetSignalChannel(ctx, SignalRetry)
 		for {
-			var h Healed
+			var h Retry
 			healed.Receive(ctx, &h)
 			r.onHealed(ctx, h)
 		}
 	})
 }
 
-func (r *run) onHealed(ctx workflow.Context, h Healed) {
+func (r *run) onHealed(ctx workflow.Context, h Retry) {
 	a := r.attention
 	answer := Recovered{Conversation: ConversationID(r.in.Ref), Source: h.Source, Kind: h.Kind}
 	if a == nil || a.Kind != h.Kind || a.Source == nil || *a.Source != h.Source {

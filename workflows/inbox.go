@@ -20,7 +20,7 @@ func Inbox(ctx workflow.Context, in InboxInput) error {
 	b := &inbox{in: in, settings: in.Settings, state: InboxPolling}
 	if c := in.Carried; c != nil {
 		b.started, b.adopted, b.served, b.cleared = c.Started, c.Adopted, c.Served, c.Cleared
-		for _, tr := range c.Troubles {
+		for _, tr := range c.Outages {
 			b.troubles = append(b.troubles, &tr)
 		}
 		if c.State != "" {
@@ -70,12 +70,12 @@ type inbox struct {
 	stop     bool
 	changed  bool // the settings have changed since the poll began
 
-	troubles  []*InboxTrouble // the oldest first
-	cleared   []InboxTrouble  // whose Last is when they ended
-	probing   string          // the conversation that tries again for others
-	recovered *InboxTrouble   // of which a conversation says that it is over
-	healing   bool            // it is being found out whether a trouble is over
-	lookNow   bool            // something has changed: a worker has started
+	troubles  []*Outage // the oldest first
+	cleared   []Outage  // whose Last is when they ended
+	probing   string    // the conversation that tries again for others
+	recovered *Outage   // of which a conversation says that it is over
+	healing   bool      // it is being found out whether a trouble is over
+	lookNow   bool      // something has changed: a worker has started
 	looks     int
 }
 
@@ -160,8 +160,8 @@ func finalPoll(err error) bool {
 
 // pollFailed stops the claiming: the platform refuses what is asked of it.
 func (b *inbox) pollFailed(ctx workflow.Context, f activities.PollFailure) {
-	b.onTrouble(ctx, Trouble{
-		Conversation: "poll", Source: TroubleSource{Type: SourcePlatform, Name: b.in.Platform},
+	b.onTrouble(ctx, OutageReport{
+		Conversation: "poll", Source: OutageSource{Type: SourcePlatform, Name: b.in.Platform},
 		Kind: f.Kind, Reason: f.Reason, Remedy: f.Remedy,
 	})
 }
@@ -192,7 +192,7 @@ func (b *inbox) attention() *Attention {
 	}
 	source := tr.Source
 	return &Attention{
-		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Remedy: tr.Remedy, Source: &source, NextLook: tr.Next,
+		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Remedy: tr.Remedy, Source: &source, NextCheck: tr.Next,
 	}
 }
 
@@ -213,13 +213,13 @@ func (b *inbox) rollOver(ctx workflow.Context) error {
 	in.Settings = b.settings
 	in.Carried = &CarriedInbox{
 		Started: b.started, Adopted: b.adopted, Served: b.served, State: b.state, Attention: b.paused,
-		Troubles: b.copied(), Cleared: b.cleared,
+		Outages: b.copied(), Cleared: b.cleared,
 	}
 	return workflow.NewContinueAsNewError(ctx, InboxName, in)
 }
 
-func (b *inbox) copied() []InboxTrouble {
-	var out []InboxTrouble
+func (b *inbox) copied() []Outage {
+	var out []Outage
 	for _, tr := range b.troubles {
 		out = append(out, *tr)
 	}
@@ -243,8 +243,8 @@ func (b *inbox) listen(ctx workflow.Context) error {
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalTrouble), func(c workflow.ReceiveChannel, _ bool) {
-			var signal Trouble
+		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalOutage), func(c workflow.ReceiveChannel, _ bool) {
+			var signal OutageReport
 			c.Receive(ctx, &signal)
 			b.onTrouble(ctx, signal)
 		})
@@ -272,10 +272,10 @@ func (b *inbox) drain(ctx workflow.Context) {
 		b.configure(ctx, settings)
 		settings = InboxSettings{}
 	}
-	var trouble Trouble
-	for workflow.GetSignalChannel(ctx, SignalTrouble).ReceiveAsync(&trouble) {
+	var trouble OutageReport
+	for workflow.GetSignalChannel(ctx, SignalOutage).ReceiveAsync(&trouble) {
 		b.onTrouble(ctx, trouble)
-		trouble = Trouble{}
+		trouble = OutageReport{}
 	}
 	var recovered Recovered
 	for workflow.GetSignalChannel(ctx, SignalRecovered).ReceiveAsync(&recovered) {
@@ -339,7 +339,7 @@ func (b *inbox) status() InboxStatus {
 	return InboxStatus{
 		Platform: b.in.Platform, Project: b.in.Project, Agent: b.in.Agent,
 		State: b.state, Settings: b.settings, Started: b.started, Adopted: b.adopted,
-		Poll: b.last, Attention: b.attention(), Troubles: b.copied(),
+		Poll: b.last, Attention: b.attention(), Outages: b.copied(),
 	}
 }
 

@@ -88,7 +88,7 @@ type recoveries struct {
 	mu     sync.Mutex // signals go out at the same time
 	healed []string   // "id" or "id probe"
 	gone   map[string]bool
-	onHeal func(id string, h workflows.Healed)
+	onHeal func(id string, h workflows.Retry)
 	at     time.Duration
 }
 
@@ -112,12 +112,12 @@ func newRecoveries(t *testing.T) *recoveries {
 		}
 		return out, nil
 	})
-	r.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, workflows.SignalHealed, mock.Anything).Return(
+	r.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, workflows.SignalRetry, mock.Anything).Return(
 		func(_, id, _, _ string, arg any) error {
 			if r.gone[id] {
 				return errors.New("it has closed")
 			}
-			h, said := arg.(workflows.Healed), id
+			h, said := arg.(workflows.Retry), id
 			if h.Probe {
 				said += " probe"
 			}
@@ -161,16 +161,16 @@ func (r *recoveries) run() {
 	require.Equal(r.t, workflows.InboxStopped, r.state())
 }
 
-func (r *recoveries) trouble(id string, source workflows.TroubleSource, task bool) {
-	r.env.SignalWorkflow(workflows.SignalTrouble, workflows.Trouble{
+func (r *recoveries) trouble(id string, source workflows.OutageSource, task bool) {
+	r.env.SignalWorkflow(workflows.SignalOutage, workflows.OutageReport{
 		Conversation: id, Source: source, Kind: conversation.QuotaExhausted, Reason: "the account is empty", Task: task, Parked: !task,
 	})
 }
 
 var (
-	model       = workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "model"}
-	other       = workflows.TroubleSource{Type: workflows.SourceExecutor, Name: "other"}
-	thePlatform = workflows.TroubleSource{Type: workflows.SourcePlatform, Name: "p"}
+	model       = workflows.OutageSource{Type: workflows.SourceExecutor, Name: "model"}
+	other       = workflows.OutageSource{Type: workflows.SourceExecutor, Name: "other"}
+	thePlatform = workflows.OutageSource{Type: workflows.SourcePlatform, Name: "p"}
 )
 
 // A key that is refused stops the claiming and keeps the counts. The inbox asks again
@@ -224,16 +224,16 @@ func TestInboxTroubleOfExecutors(t *testing.T) {
 	r.after(time.Second, func() {
 		s := inboxStatus(t, r.env)
 		require.Equal(t, workflows.InboxPolling, s.State)
-		require.Len(t, s.Troubles, 1)
-		require.Equal(t, other, s.Troubles[0].Source)
+		require.Len(t, s.Outages, 1)
+		require.Equal(t, other, s.Outages[0].Source)
 		r.trouble("t1", model, true)
 		r.trouble("t2", model, true)
 	})
 	r.after(time.Second, func() {
 		s := inboxStatus(t, r.env)
 		require.Equal(t, workflows.InboxPolling, s.State, "tasks do not wait for it")
-		require.Len(t, s.Troubles, 2)
-		require.Equal(t, 2, s.Troubles[1].Count)
+		require.Len(t, s.Outages, 2)
+		require.Equal(t, 2, s.Outages[1].Count)
 		require.Equal(t, 1, r.polls)
 		r.trouble("c2", model, false)
 	})
@@ -249,8 +249,8 @@ func TestInboxTroubleOfExecutors(t *testing.T) {
 func TestInboxForgetsTrouble(t *testing.T) {
 	r := newRecoveries(t)
 	r.after(time.Second, func() { r.trouble("t1", model, true) })
-	r.after(8*time.Minute, func() { require.Len(t, inboxStatus(t, r.env).Troubles, 1) })
-	r.after(4*time.Minute, func() { require.Empty(t, inboxStatus(t, r.env).Troubles) })
+	r.after(8*time.Minute, func() { require.Len(t, inboxStatus(t, r.env).Outages, 1) })
+	r.after(4*time.Minute, func() { require.Empty(t, inboxStatus(t, r.env).Outages) })
 	r.run()
 }
 
@@ -258,7 +258,7 @@ func TestInboxForgetsTrouble(t *testing.T) {
 func TestInboxProbesWithOne(t *testing.T) {
 	r := newRecoveries(t)
 	well := false
-	r.onHeal = func(id string, h workflows.Healed) {
+	r.onHeal = func(id string, h workflows.Retry) {
 		switch {
 		case !h.Probe:
 		case well:
@@ -274,7 +274,7 @@ func TestInboxProbesWithOne(t *testing.T) {
 		r.gone["c1"] = true
 	})
 	r.after(time.Second, func() {
-		require.Equal(t, []string{"c1", "c2", "c3"}, inboxStatus(t, r.env).Troubles[0].Conversations)
+		require.Equal(t, []string{"c1", "c2", "c3"}, inboxStatus(t, r.env).Outages[0].Conversations)
 	})
 	r.after(150*time.Second, func() {
 		require.Equal(t, workflows.InboxNeedsAttention, r.state())

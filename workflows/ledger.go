@@ -15,8 +15,8 @@ const ledgerFor = 48 * time.Hour
 
 // LedgerInput starts a Ledger.
 type LedgerInput struct {
-	Account spending.Account `json:"account"`
-	Sheet   spending.Sheet   `json:"sheet,omitzero"`
+	Account      spending.Account      `json:"account"`
+	AccountState spending.AccountState `json:"state,omitzero"`
 	// Until is when it ends. Zero: two days from now.
 	Until time.Time `json:"until,omitzero"`
 }
@@ -24,7 +24,7 @@ type LedgerInput struct {
 // Ledger keeps what a budget has spent in a day. It takes entries as signals, which
 // outlive every worker, and answers with their sum.
 func Ledger(ctx workflow.Context, in LedgerInput) error {
-	sheet := in.Sheet
+	sheet := in.AccountState
 	until := in.Until
 	if until.IsZero() {
 		until = workflow.Now(ctx).Add(ledgerFor)
@@ -40,12 +40,12 @@ func Ledger(ctx workflow.Context, in LedgerInput) error {
 			in.Account.Name, in.Account.Day, total.Tokens, total.Money, len(sheet.Open)))
 	}
 	show()
-	entries := workflow.GetSignalChannel(ctx, SignalBook)
+	entries := workflow.GetSignalChannel(ctx, SignalEntries)
 	book := func(c workflow.ReceiveChannel, _ bool) {
 		var batch []spending.Entry
 		c.Receive(ctx, &batch)
 		for _, e := range batch {
-			sheet.Book(e)
+			sheet.Record(e)
 		}
 		show()
 	}
@@ -59,11 +59,11 @@ func Ledger(ctx workflow.Context, in LedgerInput) error {
 			var batch []spending.Entry
 			for entries.ReceiveAsync(&batch) {
 				for _, e := range batch {
-					sheet.Book(e)
+					sheet.Record(e)
 				}
 				batch = nil
 			}
-			return workflow.NewContinueAsNewError(ctx, LedgerName, LedgerInput{Account: in.Account, Sheet: sheet, Until: until})
+			return workflow.NewContinueAsNewError(ctx, LedgerName, LedgerInput{Account: in.Account, AccountState: sheet, Until: until})
 		}
 		selector.Select(ctx)
 		if ctx.Err() != nil {

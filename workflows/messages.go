@@ -70,11 +70,11 @@ type Attention struct {
 	Reason string            `json:"reason"`
 	// Remedy is what removes the cause. Empty: nothing is known.
 	Remedy string `json:"remedy,omitempty"`
-	// NextLook is when the conversation next reads its platform's transcript by itself.
+	// NextCheck is when the conversation next reads its platform's transcript by itself.
 	// Zero: it waits for an operator.
-	NextLook time.Time `json:"next_look,omitzero"`
+	NextCheck time.Time `json:"next_check,omitzero"`
 	// Source is what failed, where that is known.
-	Source *TroubleSource `json:"source,omitempty"`
+	Source *OutageSource `json:"source,omitempty"`
 }
 
 // Choices are what an operator can do about a conversation with this attention, besides

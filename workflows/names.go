@@ -38,8 +38,8 @@ const (
 	SignalConfigure = "configure"
 
 	// Ledger: a signal with []spending.Entry, and a query for the spending.Amount.
-	SignalBook = "book"
-	QueryTotal = "total"
+	SignalEntries = "entries"
+	QueryTotal    = "total"
 )
 
 // DefaultTaskQueue is where workflows and activities meet unless configured

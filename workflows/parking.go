@@ -114,7 +114,7 @@ func (r *run) park(ctx workflow.Context, step string, f failure) {
 func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bool) error {
 	over := func() bool { return r.attention == nil || interrupted() }
 	for interval := firstReconcile; f.reconcile != nil && !over(); interval = min(2*interval, lastReconcile) {
-		r.attention.NextLook = workflow.Now(ctx).Add(interval).UTC()
+		r.attention.NextCheck = workflow.Now(ctx).Add(interval).UTC()
 		r.show(ctx)
 		inTime, err := r.waitUpTo(ctx, interval, "read the transcript once more", over)
 		if err != nil || inTime || r.expired(ctx) {

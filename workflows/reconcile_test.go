@@ -167,7 +167,7 @@ func TestAmbiguousHeals(t *testing.T) {
 	require.Equal(t, 2, out.Turns)
 	require.Equal(t, []time.Duration{time.Minute, 3 * time.Minute, 7 * time.Minute, 15 * time.Minute}, looks)
 	require.Equal(t, workflows.StateNeedsAttention, parked.State)
-	require.Equal(t, 7*time.Minute, parked.Attention.NextLook.Sub(begin).Round(time.Minute))
+	require.Equal(t, 7*time.Minute, parked.Attention.NextCheck.Sub(begin).Round(time.Minute))
 	require.Contains(t, parked.Attention.Choices(), "send the message again")
 }
 
@@ -243,7 +243,7 @@ func TestAmbiguousBecomesDiverged(t *testing.T) {
 	out := s.outcome()
 	require.Equal(t, 1, looks)
 	require.Equal(t, conversation.Diverged, parked.Attention.Kind)
-	require.Zero(t, parked.Attention.NextLook)
+	require.Zero(t, parked.Attention.NextCheck)
 	require.Equal(t, conversation.OutcomeEnded, out.Kind)
 	require.Equal(t, 2, s.called(activities.ContextName))
 	require.Equal(t, 2, out.Turns)

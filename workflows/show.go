@@ -106,8 +106,8 @@ func (r *run) writeAttention(b *strings.Builder) {
 		fmt.Fprintf(b, "> %s\n\n", plain(a.Remedy, 2*shownRunes))
 	}
 	fmt.Fprintf(b, "%s\n\n", capital(a.Choices()))
-	if !a.NextLook.IsZero() {
-		fmt.Fprintf(b, "It reads the transcript by itself, next at %s\n\n", a.NextLook.Format("15:04:05 UTC"))
+	if !a.NextCheck.IsZero() {
+		fmt.Fprintf(b, "It reads the transcript by itself, next at %s\n\n", a.NextCheck.Format("15:04:05 UTC"))
 	}
 }
 

@@ -39,7 +39,7 @@ func TestDetailsOfAttention(t *testing.T) {
 	require.Contains(t, details, "**needs attention** since 2026-03-01 12:00:00 UTC at turn 2 · reply: the key \\`k\\` is wrong\n\n> set another\n\nResume, take over or end the conversation\n\n")
 	require.Equal(t, 1, strings.Count(details, "set another"))
 
-	r.attention.Remedy, r.attention.Kind, r.attention.NextLook = "", conversation.Ambiguous, since.Add(time.Minute)
+	r.attention.Remedy, r.attention.Kind, r.attention.NextCheck = "", conversation.Ambiguous, since.Add(time.Minute)
 	details = r.details()
 	require.NotContains(t, details, ">")
 	require.Contains(t, details, "next at 12:01:00 UTC")

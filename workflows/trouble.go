@@ -12,9 +12,9 @@ import (
 
 // Signals between conversations and their inbox.
 const (
-	SignalTrouble   = "trouble"   // to Inbox, with a Trouble
+	SignalOutage    = "outage"    // to Inbox, with an OutageReport
 	SignalRecovered = "recovered" // to Inbox, with a Recovered
-	SignalHealed    = "healed"    // to Conversation, with a Healed
+	SignalRetry     = "retry"     // to Conversation, with a Retry
 )
 
 // A SourceType says what kind of thing failed.
@@ -26,18 +26,18 @@ const (
 	SourceExecutor SourceType = "executor"
 )
 
-// A TroubleSource is what failed.
-type TroubleSource struct {
+// A OutageSource is what failed.
+type OutageSource struct {
 	Type SourceType `json:"type"`
 	// Name is its name in the configuration.
 	Name string `json:"name"`
 }
 
 // Trouble tells an inbox what others of its conversations would meet too.
-type Trouble struct {
+type OutageReport struct {
 	// Conversation is the workflow id of the one that met it.
 	Conversation string            `json:"conversation"`
-	Source       TroubleSource     `json:"source,omitzero"`
+	Source       OutageSource      `json:"source,omitzero"`
 	Kind         conversation.Kind `json:"kind"`
 	Reason       string            `json:"reason"`
 	Remedy       string            `json:"remedy,omitempty"`
@@ -49,18 +49,18 @@ type Trouble struct {
 
 // Healed tells a parked conversation that what it met may be over. It tries again if
 // it is parked for the same kind and source.
-type Healed struct {
-	Source TroubleSource     `json:"source"`
+type Retry struct {
+	Source OutageSource      `json:"source"`
 	Kind   conversation.Kind `json:"kind"`
 	// Probe: others wait for how it goes. The conversation answers with Recovered once
 	// it has got further; in trouble again, it says so as before.
 	Probe bool `json:"probe,omitempty"`
 }
 
-// Recovered is the answer to a probing Healed.
+// Recovered is the answer to a probing Retry.
 type Recovered struct {
 	Conversation string            `json:"conversation"`
-	Source       TroubleSource     `json:"source"`
+	Source       OutageSource      `json:"source"`
 	Kind         conversation.Kind `json:"kind"`
 	// Gone: the conversation is not parked any more, and says nothing about the
 	// trouble.
@@ -87,10 +87,10 @@ const (
 	healedAtOnce = 50
 )
 
-// An InboxTrouble is what conversations of an inbox have met and others would meet
+// An Outage is what conversations of an inbox have met and others would meet
 // too.
-type InboxTrouble struct {
-	Source TroubleSource     `json:"source"`
+type Outage struct {
+	Source OutageSource      `json:"source"`
 	Kind   conversation.Kind `json:"kind"`
 	Reason string            `json:"reason"`
 	Remedy string            `json:"remedy,omitempty"`
@@ -111,12 +111,12 @@ type InboxTrouble struct {
 	Next time.Time `json:"next,omitzero"`
 }
 
-func (tr *InboxTrouble) is(source TroubleSource, kind conversation.Kind) bool {
+func (tr *Outage) is(source OutageSource, kind conversation.Kind) bool {
 	return tr.Source == source && tr.Kind == kind
 }
 
 // delay is the time to the next look, a little different for every inbox and look.
-func (b *inbox) delay(ctx workflow.Context, tr *InboxTrouble) time.Duration {
+func (b *inbox) delay(ctx workflow.Context, tr *Outage) time.Duration {
 	d := lookEvery << min(tr.Again, relapses)
 	b.looks++
 	spread := uint64(d / 8)
@@ -132,7 +132,7 @@ func hash(s string, n int) uint64 {
 	return (h ^ uint64(n)) * 1099511628211
 }
 
-func (b *inbox) trouble(source TroubleSource, kind conversation.Kind) *InboxTrouble {
+func (b *inbox) trouble(source OutageSource, kind conversation.Kind) *Outage {
 	for _, tr := range b.troubles {
 		if tr.is(source, kind) {
 			return tr
@@ -142,7 +142,7 @@ func (b *inbox) trouble(source TroubleSource, kind conversation.Kind) *InboxTrou
 }
 
 // stopper is the trouble that keeps the inbox from claiming, nil if none does.
-func (b *inbox) stopper() *InboxTrouble {
+func (b *inbox) stopper() *Outage {
 	for _, tr := range b.troubles {
 		if tr.Stops {
 			return tr
@@ -155,7 +155,7 @@ func (b *inbox) stopper() *InboxTrouble {
 // conversations would all park. The trouble of an executor concerns the inbox only
 // if new conversations use it, and never the inbox of a platform of tasks, whose
 // tasks choose their executors and do not wait.
-func (b *inbox) stops(signal Trouble) bool {
+func (b *inbox) stops(signal OutageReport) bool {
 	if signal.Source.Type == SourcePlatform {
 		return true
 	}
@@ -164,11 +164,11 @@ func (b *inbox) stops(signal Trouble) bool {
 		standard == "auto" && !slices.Contains(b.settings.Policy.Executors, signal.Source.Name))
 }
 
-func (b *inbox) onTrouble(ctx workflow.Context, signal Trouble) {
+func (b *inbox) onTrouble(ctx workflow.Context, signal OutageReport) {
 	now := workflow.Now(ctx).UTC()
 	tr := b.trouble(signal.Source, signal.Kind)
 	if tr == nil {
-		tr = &InboxTrouble{
+		tr = &Outage{
 			Source: signal.Source, Kind: signal.Kind, Since: now, Step: signal.Conversation,
 			Again: b.relapsed(signal.Source, signal.Kind, now),
 		}
@@ -194,7 +194,7 @@ func (b *inbox) onTrouble(ctx workflow.Context, signal Trouble) {
 }
 
 // relapsed is how often a trouble has come back soon after its end.
-func (b *inbox) relapsed(source TroubleSource, kind conversation.Kind, now time.Time) int {
+func (b *inbox) relapsed(source OutageSource, kind conversation.Kind, now time.Time) int {
 	for _, c := range b.cleared {
 		if c.is(source, kind) && now.Sub(c.Last) < relapse {
 			return c.Again + 1
@@ -265,15 +265,15 @@ func (b *inbox) nextLook() time.Time {
 
 // isOver finds out whether a trouble is over: it asks the platform for work, without
 // taking any, and has one of the conversations that are parked for it try again.
-func (b *inbox) isOver(ctx workflow.Context, tr *InboxTrouble) bool {
+func (b *inbox) isOver(ctx workflow.Context, tr *Outage) bool {
 	if tr.Source.Type == SourcePlatform && !b.answers(ctx, tr) {
 		return false
 	}
 	for len(tr.Conversations) > 0 && !b.stop {
 		id := tr.Conversations[0]
 		b.probing = id
-		err := workflow.SignalExternalWorkflow(ctx, id, "", SignalHealed,
-			Healed{Source: tr.Source, Kind: tr.Kind, Probe: true}).Get(ctx, nil)
+		err := workflow.SignalExternalWorkflow(ctx, id, "", SignalRetry,
+			Retry{Source: tr.Source, Kind: tr.Kind, Probe: true}).Get(ctx, nil)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -306,7 +306,7 @@ func (b *inbox) isOver(ctx workflow.Context, tr *InboxTrouble) bool {
 }
 
 // answers asks the platform for work, and keeps what it says against that.
-func (b *inbox) answers(ctx workflow.Context, tr *InboxTrouble) bool {
+func (b *inbox) answers(ctx workflow.Context, tr *Outage) bool {
 	in := b.pollInput()
 	in.Probe = true
 	opts := activities.ProbeOptions()
@@ -326,14 +326,14 @@ func (b *inbox) answers(ctx workflow.Context, tr *InboxTrouble) bool {
 }
 
 // goOn ends a trouble: what was parked for it tries again.
-func (b *inbox) goOn(ctx workflow.Context, tr *InboxTrouble) {
+func (b *inbox) goOn(ctx workflow.Context, tr *Outage) {
 	if !slices.Contains(b.troubles, tr) {
 		return
 	}
-	b.troubles = slices.DeleteFunc(b.troubles, func(other *InboxTrouble) bool { return other == tr })
+	b.troubles = slices.DeleteFunc(b.troubles, func(other *Outage) bool { return other == tr })
 	over := *tr
 	over.Last, over.Conversations = workflow.Now(ctx).UTC(), nil
-	b.cleared = append(slices.DeleteFunc(b.cleared, func(c InboxTrouble) bool { return c.is(tr.Source, tr.Kind) }), over)
+	b.cleared = append(slices.DeleteFunc(b.cleared, func(c Outage) bool { return c.is(tr.Source, tr.Kind) }), over)
 	if len(b.cleared) > maxCleared {
 		b.cleared = slices.Delete(b.cleared, 0, 1)
 	}
@@ -344,11 +344,11 @@ func (b *inbox) goOn(ctx workflow.Context, tr *InboxTrouble) {
 }
 
 // tellParked has the conversations that a trouble has parked try again.
-func (b *inbox) tellParked(ctx workflow.Context, tr *InboxTrouble) {
+func (b *inbox) tellParked(ctx workflow.Context, tr *Outage) {
 	for ids := range slices.Chunk(tr.Conversations, healedAtOnce) {
 		var told []workflow.Future
 		for _, id := range ids {
-			told = append(told, workflow.SignalExternalWorkflow(ctx, id, "", SignalHealed, Healed{Source: tr.Source, Kind: tr.Kind}))
+			told = append(told, workflow.SignalExternalWorkflow(ctx, id, "", SignalRetry, Retry{Source: tr.Source, Kind: tr.Kind}))
 		}
 		for _, f := range told {
 			_ = f.Get(ctx, nil) // it may be gone

@@ -81,7 +81,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	// Unique for each call: another worker's attempt of the same number counts too.
 	id := fmt.Sprintf("%s/%d/%s", req.IdempotencyKey, req.Attempt, rand.Text()[:8])
 	guess := e.estimate(req)
-	if err := e.ledger.Book(ctx, account, Entry{ID: id, Amount: e.amount(e.cfg.Provider, e.cfg.Model, guess)}); err != nil {
+	if err := e.ledger.Record(ctx, account, Entry{ID: id, Amount: e.amount(e.cfg.Provider, e.cfg.Model, guess)}); err != nil {
 		return executors.Result{}, e.unknown(ctx, "write", err)
 	}
 	result, err := e.ask(ctx, req)
@@ -115,7 +115,7 @@ func (e *Executor) ask(ctx context.Context, req executors.Request) (executors.Re
 func (e *Executor) settle(ctx context.Context, account Account, entry Entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookTimeout)
 	defer cancel()
-	if err := e.ledger.Book(ctx, account, entry); err != nil {
+	if err := e.ledger.Record(ctx, account, entry); err != nil {
 		e.log.Warn("budget: a call could not be settled: its estimate counts",
 			"budget", account.Name, "day", account.Day, "entry", entry.ID, "error", err)
 	}

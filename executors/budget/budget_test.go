@@ -315,7 +315,7 @@ type ledger struct {
 	onTotal             func()
 }
 
-func (l ledger) Book(_ context.Context, _ budget.Account, e budget.Entry) error {
+func (l ledger) Record(_ context.Context, _ budget.Account, e budget.Entry) error {
 	if e.Final {
 		return l.settle
 	}

@@ -17,8 +17,8 @@ type (
 	Account = spending.Account
 	// An Entry is one call.
 	Entry = spending.Entry
-	// A Sheet is the state of one account, for those who implement a [Ledger].
-	Sheet = spending.Sheet
+	// An AccountState is the state of one account, for those who implement a [Ledger].
+	AccountState = spending.AccountState
 )
 
 // Tokens are those read and those written. Cached ones are among those read.

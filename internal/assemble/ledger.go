@@ -14,10 +14,10 @@ type ledger struct{ connected atomic.Pointer[budget.Ledger] }
 
 var errNoLedger = errors.New("there is no connection to Temporal, where the spending is kept")
 
-// Book implements budget.Ledger.
-func (l *ledger) Book(ctx context.Context, account budget.Account, entry budget.Entry) error {
+// Record implements budget.Ledger.
+func (l *ledger) Record(ctx context.Context, account budget.Account, entry budget.Entry) error {
 	if to := l.connected.Load(); to != nil {
-		return (*to).Book(ctx, account, entry)
+		return (*to).Record(ctx, account, entry)
 	}
 	return errNoLedger
 }

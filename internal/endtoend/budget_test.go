@@ -84,13 +84,13 @@ func TestLedgerOutlivesWorkers(t *testing.T) {
 	var group sync.WaitGroup
 	for _, id := range []string{"a", "b", "c"} {
 		group.Go(func() {
-			require.NoError(t, first.Book(t.Context(), account, budget.Entry{ID: id, Amount: budget.Amount{Tokens: 100}}))
+			require.NoError(t, first.Record(t.Context(), account, budget.Entry{ID: id, Amount: budget.Amount{Tokens: 100}}))
 		})
 	}
 	group.Wait()
 	settled := budget.Entry{ID: "a", Amount: budget.Amount{Tokens: 7}, Final: true}
-	require.NoError(t, first.Book(t.Context(), account, settled))
-	require.NoError(t, first.Book(t.Context(), account, settled), "the same entry again")
+	require.NoError(t, first.Record(t.Context(), account, settled))
+	require.NoError(t, first.Record(t.Context(), account, settled), "the same entry again")
 	second := launch.NewLedger(r.Launcher)
 	total, err = second.Total(t.Context(), account)
 	require.NoError(t, err)

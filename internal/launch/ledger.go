@@ -51,9 +51,9 @@ func NewLedger(l Launcher) *Ledger {
 	return &Ledger{launcher: l, batches: make(map[budget.Account]*batch), totals: make(map[budget.Account]total)}
 }
 
-// Book implements budget.Ledger. Entries that come at about the same time go
+// Record implements budget.Ledger. Entries that come at about the same time go
 // together.
-func (l *Ledger) Book(ctx context.Context, account budget.Account, entry budget.Entry) error {
+func (l *Ledger) Record(ctx context.Context, account budget.Account, entry budget.Entry) error {
 	l.mu.Lock()
 	b, first := l.batches[account], false
 	if b == nil {
@@ -87,7 +87,7 @@ func (l *Ledger) flush(ctx context.Context, account budget.Account, b *batch) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	id := workflows.LedgerID(account)
-	_, err := l.launcher.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalBook, entries, client.StartWorkflowOptions{
+	_, err := l.launcher.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalEntries, entries, client.StartWorkflowOptions{
 		ID: id, TaskQueue: l.launcher.taskQueue(),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         printable.Clip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), 200),

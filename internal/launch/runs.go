@@ -47,7 +47,7 @@ func counted(req activities.StartRequest) *workflows.CountedIn {
 	if req.Limit <= 0 {
 		return nil
 	}
-	return &workflows.CountedIn{Limit: req.Limit, Place: req.Place, Holds: true}
+	return &workflows.CountedIn{Limit: req.Limit, Reservation: req.Reservation, Holds: true}
 }
 
 // Open implements activities.Runs. It asks the visibility store, which may be a

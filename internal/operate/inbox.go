@@ -55,9 +55,9 @@ type Inbox struct {
 	// Orphans counts the conversations in progress that no workflow runs, if the inbox
 	// does not adopt them.
 	Orphans int `json:"orphans,omitempty"`
-	// Troubles are the outages: failures of some conversations that would affect others
+	// Outages are the outages: failures of some conversations that would affect others
 	// too.
-	Troubles []workflows.InboxTrouble `json:"troubles,omitempty"`
+	Outages []workflows.Outage `json:"outages,omitempty"`
 }
 
 // Inbox reads the state of an agent's inbox. An inbox that does not run is no fault.
@@ -102,7 +102,7 @@ func (in *Inbox) fromStatus(s workflows.InboxStatus) {
 	in.State = string(s.State)
 	in.Name, in.Executor = s.Settings.AgentName, s.Settings.Policy.Executor
 	in.Started, in.Adopted = s.Started, s.Adopted
-	in.Attention, in.Troubles = s.Attention, s.Troubles
+	in.Attention, in.Outages = s.Attention, s.Outages
 	in.fromPoll(s.Poll)
 }
 

@@ -10,36 +10,36 @@ import (
 	"github.com/parley-run/parley/executors/budget"
 )
 
-func TestSheet(t *testing.T) {
+func TestAccountState(t *testing.T) {
 	t.Parallel()
 	tokens := func(n int64) budget.Amount { return budget.Amount{Tokens: n, Money: budget.Money(2 * n)} }
-	var s budget.Sheet
+	var s budget.AccountState
 	require.Zero(t, s.Total())
-	s.Book(budget.Entry{ID: "a", Amount: tokens(100)})
-	s.Book(budget.Entry{ID: "b", Amount: tokens(10)})
-	s.Book(budget.Entry{ID: "a", Amount: tokens(100)})
+	s.Record(budget.Entry{ID: "a", Amount: tokens(100)})
+	s.Record(budget.Entry{ID: "b", Amount: tokens(10)})
+	s.Record(budget.Entry{ID: "a", Amount: tokens(100)})
 	require.Equal(t, tokens(110), s.Total(), "an entry that comes again changes nothing")
-	s.Book(budget.Entry{ID: "a", Amount: tokens(70), Final: true})
-	s.Book(budget.Entry{ID: "a", Amount: tokens(70), Final: true})
-	s.Book(budget.Entry{ID: "a", Amount: tokens(100)})
+	s.Record(budget.Entry{ID: "a", Amount: tokens(70), Final: true})
+	s.Record(budget.Entry{ID: "a", Amount: tokens(70), Final: true})
+	s.Record(budget.Entry{ID: "a", Amount: tokens(100)})
 	require.Equal(t, tokens(80), s.Total(), "what is settled is settled")
 
 	data, err := json.Marshal(s)
 	require.NoError(t, err)
-	var again budget.Sheet
+	var again budget.AccountState
 	require.NoError(t, json.Unmarshal(data, &again))
 	require.Equal(t, s, again)
-	again.Book(budget.Entry{ID: "b", Final: true})
+	again.Record(budget.Entry{ID: "b", Final: true})
 	require.Equal(t, tokens(70), again.Total(), "a call that cost nothing")
 }
 
-func TestASheetStaysSmall(t *testing.T) {
+func TestAnAccountStateStaysSmall(t *testing.T) {
 	t.Parallel()
-	var s budget.Sheet
+	var s budget.AccountState
 	for i := range 5_000 {
 		id := fmt.Sprintf("onerun/p1/conversation-%d/reply/1/1/ABCDEFGH", i)
-		s.Book(budget.Entry{ID: id, Amount: budget.Amount{Tokens: 1000}})
-		s.Book(budget.Entry{ID: id, Amount: budget.Amount{Tokens: 1}, Final: true})
+		s.Record(budget.Entry{ID: id, Amount: budget.Amount{Tokens: 1000}})
+		s.Record(budget.Entry{ID: id, Amount: budget.Amount{Tokens: 1}, Final: true})
 	}
 	require.Equal(t, int64(5_000), s.Total().Tokens)
 	data, err := json.Marshal(s)

@@ -6,11 +6,11 @@ import "slices"
 // comes twice: many more than arrive while one can be under way.
 const remembered = 1000
 
-// A Sheet is the state of one account, for those who implement a [Ledger]. It is
+// An AccountState is the state of one account, for those who implement a [Ledger]. It is
 // deterministic and goes through JSON, so that a workflow can hold it and take it
 // along when it continues as new. It stays small however much is spent. It is not
 // safe for concurrent use.
-type Sheet struct {
+type AccountState struct {
 	// Settled is the sum of the calls whose true amount is known.
 	Settled Amount `json:"settled,omitzero"`
 	// Open are the estimates of the others.
@@ -19,8 +19,8 @@ type Sheet struct {
 	Recent []string `json:"recent,omitempty"`
 }
 
-// Book puts an entry down.
-func (s *Sheet) Book(e Entry) {
+// Record records an entry.
+func (s *AccountState) Record(e Entry) {
 	if slices.Contains(s.Recent, e.ID) {
 		return
 	}
@@ -40,7 +40,7 @@ func (s *Sheet) Book(e Entry) {
 }
 
 // Total is the sum of all entries.
-func (s *Sheet) Total() Amount {
+func (s *AccountState) Total() Amount {
 	total := s.Settled
 	for _, a := range s.Open { // any order: the sum is the same
 		total = total.Add(a)
