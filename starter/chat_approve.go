@@ -16,7 +16,7 @@ import (
 func callKey(a workflows.Approval) string { return a.CallID + " " + a.Since.String() }
 
 // decide asks about one tool call, until it is decided here or elsewhere.
-func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Sighting) error {
+func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Condition) error {
 	t.print("%s", t.question(t.ref.Agent, a, time.Now(), t.screen.Width()))
 	for {
 		answer, err := t.answer(ctx, a, done, sightings)
@@ -52,7 +52,7 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 }
 
 // answer is what somebody says to a question, empty if it is none any more.
-func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Sighting) (string, error) {
+func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Condition) (string, error) {
 	prompt := t.warning("allow it? [y]es, [n]o, or why not › ")
 	typed := t.screen.Ask(prompt)
 	for {

@@ -52,7 +52,7 @@ func (t *talk) lines(ctx context.Context) error {
 
 // exchange says something and waits for the reply. see is shown how it stands
 // meanwhile, and may give up.
-func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func(chat.Sighting) error) (workflows.SendReply, error) {
+func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func(chat.Condition) error) (workflows.SendReply, error) {
 	if err := req.Validate(); err != nil {
 		return workflows.SendReply{}, usage(err)
 	}
@@ -83,7 +83,7 @@ func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func
 }
 
 // remarkTo tells people who read along what is waited for.
-func (t *talk) remarkTo(seen chat.Sighting) error {
+func (t *talk) remarkTo(seen chat.Condition) error {
 	switch {
 	case seen.Err == nil:
 		t.told.absent = false

@@ -46,7 +46,7 @@ type talk struct {
 	composer chat.Composer
 	waiting  []*chat.Pending // whose replies have not been shown, oldest first
 	failed   *workflows.SendRequest
-	seen     chat.Sighting
+	seen     chat.Condition
 	told     struct {
 		absent    bool      // that nobody answers
 		attention time.Time // the last that was told of

@@ -125,7 +125,7 @@ func (l looks) attention(st workflows.Status, id string, now time.Time) string {
 }
 
 // progress says what is waited for.
-func progress(agent string, seen chat.Sighting, since, now time.Time) string {
+func progress(agent string, seen chat.Condition, since, now time.Time) string {
 	text := agent + " answers"
 	switch {
 	case seen.Absent(graceful) && operate.KindOf(seen.Err) == operate.NoWorker:

@@ -70,7 +70,7 @@ func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 	defer cancel()
 	sightings := t.conversation.Watch(watching)
 	began := time.Now()
-	t.seen, t.told.absent = chat.Sighting{Since: began}, false
+	t.seen, t.told.absent = chat.Condition{Since: began}, false
 	ticker := time.NewTicker(spin)
 	defer ticker.Stop()
 	defer t.screen.Progress("")
@@ -119,7 +119,7 @@ func (t *talk) stopWaiting() error {
 }
 
 // see tells of what is new, and asks what has to be decided.
-func (t *talk) see(ctx context.Context, seen chat.Sighting, done <-chan struct{}, sightings <-chan chat.Sighting) error {
+func (t *talk) see(ctx context.Context, seen chat.Condition, done <-chan struct{}, sightings <-chan chat.Condition) error {
 	t.seen = seen
 	switch {
 	case seen.Err == nil && t.told.absent:

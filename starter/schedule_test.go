@@ -294,7 +294,7 @@ func TestScheduleFaults(t *testing.T) {
 	t.Parallel()
 	h, _ := newDiary(t)
 	h.schedule("taken", "--every", "1h", "--message", "hello")
-	require.Contains(t, h.fails(1, "schedule", "create", "taken", "--agent", "support", "--every", "1h", "--message", "hello"), "there is one of that name")
+	require.Contains(t, h.fails(1, "schedule", "create", "taken", "--agent", "support", "--every", "1h", "--message", "hello"), "has a schedule of that name")
 	require.Contains(t, h.fails(2, "schedule", "create", "x", "--agent", "nobody", "--every", "1h", "--message", "hello"), `no agent "nobody"`)
 	require.Contains(t, h.fails(2, "schedule", "create", "x", "--agent", "support", "--every", "1h", "--message", "hello", "--executor-type", "local"), "may not use executor")
 	require.Contains(t, h.fails(2, "schedule", "update", "taken", "--jitter", "1s"), "go with new times")

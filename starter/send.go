@@ -126,7 +126,7 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 }
 
 // patient is how send sees it: it does not wait for a worker for ever.
-func (t *talk) patient(seen chat.Sighting) error {
+func (t *talk) patient(seen chat.Condition) error {
 	limit := t.s.flags.timeout
 	if limit > 0 && !t.s.flags.timeoutGiven() && seen.Absent(limit) {
 		return fmt.Errorf("%w: is one running there?", seen.Err)

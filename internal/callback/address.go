@@ -16,7 +16,8 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// Addresses are a list, in YAML also one text with commas, as a variable has it.
+// Addresses are a list in YAML, or one text with commas, the form of an environment
+// variable.
 type Addresses []string
 
 // UnmarshalYAML implements yaml.Unmarshaler.
@@ -33,7 +34,7 @@ func (a *Addresses) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-// guard allows the addresses. It reports every fault at once.
+// guard permits the addresses. It reports every fault at once.
 func (a Addresses) guard() (*httpclient.Guard, error) {
 	var (
 		f     settings.Faults
@@ -55,12 +56,12 @@ func (a Addresses) guard() (*httpclient.Guard, error) {
 	return guard, f.Err()
 }
 
-// ReceiverPath is the path at which Pulse's own callback receiver takes results.
+// ReceiverPath is the path of the callback receiver that Pulse comes with.
 const ReceiverPath = "/results"
 
-// receivers are the callback receivers that may be called wherever they are. They
-// have connections of their own: what goes over those has been held against this
-// list.
+// receivers are the callback receivers that may be called at private addresses too. They
+// have connections of their own, so that each request on one has been checked against
+// this list.
 type receivers struct {
 	addresses []string
 	client    *http.Client
@@ -113,7 +114,7 @@ func (s *Sender) clientFor(u *url.URL) *http.Client {
 	return s.client
 }
 
-// private is an address that is not called.
+// private is the error for an address that must not be called.
 func private(refused *httpclient.RefusedError) error {
 	host, _, err := net.SplitHostPort(refused.Host)
 	if err != nil {
@@ -121,7 +122,7 @@ func private(refused *httpclient.RefusedError) error {
 	}
 	what := fmt.Errorf("callback address %s is private", refused.IP)
 	if host != refused.IP.String() {
-		what = fmt.Errorf("callback address %s leads to %s, which is private", host, refused.IP)
+		what = fmt.Errorf("callback address %s resolves to %s, which is private", host, refused.IP)
 	}
 	return &conversation.Error{
 		Kind: conversation.Invalid, Err: what,
@@ -129,7 +130,7 @@ func private(refused *httpclient.RefusedError) error {
 	}
 }
 
-// headerValue is a key as a header can carry it.
+// headerValue is a key in the form of a header.
 func headerValue(key string) string {
 	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return url.QueryEscape(key)

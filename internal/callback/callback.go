@@ -1,5 +1,5 @@
-// Package callback tells an address how a task has ended: one POST of JSON, signed
-// if a secret is set. Whoever calls it decides about another try.
+// Package callback sends the result of a task to an address: one POST of JSON, signed if
+// a secret is set. The caller retries.
 package callback
 
 import (
@@ -22,21 +22,21 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// Config says whom callbacks may be sent to, and how they are signed.
+// Config says which addresses may receive callbacks, and how they are signed.
 type Config struct {
-	// Secret signs each callback. Empty: it is not signed.
+	// Secret signs each callback. Empty: callbacks are not signed.
 	Secret secret.String `yaml:"secret"`
-	// AllowPrivate are the addresses, as CIDR ("10.0.0.0/8"), "host:port" or "all",
-	// that may be called although they are private, on this machine, or of this
-	// network's own. None: only public addresses are called, and Receivers.
+	// AllowPrivate are the private and local addresses, as CIDR ("10.0.0.0/8"),
+	// "host:port" or "all", that may be called. None: only public addresses are called,
+	// and Receivers.
 	AllowPrivate Addresses `yaml:"allow_private"`
-	// Receivers are the callback receivers, as "host:port", of the platforms that the
-	// operator has configured. Their path [ReceiverPath] may be called wherever they
-	// are. Several names of this machine count as one.
+	// Receivers are the callback receivers, as "host:port", of the configured platforms.
+	// Their path [ReceiverPath] may be called at any address. Several names of this
+	// machine count as one.
 	Receivers []string `yaml:"-"`
 }
 
-// The headers of a callback beside Content-Type.
+// The headers of a callback besides Content-Type.
 const (
 	// SignatureHeader is "t=<unix seconds>,v1=<hex>": HMAC-SHA256, under the secret,
 	// of "<unix seconds>.<body>".
@@ -45,7 +45,7 @@ const (
 	KeyHeader = "Idempotency-Key"
 )
 
-// body is what Pulse's own worker sends, and no more.
+// body has exactly the fields that Pulse's own worker sends.
 type body struct {
 	TaskID      string          `json:"task_id"`
 	ExecutionID string          `json:"execution_id"`
@@ -58,7 +58,7 @@ type body struct {
 
 // A Sender sends callbacks.
 type Sender struct {
-	Secret    secret.String // exported for its redaction under every verb
+	Secret    secret.String // exported so that it is redacted under every verb
 	client    *http.Client
 	receivers receivers
 	now       func() time.Time
@@ -77,12 +77,12 @@ func New(cfg Config) (*Sender, error) {
 }
 
 // idleTimeout is below the five seconds after which many servers close an idle
-// connection: a callback that meets the closing has to be sent again.
+// connection: a callback on a connection that is just being closed must be sent again.
 const idleTimeout = 4 * time.Second
 
 // Deliver implements activities.Callbacks.
 func (s *Sender) Deliver(ctx context.Context, to, key string, result conversation.TaskResult) (status int, err error) {
-	// The address may have a password or a token: errors name no more than its host.
+	// The address may have a password or a token: errors name only its host.
 	u, err := url.Parse(to)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return 0, &conversation.Error{
@@ -100,7 +100,7 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(payload))
 	if err != nil {
-		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: errors.New("the address cannot be used")}
+		return 0, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: errors.New("the address is not valid")}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "parley")
@@ -124,8 +124,7 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	}
 }
 
-// Sign is the signature of a callback: what a receiver compares with, in constant
-// time.
+// Sign is the signature of a callback. Receivers must compare it in constant time.
 func Sign(key, unixSeconds string, payload []byte) string {
 	mac := hmac.New(sha256.New, []byte(key))
 	_, _ = mac.Write([]byte(unixSeconds + "."))
@@ -155,11 +154,11 @@ func orNull(data json.RawMessage) json.RawMessage {
 	return data
 }
 
-// longestWait is the longest between two tries: the task is acknowledged after the
+// longestWait bounds the wait between two attempts: the task is acknowledged after the
 // last.
 const longestWait = time.Minute
 
-// retryAfter reads seconds; a date is not worth its trouble here.
+// retryAfter reads seconds only; receivers rarely send a date.
 func retryAfter(header string) time.Duration {
 	seconds, err := strconv.Atoi(header)
 	if err != nil || seconds < 0 {

@@ -75,7 +75,7 @@ func TestDeliverFaults(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("redirect followed") }))
 	t.Cleanup(other.Close)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		_, _ = io.Copy(io.Discard, req.Body) // or the server does not notice a client that leaves
+		_, _ = io.Copy(io.Discard, req.Body) // otherwise the server does not notice that the client has left
 		switch req.URL.Path {
 		case "/500":
 			w.Header().Set("Retry-After", "7")
@@ -181,7 +181,7 @@ func TestReceivers(t *testing.T) {
 		require.Len(t, paths, 3, "connections to the receiver carry nothing else")
 	}
 	_, err := sender(t, callback.Config{}).Deliver(t.Context(), "http://localhost:"+port+"/results", "k", result())
-	require.ErrorContains(t, err, "callback address localhost leads to ")
+	require.ErrorContains(t, err, "callback address localhost resolves to ")
 	_, err = sender(t, callback.Config{}).Deliver(t.Context(), server.URL, "k", result())
 	require.ErrorContains(t, err, "callback address 127.0.0.1 is private")
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// A cell is what is drawn, and edited, as one character: a grapheme cluster, or a
-// control character that was pasted.
+// A cell is drawn and edited as one character: a grapheme cluster, or a pasted control
+// character.
 type cell struct {
 	text  string
-	shown string // to the terminal, which obeys no control character that was pasted
+	shown string // what is sent to the terminal: never a pasted control character
 	width int    // in columns
 }
 
-// tabWidth is how wide a tab is shown.
+// tabWidth is the width of a tab, in columns.
 const tabWidth = 4
 
 func newCell(text string, width int) cell {
@@ -29,7 +29,7 @@ func newCell(text string, width int) cell {
 		return cell{text, "^" + string(r^0x40), 2}
 	case unicode.IsControl(r):
 		return cell{text, string(utf8.RuneError), 1}
-	case width == 0: // a mark with nothing below it must not become part of what is left of it
+	case width == 0: // a combining mark without a base must not join the cell on its left
 		return cell{text, " " + text, 1}
 	}
 	return cell{text, text, width}
@@ -48,7 +48,7 @@ func cellsOf(text string) []cell {
 
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// promptCells also knows colours, which take no room.
+// promptCells also knows colours, which take no columns.
 func promptCells(prompt string) []cell {
 	var cells []cell
 	for prompt != "" {
@@ -78,7 +78,7 @@ func widthOf(cells []cell) (width int) {
 	return width
 }
 
-// isSpace reports whether words end at a cell.
+// isSpace reports whether a cell separates words.
 func (c cell) isSpace() bool {
 	r, _ := utf8.DecodeRuneInString(c.text)
 	return unicode.IsSpace(r)

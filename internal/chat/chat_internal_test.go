@@ -85,9 +85,9 @@ func TestHistory(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 3, h.Len())
 	require.Equal(t, "three", h.At(0))
-	require.Equal(t, "a ⏎ key", h.Said("a ⏎ key"), "nothing of several lines was recalled")
+	require.Equal(t, "a ⏎ key", h.Meant("a ⏎ key"), "nothing of several lines was recalled")
 	require.Equal(t, "two⏎lines", h.At(1))
-	require.Equal(t, "two\nlines!", h.Said("two⏎lines!"))
+	require.Equal(t, "two\nlines!", h.Meant("two⏎lines!"))
 	require.Equal(t, "one", h.At(2))
 }
 

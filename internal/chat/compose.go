@@ -2,10 +2,10 @@ package chat
 
 import "strings"
 
-// fence begins and ends a message of several lines.
+// fence opens and closes a message of several lines.
 const fence = `"""`
 
-// A Composer makes messages of lines. The zero value waits for a first line.
+// A Composer builds messages from lines. The zero value waits for a first line.
 type Composer struct {
 	lines  []string
 	begun  bool
@@ -16,13 +16,13 @@ type Composer struct {
 // A Composed is a whole message.
 type Composed struct {
 	Text string
-	// Plain is a single line that was typed: it may be a command.
+	// Plain is a single typed line: it may be a command.
 	Plain bool
 }
 
-// Add takes a line. Pasted says that its end was pasted, not typed: the message
-// goes on. A line that ends in a backslash goes on too, and everything between
-// lines with three quotation marks is one message.
+// Add adds a line. Pasted says that its line ending was pasted, not typed: the message
+// continues. It also continues after a backslash at the end of the line, and until the
+// closing fence.
 func (c *Composer) Add(line string, pasted bool) (message Composed, whole bool) {
 	first := !c.begun
 	c.begun = true
@@ -60,10 +60,10 @@ func (c *Composer) Add(line string, pasted bool) (message Composed, whole bool) 
 	return c.finish(first), true
 }
 
-// Begun reports whether a message has begun and is not whole.
+// Begun reports whether an incomplete message is held.
 func (c *Composer) Begun() bool { return c.begun }
 
-// Drop forgets what has begun.
+// Drop discards the incomplete message.
 func (c *Composer) Drop() { *c = Composer{} }
 
 func (c *Composer) finish(plain bool) Composed {

@@ -15,22 +15,21 @@ import (
 )
 
 const (
-	// lookEvery is how often the conversation is looked at while a reply is waited
-	// for: a question of a tool should not wait longer for its person.
-	lookEvery = 700 * time.Millisecond
-	// lookFor is how long a worker may take to answer that.
-	lookFor = 5 * time.Second
+	// statusEvery is the interval between status queries while a reply is awaited: an
+	// approval should not wait longer for its operator.
+	statusEvery = 700 * time.Millisecond
+	// statusTimeout bounds one of these queries.
+	statusTimeout = 5 * time.Second
 )
 
-// NewID is an id for a conversation: short enough to be typed, and nobody has
-// had it before.
+// NewID is a new id for a conversation, short enough to be typed.
 func NewID() string { return strings.ToLower(rand.Text()[:12]) }
 
 // NewMessageID is an id for a message.
 func NewMessageID() string { return strings.ToLower(rand.Text()) }
 
-// A Conversation is one as somebody holds it who talks to the agent. Its methods
-// are safe for concurrent use. Close ends what it has under way.
+// A Conversation is the client's side of a direct conversation. Its methods are safe for
+// concurrent use. Close stops what is in progress.
 type Conversation struct {
 	launcher launch.Launcher
 	operator *operate.Operator
@@ -50,7 +49,7 @@ func New(ctx context.Context, o *operate.Operator, direct launch.Direct) *Conver
 	}
 }
 
-// Close gives up what is waited for. The conversation goes on.
+// Close stops waiting. The conversation continues.
 func (c *Conversation) Close() {
 	c.cancel()
 	c.all.Wait()
@@ -59,7 +58,7 @@ func (c *Conversation) Close() {
 // ID is the workflow id, "direct/<agent>/<id>".
 func (c *Conversation) ID() string { return workflows.ConversationID(c.direct.Input.Ref) }
 
-// A Pending is a message whose reply is waited for.
+// A Pending is a message whose reply is awaited.
 type Pending struct {
 	Request workflows.SendRequest
 
@@ -72,15 +71,16 @@ type Pending struct {
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
 // Result is the reply, once Done is closed. The error is launch.ErrOver,
-// launch.ErrForgotten, launch.ErrUnknown, the context's, or one that would be the same again.
+// launch.ErrForgotten, launch.ErrUnknown, the context's, or another that a retry cannot
+// change.
 func (p *Pending) Result() (workflows.SendReply, error) {
 	<-p.done
 	return p.reply, p.err
 }
 
-// Send sends a message and waits for its reply beside the caller. What goes wrong
-// on the way there, or while it waits, is tried again with the same id for as long
-// as the conversation is not closed: the agent hears it once.
+// Send sends a message and waits for its reply in the background. Transient failures are
+// retried with the same message id until the conversation is closed: the agent receives
+// the message once.
 func (c *Conversation) Send(req workflows.SendRequest) *Pending {
 	p := &Pending{Request: req, done: make(chan struct{})}
 	c.all.Go(func() {
@@ -107,7 +107,7 @@ func (c *Conversation) send(req workflows.SendRequest) (workflows.SendReply, err
 	}
 }
 
-// passing tells what goes wrong for a while from what would go wrong again.
+// passing tells transient failures from lasting ones.
 func passing(err error) bool {
 	if errors.Is(err, launch.ErrOver) || errors.Is(err, launch.ErrForgotten) || errors.Is(err, launch.ErrUnknown) {
 		return false
@@ -115,27 +115,27 @@ func passing(err error) bool {
 	return operate.Transient(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// A Sighting is how the conversation stands.
-type Sighting struct {
-	// Status is what the worker says.
+// A Condition is the state of a conversation.
+type Condition struct {
+	// Status is the worker's answer.
 	Status workflows.Status
 	// Err is why there is no Status: an operate.Fault, such as NoWorker.
 	Err error
-	// Since is when it last could be asked, or when that was first tried.
+	// Since is when a worker last answered, or when the first query failed.
 	Since time.Time
 }
 
-// Absent reports whether nobody has answered for some time: neither a worker nor,
-// maybe, Temporal. A conversation that does not exist yet is not absent.
-func (s Sighting) Absent(forSome time.Duration) bool {
+// Absent reports whether neither a worker nor Temporal has answered for some time. A
+// conversation that does not exist yet is not absent.
+func (s Condition) Absent(forSome time.Duration) bool {
 	kind := operate.KindOf(s.Err)
 	return (kind == operate.NoWorker || kind == operate.Unreachable) && time.Since(s.Since) > forSome
 }
 
-// Watch looks at the conversation again and again, until ctx is done or the
-// conversation is closed; then the channel is closed.
-func (c *Conversation) Watch(ctx context.Context) <-chan Sighting {
-	seen := make(chan Sighting)
+// Watch reads the conversation's status repeatedly until ctx is done or the conversation
+// is closed; then it closes the channel.
+func (c *Conversation) Watch(ctx context.Context) <-chan Condition {
+	seen := make(chan Condition)
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(c.ctx, cancel)
 	c.all.Go(func() {
@@ -152,11 +152,11 @@ func (c *Conversation) Watch(ctx context.Context) <-chan Sighting {
 				since = time.Now()
 			}
 			select {
-			case seen <- Sighting{Status: status, Err: err, Since: since}:
+			case seen <- Condition{Status: status, Err: err, Since: since}:
 			case <-ctx.Done():
 				return
 			}
-			if rest(ctx, lookEvery) != nil {
+			if rest(ctx, statusEvery) != nil {
 				return
 			}
 		}
@@ -164,10 +164,10 @@ func (c *Conversation) Watch(ctx context.Context) <-chan Sighting {
 	return seen
 }
 
-// Status asks the conversation's worker, and gives it a few seconds. The error is
-// an operate.Fault.
+// Status asks the conversation's worker, for a few seconds at most. The error is an
+// operate.Fault.
 func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err error) {
-	asking, cancel := context.WithTimeout(ctx, lookFor)
+	asking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	op := fmt.Sprintf("query %q", c.ID())
 	value, err := c.operator.Client.QueryWorkflow(asking, c.ID(), "", workflows.QueryStatus)
@@ -182,8 +182,8 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 	case operate.NotFound, operate.Malformed:
 		return status, err
 	case operate.Unreachable:
-		// A server that waits for a worker in vain looks like one that is not there.
-		looking, cancel := context.WithTimeout(ctx, lookFor)
+		// A query without a worker ends like one without a server.
+		looking, cancel := context.WithTimeout(ctx, statusTimeout)
 		defer cancel()
 		if _, e := c.operator.Describe(looking, c.ID()); operate.KindOf(e) == operate.Unreachable {
 			return status, &operate.Fault{

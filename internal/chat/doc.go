@@ -1,4 +1,4 @@
-// Package chat is this side of a direct conversation: it sends messages and waits
-// for their replies through restarts of workers and servers, and it makes messages
-// of what somebody types on a terminal.
+// Package chat is the client's side of a direct conversation: it sends messages, waits
+// for their replies through restarts of workers and servers, and builds messages from
+// lines typed at a terminal.
 package chat

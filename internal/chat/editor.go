@@ -12,32 +12,31 @@ const (
 	wrapOn  = "\x1b[?7h"
 )
 
-// An editor is where a line is typed. One goroutine reads lines; any may print
-// above them.
+// An editor edits a line. One goroutine reads lines; any goroutine may print above them.
 //
-// Terminals do not agree how wide some characters are. So rows are broken here,
-// what is changed is drawn anew from the left, and the cursor is put where it
-// belongs by drawing what is before it.
+// Terminals do not agree on the width of some characters. The editor therefore breaks
+// rows itself, redraws a changed row from the left, and places the cursor by drawing
+// what precedes it.
 type editor struct {
 	keys    *keyboard
 	out     io.Writer
 	size    func() (columns, rows int)
 	history *History
-	calm    bool // nothing of the terminal's is switched
+	calm    bool // terminal modes stay as they are
 
 	mu       sync.Mutex
 	prompt   []cell
 	line     []cell
 	at       int    // the cursor is before this cell
-	recalled int    // how far back in the history
-	pending  string // what was typed before that
+	recalled int    // entries back in the history
+	pending  string // the line before recall
 	pasting  bool
-	rest     []byte   // the beginning of a key
+	rest     []byte   // the beginning of a key sequence
 	drawn    *picture // nil: no line is on the screen
 }
 
-// readLine reads a line. On an error what was typed is forgotten: ErrBreak,
-// io.EOF (Ctrl-D or the terminal is gone), or the keyboard's.
+// readLine reads a line. After an error the typed line is discarded: ErrBreak, io.EOF
+// (Ctrl-D or the terminal is gone), or the keyboard's.
 func (e *editor) readLine(prompt string) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -62,7 +61,7 @@ func (e *editor) readLine(prompt string) (string, error) {
 	}
 }
 
-// edit does what the keys say, until the line is whole.
+// edit applies keys until the line is complete.
 func (e *editor) edit() (whole bool, err error) {
 	for {
 		k, n := nextKey(e.rest, e.pasting)
@@ -132,8 +131,8 @@ func (e *editor) press(k key) {
 	}
 }
 
-// replace puts text in place of cells, and the cursor behind it. What meets there
-// may become one cell.
+// replace puts text in place of cells, and the cursor behind it. Characters that become
+// neighbours may join into one cell.
 func (e *editor) replace(from, to int, text string) {
 	from, to = max(from, 0), min(to, len(e.line))
 	if from == to && text == "" {
@@ -174,7 +173,7 @@ func (e *editor) wordRight() int {
 	return at
 }
 
-// recall shows an entry of the history; 0 is what was typed before that.
+// recall shows an entry of the history; 0 is the line typed before.
 func (e *editor) recall(back int) {
 	if back < 0 || back > e.history.Len() {
 		return
@@ -190,7 +189,7 @@ func (e *editor) recall(back int) {
 	e.replace(0, len(e.line), text)
 }
 
-// print writes words above the line.
+// print writes text above the line.
 func (e *editor) print(words string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -207,7 +206,7 @@ func (e *editor) print(words string) {
 	e.draw()
 }
 
-// draw shows the line as it is now, with as little as is needed.
+// draw shows the current line with few writes.
 func (e *editor) draw() {
 	p, height := e.picture()
 	p.show(e.drawn, height)
@@ -246,7 +245,7 @@ func (e *editor) added(p *picture) ([]cell, bool) {
 	return p.added(e.drawn)
 }
 
-// paint draws all rows, and leaves the cursor behind the last.
+// paint draws all rows and leaves the cursor behind the last.
 func (e *editor) paint(b *strings.Builder, p *picture) {
 	for y := p.top; y < p.bottom; y++ {
 		if y > p.top {
@@ -256,13 +255,13 @@ func (e *editor) paint(b *strings.Builder, p *picture) {
 	}
 }
 
-// point moves the cursor from row y to where it belongs.
+// point moves the cursor from row y to its place.
 func (e *editor) point(b *strings.Builder, p *picture, y int) {
 	b.WriteString(vertical(p.y-y) + "\r")
 	drawCells(b, p.left())
 }
 
-// start goes to where the line that is on the screen begins.
+// start moves to where the line on the screen begins.
 func (e *editor) start() string {
 	if e.drawn == nil {
 		return ""
@@ -271,7 +270,7 @@ func (e *editor) start() string {
 	return vertical(-e.drawn.above(columns)) + "\r"
 }
 
-// finish leaves the whole line on the screen, and goes on below it.
+// finish leaves the whole line on the screen and moves below it.
 func (e *editor) finish() {
 	e.at = len(e.line)
 	if p, height := e.picture(); height > 0 && len(p.starts) > height {
@@ -291,7 +290,7 @@ func (e *editor) finish() {
 	e.drawn = nil
 }
 
-// write draws text that must stay in its row, however wide the terminal thinks it is.
+// write draws text that must stay in its row, whatever width the terminal gives it.
 func (e *editor) write(drawing string) {
 	if !e.calm {
 		drawing = wrapOff + drawing + wrapOn

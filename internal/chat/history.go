@@ -12,24 +12,23 @@ import (
 )
 
 const (
-	// keptEntries and keptBytes bound what is remembered.
+	// keptEntries and keptBytes bound the history.
 	keptEntries = 500
 	keptBytes   = 256 << 10
 	// lineBreak stands for a line break where an entry is shown on one line.
 	lineBreak = "⏎"
 )
 
-// A History is what was typed before, to be had with the arrow keys. It is not
-// safe for concurrent use.
+// A History holds earlier lines, for the arrow keys. It is not safe for concurrent use.
 type History struct {
 	path    string
 	entries []string // oldest first
-	// recalled: an entry of several lines has been shown on one.
+	// recalled: an entry of several lines was shown on one.
 	recalled bool
 }
 
-// LoadHistory reads a history, and keeps it up. With an empty path it is only
-// kept in memory. On an error it can be used all the same.
+// LoadHistory reads a history file and appends to it. With an empty path the history is
+// kept in memory only. After an error the history can be used all the same.
 func LoadHistory(path string) (*History, error) {
 	h := &History{}
 	if path == "" {
@@ -65,8 +64,7 @@ func LoadHistory(path string) (*History, error) {
 	return h, nil
 }
 
-// Remember adds an entry, and writes it to the file, which only its owner may
-// read.
+// Remember adds an entry and appends it to the file, which only its owner may read.
 func (h *History) Remember(entry string) error {
 	if n := len(h.entries); entry == "" || n > 0 && h.entries[n-1] == entry {
 		return nil
@@ -87,7 +85,7 @@ func (h *History) Remember(entry string) error {
 	return errors.Join(err, file.Chmod(0o600), file.Close())
 }
 
-// bound forgets what is too old.
+// bound drops the oldest entries.
 func (h *History) bound() {
 	size := 0
 	for i, entry := range slices.Backward(h.entries) {
@@ -98,7 +96,7 @@ func (h *History) bound() {
 	}
 }
 
-// rewrite puts a short file in place of the long one, at once.
+// rewrite replaces the file atomically with a shorter one.
 func (h *History) rewrite() error {
 	file, err := os.CreateTemp(filepath.Dir(h.path), filepath.Base(h.path)+".*") // for its owner only
 	if err != nil {
@@ -121,7 +119,7 @@ func (h *History) rewrite() error {
 
 func encode(entry string) []byte {
 	line, err := json.Marshal(entry)
-	if err != nil { // of a string there is none
+	if err != nil { // a string always marshals
 		panic(err)
 	}
 	return append(line, '\n')
@@ -139,9 +137,9 @@ func (h *History) At(i int) string {
 	return strings.ReplaceAll(entry, "\n", lineBreak)
 }
 
-// Said is what a line means that was typed: of an entry of several lines that was
-// recalled, the line breaks are line breaks again.
-func (h *History) Said(line string) string {
+// Meant is the message that a typed line stands for: in a recalled entry, line break
+// marks become line breaks again.
+func (h *History) Meant(line string) string {
 	if h.recalled {
 		line = strings.ReplaceAll(line, lineBreak, "\n")
 	}

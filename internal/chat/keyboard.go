@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// What ends a line without it being one.
+// Ends of a line other than a line ending.
 var (
 	// ErrBreak: Ctrl-C.
 	ErrBreak = errors.New("break")
@@ -24,16 +24,16 @@ var (
 	pasteEnd   = []byte("\x1b[201~")
 )
 
-// A keyboard hands out what is typed to one reader after the other, and tells
-// what was pasted.
+// A keyboard hands typed text to one reader at a time, and reports which of it was
+// pasted.
 type keyboard struct {
 	typed     chan []byte
 	interrupt chan struct{}
-	stop      chan struct{} // closed when nobody reads any more
+	stop      chan struct{} // closed once no more is read
 
-	ahead []byte // typed before anybody asked
-	apart bool   // what was typed ahead is not for this reader
-	ready []byte // on its way to the reader
+	ahead []byte // typed before a read
+	apart bool   // text typed ahead is not for the current reader
+	ready []byte // for the current reader
 
 	tail    []byte // the last bytes handed out
 	pasting bool
@@ -41,8 +41,8 @@ type keyboard struct {
 	last    byte
 }
 
-// newKeyboard reads in until it ends. A read that nobody can interrupt, as of a
-// terminal, outlives the keyboard.
+// newKeyboard reads in until it ends. A blocked read, as of a terminal, outlives the
+// keyboard.
 func newKeyboard(in io.Reader) *keyboard {
 	k := &keyboard{typed: make(chan []byte), interrupt: make(chan struct{}, 1), stop: make(chan struct{})}
 	go func() {
@@ -65,8 +65,8 @@ func newKeyboard(in io.Reader) *keyboard {
 	return k
 }
 
-// Read implements io.Reader. It hands out at most one line at a time, so that what
-// is known of the last byte is known of the line.
+// Read implements io.Reader. It returns at most one line at a time, so that pasted
+// applies to the whole line.
 func (k *keyboard) Read(p []byte) (int, error) {
 	for {
 		if len(k.ready) == 0 {
@@ -96,7 +96,7 @@ func (k *keyboard) Read(p []byte) (int, error) {
 }
 
 func (k *keyboard) more() error {
-	select { // first of all: what comes next may not be for this reader
+	select { // checked first: what follows may be for another reader
 	case <-k.interrupt:
 		return ErrInterrupted
 	default:
@@ -134,14 +134,14 @@ func (k *keyboard) note(b byte) {
 	}
 }
 
-// hold sets apart what was typed before a question was asked.
+// hold sets aside what was typed before a question was asked.
 func (k *keyboard) hold() {
 	k.ahead, k.ready = append(k.ready, k.ahead...), nil
 	k.apart = true
 }
 
-// later keeps what nobody has asked for yet. It reports whether Ctrl-C was among
-// it: what was typed before that is forgotten.
+// later keeps text that no reader has asked for yet. It reports whether Ctrl-C was among
+// it: text before Ctrl-C is discarded.
 func (k *keyboard) later(chunk []byte) (broken bool) {
 	if i := bytes.LastIndexByte(chunk, ctrlC); i >= 0 {
 		k.ahead = nil

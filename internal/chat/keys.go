@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// A key is what an editor is told to do.
+// A key is a command to the editor.
 type key int
 
 const (
@@ -42,7 +42,7 @@ var controls = map[byte]key{
 	14: keyDown, 16: keyUp, 20: keyTranspose, 21: keyDeleteToStart, 23: keyDeleteWordLeft, 0x7f: keyBackspace,
 }
 
-// escaped is what follows an escape.
+// escaped is the part of a sequence after the escape character.
 var escaped = map[string]key{
 	"[A": keyUp, "[B": keyDown, "[C": keyRight, "[D": keyLeft, "[H": keyHome, "[F": keyEnd,
 	"OA": keyUp, "OB": keyDown, "OC": keyRight, "OD": keyLeft, "OH": keyHome, "OF": keyEnd,
@@ -52,8 +52,8 @@ var escaped = map[string]key{
 	"[200~": keyPasteStart,
 }
 
-// nextKey tells which key bytes begin with, and how many they are: none if more
-// are needed. Text is as much as there is.
+// nextKey returns the key that bytes begin with and its length: zero if more bytes are
+// needed. A run of text is one key.
 func nextKey(b []byte, pasting bool) (key, int) {
 	switch {
 	case len(b) == 0:
@@ -87,8 +87,8 @@ func nextKey(b []byte, pasting bool) (key, int) {
 
 func isControl(b byte) bool { return b < ' ' || b == 0x7f }
 
-// escapeLength is the length of what begins with an escape: none if more is
-// needed, one if nothing belongs to it.
+// escapeLength is the length of an escape sequence: zero if more bytes are needed, one
+// for a lone escape.
 func escapeLength(b []byte) int {
 	if len(b) == 1 {
 		return 0
@@ -96,7 +96,7 @@ func escapeLength(b []byte) int {
 	switch c := b[1]; {
 	case c == '\b':
 		return 2
-	case c < ' ': // the key was pressed alone
+	case c < ' ': // the escape key alone
 		return 1
 	case c == 'O':
 		if len(b) < 3 {
@@ -111,7 +111,7 @@ func escapeLength(b []byte) int {
 			switch {
 			case b[i] < ' ':
 				return i
-			case b[i] >= '@' && (i > 2 || b[i] != '['): // Linux has keys "[[A"
+			case b[i] >= '@' && (i > 2 || b[i] != '['): // Linux sends keys as "[[A"
 				return i + 1
 			}
 		}

@@ -2,15 +2,15 @@ package chat
 
 import "strings"
 
-// A picture is a line on the screen, in the rows that it takes. The last row has
-// room for the cursor.
+// A picture is a line as rows of the screen. The last row has a free column for the
+// cursor.
 type picture struct {
 	cells   []cell
 	columns int
-	starts  []int // of the rows, in cells
+	starts  []int // first cell of each row
 	cursor  int   // a cell, or behind the last
 	y       int   // the cursor's row
-	// Rows from top to bottom are on the screen: all, if it is high enough.
+	// The rows from top to bottom are on the screen: all of them, if it is high enough.
 	top, bottom int
 }
 
@@ -36,7 +36,7 @@ func newPicture(cells []cell, cursor, columns int) picture {
 	return p
 }
 
-// show chooses the rows that a screen can hold: those of before, if the cursor is
+// show chooses the rows that a screen can hold: the same as before, if the cursor is
 // among them.
 func (p *picture) show(before *picture, height int) {
 	if height <= 0 || len(p.starts) <= height {
@@ -56,11 +56,11 @@ func (p *picture) row(y int) []cell {
 	return p.cells[p.starts[y]:]
 }
 
-// left is what is in the cursor's row before it.
+// left is the part of the cursor's row before the cursor.
 func (p *picture) left() []cell { return p.cells[p.starts[p.y]:p.cursor] }
 
-// above is how many rows of the screen are above the cursor's, when the terminal
-// has got another width meanwhile: most break what has become too long for them.
+// above is the number of screen rows above the cursor's after the terminal has changed
+// its width: most terminals break rows that have become too long.
 func (p *picture) above(columns int) int {
 	if columns >= p.columns {
 		return p.y - p.top
@@ -72,13 +72,13 @@ func (p *picture) above(columns int) int {
 	return rows
 }
 
-// same reports whether only the cursor may be elsewhere.
+// same reports whether nothing but the cursor differs.
 func (p *picture) same(other *picture) bool {
 	return p.columns == other.columns && p.top == other.top && p.bottom == other.bottom &&
 		len(p.cells) == len(other.cells) && p.continues(other)
 }
 
-// continues reports whether all of the other is the beginning of this one.
+// continues reports whether the other is a prefix of this one.
 func (p *picture) continues(other *picture) bool {
 	if len(other.cells) > len(p.cells) {
 		return false
@@ -91,8 +91,7 @@ func (p *picture) continues(other *picture) bool {
 	return true
 }
 
-// added is what has been typed at the end of other, if that is all there is to
-// draw.
+// added is the text typed at the end of other, if that is the only difference.
 func (p *picture) added(other *picture) ([]cell, bool) {
 	atEnds := other.cursor == len(other.cells) && p.cursor == len(p.cells)
 	if !atEnds || p.columns != other.columns || p.top != other.top || len(p.starts) != len(other.starts) || !p.continues(other) {

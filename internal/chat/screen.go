@@ -12,22 +12,22 @@ import (
 	"github.com/parley-run/parley/internal/printable"
 )
 
-// A Screen is a terminal that is talked on. It belongs to one goroutine, and its
-// lines to another, until they are received.
+// A Screen is the terminal of a chat. It belongs to one goroutine, and its lines to
+// another until they are received.
 type Screen struct {
-	// History is what the arrow keys bring back.
+	// History is what the arrow keys recall.
 	History *History
 
 	in, out  *os.File
 	saved    *term.State
 	keys     *keyboard
 	messages *editor
-	progress bool // there is a line of it
-	// calm: the terminal does not move its cursor about.
+	progress bool // a line of progress is shown
+	// calm: the terminal's cursor is not moved
 	calm bool
 }
 
-// IsTerminal reports whether somebody sits at both ends.
+// IsTerminal reports whether both ends are a terminal.
 func IsTerminal(in io.Reader, out io.Writer) (*os.File, *os.File, bool) {
 	i, isFile := in.(*os.File)
 	o, isFileToo := out.(*os.File)
@@ -37,7 +37,8 @@ func IsTerminal(in io.Reader, out io.Writer) (*os.File, *os.File, bool) {
 	return i, o, true
 }
 
-// OpenScreen takes the terminal over, until Close. Calm leaves out all that moves.
+// OpenScreen switches the terminal's modes until Close. Calm leaves out everything that
+// moves.
 func OpenScreen(in, out *os.File, history *History, calm bool) (*Screen, error) {
 	saved, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
@@ -46,12 +47,12 @@ func OpenScreen(in, out *os.File, history *History, calm bool) (*Screen, error) 
 	s := &Screen{History: history, in: in, out: out, saved: saved, keys: newKeyboard(in), calm: calm}
 	s.messages = s.editor(history)
 	if !calm {
-		_, _ = io.WriteString(out, "\x1b[?2004h") // what is pasted is marked
+		_, _ = io.WriteString(out, "\x1b[?2004h") // pasted text is bracketed
 	}
 	return s, nil
 }
 
-// Close gives the terminal back as it was.
+// Close restores the terminal.
 func (s *Screen) Close() error {
 	s.Progress("")
 	close(s.keys.stop)
@@ -79,13 +80,13 @@ func (s *Screen) Width() int {
 	return columns
 }
 
-// Print writes words, above the line that is being typed, if one is.
+// Print writes text above the line that is being typed, if there is one.
 func (s *Screen) Print(words string) {
 	s.Progress("")
 	s.messages.print(printable.Painted(words))
 }
 
-// Progress shows one line that the next replaces. Empty: there is none.
+// Progress shows one line that the next call replaces. Empty: none.
 func (s *Screen) Progress(line string) {
 	switch {
 	case line == "" && !s.progress, s.calm:
@@ -99,23 +100,23 @@ func (s *Screen) Progress(line string) {
 	}
 }
 
-// A Line is what was typed.
+// A Line is a typed line.
 type Line struct {
 	Text string
-	// Pasted: the end of the line was pasted, not typed.
+	// Pasted: the line ending was pasted, not typed.
 	Pasted bool
 	// Err is ErrBreak, io.EOF (Ctrl-D, or the terminal is gone) or ErrInterrupted.
 	Err error
 }
 
-// ReadLine asks for a line of a message beside the caller: what was typed ahead
-// counts. There is one result. After a Line with an Err, what was typed is forgotten.
+// ReadLine reads a line of a message in the background; text typed ahead counts. The
+// channel yields one result. After a Line with an Err, the typed text is discarded.
 func (s *Screen) ReadLine(prompt string) <-chan Line {
 	s.keys.apart = false
 	return s.read(s.messages, prompt)
 }
 
-// Ask asks a question that what was typed ahead is no answer to.
+// Ask asks a question. Text typed ahead does not answer it.
 func (s *Screen) Ask(prompt string) <-chan Line {
 	s.keys.hold()
 	return s.read(s.editor(&History{}), prompt)
@@ -127,30 +128,28 @@ func (s *Screen) read(e *editor, prompt string) <-chan Line {
 	go func() {
 		typed, err := e.readLine(prompt)
 		if err == nil && e == s.messages {
-			typed = s.History.Said(typed)
+			typed = s.History.Meant(typed)
 		}
 		result <- Line{Text: typed, Pasted: s.keys.pasted, Err: err}
 	}()
 	return result
 }
 
-// Cancel gives a line up that is being asked for. It may have come in time all
-// the same.
+// Cancel stops reading the current line. The line may arrive all the same.
 func (s *Screen) Cancel(line <-chan Line) Line {
 	s.keys.interrupt <- struct{}{}
 	result := <-line
 	select {
-	case <-s.keys.interrupt: // it was not needed
+	case <-s.keys.interrupt: // the reader had finished
 	default:
 	}
 	return result
 }
 
-// Typed is what is typed while nobody asks. Each is to be handed to Later.
+// Typed yields what is typed while no line is being read. Pass each value to Later.
 func (s *Screen) Typed() <-chan []byte { return s.keys.typed }
 
-// Later keeps what was typed for the next ReadLine. It reports whether Ctrl-C was
-// among it.
+// Later keeps typed text for the next ReadLine. It reports whether Ctrl-C was among it.
 func (s *Screen) Later(chunk []byte) (broken bool) { return s.keys.later(chunk) }
 
 // Wrap breaks lines at words, so that none is wider than width.
@@ -170,7 +169,7 @@ func Wrap(body string, width int) string {
 	return strings.Join(out, "\n")
 }
 
-// fitting is how many bytes of a line fit: up to a space, if there is one.
+// fitting is the number of bytes of a line that fit: up to a space, if there is one.
 func fitting(line string, width int) int {
 	used, space, words := 0, 0, false
 	for i, r := range line {

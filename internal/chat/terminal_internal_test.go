@@ -19,12 +19,12 @@ import (
 // cursor stands in what a terminal shows for its cursor.
 const cursor = "▏"
 
-// A terminal shows what it is sent, as people's terminals do, and complains about
-// what it does not know. Its widths are from another table than the editor's.
+// A terminal interprets its input as common terminals do, and fails on sequences it does
+// not know. Its table of widths differs from the editor's.
 type terminal struct {
 	columns, rows int
-	cells         [][]string // "" is the right half of what is wide
-	x, y          int        // x may be columns: the next character begins a row
+	cells         [][]string // an empty string is the right half of a wide character
+	x, y          int        // x may equal columns: the next character begins a row
 	wrap          bool
 	unknown       []string
 	rest          string
@@ -56,7 +56,7 @@ func (d *terminal) write(sent string) {
 		if d.rest[0] == escape {
 			m := control.FindStringSubmatch(d.rest)
 			if m == nil {
-				return // not whole yet
+				return // incomplete
 			}
 			d.rest = d.rest[len(m[0]):]
 			d.control(m[1], m[2])
@@ -162,7 +162,7 @@ func (d *terminal) resize(columns int) {
 	}
 }
 
-// String is what is to be seen, with the cursor.
+// String is the visible text, with the cursor.
 func (d *terminal) String() string {
 	var rows []string
 	for y, cells := range d.cells {
@@ -175,8 +175,7 @@ func (d *terminal) String() string {
 	return strings.TrimRight(strings.Join(rows, "\n"), "\n")
 }
 
-// A desk has a screen at one end of a pseudo-terminal, and somebody who types at
-// the other.
+// A desk has a screen at one end of a pseudo-terminal, and a typist at the other.
 type desk struct {
 	t      *testing.T
 	screen *Screen
@@ -215,10 +214,10 @@ func newDesk(t *testing.T, columns, rows int) *desk {
 	t.Cleanup(func() {
 		require.NoError(t, screen.Close())
 		require.NoError(t, tty.Close())
-		d.types("\n") // ends the keyboard's read, and with it the reading here
+		d.types("\n") // ends the keyboard's read, and with it the test's own
 		reading.Wait()
 		require.NoError(t, keys.Close())
-		require.Empty(t, d.terminal.unknown, "what terminals are not to be sent")
+		require.Empty(t, d.terminal.unknown, "sequences that must not be sent to a terminal")
 	})
 	return d
 }

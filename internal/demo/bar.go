@@ -4,7 +4,7 @@ import "strings"
 
 const barWidth = 24
 
-// bar draws how much of total is done.
+// bar draws the share of total that is done.
 func bar(done, total int) string {
 	full := 0
 	if total > 0 {

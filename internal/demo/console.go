@@ -14,12 +14,12 @@ import (
 	"github.com/parley-run/parley/internal/printable"
 )
 
-// plainEvery is how often, at most, progress becomes a line where lines cannot be
+// plainEvery is the shortest interval between lines of progress where lines cannot be
 // redrawn.
 const plainEvery = 5 * time.Second
 
-// A console writes lines for people, and below them one line of progress. On a
-// terminal that line is redrawn; elsewhere it is written now and then.
+// A console writes lines, and below them one line of progress. On a terminal that line
+// is redrawn; elsewhere it is written at intervals.
 type console struct {
 	out      io.Writer
 	terminal bool
@@ -31,7 +31,7 @@ type console struct {
 	status string
 	drawn  bool
 	last   time.Time // plain: when progress was last written
-	rest   []byte    // of a line that is not complete yet
+	rest   []byte    // of an incomplete line
 	muted  bool
 }
 
@@ -59,7 +59,7 @@ func (c *console) Print(format string, args ...any) {
 	c.line(fmt.Sprintf(format, args...))
 }
 
-// Done writes a line about something that is up now, and ends its progress.
+// Done writes a line about a part that is ready, and ends its progress.
 func (c *console) Done(what, format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +71,7 @@ func (c *console) Done(what, format string, args ...any) {
 	c.line(fmt.Sprintf("  %s %-10s %s", mark, what, fmt.Sprintf(format, args...)))
 }
 
-// Status replaces the line of progress. Empty: there is none.
+// Status replaces the line of progress. Empty: none.
 func (c *console) Status(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +83,7 @@ func (c *console) Status(text string) {
 		}
 		return
 	}
-	// The first word of what is going on says whether it is still the same.
+	// A change of the first word means a new kind of progress.
 	sameKind := text != "" && firstWord(text) == firstWord(c.status)
 	c.status = text
 	if now := c.now(); text != "" && (!sameKind || now.Sub(c.last) >= plainEvery) {
@@ -92,7 +92,7 @@ func (c *console) Status(text string) {
 	}
 }
 
-// Write takes a log: whole lines go between the others.
+// Write writes a log: its whole lines go between the others.
 func (c *console) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,8 +107,7 @@ func (c *console) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Mute drops further logs: of an end that was asked for, they only complain that
-// things end.
+// Mute drops further logs: during a requested stop they only report what stops.
 func (c *console) Mute() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -128,8 +127,8 @@ func (c *console) erase() {
 	}
 }
 
-// draw writes the progress without a line break, and never over the terminal's
-// edge: a second row could not be erased.
+// draw writes the progress without a line break, and never beyond the terminal's width:
+// a second row could not be erased.
 func (c *console) draw() {
 	if !c.terminal || c.status == "" {
 		return

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A clock that tests set.
+// A clock set by tests.
 type clock struct{ t time.Time }
 
 func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
@@ -23,7 +23,7 @@ func TestConsoleOnATerminalRedrawsOneLine(t *testing.T) {
 	c := &console{out: &out, terminal: true, width: func() int { return 20 }, now: newClock().now}
 	c.Print("hello")
 	c.Status("one")
-	c.Status("one") // nothing new: nothing drawn
+	c.Status("one") // no change: nothing is drawn
 	c.Status("two, which is much too long for this terminal")
 	c.Print("between")
 	_, err := c.Write([]byte("half a line"))

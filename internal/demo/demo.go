@@ -17,63 +17,63 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// DefaultConversations is how many there are unless told otherwise.
+// DefaultConversations is the number of conversations by default.
 const DefaultConversations = 8
 
-// Options says what to demonstrate.
+// Options configures the demo.
 type Options struct {
-	// Conversations is how many there will be. Zero: DefaultConversations.
+	// Conversations is their number. Zero: DefaultConversations.
 	Conversations int
-	// Exit ends the demo when all conversations have ended. Otherwise everything
-	// stays up, to be looked at, until the context is done.
+	// Exit ends the demo when all conversations have ended. Otherwise everything keeps
+	// running until the context is done.
 	Exit bool
 	// JSON writes the results as one object.
 	JSON bool
-	// Executor is who speaks for the agent. Empty: "auto".
+	// Executor is the agent's executor. Empty: "auto".
 	Executor string
 
-	// Stack says which Temporal server to use. Namespace, search attributes, UI
-	// and progress are set by Run.
+	// Stack configures the Temporal server. Run sets namespace, search attributes, UI and
+	// progress.
 	Stack localstack.Options
-	// SimulatorPort is where the simulator listens, or on the next free port.
+	// SimulatorPort is the simulator's port; if it is in use, the next free one is taken.
 	// Zero: 3001. localstack.AnyPort: any.
 	SimulatorPort int
 
 	// Environ is the environment, as from os.Environ.
 	Environ []string
-	// RunWorker runs a worker until ctx is done, and lets it finish what it does.
+	// RunWorker runs a worker until ctx is done, and drains it.
 	RunWorker func(ctx context.Context, w Worker) error
 
-	// Starter is the command that people type for the CLI. Empty: "go run ./starter".
+	// Starter is the CLI's command as an operator types it. Empty: "go run ./starter".
 	Starter string
-	// Stdout gets the results, Stderr everything else.
+	// Stdout receives the results, Stderr everything else.
 	Stdout, Stderr io.Writer
 }
 
-// A Worker is what the demo's worker needs to know.
+// A Worker holds the settings of the demo's worker.
 type Worker struct {
-	// Environ is the environment it is to read its configuration from, instead of a
-	// file: the simulator as its platform, and the demo's Temporal server.
+	// Environ is the worker's environment. It configures the worker in place of a file:
+	// the simulator as its platform, and the demo's Temporal server.
 	Environ []string
 	// Address and Namespace are those of the Temporal server.
 	Address   string
 	Namespace string
 	TaskQueue string
 	Executor  string
-	// Log is where its log goes, so that progress and log do not mix on a terminal.
+	// Log receives the worker's log, so that progress and log do not mix on a terminal.
 	Log io.Writer
 }
 
 // ErrInterrupted means that the context ended before the conversations did.
 var ErrInterrupted = errors.New("demo: interrupted before all conversations had ended")
 
-// ExitCode is what the process should end with.
+// ExitCode is the exit code of the process for an error of Run.
 func ExitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, ErrInterrupted):
-		return 130 // as shells say for Ctrl-C
+		return 130 // the convention of shells for Ctrl-C
 	}
 	return 1
 }
@@ -86,8 +86,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Run runs the demo. Its error says what went wrong with the stack or which
-// conversations did not end; ExitCode turns it into the process's.
+// Run runs the demo. Its error says what failed in the stack, or which conversations did
+// not end; ExitCode turns it into the process's exit code.
 func Run(ctx context.Context, opts Options) (err error) {
 	opts = opts.withDefaults()
 	if opts.Conversations < 1 {
@@ -121,7 +121,7 @@ type demo struct {
 	worker   *runner
 	client   *connect.Client
 	operator *operate.Operator
-	finished bool // every conversation has come to an end, good or bad
+	finished bool // every conversation has ended, well or not
 }
 
 func (d *demo) run(ctx context.Context) error {
@@ -141,7 +141,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	for _, c := range result.Conversations {
-		if !c.ended() && c.Outcome != string(workflows.StateNeedsAttention) { // those have been told
+		if !c.ended() && c.Outcome != string(workflows.StateNeedsAttention) { // the others were reported
 			d.con.Print("  ! %s", c.complaint())
 		}
 	}
@@ -153,7 +153,7 @@ func (d *demo) run(ctx context.Context) error {
 	return result.unended()
 }
 
-// start brings everything up.
+// start starts all parts.
 func (d *demo) start(ctx context.Context) (err error) {
 	d.con.Status("starting the practice personas")
 	if d.practice, err = startPractice(ctx, d.opts.SimulatorPort, d.opts.Conversations); err != nil {
@@ -183,13 +183,13 @@ func (d *demo) startStack(ctx context.Context) (err error) {
 	}
 	so.OnProgress = func(p build.Progress) {
 		switch p.Step {
-		case build.StepReady, build.StepBuilt: // said below
+		case build.StepReady, build.StepBuilt: // reported below
 		case build.StepFind:
 			d.con.Print("  %s", p)
 		case build.StepStart:
 			d.con.Status(p.String())
 		default:
-			d.con.Status(fmt.Sprintf("the first time, the Temporal server is built, which takes minutes · %s%s", p, after(p.Elapsed)))
+			d.con.Status(fmt.Sprintf("the first run builds the Temporal server, which takes minutes · %s%s", p, after(p.Elapsed)))
 		}
 	}
 	if d.stack, err = localstack.Start(ctx, so); err != nil {
@@ -213,7 +213,7 @@ func (d *demo) connect(ctx context.Context, w Worker) (err error) {
 		return fmt.Errorf("demo: %w", err)
 	}
 	if d.given() {
-		d.con.Status("looking for the search attributes of the namespace")
+		d.con.Status("check the search attributes of the namespace")
 		if _, err := connect.EnsureSearchAttributes(ctx, d.client, w.Namespace); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
@@ -222,10 +222,10 @@ func (d *demo) connect(ctx context.Context, w Worker) (err error) {
 	return nil
 }
 
-// given means that the Temporal server was there before us.
+// given means that the demo uses a Temporal server which it did not start.
 func (d *demo) given() bool { return d.opts.Stack.Address != "" }
 
-// linger keeps everything up until somebody has seen enough.
+// linger keeps everything running until the context is done.
 func (d *demo) linger(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -237,7 +237,7 @@ func (d *demo) linger(ctx context.Context) error {
 	}
 }
 
-// stop takes everything down, the last first.
+// stop stops all parts, the last first.
 func (d *demo) stop() error {
 	var errs []error
 	d.con.Mute()

@@ -181,7 +181,7 @@ func (u *until) String() string {
 	return u.out.String()
 }
 
-// runWorker is the worker process as the command runs it.
+// runWorker runs the worker as the command does.
 func runWorker(ctx context.Context, w demo.Worker) error {
 	return process.Serve(ctx, process.Settings{
 		Source: config.Source{

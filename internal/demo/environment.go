@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// workerConfig is the environment in which the demo's worker finds the simulator
-// and the Temporal server.
+// workerConfig builds the environment in which the demo's worker finds the simulator and
+// the Temporal server.
 func (d *demo) workerConfig() Worker {
 	w := Worker{
 		Address:   d.stack.Address,
@@ -19,13 +19,13 @@ func (d *demo) workerConfig() Worker {
 		Executor:  d.opts.Executor,
 		Log:       d.con,
 	}
-	foreign := []string{"PARLEY_CONFIG=", "ONERUN_"} // about other platforms
+	foreign := []string{"PARLEY_CONFIG=", "ONERUN_"} // settings of other platforms
 	if d.given() {
-		// Others may work on this server. They must not be given our conversations,
-		// whose platform is on this machine.
+		// Other workers may use this server. They must not receive the demo's
+		// conversations, whose platform is on this machine.
 		w.TaskQueue += "-demo-" + strings.ToLower(d.practice.seeded.ProjectID)
 	} else {
-		foreign = append(foreign, "TEMPORAL_") // about another server
+		foreign = append(foreign, "TEMPORAL_") // settings of another server
 	}
 	w.Environ = slices.DeleteFunc(slices.Clone(d.opts.Environ), func(variable string) bool {
 		return slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
@@ -39,7 +39,7 @@ func (d *demo) workerConfig() Worker {
 		"TEMPORAL_NAMESPACE="+d.stack.Namespace,
 	)
 	if !d.given() {
-		// The user's profile may have keys and certificates for another server.
+		// The user's profile may hold keys and certificates for another server.
 		w.Environ = append(w.Environ, "TEMPORAL_CONFIG_FILE="+os.DevNull)
 	}
 	return w
@@ -48,7 +48,7 @@ func (d *demo) workerConfig() Worker {
 // Lookup finds a variable of the worker's environment.
 func (w Worker) Lookup(name string) (string, bool) { return lookup(w.Environ, name) }
 
-// lookup finds the last variable of that name: that one counts.
+// lookup finds the last variable of a name: the last one counts.
 func lookup(environ []string, name string) (string, bool) {
 	for _, variable := range slices.Backward(environ) {
 		if value, ok := strings.CutPrefix(variable, name+"="); ok {
@@ -66,7 +66,8 @@ func connection(environ []string, address, namespace string) connect.Options {
 	}
 }
 
-// speaker says who will answer for the agent, as far as can be told beforehand.
+// speaker says which executor will answer for the agent, as far as the environment
+// shows.
 func (d *demo) speaker() string {
 	if d.opts.Executor != "auto" {
 		return "executor " + d.opts.Executor

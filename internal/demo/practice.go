@@ -20,10 +20,10 @@ const (
 	maxPortSteps         = 1000
 )
 
-// practice is the simulator with a server around it.
+// practice is the simulator with its server.
 type practice struct {
 	URL    string
-	key    string // made for this run; only the worker is given it
+	key    string // made for this run; only the worker receives it
 	seeded sim.Seeded
 	sim    *sim.Simulator
 	server *http.Server
@@ -56,7 +56,7 @@ func startPractice(ctx context.Context, port, conversations int) (*practice, err
 	return p, nil
 }
 
-// listen takes the port, or the next free one.
+// listen opens the port, or the next free one.
 func listen(port int) (net.Listener, error) {
 	if port == localstack.AnyPort {
 		return net.Listen("tcp", "127.0.0.1:0")
@@ -73,7 +73,7 @@ func listen(port int) (net.Listener, error) {
 	return nil, fmt.Errorf("no free port from %d on", port)
 }
 
-// personas counts who takes part.
+// personas counts the personas.
 func (p *practice) personas() int {
 	keys := make(map[string]bool)
 	for _, c := range p.sim.Report().Conversations {

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/printable"
 )
 
-// personaWidth is how much of a persona's description fits into a table.
+// personaWidth is the width of a persona's description in a table.
 const personaWidth = 46
 
 // present writes the results.
@@ -35,7 +35,7 @@ func (d *demo) present(ctx context.Context, r Result) error {
 	var b strings.Builder
 	writeTable(&b, r)
 	if c, ok := finest(r.Conversations); ok {
-		// It is for show: a demo without it is still one.
+		// The sample transcript is optional.
 		if record, err := d.operator.Show(ctx, c.WorkflowID); err == nil {
 			writeTranscript(&b, c, record.Messages)
 		}
@@ -63,7 +63,7 @@ func writeTable(w io.Writer, r Result) {
 	fmt.Fprintf(w, "\n%s\n", t.Render())
 }
 
-// textWidth is what a line of a transcript takes beside its speaker.
+// textWidth is the width of a transcript's text beside its speaker.
 const textWidth = 68
 
 func writeTranscript(w io.Writer, c Conversation, messages []operate.Message) {
@@ -108,10 +108,10 @@ func writeSummary(w io.Writer, r Result, took time.Duration) {
 	fmt.Fprintln(w)
 }
 
-// writeNext says where to look, if there is still something to look at.
+// writeNext suggests what to read next, while everything keeps running.
 func (d *demo) writeNext(w io.Writer, r Result) {
 	if d.opts.Exit {
-		fmt.Fprintf(w, "\nWithout --exit everything stays up to look around\n")
+		fmt.Fprintf(w, "\nWithout --exit everything keeps running\n")
 	} else {
 		fmt.Fprintf(w, "\nLook around\n")
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 )
 
-// A Result is what the demo came to.
+// A Result is the demo's result.
 type Result struct {
 	UIURL           string         `json:"ui_url"`
 	SimulatorURL    string         `json:"simulator_url"`
@@ -23,11 +23,11 @@ type Conversation struct {
 	ID         string `json:"id"`
 	WorkflowID string `json:"workflow_id"`
 	Persona    string `json:"persona"`
-	// Outcome is "ended" unless something went wrong. Besides the other kinds of
-	// outcome it can be a state in which the conversation waits for a person.
+	// Outcome is "ended" if all went well. Otherwise it is another kind of outcome, or a
+	// state in which the conversation waits for an operator.
 	Outcome string               `json:"outcome"`
 	EndedBy conversation.EndedBy `json:"ended_by,omitempty"`
-	// Detail says in a sentence why it did not end well.
+	// Detail is a sentence on why it did not end well.
 	Detail     string              `json:"detail,omitempty"`
 	Turns      int                 `json:"turns"`
 	DurationMS int64               `json:"duration_ms"`
@@ -35,13 +35,13 @@ type Conversation struct {
 
 	executor string
 	model    string
-	score    float64 // what the simulator's judge gave, from 0 to 1
+	score    float64 // from the simulator's judge, 0 to 1
 }
 
-// ended reports whether it came to its proper end.
+// ended reports whether it ran to its end.
 func (c Conversation) ended() bool { return c.Outcome == string(conversation.OutcomeEnded) }
 
-// fromRecord is a conversation as Temporal knows it.
+// fromRecord converts Temporal's record of a conversation.
 func fromRecord(id string, r operate.Record) Conversation {
 	c := Conversation{
 		ID: id, WorkflowID: r.ID, Persona: r.Persona, Outcome: string(r.Outcome), EndedBy: r.EndedBy,
@@ -64,9 +64,9 @@ func fromRecord(id string, r operate.Record) Conversation {
 }
 
 // errUnended marks the error about conversations that did not end.
-var errUnended = errors.New("not every conversation has ended as it should")
+var errUnended = errors.New("not every conversation has ended properly")
 
-// complaint says in a line how it did not end well.
+// complaint is a line on why it did not end well.
 func (c Conversation) complaint() string {
 	return strings.TrimSuffix(c.WorkflowID+" "+c.words()+": "+c.Detail, ": ")
 }
@@ -82,11 +82,11 @@ func (r Result) unended() error {
 	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("demo: %w: %d of %d have not (without --exit they can be looked at in the Temporal UI)",
+	return fmt.Errorf("demo: %w: %d of %d have not (without --exit the Temporal UI stays up to inspect them)",
 		errUnended, n, len(r.Conversations))
 }
 
-// usage sums up what models were asked for.
+// usage adds up the usage of the models.
 func (r Result) usage() conversation.Usage {
 	var sum conversation.Usage
 	for _, c := range r.Conversations {

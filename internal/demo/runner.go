@@ -6,15 +6,15 @@ import (
 	"fmt"
 )
 
-// A runner is the worker, running beside us.
+// A runner runs the worker in the background.
 type runner struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	err    error // to be read after done
+	err    error // read after done
 }
 
-// startRunner runs the worker until stop. The end of ctx does not end it: it
-// has to end before what it depends on, and in order.
+// startRunner runs the worker until stop. The end of ctx does not stop it: it must stop
+// before the parts it depends on.
 func startRunner(ctx context.Context, run func(context.Context) error) *runner {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r := &runner{cancel: cancel, done: make(chan struct{})}
@@ -25,18 +25,18 @@ func startRunner(ctx context.Context, run func(context.Context) error) *runner {
 	return r
 }
 
-// died says why the worker has ended by itself.
+// died is the error of a worker that has stopped by itself.
 func (r *runner) died() error {
 	<-r.done
 	err := r.err
 	if err == nil {
-		err = errors.New("nobody had asked it to")
+		err = errors.New("it was not asked to")
 	}
-	return fmt.Errorf("demo: the worker has ended: %w", err)
+	return fmt.Errorf("demo: the worker has stopped: %w", err)
 }
 
-// stop ends the worker and returns what went wrong while it did so. What it died
-// of before has been reported by died.
+// stop stops the worker and returns an error of the stop. An earlier error has been
+// returned by died.
 func (r *runner) stop() error {
 	select {
 	case <-r.done:

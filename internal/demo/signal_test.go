@@ -20,10 +20,10 @@ import (
 	"github.com/parley-run/parley/internal/demo"
 )
 
-// playVariable makes the test binary be the demo itself.
+// playVariable makes the test binary run the demo.
 const playVariable = "PARLEY_TEST_PLAY_DEMO"
 
-// playDemo is what "worker --dev" does with signals and errors.
+// playDemo handles signals and errors as "worker --dev" does.
 func playDemo() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -55,7 +55,7 @@ func TestSignals(t *testing.T) {
 }
 
 // startDemo starts the demo as a process, waits for its result, and connects to
-// everything it runs.
+// everything that it runs.
 func startDemo(t *testing.T) (*exec.Cmd, []net.Conn) {
 	t.Helper()
 	self, err := os.Executable()
@@ -82,7 +82,7 @@ func startDemo(t *testing.T) (*exec.Cmd, []net.Conn) {
 	return cmd, conns
 }
 
-// requireGone waits until the processes at the other ends have ended.
+// requireGone waits until the processes at the other ends have exited.
 func requireGone(t *testing.T, conns []net.Conn) {
 	t.Helper()
 	for _, conn := range conns {

@@ -10,19 +10,19 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// A tracker knows how far the conversations are.
+// A tracker records the progress of the conversations.
 type tracker struct {
 	total int
 	began time.Time
 
-	order    []string // as the simulator lists them
+	order    []string // in the simulator's order
 	begun    map[string]bool
 	finished map[string]Conversation
 	parked   map[string]Conversation
 	scores   map[string]float64
 	messages int
 	first    time.Time // when the first one began
-	changed  time.Time // when anything last did
+	changed  time.Time // the last change
 }
 
 func newTracker(total int, now time.Time) *tracker {
@@ -33,9 +33,9 @@ func newTracker(total int, now time.Time) *tracker {
 	}
 }
 
-// look takes in the simulator's report and returns the conversations that have
-// begun since.
-func (t *tracker) look(report []sim.ConversationReport, now time.Time) []string {
+// update reads the simulator's report and returns the conversations that have begun
+// since.
+func (t *tracker) update(report []sim.ConversationReport, now time.Time) []string {
 	var begun []string
 	messages := 0
 	t.order = t.order[:0]
@@ -59,15 +59,15 @@ func (t *tracker) look(report []sim.ConversationReport, now time.Time) []string 
 	return begun
 }
 
-// finish notes what a conversation came to.
+// finish records the ending of a conversation.
 func (t *tracker) finish(c Conversation, now time.Time) {
 	t.finished[c.ID] = c
 	delete(t.parked, c.ID)
 	t.changed = now
 }
 
-// park notes which conversations wait for a person, and returns those that did
-// not before.
+// park records which conversations need attention, and returns those that did not
+// before.
 func (t *tracker) park(waiting []Conversation, now time.Time) []Conversation {
 	before := t.parked
 	t.parked = make(map[string]Conversation)
@@ -91,14 +91,14 @@ func (t *tracker) park(waiting []Conversation, now time.Time) []Conversation {
 func (t *tracker) done() bool { return len(t.finished) >= t.total }
 
 const (
-	// parkedPatience is how long the others may be silent once one waits for a
-	// person: what holds it up may keep them from beginning.
+	// parkedPatience bounds the silence of the others once one needs attention: its cause
+	// may keep them from beginning.
 	parkedPatience = 30 * time.Second
-	// patience is how long all may be silent: models are slow, but not that slow.
+	// patience bounds the silence of all: slow models answer within it.
 	patience = 5 * time.Minute
 )
 
-// stuck means that it is of no use to wait any longer.
+// stuck means that further waiting is of no use.
 func (t *tracker) stuck(now time.Time) bool {
 	silence := now.Sub(t.changed)
 	switch {
@@ -120,7 +120,7 @@ func (t *tracker) line(now time.Time) string {
 		parts = append(parts, fmt.Sprintf("%d talking", talking))
 	}
 	if n := len(t.parked); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d waiting for a person", n))
+		parts = append(parts, fmt.Sprintf("%d waiting for an operator", n))
 	}
 	if t.messages > 0 {
 		parts = append(parts, plural(t.messages, "message"))
@@ -131,8 +131,8 @@ func (t *tracker) line(now time.Time) string {
 	return strings.Join(parts, " · ") + after(now.Sub(t.began))
 }
 
-// all lists the conversations in the simulator's order: finished ones as they
-// ended, the others as they stand.
+// all lists the conversations in the simulator's order: finished ones with their
+// outcome, the others with their state.
 func (t *tracker) all(workflowID func(id string) string) []Conversation {
 	out := make([]Conversation, 0, t.total)
 	for _, id := range t.order {
@@ -141,9 +141,9 @@ func (t *tracker) all(workflowID func(id string) string) []Conversation {
 			c, ok = t.parked[id]
 		}
 		if !ok {
-			c = Conversation{ID: id, WorkflowID: workflowID(id), Outcome: "talking", Detail: "nothing has happened in it for long"}
+			c = Conversation{ID: id, WorkflowID: workflowID(id), Outcome: "talking", Detail: "it has made no progress for a long time"}
 			if !t.begun[id] {
-				c.Outcome, c.Detail = "waiting", "no worker has taken it"
+				c.Outcome, c.Detail = "waiting", "no worker has claimed it"
 			}
 		}
 		c.score = t.scores[id]
@@ -160,8 +160,8 @@ func mean(scores map[string]float64) float64 {
 	return sum / max(float64(len(scores)), 1)
 }
 
-// finest chooses a conversation to show: one that its persona ended, of a length
-// to read.
+// finest chooses a conversation to show: one that its persona ended, of a readable
+// length.
 func finest(all []Conversation) (Conversation, bool) {
 	if len(all) == 0 {
 		return Conversation{}, false
@@ -177,6 +177,6 @@ func charm(c Conversation) int {
 	if c.EndedBy == "persona" {
 		score += 50
 	}
-	// Three to four turns show enough, and a happy end is nice.
+	// Three to four turns show enough, and a happy ending is nice.
 	return score - 5*max(3-c.Turns, c.Turns-4, 0) + int(30*c.score)
 }

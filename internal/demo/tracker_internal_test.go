@@ -21,19 +21,19 @@ func TestTrackerFollowsConversations(t *testing.T) {
 	require.Contains(t, tr.line(clock.now()), "0/3 · waiting for the first one to begin")
 
 	clock.pass(2 * time.Second)
-	require.Equal(t, []string{"a", "b"}, tr.look([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 0, 0)}, clock.now()))
-	require.Empty(t, tr.look([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 0, 0)}, clock.now()))
+	require.Equal(t, []string{"a", "b"}, tr.update([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 0, 0)}, clock.now()))
+	require.Empty(t, tr.update([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 0, 0)}, clock.now()))
 	require.Equal(t, clock.now(), tr.first)
 	require.Equal(t, "conversations "+bar(0, 3)+" 0/3 · 2 talking · 1 message · 2s", tr.line(clock.now()))
 
 	clock.pass(time.Second)
 	tr.finish(Conversation{ID: "b", Outcome: "ended"}, clock.now())
-	require.Equal(t, []string{"c"}, tr.look([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 1, 1)}, clock.now()))
+	require.Equal(t, []string{"c"}, tr.update([]sim.ConversationReport{talk("a", 1, 0), talk("b", 1, 1), talk("c", 1, 1)}, clock.now()))
 
 	parked := []Conversation{{ID: "a", Outcome: "needs_attention"}, {ID: "b", Outcome: "needs_attention"}}
 	require.Equal(t, parked[:1], tr.park(parked, clock.now()), "b has finished since")
 	require.Empty(t, tr.park(parked, clock.now()), "said before")
-	require.Equal(t, "conversations "+bar(1, 3)+" 1/3 · 1 talking · 1 waiting for a person · 2 messages · 3s", tr.line(clock.now()))
+	require.Equal(t, "conversations "+bar(1, 3)+" 1/3 · 1 talking · 1 waiting for an operator · 2 messages · 3s", tr.line(clock.now()))
 	require.False(t, tr.stuck(clock.now().Add(parkedPatience)))
 	require.True(t, tr.stuck(clock.now().Add(parkedPatience+1)))
 
@@ -50,12 +50,12 @@ func TestTrackerFollowsConversations(t *testing.T) {
 func TestTrackerListsWhatHasNotEnded(t *testing.T) {
 	t.Parallel()
 	tr := newTracker(2, time.Time{})
-	tr.look([]sim.ConversationReport{talk("a", 1, 0), talk("b", 0, 0)}, time.Time{})
+	tr.update([]sim.ConversationReport{talk("a", 1, 0), talk("b", 0, 0)}, time.Time{})
 	require.False(t, tr.stuck(time.Time{}.Add(patience)))
 	require.True(t, tr.stuck(time.Time{}.Add(patience+1)))
 	require.Equal(t, []Conversation{
-		{ID: "a", WorkflowID: "A", Outcome: "talking", Detail: "nothing has happened in it for long"},
-		{ID: "b", WorkflowID: "B", Outcome: "waiting", Detail: "no worker has taken it"},
+		{ID: "a", WorkflowID: "A", Outcome: "talking", Detail: "it has made no progress for a long time"},
+		{ID: "b", WorkflowID: "B", Outcome: "waiting", Detail: "no worker has claimed it"},
 	}, tr.all(strings.ToUpper))
 }
 

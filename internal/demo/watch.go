@@ -16,12 +16,12 @@ import (
 
 const (
 	lookEvery = 100 * time.Millisecond
-	// parkedEvery is how often Temporal is asked who waits for a person.
+	// parkedEvery is the interval of asking Temporal which conversations need attention.
 	parkedEvery = 2 * time.Second
 )
 
-// watch follows the conversations until all have finished or, with Exit, until
-// the others will not. Only ctx, the server's and the worker's end are errors.
+// watch follows the conversations until all have finished or, with Exit, until the rest
+// is stuck. It returns an error if ctx, the server or the worker ends.
 func (d *demo) watch(ctx context.Context) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
@@ -55,7 +55,7 @@ func (d *demo) watch(ctx context.Context) (Result, error) {
 			}
 		case <-ticker.C:
 			none := t.first.IsZero()
-			for _, id := range t.look(d.practice.sim.Report().Conversations, time.Now()) {
+			for _, id := range t.update(d.practice.sim.Report().Conversations, time.Now()) {
 				watchers.Go(func() { d.watchOne(ctx, id, finished) })
 			}
 			if none && !t.first.IsZero() {
@@ -74,7 +74,7 @@ func (d *demo) watch(ctx context.Context) (Result, error) {
 func (d *demo) watchOne(ctx context.Context, id string, finished chan<- Conversation) {
 	workflowID := d.workflowID(id)
 	for ctx.Err() == nil {
-		// A workflow that fails has ended too: its record says how.
+		// A workflow that failed has ended too: its record says how.
 		_ = d.client.GetWorkflow(ctx, workflowID, "").Get(ctx, nil)
 		record, err := d.operator.Show(ctx, workflowID)
 		if err == nil && !record.Open {
@@ -84,14 +84,14 @@ func (d *demo) watchOne(ctx context.Context, id string, finished chan<- Conversa
 			}
 			return
 		}
-		select { // not there yet, or the server does not answer
+		select { // it does not exist yet, or the server does not answer
 		case <-ctx.Done():
 		case <-time.After(lookEvery):
 		}
 	}
 }
 
-// watchParked tells now and then which conversations wait for a person.
+// watchParked reports at intervals which conversations need attention.
 func (d *demo) watchParked(ctx context.Context, parked chan<- []Conversation) {
 	ticker := time.NewTicker(parkedEvery)
 	defer ticker.Stop()
@@ -106,7 +106,7 @@ func (d *demo) watchParked(ctx context.Context, parked chan<- []Conversation) {
 			Statuses: []string{string(workflows.StateNeedsAttention)},
 		}, d.opts.Conversations)
 		if err != nil {
-			continue // the server's end is noticed elsewhere
+			continue // another watcher notices the server's end
 		}
 		waiting := make([]Conversation, 0, len(page.Conversations))
 		for _, c := range page.Conversations {
@@ -129,12 +129,12 @@ func (d *demo) workflowID(id string) string {
 	})
 }
 
-// platformID is the other way round.
+// platformID is the inverse.
 func (d *demo) platformID(workflowID string) string {
 	return strings.TrimPrefix(workflowID, d.workflowID(""))
 }
 
-// words is the outcome for people.
+// words is the outcome for the table.
 func (c Conversation) words() string {
 	kinds := []conversation.OutcomeKind{
 		conversation.OutcomeEnded, conversation.OutcomeClaimLost, conversation.OutcomeFailed,
@@ -150,7 +150,7 @@ func (c Conversation) duration() string {
 	return seconds(time.Duration(c.DurationMS) * time.Millisecond)
 }
 
-// seconds is a short duration with a digit, a long one without.
+// seconds formats a duration: a short one with a digit, a long one without.
 func seconds(d time.Duration) string {
 	if d < time.Minute {
 		return fmt.Sprintf("%.1fs", d.Seconds())

@@ -91,7 +91,7 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 			if c.stop != nil {
 				c.stop(t, r, workflow)
 			}
-			r.stand.Mend()
+			r.stand.ClearFaults()
 			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 20*time.Second, 50*time.Millisecond)
 			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 			_, bodies := r.received.seen()

@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/localstack/build"
 )
 
-// cliVersion makes sure that a temporal command is Temporal's CLI.
+// cliVersion checks that a temporal command is Temporal's CLI.
 func cliVersion(ctx context.Context, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -32,8 +32,8 @@ func cliVersion(ctx context.Context, path string) (string, error) {
 	return line, nil
 }
 
-// startCLI runs the Temporal CLI's development server. It does not choose free
-// ports, nor does it say when it can be used: we do both.
+// startCLI runs the Temporal CLI's development server. The CLI neither chooses free
+// ports nor announces that it is ready: this package does both.
 func startCLI(ctx context.Context, opts Options, path, version string) (*Stack, error) {
 	opts.OnProgress(build.Progress{Step: build.StepStart, Detail: path})
 	port, err := freePort(opts.Port, nil)
@@ -43,7 +43,7 @@ func startCLI(ctx context.Context, opts Options, path, version string) (*Stack, 
 	args := []string{
 		"server", "start-dev", "--ip", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--namespace", opts.Namespace, "--log-level", "error",
-		// The default of 20 a second per shard makes every activity wait.
+		// The default of 20 a second per shard delays every activity.
 		"--dynamic-config-value", "history.transferProcessorMaxPollRPS=1000",
 	}
 	stack := &Stack{Address: loopback(port), Namespace: opts.Namespace, Server: version}
@@ -75,8 +75,8 @@ func startCLI(ctx context.Context, opts Options, path, version string) (*Stack, 
 	return stack, nil
 }
 
-// answering returns a channel that is closed once the server answers. It gives
-// up when ctx or the server ends.
+// answering returns a channel that is closed once the server answers. It stops when ctx
+// or the server ends.
 func answering(ctx context.Context, opts Options, address string, ended <-chan struct{}) <-chan struct{} {
 	ready := make(chan struct{})
 	go func() {
@@ -93,7 +93,7 @@ func answering(ctx context.Context, opts Options, address string, ended <-chan s
 			attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
 			err := dialable(attempt, address)
 			if err == nil {
-				err = look(attempt, opts, address)
+				err = check(attempt, opts, address)
 			}
 			cancel()
 			if err == nil {
@@ -116,8 +116,8 @@ func dialable(ctx context.Context, address string) error {
 // maxPortSteps bounds the search for a free port.
 const maxPortSteps = 1000
 
-// freePort returns the first free port from there upwards that is not in taken.
-// Somebody else may take it the next moment.
+// freePort returns the first free port from there upwards that is not in taken. Another
+// process may take it at any time.
 func freePort(from int, taken []int) (int, error) {
 	for port := from; port <= 65535 && port < from+maxPortSteps; port++ {
 		if slices.Contains(taken, port) {

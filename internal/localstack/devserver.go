@@ -9,8 +9,7 @@ import (
 	"github.com/parley-run/parley/internal/localstack/build"
 )
 
-// startDevserver runs a devserver and waits for the line by which it says where
-// it is.
+// startDevserver runs a devserver and waits for the line with its address.
 func startDevserver(ctx context.Context, opts Options, binary string) (*Stack, error) {
 	opts.OnProgress(build.Progress{Step: build.StepStart, Detail: "the Temporal server"})
 	args := []string{

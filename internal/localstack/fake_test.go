@@ -26,7 +26,8 @@ import (
 	"github.com/parley-run/parley/internal/localstack"
 )
 
-// TestMain lets the test binary play other programs, by the name it is called.
+// TestMain lets the test binary act as other programs, by the name that it was started
+// with.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "ready":
@@ -123,7 +124,7 @@ func playDevserver(args []string) int {
 	return 0
 }
 
-// playStubborn ignores every request to stop, and has a child that does too.
+// playStubborn ignores every request to stop, and so does its child.
 func playStubborn() int {
 	signal.Ignore(syscall.SIGTERM)
 	self, err := os.Executable()
@@ -171,10 +172,10 @@ func playCLI(args []string) int {
 	}
 	s := newTemporal()
 	go func() { _ = s.Serve(l) }()
-	select {} //nolint:staticcheck // until SIGTERM, which nobody catches
+	select {} // nolint:staticcheck // until SIGTERM, which has no handler
 }
 
-// playParent starts a server, says where it is, and waits to be killed.
+// playParent starts a server, prints its address, and waits to be killed.
 func playParent(args []string) int {
 	opts := localstack.Options{Port: localstack.AnyPort}
 	if len(args) == 1 {
@@ -190,7 +191,7 @@ func playParent(args []string) int {
 	return 0
 }
 
-// newTemporal is a Temporal server as far as a client's start needs one.
+// newTemporal is as much of a Temporal server as the start of a client needs.
 func newTemporal() *grpc.Server {
 	s := grpc.NewServer()
 	workflowservice.RegisterWorkflowServiceServer(s, fakeWorkflows{})

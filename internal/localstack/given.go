@@ -10,21 +10,21 @@ import (
 	"go.temporal.io/sdk/log"
 )
 
-// dialTimeout bounds the look at a server that should be running.
+// dialTimeout bounds the check of a server that should be running.
 const dialTimeout = 10 * time.Second
 
-// useGiven takes a running server, once it has answered.
+// useGiven uses a running server, once it has answered.
 func useGiven(ctx context.Context, opts Options) (*Stack, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if err := look(ctx, opts, opts.Address); err != nil {
+	if err := check(ctx, opts, opts.Address); err != nil {
 		return nil, fmt.Errorf("use the Temporal server at %s: %w", opts.Address, err)
 	}
 	return &Stack{Address: opts.Address, Namespace: opts.Namespace, Server: "Temporal server"}, nil
 }
 
-// look asks a server for its namespace.
-func look(ctx context.Context, opts Options, address string) error {
+// check asks a server for its namespace.
+func check(ctx context.Context, opts Options, address string) error {
 	c, err := opts.Dial(client.Options{
 		HostPort:          address,
 		Namespace:         opts.Namespace,
@@ -43,7 +43,7 @@ func look(ctx context.Context, opts Options, address string) error {
 	return nil
 }
 
-// silent keeps the SDK from logging what we report anyway.
+// silent keeps the SDK from logging what is returned as an error.
 type silent struct{}
 
 var _ log.Logger = silent{}

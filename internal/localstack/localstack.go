@@ -9,24 +9,24 @@ import (
 	"github.com/parley-run/parley/internal/localstack/build"
 )
 
-// A Stack is a Temporal server that can be used.
+// A Stack is a Temporal server that is ready.
 type Stack struct {
 	// Address is the host:port of the server.
 	Address string
-	// UIURL is the address of the web UI. Empty: none was asked for, or the server
-	// is not ours and nobody knows.
+	// UIURL is the address of the web UI. Empty: none was requested, or the server was
+	// not started here.
 	UIURL     string
 	Namespace string
-	// Server says what it is, for people: "devserver", "temporal version 1.5.0 …".
+	// Server names the program: "devserver", "temporal version 1.5.0 …".
 	Server string
-	// Built is how long compiling the devserver took. Zero: there was no need.
+	// Built is how long compiling the devserver took. Zero: it was not compiled.
 	Built time.Duration
 
-	server *server // nil: not ours
+	server *server // nil: not started here
 }
 
-// Start finds, builds if need be, and starts a server, and returns when it can
-// be used. The context bounds the starting only: the server runs until Close.
+// Start finds, builds if necessary, and starts a server, and returns when it is ready.
+// The context bounds the start only: the server runs until Close.
 func Start(ctx context.Context, opts Options) (*Stack, error) {
 	opts = opts.withDefaults()
 	stack, err := start(ctx, opts)
@@ -47,7 +47,7 @@ func start(ctx context.Context, opts Options) (*Stack, error) {
 			if err == nil {
 				return startCLI(ctx, opts, path, version)
 			}
-			opts.OnProgress(build.Progress{Step: build.StepFind, Detail: fmt.Sprintf("%s is of no use (%v)", path, err)})
+			opts.OnProgress(build.Progress{Step: build.StepFind, Detail: fmt.Sprintf("%s cannot be used (%v)", path, err)})
 		}
 	}
 	binary, built := opts.Binary, time.Duration(0)
@@ -66,16 +66,16 @@ func start(ctx context.Context, opts Options) (*Stack, error) {
 	return stack, nil
 }
 
-// Close stops the server, at once if it does not stop by itself within a few
-// seconds, and returns when it is gone. It may be called more than once.
+// Close stops the server, kills it after a few seconds, and returns when it is gone. It
+// may be called more than once.
 func (s *Stack) Close() {
 	if s.server != nil {
 		s.server.stop()
 	}
 }
 
-// Done is closed when the server has ended, asked to or not. For a server that
-// is not ours it is never closed.
+// Done is closed when the server has exited for any reason. For a server that was not
+// started here it is never closed.
 func (s *Stack) Done() <-chan struct{} {
 	if s.server == nil {
 		return nil
@@ -83,8 +83,8 @@ func (s *Stack) Done() <-chan struct{} {
 	return s.server.proc.Done()
 }
 
-// Err says why the server has ended by itself. It is nil while the server runs
-// and after Close.
+// Err says why the server has exited by itself. It is nil while the server runs and
+// after Close.
 func (s *Stack) Err() error {
 	if s.server == nil {
 		return nil

@@ -87,7 +87,7 @@ func TestLaterDeathIsSeen(t *testing.T) {
 	require.ErrorContains(t, stack.Err(), "exit status 9")
 	require.ErrorContains(t, stack.Err(), "out of memory")
 	stack.Close()
-	require.Error(t, stack.Err(), "closing what is dead does not heal it")
+	require.Error(t, stack.Err(), "closing a dead server keeps its error")
 }
 
 func TestStartGivesUpWithTheContext(t *testing.T) {
@@ -158,7 +158,7 @@ func TestTemporalCLIOnPath(t *testing.T) {
 }
 
 func TestOtherTemporalCommandIsPassedOver(t *testing.T) {
-	// It lists files, say: whatever it is, it is not Temporal's.
+	// A command of the same name that is not Temporal's.
 	putOnPath(t, program(t, "dies-early"), "temporal")
 	var news []string
 	_, err := localstack.Start(t.Context(), localstack.Options{
@@ -167,7 +167,7 @@ func TestOtherTemporalCommandIsPassedOver(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "is not the folder of module")
 	require.Len(t, news, 1)
-	require.Contains(t, news[0], "is of no use")
+	require.Contains(t, news[0], "cannot be used")
 }
 
 func TestGivenAddress(t *testing.T) {
@@ -198,8 +198,8 @@ func putOnPath(t *testing.T, program string, as ...string) {
 	t.Helper()
 	dir := filepath.Dir(program)
 	if len(as) == 1 {
-		// The test binary goes by the last name in the chain it was called by, so a
-		// script has to call it.
+		// The test binary acts by the last name in the chain that started it, so a script
+		// must start it.
 		script := "#!/bin/sh\nexec " + program + "\n"
 		require.NoError(t, os.WriteFile(filepath.Join(dir, as[0]), []byte(script), 0o755))
 	}
@@ -214,7 +214,7 @@ func dial(t *testing.T, address string) net.Conn {
 	return conn
 }
 
-// requireGone waits until the process on the other side has ended.
+// requireGone waits until the process at the other end has exited.
 func requireGone(t *testing.T, conn net.Conn) {
 	t.Helper()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))

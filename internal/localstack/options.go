@@ -22,11 +22,11 @@ const (
 // AnyPort lets the operating system choose.
 const AnyPort = -1
 
-// Options says which server is wanted. The zero value is a server in memory on
-// the default port, or the next free one, without a UI.
+// Options describes the server. The zero value is a server in memory on the default
+// port, or the next free one, without a UI.
 type Options struct {
-	// Address, if not empty, is a running server to use as it is. Nothing is
-	// started, and Close leaves it alone.
+	// Address, if not empty, is a running server to use as it is. Start starts nothing,
+	// and Close does not stop it.
 	Address string
 	// Dial connects to the server at Address. Nil: without TLS or credentials.
 	Dial func(client.Options) (client.Client, error)
@@ -36,8 +36,8 @@ type Options struct {
 	// SearchAttributes are registered on the namespace of a server started here.
 	SearchAttributes []temporal.SearchAttributeKey
 
-	// Port of the server and UIPort of its UI. Zero: 7233 and 8233. A port that
-	// is taken is answered with the next free one. AnyPort: any.
+	// Port is the server's, UIPort its UI's. Zero: 7233 and 8233. If a port is in use,
+	// the next free one is taken. AnyPort: any.
 	Port   int
 	UIPort int
 	// UI starts the web UI too.
@@ -45,18 +45,17 @@ type Options struct {
 	// DBFile keeps the server's state in a SQLite file. Empty: in memory.
 	DBFile string
 
-	// NoTemporalCLI passes over a temporal command on PATH.
+	// NoTemporalCLI ignores a temporal command on PATH.
 	NoTemporalCLI bool
-	// Binary is a devserver that was built beforehand. Empty: find or build one.
+	// Binary is a prebuilt devserver. Empty: find or build one.
 	Binary string
 	// SourceDir and CacheDir are as in build.Cache.
 	SourceDir string
 	CacheDir  string
 
-	// OnProgress is told what is being done. Calls come one at a time. Nil: silence.
+	// OnProgress receives the progress, one call at a time. Nil: none.
 	OnProgress func(build.Progress)
-	// Stderr receives what the server writes there. Nil: only the end of it is
-	// kept, for error messages.
+	// Stderr receives the server's stderr. Nil: only its end is kept, for error messages.
 	Stderr io.Writer
 
 	grace time.Duration // zero: stopTimeout

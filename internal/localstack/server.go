@@ -12,14 +12,13 @@ import (
 )
 
 const (
-	// startTimeout bounds the start of a server that exists: a loaded machine
-	// takes some seconds.
+	// startTimeout bounds the start of a server: a loaded machine takes some seconds.
 	startTimeout = 90 * time.Second
-	// stopTimeout is how long a server may take to stop by itself.
+	// stopTimeout bounds the stop of a server.
 	stopTimeout = 5 * time.Second
 )
 
-// A server is a Temporal server that runs as our child.
+// A server is a Temporal server that runs as a child process.
 type server struct {
 	name   string
 	proc   *child.Process
@@ -31,14 +30,12 @@ type server struct {
 	stopped bool
 }
 
-// launch starts the command of a server. Every line of its stdout goes to
-// onLine.
+// launch starts the command of a server. Each line of its stdout goes to onLine.
 func launch(name string, cmd *exec.Cmd, opts Options, onLine func(string)) (*server, error) {
 	s := &server{name: name, stderr: &child.Tail{}, grace: opts.grace}
 	cmd.Stdout = child.Lines(onLine)
 	cmd.Stderr = io.MultiWriter(child.Lines(s.stderr.Add), opts.Stderr)
-	// The pipe stays open as long as we live: its end tells the devserver that we
-	// are gone.
+	// The pipe stays open for the life of this process: its end makes the devserver stop.
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
@@ -50,7 +47,7 @@ func launch(name string, cmd *exec.Cmd, opts Options, onLine func(string)) (*ser
 	return s, nil
 }
 
-// await waits for ready to be closed, and stops the server if it is not in time.
+// await waits for ready to be closed. If it is not closed in time, it stops the server.
 func (s *server) await(ctx context.Context, ready <-chan struct{}) error {
 	timer := time.NewTimer(startTimeout)
 	defer timer.Stop()
@@ -68,7 +65,7 @@ func (s *server) await(ctx context.Context, ready <-chan struct{}) error {
 	}
 }
 
-// died says how the server ended, unless it runs or we ended it.
+// died says how the server exited, unless it runs or was stopped.
 func (s *server) died() error {
 	s.mu.Lock()
 	stopped := s.stopped
@@ -80,19 +77,19 @@ func (s *server) died() error {
 	if err := s.proc.Err(); err != nil {
 		how = err.Error()
 	}
-	return fmt.Errorf("%s has ended by itself (%s)%s", s.name, how, s.lastWords())
+	return fmt.Errorf("%s has exited by itself (%s)%s", s.name, how, s.lastWords())
 }
 
 func (s *server) lastWords() string {
 	if words := s.stderr.String(); words != "" {
-		return "; it said:\n" + words
+		return "; its last output:\n" + words
 	}
 	return ""
 }
 
 func (s *server) stop() {
 	s.mu.Lock()
-	if !s.proc.Ended() { // one that died before we asked stays an error
+	if !s.proc.Ended() { // an exit before the request to stop stays an error
 		s.stopped = true
 	}
 	s.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 )
 
 // A2A is an agent that speaks the Agent2Agent protocol over JSON-RPC, with its card
-// below the service's address. It answers with messages, streamed if Stream says so,
-// and remembers conversations by their context.
+// below the service's address. It answers with messages, streamed if Stream is set, and
+// keeps conversations by their context.
 type A2A struct{ Stream bool }
 
 type a2aRequest struct {

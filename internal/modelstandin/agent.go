@@ -8,16 +8,15 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Agent is an agent of one's own behind HTTP, at /reply: it answers with JSON, or
-// with server-sent events if asked to, and remembers conversations by the state
-// that it hands out.
+// Agent is a custom agent behind HTTP, at /reply: it answers with JSON, or with
+// server-sent events on request, and keeps conversations by the state that it returns.
 type Agent struct {
-	// Forgets means that it keeps nothing and hands out no state.
+	// Forgets means that it keeps nothing and returns no state.
 	Forgets bool
 }
 
-// AgentRequest is what an agent behind HTTP, or a program, is asked, as far as a
-// stand-in looks at it.
+// AgentRequest is the request to an agent behind HTTP or a program, as far as a stand-in
+// reads it.
 type AgentRequest struct {
 	ID           string           `json:"id"`
 	Conversation conversation.Ref `json:"conversation"`

@@ -16,8 +16,8 @@ const (
 	a2aNotForThisAgent = -32004
 )
 
-// check is what the protocol wants of a request. Known is whether the agent knows
-// the context.
+// check is what the protocol requires of a request. Known is whether the agent knows the
+// context.
 func (a A2A) check(req a2aRequest, known bool) *refusal {
 	bad := func(code int, format string, args ...any) *refusal {
 		reason := fmt.Sprintf(format, args...)
@@ -47,8 +47,7 @@ func (a A2A) check(req a2aRequest, known bool) *refusal {
 	return nil
 }
 
-// checkAgent is what an agent of one's own wants. Known is whether it knows the
-// state.
+// checkAgent is what a custom agent requires. Known is whether it knows the state.
 func checkAgent(req AgentRequest, known bool) *refusal {
 	reason := ""
 	switch {
@@ -62,7 +61,7 @@ func checkAgent(req AgentRequest, known bool) *refusal {
 	return &refusal{reason, Write(http.StatusUnprocessableEntity, JSON(fields{"detail": reason}))}
 }
 
-// page is what a proxy answers, which knows nothing of the protocol behind it.
+// page is the answer of a proxy that does not know the protocol behind it.
 func page(status int, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

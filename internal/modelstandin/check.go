@@ -13,18 +13,17 @@ import (
 	"strings"
 )
 
-// A request is what a service looks at before it reads the messages.
+// A request is the part that a service checks before it reads the messages.
 type request struct {
 	header http.Header
 	// top are the parameters.
 	top map[string]json.RawMessage
 }
 
-// read decodes a request into what a dialect knows of it. It answers what is no
-// JSON itself.
+// read decodes a request into a dialect's parameters. It answers invalid JSON itself.
 func read(w http.ResponseWriter, r *http.Request, into any) (request, bool) {
 	out := request{header: r.Header}
-	data, err := io.ReadAll(r.Body) // to its end: only then does the server notice who leaves
+	data, err := io.ReadAll(r.Body) // to its end: only then does the server notice a client that leaves
 	if err == nil {
 		err = json.Unmarshal(data, into)
 	}
@@ -66,14 +65,14 @@ func (q request) text(name string) string {
 
 func (q request) number(name string) float64 {
 	var out float64
-	_ = json.Unmarshal(q.top[name], &out) // 0 for what is no number
+	_ = json.Unmarshal(q.top[name], &out) // 0 for other types
 	return out
 }
 
-// list is a parameter that is a list of objects, nil where it is none.
+// list is a parameter that is a list of objects; nil for other types.
 func (q request) list(name string) []map[string]json.RawMessage {
 	var out []map[string]json.RawMessage
-	_ = json.Unmarshal(q.top[name], &out) // nil for what is none
+	_ = json.Unmarshal(q.top[name], &out) // nil for other types
 	return out
 }
 
@@ -91,7 +90,7 @@ type open []string
 
 func (o *open) call(id string) { *o = append(*o, id) }
 
-// result reports whether there is such a call, which has its result now.
+// result reports whether id is an open call, and closes it.
 func (o *open) result(id string) bool {
 	i := slices.Index(*o, id)
 	if i < 0 {
@@ -101,8 +100,7 @@ func (o *open) result(id string) bool {
 	return true
 }
 
-// pair checks what a service knows of a conversation: every result has its call
-// before it, and every call has its result.
+// pair checks that every result follows its call, and that every call has its result.
 func pair(lines []string) (orphans, unanswered []string) {
 	var waiting open
 	for _, l := range lines {

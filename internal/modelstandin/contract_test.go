@@ -26,9 +26,8 @@ const (
 	key   = secret.String("pk-very-secret-key-0123456789")
 )
 
-// Every backend keeps the contract in front of its stand-in, with tools where it
-// offers any. What stands in for a service must not be easier to please than the
-// contract.
+// Every backend passes the contract suite in front of its stand-in, with tools where it
+// offers any. A stand-in must not be less strict than the contract.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
@@ -83,7 +82,7 @@ func TestContract(t *testing.T) {
 				return func(t *testing.T) executors.Executor {
 					transport := &http.Transport{}
 					t.Cleanup(transport.CloseIdleConnections)
-					// The contract's cases ask once; who asks again is the workflow.
+					// The contract's cases make one attempt; the workflow retries.
 					service := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, row.dialect, mind)
 					t.Cleanup(func() { require.Empty(t, service.Refused()) })
 					e, err := row.create(service.URL, &http.Client{Transport: transport})
@@ -108,7 +107,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// caller makes the calls, and says the results once it has been sent any.
+// caller makes the calls, and repeats the results once it has received any.
 func caller(calls []executortest.ToolCall) modelstandin.Mind {
 	return func(asked modelstandin.Asked) modelstandin.Said {
 		var said modelstandin.Said

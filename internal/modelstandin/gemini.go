@@ -89,7 +89,7 @@ func (Generate) routes(mux *http.ServeMux, s *Service) {
 	})
 }
 
-// A model that writes arguments which are no JSON is broken off by the service.
+// The service breaks off a model that writes arguments which are not JSON.
 func generated(finish string, parts ...any) map[string]any {
 	for _, p := range parts {
 		if call, ok := p.(fields)["functionCall"].(fields); ok {
@@ -113,7 +113,7 @@ func generatedCalls(calls []Call) []any {
 	out := []any{}
 	for i, c := range calls {
 		part := fields{"functionCall": fields{"id": c.ID, "name": c.Name, "args": arguments(c.Arguments)}}
-		if i == 0 { // only the first of calls made together is signed
+		if i == 0 { // only the first of simultaneous calls is signed
 			part["thoughtSignature"] = signature
 		}
 		out = append(out, part)

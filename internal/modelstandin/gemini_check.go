@@ -10,9 +10,9 @@ import (
 
 const (
 	generateParameters = "contents tools toolConfig safetySettings systemInstruction generationConfig cachedContent model store serviceTier"
-	// signature is what the stand-in signs calls with, in base64.
+	// signature signs calls, in base64.
 	signature = "c3RhbmRpbg=="
-	// unsigned is taken for calls of other models, in base64.
+	// unsigned is accepted for calls of other models, in base64.
 	unsigned = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 )
 

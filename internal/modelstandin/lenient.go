@@ -2,26 +2,26 @@ package modelstandin
 
 import "time"
 
-// Lenient lists what a stand-in does better than the services do. The zero value
-// does nothing better. A test whose subject is something else may set a switch.
+// Lenient lists what a stand-in does better than the services. The zero value does
+// nothing better. Tests of other subjects may set a switch.
 type Lenient struct {
-	// Requests takes every request that is JSON. The services refuse a request
-	// without credentials, without what they require, with a parameter that they do
-	// not know, or whose messages, calls and results do not fit together.
+	// Requests accepts every request that is JSON. The services refuse a request without
+	// credentials, with a missing or unknown parameter, or whose messages, calls and
+	// results do not fit together.
 	Requests bool
-	// Load answers every request. The services refuse one now and then: a stand-in
-	// refuses its second request with 429, and its fourth with 529 or 503, in the
-	// service's form and without asking the [Mind].
+	// Load answers every request. The services refuse some: a stand-in refuses its second
+	// request with 429, and its fourth with 529 or 503, in the service's form and without
+	// calling the [Mind].
 	Load bool
 	// Streams writes each event of a stream in one piece. Real streams come in
 	// pieces that end within a line, a line's end or a character, with CRLF and with
 	// keep-alive comments.
 	Streams bool
-	// Length says how long an answer is. The services send answers of unknown length.
+	// Length sends the length of an answer. The services send answers of unknown length.
 	Length bool
-	// Connections are all kept open. The services close some after an answer.
+	// Connections keeps all connections open. The services close some after an answer.
 	Connections bool
-	// Pace answers at once. The services take a while to the first byte.
+	// Pace answers at once. The services take some time to the first byte.
 	Pace bool
 }
 

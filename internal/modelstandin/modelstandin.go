@@ -37,12 +37,12 @@ type Asked struct {
 	// Lines are the messages in the request, a line for each part: "user: text",
 	// "assistant: text", "call ID NAME ARGUMENTS", "result ID CONTENT".
 	Lines []string
-	// Known are all the messages the service knows of: Lines, after those that it
-	// has kept of the conversation where it keeps any.
+	// Known are all the messages the service knows: Lines, after those that it has kept
+	// of the conversation.
 	Known []string
 	// Tools are the names of those offered.
 	Tools []string
-	// Stream is whether the answer is to come piece by piece.
+	// Stream is whether the answer is to be streamed.
 	Stream bool
 	// Header is the request's, and Time when it came.
 	Header http.Header
@@ -53,7 +53,7 @@ type Asked struct {
 type Said struct {
 	Text  string
 	Calls []Call
-	// By, if not nil, answers instead, in the service's own words.
+	// By, if not nil, writes the answer instead, in the service's own format
 	By http.HandlerFunc
 }
 
@@ -63,19 +63,19 @@ type Call struct{ ID, Name, Arguments string }
 // A Mind decides what the service says. It is called by many requests at once.
 type Mind func(Asked) Said
 
-// A Dialect is how a service speaks.
+// A Dialect is the protocol of a service.
 type Dialect interface {
-	// routes registers the pages, which answer with what s.think says.
+	// routes registers the pages, which answer with the result of s.think.
 	routes(mux *http.ServeMux, s *Service)
-	// limited refuses a request because there were too many, overloaded because the
-	// service has too much to do.
+	// limited refuses a request because of a rate limit, overloaded because of the
+	// service's load.
 	limited() http.HandlerFunc
 	overloaded() http.HandlerFunc
 }
 
 // A Service is a server that speaks a dialect.
 type Service struct {
-	// URL is where it listens.
+	// URL is its address.
 	URL string
 
 	mind    Mind
@@ -83,7 +83,7 @@ type Service struct {
 	lenient Lenient
 	mu      sync.Mutex
 	asked   []Asked
-	valid   int // requests so far that are as the service wants them
+	valid   int // valid requests so far
 	refused []string
 }
 
@@ -93,7 +93,7 @@ func Start(t testing.TB, dialect Dialect, mind Mind) *Service {
 	return StartLenient(t, Lenient{}, dialect, mind)
 }
 
-// StartLenient starts a service that does some things better than real ones do.
+// StartLenient starts a service that does some things better than the real one.
 func StartLenient(t testing.TB, lenient Lenient, dialect Dialect, mind Mind) *Service {
 	t.Helper()
 	s := &Service{mind: mind, dialect: dialect, lenient: lenient}
@@ -107,29 +107,27 @@ func StartLenient(t testing.TB, lenient Lenient, dialect Dialect, mind Mind) *Se
 	return s
 }
 
-// Asked returns every request that the mind was asked, in the order they came.
+// Asked returns every request that reached the mind, in order.
 func (s *Service) Asked() []Asked {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.asked)
 }
 
-// Refused are the reasons of the requests that the service did not take as they
-// were.
+// Refused are the reasons of the refused requests.
 func (s *Service) Refused() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.refused)
 }
 
-// A refusal is why a service does not take a request, in its own form.
+// A refusal says why a service refuses a request, in its own form.
 type refusal struct {
 	reason string
 	answer http.HandlerFunc
 }
 
-// think keeps the request and decides on the answer. Why is nil for a request that
-// is as the service wants it.
+// think records the request and decides on the answer. Why is nil for a valid request.
 func (s *Service) think(a Asked, why *refusal) Said {
 	if a.Known == nil {
 		a.Known = a.Lines
@@ -177,7 +175,7 @@ func (said Said) lines() []string {
 	return out
 }
 
-// halves is a text in the pieces that it is streamed in.
+// halves is a text in the pieces in which it is streamed.
 func halves(text string) []string {
 	runes := []rune(text)
 	return []string{string(runes[:len(runes)/2]), string(runes[len(runes)/2:])}

@@ -75,7 +75,7 @@ func (Chat) routes(mux *http.ServeMux, s *Service) {
 
 const chatUsage = `{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17}`
 
-// ChatAnswer is an answer that comes in one piece.
+// ChatAnswer is an answer in one piece.
 func ChatAnswer(said Said) string {
 	message, finish := fields{"role": "assistant", "content": said.Text}, "stop"
 	if len(said.Calls) > 0 {
@@ -85,8 +85,8 @@ func ChatAnswer(said Said) string {
 		finish, JSON(message), chatUsage)
 }
 
-// chatEvents are an answer that is streamed. What it cost comes last, and only if
-// the request asks for it.
+// chatEvents are a streamed answer. Usage comes last, and only if the request asks for
+// it.
 func chatEvents(said Said, usage bool) []string {
 	finish, out := "stop", []string{ChatDelta(fields{"role": "assistant", "content": "", "refusal": nil}, "")}
 	if said.Text != "" {
@@ -133,8 +133,7 @@ func chatCalls(calls []Call) []any {
 	return out
 }
 
-// Responses is OpenAI's Responses API, below /v1. It keeps what it is told to
-// store.
+// Responses is OpenAI's Responses API, below /v1. It keeps what a request stores.
 type Responses struct{}
 
 type responsesRequest struct {

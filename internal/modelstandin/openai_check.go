@@ -35,7 +35,7 @@ func openAIRefusal(status int, param, code, format string, args ...any) *refusal
 	return &refusal{reason, Write(status, JSON(fields{"error": body}), "x-request-id", "req_1")}
 }
 
-// checkOpenAI is what both of OpenAI's APIs want.
+// checkOpenAI is what both of OpenAI's APIs require.
 func checkOpenAI(q request, messages string) *refusal {
 	bad := func(param, code, format string, args ...any) *refusal {
 		return openAIRefusal(http.StatusBadRequest, param, code, format, args...)

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// unkind answers with next, in the way that services and the proxies before them do.
+// unkind answers with next, delayed and in pieces, as services and proxies do.
 func unkind(next http.Handler, l Lenient) http.Handler {
 	var answers atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,7 +45,7 @@ func (u *unkindWriter) WriteHeader(status int) {
 	}
 	u.ResponseWriter.WriteHeader(status)
 	if !u.lenient.Length && status != http.StatusNoContent {
-		u.Flush() // now the server cannot tell the length any more
+		u.Flush() // from here on the server cannot send the length
 	}
 	if u.stream && !u.lenient.Streams {
 		_, _ = u.ResponseWriter.Write([]byte(": keep-alive\r\n\r\n"))

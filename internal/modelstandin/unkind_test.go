@@ -34,7 +34,7 @@ func post(t *testing.T, url, body string) (*http.Response, string) {
 
 func müller(modelstandin.Asked) modelstandin.Said { return modelstandin.Said{Text: "Müller"} }
 
-// What the services refuse, the stand-ins refuse, unless they are told to be lenient.
+// The stand-ins refuse what the services refuse, unless they are lenient.
 func TestRefusesWhatTheServiceRefuses(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

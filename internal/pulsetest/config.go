@@ -7,22 +7,22 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// Config says which Pulse to stand in for.
+// Config selects the Pulse to stand in for.
 type Config struct {
 	// Stage sets the quirks. Default: [pulse.StageC].
 	Stage pulse.Stage
-	// Key is the API key. Empty: none is checked.
+	// Key is the API key. Empty: it is not checked.
 	Key string
 	// Clock is the server's. Nil: real time.
 	Clock *Clock
 	// BuiltIn has [Server.Tick] run Pulse's own worker, every ten seconds: it takes
 	// run_agent and execute_agent tasks up to 60 seconds early.
 	BuiltIn bool
-	// Change changes the stage's quirks. Nil: they stay as they are.
+	// Change changes the stage's quirks. Nil: none.
 	Change func(*Quirks)
 }
 
-// Quirks are what Pulse does otherwise than one would wish, stage by stage.
+// Quirks are Pulse's deviations from what a client expects, by stage.
 type Quirks struct {
 	// ConflictStatus answers a claim that is refused. All stages: 500.
 	ConflictStatus int
@@ -36,16 +36,16 @@ type Quirks struct {
 	// FencedAcks answers 409 to an acknowledgement by a worker that does not hold the
 	// task. Stage A.
 	FencedAcks bool
-	// MinutePoll shows polls only what became due in the current minute of the
-	// clock, and not older than 60 seconds. All stages.
+	// MinutePoll shows polls only what became due in the current minute of the clock, and
+	// at most 60 seconds ago. All stages.
 	MinutePoll bool
 	// PollMetadata shows the metadata in polls. All but stage A.
 	PollMetadata bool
 	// Expiry is after how long an unclaimed task expires. Zero: never. All but stage
 	// A: 60 seconds.
 	Expiry time.Duration
-	// CronStuck leaves an expired cron task where it was, to expire every time anew.
-	// All but stage A.
+	// CronStuck leaves an expired cron task at its time, to expire again each time. All
+	// but stage A.
 	CronStuck bool
 	// RecurringAckFails answers 500 to the acknowledgement of a recurring task, which
 	// stays claimed. All but stage C.
@@ -63,7 +63,7 @@ type Quirks struct {
 	// and here it always is. All stages: two seconds, as Uvicorn renews it about once
 	// a second and cuts off the fraction.
 	DateLag time.Duration
-	// Webhooks are taken when a task is scheduled. All but stage A.
+	// Webhooks are accepted when a task is scheduled. All but stage A.
 	Webhooks bool
 }
 

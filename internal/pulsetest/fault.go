@@ -30,29 +30,29 @@ const (
 	OpOpenAPI  = "openapi"
 )
 
-// A Fault befalls requests.
+// A Fault affects requests.
 type Fault struct {
 	// Op is which. Empty: all.
 	Op string
-	// Skip is how many requests are spared before the first is hit. Times is how
-	// many are hit; zero: all, until [Server.Mend].
+	// Skip is the number of requests before the first affected one. Times is the number
+	// of affected ones; zero: all, until [Server.ClearFaults].
 	Skip, Times int
-	// Latency is waited before anything else.
+	// Latency delays the request.
 	Latency time.Duration
-	// Late does what was asked for at once, and answers so much later.
+	// Late executes the request at once, and delays its answer by this time.
 	Late time.Duration
-	// Lose breaks the connection off instead of answering. With After, what was asked
-	// for has been done by then; otherwise it is not done.
+	// Lose closes the connection without an answer. With After, the request has been
+	// executed by then; otherwise it is not.
 	Lose, After bool
-	// Status answers instead of the server. With After, what was asked for has been
-	// done. Zero: the server answers.
+	// Status is the answer instead of the server's. With After, the request has been
+	// executed. Zero: the server answers.
 	Status int
 	Header map[string]string
-	// Body is what is answered. Empty: what Pulse itself says with such a status.
+	// Body is the answer's body. Empty: Pulse's own for that status.
 	Body string
 }
 
-// said is what Pulse says with a status of failure.
+// said is Pulse's body for a status of failure.
 func said(status int) string {
 	text := http.StatusText(status)
 	switch {
@@ -72,33 +72,33 @@ func said(status int) string {
 	return string(data)
 }
 
-// Fail orders a fault. Each request meets the first that fits.
+// Fail adds a fault. Each request meets the first that fits.
 func (s *Server) Fail(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, &f)
 }
 
-// Mend ends all faults.
-func (s *Server) Mend() {
+// ClearFaults removes all faults.
+func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// A Rival is another worker, who claims a task at the moment when somebody else
-// claims it through the API.
+// A Rival is another worker, which claims a task at the same moment as a claim through
+// the API.
 type Rival struct {
 	Worker string
 	// After lets the rival come second.
 	After bool
 	// Done lets the rival acknowledge at once. Otherwise it never does.
 	Done bool
-	// Times is how often. Zero: once.
+	// Times is the number of its claims. Zero: once.
 	Times int
 }
 
-// Compete brings a rival in.
+// Compete adds a rival.
 func (s *Server) Compete(r Rival) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *Server) Compete(r Rival) {
 	s.rivals = append(s.rivals, &r)
 }
 
-// compete lets the rivals claim whose moment it is.
+// compete lets the rivals of a task claim it.
 func (s *Server) compete(id string, after bool) {
 	for _, r := range s.rivals {
 		if r.After == after && r.Times > 0 {
@@ -119,7 +119,7 @@ func (s *Server) compete(id string, after bool) {
 	}
 }
 
-// fault is what befalls this request. Nil: nothing.
+// fault is the fault of this request. Nil: none.
 func (s *Server) fault(op string) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *Server) fault(op string) *Fault {
 	return nil
 }
 
-// faulty is the handler with what befalls it.
+// faulty is the handler with its faults.
 func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f := s.fault(op)
@@ -151,7 +151,7 @@ func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		if f.Latency > 0 {
-			// Only after the body is read does the server notice that a caller has gone.
+			// Only after the body is read does the server notice a client that has gone.
 			data, err := io.ReadAll(r.Body)
 			if err != nil {
 				panic(http.ErrAbortHandler)
@@ -188,7 +188,7 @@ func (s *Server) faulty(op string, handle http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// late does what was asked for, and keeps the answer back.
+// late executes the request, and delays the answer.
 func late(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc, wait time.Duration) {
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -209,7 +209,7 @@ func late(w http.ResponseWriter, r *http.Request, handle http.HandlerFunc, wait 
 	_, _ = w.Write(kept.body.Bytes())
 }
 
-// answerKept is an answer that is given later.
+// answerKept is a delayed answer.
 type answerKept struct {
 	header http.Header
 	status int
@@ -220,7 +220,7 @@ func (a *answerKept) Header() http.Header         { return a.header }
 func (a *answerKept) Write(p []byte) (int, error) { return a.body.Write(p) }
 func (a *answerKept) WriteHeader(status int)      { a.status = status }
 
-// unheard takes an answer that nobody gets.
+// unheard swallows a lost answer.
 type unheard struct{ header http.Header }
 
 func (u unheard) Header() http.Header         { return u.header }

@@ -13,7 +13,7 @@ type Claim struct {
 	Task, Worker, ExecutionID string
 	// Due is the occurrence that was claimed.
 	Due, At time.Time
-	// Parallel means that somebody had claimed it already.
+	// Parallel means that another claim was in force.
 	Parallel bool
 }
 
@@ -21,13 +21,13 @@ type Claim struct {
 type Ack struct {
 	Task, Worker, ExecutionID, Status, Error string
 	TookMS                                   int64
-	// Due is the occurrence that the task was at.
+	// Due is the task's occurrence at that time.
 	Due, At time.Time
-	// Counted means that it was recorded. Those of tasks that are over are not.
+	// Counted means that it was recorded. Acknowledgements of finished tasks are not.
 	Counted bool
 }
 
-// claim claims a task for a worker. It is refused with ok false.
+// claim claims a task for a worker. ok is false if it is refused.
 func (s *Server) claim(id, worker string) (executionID string, ok bool) {
 	t, now := s.tasks[id], s.second()
 	if t == nil {
@@ -66,7 +66,7 @@ func (s *Server) claim(id, worker string) (executionID string, ok bool) {
 	return executionID, true
 }
 
-// acknowledge takes an acknowledgement.
+// acknowledge handles an acknowledgement.
 func (s *Server) acknowledge(t *task, a Ack) {
 	now := s.second()
 	a.Task, a.Due, a.At = t.id, time.Unix(t.next, 0).UTC(), s.Now()
@@ -100,8 +100,7 @@ func (t *task) ran(executionID string) bool {
 	return false
 }
 
-// Expire does what Pulse does every 30 seconds: whatever has waited for too long
-// expires.
+// Expire does what Pulse does every 30 seconds: tasks past their time expire.
 func (s *Server) Expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,8 +127,8 @@ func (s *Server) Expire() {
 }
 
 // BuiltIn does what Pulse's own worker does every ten seconds: it claims the agents'
-// tasks that are due within a minute, and runs them one after the other. Here they
-// take no time and succeed.
+// tasks that are due within a minute, and runs them one after the other. Here they take
+// no time and succeed.
 func (s *Server) BuiltIn() {
 	const worker = "agent-executor-0badcafe"
 	s.mu.Lock()

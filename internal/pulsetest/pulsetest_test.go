@@ -48,7 +48,7 @@ func field(t testing.TB, object, name string) any {
 	return all[name]
 }
 
-// TestKey: the prefix is checked to the letter, and not everything needs it.
+// TestKey: the prefix is checked exactly, and some routes need no key.
 func TestKey(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(pulsetest.Config{Key: "k"})
@@ -153,7 +153,7 @@ func TestFaultsOfRequests(t *testing.T) {
 	require.Empty(t, s.Claims(""))
 }
 
-// TestClaims: what each stage lets workers do to a task that is claimed.
+// TestClaims: what each stage permits on a claimed task.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	claim := func(s *pulsetest.Server, id, worker string) (int, string) {
@@ -190,8 +190,8 @@ func TestClaims(t *testing.T) {
 	require.Equal(t, 500, status, "it is completed")
 }
 
-// TestAcks: a second acknowledgement of a recurring task is another run; one given
-// early is for nothing.
+// TestAcks: a second acknowledgement of a recurring task counts as another run; an early
+// one has no effect.
 func TestAcks(t *testing.T) {
 	t.Parallel()
 	ack := func(s *pulsetest.Server, id string) any {
@@ -253,7 +253,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestRequeue: two PATCHes put a task off; one is invisible to polls.
+// TestRequeue: two PATCHes postpone a task; one is invisible to polls.
 func TestRequeue(t *testing.T) {
 	t.Parallel()
 	s, clock := setup(pulsetest.Config{})
@@ -301,7 +301,7 @@ func TestRestart(t *testing.T) {
 	require.Nil(t, s.History(cron))
 }
 
-// TestFaultsInTurn: faults are spared, counted and mended.
+// TestFaultsInTurn: faults are skipped, counted and cleared.
 func TestFaultsInTurn(t *testing.T) {
 	t.Parallel()
 	s, _ := setup(pulsetest.Config{})
@@ -313,12 +313,12 @@ func TestFaultsInTurn(t *testing.T) {
 	require.Equal(t, []int{200, 503, 503, 200}, []int{get(), get(), get(), get()})
 	s.Fail(pulsetest.Fault{Status: 500})
 	require.Equal(t, []int{500, 500}, []int{get(), get()})
-	s.Mend()
+	s.ClearFaults()
 	require.Equal(t, 200, get())
 	require.Equal(t, 7, s.Requests(pulsetest.OpList))
 }
 
-// TestLostAnswer: the connection breaks off, after the work or before it.
+// TestLostAnswer: the connection is closed after the work or before it.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {

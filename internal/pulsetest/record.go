@@ -8,7 +8,7 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// Task is how a task stands. ok is false if there is none with that id.
+// Task is the state of a task. ok is false if there is none with that id.
 func (s *Server) Task(id string) (t Task, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -49,16 +49,16 @@ func (s *Server) Acks(id string) []Ack {
 	return slices.DeleteFunc(slices.Clone(s.acks), func(a Ack) bool { return id != "" && a.Task != id })
 }
 
-// Requests counts the requests of an operation that passed authentication, those
-// that met a fault too.
+// Requests counts the requests of an operation that passed authentication, including
+// those that met a fault.
 func (s *Server) Requests(op string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.requests[op]
 }
 
-// ClaimAs claims a task for another worker, which never acknowledges it. ok is
-// false if it is refused.
+// ClaimAs claims a task for another worker, which never acknowledges it. ok is false if
+// it is refused.
 func (s *Server) ClaimAs(id, worker string) (executionID string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *Server) Cancel(id string) {
 	}
 }
 
-// Delete removes a task without a trace, as nobody can through the API.
+// Delete removes a task completely, which the API cannot do.
 func (s *Server) Delete(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,7 +45,7 @@ func (s *Server) routes() *http.ServeMux {
 	return mux
 }
 
-// authorized checks the key as Pulse does: to the letter.
+// authorized checks the key as Pulse does: exactly.
 func (s *Server) authorized(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -106,7 +106,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Header.Get("ETag") != "" {
-		broken(w) // meant to be 304
+		broken(w) // Pulse means to answer 304 here
 		return
 	}
 	s.mu.Lock()
@@ -142,7 +142,7 @@ func (s *Server) poll(w http.ResponseWriter, r *http.Request) {
 
 // tagOf is the ETag of a poll, not quoted.
 func tagOf(tasks any) string {
-	data, _ := json.Marshal(tasks) // it is about to be answered as JSON
+	data, _ := json.Marshal(tasks) // marshalled again for the answer
 	sum := md5.Sum(data)
 	return hex.EncodeToString(sum[:])
 }
@@ -176,7 +176,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) {
 	ok(w, map[string]any{"tasks": tasks, "count": len(tasks)})
 }
 
-// on calls handle with the task of the path, while the server stands still.
+// on calls handle with the task of the path, under the server's lock.
 func (s *Server) on(w http.ResponseWriter, r *http.Request, handle func(*task)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,7 +233,8 @@ func (s *Server) patch(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// wholeNumbers keeps what a claim compares comparable after JSON had it.
+// wholeNumbers keeps the values that a claim compares comparable after a round trip
+// through JSON.
 func (t *task) wholeNumbers() {
 	if written, isNumber := t.metadata["locked_at"].(json.Number); isNumber {
 		if at, err := written.Float64(); err == nil {
@@ -381,7 +382,7 @@ func (s *Server) result(w http.ResponseWriter, r *http.Request) {
 				lines = append(lines, e.wire())
 			}
 			ok(w, map[string]any{"task_id": t.id, "total_executions": len(lines), "executions": lines})
-		case execution != "" && s.quirks.ResultsRoute: // stage C alone looks at it
+		case execution != "" && s.quirks.ResultsRoute: // only stage C checks it
 			for _, e := range t.history {
 				if line := e.wire(); e.ExecutionID == execution {
 					ok(w, map[string]any{"status": line["status"], "error": line["error"], "execution_time_ms": line["execution_time_ms"]})
@@ -453,7 +454,7 @@ func unprocessable(w http.ResponseWriter, where, name, msg string) {
 	})
 }
 
-// broken is what an uncaught exception answers.
+// broken answers as an uncaught exception does.
 func broken(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusInternalServerError)

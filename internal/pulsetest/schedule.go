@@ -13,7 +13,8 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// schedule takes what POST /tasks/schedule takes, of "natural" times the plainest.
+// schedule accepts the body of POST /tasks/schedule, with the simplest "natural" times
+// only.
 func (s *Server) schedule(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Type           *string        `json:"schedule_type"`
@@ -134,7 +135,7 @@ func (w when) read(out *Schedule, again *repeat) (err error) {
 
 var inUnits = regexp.MustCompile(`^in (\d{1,6}) (second|minute|hour|day)s?$`)
 
-// natural reads "now" and "in 5 minutes", which is most of what Pulse reads.
+// natural reads "now" and "in 5 minutes", most of what Pulse reads.
 func natural(text string) (time.Duration, error) {
 	phrase := strings.ToLower(strings.TrimSpace(text))
 	if phrase == "now" {
@@ -147,7 +148,7 @@ func natural(text string) (time.Duration, error) {
 	return span(m[1] + m[2][:1])
 }
 
-// maxDelay keeps durations within what time.Duration holds.
+// maxDelay keeps durations within the range of time.Duration.
 const maxDelay = 100 * 365 * 24 * time.Hour
 
 // span reads a whole number and one of s, m, h, d, w.

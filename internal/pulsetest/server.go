@@ -10,12 +10,12 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// How often Pulse looks for expired tasks, and its built-in worker for work.
+// Intervals of Pulse's expiry and of its built-in worker.
 const (
 	expiryEvery  = 30 * time.Second
 	builtInEvery = 10 * time.Second
-	// IdleTimeout is after how long Uvicorn, on which Pulse runs, closes a connection
-	// that no request uses. Servers of a stand-in should do so too.
+	// IdleTimeout is the time after which Uvicorn, on which Pulse runs, closes an unused
+	// connection. Servers of a stand-in should do so too.
 	IdleTimeout = 5 * time.Second
 	// tickEvery is how often Run calls Tick.
 	tickEvery = time.Second
@@ -35,7 +35,7 @@ type Server struct {
 	requests map[string]int
 	faults   []*Fault
 	rivals   []*Rival
-	expired  time.Time // when Tick last looked for expired tasks
+	expired  time.Time // when Tick last expired tasks
 	worked   time.Time // when Tick last ran the built-in worker
 }
 
@@ -59,7 +59,7 @@ func (s *Server) Now() time.Time {
 	return time.Now()
 }
 
-// second is the server's time as it counts it.
+// second is the server's time in whole seconds.
 func (s *Server) second() int64 { return s.Now().Unix() }
 
 // Run calls [Server.Tick] every second until ctx is done.
@@ -76,9 +76,8 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
-// Tick does what Pulse does in the background, as far as it is time for it: tasks
-// expire every 30 seconds, and the built-in worker, if there is one, works every
-// ten.
+// Tick does Pulse's background work that is due: tasks expire every 30 seconds, and the
+// built-in worker, if there is one, runs every ten.
 func (s *Server) Tick() {
 	now := s.Now()
 	s.mu.Lock()

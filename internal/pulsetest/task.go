@@ -12,9 +12,9 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-// A Schedule is a task to be scheduled.
+// A Schedule is a task to add.
 type Schedule struct {
-	// ID is for tasks that were not scheduled by Pulse's own means. Default: a UUID.
+	// ID is for tasks that were scheduled by other means than Pulse's. Default: a UUID.
 	ID string
 	// Type defaults to run_agent.
 	Type string
@@ -29,14 +29,14 @@ type Schedule struct {
 	// Every makes it recurring, Times times. Times zero: for ever.
 	Every time.Duration
 	Times int
-	// Cron makes it a cron task: five fields, UTC. At, Delay and Every do not count.
+	// Cron makes it a cron task: five fields, UTC. At, Delay and Every are ignored.
 	Cron string
-	// WebhookURL is what the route takes as webhook_url.
+	// WebhookURL is the field webhook_url of the route.
 	WebhookURL                     string
 	WebhookTimeout, WebhookRetries int // zero: 30 and 3
 }
 
-// task is a task and what became of it.
+// task is a task with its history.
 type task struct {
 	id, kind, status string
 	created          int64
@@ -63,18 +63,18 @@ type Execution struct {
 	expiredAt   int64
 }
 
-// A Task is how a task stands.
+// A Task is the state of a task.
 type Task struct {
 	ID, Type, Status string
 	Metadata         map[string]any
 	// Next is when it is due. Zero: never again.
 	Next time.Time
-	// Runs counts what was acknowledged or expired of a recurring task.
+	// Runs counts the acknowledged or expired runs of a recurring task.
 	Runs int
 }
 
 // Add schedules a task and returns its id. It panics if the cron expression or the
-// payload makes no sense.
+// payload is invalid.
 func (s *Server) Add(in Schedule) string {
 	t := &task{id: cmp.Or(in.ID, uuid.NewString()), kind: in.Type, status: pulse.StatusActive, results: map[string]any{}}
 	if t.kind == "" {
@@ -88,7 +88,7 @@ func (s *Server) Add(in Schedule) string {
 		panic("pulsetest: payload: " + err.Error())
 	}
 	t.payload = payload
-	// What JSON makes of it: numbers as a server would see them.
+	// Converted by JSON, numbers are as a server would read them.
 	if in.Metadata != nil {
 		t.metadata = maps.Clone(in.Metadata)
 	}
@@ -143,7 +143,7 @@ func (t *task) webhook(in Schedule) {
 
 func (t *task) recurring() bool { return t.every > 0 || t.cron != nil }
 
-// due makes the task wait for a time, where polls see it.
+// due schedules the task for a time, in the minute in which polls see it.
 func (t *task) due(next int64) {
 	t.status, t.next, t.bucket = pulse.StatusActive, next, next/60
 }
@@ -153,7 +153,7 @@ func (t *task) over(status string) {
 	t.status, t.next, t.bucket = status, 0, -1
 }
 
-// proceed moves a recurring task on, after its occurrence ran or expired.
+// proceed advances a recurring task after its occurrence ran or expired.
 func (t *task) proceed(now int64) {
 	t.count++
 	if t.times > 0 && t.count >= t.times {
@@ -161,7 +161,7 @@ func (t *task) proceed(now int64) {
 		return
 	}
 	if t.cron != nil {
-		// Before its second is over, that is the same occurrence.
+		// Before its second is over, the next time is the same occurrence.
 		t.due(t.cron.Next(time.Unix(now, 0).UTC()).Unix())
 		return
 	}
@@ -200,7 +200,7 @@ func (t *task) wire() map[string]any {
 
 func iso(second int64) string { return time.Unix(second, 0).UTC().Format(time.RFC3339) }
 
-// isoOrNull is null for a time that there is not.
+// isoOrNull is null for a zero time.
 func isoOrNull(second int64) any {
 	if second == 0 {
 		return nil

@@ -1,11 +1,11 @@
 package runagenttest
 
-// A Shape says how the server gives an answer.
+// A Shape is the format of an answer.
 type Shape int
 
 // The shapes.
 const (
-	// Structured is today's: data is a text that holds a type and a payload.
+	// Structured is the current one: data is a text that holds a type and a payload.
 	Structured Shape = iota
 	// ResultData is the cloud's older one: data.result_data.data.
 	ResultData
@@ -13,14 +13,14 @@ const (
 	OutputData
 )
 
-// Answer has the server give its answers in that shape from now on.
+// Answer sets the shape of the following answers.
 func (s *Server) Answer(shape Shape) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shape = shape
 }
 
-// A Fault is what goes wrong with one run.
+// A Fault is the failure of one run.
 type Fault struct {
 	// Status answers with that status and Body, without running the agent.
 	Status     int
@@ -41,7 +41,7 @@ type Fault struct {
 	Close int
 }
 
-// Fail has the next runs go wrong, one for each fault.
+// Fail makes the next runs fail, one for each fault.
 func (s *Server) Fail(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Pause holds a schedule. Its times pass without a run.
+// Pause pauses a schedule. Its times pass without a run.
 func (k *Keeper) Pause(ctx context.Context, name, note string) (Schedule, error) {
 	return k.change(ctx, "pause schedule", name, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
 		if note == "" {
@@ -20,7 +20,7 @@ func (k *Keeper) Pause(ctx context.Context, name, note string) (Schedule, error)
 	})
 }
 
-// Resume lets it run again at its next time.
+// Resume resumes a schedule at its next time.
 func (k *Keeper) Resume(ctx context.Context, name, note string) (Schedule, error) {
 	return k.change(ctx, "resume schedule", name, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
 		if note == "" {
@@ -41,7 +41,7 @@ func (k *Keeper) change(ctx context.Context, op, name string, do func(client.Sch
 	return k.Show(ctx, name)
 }
 
-// Delete removes a schedule. Runs that go on do so.
+// Delete removes a schedule. Its open runs continue.
 func (k *Keeper) Delete(ctx context.Context, name string) error {
 	handle, _, _, err := k.find(ctx, "delete schedule", name)
 	if err != nil {
@@ -50,19 +50,19 @@ func (k *Keeper) Delete(ctx context.Context, name string) error {
 	return k.explain(fmt.Sprintf("delete schedule %q", name), handle.Delete(ctx))
 }
 
-// A Change is what is to be different about a schedule. What is empty stays.
+// A Change holds the new values of a schedule. An empty field keeps its value.
 type Change struct {
 	Times Times
 	Task  Task
 	Rules Rules
 	Note  string
-	// Agent is the agent it has, by its name in the configuration, or empty. Policy
-	// is the agent's, and replaces the one that the schedule was made with.
+	// Agent is the schedule's agent, by its name in the configuration, or empty. Policy is
+	// the agent's, and replaces the schedule's.
 	Agent  string
 	Policy conversation.Policy
 }
 
-// Update changes a schedule. Runs that go on are not touched.
+// Update changes a schedule. Its open runs are not affected.
 func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, error) {
 	op := fmt.Sprintf("update schedule %q", name)
 	handle, d, action, err := k.find(ctx, "update schedule", name)
@@ -70,7 +70,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 		return Schedule{}, err
 	}
 	if has := agentOf(action.ID); c.Agent != "" && c.Agent != has {
-		return Schedule{}, malformed("%s: it is of agent %q: make another for agent %q", op, has, c.Agent)
+		return Schedule{}, malformed("%s: it belongs to agent %q: create another for agent %q", op, has, c.Agent)
 	}
 	if c.Times.given() && c.Times.Zone == "" && c.Times.At == "" {
 		c.Times.Zone = d.Schedule.Spec.TimeZoneName
@@ -100,7 +100,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 		s := u.Description.Schedule
 		action, ok := s.Action.(*client.ScheduleWorkflowAction)
 		if !ok {
-			return nil, fmt.Errorf("it is not one of Parley's")
+			return nil, fmt.Errorf("Parley did not create it")
 		}
 		in, err := k.input(action)
 		if err != nil {

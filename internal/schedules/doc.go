@@ -1,7 +1,6 @@
-// Package schedules runs agents at set times by Temporal's own schedules: for
-// people who have no platform that schedules. Each run is a conversation of one
-// turn, the same task as a platform would give, started by Temporal without
-// anybody of ours being there.
+// Package schedules runs agents at set times with Temporal's own schedules, without a
+// platform. Temporal starts each run by itself: a conversation of one turn, with the
+// same task as a platform gives.
 package schedules
 
 import (
@@ -10,10 +9,10 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 )
 
-// Platform is what the runs of schedules have instead of a platform's name.
+// Platform stands in place of a platform's name in the runs of schedules.
 const Platform = "schedule"
 
-// malformed is a fault of whoever gave the command.
+// malformed is a fault in the operator's command.
 func malformed(format string, args ...any) error {
 	return &operate.Fault{Kind: operate.Malformed, Text: fmt.Sprintf(format, args...)}
 }

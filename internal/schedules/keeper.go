@@ -18,11 +18,11 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Keeper makes, shows and changes the schedules of one namespace. Schedules in it
-// that are somebody else's it does not touch. Its errors are operate's Faults.
+// A Keeper creates, shows and changes the schedules of one namespace. It does not touch
+// schedules of other programs. Its errors are operate's Faults.
 type Keeper struct {
 	Operator *operate.Operator
-	// Now is the clock that times in words count from. Nil: time.Now.
+	// Now is the clock for relative times. Nil: time.Now.
 	Now func() time.Time
 }
 
@@ -33,7 +33,7 @@ func (k *Keeper) now() time.Time {
 	return time.Now()
 }
 
-// Create makes the schedule. A name that is taken is a fault.
+// Create creates the schedule. A name in use is a fault.
 func (k *Keeper) Create(ctx context.Context, p Plan) (Schedule, error) {
 	options, at, err := k.options(p)
 	if err != nil {
@@ -43,7 +43,7 @@ func (k *Keeper) Create(ctx context.Context, p Plan) (Schedule, error) {
 	handle, err := k.Operator.Client.ScheduleClient().Create(ctx, options)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return Schedule{}, &operate.Fault{Kind: operate.Rejected, Err: err, Text: fmt.Sprintf(
-			"%s: there is one of that name in namespace %q: change it with `starter schedule update %s`, or delete it first", op, k.Operator.Namespace, p.Name)}
+			"%s: namespace %q has a schedule of that name: change it with `starter schedule update %s`, or delete it first", op, k.Operator.Namespace, p.Name)}
 	}
 	if err != nil {
 		return Schedule{}, k.explain(op, err)
@@ -68,7 +68,7 @@ func (k *Keeper) options(p Plan) (options client.ScheduleOptions, at time.Time, 
 	switch {
 	case word(p.Times.At) == "now":
 		options.TriggerImmediately = true
-		// The trigger is its run, however the server's clock goes.
+		// The trigger starts the run, whatever the server's clock shows.
 		options.Spec.StartAt = at.Add(24 * time.Hour)
 	case !at.IsZero():
 		options.RemainingActions = 1
@@ -76,7 +76,7 @@ func (k *Keeper) options(p Plan) (options client.ScheduleOptions, at time.Time, 
 	return options, at, nil
 }
 
-// action is what Temporal starts: the workflow, as launch starts it.
+// action is the workflow that Temporal starts, with launch's options.
 func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflowAction {
 	ref := conversation.Ref{Platform: Platform, Project: p.Agent, Simulation: p.Name, Agent: p.Agent}
 	in := workflows.ConversationInput{
@@ -88,12 +88,12 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 		queue = workflows.DefaultTaskQueue
 	}
 	return &client.ScheduleWorkflowAction{
-		// Temporal appends the time: each run has an id of its own.
+		// Temporal appends the time, which makes each run's id unique.
 		ID:        workflows.ConversationID(conversation.Ref{Platform: Platform, Project: p.Agent, ID: p.Name}),
 		Workflow:  workflows.ConversationName,
 		Args:      []any{in},
 		TaskQueue: queue,
-		// No retry policy and no execution timeout: see launch.
+		// As in launch: no retry policy and no execution timeout.
 		StaticSummary:         fmt.Sprintf("schedule %s of %s", p.Name, p.Agent),
 		StaticDetails:         fmt.Sprintf("- platform: `%s`\n- schedule: `%s`\n- agent: `%s`\n- executor: `%s`\n", Platform, p.Name, p.Agent, in.Policy.Executor),
 		TypedSearchAttributes: attributes(p.Agent, p.Name),
@@ -117,15 +117,15 @@ func attributes(agent, name string) temporal.SearchAttributes {
 	)
 }
 
-// notMissed runs a schedule whose one time had come before Temporal knew of it:
-// Temporal looks only at what comes after.
+// notMissed runs a schedule whose only time had passed before Temporal knew of it:
+// Temporal considers later times only.
 func (k *Keeper) notMissed(ctx context.Context, h client.ScheduleHandle, at time.Time, settled, updated bool) error {
 	if at.IsZero() || settled {
 		return nil
 	}
 	d, err := h.Describe(ctx)
 	if err != nil {
-		return k.explain("look at the new schedule", err)
+		return k.explain("check the new schedule", err)
 	}
 	known := d.Info.CreatedAt
 	if updated {
@@ -135,12 +135,12 @@ func (k *Keeper) notMissed(ctx context.Context, h client.ScheduleHandle, at time
 		return nil
 	}
 	if err := h.Trigger(ctx, client.ScheduleTriggerOptions{}); err != nil {
-		return k.explain("run what has become due", err)
+		return k.explain("run what is due", err)
 	}
 	return nil
 }
 
-// find returns a schedule of ours, with what Temporal says of it.
+// find returns a schedule of Parley with Temporal's description.
 func (k *Keeper) find(ctx context.Context, op, name string) (client.ScheduleHandle, *client.ScheduleDescription, *client.ScheduleWorkflowAction, error) {
 	handle := k.Operator.Client.ScheduleClient().GetHandle(ctx, name)
 	d, err := handle.Describe(ctx)
@@ -156,14 +156,14 @@ func (k *Keeper) find(ctx context.Context, op, name string) (client.ScheduleHand
 	}
 	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	if !ok || action.Workflow != workflows.ConversationName || !strings.HasPrefix(action.ID, Platform+"/") {
-		return nil, nil, nil, &operate.Fault{Kind: operate.NotFound, Text: fmt.Sprintf("%q is a schedule in namespace %q, but not one of Parley's", name, k.Operator.Namespace)}
+		return nil, nil, nil, &operate.Fault{Kind: operate.NotFound, Text: fmt.Sprintf("%q is a schedule in namespace %q, but Parley did not create it", name, k.Operator.Namespace)}
 	}
 	return handle, d, action, nil
 }
 
 func (k *Keeper) missing(name string, err error) error {
 	return &operate.Fault{Kind: operate.NotFound, Err: err, Text: fmt.Sprintf(
-		"no schedule %q in namespace %q at %s: `starter schedule list` shows what there is", name, k.Operator.Namespace, k.Operator.Address)}
+		"no schedule %q in namespace %q at %s: `starter schedule list` lists them", name, k.Operator.Namespace, k.Operator.Address)}
 }
 
 func (k *Keeper) explain(op string, err error) error {
@@ -175,7 +175,7 @@ func (k *Keeper) explain(op string, err error) error {
 	return k.Operator.Explain(op, err)
 }
 
-// input is what the schedule starts its workflows with.
+// input is the input of the schedule's workflows.
 func (k *Keeper) input(action *client.ScheduleWorkflowAction) (workflows.ConversationInput, error) {
 	var in workflows.ConversationInput
 	if len(action.Args) != 1 {

@@ -23,7 +23,7 @@ func keeper(t *testing.T) *schedules.Keeper {
 	}}
 }
 
-// create makes a schedule that never runs: it is paused, and nobody works.
+// create makes a schedule that never runs: it is paused, and there is no worker.
 func create(t *testing.T, k *schedules.Keeper, name string, times schedules.Times) schedules.Schedule {
 	t.Helper()
 	s, err := k.Create(t.Context(), schedules.Plan{
@@ -34,8 +34,8 @@ func create(t *testing.T, k *schedules.Keeper, name string, times schedules.Time
 	return s
 }
 
-// TestTemporalTakesCron: what CheckCron lets pass Temporal takes, and tells it in
-// the words that it was given in.
+// TestTemporalTakesCron: Temporal accepts what CheckCron accepts, and returns the same
+// expression.
 func TestTemporalTakesCron(t *testing.T) {
 	t.Parallel()
 	k := keeper(t)
@@ -47,7 +47,7 @@ func TestTemporalTakesCron(t *testing.T) {
 	}
 }
 
-// TestLargestTask: what is taken can be shown, changed and removed again.
+// TestLargestTask: the largest task can be shown, changed and deleted.
 func TestLargestTask(t *testing.T) {
 	t.Parallel()
 	k := keeper(t)
@@ -64,7 +64,7 @@ func TestLargestTask(t *testing.T) {
 	plan.Task.Params = `{"text":"` + strings.Repeat("<", conversation.MaxTask/6) + `"}`
 	_, err = k.Create(t.Context(), plan)
 	require.Equal(t, operate.Malformed, operate.KindOf(err))
-	require.ErrorContains(t, err, "at most 900 are possible (put what is large where the agent can fetch it)")
+	require.ErrorContains(t, err, "at most 900 are possible (put large data where the agent can fetch it)")
 }
 
 // createOnce makes a schedule and removes it.
@@ -112,7 +112,7 @@ func TestNextTimes(t *testing.T) {
 	}
 }
 
-// TestTwoCrons: a schedule has all times of its expressions.
+// TestTwoCrons: a schedule has the times of all its expressions.
 func TestTwoCrons(t *testing.T) {
 	t.Parallel()
 	s := create(t, keeper(t), "two", schedules.Times{Cron: []string{"0 9 * * *", "30 17 * * *"}})
@@ -120,7 +120,7 @@ func TestTwoCrons(t *testing.T) {
 	require.NotEqual(t, s.Next[0].Hour(), s.Next[1].Hour())
 }
 
-// TestMissedMeanwhile: a time that comes while the schedule is being made is not
+// TestMissedMeanwhile: a time that comes while the schedule is being created is not
 // lost.
 func TestMissedMeanwhile(t *testing.T) {
 	t.Parallel()
@@ -143,7 +143,7 @@ func TestMissedMeanwhile(t *testing.T) {
 	require.True(t, s.Recent[0].NeedsOperator())
 }
 
-// TestUpdateKeeps: what is not given stays.
+// TestUpdateKeeps: a field that is not given keeps its value.
 func TestUpdateKeeps(t *testing.T) {
 	t.Parallel()
 	k := keeper(t)
@@ -172,13 +172,13 @@ func TestUpdateKeeps(t *testing.T) {
 	require.Equal(t, schedules.TaskType, s.Task.Type)
 
 	_, err = k.Update(t.Context(), "kept", schedules.Change{Agent: "another"})
-	require.ErrorContains(t, err, `it is of agent "support"`)
+	require.ErrorContains(t, err, `it belongs to agent "support"`)
 	s, err = k.Update(t.Context(), "kept", schedules.Change{Agent: "support", Policy: conversation.Policy{Executor: "small"}})
 	require.NoError(t, err)
 	require.Equal(t, "small", s.Executor)
 }
 
-// TestOthersSchedules are left alone.
+// TestOthersSchedules: schedules of other programs are left alone.
 func TestOthersSchedules(t *testing.T) {
 	t.Parallel()
 	k := keeper(t)
@@ -186,7 +186,7 @@ func TestOthersSchedules(t *testing.T) {
 		ID: "theirs", Action: &client.ScheduleWorkflowAction{ID: "theirs", Workflow: "Backup", TaskQueue: "theirs"}, Paused: true,
 	})
 	require.NoError(t, err)
-	require.ErrorContains(t, k.Delete(t.Context(), "theirs"), "not one of Parley's")
+	require.ErrorContains(t, k.Delete(t.Context(), "theirs"), "Parley did not create it")
 	_, err = k.Run(t.Context(), "theirs")
 	require.Equal(t, operate.NotFound, operate.KindOf(err))
 	listed, more, err := k.List(t.Context(), "", 0)

@@ -10,8 +10,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// agents are simple agents, as scripts: what they say turn by turn, and then
-// over and over.
+// agents are scripted agents: what they write turn by turn, repeated from the start.
 var agents = map[string][]string{
 	"Helpful": {
 		"I'm sorry to hear that. Could you give me your order number, please?",

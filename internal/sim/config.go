@@ -13,38 +13,38 @@ import (
 type Config struct {
 	// Scenario has the personas. Nil: [Builtin].
 	Scenario *Scenario
-	// APIKey is what callers must send. Empty: anything is accepted.
+	// APIKey is the key that callers must send. Empty: any caller is accepted.
 	APIKey string
-	// Seed decides what personas say and which calls fail.
+	// Seed determines what personas say and which calls fail.
 	Seed int64
-	// StateFile keeps everything over restarts. Empty: memory only. Only one
-	// simulator may use a file at a time.
+	// StateFile keeps the state over restarts. Empty: memory only. Only one simulator may
+	// use a file at a time.
 	StateFile string
 	// Latency is how long personas think.
 	Latency Latency
 	// Faults are switched off by default.
 	Faults Faults
-	// Player speaks for the personas. Nil: the scenario's script does.
+	// Player plays the personas. Nil: the scenario's script.
 	Player Player
-	// Pass limits how fast conversations are made. Zero: all at once.
+	// Pass limits the rate at which conversations are made. Zero: all at once.
 	Pass Pass
-	// Clock tells the time for time stamps and expiry. Nil: [time.Now].
+	// Clock is used for time stamps and expiry. Nil: [time.Now].
 	Clock func() time.Time
-	// Logger is told what happens. Nil: silent.
+	// Logger receives the log. Nil: none.
 	Logger *slog.Logger
-	// Lenient is what the simulator does better than OneRun. Zero: nothing.
+	// Lenient lists what the simulator does better than OneRun. Zero: nothing.
 	Lenient Lenient
-	// Freeze is how long nothing is answered when there are too many responses
-	// calls at once. Zero: 30 s, as in OneRun.
+	// Freeze is the pause of all answers after too many simultaneous responses calls.
+	// Zero: 30 s, as in OneRun.
 	Freeze time.Duration
-	// Origins are the web pages that may call the simulator from a browser, such as
-	// http://localhost:3000. Nil: none. They must send the key themselves: browsers
-	// are never told to send credentials.
+	// Origins are the web origins that may call the simulator from a browser, such as
+	// http://localhost:3000. Nil: none. Their pages must send the key themselves: the
+	// simulator never permits browsers to send credentials.
 	Origins []string
 }
 
-// Latency is how long a persona thinks about each answer, drawn evenly between
-// Min and Max. A Max below Min counts as Min.
+// Latency is the time that a persona thinks about each answer, drawn evenly between Min
+// and Max. A Max below Min counts as Min.
 type Latency struct {
 	Min time.Duration `json:"min" yaml:"min"`
 	Max time.Duration `json:"max" yaml:"max"`
@@ -69,7 +69,7 @@ func (cfg Config) validate() error {
 	}
 	for _, origin := range cfg.Origins {
 		if u, err := url.Parse(origin); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != origin {
-			errs = append(errs, fmt.Errorf("origin %q: want one such as http://localhost:3000, without a path; there is none for all", origin))
+			errs = append(errs, fmt.Errorf("origin %q: use one such as http://localhost:3000, without a path; no pattern allows all", origin))
 		}
 	}
 	if cfg.Pass.Size < 0 || cfg.Pass.Every < 0 {

@@ -16,9 +16,8 @@ func (st *state) findConversation(projectID, simulationID, id string) (*talk, er
 	return nil, notFound("Conversation")
 }
 
-// conversation finds the conversation that the path names. f must have read all
-// else it wants: a call that is not valid is refused before anything is looked
-// up.
+// conversation finds the conversation that the path names. Read all other parameters
+// from f before: validation errors come before lookups.
 func (s *Simulator) conversation(f *form) (*talk, error) {
 	projectID := f.project()
 	if err := f.err(); err != nil {
@@ -108,8 +107,8 @@ func (s *Simulator) start(r *http.Request) (any, error) {
 	})
 }
 
-// readBeforeClaim refuses what is not queued. OneRun reads before it writes: what
-// comes in between goes unseen. Slowness is here, so that faults can widen the gap.
+// readBeforeClaim refuses what is not queued. OneRun reads before it writes, and misses
+// a change in between. A slow fault waits here, so that it widens the gap.
 func (s *Simulator) readBeforeClaim(o *operation) error {
 	s.mu.RLock()
 	queued := o.talk.row.Status == statusQueued
@@ -162,8 +161,8 @@ func (s *Simulator) endedRow(t *talk, items []itemRow, reason string, now time.T
 	return row
 }
 
-// settle follows an end: its simulation may be complete, or everything done. It
-// needs mu.
+// settle applies the consequences of an end: its simulation may be complete, or all
+// simulations done. It needs mu.
 func (s *Simulator) settle(t *talk, now time.Time) {
 	sim := s.st.simulation[t.row.Simulation]
 	if sim.row.Status == statusInProgress && sim.evaluated >= sim.row.Target {

@@ -19,8 +19,8 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// TestTurnArithmetic is the table of the protocol: a turn is a message of either
-// side, and the last line comes together with the end.
+// TestTurnArithmetic is the protocol's table: a turn is a message of either side, and
+// the last message comes together with the end.
 func TestTurnArithmetic(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -359,7 +359,7 @@ func TestCloseInterruptsThinking(t *testing.T) {
 	require.Empty(t, b.transcript(c))
 }
 
-// Many workers do everything at once; what they see must add up.
+// Many workers act at once; their results must add up.
 func TestManyWorkers(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sim.Config{

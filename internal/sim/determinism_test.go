@@ -10,8 +10,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// transcripts runs everything and returns what was said, in the order of the
-// conversations.
+// transcripts runs all conversations and returns their messages, in order.
 func transcripts(t *testing.T, seed int64, parallel bool) [][]string {
 	t.Helper()
 	b := setup(t, sim.Config{Seed: seed}, sim.Setup{Conversations: 32})
@@ -46,7 +45,7 @@ func TestSameSeedSameWords(t *testing.T) {
 	require.GreaterOrEqual(t, len(lengths), 4, "conversations are of different lengths")
 }
 
-// A worker with a memory must not take a second run for the first.
+// A worker that remembers ids must not take a second run for the first.
 func TestIDsAreNew(t *testing.T) {
 	t.Parallel()
 	one := setup(t, sim.Config{Seed: 1}, sim.Setup{Conversations: 3})

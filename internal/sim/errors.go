@@ -28,7 +28,7 @@ func conflict(detail string) error {
 	return &httpError{status: http.StatusConflict, detail: detail}
 }
 
-// internalError is what an unhandled exception looks like: not JSON.
+// internalError is the answer of an unhandled exception: not JSON.
 func internalError() error {
 	return &httpError{status: http.StatusInternalServerError, detail: "Internal Server Error", plain: true}
 }
@@ -36,7 +36,7 @@ func internalError() error {
 // errClosing ends calls that wait while the simulator is closed.
 var errClosing error = &httpError{status: http.StatusServiceUnavailable, detail: "the simulator is stopping", plain: true}
 
-// A spoiled answer is one that a fault keeps from the caller.
+// A spoiled answer is one that a fault withholds from the caller.
 type spoiled struct {
 	cut  bool // no answer at all
 	body any  // otherwise: half of this, with status 200

@@ -197,7 +197,7 @@ func TestKey(t *testing.T) {
 	}
 }
 
-// A key is checked before the request, and the request before what it names.
+// The key is checked before the request, and the request before the ids in it.
 func TestOrderOfRefusals(t *testing.T) {
 	t.Parallel()
 	b := setup(t, sim.Config{}, sim.Setup{Conversations: 1})

@@ -16,14 +16,13 @@ import (
 // under test the user. The instructions go ahead as a system message.
 type ExecutorPlayer struct {
 	Executor executors.Executor
-	// Instructions tells the model whom to play. Nil: [Instructions].
+	// Instructions returns the persona's instructions for the model. Nil: [Instructions].
 	Instructions func(PersonaTurn) string
 }
 
 var _ Player = ExecutorPlayer{}
 
-// What stands in for the agent where it has said nothing: models want to be
-// spoken to.
+// Placeholders for a silent agent: models require a user message.
 const (
 	promptOpen   = "(The conversation begins. Write your first message.)"
 	promptGoOn   = "(The other side says nothing. Write your next message.)"
@@ -41,7 +40,7 @@ func (p ExecutorPlayer) Reply(ctx context.Context, turn PersonaTurn) (string, bo
 	for _, m := range turn.Messages {
 		role := conversation.RoleUser
 		if m.Role == conversation.RoleUser {
-			if !agentLast { // two lines of the persona in a row, or its opening
+			if !agentLast { // two messages of the persona in a row, or its opening
 				messages = append(messages, conversation.Text(conversation.RoleUser, stageDirection(spoken)))
 			}
 			role = conversation.RoleAssistant
@@ -74,7 +73,7 @@ func stageDirection(spoken int) string {
 	return promptGoOn
 }
 
-// Instructions tells a model whom it plays, what it wants and how to leave.
+// Instructions tells a model whom it plays, what the persona wants and how to leave.
 func Instructions(turn PersonaTurn) string {
 	var b strings.Builder
 	p := turn.Persona

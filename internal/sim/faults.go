@@ -20,25 +20,25 @@ const (
 
 var operations = []string{OpStart, OpResponses, OpEnd, OpItems, OpList, OpGet}
 
-// Faults is what goes wrong, and how often. Rates are between 0 and 1. Whether
-// a call fails is drawn from the seed, the place of the conversation and the
-// number of the call: the order in which calls of several conversations arrive
-// changes nothing, and a repeated call is drawn anew.
+// Faults configures failures by rate. Rates are between 0 and 1. The seed, the place of
+// the conversation and the number of the call decide whether a call fails: the order in
+// which calls of several conversations arrive has no influence, and a repeated call is
+// drawn anew.
 type Faults struct {
-	// ErrorRate answers 500 in plain text. Nothing has happened.
+	// ErrorRate answers 500 in plain text, without an effect.
 	ErrorRate float64 `json:"error_rate,omitempty" yaml:"error_rate"`
-	// RateLimitRate answers 429 with a Retry-After of RetryAfter, rounded up to
-	// seconds; none if RetryAfter is zero. Nothing has happened.
+	// RateLimitRate answers 429 with a Retry-After of RetryAfter, rounded up to seconds;
+	// without the header if RetryAfter is zero. The call has no effect.
 	RateLimitRate float64       `json:"rate_limit_rate,omitempty" yaml:"rate_limit_rate"`
 	RetryAfter    time.Duration `json:"retry_after,omitempty" yaml:"retry_after"`
-	// LostAnswerRate does what was asked and then, by turns of fortune, cuts the
-	// connection or answers 500.
+	// LostAnswerRate executes the call and then either cuts the connection or answers
+	// 500.
 	LostAnswerRate float64 `json:"lost_answer_rate,omitempty" yaml:"lost_answer_rate"`
-	// SlowRate takes SlowBy longer, before anything is stored. What was asked
-	// happens in the end, whether or not anybody still listens.
+	// SlowRate delays the call by SlowBy before its effect. The effect comes even if the
+	// client has gone.
 	SlowRate float64       `json:"slow_rate,omitempty" yaml:"slow_rate"`
 	SlowBy   time.Duration `json:"slow_by,omitempty" yaml:"slow_by"`
-	// MalformedRate does what was asked and answers 200 with half a body.
+	// MalformedRate executes the call and answers 200 with half a body.
 	MalformedRate float64 `json:"malformed_rate,omitempty" yaml:"malformed_rate"`
 	// Only restricts faults to these operations: start, responses, end, items,
 	// list, get. Nil: all.
@@ -71,16 +71,16 @@ func (f Faults) Validate() error {
 	return errors.Join(errs...)
 }
 
-// A fault is what is to happen to one call.
+// A fault is the failure drawn for one call.
 type fault struct {
-	refuse    int // status to refuse the call with; 0: let it pass
+	refuse    int // the status of a refusal; 0: none
 	slow      time.Duration
 	lost      bool
-	cut       bool // how an answer gets lost: by a cut connection, or by a 500
+	cut       bool // how the answer is lost: by a cut connection, or by a 500
 	malformed bool
 }
 
-// draw decides one call's fate. The number of draws is always the same, so that
+// draw decides the fault of one call. It draws the same number of values always, so that
 // changing one rate leaves the other faults where they were.
 func (f Faults) draw(op string, key ...any) fault {
 	rng := newRand(append([]any{"fault", op}, key...)...)
@@ -107,7 +107,7 @@ func (f Faults) draw(op string, key ...any) fault {
 	return out
 }
 
-// name is how reports call the fault. Slowness shows only if nothing else does.
+// name is the fault's name in reports. Slowness shows only without another fault.
 func (f fault) name() string {
 	switch {
 	case f.refuse == 429:

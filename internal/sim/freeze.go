@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An eventLoop is the one thread that OneRun answers on. A call that waits for a
+// An eventLoop is the single thread on which OneRun answers. A call that waits for a
 // database connection blocks it.
 type eventLoop struct {
 	mu        sync.Mutex
@@ -13,8 +13,8 @@ type eventLoop struct {
 	until     time.Time
 }
 
-// admit takes a connection for a responses call. If none is left, everything
-// stands still until that call has given up.
+// admit takes a connection for a responses call. Without a free one, everything stops
+// until that call gives up.
 func (s *Simulator) admit() (release func(), err error) {
 	if s.cfg.Lenient.Capacity {
 		return func() {}, nil
@@ -39,14 +39,14 @@ func (s *Simulator) admit() (release func(), err error) {
 	s.mu.Lock()
 	s.totals.faults["frozen"]++
 	s.mu.Unlock()
-	s.cfg.Logger.Warn("too many responses calls at once: nothing is answered for a while", "calls", connections+1, "for", s.cfg.Freeze.String())
+	s.cfg.Logger.Warn("too many responses calls at once: no call is answered for a while", "calls", connections+1, "for", s.cfg.Freeze.String())
 	if err := s.awaitLoop(); err != nil {
 		return nil, err
 	}
 	return nil, internalError()
 }
 
-// awaitLoop waits while everything stands still.
+// awaitLoop waits while the loop is blocked.
 func (s *Simulator) awaitLoop() error {
 	for {
 		s.loop.mu.Lock()

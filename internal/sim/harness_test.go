@@ -79,7 +79,7 @@ func setup(t testing.TB, cfg sim.Config, s sim.Setup) *bench {
 	return newBench(t, cfg).seed(s)
 }
 
-// An answer is what came back.
+// An answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -264,8 +264,7 @@ func saying(text string, end bool) sim.Player {
 	return playerFunc(func(context.Context, sim.PersonaTurn) (string, bool, error) { return text, end, nil })
 }
 
-// blocking says on asked that it has been asked and answers once release is
-// closed.
+// blocking announces each call on asked and answers once release is closed.
 func blocking(asked chan<- struct{}, release <-chan struct{}) sim.Player {
 	return playerFunc(func(context.Context, sim.PersonaTurn) (string, bool, error) {
 		asked <- struct{}{}

@@ -10,7 +10,7 @@ import (
 
 const (
 	shortID = 12 // projects, agents, objectives
-	longID  = 21 // everything else
+	longID  = 21 // all others
 )
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

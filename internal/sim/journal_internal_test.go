@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A disk that fails must not make promises: every later answer is a 500.
+// With a failing disk no answer may promise durability: every later answer is a 500.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
 	s, err := New(Config{StateFile: filepath.Join(t.TempDir(), "state")})

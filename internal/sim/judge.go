@@ -10,9 +10,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// judge scores a finished conversation on the objectives of its simulation. It
-// is a set of rules, and its reasons say so: criteria are for people. It needs
-// mu.
+// judge scores a finished conversation on the objectives of its simulation. It applies
+// simple rules, and its reasons say so: it does not read the criteria. It needs mu.
 func (s *Simulator) judge(row conversationRow, items []itemRow, now time.Time) []evaluationRow {
 	sim := s.st.simulation[row.Simulation]
 	p := s.st.persona[row.Persona].row
@@ -28,15 +27,15 @@ func (s *Simulator) judge(row conversationRow, items []itemRow, now time.Time) [
 	return out
 }
 
-// A verdict is what the judge knows of a conversation.
+// A verdict collects the facts about a conversation that the judge uses.
 type verdict struct {
 	persona Persona
 	mind    mind
 	said    []string // the agent's messages, normalised
 }
 
-// newVerdict listens to the agent with the ears of the script, even if a model
-// has played the persona.
+// newVerdict reads the agent's messages as the script does, even if a model has played
+// the persona.
 func newVerdict(p Persona, items []itemRow, seed uint64) verdict {
 	v := verdict{persona: p}
 	var messages []conversation.Message
@@ -48,7 +47,7 @@ func newVerdict(p Persona, items []itemRow, seed uint64) verdict {
 		}
 	}
 	before, since := heard(messages)
-	if since != "" { // the persona left without a word
+	if since != "" { // the persona left without a message
 		before = append(before, since)
 	}
 	v.mind = replay(p, before, seed)

@@ -8,33 +8,32 @@ import (
 	"time"
 )
 
-// Lenient lists what the simulator does better than OneRun. The zero value does
-// nothing better: a worker that passes its tests against it meets no surprise on
-// a real one.
+// Lenient lists what the simulator does better than OneRun. The zero value does nothing
+// better: a worker that passes its tests against it works with OneRun too.
 type Lenient struct {
-	// Keys makes responses with an Idempotency-Key repeatable. OneRun knows no such
-	// header: what is sent twice is stored twice.
+	// Keys makes responses with an Idempotency-Key repeatable. OneRun does not know the
+	// header: it stores a repeated message twice.
 	Keys bool
-	// Turns lets one responses call at a time into a conversation. In OneRun two at
-	// once both read the same transcript, and both are stored.
+	// Turns lets one responses call at a time into a conversation. In OneRun two
+	// simultaneous calls read the same transcript, and both are stored.
 	Turns bool
-	// Claims makes start atomic. In OneRun two at once can both succeed.
+	// Claims makes start atomic. In OneRun two simultaneous calls can both succeed.
 	Claims bool
-	// Capacity answers any number of responses calls at once. OneRun holds a
-	// database connection during each: with one too many it answers nobody for
+	// Capacity answers any number of simultaneous responses calls. OneRun holds a
+	// database connection during each: with one too many it answers no call for
 	// [Config.Freeze], and that one gets a 500.
 	Capacity bool
-	// Missing answers 404 for a simulation that is not there or belongs to another
-	// project. OneRun answers 500 to a look at a missing one, and serves those of
-	// other projects.
+	// Missing answers 404 for a simulation that does not exist or belongs to another
+	// project. OneRun answers 500 to a read of a missing one, and serves those of other
+	// projects.
 	Missing bool
 	// Items answers GET on items. OneRun reads transcripts by POST only.
 	Items bool
-	// Markers tolerates white space after the end marker. OneRun takes the marker
-	// for text then, and the conversation goes on.
+	// Markers tolerates white space after the end marker. OneRun takes such a marker for
+	// text, and the conversation continues.
 	Markers bool
-	// Empty lets the persona answer an empty message. OneRun's model refuses it,
-	// which is a 500.
+	// Empty lets the persona answer an empty message. OneRun's model refuses it, with a
+	// 500.
 	Empty bool
 	// Connections keeps idle connections open, dates answers to the second, and
 	// answers 503 to calls that [Simulator.Close] interrupts. OneRun closes
@@ -43,7 +42,7 @@ type Lenient struct {
 	Connections bool
 }
 
-// LenientInAll does everything better.
+// LenientInAll sets every switch.
 func LenientInAll() Lenient {
 	var l Lenient
 	v := reflect.ValueOf(&l).Elem()
@@ -53,7 +52,7 @@ func LenientInAll() Lenient {
 	return l
 }
 
-// LenientIn does better what names list: keys, turns, claims, capacity, missing,
+// LenientIn sets the switches that list names: keys, turns, claims, capacity, missing,
 // items, markers, empty, connections, or all.
 func LenientIn(names ...string) (Lenient, error) {
 	var l Lenient
@@ -79,7 +78,7 @@ func LenientIn(names ...string) (Lenient, error) {
 const (
 	// connections is how many database connections OneRun has.
 	connections = 15
-	// defaultFreeze is how long OneRun waits for a connection, and does nothing else.
+	// defaultFreeze is how long OneRun blocks while it waits for a connection.
 	defaultFreeze = 30 * time.Second
 	// idleTimeout is how long OneRun keeps a connection without a request.
 	idleTimeout = 5 * time.Second

@@ -57,8 +57,8 @@ func (s *Simulator) listObjectives(r *http.Request) (any, error) {
 	})
 }
 
-// getObjective does without a project id, because OneRun does not check it here
-// either; one that is given must be right.
+// getObjective needs no project id, because OneRun does not check it here either; one
+// that is given must be right.
 func (s *Simulator) getObjective(r *http.Request) (any, error) {
 	f := newForm(r)
 	return s.view(func() (any, error) {
@@ -95,7 +95,7 @@ func (s *Simulator) updateObjective(r *http.Request) (any, error) {
 		}
 		if name != nil || criteria != nil {
 			row := o.row
-			row.Version++ // any field given makes a new version; simulations keep theirs
+			row.Version++ // any given field makes a new version; simulations keep theirs
 			row.Updated = now
 			if name != nil {
 				row.Name = *name

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// An operation is one call of a worker, with what is noticed on the way.
+// An operation is one call of a worker, with what it observes.
 type operation struct {
 	s        *Simulator
 	op       string
@@ -22,8 +22,8 @@ type operation struct {
 	logged   bool
 }
 
-// operate runs do under the fault that is drawn for the call, and leaves an
-// event with the conversation. r's own context plays no part in it.
+// operate executes do under the fault drawn for the call, and records an event with the
+// conversation. r's own context has no influence.
 func (s *Simulator) operate(r *http.Request, op string, t *talk, do func(*operation) (any, error)) (any, error) {
 	o := s.newOperation(op, t)
 	if o.fault.refuse != 0 {
@@ -51,8 +51,8 @@ func (s *Simulator) operate(r *http.Request, op string, t *talk, do func(*operat
 	return body, err
 }
 
-// run holds slow calls up before they do anything. Responses and claims hold
-// themselves up, after they have read.
+// run delays slow calls before their effect. Responses and claims delay themselves,
+// after they have read.
 func (o *operation) run(do func(*operation) (any, error)) (any, error) {
 	if o.op != OpResponses && o.op != OpStart {
 		if err := o.s.pause(o.fault.slow); err != nil {
@@ -83,7 +83,7 @@ func (s *Simulator) newOperation(op string, t *talk) *operation {
 
 func (o *operation) hint(h Hint) { o.hints = append(o.hints, h) }
 
-// event is what the call leaves behind.
+// event is the record of the call.
 func (o *operation) event(status int, now time.Time) []eventRow {
 	o.logged = true
 	return []eventRow{{o.id, Event{
@@ -91,8 +91,8 @@ func (o *operation) event(status int, now time.Time) []eventRow {
 	}}}
 }
 
-// finish leaves an event for a call that changed nothing. Reads leave none, and
-// neither do calls that were interrupted by Close.
+// finish records an event for a call that changed nothing. Reads have none, nor do calls
+// that Close interrupted.
 func (o *operation) finish(err error) {
 	if o.logged || o.talk == nil || o.op == OpItems || o.op == OpGet || errors.Is(err, errClosing) {
 		return
@@ -125,8 +125,8 @@ func (o *operation) latency() time.Duration {
 	return l.Min + time.Duration(rng.Int64N(int64(spread)+1))
 }
 
-// takeTurn waits until no other call talks in the conversation, if the simulator
-// is lenient in that. Workers should see to it themselves.
+// takeTurn waits until no other call exchanges messages in the conversation, if
+// Lenient.Turns is set. Workers should ensure it themselves.
 func (o *operation) takeTurn() (release func(), err error) {
 	s, t := o.s, o.talk
 	s.mu.Lock()

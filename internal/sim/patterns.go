@@ -5,9 +5,8 @@ import (
 	"sync"
 )
 
-// patterns keeps compiled expressions, so that a [Scenario] can stay plain data
-// that is built by hand or shared. It grows with the number of scenarios, not
-// of conversations.
+// patterns caches compiled expressions, so that a [Scenario] stays plain data that is
+// built by hand or shared. It grows with the number of scenarios, not of conversations.
 var patterns patternCache
 
 type patternCache struct{ m sync.Map }

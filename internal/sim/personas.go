@@ -42,7 +42,7 @@ func (s *Simulator) setApproval(r *http.Request, approval, message string) (any,
 			row := p.row
 			row.Approval, row.Updated = approval, now
 			s.commit(entry{Personas: []personaRow{row}})
-			s.advance(now) // there may be somebody to talk to now
+			s.advance(now) // an approval may make conversations due
 		}
 		return done{message}, nil
 	})

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// newest gives rows as lists have them: by the field asked for, newest first if
-// the fields are equal or the field is unknown.
+// newest sorts rows as lists do: by the given field, newest first if the fields are
+// equal or the field is unknown.
 func newest[T any](f *form, rows []T, fields map[string]func(T) string) []T {
 	out := slices.Clone(rows)
 	slices.Reverse(out)
@@ -32,14 +32,14 @@ func nameContains(f *form, name string) bool {
 	return strings.Contains(strings.ToLower(name), strings.ToLower(f.query.Get("name")))
 }
 
-// edit runs change with the state to itself.
+// edit runs change with exclusive access to the state.
 func (s *Simulator) edit(change func(now time.Time) (any, error)) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return change(s.now())
 }
 
-// view runs look while nothing changes. What it returns must not be shared.
+// view runs look without concurrent changes. Its result must not be shared.
 func (s *Simulator) view(look func() (any, error)) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -8,53 +8,53 @@ import (
 	"time"
 )
 
-// A Hint is something that a careful worker would not have done.
+// A Hint is a call that a careful worker would avoid.
 type Hint string
 
 // The hints.
 const (
 	HintStartedTwice      Hint = "started_twice"           // start on a conversation that was not queued
-	HintNotStarted        Hint = "responses_without_start" // responses on a queued conversation
+	HintNotStarted        Hint = "responses_without_start" // responses on a conversation that was not started
 	HintResponsesAfterEnd Hint = "responses_after_ended"
 	HintEndAfterEnd       Hint = "end_after_ended"
 	HintEndBeforeStart    Hint = "end_before_start"
-	HintConcurrent        Hint = "concurrent_calls"  // responses or end while another one was going on
-	HintDuplicate         Hint = "duplicate_message" // the agent said the same twice in a row
-	HintAskedTwice        Hint = "asked_twice"       // no input in mid-conversation: the persona speaks on top of itself
+	HintConcurrent        Hint = "concurrent_calls"  // responses or end during another call
+	HintDuplicate         Hint = "duplicate_message" // the agent sent the same message twice in a row
+	HintAskedTwice        Hint = "asked_twice"       // no input in mid-conversation: the persona writes twice in a row
 	HintEmpty             Hint = "empty_message"
 	HintKeyReused         Hint = "idempotency_key_reused" // with another input
-	HintNotRunning        Hint = "simulation_not_running" // started or talked in a simulation that was over
+	HintNotRunning        Hint = "simulation_not_running" // started or continued a simulation that was over
 )
 
 var hintTexts = map[Hint]string{
 	HintStartedTwice:      "worker started a conversation that was not queued: normal when several workers race, a bug when one does it twice",
-	HintNotStarted:        "worker talked in a conversation that nobody had started",
+	HintNotStarted:        "worker sent a message to a conversation that had not been started",
 	HintResponsesAfterEnd: "worker called responses after ended",
 	HintEndAfterEnd:       "worker called end after ended: a conversation that answers with \"ended\": true is closed already",
 	HintEndBeforeStart:    "worker called end on a conversation that was not in progress",
-	HintConcurrent:        "worker talked in a conversation while another call was going on in it: OneRun would have mixed them up",
-	HintDuplicate:         "agent said the same twice in a row: it repeats itself, or its message was sent again although it had been stored",
-	HintAskedTwice:        "worker sent no input in mid-conversation: the persona speaks on top of its own last message",
+	HintConcurrent:        "worker called responses during another call in the same conversation: OneRun would have mixed them up",
+	HintDuplicate:         "agent sent the same message twice in a row: it repeats itself, or the worker sent a stored message again",
+	HintAskedTwice:        "worker sent no input in mid-conversation: the persona writes twice in a row",
 	HintEmpty:             "agent sent a message without text: OneRun's persona model would have failed",
 	HintKeyReused:         "worker used an Idempotency-Key for two different messages",
-	HintNotRunning:        "worker went on in a simulation that was over",
+	HintNotRunning:        "worker continued a simulation that was over",
 }
 
 // Text is the hint in words.
 func (h Hint) Text() string { return hintTexts[h] }
 
-// An Event is one call that started, talked in or ended a conversation, whether
-// or not it succeeded.
+// An Event is one call that started, continued or ended a conversation, successful or
+// not.
 type Event struct {
 	At time.Time `json:"at"`
 	Op string    `json:"op"`
 	// Call numbers the calls of this operation on this conversation, from 1.
 	Call int `json:"call"`
-	// Status is what the call came to. If Fault names something that spoils
-	// answers, the worker has seen something else.
+	// Status is the status of the call's result. If Fault names a fault that spoils
+	// answers, the worker received another.
 	Status int `json:"status"`
-	// Fault is what was drawn: error, rate_limited, answer_lost, connection_cut,
-	// malformed, slow.
+	// Fault is the fault drawn for the call: error, rate_limited, answer_lost,
+	// connection_cut, malformed, slow.
 	Fault string `json:"fault,omitempty"`
 	// Accepted is how many messages of the agent were stored.
 	Accepted int    `json:"accepted,omitempty"`
@@ -62,10 +62,9 @@ type Event struct {
 	Detail   string `json:"detail,omitempty"`
 }
 
-// Counts is what happened in a conversation, or in all of them: calls by
-// operation, whether or not they succeeded; stored messages; messages of the
-// agent that repeat its last one; calls without input in mid-conversation; and
-// refusals.
+// Counts counts the calls in a conversation, or in all of them: by operation, successful
+// or not; stored messages; messages of the agent that repeat its last one; calls without
+// input in mid-conversation; and refusals.
 type Counts struct {
 	Starts          int `json:"starts"`
 	Responses       int `json:"responses"`
@@ -129,7 +128,7 @@ func newTotals() totals {
 	return totals{map[string]int{}, map[int]int{}, map[string]int{}}
 }
 
-// A Report is what workers have done so far.
+// A Report sums up what workers have done so far.
 type Report struct {
 	Scenario      string               `json:"scenario"`
 	Seed          int64                `json:"seed"`
@@ -183,7 +182,7 @@ type HintReport struct {
 	Text           string    `json:"text"`
 }
 
-// Report says what has happened so far.
+// Report sums up what has happened so far.
 func (s *Simulator) Report() Report {
 	s.catchUp()
 	s.mu.RLock()
@@ -242,7 +241,7 @@ func (t *talk) report(objectives map[string]string, persona string) Conversation
 	return out
 }
 
-// Events is what was done to a conversation, oldest first. Nil: it is unknown.
+// Events is the calls to a conversation, oldest first. Nil: it is unknown.
 func (s *Simulator) Events(conversationID string) []Event {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// maxBody is far more than any agent says.
+// maxBody is far above the size of a message.
 const maxBody = 8 << 20
 
 // A fieldError is one entry of a 422's list, as the original's framework has it.
@@ -24,7 +24,7 @@ type fieldError struct {
 	Ctx   map[string]any `json:"ctx,omitempty"`
 }
 
-// A form reads a request's parameters and body and collects what is wrong.
+// A form reads a request's parameters and body and collects validation errors.
 type form struct {
 	r     *http.Request
 	query url.Values
@@ -79,7 +79,7 @@ func (f *form) number(name string, otherwise, least, most int) int {
 	return n
 }
 
-// cut takes the page out of rows.
+// cut returns the page of rows.
 func cut[T, U any](p page, rows []T, wire func(T) U) list[U] {
 	from := min(p.offset, len(rows))
 	to := from + min(p.limit, len(rows)-from)
@@ -128,8 +128,7 @@ func (f *form) body() (map[string]any, error) {
 	return nil, nil
 }
 
-// The readers below do nothing if the body is not an object: that has been
-// reported already.
+// The readers below do nothing if the body is not an object: body has reported that.
 
 func (f *form) text(body map[string]any, name string) string {
 	if body == nil {
@@ -184,8 +183,8 @@ func (f *form) flag(body map[string]any, name string) bool {
 	return on
 }
 
-// count reads a number of things. OneRun sets no upper limit; most keeps a
-// mistyped number from filling the memory.
+// count reads a number. OneRun sets no upper limit; most keeps a mistyped number from
+// filling the memory.
 func (f *form) count(body map[string]any, name string, otherwise *int, most int) int {
 	if body == nil {
 		return 0

@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// responses takes what the agent says and answers with what the persona says.
-// Both are stored together, or neither is.
+// responses receives the agent's message and answers with the persona's. Both are stored
+// together, or neither is.
 func (s *Simulator) responses(r *http.Request) (any, error) {
 	f := newForm(r)
 	body, err := f.body()
@@ -42,7 +42,7 @@ func (s *Simulator) responses(r *http.Request) (any, error) {
 }
 
 // respond stores its exchange after what it has read, whatever has been stored
-// meanwhile: only with [Lenient.Turns] nothing has.
+// meanwhile: only [Lenient.Turns] excludes that.
 func (s *Simulator) respond(o *operation, input [][]string, key string) (any, error) {
 	turn, answered, err := s.prepare(o, input, key)
 	if err != nil || answered != nil {
@@ -80,8 +80,7 @@ func (s *Simulator) respond(o *operation, input [][]string, key string) (any, er
 
 func isEmpty(texts []string) bool { return strings.TrimSpace(strings.Join(texts, "")) == "" }
 
-// prepare says what the persona needs to know, or what was answered to the same
-// key before.
+// prepare collects the persona's input, or returns the earlier answer to the same key.
 func (s *Simulator) prepare(o *operation, input [][]string, key string) (PersonaTurn, any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -127,13 +126,13 @@ func (s *Simulator) prepare(o *operation, input [][]string, key string) (Persona
 	return turn, nil, nil
 }
 
-// seedOf is the conversation's own seed. It does not depend on ids, which differ
-// from run to run.
+// seedOf is the conversation's own seed. It does not depend on ids, which differ between
+// runs.
 func (s *Simulator) seedOf(sim *simulation, p personaRow, t conversationRow) uint64 {
 	return hash("talk", s.cfg.Seed, sim.row.Ordinal, p.Key, t.Seq)
 }
 
-// notice gives hints about a call that is all right by the protocol. It needs mu.
+// notice records hints about a call that the protocol permits. It needs mu.
 func (s *Simulator) notice(o *operation, input [][]string) {
 	t := o.talk
 	if t.row.Status == statusQueued {
@@ -163,8 +162,8 @@ func (s *Simulator) notice(o *operation, input [][]string) {
 	}
 }
 
-// store commits the exchange. seen is how many messages the persona has read,
-// those of input included.
+// store commits the exchange. seen is the number of messages that the persona has read,
+// including those of input.
 func (s *Simulator) store(o *operation, input [][]string, key, text string, end bool, seen int) responseAnswer {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A handler answers with what becomes the JSON body of a 200, or with an error.
+// A handler returns the JSON body of a 200, or an error.
 type handler func(r *http.Request) (any, error)
 
 type route struct {
@@ -97,8 +97,8 @@ func (s *Simulator) routes() http.Handler {
 	return s.cors(mux)
 }
 
-// cors lets web pages of the given origins in. OneRun lets in any, with
-// credentials; a server on somebody's own machine must not.
+// cors admits web pages of the given origins. OneRun admits all, with credentials; a
+// server on a user's machine must not.
 func (s *Simulator) cors(next http.Handler) http.Handler {
 	if len(s.cfg.Origins) == 0 {
 		return next
@@ -147,8 +147,8 @@ func (s *Simulator) dispatch(w http.ResponseWriter, r *http.Request, byMethod ma
 	s.answer(w, body, err)
 }
 
-// authorize wants the key. An Authorization header counts instead of it, as in
-// OneRun; there are no users here, so its token must be the key too.
+// authorize requires the key. An Authorization header takes precedence, as in OneRun;
+// there are no users here, so its token must be the key too.
 func (s *Simulator) authorize(r *http.Request) error {
 	s.mu.RLock()
 	want := s.key
@@ -168,7 +168,7 @@ func (s *Simulator) authorize(r *http.Request) error {
 	return &httpError{status: http.StatusUnauthorized, detail: detail}
 }
 
-// answer writes the outcome of a call, once all it tells of is on the disk.
+// answer writes the result of a call, once all changes it reports are on the disk.
 func (s *Simulator) answer(w http.ResponseWriter, body any, err error) {
 	if jerr := s.journal.wait(); jerr != nil {
 		s.cfg.Logger.Error("state cannot be kept", "error", jerr)

@@ -14,15 +14,15 @@ import (
 	"github.com/parley-run/parley/internal/yamlbound"
 )
 
-// A Scenario is a set of personas and what they have in common.
+// A Scenario is a set of personas and their common settings.
 type Scenario struct {
-	// Name is what simulations made from it are called.
+	// Name is the name of its simulations.
 	Name string `yaml:"name"`
 	// Description is the simulations' scenario text.
 	Description string `yaml:"description"`
-	// Agent says who the personas believe they talk to.
+	// Agent describes whom the personas believe to write to.
 	Agent AgentProfile `yaml:"agent"`
-	// Objectives are what the agent is judged by.
+	// Objectives are the criteria for the agent.
 	Objectives []Objective `yaml:"objectives"`
 	Personas   []Persona   `yaml:"personas"`
 }
@@ -44,8 +44,8 @@ const (
 	MeasureRestraint = "restraint"
 )
 
-// An Objective is something the agent is judged by. The judge is a simple rule
-// and does not read Criteria, which are for people; its reasons say so.
+// An Objective is a criterion for the agent. The judge is a simple rule and does not
+// read Criteria; its reasons say so.
 type Objective struct {
 	Name     string `yaml:"name"`
 	Criteria string `yaml:"criteria"`
@@ -72,7 +72,7 @@ type Objective struct {
 type Persona struct {
 	// Key names the persona within the scenario: letters, digits and dashes.
 	Key string `yaml:"key"`
-	// Summary, Story, Purpose and Attributes are what the platform shows.
+	// Summary, Story, Purpose and Attributes are the platform's description.
 	Summary    string            `yaml:"summary"`
 	Story      string            `yaml:"story"`
 	Purpose    string            `yaml:"purpose"`
@@ -87,23 +87,22 @@ type Persona struct {
 	GiveUp   Leaving  `yaml:"give_up"`
 }
 
-// A Rule is a reaction to something the agent says.
+// A Rule is a reaction to a message of the agent.
 type Rule struct {
 	When When `yaml:"when"`
-	// Say is what the persona may answer; lines it has not used are preferred.
+	// Say is the persona's possible answers; unused lines come first.
 	Say []string `yaml:"say"`
 	// Mood is added to the persona's.
 	Mood int `yaml:"mood"`
-	// End makes the persona leave with this answer, or without a word if there is
-	// nothing to say.
+	// End makes the persona leave with this answer, or silently if there is none.
 	End bool `yaml:"end"`
 	// Once makes the rule work a single time.
 	Once bool `yaml:"once"`
 }
 
-// When is the condition of a [Rule]. All that is set must hold; at least one
-// thing must be set. Words are compared without regard to case and from the
-// beginning of a word: "refund" is found in "Refunded", "no" is not in "know".
+// When is the condition of a [Rule]. All of its fields that are set must hold; at least
+// one must be set. Words are compared without regard to case and from the beginning of a
+// word: "refund" is found in "Refunded", "no" is not in "know".
 type When struct {
 	ContainsAny []string `yaml:"contains_any"`
 	ContainsAll []string `yaml:"contains_all"`
@@ -115,7 +114,7 @@ type When struct {
 	Turn int `yaml:"turn"`
 	// FromTurn is the first such number.
 	FromTurn int `yaml:"from_turn"`
-	// Asks is whether the agent asked something.
+	// Asks is whether the agent asked a question.
 	Asks *bool `yaml:"asks"`
 	// WordsOver is a number of words the agent's message exceeds.
 	WordsOver int `yaml:"words_over"`
@@ -124,18 +123,18 @@ type When struct {
 	MoodAtMost  *int `yaml:"mood_at_most"`
 }
 
-// A Reaction is what is said where no rule answers, and what it does to the mood.
+// A Reaction is the answer where no rule answers, and its change of the mood.
 type Reaction struct {
 	Say  []string `yaml:"say"`
 	Mood int      `yaml:"mood"`
 }
 
-// Leaving is when and how a persona leaves.
+// Leaving says when and how a persona leaves.
 type Leaving struct {
 	// At is the mood. Zero: 3 for contentment, -3 for giving up.
 	At int `yaml:"at"`
-	// After is the number of its own messages, the last one included, after
-	// which a persona gives up. Zero: 8. Contentment has none.
+	// After is the number of its own messages, including the last, after which a persona
+	// gives up. Zero: 8. Contentment has none.
 	After int      `yaml:"after"`
 	Say   []string `yaml:"say"`
 }
@@ -202,7 +201,7 @@ func ParseScenario(data []byte) (*Scenario, error) {
 	return &s, nil
 }
 
-// trimYAML takes the library's and Go's names out of a message.
+// trimYAML removes the names of Go and of the library from a message.
 func trimYAML(text string) error {
 	text = strings.TrimPrefix(text, "yaml: ")
 	if i := strings.Index(text, " in type sim."); i >= 0 {

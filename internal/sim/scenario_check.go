@@ -12,8 +12,7 @@ import (
 
 var keyPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
-// A checker collects faults, with lines where there is a document to look them
-// up in.
+// A checker collects faults, with line numbers if there is a document.
 type checker struct {
 	root *yaml.Node
 	errs []error
@@ -88,7 +87,7 @@ func (c *checker) rule(at []any, r Rule) {
 	w := r.When
 	if len(w.ContainsAny)+len(w.ContainsAll)+len(w.NotContains)+w.Turn+w.FromTurn+w.WordsOver == 0 &&
 		w.Matches == "" && w.Asks == nil && w.MoodAtLeast == nil && w.MoodAtMost == nil {
-		c.addf(at, "a rule needs a condition (when); what is said otherwise belongs in fallback")
+		c.addf(at, "a rule needs a condition (when); unconditional answers belong in fallback")
 	}
 	if len(r.Say) == 0 && r.Mood == 0 && !r.End {
 		c.addf(at, "a rule must say something, change the mood or end the conversation")

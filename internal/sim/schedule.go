@@ -8,11 +8,11 @@ import (
 const (
 	// lifetime is how long a simulation may take.
 	lifetime = 24 * time.Hour
-	// tick is how often the background looks at the clock. Requests look too.
+	// tick is the interval of the background check. Requests check too.
 	tick = time.Second
 )
 
-// run moves time on for simulations that nobody asks about.
+// run advances simulations without requests.
 func (s *Simulator) run() {
 	every := tick
 	if s.cfg.Pass.Size > 0 {
@@ -30,7 +30,7 @@ func (s *Simulator) run() {
 	}
 }
 
-// catchUp does what is due.
+// catchUp applies what is due.
 func (s *Simulator) catchUp() {
 	now := s.now()
 	s.mu.RLock()
@@ -43,7 +43,7 @@ func (s *Simulator) catchUp() {
 	}
 }
 
-// advance moves every simulation on to now: it expires, gets its conversations,
+// advance advances every simulation to now: it expires, gets its conversations,
 // completes. The caller holds mu.
 func (s *Simulator) advance(now time.Time) {
 	s.nextDue = time.Time{}
@@ -82,9 +82,8 @@ func (s *Simulator) setStatus(sim *simulation, status string, now time.Time) {
 	s.cfg.Logger.Info("simulation changed", "simulation_id", row.ID, "status", status)
 }
 
-// makeConversations makes as many conversations as are due: those with the
-// fewest are next, in the order they were made in, and nobody gets more than
-// its share.
+// makeConversations makes the conversations that are due: the personas with the fewest
+// come first, in order of creation, and none gets more than its share.
 func (s *Simulator) makeConversations(sim *simulation, now time.Time) {
 	room := sim.row.Target - len(sim.conversations)
 	if room <= 0 {

@@ -12,9 +12,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// ScriptPlayer plays personas by their rules. It keeps no state: each reply
-// follows from the persona, the seed and the conversation so far, so a restart
-// changes nothing.
+// ScriptPlayer plays personas by their rules. It has no state: each reply follows from
+// the persona, the seed and the conversation so far, so that a restart changes nothing.
 type ScriptPlayer struct{}
 
 var _ Player = ScriptPlayer{}
@@ -26,8 +25,8 @@ func (ScriptPlayer) Reply(_ context.Context, turn PersonaTurn) (string, bool, er
 	return m.line, m.left != stays, nil
 }
 
-// heard cuts a conversation into what the persona heard before each of its
-// messages, and what it has heard since the last.
+// heard splits a conversation into the agent's messages before each of the persona's,
+// and those since the last.
 func heard(messages []conversation.Message) (before []string, since string) {
 	var texts []string
 	for _, m := range messages {
@@ -41,7 +40,7 @@ func heard(messages []conversation.Message) (before []string, since string) {
 	return before, strings.Join(texts, "\n\n")
 }
 
-// leaving is whether a persona goes, and how it feels about it.
+// leaving says whether a persona leaves, and in which mood.
 type leaving int
 
 const (
@@ -51,19 +50,19 @@ const (
 	byRule
 )
 
-// A mind is what goes on in a persona.
+// A mind is the state of a persona.
 type mind struct {
 	mood int
 	turn int
-	line string  // what it says in its latest turn
-	left leaving // whether it leaves with that
+	line string  // its latest message
+	left leaving // whether it leaves with that message
 	used map[string]bool
-	done map[int]bool // rules that have worked, by index
-	last string       // what the agent said last, normalised
+	done map[int]bool // rules that have applied, by index
+	last string       // the agent's last message, normalised
 }
 
-// replay lets the persona hear everything again. It goes on past the point
-// where the script would have left, because a model may have stayed.
+// replay applies the whole conversation again. It continues past the point where the
+// script would have left, because a model may have stayed.
 func replay(p Persona, heard []string, seed uint64) mind {
 	m := mind{used: map[string]bool{}, done: map[int]bool{}}
 	for _, text := range heard {
@@ -91,7 +90,7 @@ func (m *mind) hear(p Persona, text string, seed uint64) {
 	m.line = m.pick(say, seed)
 }
 
-// react changes the mood and says what the persona may answer with.
+// react changes the mood and returns the possible answers.
 func (m *mind) react(p Persona, text, said string) (say []string, end bool) {
 	noticed := false
 	for i, r := range p.Rules {
@@ -116,12 +115,12 @@ func (m *mind) react(p Persona, text, said string) (say []string, end bool) {
 	default:
 		other = p.Fallback
 		if noticed {
-			other.Mood = 0 // a rule has had its say about the mood
+			other.Mood = 0 // a rule may change the mood once
 		}
 	}
 	m.mood += other.Mood
 	if m.exhausted(other.Say) && !m.exhausted(p.Fallback.Say) {
-		return p.Fallback.Say, false // rather than sound like a record
+		return p.Fallback.Say, false // a repetition would sound mechanical
 	}
 	return other.Say, false
 }
@@ -171,8 +170,7 @@ func (w When) holds(text, said string, turn, mood int) bool {
 
 var quotes = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`)
 
-// normalise makes what people and models write comparable: one case, plain
-// quotes, single spaces.
+// normalise makes messages comparable: one case, plain quotes, single spaces.
 func normalise(text string) string {
 	return strings.Join(strings.Fields(quotes.Replace(strings.ToLower(text))), " ")
 }

@@ -7,41 +7,40 @@ import (
 	"fmt"
 )
 
-// Setup is what [Simulator.Seed] makes. The zero value is one simulation of
-// eight conversations.
+// Setup configures [Simulator.Seed]. The zero value is one simulation of eight
+// conversations.
 type Setup struct {
 	// ProjectName and AgentName: "practice" and the scenario's agent if empty.
 	ProjectName string
 	AgentName   string
-	// AgentMetadata is what the agent's metadata hold. Nil: nothing.
+	// AgentMetadata is the agent's metadata. Nil: none.
 	AgentMetadata map[string]any
-	// Simulations is how many. Zero: 1. Conversations is how many in each.
-	// Zero: 8.
+	// Simulations is their number. Zero: 1. Conversations is the number in each. Zero: 8.
 	Simulations   int
 	Conversations int
-	// Personas is how many each simulation has. Zero: as many as there are in the
-	// scenario, but no more than conversations.
+	// Personas is the number in each simulation. Zero: as many as the scenario has, but
+	// no more than conversations.
 	Personas int
-	// MaxTurns is the number of messages of both sides after which conversations
-	// end. Zero: 12, enough for every built-in persona to make up its mind.
+	// MaxTurns is the number of messages of both sides after which conversations end.
+	// Zero: 12, enough for every built-in persona to decide.
 	MaxTurns int
 	// ManualApproval makes personas wait for approval; until then they have no
 	// conversations.
 	ManualApproval bool
 	// NoSimulations makes the project, the agent and the objectives only.
 	NoSimulations bool
-	// Reuse takes a project and an agent of these names, and simulations of the
-	// agent that are not done, from the state file if they are there.
+	// Reuse reuses a project and an agent of these names, and the agent's unfinished
+	// simulations, from the state file.
 	Reuse bool
 }
 
-// Seeded says what [Simulator.Seed] has made.
+// Seeded is the result of [Simulator.Seed].
 type Seeded struct {
 	ProjectID     string   `json:"project_id"`
 	AgentID       string   `json:"agent_id"`
 	ObjectiveIDs  []string `json:"objective_ids"`
 	SimulationIDs []string `json:"simulation_ids"`
-	// Reused is whether the simulations are older ones.
+	// Reused means that the simulations existed before.
 	Reused bool `json:"reused"`
 }
 
@@ -75,8 +74,8 @@ func (setup Setup) validate() error {
 	return errors.Join(errs...)
 }
 
-// Seed makes a project, an agent, the scenario's objectives and simulations that
-// are ready to be worked on.
+// Seed makes a project, an agent, the scenario's objectives and simulations ready for a
+// worker.
 func (s *Simulator) Seed(ctx context.Context, setup Setup) (Seeded, error) {
 	if err := errors.Join(ctx.Err(), setup.validate()); err != nil {
 		return Seeded{}, err
@@ -137,7 +136,7 @@ func (s *Simulator) seed(sc *Scenario, setup Setup) Seeded {
 	return out
 }
 
-// existing looks for what a seed before a restart has made. It needs mu.
+// existing finds the result of a seed before a restart. It needs mu.
 func (s *Simulator) existing(setup Setup) Seeded {
 	var out Seeded
 	for _, p := range s.st.projects {

@@ -8,12 +8,12 @@ import (
 
 const (
 	defaultMaxTurns = 5
-	// mostThings bounds what one request can make.
+	// mostThings bounds what one request can create.
 	mostThings = 100_000
 )
 
-// findSimulation finds a simulation by its id. Only a lenient simulator wants it to
-// be of the project.
+// findSimulation finds a simulation by its id. Only with Lenient.Missing must it be of
+// the project.
 func (st *state) findSimulation(projectID, id string) (*simulation, error) {
 	if _, err := st.findProject(projectID); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *Simulator) createSimulation(r *http.Request) (any, error) {
 			row.Objectives = append(row.Objectives, o.row)
 		}
 		out := s.st.wireSimulation(s.st.simulation[s.addSimulation(row, now)])
-		out.Status = statusQueued // what OneRun says at this point; it is on its way
+		out.Status = statusQueued // OneRun answers this status here; the simulation is about to run
 		return out, nil
 	})
 }
@@ -81,7 +81,7 @@ func (s *Simulator) addSimulation(row simulationRow, now time.Time) string {
 	return row.ID
 }
 
-// attributes adds what is always there.
+// attributes adds the attributes that every persona has.
 func attributes(p Persona) map[string]string {
 	out := map[string]string{"age_group": "adult", "speech_style": ""}
 	maps.Copy(out, p.Attributes)
@@ -142,8 +142,8 @@ func (s *Simulator) getSimulation(r *http.Request) (any, error) {
 	})
 }
 
-// runSimulation starts a simulation again that has stopped. One that has expired
-// gets another day.
+// runSimulation restarts a simulation that has stopped. One that has expired gets
+// another day.
 func (s *Simulator) runSimulation(r *http.Request) (any, error) {
 	return s.changeSimulation(r, func(sim *simulation, now time.Time) (any, error) {
 		if sim.row.Status != statusInProgress {
@@ -159,8 +159,8 @@ func (s *Simulator) runSimulation(r *http.Request) (any, error) {
 	})
 }
 
-// cancelSimulation leaves conversations alone, as OneRun does, and one that is
-// over as it is.
+// cancelSimulation leaves conversations alone, as OneRun does, and a finished simulation
+// as it is.
 func (s *Simulator) cancelSimulation(r *http.Request) (any, error) {
 	return s.changeSimulation(r, func(sim *simulation, now time.Time) (any, error) {
 		switch sim.row.Status {

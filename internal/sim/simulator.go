@@ -22,8 +22,8 @@ type Simulator struct {
 	journal *journal
 	loop    eventLoop
 
-	// ctx ends with Close and stops whatever waits. Requests run under it, not
-	// under their own: what was asked happens even if nobody listens any more.
+	// ctx ends with Close and interrupts all waits. Requests run under it, not under
+	// their own context: their effect comes even if the client has gone.
 	ctx  context.Context
 	stop context.CancelFunc
 	bg   sync.WaitGroup
@@ -42,8 +42,8 @@ type Simulator struct {
 	allDone chan struct{}
 }
 
-// New checks cfg, reads the state file if there is one, and starts what makes
-// conversations. All faults are reported at once.
+// New checks cfg, reads the state file if there is one, and starts making conversations.
+// All faults are reported at once.
 func New(cfg Config) (*Simulator, error) {
 	cfg = cfg.withDefaults()
 	if err := errors.Join(cfg.validate(), cfg.Scenario.Validate()); err != nil {
@@ -75,7 +75,7 @@ func New(cfg Config) (*Simulator, error) {
 	return s, nil
 }
 
-// checkScripts makes sure that everybody in the state file can still speak.
+// checkScripts checks that the scenario has every persona of the state file.
 func (s *Simulator) checkScripts() error {
 	var errs []error
 	missing := map[string]bool{}
@@ -93,9 +93,9 @@ func (s *Simulator) checkScripts() error {
 // /simulator/.
 func (s *Simulator) Handler() http.Handler { return s.handler }
 
-// Server serves [Simulator.Handler] with OneRun's timeouts. On a loopback address
-// it refuses requests for other names than this machine's, so that no web page can
-// reach it by a name of its own.
+// Server serves [Simulator.Handler] with OneRun's timeouts. On a loopback address it
+// refuses requests for other host names, so that no web page can reach it under a name
+// of its own.
 func (s *Simulator) Server() *http.Server {
 	server := &http.Server{Handler: loopback.Guard(s.handler), ReadHeaderTimeout: 10 * time.Second}
 	if !s.cfg.Lenient.Connections {
@@ -104,8 +104,8 @@ func (s *Simulator) Server() *http.Server {
 	return server
 }
 
-// Close stops background work and calls that are still thinking, and writes the
-// rest of the state file. Shut the HTTP server down first.
+// Close stops background work and pending calls, and writes the rest of the state file.
+// Shut the HTTP server down first.
 func (s *Simulator) Close() error {
 	s.closing.Do(func() {
 		s.stop()
@@ -115,8 +115,8 @@ func (s *Simulator) Close() error {
 	return s.closeErr
 }
 
-// SetFaults changes what goes wrong from the next call on. Faults that are not
-// valid change nothing and are reported.
+// SetFaults changes the faults from the next call on. Invalid faults change nothing and
+// are returned as an error.
 func (s *Simulator) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {
 		return fmt.Errorf("sim: %w", err)
@@ -127,16 +127,16 @@ func (s *Simulator) SetFaults(f Faults) error {
 	return nil
 }
 
-// SetAPIKey changes the key from the next call on. Empty: anything is accepted.
+// SetAPIKey changes the key from the next call on. Empty: any caller is accepted.
 func (s *Simulator) SetAPIKey(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key = key
 }
 
-// Done is closed once every conversation of every simulation there is now has
-// ended, or its simulation has been cancelled or has expired. A simulation that
-// comes later needs a new call.
+// Done is closed once every conversation of every current simulation has ended, or its
+// simulation was cancelled or has expired. A simulation that comes later needs a new
+// call.
 func (s *Simulator) Done() <-chan struct{} {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -155,8 +155,8 @@ func (s *Simulator) Wait(ctx context.Context) error {
 
 func (s *Simulator) now() time.Time { return s.cfg.Clock().UTC() }
 
-// commit makes a change. The caller holds mu, and waits for the journal before
-// it tells anybody.
+// commit makes a change. The caller holds mu, and waits for the journal before it
+// answers.
 func (s *Simulator) commit(e entry) {
 	s.st.apply(e)
 	s.journal.append(e)
@@ -180,8 +180,8 @@ func (s *Simulator) checkDone() {
 	}
 }
 
-// pause waits without regard to who is listening. It fails if the simulator is
-// closed meanwhile.
+// pause waits even if the client has gone. It fails if the simulator is closed
+// meanwhile.
 func (s *Simulator) pause(d time.Duration) error {
 	if d <= 0 {
 		return nil

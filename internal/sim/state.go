@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// The rows are what is kept, in memory and in the journal. They are changed
-// only by state.apply, so that what a restart reads is what was there.
+// The rows of the state, in memory and in the journal. Only state.apply changes them, so
+// that a restart reads the same state.
 type (
 	projectRow struct {
 		ID      string    `json:"id"`
@@ -94,7 +94,7 @@ type (
 		Texts        []string  `json:"texts"`
 		Created      time.Time `json:"created"`
 	}
-	// answerRow is what was answered to a request with an Idempotency-Key.
+	// answerRow is the answer to a request with an Idempotency-Key.
 	answerRow struct {
 		Conversation string         `json:"conversation"`
 		Key          string         `json:"key"`
@@ -144,23 +144,23 @@ type persona struct {
 	talks int
 }
 
-// A talk is a conversation with everything that happened in it.
+// A talk is a conversation with its history.
 type talk struct {
 	row     conversationRow
 	items   []itemRow
 	answers map[string]answerRow
 	events  []Event
 	counts  Counts
-	// calls counts the calls of each operation, to number them. What failed
-	// before a restart without leaving an event is not counted.
+	// calls counts the calls of each operation, to number them. Calls before a restart
+	// that left no event are not counted.
 	calls map[string]int
-	// turn is taken by whoever talks to or ends the conversation: one at a time.
+	// turn is held by the call that adds to or ends the conversation: one at a time.
 	turn chan struct{}
-	// busy is how many hold turn or wait for it.
+	// busy is how many calls hold turn or wait for it.
 	busy int
 }
 
-// A state is everything that is known. Its owner guards it.
+// A state is all data of a simulator. Its owner guards it.
 type state struct {
 	projects    []*project
 	project     map[string]*project
@@ -180,8 +180,8 @@ func newState() *state {
 	}
 }
 
-// apply makes a change. Rows with a known id replace the old ones. Rows whose
-// owner is unknown are left out: they can only come from a damaged file.
+// apply makes a change. Rows with a known id replace the old ones. Rows whose owner is
+// unknown are dropped: they can only come from a damaged file.
 func (st *state) apply(e entry) {
 	for _, row := range e.Projects {
 		p, ok := st.project[row.ID]
@@ -287,8 +287,7 @@ func (st *state) applyConversation(row conversationRow) {
 	t.row = row
 }
 
-// dump gives the entries from which the state can be built again. It orders
-// rows so that lists come out in the order they had.
+// dump returns the entries that rebuild the state. It keeps the order of lists.
 func (st *state) dump(yield func(entry) error) error {
 	for _, p := range st.projects {
 		e := entry{Projects: []projectRow{p.row}}
@@ -331,8 +330,7 @@ func (t *talk) dump() entry {
 	return e
 }
 
-// done is whether nothing more will happen in the simulation unless it is run
-// again.
+// done is whether the simulation is finished unless it is run again.
 func (s *simulation) done() bool {
 	switch s.row.Status {
 	case statusCanceled, statusExpired, statusCompleted:

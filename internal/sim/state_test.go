@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// picture is everything that can be read of a simulator.
+// picture is all that can be read from a simulator.
 func (b *bench) picture() map[string]any {
 	b.t.Helper()
 	out := map[string]any{}
@@ -59,7 +59,7 @@ func TestStateSurvivesRestarts(t *testing.T) {
 	again.seeded = b.seeded
 	require.Equal(t, kept.text, again.call("POST", b.conv(all[2], "/responses"), says("Could I have your order number?"), key).text)
 
-	// It goes on as if nothing had happened.
+	// It continues as without the restart.
 	straight := setup(t, sim.Config{Seed: 5}, sim.Setup{Conversations: 6, Simulations: 2})
 	c := straight.conversations(0)[2]
 	straight.post(straight.conv(c, "/responses"), says("Could I have your order number?"))
@@ -119,8 +119,8 @@ func TestStateFilesThatCannotBeUsed(t *testing.T) {
 	require.Equal(t, "dear diary\n", string(foreign), "what is not ours stays as it is")
 }
 
-// A process that dies while it writes leaves half a line. Nobody has been told
-// of what it was to say.
+// A process that dies while it writes leaves half a line. No caller has received an
+// answer that depends on it.
 func TestHalfALine(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "state.jsonl")
@@ -140,7 +140,7 @@ func TestHalfALine(t *testing.T) {
 	require.True(t, strings.HasSuffix(string(data), "\n"))
 }
 
-// Whatever has been answered is in the file at that moment.
+// Every answered change is in the file at that moment.
 func TestAnswersAreDurable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -6,8 +6,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// States, as they are on the wire. OneRun has more of them (pending, failed,
-// not_applicable), which nothing ever sets.
+// States on the wire. OneRun defines more (pending, failed, not_applicable), which it
+// never sets.
 const (
 	statusQueued     = "queued"
 	statusInProgress = "in_progress"
@@ -29,8 +29,8 @@ const (
 	rolePersona = "user"
 )
 
-// A stamp is a time as OneRun writes it: UTC without saying so, six digits of a
-// fraction or none.
+// A stamp is a time as OneRun writes it: UTC without a zone, six digits of a fraction or
+// none.
 type stamp time.Time
 
 // MarshalJSON implements json.Marshaler.
@@ -241,7 +241,7 @@ func (r itemRow) wire() itemJSON {
 	return itemJSON{r.ID, blocks(r.Texts), r.Conversation, stamp(r.Created), r.Role, "message", stamp(r.Created)}
 }
 
-// message is the item in the project's own words.
+// message is the item as a conversation.Message.
 func (r itemRow) message() conversation.Message {
 	m := conversation.Message{Role: conversation.Role(r.Role), Time: r.Created}
 	for _, t := range r.Texts {

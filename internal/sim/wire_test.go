@@ -12,8 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// The fields of everything on the wire, as the Python SDK and the web app know
-// them.
+// The fields of all objects on the wire, as the Python SDK and the web app know them.
 var fields = map[string][]string{
 	"project":    {"created_at", "id", "metadata", "name", "updated_at"},
 	"agent":      {"created_at", "description", "id", "metadata", "name", "project_id", "total_simulations", "updated_at"},

@@ -11,15 +11,15 @@ import (
 const (
 	binaryPrefix  = "devserver-"
 	partialPrefix = "building-"
-	// keepBinaries is how many built devservers stay, at a good 130 MB each: enough
-	// to go back and forth between two branches.
+	// keepBinaries is how many built devservers are kept, of some 130 MB each: enough to
+	// switch between two branches.
 	keepBinaries = 3
-	// partialAge is when an unfinished build counts as left behind.
+	// partialAge is the age at which an unfinished build counts as abandoned.
 	partialAge = 24 * time.Hour
 )
 
-// prune removes all but the most recently used binaries, and builds that were
-// left unfinished long ago. What cannot be removed stays.
+// prune removes all but the most recently used binaries, and abandoned builds. What
+// cannot be removed stays.
 func prune(cacheDir string, now time.Time) {
 	entries, err := os.ReadDir(cacheDir)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// devserverName is what people are told is being built.
+// devserverName names the program in messages.
 const devserverName = "the Temporal server"
 
-// Cache says where the devserver comes from and where it is kept. The zero value
-// is right for a checkout.
+// Cache says where the devserver's source is and where its binary is kept. The zero
+// value is right for a checkout.
 type Cache struct {
 	// Dir is where built devservers are kept. Empty: "parley" in the user's cache
 	// folder.
@@ -22,12 +22,12 @@ type Cache struct {
 	// SourceDir is the folder of the devserver's module. Empty: look upwards from
 	// the working directory, then ask the Go module proxy.
 	SourceDir string
-	// OnProgress is told what is being done. Calls come one at a time. Nil: silence.
+	// OnProgress receives the progress, one call at a time. Nil: none.
 	OnProgress func(Progress)
 }
 
-// Devserver returns the devserver's program, and builds it first if the cache
-// does not hold it; then took says how long that was.
+// Devserver returns the path of the devserver's program, and builds it if the cache does
+// not hold it; took is the duration of the build.
 func (c Cache) Devserver(ctx context.Context) (binary string, took time.Duration, err error) {
 	if c.OnProgress == nil {
 		c.OnProgress = func(Progress) {}
@@ -57,7 +57,7 @@ func (c Cache) Devserver(ctx context.Context) (binary string, took time.Duration
 		return "", 0, err
 	}
 	defer unlock()
-	if use(binary) { // whoever held the lock has built it
+	if use(binary) { // the process that held the lock has built it
 		return binary, 0, nil
 	}
 	began := time.Now()
@@ -68,8 +68,7 @@ func (c Cache) Devserver(ctx context.Context) (binary string, took time.Duration
 	return binary, time.Since(began), nil
 }
 
-// errNoServer goes with every failure to build the devserver: there is always
-// this way out.
+// errNoServer is part of every failed build: both ways always work.
 var errNoServer = errors.New("instead, give the address of a running Temporal server " +
 	"or install the Temporal CLI (https://docs.temporal.io/cli)")
 
@@ -84,14 +83,14 @@ func (c Cache) dir() (string, error) {
 	return filepath.Join(dir, "parley"), nil
 }
 
-// use reports whether the binary is there, and marks it as used now.
+// use reports whether the binary exists, and marks it as used.
 func use(binary string) bool {
 	info, err := os.Stat(binary)
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
 	now := time.Now()
-	_ = os.Chtimes(binary, now, now) // its age is all that pruning goes by
+	_ = os.Chtimes(binary, now, now) // pruning goes by its age alone
 	return true
 }
 

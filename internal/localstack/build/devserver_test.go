@@ -20,7 +20,7 @@ const (
 	tinyProgram = "package main\n\nfunc main() { println(\"tiny\") }\n"
 )
 
-// tinySource is a module that goes by the devserver's name and builds quickly.
+// tinySource is a module with the devserver's name that builds quickly.
 func tinySource(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "devserver")

@@ -4,8 +4,8 @@ package build
 
 import "context"
 
-// lock does nothing here: two processes may both build, and the later of the two
-// equal binaries stays.
+// lock does nothing here: two processes may both build, and one of the two equal
+// binaries stays.
 func lock(context.Context, string, func(Progress)) (unlock func(), err error) {
 	return func() {}, nil
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// lock takes the lock file, and tells about it while somebody else holds it.
-// The kernel gives it back when the holder ends, in whichever way.
+// lock takes the lock file, and reports progress while another process holds it. The
+// kernel releases it when its holder exits, however it exits.
 func lock(ctx context.Context, path string, tell func(Progress)) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -26,7 +26,7 @@ func lock(ctx context.Context, path string, tell func(Progress)) (unlock func(),
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
-			return func() { _ = f.Close() }, nil // closing gives the lock back
+			return func() { _ = f.Close() }, nil // closing releases the lock
 		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			_ = f.Close()
 			return nil, fmt.Errorf("lock the cache: %s: %w", path, err)

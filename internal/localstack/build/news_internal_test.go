@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A clock that tests set.
+// A clock set by tests.
 type clock struct{ t time.Time }
 
 func newClock() *clock { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
@@ -41,7 +41,7 @@ func TestNewsOfABuild(t *testing.T) {
 	say(n.compiled, "the/program")
 	require.Equal(t, []string{
 		"downloading go.temporal.io/server v1.30.4 for it 10s",
-		"compiling it · 0/3 packages · looking what is there already 20s",
+		"compiling it · 0/3 packages · checking the build cache 20s",
 		"compiling it · 1/3 packages · internal/goarch 30s",
 		"compiling it · 2/3 packages · go.temporal.io/server/common 40s",
 		"linking it 1m10s",
@@ -101,7 +101,7 @@ func TestLockTellsThatItWaits(t *testing.T) {
 	})
 	require.ErrorIs(t, err, enough)
 
-	// Given back while somebody waits, it goes to them.
+	// A released lock goes to the waiter.
 	_, err = lock(t.Context(), path, func(Progress) {
 		if unlock != nil {
 			unlock()

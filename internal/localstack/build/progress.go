@@ -13,7 +13,7 @@ type Step string
 // The steps, in their order. Most starts skip most of them.
 const (
 	StepFind     Step = "find"     // choosing which server to use
-	StepWait     Step = "wait"     // somebody else builds the devserver
+	StepWait     Step = "wait"     // another process builds the devserver
 	StepDownload Step = "download" // fetching the sources
 	StepCompile  Step = "compile"  // compiling them
 	StepLink     Step = "link"     // linking them
@@ -22,27 +22,27 @@ const (
 	StepReady    Step = "ready"    // the server can be used
 )
 
-// Progress is one piece of news about a build or a start.
+// Progress is one report about a build or a start.
 type Progress struct {
 	Step Step
-	// Program is what is being built, in words.
+	// Program is the name of the program.
 	Program string
-	// Detail is what is being worked on: a package, a file.
+	// Detail is the current object: a package, a file.
 	Detail string
 	// Done and Total count packages while compiling. Total is zero while unknown.
 	Done, Total int
-	// Elapsed is the time since the whole build (or the waiting for one) began.
+	// Elapsed is the time since the whole build (or the wait for one) began.
 	Elapsed time.Duration
 }
 
-// String is the news in words, without the time.
+// String is the progress in words, without the time.
 func (p Progress) String() string {
 	switch p.Step {
 	case StepWait:
 		return "waiting for another process that builds " + p.Program
 	case StepDownload:
 		if p.Detail == "" {
-			return "looking for the sources of " + p.Program
+			return "searching for the sources of " + p.Program
 		}
 		return fmt.Sprintf("downloading %s for %s", p.Detail, p.Program)
 	case StepCompile:
@@ -63,9 +63,8 @@ func (p Progress) String() string {
 	}
 }
 
-// Lines returns a reporter that writes lines to w: one at each new step, and
-// while a step goes on at most one per interval. It suits logs; a terminal can
-// do better.
+// Lines returns a reporter that writes lines to w: one at each new step, and during a
+// step at most one per interval. It suits logs.
 func Lines(w io.Writer, every time.Duration, now func() time.Time) func(Progress) {
 	var (
 		mu   sync.Mutex

@@ -30,11 +30,11 @@ type source struct {
 	dir string
 }
 
-// errNoSource means that this is not run from a checkout.
+// errNoSource means that the working directory is not in a checkout.
 var errNoSource = errors.New("no folder above the working directory holds the devserver's module")
 
-// findSource looks at SourceDir, or for a checkout above the working directory,
-// or in the Go module cache.
+// findSource takes SourceDir, or a checkout above the working directory, or the Go
+// module cache.
 func findSource(ctx context.Context, c Cache) (source, error) {
 	if c.SourceDir != "" {
 		if !holdsDevserver(c.SourceDir) {
@@ -56,7 +56,7 @@ func findSource(ctx context.Context, c Cache) (source, error) {
 	return source{dir}, nil
 }
 
-// walkUp finds the devserver folder of the checkout that dir is in.
+// walkUp finds the devserver folder of the checkout that contains dir.
 func walkUp(dir string) (string, bool) {
 	for {
 		if candidate := filepath.Join(dir, "devserver"); holdsDevserver(candidate) {
@@ -83,9 +83,9 @@ func holdsDevserver(dir string) bool {
 	return false
 }
 
-// fromModuleProxy has the go command fetch the devserver of our own version.
-// "go install module@version" cannot be used: it refuses a module with replace
-// directives, and the devserver needs one.
+// fromModuleProxy fetches the devserver of this version with the go command. "go install
+// module@version" does not work: it refuses a module with replace directives, and the
+// devserver needs one.
 func fromModuleProxy(ctx context.Context, c Cache) (string, error) {
 	version := ourVersion()
 	c.OnProgress(Progress{Step: StepDownload, Program: devserverName, Detail: devserverModule + "@" + version})
@@ -110,8 +110,8 @@ func fromModuleProxy(ctx context.Context, c Cache) (string, error) {
 	return "", fmt.Errorf("go mod download %s@%s: no answer", devserverModule, version)
 }
 
-// ourVersion is the released version that this program was built from, or
-// "latest". Both modules are released under the same number.
+// ourVersion is the release that this program was built from, or "latest". Both modules
+// have the same versions.
 func ourVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -129,7 +129,7 @@ func ourVersion() string {
 	return version
 }
 
-// key names the build: sources, Go version and target.
+// key identifies the build: sources, Go version and target.
 func (s source) key() (string, error) {
 	var files []string
 	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
@@ -154,8 +154,8 @@ func (s source) key() (string, error) {
 	}
 	slices.Sort(files)
 	h := sha256.New()
-	// The Go version of this program stands for that of the go command: with "go
-	// run" and "go test" they are the same.
+	// This program's Go version stands for the go command's: with "go run" and "go test"
+	// they are the same.
 	fmt.Fprintf(h, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, path := range files {
 		if err := hashFile(h, s.dir, path); err != nil {

@@ -1,5 +1,5 @@
-// Package child runs programs that must not outlive this one, nor be reached by
-// its terminal's Ctrl-C before it.
+// Package child runs programs that must not outlive this one, nor receive its terminal's
+// Ctrl-C.
 package child
 
 import (
@@ -10,14 +10,14 @@ import (
 	"github.com/parley-run/parley/internal/program/group"
 )
 
-// waitDelay is how long output of a program that has ended is waited for.
+// waitDelay bounds the wait for the output of a program that has exited.
 const waitDelay = 2 * time.Second
 
 // A Process is a running program in a process group of its own.
 type Process struct {
 	cmd  *exec.Cmd
 	done chan struct{}
-	err  error // to be read after done
+	err  error // read after done
 }
 
 // Start starts a command. On Linux it is killed when this process dies.
@@ -27,8 +27,8 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
 	go func() {
-		// The kernel's death signal goes out when the thread ends that started the
-		// child, not the process: the thread must stay.
+		// The kernel sends the death signal when the thread that started the child ends,
+		// not the process: the thread must stay.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		if err := cmd.Start(); err != nil {
@@ -45,10 +45,10 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	return p, nil
 }
 
-// Done is closed when the program has ended and its output has been read.
+// Done is closed when the program has exited and its output has been read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Ended reports whether the program has ended.
+// Ended reports whether the program has exited.
 func (p *Process) Ended() bool {
 	select {
 	case <-p.done:
@@ -58,14 +58,14 @@ func (p *Process) Ended() bool {
 	}
 }
 
-// Err says how the program ended. It waits for that.
+// Err waits for the program and returns its error.
 func (p *Process) Err() error {
 	<-p.done
 	return p.err
 }
 
-// Stop asks the group to end, makes it after grace, and returns when the program
-// is gone.
+// Stop asks the group to exit, kills it after grace, and returns when the program is
+// gone.
 func (p *Process) Stop(grace time.Duration) {
 	if p.Ended() {
 		return
@@ -77,6 +77,6 @@ func (p *Process) Stop(grace time.Duration) {
 	case <-p.done:
 	case <-timer.C:
 	}
-	group.Kill(p.cmd) // what is left of the group
+	group.Kill(p.cmd) // the rest of the group
 	<-p.done
 }

@@ -32,10 +32,10 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	}
 }
 
-// tailLines bounds what is kept of a program's output for error messages.
+// tailLines bounds the output that error messages contain.
 const tailLines = 20
 
-// A Tail keeps the last lines of what a program wrote. Its zero value is empty.
+// A Tail keeps the last lines of a program's output. Its zero value is empty.
 type Tail struct {
 	mu    sync.Mutex
 	lines []string

@@ -44,8 +44,8 @@ var shared struct {
 	err   error
 }
 
-// Main runs the tests of a package, stops the shared server, and fails if the
-// tests leave goroutines behind. It does not return.
+// Main runs the tests of a package, stops the shared server, and fails if tests leak
+// goroutines. It does not return.
 func Main(m *testing.M, options ...goleak.Option) {
 	goleak.VerifyTestMain(stopping{m}, options...)
 }
@@ -64,7 +64,7 @@ func (s stopping) Run() int {
 // Shared returns the server that the package's tests share. It needs Main.
 func Shared(t testing.TB) *localstack.Stack {
 	t.Helper()
-	// Not the test's context: others use the server after it.
+	// Not the test's context: other tests use the server later.
 	shared.once.Do(func() { shared.stack, shared.err = start(context.Background()) })
 	if shared.err != nil {
 		t.Fatal(shared.err)
@@ -75,7 +75,7 @@ func Shared(t testing.TB) *localstack.Stack {
 	return shared.stack
 }
 
-// Address is where the shared server listens.
+// Address is the address of the shared server.
 func Address(t testing.TB) string {
 	t.Helper()
 	return Shared(t).Address
@@ -128,8 +128,7 @@ func start(ctx context.Context) (*localstack.Stack, error) {
 	})
 }
 
-// quick leaves out the news of a start that has nothing to build: test output
-// should be about the tests.
+// quick drops the progress of a start without a build, to keep test output short.
 func quick(tell func(build.Progress)) func(build.Progress) {
 	return func(p build.Progress) {
 		switch p.Step {

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 	}
 }
 
-// worthTelling leaves out the news of what is done in no time.
+// worthTelling drops the progress of steps that take no time.
 func worthTelling(tell func(build.Progress)) func(build.Progress) {
 	return func(p build.Progress) {
 		if p.Elapsed >= time.Second && (p.Step != build.StepBuilt || p.Elapsed >= 5*time.Second) {

@@ -1,5 +1,5 @@
-// Command server runs the stand-in of package pulsetest, for those who want to try
-// Parley's scheduled runs without a Pulse. It keeps nothing on disk.
+// Command server runs the stand-in of package pulsetest, to try Parley's scheduled runs
+// without a Pulse. It keeps nothing on disk.
 package main
 
 import (
@@ -33,7 +33,7 @@ without it none is checked.
 
 `
 
-// grace is how long open requests get when the server stops.
+// grace is the time that open requests have when the server stops.
 const grace = 5 * time.Second
 
 func main() {
