@@ -1,11 +1,11 @@
-// Package a2a is an executor that reaches an agent over the Agent2Agent protocol,
-// version 0.3, by JSON-RPC. The agent's card says where it is and what it can do;
-// an answer is a message, or a task that is followed until it is done. A retry
-// takes over the task that an earlier attempt has begun.
+// Package a2a is an executor that calls an agent over the Agent2Agent protocol,
+// version 0.3, by JSON-RPC. The agent's card states its address and abilities; an
+// answer is a message, or a task that is followed until it ends. A retry attaches
+// to the task of an earlier attempt.
 //
-// The protocol's words are those of the official SDK. Its client is not used: it
-// reads lines of a stream up to 64 KiB, and keeps neither what a server says of an
-// error nor how long it asks to wait.
+// The types are those of the official SDK. Its client is not used: it reads lines
+// of a stream up to 64 KiB only, and drops the text of an error and the requested
+// delay.
 package a2a
 
 import (
@@ -19,11 +19,11 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// An Executor asks one agent. Create it with [New].
+// An Executor calls one agent. Create it with [New].
 type Executor struct {
 	cfg      Config   // without its secrets
-	cardURL  *url.URL // where the agent's card is
-	endpoint *url.URL // nil: where the card says
+	cardURL  *url.URL // address of the agent's card
+	endpoint *url.URL // nil: the card names it
 	hasKeys  bool
 	client   *http.Client
 	sign     func(*http.Request)
@@ -37,8 +37,8 @@ var (
 	_ executors.Toolless = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It does not touch
-// the network: the card is read by the first Execute or Check.
+// New validates the configuration and reports all faults at once. It does not use
+// the network: the first Execute or Check reads the card.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("a2a: %w", err)
@@ -54,7 +54,7 @@ func New(cfg Config) (*Executor, error) {
 		e.endpoint, _ = url.Parse(cfg.Endpoint) // validated
 	}
 	cfg.BearerToken, cfg.Headers = "", nil
-	cfg.URL, cfg.Endpoint = "", "" // a query may be a key
+	cfg.URL, cfg.Endpoint = "", "" // a query may hold a key
 	e.cfg = cfg
 	return e, nil
 }
@@ -62,11 +62,11 @@ func New(cfg Config) (*Executor, error) {
 // String names the agent's server.
 func (e *Executor) String() string { return "agent at " + e.cardURL.Host }
 
-// Toolless says that the agent has tools of its own.
+// Toolless reports that the agent has tools of its own.
 func (*Executor) Toolless() bool { return true }
 
-// Execute asks the agent for its next reply, or for the one that an earlier
-// attempt asked for.
+// Execute requests the agent's next reply, or attaches to the task of an earlier
+// attempt.
 func (e *Executor) Execute(caller context.Context, req executors.Request) (executors.Result, error) {
 	if caller.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(caller, e.failure.Op)

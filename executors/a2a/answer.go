@@ -8,23 +8,23 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// content is what an artifact or a message says.
+// content is the text and data of an artifact or a message.
 type content struct {
 	id   string
 	text strings.Builder
 	data []json.RawMessage
-	file bool // one came whose bytes cannot be passed on
+	file bool // it had a file, which cannot be passed on
 	size int
 }
 
-// contentSize is counted for an artifact beside its parts.
+// contentSize is counted for each artifact in addition to its parts.
 const contentSize = 16
 
-// blank stands between texts that do not belong together.
+// blank separates texts of different parts.
 const blank = "\n\n"
 
-// add puts parts behind what there is. An artifact's texts are pieces of one: it
-// may be cut anywhere. A message's are paragraphs.
+// add appends parts. The texts of an artifact are pieces of one text, cut anywhere;
+// those of a message are paragraphs.
 func (c *content) add(parts []part, between string) {
 	for _, p := range parts {
 		switch {
@@ -62,26 +62,26 @@ func (c *content) empty() bool {
 	return c == nil || strings.TrimSpace(c.text.String()) == "" && len(c.data) == 0
 }
 
-// An answer puts together what comes of a reply, and tells its text as it grows.
+// An answer assembles a reply and passes its text to OnDelta as it grows.
 type answer struct {
 	limit   int
 	onDelta func(string)
 
 	artifacts []*content
-	closing   *content // a message that is the answer, or the last status's
-	progress  *content // what was last said on the way there
+	closing   *content // the message that is the answer, or the last status's
+	progress  *content // the latest message while the task was working
 	told      strings.Builder
-	mute      bool // the text has become another than was told
+	mute      bool // the text no longer continues the one passed to OnDelta
 }
 
 func (e *Executor) newAnswer(req executors.Request) *answer {
 	return &answer{limit: e.cfg.MaxReplyBytes, onDelta: req.OnDelta}
 }
 
-// restart forgets what has come, but for what was told of it.
+// restart discards the answer, except the text passed to OnDelta.
 func (a *answer) restart() { a.artifacts, a.closing, a.progress = nil, nil, nil }
 
-// artifact takes an artifact or a piece of one.
+// artifact adds an artifact or a piece of one.
 func (a *answer) artifact(in *artifact, more bool) error {
 	at, had := -1, len(a.artifacts)
 	for i, have := range a.artifacts {
@@ -105,7 +105,7 @@ func (a *answer) artifact(in *artifact, more bool) error {
 	piece := c.text.String()[before:]
 	switch {
 	case piece == "" && grows:
-	case grows && at == len(a.artifacts)-1: // the whole text is put together only where it has to be
+	case grows && at == len(a.artifacts)-1: // the whole text is assembled only where needed
 		if before == 0 && a.told.Len() > 0 {
 			piece = blank + piece
 		}
@@ -116,7 +116,7 @@ func (a *answer) artifact(in *artifact, more bool) error {
 	return nil
 }
 
-// snapshot takes the artifacts of a task as it stands.
+// snapshot replaces the artifacts by those of a task.
 func (a *answer) snapshot(in []artifact) error {
 	a.artifacts = nil
 	for _, piece := range in {
@@ -145,7 +145,7 @@ func (a *answer) check() error {
 	return nil
 }
 
-// text is what the artifacts say.
+// text returns the text of the artifacts.
 func (a *answer) text() string {
 	var b strings.Builder
 	for _, c := range a.artifacts {
@@ -168,7 +168,7 @@ func (a *answer) tell(piece string) {
 	a.onDelta(piece)
 }
 
-// catchUp tells what of the text has not been told.
+// catchUp passes the part of the text to OnDelta that it has not received.
 func (a *answer) catchUp(text string) {
 	if a.onDelta == nil {
 		return
@@ -181,7 +181,7 @@ func (a *answer) catchUp(text string) {
 	}
 }
 
-// reply is the text and the data of the whole answer.
+// reply returns the text and the data of the whole answer.
 func (a *answer) reply() (string, []json.RawMessage, error) {
 	if err := a.check(); err != nil {
 		return "", nil, err
@@ -197,7 +197,7 @@ func (a *answer) reply() (string, []json.RawMessage, error) {
 	}
 	if last != nil {
 		data, file = append(data, last.data...), file || last.file
-		// Many agents say the same in an artifact and in their last status.
+		// Many agents repeat the artifact in their last status.
 		if said := strings.TrimSpace(last.text.String()); said != "" && !strings.Contains(text, said) {
 			if text != "" {
 				text += blank

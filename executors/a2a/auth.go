@@ -7,8 +7,8 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// signer returns a function that puts on a request whatever proves who sent it.
-// A function, so that no secret is in a field that fmt would print.
+// signer returns a function that adds credentials to a request. No field holds the
+// secrets, because fmt would print it.
 func signer(cfg Config) func(*http.Request) {
 	headers, token := maps.Clone(cfg.Headers), cfg.BearerToken
 	return func(req *http.Request) {
@@ -21,7 +21,7 @@ func signer(cfg Config) func(*http.Request) {
 	}
 }
 
-// cleaner returns a function that makes the agent's words fit for an error.
+// cleaner returns a function that prepares the agent's text for an error.
 func cleaner(cfg Config) func(string) string {
 	return modelcall.NewCleaner(cfg.BearerToken, modelcall.Secrets(cfg.Headers, cfg.URL, cfg.Endpoint))
 }

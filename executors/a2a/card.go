@@ -21,12 +21,12 @@ import (
 
 const (
 	cardPath = "/.well-known/agent-card.json"
-	// maxCard bounds a card.
+	// maxCard bounds a card, in bytes.
 	maxCard = 1 << 20
 )
 
-// A card is what this executor reads of an agent's card. The SDK's type would
-// reject a whole card for a security scheme that it does not know.
+// A card holds the fields of an agent's card that are used. The SDK's type rejects
+// a card with an unknown security scheme.
 type card struct {
 	Name                 string                     `json:"name"`
 	URL                  string                     `json:"url"`
@@ -37,7 +37,7 @@ type card struct {
 	DefaultOutputModes   []string                   `json:"defaultOutputModes"`
 	Skills               []skill                    `json:"skills"`
 	Security             []sdk.SecurityRequirements `json:"security"`
-	// SupportedInterfaces are how later versions of the protocol name transports.
+	// SupportedInterfaces are the transports in later versions of the protocol.
 	SupportedInterfaces []struct {
 		URL             string                `json:"url"`
 		Binding         sdk.TransportProtocol `json:"protocolBinding"`
@@ -54,16 +54,16 @@ type skill struct {
 	OutputModes []string `json:"outputModes"`
 }
 
-// An agent is a card that can be worked with.
+// An agent is what the executor needs from a valid card.
 type agent struct {
 	name      string
 	endpoint  *url.URL
 	streaming bool
-	data      bool // takes structured data
+	data      bool // accepts structured data
 	card      *card
 }
 
-// cards keeps the agent's card.
+// cards caches the agent's card.
 type cards struct {
 	mu   sync.Mutex
 	kept *agent
@@ -81,7 +81,7 @@ func (c *cards) set(a *agent) {
 	c.kept = a
 }
 
-// cardAddress is where the card is. The address has been validated.
+// cardAddress returns the address of the card. It has been validated.
 func cardAddress(s string) *url.URL {
 	u, _ := url.Parse(s)
 	if strings.HasSuffix(u.Path, ".json") {
@@ -92,7 +92,7 @@ func cardAddress(s string) *url.URL {
 	return at
 }
 
-// readAgent finds out who is asked: by the card that is kept, or by reading it.
+// readAgent gets the agent from the cached card, or reads the card.
 func (x *exchange) readAgent(ctx context.Context) error {
 	if x.agent = x.cards.get(); x.agent != nil {
 		return nil
@@ -106,7 +106,7 @@ func (x *exchange) readAgent(ctx context.Context) error {
 	return nil
 }
 
-// A cardError is a card that is not there, or of no use.
+// A cardError is a missing or unusable card.
 type cardError struct {
 	err    error
 	remedy string
@@ -115,8 +115,8 @@ type cardError struct {
 func (e *cardError) Error() string { return e.err.Error() }
 func (e *cardError) Unwrap() error { return e.err }
 
-// A noCardError is an answer in place of a card. What is in front of the agent may give
-// it for a while.
+// A noCardError is another response in place of a card, which may be temporary: it
+// may come from a proxy.
 type noCardError struct{ error }
 
 func (e *noCardError) Unwrap() error { return e.error }
@@ -193,11 +193,11 @@ func (e *Executor) newAgent(c *card) (*agent, error) {
 	return a, nil
 }
 
-// maxHost bounds how much of an address on a card is repeated.
+// maxHost bounds how much of a card's address an error repeats.
 const maxHost = 200
 
-// allowed reports whether a card may lead there: to its own server, or to a host that
-// the configuration names, and never from https to http.
+// allowed reports whether a card may name this address: on its own server or a
+// configured host, and not http if the card came over https.
 func (e *Executor) allowed(at *url.URL) bool {
 	if sameServer(e.cardURL, at) {
 		return true
@@ -210,7 +210,7 @@ func (e *Executor) allowed(at *url.URL) bool {
 	})
 }
 
-// jsonRPC is the address of the first interface that speaks JSON-RPC.
+// jsonRPC returns the address of the first JSON-RPC interface.
 func (c *card) jsonRPC() (string, error) {
 	if c.URL != "" && (c.PreferredTransport == "" || c.PreferredTransport == sdk.TransportProtocolJSONRPC) {
 		return c.URL, nil
@@ -234,7 +234,7 @@ func (c *card) jsonRPC() (string, error) {
 	return "", fmt.Errorf("the agent offers no transport that is supported, but %s", strings.Join(offered, ", "))
 }
 
-// modes are the media types of the card and of its skills.
+// modes returns the media types of the card and its skills.
 func (c *card) modes(standard []string, of func(skill) []string) []string {
 	out := slices.Clone(standard)
 	for _, s := range c.Skills {

@@ -13,8 +13,8 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// Check reads the agent's card, anew, and says what is wrong with it: nothing is
-// asked of the agent itself.
+// Check reads the agent's card again and reports its faults. It sends the agent no
+// message.
 func (e *Executor) Check(ctx context.Context) error {
 	return modelcall.Check(ctx, "a2a: check the agent at "+e.cardURL.Host, e.readCard, func(ctx context.Context, err error) *conversation.Error {
 		var unfit *conversation.Error
@@ -25,7 +25,7 @@ func (e *Executor) Check(ctx context.Context) error {
 	})
 }
 
-// readCard reads the card anew, and keeps one that fits.
+// readCard reads the card and caches a valid one.
 func (e *Executor) readCard(ctx context.Context) error {
 	a, err := e.fetchCard(ctx)
 	if err == nil {
@@ -37,7 +37,7 @@ func (e *Executor) readCard(ctx context.Context) error {
 	return err
 }
 
-// fits holds the card against the configuration.
+// fits validates the card against the configuration.
 func (e *Executor) fits(a *agent) error {
 	c := a.card
 	if !e.hasKeys && len(c.Security) > 0 && !slices.ContainsFunc(c.Security, func(all sdk.SecurityRequirements) bool { return len(all) == 0 }) {
@@ -56,7 +56,7 @@ func (e *Executor) fits(a *agent) error {
 	return nil
 }
 
-// schemes are the names of what the card asks for.
+// schemes returns the names of the card's security schemes.
 func schemes(c *card) string {
 	var out []string
 	for _, all := range c.Security {

@@ -17,7 +17,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// The codes of errors that mean something here.
+// Error codes that are handled separately.
 const (
 	codeParse          = -32700
 	codeInvalidRequest = -32600
@@ -31,7 +31,7 @@ const (
 	codeNoExtendedCard = -32007
 )
 
-// A fault is an error that the agent reports, in the words of JSON-RPC.
+// A fault is a JSON-RPC error of the agent.
 type fault struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
@@ -49,14 +49,14 @@ func (f *fault) Error() string {
 	return text
 }
 
-// text is the message, with what the data adds to it.
+// text returns the message, with the details in data.
 func (f *fault) text() string {
 	var more string
 	if json.Unmarshal(f.Data, &more) != nil {
 		var data struct {
 			Error string `json:"error"`
 		}
-		_ = json.Unmarshal(f.Data, &data) // data of another shape says nothing to people
+		_ = json.Unmarshal(f.Data, &data) // other data is not readable text
 		more = data.Error
 	}
 	switch {
@@ -74,7 +74,7 @@ func (f *fault) reason() reason {
 	return r
 }
 
-// kind is what the code means. What is not known is worth another try.
+// kind returns the kind of the code. Unknown codes are retryable.
 func (f *fault) kind() conversation.Kind {
 	switch f.Code {
 	case codeParse, codeInvalidRequest, codeMethodNotFound, codeInvalidParams, codeNotCancelable, codeNoPush, codeUnsupported, codeContentType, codeNoExtendedCard:
@@ -98,16 +98,16 @@ func isTaskNotFound(err error) bool {
 	return errors.As(err, &said) && said.Code == codeTaskNotFound
 }
 
-// A statusError is an HTTP status other than success.
+// A statusError is an HTTP status other than 2xx.
 type statusError struct {
 	status     int
 	retryAfter time.Duration
-	fault      *fault // nil: nothing was said
+	fault      *fault // nil: the body has none
 }
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
-// Unwrap lets an error be found by its code.
+// Unwrap makes the fault's code available to errors.As.
 func (e *statusError) Unwrap() error {
 	if e.fault == nil {
 		return nil
@@ -115,14 +115,14 @@ func (e *statusError) Unwrap() error {
 	return e.fault
 }
 
-// A reason is what an agent says of an error for programs.
+// A reason is the machine-readable part of an agent's error.
 type reason struct {
 	kind       conversation.Kind
 	retryAfter time.Duration
 }
 
-// read looks for kind, code (an HTTP status) and retry_after in an object. What was
-// found before stays.
+// read reads kind, code (an HTTP status) and retry_after from an object. Fields
+// already read stay.
 func (r *reason) read(data json.RawMessage) {
 	var fields map[string]any
 	if len(data) == 0 || json.Unmarshal(data, &fields) != nil {
@@ -143,7 +143,7 @@ func (r *reason) read(data json.RawMessage) {
 
 var errOnlyFiles = errors.New("the answer holds nothing but files, which cannot be passed on")
 
-// remedies say which settings to look at.
+// remedies name the settings to check.
 var remedies = map[conversation.Kind]string{
 	conversation.Unauthorized:   "check bearer_token and headers: the agent turns them down",
 	conversation.QuotaExhausted: "add credit or raise the limit where the agent gets its answers",
@@ -151,11 +151,11 @@ var remedies = map[conversation.Kind]string{
 	conversation.Invalid:        "check url and the agent's log",
 }
 
-// remedyLogin goes with a task that waits for somebody to log in.
+// remedyLogin is the remedy for a task that requires a login.
 const remedyLogin = "log in at the agent, or give it credentials"
 
-// failed turns whatever went wrong into an error with a kind. After some of it the
-// card may be another.
+// failed turns any failure into an error with a kind. It drops the cached card if
+// that may be outdated.
 func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     = &conversation.Error{Op: x.failure.Op}
@@ -177,7 +177,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 		return x.refused(refused)
 	case errors.As(err, &bad):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errors.New(x.failure.Clean(bad.Error())), bad.remedy
-		return out // nobody was asked
+		return out // no request was sent
 	case errors.As(err, &said):
 		x.forget(said.Code == codeMethodNotFound)
 		r := said.reason()
@@ -199,7 +199,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 			if e.Redirects() {
 				out.Remedy = "set url or endpoint to where the server redirects: keys do not follow by themselves"
 			}
-			return out // the agent has not been asked
+			return out // no message was sent
 		}
 		x.forget(errors.As(err, new(*url.Error)))
 	}
@@ -210,7 +210,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	return out
 }
 
-// noCard is the error for what is there in place of a card.
+// noCard returns the error for a response that is no card.
 func (x *exchange) noCard(e *noCardError) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: x.failure.Op, Err: e.error}
 	if _, foreign := modelcall.IsForeign(e); foreign {
@@ -222,7 +222,7 @@ func (x *exchange) noCard(e *noCardError) *conversation.Error {
 	return out
 }
 
-// refused is the error for an HTTP status.
+// refused returns the error for an HTTP status.
 func (x *exchange) refused(e *statusError) *conversation.Error {
 	said := &wire.Error{}
 	var r reason
@@ -243,7 +243,7 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 	return out
 }
 
-// ended is the error for a task that gives no answer.
+// ended returns the error for a task that ended without an answer.
 func (x *exchange) ended(e *stateError) *conversation.Error {
 	out := &conversation.Error{
 		Op: x.failure.Op, Err: errors.New(x.failure.Clean(e.Error())), RetryAfter: e.reason.retryAfter,
@@ -260,7 +260,7 @@ func (x *exchange) ended(e *stateError) *conversation.Error {
 	return out
 }
 
-// forget has the card read again by the next call.
+// forget makes the next call read the card again.
 func (x *exchange) forget(stale bool) {
 	if stale {
 		x.cards.set(nil)

@@ -6,20 +6,20 @@ import (
 	sdk "github.com/a2aproject/a2a-go/a2a"
 )
 
-// An event is anything an agent sends: a message, a task, or a change of one.
-// Unlike the SDK's types it leaves data as it came, with numbers of any length,
-// and passes over parts of kinds that are not known yet.
+// An event is a message, a task, or an update of one. Unlike the SDK's types it
+// keeps data unchanged, with numbers of any length, and skips parts of unknown
+// kinds.
 type event struct {
 	Kind      string          `json:"kind"`
 	ContextID string          `json:"contextId"`
 	Metadata  json.RawMessage `json:"metadata"`
 
-	// A message has these.
+	// Fields of a message.
 	MessageID string `json:"messageId"`
 	Role      string `json:"role"`
 	Parts     []part `json:"parts"`
 
-	// A task has these, and a change of one some of them.
+	// Fields of a task; an update has some of them.
 	ID        string     `json:"id"`
 	TaskID    string     `json:"taskId"`
 	Status    *status    `json:"status"`
@@ -48,7 +48,7 @@ type part struct {
 	} `json:"file"`
 }
 
-// The kinds of events.
+// Kinds of events.
 const (
 	kindMessage        = "message"
 	kindTask           = "task"
@@ -56,7 +56,7 @@ const (
 	kindArtifactUpdate = "artifact-update"
 )
 
-// kind is the event's, guessed where it does not say.
+// kind returns the event's kind, derived from its fields if it states none.
 func (e *event) kind() string {
 	switch {
 	case e.Kind != "":
@@ -73,7 +73,7 @@ func (e *event) kind() string {
 	return ""
 }
 
-// task is the id of the task that the event belongs to, if it belongs to one.
+// task returns the id of the event's task, or "".
 func (e *event) task() string {
 	if e.kind() == kindTask {
 		return e.ID

@@ -17,24 +17,24 @@ import (
 )
 
 const (
-	// maxID bounds ids that are kept: they are recorded in histories.
+	// maxID bounds the ids that are kept, because histories record them.
 	maxID = 512
-	// cancelTimeout bounds what is done for a task that nobody wants any more.
+	// cancelTimeout bounds the request that cancels an abandoned task.
 	cancelTimeout = 2 * time.Second
 )
 
-// A memory is what the conversation keeps of the agent.
+// A memory is the executor's state.
 type memory struct {
 	Context string `json:"context,omitempty"`
-	// Task is the one that waits for an answer to its question.
+	// Task is the task that waits for an answer to its question.
 	Task string `json:"task,omitempty"`
-	// Question is the id of the message that asks it.
+	// Question is the id of the message with the question.
 	Question string `json:"question,omitempty"`
-	// Artifacts is how many of the task's artifacts have been passed on.
+	// Artifacts counts the artifacts of the task that earlier replies contained.
 	Artifacts int `json:"artifacts,omitempty"`
 }
 
-// A place is where a later attempt finds the task.
+// A place identifies the task for a later attempt.
 type place struct {
 	Task    string `json:"task"`
 	Context string `json:"context,omitempty"`
@@ -49,18 +49,18 @@ type exchange struct {
 	agent  *agent
 	memory memory // what the message continues
 	calls  int
-	asked  bool // the agent has taken a request
+	asked  bool // the agent has accepted a request
 
 	context, task string
-	running       bool   // the task goes on without us
-	question      string // the id of what the agent asks
+	running       bool   // the task continues if we disconnect
+	question      string // id of the agent's question
 	asks          bool   // the task waits for an answer
-	total         int    // the task's artifacts, where it has been seen as a whole
+	total         int    // the task's artifacts in the latest snapshot
 	recorded      bool
 }
 
-// run follows the task that an earlier attempt has begun, if there is one still,
-// and else says what is new.
+// run follows the task of an earlier attempt if it still exists, and else sends the
+// new messages.
 func (x *exchange) run(ctx context.Context) error {
 	if err := x.readAgent(ctx); err != nil {
 		return err
@@ -83,22 +83,21 @@ func (x *exchange) run(ctx context.Context) error {
 	return x.say(ctx)
 }
 
-// landed reports whether an earlier attempt, of which nothing has come back, has
-// answered the task's question: the task knows the message then.
+// landed reports whether an earlier attempt with an ambiguous result has answered
+// the task's question: the task then has the message.
 func (x *exchange) landed(ctx context.Context) bool {
 	if x.req.Attempt <= 1 || x.memory.Task == "" {
 		return false
 	}
 	ev, err := x.call(ctx, methodGet, sdk.TaskQueryParams{ID: sdk.TaskID(x.memory.Task)})
-	if err != nil { // sending tells what it means
+	if err != nil { // sending reports the cause
 		return false
 	}
 	id := messageID(modelcall.CallKey(x.req))
 	return slices.ContainsFunc(ev.History, func(m event) bool { return m.MessageID == id })
 }
 
-// recall reads what the last reply left. What cannot be read is as good as
-// nothing.
+// recall reads the state, and ignores what it cannot read.
 func recall(state json.RawMessage) (m memory) {
 	if len(state) > 0 && json.Unmarshal(state, &m) != nil || m.Artifacts < 0 {
 		return memory{}
@@ -106,8 +105,8 @@ func recall(state json.RawMessage) (m memory) {
 	return m
 }
 
-// say sends what is new. An agent that does not know what it continues gets to
-// know.
+// say sends the new messages. If the agent does not know what they continue, it
+// sends the whole conversation.
 func (x *exchange) say(ctx context.Context) error {
 	err := x.send(ctx, x.memory)
 	var said *fault
@@ -117,7 +116,7 @@ func (x *exchange) say(ctx context.Context) error {
 	switch {
 	case said.Code == codeTaskNotFound && x.memory != (memory{}):
 		x.memory = memory{}
-	case (said.Code == codeInvalidParams || said.Code == codeInvalidRequest) && x.memory.Task != "": // it may have ended meanwhile
+	case (said.Code == codeInvalidParams || said.Code == codeInvalidRequest) && x.memory.Task != "": // the task may have ended since
 		x.memory = memory{Context: x.memory.Context}
 	default:
 		return err
@@ -139,7 +138,7 @@ func (x *exchange) send(ctx context.Context, m memory) error {
 		case x.task != "" || !errors.As(err, &said) || said.Code != codeUnsupported && said.Code != codeMethodNotFound:
 			return err
 		}
-		x.cards.set(nil) // the agent does not stream, whatever its card says
+		x.cards.set(nil) // the agent does not stream, contrary to its card
 		x.watch.Pause()
 	}
 	ev, err := x.call(ctx, methodSend, params)
@@ -152,7 +151,7 @@ func (x *exchange) send(ctx context.Context, m memory) error {
 	return x.poll(ctx)
 }
 
-// brokeOff reports whether a stream ended for no fault of the answer.
+// brokeOff reports whether a stream ended for a reason outside of the answer.
 func brokeOff(err error) bool {
 	var (
 		said    *fault
@@ -164,11 +163,11 @@ func brokeOff(err error) bool {
 		!errors.Is(err, errNotJSON) && !errors.Is(err, errOffProtocol)
 }
 
-// errGone is a task that gives no answer any more.
+// errGone reports a task without an answer.
 var errGone = errors.New("the task is gone")
 
-// attach follows a task that an earlier attempt has begun. How far its stream had
-// come nobody knows, so it is asked for as a whole.
+// attach follows the task of an earlier attempt. It requests a snapshot, because
+// the position in the task's stream is unknown.
 func (x *exchange) attach(ctx context.Context, at place) error {
 	x.task, x.context, x.running = at.Task, at.Context, true
 	done, err := x.look(ctx)
@@ -176,27 +175,26 @@ func (x *exchange) attach(ctx context.Context, at place) error {
 	switch {
 	case isTaskNotFound(err):
 		return errGone
-	case errors.As(err, &state) && state.state != sdk.TaskStateRejected: // it has ended so: another one may do better
+	case errors.As(err, &state) && state.state != sdk.TaskStateRejected: // the task ended with this error: a new task may succeed
 		return errGone
 	case err != nil:
 		return err
 	case !done:
 		return x.poll(ctx)
 	}
-	if _, _, err := x.answer.reply(); errors.Is(err, modelcall.ErrNoAnswer) { // it would stay as empty
+	if _, _, err := x.answer.reply(); errors.Is(err, modelcall.ErrNoAnswer) { // its answer is empty for good
 		return errGone
 	}
 	return nil
 }
 
-// restart forgets a task that is gone.
+// restart discards a task that is gone.
 func (x *exchange) restart() {
 	x.answer.restart()
 	x.context, x.task, x.running, x.recorded, x.asks, x.question, x.total = "", "", false, false, false, "", 0
 }
 
-// poll asks for the task until it is done. That is waiting: nothing is begun
-// anew.
+// poll polls the task until it ends. It begins nothing, so it is no retry.
 func (x *exchange) poll(ctx context.Context) error {
 	if x.task == "" {
 		return modelcall.ErrCutOff
@@ -211,8 +209,7 @@ func (x *exchange) poll(ctx context.Context) error {
 	}
 }
 
-// sleep waits until the agent may be asked again. Meanwhile nothing is due from
-// it.
+// sleep waits until the next poll. The timers pause.
 func (x *exchange) sleep(ctx context.Context) error {
 	x.watch.Pause()
 	timer := time.NewTimer(x.cfg.PollInterval)
@@ -226,7 +223,7 @@ func (x *exchange) sleep(ctx context.Context) error {
 	}
 }
 
-// look asks how the task stands.
+// look gets the task, and reports whether the answer is complete.
 func (x *exchange) look(ctx context.Context) (bool, error) {
 	historyLength := newest
 	ev, err := x.call(ctx, methodGet, sdk.TaskQueryParams{ID: sdk.TaskID(x.task), HistoryLength: &historyLength})
@@ -236,19 +233,18 @@ func (x *exchange) look(ctx context.Context) (bool, error) {
 	return x.take(ev)
 }
 
-// abandon cancels a task that the caller has cancelled. A caller that ended for
-// another cause (a deadline, a worker that shuts down) means to attach to it
-// again.
+// abandon cancels a task if the caller was cancelled. A caller that ended for
+// another reason (a deadline, a worker's shutdown) will attach to it.
 func (x *exchange) abandon(caller context.Context) {
-	if !x.running || context.Cause(caller) != context.Canceled { //nolint:errorlint // any other cause is another reason
+	if !x.running || context.Cause(caller) != context.Canceled { //nolint:errorlint // a wrapped cause is another reason
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), cancelTimeout)
 	defer cancel()
-	_, _ = x.call(ctx, methodCancel, sdk.TaskIDParams{ID: sdk.TaskID(x.task)}) // best effort: it ends by itself
+	_, _ = x.call(ctx, methodCancel, sdk.TaskIDParams{ID: sdk.TaskID(x.task)}) // best effort: an uncancelled task ends by itself
 }
 
-// result is the complete answer.
+// result returns the complete answer.
 func (x *exchange) result() (executors.Result, error) {
 	text, data, err := x.answer.reply()
 	if err != nil {
@@ -267,7 +263,8 @@ func (x *exchange) result() (executors.Result, error) {
 	}, nil
 }
 
-// state is what the next message continues. Nil: it has to tell the conversation.
+// state returns what the next message continues. Nil: the next message carries the
+// conversation.
 func (x *exchange) state() json.RawMessage {
 	m := memory{Context: cmp.Or(x.context, x.memory.Context)}
 	if len(m.Context) > maxID {
@@ -286,7 +283,7 @@ func (x *exchange) state() json.RawMessage {
 	if m == (memory{}) {
 		return nil
 	}
-	out, _ := json.Marshal(m) // strings and a number: it cannot fail
+	out, _ := json.Marshal(m) // cannot fail for strings and a number
 	if len(out) > wire.MaxToken {
 		return nil
 	}

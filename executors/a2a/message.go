@@ -12,14 +12,14 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// newest is how many messages of a task's history are asked for: the agent's last
-// words may be nowhere else.
+// newest is how many messages of a task's history are requested: some agents put
+// their last message only there.
 const newest = 4
 
-// request is what is sent: what the agent has not heard, in the context and the
-// task that it knows.
+// request returns the parameters of a send: the messages that the agent has not
+// received, in the context and task that it knows.
 func (x *exchange) request(m memory) *sdk.MessageSendParams {
-	historyLength, blocking := newest, false // a task's id is to be known before the task is done
+	historyLength, blocking := newest, false // to get the task's id before the task ends
 	return &sdk.MessageSendParams{
 		Message: &sdk.Message{
 			ID:        messageID(modelcall.CallKey(x.req)),
@@ -32,11 +32,11 @@ func (x *exchange) request(m memory) *sdk.MessageSendParams {
 	}
 }
 
-// messageID is the same for all attempts of a request, so that an agent can tell
-// that it has heard the message.
+// messageID is the same for all attempts of a request, so that an agent can
+// recognise a message it has received.
 func messageID(key string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(key)).String() }
 
-// news are the messages to send.
+// news returns the messages to send.
 func (x *exchange) news(m memory) []conversation.Message {
 	all := x.req.Messages
 	if m.Context == "" && m.Task == "" {
@@ -45,8 +45,8 @@ func (x *exchange) news(m memory) []conversation.Message {
 	return all[len(all)-min(max(x.req.New, 0), len(all)):]
 }
 
-// parts are the messages as parts of one: the protocol has no others than from a
-// user to the agent. What somebody else has said is told beforehand.
+// parts returns the messages as parts of one: in the protocol a client sends user
+// messages only. Messages of other roles precede them as a transcript.
 func (x *exchange) parts(messages []conversation.Message) sdk.ContentParts {
 	last := 0
 	for i, m := range messages {
@@ -83,8 +83,8 @@ func (x *exchange) part(out sdk.ContentParts, p conversation.Part) sdk.ContentPa
 	return out
 }
 
-// decodeObject keeps numbers as they are. It is nil for what is no JSON object,
-// which the protocol's data has to be.
+// decodeObject decodes an object and keeps numbers unchanged. It returns nil for
+// anything else: data parts must be objects.
 func decodeObject(data []byte) map[string]any {
 	var out map[string]any
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -95,7 +95,7 @@ func decodeObject(data []byte) map[string]any {
 	return out
 }
 
-// heard reports whether anybody but the system has spoken.
+// heard reports whether the messages have one that is not a system message.
 func heard(messages []conversation.Message) bool {
 	for _, m := range messages {
 		if m.Role != conversation.RoleSystem {
@@ -105,7 +105,7 @@ func heard(messages []conversation.Message) bool {
 	return false
 }
 
-// speakers are the names in a transcript.
+// speakers are the names of roles in a transcript.
 var speakers = map[conversation.Role]string{
 	conversation.RoleSystem:    "Note",
 	conversation.RoleUser:      "User",
@@ -113,7 +113,8 @@ var speakers = map[conversation.Role]string{
 	conversation.RoleTool:      "Tool",
 }
 
-// transcript tells what has been said, for an agent that was not there.
+// transcript returns the earlier messages as text, for an agent that has not
+// received them.
 func transcript(messages []conversation.Message) string {
 	var lines []string
 	for _, m := range messages {

@@ -17,7 +17,7 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// The methods of the protocol.
+// Methods of the protocol.
 const (
 	methodSend   = "message/send"
 	methodStream = "message/stream"
@@ -37,8 +37,9 @@ type rpcResponse struct {
 	Error  *fault          `json:"error"`
 }
 
-// post sends a request and returns a response of success. Its Idempotency-Key is
-// the message's id: with the header, Go's client would send a POST twice.
+// post sends a request and returns a successful response. It sends no
+// Idempotency-Key, with which Go's client would resend a POST: the message id
+// identifies the request.
 func (x *exchange) post(ctx context.Context, method string, params any, accept string) (*http.Response, error) {
 	x.calls++
 	body, err := json.Marshal(rpcRequest{Version: "2.0", ID: x.calls, Method: method, Params: params})
@@ -72,7 +73,7 @@ func mediaType(res *http.Response) string {
 	return media
 }
 
-// call asks for an answer in one piece.
+// call sends a request for a whole answer.
 func (x *exchange) call(ctx context.Context, method string, params any) (*event, error) {
 	res, err := x.post(ctx, method, params, "application/json")
 	if err != nil {
@@ -91,20 +92,20 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 		return nil, modelcall.ErrWebPage
 	}
 	ev, err := parseResponse(data)
-	switch { // an agent answers in JSON-RPC at least
+	switch { // an agent always answers with JSON-RPC
 	case errors.Is(err, errNotJSON):
-		return nil, &foreign.Error{Status: res.StatusCode, What: "no JSON object"}
+		return nil, &foreign.Error{Status: res.StatusCode, What: "not a JSON object"}
 	case errors.Is(err, errNeither):
 		return nil, &foreign.Error{Status: res.StatusCode, What: "it has neither result nor error"}
 	}
 	return ev, err
 }
 
-// maxFrame bounds what is read at a time. A task repeats what was said.
+// maxFrame bounds what is read at a time. A task repeats the messages.
 func (x *exchange) maxFrame() int { return wire.MaxFrame(2 * x.cfg.MaxReplyBytes) }
 
-// stream asks for an answer piece by piece, and has take look at each until it
-// says that it was the last. An agent may answer in one piece all the same.
+// stream requests a streamed answer and passes each event to take until that
+// reports the last one. An agent may send a whole answer instead.
 func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bool, error)) error {
 	res, err := x.post(ctx, methodStream, params, "text/event-stream, application/json;q=0.5")
 	if err != nil {
@@ -145,9 +146,9 @@ func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bo
 	}
 }
 
-// Answers that cannot be understood. What came is not quoted.
+// Unusable answers. Their text is not repeated.
 var (
-	errNotJSON     = errors.New("the answer is no JSON object")
+	errNotJSON     = errors.New("the answer is not a JSON object")
 	errOffProtocol = errors.New("the answer does not keep to the protocol")
 	errNeither     = fmt.Errorf("%w: it has neither result nor error", errOffProtocol)
 )
@@ -196,7 +197,7 @@ func parse(data []byte, into any) error {
 	return nil
 }
 
-// refusal reads a response that is none of success, and closes it.
+// refusal reads a response other than 2xx and closes it.
 func refusal(res *http.Response) error {
 	body := modelcall.ErrorBody(res)
 	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
@@ -211,13 +212,13 @@ func refusal(res *http.Response) error {
 		out.fault = rpc.Error
 		return out
 	}
-	// What frameworks say of their own accord.
+	// The error bodies of common web frameworks.
 	var plain struct {
 		Message string `json:"message"`
 		Detail  string `json:"detail"`
 		Error   string `json:"error"`
 	}
-	_ = json.Unmarshal(body, &plain) // a field of another type is left empty
+	_ = json.Unmarshal(body, &plain) // a field of another type stays empty
 	for _, said := range []string{plain.Message, plain.Detail, plain.Error} {
 		if said != "" {
 			out.fault = &fault{Message: said}

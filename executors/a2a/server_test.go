@@ -112,7 +112,7 @@ func serveRaw(t *testing.T, streaming bool, answer func(w http.ResponseWriter, r
 	return serve(t, streaming, func(w http.ResponseWriter, r *http.Request) {
 		var c call
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
-			t.Errorf("the request is no JSON: %v", err)
+			t.Errorf("the request is not JSON: %v", err)
 		}
 		answer(w, r, c)
 	})

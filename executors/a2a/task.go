@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// take takes an event, and reports whether the answer is complete.
+// take handles an event, and reports whether the answer is complete.
 func (x *exchange) take(ev *event) (bool, error) {
 	kind := ev.kind()
 	if kind == kindTask && ev.ID == "" {
@@ -38,10 +38,10 @@ func (x *exchange) take(ev *event) (bool, error) {
 	case "":
 		return false, fmt.Errorf("%w: what came is neither a message nor a task", errOffProtocol)
 	}
-	return false, nil // a kind that is not known yet
+	return false, nil // an unknown kind
 }
 
-// note keeps the ids, and has them written down as soon as a task's is known.
+// note keeps the ids, and passes a task's id to OnAttach as soon as it is known.
 func (x *exchange) note(ev *event) {
 	if ev.ContextID != "" {
 		x.context = ev.ContextID
@@ -53,13 +53,13 @@ func (x *exchange) note(ev *event) {
 		return
 	}
 	x.recorded = true
-	token, _ := json.Marshal(place{Task: x.task, Context: x.context}) // strings: it cannot fail
+	token, _ := json.Marshal(place{Task: x.task, Context: x.context}) // cannot fail for strings
 	if len(token) <= wire.MaxToken {
 		x.req.OnAttach(token)
 	}
 }
 
-// snapshot takes a task as it stands.
+// snapshot reads a whole task.
 func (x *exchange) snapshot(ev *event) (bool, error) {
 	if ev.Status == nil {
 		return false, fmt.Errorf("%w: a task has no status", errOffProtocol)
@@ -73,7 +73,7 @@ func (x *exchange) snapshot(ev *event) (bool, error) {
 		return false, err
 	}
 	if x.stale(ev) && old == len(ev.Artifacts) {
-		return false, nil // the agent has not come to look at the answer yet
+		return false, nil // the agent has not processed the answer yet
 	}
 	for _, m := range ev.History {
 		if m.Role == string(sdk.MessageRoleAgent) && (x.memory.Question == "" || m.MessageID != x.memory.Question) {
@@ -83,7 +83,8 @@ func (x *exchange) snapshot(ev *event) (bool, error) {
 	return x.settle(ev.Status, ev.Metadata)
 }
 
-// stale reports whether a task waits for the answer that it has just been given.
+// stale reports whether the task is still in the state before the answer that it
+// was just sent.
 func (x *exchange) stale(ev *event) bool {
 	if ev.ID != x.memory.Task || ev.Status.State != sdk.TaskStateInputRequired {
 		return false
@@ -92,7 +93,7 @@ func (x *exchange) stale(ev *event) bool {
 	return m == nil || m.MessageID != "" && m.MessageID == x.memory.Question
 }
 
-// settle acts on a task's state, and reports whether the answer is complete.
+// settle handles a task's state, and reports whether the answer is complete.
 func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 	var said *content
 	if s.Message != nil {
@@ -115,15 +116,15 @@ func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 	if !said.empty() {
 		x.answer.progress = said
 	}
-	return false, nil // submitted, working, or a state that is not known yet
+	return false, nil // submitted, working, or an unknown state
 }
 
-// A stateError is a task that has ended without an answer, or waits for what it
-// cannot be given.
+// A stateError is a task that ended without an answer, or that waits for something
+// the executor cannot give.
 type stateError struct {
 	state sdk.TaskState
 	said  string
-	// reason is what the agent says of it for programs.
+	// reason is the machine-readable cause.
 	reason reason
 }
 

@@ -10,23 +10,23 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// An answer is what has come from the model so far.
+// An answer is the part of the model's answer received so far.
 type answer struct {
 	modelcall.Answer
-	stop sdk.StopReason // the API's word; empty: not finished
-	why  string         // what it says of a refusal
+	stop sdk.StopReason // the API's stop_reason; empty: not finished
+	why  string         // the API's explanation of a refusal
 	told tokens
 
 	thoughts thinking
-	calling  map[int64]*modelcall.Call // a stream's, by the block they come in
+	calling  map[int64]*modelcall.Call // tool calls of a stream, by the index of their block
 	musing   map[int64]*thought
 }
 
-// tokens are what the provider has counted. It counts what it read from its
-// cache, and what it wrote there, apart from the rest of the input.
+// tokens are the provider's counts. It counts input read from its cache, and input
+// written to it, separately from the rest.
 type tokens struct{ input, cacheRead, cacheWritten, output int64 }
 
-// fill takes an answer that came in one piece.
+// fill reads a whole answer.
 func (a *answer) fill(m *sdk.Message) error {
 	a.Usage.Calls = 1
 	if said := errorIn(m.RawJSON()); said != nil {
@@ -47,11 +47,11 @@ func (a *answer) fill(m *sdk.Message) error {
 	return nil
 }
 
-// start takes the beginning of a block of a stream, and returns its text.
+// start reads the beginning of a block of a stream and returns its text.
 func (a *answer) start(index int64, block sdk.ContentBlockStartEventContentBlockUnion) string {
 	switch block.Type {
 	case "text":
-		return block.Text // empty as a rule
+		return block.Text // usually empty
 	case "tool_use":
 		if a.calling == nil {
 			a.calling = map[int64]*modelcall.Call{}
@@ -67,7 +67,7 @@ func (a *answer) start(index int64, block sdk.ContentBlockStartEventContentBlock
 	return ""
 }
 
-// goOn takes a piece of a block, and returns its text.
+// goOn reads a piece of a block and returns its text.
 func (a *answer) goOn(index int64, delta sdk.MessageStreamEventUnionDelta) string {
 	switch delta.Type {
 	case "text_delta":
@@ -84,16 +84,16 @@ func (a *answer) goOn(index int64, delta sdk.MessageStreamEventUnionDelta) strin
 	return ""
 }
 
-// spoken reports whether the model has begun to speak or to call.
+// spoken reports whether the answer has text or a tool call yet.
 func (a *answer) spoken() bool { return a.Text.Len() > 0 || len(a.Calls) > 0 }
 
-// begin takes what is known before the first word.
+// begin reads what the API reports before the first text.
 func (a *answer) begin(m *sdk.Message) {
 	a.Model = m.Model
 	a.count(tokens{m.Usage.InputTokens, m.Usage.CacheReadInputTokens, m.Usage.CacheCreationInputTokens, m.Usage.OutputTokens})
 }
 
-// end takes why the model stopped.
+// end reads why the model stopped.
 func (a *answer) end(reason sdk.StopReason, details sdk.RefusalStopDetails) {
 	if reason != "" {
 		a.stop, a.Finish = reason, finishReason(reason)
@@ -101,7 +101,7 @@ func (a *answer) end(reason sdk.StopReason, details sdk.RefusalStopDetails) {
 	}
 }
 
-// count takes over counts, which only ever grow: not all events have all of them.
+// count updates the counts, which only grow: an event may omit some.
 func (a *answer) count(t tokens) {
 	a.told = tokens{
 		max(a.told.input, t.input), max(a.told.cacheRead, t.cacheRead),
@@ -113,7 +113,7 @@ func (a *answer) count(t tokens) {
 	a.Usage.OutputTokens = a.told.output
 }
 
-// result judges a complete answer to the request.
+// result turns a complete answer into the executor's result or error.
 func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
 	if len(req.Tools) == 0 || len(a.Calls) == 0 {
 		a.IgnoreCalls()

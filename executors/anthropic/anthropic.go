@@ -1,12 +1,12 @@
-// Package anthropic is an executor that asks a model through the Messages API:
-// the vendor's own, or any server compatible with it by its base URL. It uses
-// the vendor's Go SDK with the SDK's retries, its tracing and its reading of the
-// environment off, so that a key in ANTHROPIC_API_KEY never goes to somebody
-// else's server.
+// Package anthropic is an executor that calls a model through the Messages API: the
+// vendor's own, or a compatible server at another base URL. It uses the vendor's Go
+// SDK with the SDK's retries, tracing and reading of the environment off, so that a
+// key in ANTHROPIC_API_KEY is never sent to another server.
 //
-// Every request carries the conversation, or its newest part if so configured.
-// The provider is asked to cache what will come again. The only state is what a
-// model has thought before it called tools, until it has their results.
+// Every request carries the conversation, or its newest part if so configured. The
+// provider is asked to cache the part that the next request repeats. The only state
+// is the thinking of the model before its tool calls, kept until the results are
+// sent.
 package anthropic
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// An Executor asks one model. Create it with [New].
+// An Executor calls one model. Create it with [New].
 type Executor struct {
 	cfg     Config // without its secrets
 	hasKey  bool
@@ -36,8 +36,8 @@ var (
 	_ executors.Checker  = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It does not
-// need the key to be there: without one, Check and Execute say so.
+// New validates the configuration and reports all faults at once. A missing key is
+// no fault: Check and Execute report it.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("anthropic: %w", err)
@@ -53,10 +53,10 @@ func New(cfg Config) (*Executor, error) {
 		option.WithHTTPClient(cfg.HTTPClient),
 		option.WithBaseURL(cfg.BaseURL),
 		option.WithMaxRetries(0),
-		// The SDK has a limit of its own for answers in one piece, and refuses large
-		// max_tokens over it. Our timer is the one that counts.
+		// The SDK has a timeout of its own for whole answers, and rejects a large
+		// max_tokens because of it. Our timer replaces it.
 		option.WithRequestTimeout(2 * cfg.Timeout),
-		// Spans are the worker's, and the SDK's could be told to hold messages.
+		// The worker records spans; the SDK's may contain messages.
 		option.WithoutOpenTelemetry(),
 		option.WithOpenTelemetryPropagation(false),
 	}
@@ -66,7 +66,7 @@ func New(cfg Config) (*Executor, error) {
 	for name, value := range cfg.Headers {
 		opts = append(opts, option.WithHeader(name, value.Reveal()))
 	}
-	// Not sdk.NewClient: it takes keys and addresses from the environment.
+	// sdk.NewClient would read keys and addresses from the environment.
 	e.client = sdk.Client{Options: opts}
 	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard))
 	for name, value := range cfg.Extra {
@@ -85,7 +85,7 @@ func New(cfg Config) (*Executor, error) {
 // String names the model.
 func (e *Executor) String() string { return "anthropic model " + e.cfg.Model }
 
-// Execute asks the model for the next reply. New is not needed.
+// Execute calls the model for the next reply. It ignores the request's New.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(ctx, e.op())
@@ -110,7 +110,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	} else {
 		err = e.whole(ctx, params, &a, opts...)
 	}
-	var plain *plainAnswer // a whole answer although a stream was asked for
+	var plain *plainAnswer // a whole answer to a request for a stream
 	if errors.As(err, &plain) {
 		err = a.fill(plain.message)
 	}
@@ -120,8 +120,8 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	return e.result(req, &a)
 }
 
-// params are the request's body, and what is to be changed in it after the
-// settings have been.
+// params returns the request's body and its changes, which apply after those of
+// extra.
 func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option.RequestOption) {
 	p := sdk.MessageNewParams{
 		Model:     e.cfg.Model,
@@ -139,7 +139,7 @@ func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option
 	return p, opts
 }
 
-// whole asks for the reply in one piece.
+// whole requests a whole answer.
 func (e *Executor) whole(ctx context.Context, params sdk.MessageNewParams, a *answer, opts ...option.RequestOption) error {
 	message, err := e.service.New(ctx, params, opts...)
 	if err != nil {
@@ -148,7 +148,7 @@ func (e *Executor) whole(ctx context.Context, params sdk.MessageNewParams, a *an
 	return a.fill(message)
 }
 
-// op says in errors what was tried.
+// op names the operation in errors.
 func (e *Executor) op() string { return fmt.Sprintf("anthropic: ask model %q", e.cfg.Model) }
 
 func (e *Executor) missingKey() error {

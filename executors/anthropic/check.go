@@ -12,9 +12,9 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// Check finds out without spending tokens whether the model could be asked: the
-// key is there, and the API knows the model. A compatible server that does not
-// tell about its models passes, and so does a key that may not ask for them.
+// Check tests without using tokens that the key is set and that the API knows the
+// model. It passes for a compatible server that does not list models, and for a key
+// that may not list them.
 func (e *Executor) Check(ctx context.Context) error {
 	if err := e.missingKey(); err != nil {
 		return err
@@ -24,9 +24,9 @@ func (e *Executor) Check(ctx context.Context) error {
 	})
 }
 
-// find asks for the model.
+// find requests the description of the model.
 func (e *Executor) find(ctx context.Context) error {
-	var res *http.Response // its body is not of interest, and not read
+	var res *http.Response // the body is not needed, and not read
 	path := "v1/models/" + url.PathEscape(e.cfg.Model)
 	err := e.client.Get(ctx, path, nil, nil, option.WithResponseInto(&res), option.WithMiddleware(statusOnly))
 	if res != nil {
@@ -43,8 +43,7 @@ func (e *Executor) find(ctx context.Context) error {
 	return err
 }
 
-// tellsNothing reports whether the status says nothing about what Execute would
-// meet.
+// tellsNothing reports whether the status does not predict the result of Execute.
 func (e *Executor) tellsNothing(status int) bool {
 	switch status {
 	case http.StatusForbidden:

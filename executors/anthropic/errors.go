@@ -14,9 +14,9 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// A statusError is what the provider said instead of an answer.
+// A statusError is a provider's error response.
 type statusError struct {
-	status     int // 0: said inside an answer
+	status     int // 0: the error stood inside an answer
 	retryAfter time.Duration
 	kind       string // error.type
 	message    string
@@ -31,8 +31,7 @@ func newStatusError(res *http.Response, body []byte) error {
 	return e
 }
 
-// errorIn finds an error in what should be an answer, and returns nil if there
-// is none.
+// errorIn returns the error inside an answer, or nil.
 func errorIn(raw string) error {
 	if !modelcall.HasError(raw) {
 		return nil
@@ -40,14 +39,14 @@ func errorIn(raw string) error {
 	return parseError([]byte(raw))
 }
 
-// parseError reads the body of an error.
+// parseError reads the body of an error response.
 func parseError(body []byte) *statusError {
 	fields, message := modelcall.ErrorFields(body)
 	kind, _ := fields["type"].(string)
 	return &statusError{kind: kind, message: message}
 }
 
-// kinds are the meanings of the API's error types, as far as one type has one.
+// kinds are the kinds of the API's error types that have a single meaning.
 var kinds = map[string]conversation.Kind{
 	"authentication_error": conversation.Unauthorized,
 	"permission_error":     conversation.Unauthorized,
@@ -60,7 +59,7 @@ var kinds = map[string]conversation.Kind{
 	"not_found_error":      conversation.Invalid,
 }
 
-// What the API says in words alone, under a type that means several things.
+// Errors that only their message tells apart: their type has several meanings.
 var (
 	tooLong  = regexp.MustCompile(`(?i)prompt is too long|exceeds? (the )?(model's )?context (limit|window|length)|maximum context length|input is too long`)
 	noCredit = regexp.MustCompile(`(?i)credit balance is too low|reached your specified (api|workspace api) usage limits|out of (extra )?usage|spend(ing)? limit`)
@@ -68,8 +67,8 @@ var (
 	filtered = regexp.MustCompile(`(?i)blocked by content filtering policy`)
 )
 
-// classify is the kind of what the provider said: by its type first, where words
-// must help out, then by the status.
+// classify returns the kind of the error: by its type and message, then by the
+// status.
 func (e *statusError) classify() conversation.Kind {
 	switch e.kind {
 	case "invalid_request_error", "rate_limit_error", "permission_error", "":
@@ -93,7 +92,7 @@ func (e *statusError) classify() conversation.Kind {
 	return modelcall.StatusKind(e.status, e.retryAfter)
 }
 
-// remedy says what a person can do about it.
+// remedy returns what an operator can do about it.
 func (e *statusError) remedy(kind conversation.Kind) string {
 	switch kind {
 	case conversation.QuotaExhausted:
@@ -119,7 +118,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 	return ""
 }
 
-// setting is the configuration key behind a field that the API complains of.
+// setting maps a field named in an error to its configuration key.
 var setting = map[string]string{
 	"temperature":   "temperature",
 	"max_tokens":    "max_output_tokens",
@@ -129,7 +128,7 @@ var setting = map[string]string{
 	"thinking":      "thinking in extra",
 }
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
 		said     *statusError
@@ -149,6 +148,6 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	}
 	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
 	out.Remedy = said.remedy(out.Kind)
-	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+	out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
 	return out
 }

@@ -14,13 +14,13 @@ import (
 
 type block = sdk.ContentBlockParamUnion
 
-// silence stands for the other side's turn where nothing came of it: what ends
-// with the agent's own words is taken for the beginning of its answer.
+// silence stands for a user's turn without content: the API continues a
+// conversation that ends with an assistant message.
 const silence = "(no answer)"
 
-// messages are the instructions and the conversation in the API's terms. System
-// messages have no place among the others there. The conversation begins with
-// the other side, if only with the opening, and ends with it.
+// messages returns the instructions and the conversation in the API's format.
+// System messages become part of the instructions. The conversation begins with the
+// user, if only with the opening, and ends with the user.
 func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]thought) ([]sdk.TextBlockParam, []sdk.MessageParam) {
 	var (
 		system []sdk.TextBlockParam
@@ -44,7 +44,7 @@ func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]t
 		if len(out) == 0 && role == sdk.MessageParamRoleAssistant {
 			out = append(out, sdk.NewUserMessage(sdk.NewTextBlock(e.cfg.Opening)))
 		}
-		// Turns alternate, and a tool's results are part of the other side's.
+		// Roles must alternate; tool results are part of the user's message.
 		if last := len(out) - 1; last >= 0 && out[last].Role == role {
 			out[last].Content = append(out[last].Content, blocks...)
 		} else {
@@ -64,15 +64,14 @@ func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]t
 		out = append(out, sdk.NewUserMessage(sdk.NewTextBlock(silence)))
 	}
 	if *e.cfg.PromptCache {
-		// A window that moves begins anew in every turn: nothing of it comes again.
+		// A moving window begins differently in every turn: caching it is useless.
 		mark(system, out, len(kept) == len(conv))
 	}
 	return system, out
 }
 
-// mark has the provider cache the system prompt and, if it will come again, the
-// conversation up to now. Prompts too short for the model's cache are not cached,
-// which is no error.
+// mark requests caching of the system prompt and, if the next request repeats it,
+// of the conversation. The API ignores it for prompts below the model's minimum.
 func mark(system []sdk.TextBlockParam, messages []sdk.MessageParam, again bool) {
 	if n := len(system); n > 0 {
 		system[n-1].CacheControl = sdk.NewCacheControlEphemeralParam()
@@ -86,8 +85,8 @@ func mark(system []sdk.TextBlockParam, messages []sdk.MessageParam, again bool) 
 	}
 }
 
-// translate turns one message into the blocks the API wants for it, a tool's
-// results first. Blocks without text are not allowed there.
+// translate returns the API's blocks for a message, tool results first. The API
+// rejects blocks without text.
 func translate(m conversation.Message) (sdk.MessageParamRole, []block) {
 	var blocks []block
 	for _, p := range m.Parts {
@@ -95,7 +94,7 @@ func translate(m conversation.Message) (sdk.MessageParamRole, []block) {
 			b := sdk.ToolResultBlockParam{ToolUseID: r.CallID, IsError: sdk.Bool(r.IsError)}
 			text := modelcall.Valid(r.Content)
 			if r.IsError && blank(text) {
-				text = "it failed" // the API wants to know what is wrong
+				text = "it failed" // the API requires a text for an error
 			}
 			if !blank(text) {
 				b.Content = []sdk.ToolResultBlockParamContentUnion{{OfText: &sdk.TextBlockParam{Text: text}}}
@@ -119,12 +118,12 @@ func translate(m conversation.Message) (sdk.MessageParamRole, []block) {
 
 var notInCallID = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 
-// callID is a tool call's id as the API takes it: another model's may hold
-// other characters.
+// callID returns a tool call's id in characters that the API accepts: another
+// model's id may hold others.
 func callID(id string) string { return notInCallID.ReplaceAllString(id, "_") }
 
-// toolName is the name of a tool that was called as the API takes it: models
-// make some up.
+// toolName returns the name of a called tool in characters that the API accepts: a
+// model may invent names.
 func toolName(name string) string {
 	name = notInCallID.ReplaceAllString(name, "_")
 	return cmp.Or(name[:min(len(name), 64)], "unknown")

@@ -192,7 +192,7 @@ func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c cal
 			return
 		}
 		if err := json.Unmarshal(data, &c.Body); err != nil {
-			t.Errorf("the request is no JSON: %v", err)
+			t.Errorf("the request is not JSON: %v", err)
 		}
 		if r.Header.Get("Anthropic-Version") == "" {
 			t.Error("the request names no version of the API")

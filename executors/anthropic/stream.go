@@ -9,8 +9,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// stream asks for the reply piece by piece. What has come is in a even if an
-// error is returned.
+// stream requests a streamed answer. On an error, a holds the part received.
 func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, params sdk.MessageNewParams, a *answer, onDelta func(string), opts ...option.RequestOption) error {
 	s := e.service.NewStreaming(ctx, params, opts...)
 	defer func() { _ = s.Close() }()
@@ -49,13 +48,12 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, params sdk.Me
 	case a.Finish == "":
 		return modelcall.ErrCutOff
 	}
-	// The answer is complete, whatever went wrong after it.
+	// The answer is complete: a later failure does not matter.
 	return nil
 }
 
-// startsAnswer reports whether the model has begun to think or speak: the server
-// sends message_start as soon as it has read the request, and a block may begin
-// with thoughts that are not shown.
+// startsAnswer reports whether the model has begun to think or write: the server
+// sends message_start before that, and a block may begin with hidden thinking.
 func startsAnswer(event sdk.MessageStreamEventUnion) bool {
 	return event.Type == "content_block_delta" || event.Type == "message_delta"
 }

@@ -8,23 +8,24 @@ import (
 	"github.com/parley-run/parley/executors"
 )
 
-// maxState is what an executor may keep.
+// maxState is the largest state that an executor may return.
 const maxState = 4 << 10
 
-// A state is what the model has thought in this turn before it called tools. It
-// wants to be reminded of that, word for word, when it gets the results.
+// A state is the model's thinking in this turn before its tool calls. The API
+// requires it, unchanged, with the results.
 type state struct {
 	Model  string  `json:"model"`
 	Rounds []round `json:"rounds"`
 }
 
-// A round is the thoughts before the call named, the first one of its message.
+// A round is the thinking before a message with tool calls, identified by the first
+// call.
 type round struct {
 	Call     string    `json:"call"`
 	Thoughts []thought `json:"thoughts"`
 }
 
-// A thought is signed by the provider, or encrypted.
+// A thought is signed or encrypted by the provider.
 type thought struct {
 	Text      string `json:"text,omitempty"`
 	Signature string `json:"signature,omitempty"`
@@ -38,11 +39,11 @@ func (t thought) block() block {
 	return sdk.NewThinkingBlock(t.Signature, t.Text)
 }
 
-// thoughts are those kept, by the call that they led to.
+// thoughts returns the kept rounds, by their first call.
 func (e *Executor) thoughts(raw json.RawMessage) map[string][]thought {
 	var s state
 	if json.Unmarshal(raw, &s) != nil || s.Model != e.cfg.Model {
-		return nil // another model takes them for forged
+		return nil // another model rejects the signatures
 	}
 	out := make(map[string][]thought, len(s.Rounds))
 	for _, r := range s.Rounds {
@@ -51,8 +52,8 @@ func (e *Executor) thoughts(raw json.RawMessage) map[string][]thought {
 	return out
 }
 
-// keep is the state after the result: what was thought since somebody spoke, as
-// far as there is room, the newest first.
+// keep returns the state after the result: the newest rounds of this turn that fit
+// into maxState.
 func (e *Executor) keep(before json.RawMessage, res executors.Result, a *answer) json.RawMessage {
 	calls := res.Message.ToolCalls()
 	if len(calls) == 0 {
@@ -74,15 +75,15 @@ func (e *Executor) keep(before json.RawMessage, res executors.Result, a *answer)
 	return nil
 }
 
-// mustThink reports whether the settings make the API insist on the thoughts
-// before a call. Adaptive thinking does without them.
+// mustThink reports whether the settings make the API require the thinking before a
+// tool call. Adaptive thinking does not.
 func (e *Executor) mustThink() bool {
 	t, _ := e.cfg.Extra["thinking"].(map[string]any)
 	return t["type"] == "enabled"
 }
 
-// forgotten reports whether the last thing the model did was to call tools, for
-// reasons that are not kept.
+// forgotten reports whether the conversation ends with tool calls whose thinking is
+// not kept.
 func forgotten(messages []sdk.MessageParam) bool {
 	for i := len(messages) - 1; i >= 0; i-- {
 		if messages[i].Role != sdk.MessageParamRoleAssistant {
@@ -94,15 +95,15 @@ func forgotten(messages []sdk.MessageParam) bool {
 	return false
 }
 
-// thinking collects an answer's thoughts.
+// thinking collects the thoughts of an answer.
 type thinking struct {
 	list []*thought
 	size int
-	lost bool // they cannot be given back: too long, or not all at the beginning
+	lost bool // not reusable: too long, or not all at the beginning
 }
 
-// begin adds a thought, which goes on if its pieces are yet to come. Late means
-// that the model has already spoken.
+// begin adds a thought, to which later pieces may be added. Late means that text or
+// a tool call came before it.
 func (t *thinking) begin(first thought, late bool) *thought {
 	next := &thought{}
 	t.list = append(t.list, next)
@@ -111,7 +112,7 @@ func (t *thinking) begin(first thought, late bool) *thought {
 	return next
 }
 
-// add adds a piece.
+// add appends a piece.
 func (t *thinking) add(to *thought, piece thought) {
 	t.size += len(piece.Text) + len(piece.Signature) + len(piece.Redacted)
 	if t.lost = t.lost || t.size > maxState; t.lost {
@@ -123,7 +124,8 @@ func (t *thinking) add(to *thought, piece thought) {
 	to.Redacted += piece.Redacted
 }
 
-// complete is all of them, or none: the API wants them as they were.
+// complete returns all thoughts, or none if some are lost: the API requires them
+// unchanged.
 func (t *thinking) complete() []thought {
 	var out []thought
 	for _, one := range t.list {

@@ -11,8 +11,8 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// offer are the tools in the API's terms, and what has to be said of them beside
-// the settings.
+// offer returns the tools in the API's format, and changes to the request's body
+// beside the settings.
 func (e *Executor) offer(tools []conversation.Tool, messages []sdk.MessageParam) ([]sdk.ToolUnionParam, []option.RequestOption) {
 	if len(tools) > 0 {
 		out := make([]sdk.ToolUnionParam, 0, len(tools))
@@ -24,8 +24,8 @@ func (e *Executor) offer(tools []conversation.Tool, messages []sdk.MessageParam)
 		}
 		return out, nil
 	}
-	// Calls in the conversation want their tools defined, if by no more than a
-	// name; and the model is told to call none.
+	// The API requires definitions of the tools called in the conversation: a name
+	// is enough, with the instruction to call none.
 	var (
 		out  []sdk.ToolUnionParam
 		seen = map[string]bool{}
@@ -38,7 +38,7 @@ func (e *Executor) offer(tools []conversation.Tool, messages []sdk.MessageParam)
 			}
 		}
 	}
-	if len(out) == 0 { // a choice without tools is a fault
+	if len(out) == 0 { // the API rejects tool_choice without tools
 		return nil, []option.RequestOption{option.WithJSONDel("tool_choice")}
 	}
 	return out, []option.RequestOption{option.WithJSONSet("tool_choice", sdk.NewToolChoiceNoneParam())}
@@ -47,7 +47,7 @@ func (e *Executor) offer(tools []conversation.Tool, messages []sdk.MessageParam)
 func define(t conversation.Tool) sdk.ToolUnionParam {
 	p := &sdk.ToolParam{
 		Name: t.Name,
-		// As it is: the order of the fields decides what the cache knows.
+		// Raw JSON keeps the order of the fields, which the cache depends on.
 		InputSchema: param.Override[sdk.ToolInputSchemaParam](modelcall.Schema(t)),
 	}
 	if !blank(t.Description) {
@@ -56,8 +56,8 @@ func define(t conversation.Tool) sdk.ToolUnionParam {
 	return sdk.ToolUnionParam{OfTool: p}
 }
 
-// input is a call's input where it comes at the beginning of a stream's block:
-// empty as a rule, but not with every compatible server.
+// input returns the arguments at the beginning of a stream's block: usually none,
+// but some compatible servers send them all here.
 func input(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil || string(data) == "{}" || string(data) == "null" {

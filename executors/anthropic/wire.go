@@ -11,13 +11,13 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// plainAnswer is a whole answer of a server that was asked for a stream.
+// plainAnswer is a whole answer to a request for a stream.
 type plainAnswer struct{ message *sdk.Message }
 
 func (*plainAnswer) Error() string { return "the server does not stream" }
 
-// guard stands between the SDK and the network. The SDK reads whatever comes,
-// keeps the request, with its key, in its errors, and drops invalid bytes.
+// guard stands between the SDK and the network. The SDK reads bodies of any size,
+// drops invalid bytes, and keeps the request with its key in its errors.
 func (e *Executor) guard(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	res, err := statusOnly(req, next)
 	if err != nil {
@@ -37,7 +37,7 @@ func (e *Executor) guard(req *http.Request, next option.MiddlewareNext) (*http.R
 	return nil, &plainAnswer{message: &m}
 }
 
-// statusOnly turns an error's response into an error with its status.
+// statusOnly turns an error response into an error with its status.
 func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	return modelcall.Send(req, next, newStatusError)
 }

@@ -12,9 +12,9 @@ import (
 // checkTimeout bounds a check.
 const checkTimeout = 3 * time.Second
 
-// Check finds out whether the program is there and may be executed. Where there
-// is a handshake, a program is started unless one runs, and has to be ready; it
-// is kept for the first request.
+// Check tests that the program exists and can be executed. With a handshake, it
+// waits for a program that is ready, and starts one if none runs; the first request
+// uses it.
 func (e *Executor) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, errNotReady)
 	defer cancel()
@@ -29,7 +29,7 @@ func (e *Executor) Check(ctx context.Context) error {
 		return nil
 	}
 	out := e.failed(ctx, err)
-	if context.Cause(ctx) == errNotReady { //nolint:errorlint // the very value
+	if context.Cause(ctx) == errNotReady { //nolint:errorlint // not a wrapped one
 		out = &conversation.Error{Kind: conversation.Unavailable, Err: errNotReady}
 	}
 	out.Op = fmt.Sprintf("command: check %q", e.name)

@@ -1,13 +1,12 @@
 // Package command is an executor that runs an agent of your own as a program, in
-// any language: one JSON object a line on its standard input, one or more lines
-// of JSON on its standard output. The contract is package wire's and described
-// in docs/executors/command.md.
+// any language: one JSON object a line on its standard input, one or more lines of
+// JSON on its standard output. The contract is package wire's and described in
+// docs/executors/command.md.
 //
-// Programs are kept warm in a pool, and get one request at a time, or several
-// that are told apart by their ids. No shell is involved, and a program sees
-// only those variables of the environment that it is meant to see. What it
-// writes to its standard error goes into the log. When a program is stopped, all
-// of its process group goes with it.
+// A pool keeps programs running. Each gets one request at a time, or several with
+// different ids. No shell is involved, and a program sees only the environment
+// variables that are configured. Its standard error goes to the log. Stopping a
+// program stops its process group.
 package command
 
 import (
@@ -41,8 +40,8 @@ var (
 	_ io.Closer          = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It starts no
-// program: the first request does, or Check where there is a handshake.
+// New validates the configuration and reports all faults at once. It starts no
+// program: the first request does, or Check with a handshake.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("command: %w", err)
@@ -70,11 +69,11 @@ func New(cfg Config) (*Executor, error) {
 // String names the program.
 func (e *Executor) String() string { return "program " + e.name }
 
-// Toolless says that the agent has tools of its own.
+// Toolless reports that the agent has tools of its own.
 func (*Executor) Toolless() bool { return true }
 
-// Execute has a program of the pool answer. Waiting for one that is free does
-// not count towards the timers.
+// Execute gets the answer of a program of the pool. The timers start when one is
+// free.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, e.stopped(ctx)
@@ -114,10 +113,10 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	return res, nil
 }
 
-// ask sends the request and takes the answer frame by frame. If that does not
-// work out, the program is told, or stopped if it could not be told: it must not
-// go on with what nobody waits for, nor must the rest of an answer be taken for
-// the next. Sent reports whether the program has the request.
+// ask sends the request and reads the answer frame by frame. After a failure the
+// program is told to cancel, or stopped if that is impossible: it must not continue
+// a call without a reader, and the rest of an answer must not count as the next.
+// Sent reports whether the program has the request.
 func (p *process) ask(ctx context.Context, req wire.Request, take func(wire.Frame) error) (sent bool, err error) {
 	line, err := json.Marshal(req)
 	if err != nil {
@@ -150,13 +149,13 @@ func (p *process) ask(ctx context.Context, req wire.Request, take func(wire.Fram
 
 var errRequest = errors.New("the request cannot be written as JSON")
 
-// Close stops the programs and returns once they are gone.
+// Close stops the programs and returns when they have exited.
 func (e *Executor) Close() error {
 	e.pool.close()
 	return nil
 }
 
-// remedies say which settings to look at.
+// remedies name the settings to check.
 var remedies = map[conversation.Kind]string{
 	conversation.Unauthorized:   "check env and pass_env: the program was turned down with what it got there",
 	conversation.QuotaExhausted: "add credit or raise the limit where the program gets its answers",

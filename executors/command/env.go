@@ -11,13 +11,13 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// minSecret is the length from which a variable's value may be a secret: hiding
-// every "1" or "true" would make texts unreadable.
+// minSecret is the shortest value of a variable that may be a secret: redacting "1"
+// or "true" would make texts unreadable.
 const minSecret = 6
 
-// secrets takes the values of configured variables out of what a program writes.
+// secrets redacts the values of configured variables from a program's output.
 type secrets struct {
-	clean  func(string) string // for errors: one line, not long
+	clean  func(string) string // for errors: one bounded line
 	redact func(string) string
 }
 
@@ -32,7 +32,7 @@ func newSecrets(cfg Config) *secrets {
 		}
 	}
 	maps.DeleteFunc(values, func(_ string, s secret.String) bool { return len(s) < minSecret })
-	// The longest first: one may be part of another.
+	// Longest first: one value may contain another.
 	longest := slices.SortedFunc(maps.Values(values), func(a, b secret.String) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
 	for _, s := range longest {
@@ -44,7 +44,7 @@ func newSecrets(cfg Config) *secrets {
 // maxLogLine bounds a line of the log.
 const maxLogLine = 2 << 10
 
-// logLine makes what a program writes fit for the log.
+// logLine prepares a line of a program for the log.
 func (s *secrets) logLine(line []byte) string {
 	return printable.Name(s.redact(string(line)), maxLogLine)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-run/parley/internal/program"
 )
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		timeout *modelcall.TimeoutError
@@ -25,7 +25,7 @@ func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 		return e.failure.Reported(said, 0, 0)
 	}
 	var known *conversation.Error
-	if errors.As(err, &known) { // the attempt may not act any more: nothing was written
+	if errors.As(err, &known) { // the attempt lost the right to act: nothing was written
 		return &conversation.Error{Kind: known.Kind, Op: e.failure.Op, Err: known, RetryAfter: known.RetryAfter}
 	}
 	out := e.failure.Broken(err)
@@ -33,14 +33,14 @@ func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	case program.Remedy(err) != "":
 		out.Kind, out.Remedy = conversation.Invalid, program.Remedy(err)
 	case errors.Is(err, errRequest):
-		out.Kind, out.Remedy = conversation.Invalid, "check what the platform sends: it is no JSON"
+		out.Kind, out.Remedy = conversation.Invalid, "check what the platform sends: it is not JSON"
 	case errors.Is(err, errNoID), errors.Is(err, errOtherID):
 		out.Remedy = "have the program repeat the id of the request in every line, or set concurrency to 1"
 	}
 	return out
 }
 
-// stopped is the error for a context that is done.
+// stopped returns the error for a context that is done.
 func (e *Executor) stopped(ctx context.Context) *conversation.Error {
 	return &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: ctx.Err()}
 }

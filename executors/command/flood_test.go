@@ -26,7 +26,7 @@ func TestFloods(t *testing.T) {
 		"Handshakes": {`{"ready": true}` + "\n", flooded},
 		"Unasked":    {`{"id": "4711", "delta": "x"}` + "\n", flooded},
 		"Deltas":     {`{"id": "1", "delta": "` + strings.Repeat("x", 1000) + `"}` + "\n", "the answer is larger than allowed"},
-		"NoJSON":     {"loading\n", "the answer is no JSON object"},
+		"NoJSON":     {"loading\n", "the answer is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,15 +13,15 @@ var errClosed = errors.New("the executor is closed")
 
 // A pool keeps programs running.
 type pool struct {
-	size        int // most programs
-	concurrency int // most requests of one program
+	size        int // maximum number of programs
+	concurrency int // maximum requests of one program at a time
 	start       func() (*process, error)
 	lastID      atomic.Int64
 
 	mu        sync.Mutex
-	processes []*process // those that are not gone yet
+	processes []*process // those that have not exited
 	load      map[*process]int
-	changed   chan struct{} // closed, and replaced, when there may be room
+	changed   chan struct{} // closed, and replaced, when a request may be accepted again
 	closed    bool
 }
 
@@ -32,11 +32,11 @@ func newPool(cfg Config, start func() (*process, error)) *pool {
 	}
 }
 
-// nextID returns an id for a request that no other has.
+// nextID returns a new id for a request.
 func (p *pool) nextID() string { return strconv.FormatInt(p.lastID.Add(1), 10) }
 
-// acquire returns a program that has room for a request, once there is one. It
-// is to be released.
+// acquire waits for a program with free capacity and reserves it. The caller must
+// release it.
 func (p *pool) acquire(ctx context.Context) (*process, error) {
 	for {
 		p.mu.Lock()
@@ -54,7 +54,8 @@ func (p *pool) acquire(ctx context.Context) (*process, error) {
 	}
 }
 
-// take finds room, and makes some if it may.
+// take reserves a running program with free capacity, or starts one if the pool may
+// grow.
 func (p *pool) take() (*process, error) {
 	if p.closed {
 		return nil, errClosed
@@ -78,7 +79,7 @@ func (p *pool) take() (*process, error) {
 	return best, nil
 }
 
-// add starts a program, and has it taken off the list when it is gone.
+// add starts a program, and removes it from the list when it has exited.
 func (p *pool) add() (*process, error) {
 	started, err := p.start()
 	if err != nil {
@@ -108,13 +109,13 @@ func (p *pool) release(used *process) {
 	p.announce()
 }
 
-// announce wakes whoever waits for room.
+// announce wakes those that wait for capacity.
 func (p *pool) announce() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
 
-// warm returns a program that runs or has been started for the purpose.
+// warm returns a running program, and starts one if there is none.
 func (p *pool) warm() (*process, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +133,7 @@ func (p *pool) warm() (*process, error) {
 	return p.add()
 }
 
-// close stops all programs and waits until they are gone.
+// close stops all programs and waits until they have exited.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true

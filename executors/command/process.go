@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/program"
 )
 
-// lingering is how long a program may live on after it has closed its output.
+// lingering is how long a program may run after it has closed its output.
 const lingering = time.Second
 
 // A process is one running program.
@@ -21,22 +21,21 @@ type process struct {
 	secrets *secrets
 
 	program *program.Process
-	writing chan struct{} // holds a token while somebody writes
+	writing chan struct{} // holds a token during a write
 
-	ready chan struct{} // closed once requests may be sent
-	dead  chan struct{} // closed once nothing more is to be expected of it
-	gone  chan struct{} // closed once the whole process group is no more
+	ready chan struct{} // closed when the program accepts requests
+	dead  chan struct{} // closed when the program sends no more answers
+	gone  chan struct{} // closed when the whole process group has exited
 
 	mu      sync.Mutex
 	calls   map[string]*call
-	err     error // why it is dead, or about to be
+	err     error // why dead is closed, or will be
 	heard   time.Time
 	isDead  bool
 	isReady bool
 }
 
-// startProcess starts the program. It returns once the program runs, and does
-// not wait until it is ready.
+// startProcess starts the program. It does not wait until the program is ready.
 func startProcess(cfg Config, env []string, logger *slog.Logger, secrets *secrets) (*process, error) {
 	started, err := program.Start(program.Command{
 		Args: cfg.Command, Dir: cfg.Dir, Env: env,
@@ -69,7 +68,7 @@ func startProcess(cfg Config, env []string, logger *slog.Logger, secrets *secret
 	return p, nil
 }
 
-// live takes the program's answers until it is gone.
+// live reads the program's answers until the program has exited.
 func (p *process) live() {
 	p.readAnswers(p.program.Stdout)
 	<-p.program.Gone()
@@ -83,8 +82,7 @@ func (p *process) live() {
 	close(p.gone)
 }
 
-// die notes why there is nothing more to expect of the program. The first reason
-// is the right one.
+// die records why the program sends no more answers. The first reason stays.
 func (p *process) die(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,8 +108,8 @@ func (p *process) reason() error {
 	return p.err
 }
 
-// stop ends the program, for a reason, and whatever it has started: with SIGTERM,
-// and when its time is up with SIGKILL. It does not wait.
+// stop ends the program and its process group for a reason: with SIGTERM, and after
+// the grace period with SIGKILL. It does not wait.
 func (p *process) stop(reason error) {
 	p.die(reason)
 	p.program.Stop(0, p.cfg.StopTimeout)
@@ -126,5 +124,5 @@ func (p *process) nowReady() {
 	}
 }
 
-// maxLine is the longest line of an answer.
+// maxLine bounds a line of an answer.
 func (p *process) maxLine() int { return wire.MaxFrame(p.cfg.MaxReplyBytes) }

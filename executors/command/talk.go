@@ -21,10 +21,10 @@ type call struct {
 	id     string
 	begun  time.Time
 	frames chan wire.Frame
-	done   chan struct{} // closed once nobody waits any more
+	done   chan struct{} // closed when the caller no longer waits
 }
 
-// What a program may do that it should not.
+// Violations of the contract by a program.
 var (
 	errNoID     = fmt.Errorf("%w: a line has no id, which concurrency above 1 requires", wire.ErrOffContract)
 	errOtherID  = fmt.Errorf("%w: a line has the id of another request", wire.ErrOffContract)
@@ -50,7 +50,7 @@ func (p *process) forget(c *call) {
 	close(c.done)
 }
 
-// awaitReady waits until the program takes requests.
+// awaitReady waits until the program accepts requests.
 func (p *process) awaitReady(ctx context.Context) error {
 	select {
 	case <-p.ready:
@@ -62,9 +62,8 @@ func (p *process) awaitReady(ctx context.Context) error {
 	}
 }
 
-// write writes one line, unless the attempt that it is written for may not act any
-// more. If it is not written as a whole, the program is stopped: it could make nothing
-// of the next.
+// write writes one line, unless the attempt has lost the right to act. If it writes
+// only part of it, it stops the program, which could not read the next line.
 func (p *process) write(ctx context.Context, line []byte) error {
 	select {
 	case p.writing <- struct{}{}:
@@ -87,13 +86,14 @@ func (p *process) write(ctx context.Context, line []byte) error {
 		}
 		return ctx.Err()
 	}
-	// It has closed its input. If it is about to end, its exit status tells more.
+	// The program has closed its input. If it is exiting, its exit status is a
+	// better cause.
 	p.endSoon(errNotTaken)
 	<-p.dead
 	return p.reason()
 }
 
-// endSoon lets a program that is about to end do so, and stops it if it does not.
+// endSoon lets a program that is exiting exit, and stops it if it does not.
 func (p *process) endSoon(reason error) {
 	timer := time.NewTimer(lingering)
 	defer timer.Stop()
@@ -105,7 +105,7 @@ func (p *process) endSoon(reason error) {
 	}
 }
 
-// abandon gives up a call whose answer is not complete.
+// abandon ends a call whose answer is not complete.
 func (p *process) abandon(ctx context.Context, c *call, reason error) {
 	p.mu.Lock()
 	silent := !p.heard.After(c.begun)
@@ -118,16 +118,16 @@ func (p *process) abandon(ctx context.Context, c *call, reason error) {
 		p.stop(errHung)
 	default:
 		line, _ := json.Marshal(map[string]any{"id": c.id, "cancel": true}) // cannot fail
-		// A cancellation is nobody's attempt: it is written in any case.
+		// A cancellation belongs to no attempt: it needs no right to act.
 		ctx, cancel := context.WithTimeout(context.Background(), lingering)
 		go func() {
 			defer cancel()
-			_ = p.write(ctx, line) // else it is stopped
+			_ = p.write(ctx, line) // on failure the program is stopped
 		}()
 	}
 }
 
-// readAnswers hands what the program writes to whom it is for.
+// readAnswers passes the program's frames to their calls.
 func (p *process) readAnswers(stdout io.Reader) {
 	lines := wire.NewLines(stdout, p.maxLine())
 	var flood program.Flood
@@ -138,14 +138,14 @@ func (p *process) readAnswers(stdout io.Reader) {
 			var fault error
 			if answers, fault = p.answered(line, err != nil); fault != nil {
 				p.stop(fault)
-				_, _ = io.Copy(io.Discard, stdout) // it shall not hang in a write until it is gone
+				_, _ = io.Copy(io.Discard, stdout) // so that the program does not block in a write until it exits
 				return
 			}
 		}
 		if !answers {
 			if fault := flood.Add(len(line)); fault != nil {
 				p.stop(fault)
-				_ = p.program.Stdout.Close() // else it would go on until its time is up
+				_ = p.program.Stdout.Close() // so that the program notices, and does not run until it is killed
 				return
 			}
 		}
@@ -161,13 +161,13 @@ func (p *process) readAnswers(stdout io.Reader) {
 	}
 }
 
-// answered takes one line, and reports whether a call waits for it. Last means that it
-// is not complete, if it is no JSON.
+// answered handles one line, and reports whether a call waits for it. Last means
+// that the line has no end: if it is not JSON, it is incomplete.
 func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 	frame, err := wire.ParseFrame(line)
 	switch {
 	case err != nil && last:
-		return false, nil // a crash in the middle of a line; its exit status tells more
+		return false, nil // a crash in the middle of a line: the exit status is the better cause
 	case errors.Is(err, wire.ErrNotJSON), errors.Is(err, modelcall.ErrCutOff):
 		return false, fmt.Errorf("%w: a line begins %s", wire.ErrNotJSON, conversation.Quote(string(line[:min(len(line), 80)])))
 	case err != nil:
@@ -187,7 +187,7 @@ func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 	case c.frames <- frame:
 	case <-c.done:
 	}
-	if frame.Final() { // whatever comes now is for nobody
+	if frame.Final() { // later frames have no call
 		p.mu.Lock()
 		delete(p.calls, c.id)
 		p.mu.Unlock()
@@ -195,7 +195,7 @@ func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 	return true, nil
 }
 
-// addressee is the call that a frame is for, and nil if it was given up.
+// addressee returns the call of a frame, or nil if it was abandoned.
 func (p *process) addressee(id string) (*call, error) {
 	c := p.calls[id]
 	switch {
@@ -210,7 +210,7 @@ func (p *process) addressee(id string) (*call, error) {
 	case id != "":
 		return nil, errOtherID
 	}
-	for _, c = range p.calls { // there is one
+	for _, c = range p.calls { // the only one
 	}
 	return c, nil
 }

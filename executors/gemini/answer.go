@@ -12,17 +12,17 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// An answer is what has come from the model so far.
+// An answer is the part of the model's answer received so far.
 type answer struct {
 	modelcall.Answer
-	reason  genai.FinishReason // the API's word; empty: not finished
-	why     string             // what it says of it
-	blocked string             // why the prompt was not let through
+	reason  genai.FinishReason // the API's finishReason; empty: not finished
+	why     string             // the API's explanation of it
+	blocked string             // why the prompt was blocked
 
 	signatures [][]byte // one for each call; nil: none
 }
 
-// add takes an answer, or a piece of it, and returns its text.
+// add reads an answer, or a piece of one, and returns its text.
 func (a *answer) add(r *genai.GenerateContentResponse) string {
 	if r.ModelVersion != "" {
 		a.Model = r.ModelVersion
@@ -60,28 +60,28 @@ func (a *answer) add(r *genai.GenerateContentResponse) string {
 	return text
 }
 
-// call takes a call, which comes as a whole.
+// call reads a call, which arrives whole.
 func (a *answer) call(p *genai.Part) {
 	c := a.Call(p.FunctionCall.ID, p.FunctionCall.Name)
 	if len(p.FunctionCall.Args) > 0 {
-		args, _ := json.Marshal(p.FunctionCall.Args) // it was JSON: it cannot fail
+		args, _ := json.Marshal(p.FunctionCall.Args) // cannot fail: it was decoded from JSON
 		c.Write(string(args))
 	}
 	signature := p.ThoughtSignature
 	if len(signature) > maxState {
-		signature = unsigned // too long to be kept
+		signature = unsigned // too long to keep
 	}
 	a.signatures = append(a.signatures, signature)
 }
 
-// count takes over counts, which only ever grow: not all pieces have all of them.
+// count updates the counts, which only grow: a piece may omit some.
 func (a *answer) count(u *genai.GenerateContentResponseUsageMetadata) {
 	a.Usage.InputTokens = max(a.Usage.InputTokens, int64(u.PromptTokenCount)+int64(u.ToolUsePromptTokenCount))
 	a.Usage.OutputTokens = max(a.Usage.OutputTokens, int64(u.CandidatesTokenCount)+int64(u.ThoughtsTokenCount))
 	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, int64(u.CachedContentTokenCount)), a.Usage.InputTokens)
 }
 
-// result judges a complete answer to the request.
+// result turns a complete answer into the executor's result or error.
 func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
 	if len(req.Tools) == 0 {
 		a.IgnoreCalls()
@@ -119,7 +119,7 @@ func finishReason(r genai.FinishReason) executors.FinishReason {
 	case genai.FinishReasonOther, genai.FinishReasonMalformedFunctionCall, genai.FinishReasonUnexpectedToolCall,
 		genai.FinishReasonTooManyToolCalls, genai.FinishReasonContinuation, genai.FinishReasonNoImage, genai.FinishReasonImageOther,
 		"MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE":
-		return executors.FinishError // another try may end otherwise
+		return executors.FinishError // a retry may end differently
 	default:
 		return executors.FinishStop
 	}

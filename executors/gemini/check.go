@@ -11,9 +11,9 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// Check finds out without spending tokens whether the model could be asked: the
-// key is there, and the API knows the model. A server that does not tell about
-// its models passes, and so does a key that may not ask for them.
+// Check tests without using tokens that the key is set and that the API knows the
+// model. It passes for a server that does not list models, and for a key that may
+// not list them.
 func (e *Executor) Check(ctx context.Context) error {
 	if err := e.missingKey(); err != nil {
 		return err
@@ -23,7 +23,7 @@ func (e *Executor) Check(ctx context.Context) error {
 	})
 }
 
-// find asks for the model.
+// find requests the description of the model.
 func (e *Executor) find(ctx context.Context) error {
 	_, err := e.models.Get(with(ctx, &exchange{checkOnly: true}), e.cfg.Model, &genai.GetModelConfig{})
 	said := &statusError{code: modelcall.ForeignStatus(err)}
@@ -34,19 +34,18 @@ func (e *Executor) find(ctx context.Context) error {
 	return err
 }
 
-// tellsNothing reports whether the error says nothing about what Execute would
-// meet.
+// tellsNothing reports whether the error does not predict the result of Execute.
 func (e *Executor) tellsNothing(said *statusError) bool {
 	switch said.code {
 	case http.StatusForbidden:
 		for _, reason := range said.reasons {
 			if _, ok := reasons[reason]; ok {
-				return false // it is the key or the account
+				return false // the key or the account is at fault
 			}
 		}
 		return true
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return !e.cfg.official() || e.cfg.API == VertexAPI // express mode has no list
+		return !e.cfg.official() || e.cfg.API == VertexAPI // express mode lists no models
 	}
 	return false
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// A statusError is what the provider said instead of an answer.
+// A statusError is a provider's error response.
 type statusError struct {
-	code       int // the HTTP status, or the one said inside an answer
+	code       int // the HTTP status, or the one inside an answer
 	inside     bool
 	retryAfter time.Duration
-	status     string // the canonical one: "RESOURCE_EXHAUSTED"
+	status     string // the canonical status: "RESOURCE_EXHAUSTED"
 	message    string
 	reasons    []string // of google.rpc.ErrorInfo: "API_KEY_INVALID"
 	quotas     []quota  // of google.rpc.QuotaFailure
@@ -58,8 +58,7 @@ func newStatusError(res *http.Response, body []byte) error {
 	return e
 }
 
-// errorIn finds an error in what should be an answer, and returns nil if there
-// is none.
+// errorIn returns the error inside an answer, or nil.
 func errorIn(data []byte) *statusError {
 	e := parseError(data)
 	if e != nil {
@@ -68,8 +67,8 @@ func errorIn(data []byte) *statusError {
 	return e
 }
 
-// parseError reads an error, and returns nil where there is none. Some of
-// Google's servers put it into a list.
+// parseError reads an error, and returns nil if there is none. Some of Google's
+// servers wrap it in a list.
 func parseError(body []byte) *statusError {
 	var said struct {
 		Error *struct {
@@ -111,7 +110,7 @@ func parseError(body []byte) *statusError {
 	return e
 }
 
-// What the API says in words alone, under a status that means several things.
+// Errors that only their message tells apart: their status has several meanings.
 var (
 	tooLong   = regexp.MustCompile(`(?i)token count.{0,40} exceeds|exceeds the maximum number of (input )?tokens|input context is too long|request payload size exceeds`)
 	wrongKey  = regexp.MustCompile(`(?i)api key (not valid|expired|not found)|pass a valid api key`)
@@ -119,7 +118,7 @@ var (
 	longRange = regexp.MustCompile(`(?i)per[_ ]?(day|week|month)`)
 )
 
-// reasons are those of google.rpc.ErrorInfo that say more than the status.
+// reasons are those of google.rpc.ErrorInfo that are more precise than the status.
 var reasons = map[string]conversation.Kind{
 	"API_KEY_INVALID":               conversation.Unauthorized,
 	"API_KEY_SERVICE_BLOCKED":       conversation.Unauthorized,
@@ -132,8 +131,8 @@ var reasons = map[string]conversation.Kind{
 	"BILLING_DISABLED":              conversation.QuotaExhausted,
 }
 
-// classify is the kind of what the provider said: by its reasons and canonical
-// status first, then by that of HTTP.
+// classify returns the kind of the error: by its reasons and canonical status, then
+// by the HTTP status.
 func (e *statusError) classify() conversation.Kind {
 	for _, reason := range e.reasons {
 		if kind, ok := reasons[reason]; ok {
@@ -145,7 +144,7 @@ func (e *statusError) classify() conversation.Kind {
 		return e.exhausted()
 	case "UNAUTHENTICATED":
 		return conversation.Unauthorized
-	case "PERMISSION_DENIED", "FAILED_PRECONDITION": // such as a country without a free tier
+	case "PERMISSION_DENIED", "FAILED_PRECONDITION": // for example a country without a free tier
 		if noCredit.MatchString(e.message) {
 			return conversation.QuotaExhausted
 		}
@@ -174,11 +173,11 @@ func (e *statusError) classify() conversation.Kind {
 	return modelcall.StatusKind(e.code, e.retryAfter)
 }
 
-// statusCancelled is Google's for requests that were cancelled.
+// statusCancelled is Google's status for cancelled requests.
 const statusCancelled = 499
 
-// exhausted tells a limit that passes within a minute or so from one that does
-// not: both come with the same status, the same words and a delay.
+// exhausted distinguishes a limit per minute from a quota that lasts: both have the
+// same status, a similar message and a delay.
 func (e *statusError) exhausted() conversation.Kind {
 	for _, q := range e.quotas {
 		if longRange.MatchString(q.ID) || longRange.MatchString(q.Metric) || q.Value == "0" {
@@ -191,7 +190,7 @@ func (e *statusError) exhausted() conversation.Kind {
 	return conversation.RateLimited
 }
 
-// remedy says what a person can do about it.
+// remedy returns what an operator can do about it.
 func (e *statusError) remedy(kind conversation.Kind) string {
 	switch kind {
 	case conversation.QuotaExhausted:
@@ -221,14 +220,14 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 	return ""
 }
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
 		said     *statusError
 		inStream genai.APIError
 	)
 	if errors.As(err, &inStream) {
-		raw, _ := json.Marshal(map[string]any{"error": inStream}) // it came as JSON
+		raw, _ := json.Marshal(map[string]any{"error": inStream}) // cannot fail: it was decoded from JSON
 		said = errorIn(raw)
 	} else {
 		errors.As(err, &said)
@@ -242,6 +241,6 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 	}
 	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
 	out.Remedy = said.remedy(out.Kind)
-	out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+	out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
 	return out
 }

@@ -7,15 +7,15 @@ import (
 	"io"
 )
 
-// events passes server-sent events on in the one form that the SDK reads: a line of
-// data and a blank line. To the SDK a comment, the name of an event, or data in
-// several lines is a fault, and proxies send comments to keep a connection open.
+// events rewrites server-sent events into the one form that the SDK reads: a line
+// of data and a blank line. The SDK fails on comments, which proxies send to keep a
+// connection open, on event names, and on data of several lines.
 type events struct {
 	r     *bufio.Reader
 	close func() error
 
-	event []byte // what has come of the event so far
-	ready []byte // what is still to be read
+	event []byte // the part of the event read so far
+	ready []byte // output not read yet
 	err   error
 }
 
@@ -32,11 +32,11 @@ func (e *events) Read(p []byte) (int, error) {
 		var line []byte
 		line, e.err = e.r.ReadBytes('\n')
 		if e.err != nil && !errors.Is(e.err, io.EOF) {
-			continue // half an event is none
+			continue // an incomplete event
 		}
 		e.take(bytes.TrimRight(line, "\r\n"))
 		if e.err != nil {
-			e.take(nil) // some servers leave the last blank line out
+			e.take(nil) // some servers omit the last blank line
 		}
 	}
 	n := copy(p, e.ready)
@@ -57,11 +57,11 @@ func (e *events) take(line []byte) {
 	name, data, isField := bytes.Cut(line, []byte(":"))
 	switch {
 	case !isField, string(name) != "data" && bytes.ContainsAny(name, `{["`):
-		e.event = append(e.event, line...) // no event: an error, as the SDK knows to read
+		e.event = append(e.event, line...) // not an event: an error body, which the SDK reads
 	case string(name) != "data":
 	case len(e.event) == 0:
 		e.event = append(e.event, line...)
 	default:
-		e.event = append(append(e.event, ' '), data...) // between two words of JSON
+		e.event = append(append(e.event, ' '), data...) // white space between two JSON tokens
 	}
 }

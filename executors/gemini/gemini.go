@@ -1,12 +1,11 @@
-// Package gemini is an executor that asks a model through the Gemini API, or
-// through its form on Google Cloud, Vertex AI. It uses Google's Go SDK without
-// the SDK's retries, without its continuing of answers on its own account, and
-// without its reading of the environment: the key stays in the transport, which
-// puts it on each request, and never reaches the SDK.
+// Package gemini is an executor that calls a model through the Gemini API, or
+// through its variant on Google Cloud, Vertex AI. It uses Google's Go SDK with the
+// SDK's retries, automatic continuation and reading of the environment off. The
+// transport adds the key to each request, and the SDK never receives it.
 //
-// Every request carries the conversation, or its newest part if so configured.
-// The provider caches what comes again by itself. The only state is what the
-// model has signed its calls of tools with.
+// Every request carries the conversation, or its newest part if so configured. The
+// provider caches repeated input without being asked. The only state is the model's
+// signatures of its tool calls.
 package gemini
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// An Executor asks one model. Create it with [New].
+// An Executor calls one model. Create it with [New].
 type Executor struct {
 	cfg    Config // without its secrets
 	hasKey bool
@@ -36,8 +35,8 @@ var (
 	_ executors.Checker  = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It does not
-// need the key to be there: without one, Check and Execute say so.
+// New validates the configuration and reports all faults at once. A missing key is
+// no fault: Check and Execute report it.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("gemini: %w", err)
@@ -47,21 +46,21 @@ func New(cfg Config) (*Executor, error) {
 		hasKey: cfg.APIKey != "" || settings.HasHeader(cfg.Headers, keyHeader) || settings.HasHeader(cfg.Headers, "Authorization"),
 		clean:  modelcall.NewCleaner(cfg.APIKey, cfg.Headers),
 	}
-	client := *cfg.HTTPClient // ours already, but others may look at the configuration
+	client := *cfg.HTTPClient // a copy: the caller may use the configuration's client too
 	client.Transport = newTransport(cfg)
 	backend := genai.BackendGeminiAPI
 	if cfg.API == VertexAPI {
 		backend = genai.BackendVertexAI
 	}
-	// Everything is given, so that nothing is taken from the environment. The key
-	// is a stand-in that the transport replaces.
+	// Every field is set, so that the SDK reads nothing from the environment. The
+	// transport replaces the placeholder key.
 	c, err := genai.NewClient(context.Background(), &genai.ClientConfig{
 		Backend: backend, APIKey: standIn, Project: cfg.Project, Location: cfg.Location,
 		HTTPClient:  &client,
 		HTTPOptions: genai.HTTPOptions{BaseURL: cfg.BaseURL},
 	})
 	if err != nil {
-		return nil, errors.New("gemini: the SDK does not take the configuration") // its words hold all of it
+		return nil, errors.New("gemini: the SDK does not take the configuration") // the SDK's error would show the whole configuration
 	}
 	e.models = c.Models
 	e.cfg = cfg
@@ -72,7 +71,7 @@ func New(cfg Config) (*Executor, error) {
 // String names the model.
 func (e *Executor) String() string { return "gemini model " + e.cfg.Model }
 
-// Execute asks the model for the next reply. New is not needed.
+// Execute calls the model for the next reply. It ignores the request's New.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(ctx, e.op())
@@ -109,7 +108,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
 	once := false
 	c := &genai.GenerateContentConfig{
-		AutomaticContinuation: &once, // it is a retry by another name
+		AutomaticContinuation: &once, // continuation is a kind of retry
 		Tools:                 offer(req.Tools),
 		HTTPOptions:           &genai.HTTPOptions{Headers: http.Header{}},
 	}
@@ -130,7 +129,7 @@ func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
 	return c
 }
 
-// merge puts fields into a body of the SDK's making. Null takes one out.
+// merge merges fields of extra into a body made by the SDK. Null removes a field.
 func merge(body, extra map[string]any) {
 	for name, value := range extra {
 		inner, ok := value.(map[string]any)
@@ -140,7 +139,7 @@ func merge(body, extra map[string]any) {
 			delete(body, name)
 		case ok && both:
 			merge(have, inner)
-		case ok: // a copy, in case there are nulls in it, and for others to merge into
+		case ok: // a copy, to remove nulls from and to merge into
 			have = map[string]any{}
 			merge(have, inner)
 			body[name] = have
@@ -150,7 +149,7 @@ func merge(body, extra map[string]any) {
 	}
 }
 
-// op says in errors what was tried.
+// op names the operation in errors.
 func (e *Executor) op() string { return fmt.Sprintf("gemini: ask model %q", e.cfg.Model) }
 
 func (e *Executor) missingKey() error {

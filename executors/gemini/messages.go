@@ -10,23 +10,22 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// silence stands for the other side's turn where nothing came of it: a request
-// has to end with that.
+// silence stands for a user's turn without content: a request must end with the
+// user.
 const silence = "(no answer)"
 
-// unsigned is the signature that newer models take for a call that they have
-// not made themselves, or whose own has not been kept. Without any they reject
-// the conversation.
+// unsigned is the signature that newer models accept for a call that they did not
+// make or whose signature is lost. Without one they reject the conversation.
 var unsigned = []byte("skip_thought_signature_validator")
 
-// messages are the instructions and the conversation in the API's terms. System
-// messages have no place among the others there. The conversation begins with
-// the other side, if only with the opening, and ends with it.
+// messages returns the instructions and the conversation in the API's format.
+// System messages become part of the instructions. The conversation begins with the
+// user, if only with the opening, and ends with the user.
 func (e *Executor) messages(conv []conversation.Message, signatures map[string][]byte) (*genai.Content, []*genai.Content) {
 	var (
 		system []*genai.Part
 		out    []*genai.Content
-		tools  = map[string]string{} // the tool's name by the call's id
+		tools  = map[string]string{} // tool names by the id of the call
 	)
 	if e.cfg.Instructions != "" {
 		system = append(system, &genai.Part{Text: e.cfg.Instructions})
@@ -45,7 +44,7 @@ func (e *Executor) messages(conv []conversation.Message, signatures map[string][
 		if len(out) == 0 && c.Role == genai.RoleModel {
 			out = append(out, genai.NewContentFromText(e.cfg.Opening, genai.RoleUser))
 		}
-		// Calls have to come directly behind the other side's words or a result.
+		// A call must directly follow a user's message or a tool result.
 		if last := len(out) - 1; last >= 0 && c.Role == genai.RoleModel && out[last].Role == genai.RoleModel {
 			out[last].Parts = append(out[last].Parts, c.Parts...)
 			continue
@@ -64,7 +63,7 @@ func (e *Executor) messages(conv []conversation.Message, signatures map[string][
 	return &genai.Content{Parts: system}, out
 }
 
-// translate turns one message into the content the API wants for it.
+// translate returns the API's content for a message.
 func translate(m conversation.Message, tools map[string]string, signatures map[string][]byte) *genai.Content {
 	c := &genai.Content{Role: genai.RoleUser}
 	if m.Role == conversation.RoleAssistant {
@@ -107,7 +106,7 @@ func result(r *conversation.ToolResult, tools map[string]string) *genai.Part {
 
 func arguments(call *conversation.ToolCall) map[string]any {
 	var args map[string]any
-	_ = json.Unmarshal(modelcall.Arguments(call), &args) // an object: it cannot fail
+	_ = json.Unmarshal(modelcall.Arguments(call), &args) // cannot fail for an object
 	return args
 }
 

@@ -151,7 +151,7 @@ func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c cal
 			return
 		}
 		if err := json.Unmarshal(data, &c.Body); err != nil {
-			t.Errorf("the request is no JSON: %v", err)
+			t.Errorf("the request is not JSON: %v", err)
 		}
 		if fault := c.valid(); fault != "" {
 			modeltest.WriteJSON(w, http.StatusBadRequest, apiError(400, "INVALID_ARGUMENT", fault))

@@ -11,11 +11,10 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// errUnreadable is in place of the SDK's own words, which repeat the answer.
+// errUnreadable replaces the SDK's error, which repeats the answer.
 var errUnreadable = errors.New("the answer cannot be read")
 
-// stream asks for the reply piece by piece. What has come is in a even if an
-// error is returned.
+// stream requests a streamed answer. On an error, a holds the part received.
 func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer, onDelta func(string)) error {
 	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
 	err := e.each(ctx, contents, config, func(piece *genai.GenerateContentResponse) error {
@@ -37,7 +36,7 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, contents []*g
 	case known(err):
 		return err
 	case a.Finish != "":
-		// The answer is complete, whatever went wrong after it.
+		// The answer is complete: a later failure does not matter.
 		return nil
 	case sent.err != nil:
 		return sent.err
@@ -49,10 +48,10 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, contents []*g
 	return err
 }
 
-// each calls f for every piece of the reply. The SDK panics over answers of a
-// shape that it does not expect.
+// each calls f for every piece of the reply. The SDK panics on answers of an
+// unexpected shape.
 func (e *Executor) each(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, f func(*genai.GenerateContentResponse) error) (err error) {
-	inside := false // f's own panics are its caller's
+	inside := false // a panic of f is passed on
 	defer func() {
 		if !inside && recover() != nil {
 			err = errUnreadable
@@ -72,13 +71,13 @@ func (e *Executor) each(ctx context.Context, contents []*genai.Content, config *
 	return nil
 }
 
-// known reports whether the transport itself ended the call.
+// known reports whether the transport ended the call.
 func known(err error) bool {
 	_, isForeign := modelcall.IsForeign(err)
 	return isForeign || errors.Is(err, modelcall.ErrTooLarge) || errors.Is(err, modelcall.ErrInvalidUTF8)
 }
 
-// whole asks for the reply in one piece.
+// whole requests a whole answer.
 func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer) error {
 	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
 	_, err := e.models.GenerateContent(ctx, e.cfg.Model, contents, config)
@@ -88,12 +87,12 @@ func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config 
 	return err
 }
 
-// read takes an answer that came in one piece.
+// read reads a whole answer.
 func (a *answer) read(data []byte) error {
 	if said := errorIn(data); said != nil {
 		return said
 	}
-	if string(bytes.TrimSpace(data)) == "null" { // the SDK panics at it
+	if string(bytes.TrimSpace(data)) == "null" { // the SDK panics on it
 		return modelcall.ErrNoAnswer
 	}
 	var r genai.GenerateContentResponse
@@ -104,7 +103,7 @@ func (a *answer) read(data []byte) error {
 	return nil
 }
 
-// startsAnswer reports whether the model has begun to think or speak.
+// startsAnswer reports whether the model has begun to think or write.
 func startsAnswer(r *genai.GenerateContentResponse) bool {
 	for _, c := range r.Candidates {
 		if c != nil && (c.FinishReason != "" || c.Content != nil && len(c.Content.Parts) > 0) {

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// offer are the tools in the API's terms.
+// offer returns the tools in the API's format.
 func offer(tools []conversation.Tool) []*genai.Tool {
 	if len(tools) == 0 {
 		return nil
@@ -19,7 +19,7 @@ func offer(tools []conversation.Tool) []*genai.Tool {
 	all := &genai.Tool{}
 	for _, t := range tools {
 		f := &genai.FunctionDeclaration{Name: t.Name, Description: modelcall.Valid(t.Description)}
-		if schema := modelcall.Schema(t); hasProperties(schema) { // without, the API wants no schema
+		if schema := modelcall.Schema(t); hasProperties(schema) { // the API rejects a schema without properties
 			f.ParametersJsonSchema = schema
 		}
 		all.FunctionDeclarations = append(all.FunctionDeclarations, f)
@@ -29,7 +29,7 @@ func offer(tools []conversation.Tool) []*genai.Tool {
 
 func hasProperties(schema json.RawMessage) bool {
 	var fields map[string]json.RawMessage
-	_ = json.Unmarshal(schema, &fields) // an object: it cannot fail
+	_ = json.Unmarshal(schema, &fields) // cannot fail for an object
 	for name, value := range fields {
 		if name != "type" && name != "description" && name != "title" && name != "additionalProperties" &&
 			!slices.Contains([]string{"{}", "[]", "null"}, string(value)) {
@@ -39,8 +39,8 @@ func hasProperties(schema json.RawMessage) bool {
 	return false
 }
 
-// restrict takes out of toolConfig what does not go with the request: a choice
-// without tools is a fault, and arguments are not taken piece by piece.
+// restrict removes from toolConfig what does not fit the request: the API rejects a
+// choice without tools, and streamed arguments are not supported here.
 func restrict(body map[string]any) {
 	config, _ := body["toolConfig"].(map[string]any)
 	calling, _ := config["functionCallingConfig"].(map[string]any)
@@ -53,25 +53,24 @@ func restrict(body map[string]any) {
 	}
 }
 
-// maxState is what an executor may keep.
+// maxState is the largest state that an executor may return.
 const maxState = 4 << 10
 
-// A state is the signatures that the model put under its calls: it wants to see
-// them again, and continues its thoughts from them.
+// A state is the model's signatures of its tool calls. The API requires them in
+// later requests, and the model continues its thinking from them.
 type state struct {
 	Model string `json:"model"`
 	// Calls are the oldest first.
 	Calls []signed `json:"calls"`
 }
 
-// A signed call. Of calls made together only the first one has a signature.
+// A signed call. Of several calls in one message only the first has a signature.
 type signed struct {
 	ID        string `json:"id"`
 	Signature []byte `json:"signature,omitempty"`
 }
 
-// signatures are those kept, by the call's id. Calls that came without one are
-// among them.
+// signatures returns the kept ones by the call's id, including calls without one.
 func (e *Executor) signatures(raw json.RawMessage) map[string][]byte {
 	out := map[string][]byte{}
 	for _, c := range e.signed(raw) {
@@ -83,13 +82,13 @@ func (e *Executor) signatures(raw json.RawMessage) map[string][]byte {
 func (e *Executor) signed(raw json.RawMessage) []signed {
 	var s state
 	if json.Unmarshal(raw, &s) != nil || s.Model != e.cfg.Model {
-		return nil // they are of no use to another model
+		return nil // another model rejects them
 	}
 	return s.Calls
 }
 
-// keep is the state after the result: the signatures of the conversation's
-// calls, as far as there is room, the newest first.
+// keep returns the state after the result: the newest signatures that fit into
+// maxState.
 func (e *Executor) keep(req executors.Request, res executors.Result, a *answer) json.RawMessage {
 	there := map[string]bool{}
 	for _, m := range req.Messages {

@@ -10,13 +10,13 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// standIn is the key that the SDK knows.
+// standIn is the placeholder key given to the SDK.
 const standIn = "set-by-the-transport"
 
-// A transport stands between the SDK and the network. It has the secrets, so
-// that the SDK, which puts its configuration into errors, has none. The SDK also
-// reads whatever comes, drops invalid bytes, loses headers, and writes failures
-// of a stream to the standard logger.
+// A transport stands between the SDK and the network. It holds the secrets, because
+// the SDK puts its configuration into errors. The SDK also reads bodies of any
+// size, drops invalid bytes, loses headers, and writes failures of a stream to the
+// standard logger.
 type transport struct {
 	next          http.RoundTripper
 	key           secret.String
@@ -31,14 +31,14 @@ func newTransport(cfg Config) *transport {
 	}
 }
 
-// An exchange is what the transport and the call have to tell each other.
+// An exchange carries data between the transport and the call.
 type exchange struct {
-	stream    bool // the answer is to come piece by piece
-	checkOnly bool // the body is of no interest
+	stream    bool // a stream is requested
+	checkOnly bool // the body is not needed
 
 	answered bool   // the server has accepted the request
-	whole    []byte // an answer in one piece
-	err      error  // what went wrong with the stream
+	whole    []byte // a whole answer
+	err      error  // why the stream failed
 }
 
 type exchangeKey struct{}
@@ -47,11 +47,12 @@ func with(ctx context.Context, x *exchange) context.Context {
 	return context.WithValue(ctx, exchangeKey{}, x)
 }
 
-// errWhole ends a call whose answer the exchange has: the SDK would overlook an
-// error in it, and repeat it in an error of its own where it cannot read it.
+// errWhole ends a call whose answer is in the exchange: the SDK would miss an error
+// in it, and repeat an unreadable answer in its own error.
 var errWhole = errors.New("the answer came in one piece")
 
-// RoundTrip sends the request with the key. Whatever is no answer is an error.
+// RoundTrip sends the request with the key. It returns an error for every response
+// that is no answer.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x, _ := req.Context().Value(exchangeKey{}).(*exchange)
 	if x == nil {
@@ -91,7 +92,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// quiet ends a stream that fails as if it had ended: the exchange knows better.
+// quiet ends a failed stream like a complete one: the error is in the exchange.
 type quiet struct {
 	io.ReadCloser
 	x *exchange

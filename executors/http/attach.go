@@ -11,18 +11,17 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// A place is where a run is to be found again.
+// A place identifies a run for a later attempt.
 type place struct {
-	// Location is asked with GET.
+	// Location is polled with GET.
 	Location string `json:"location,omitempty"`
-	// Token goes along when the request is posted again.
+	// Token is part of the request when it is posted again.
 	Token json.RawMessage `json:"token,omitempty"`
 }
 
 func (p place) known() bool { return p.Location != "" || p.Token != nil }
 
-// recall reads what an earlier attempt recorded. What cannot be read is as good
-// as nothing.
+// recall reads what an earlier attempt recorded, and ignores what it cannot read.
 func (p *place) recall(attach json.RawMessage) {
 	if len(attach) > 0 && json.Unmarshal(attach, p) != nil {
 		*p = place{}
@@ -31,7 +30,8 @@ func (p *place) recall(attach json.RawMessage) {
 
 var errNowhere = fmt.Errorf("%w: status 202 comes without Location and without attach", wire.ErrOffContract)
 
-// accepted takes a 202: the run is under way, and this is when to ask again.
+// accepted handles a 202: the run has started. It returns the delay before the next
+// poll.
 func (c *call) accepted(res *http.Response) (time.Duration, error) {
 	defer func() { _ = res.Body.Close() }()
 	found := place{Location: res.Header.Get("Location")}
@@ -59,12 +59,12 @@ func (c *call) accepted(res *http.Response) (time.Duration, error) {
 	return c.cfg.PollInterval, nil
 }
 
-// attach takes a token out of a stream.
+// attach records a token from a stream.
 func (c *call) attach(token json.RawMessage) {
-	_ = c.record(place{Location: c.place.Location, Token: token}) // its length has been checked
+	_ = c.record(place{Location: c.place.Location, Token: token}) // its length was checked
 }
 
-// record has the place written down, once for each.
+// record passes the place to OnAttach if it is new.
 func (c *call) record(found place) error {
 	token, err := json.Marshal(found)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c *call) record(found place) error {
 	if len(token) > wire.MaxToken+64 {
 		return fmt.Errorf("%w: Location or attach is longer than %d bytes", wire.ErrOffContract, wire.MaxToken)
 	}
-	before, _ := json.Marshal(c.place) // it was marshalled before
+	before, _ := json.Marshal(c.place) // cannot fail: it was encoded before
 	c.place = found
 	if c.req.OnAttach != nil && string(before) != string(token) {
 		c.req.OnAttach(token)

@@ -15,9 +15,9 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// HMAC signs requests with a secret that the agent knows too. The header's value
-// is "t=<seconds since 1970>,v1=<signature>"; the signature is the HMAC-SHA256 of
-// "<seconds>.<body>" in hexadecimal digits. A poll's body is empty.
+// HMAC signs requests with a secret shared with the agent. The header's value is
+// "t=<seconds since 1970>,v1=<signature>"; the signature is the HMAC-SHA256 of
+// "<seconds>.<body>" in hexadecimal. A poll has an empty body.
 type HMAC struct {
 	// Secret is the key. Empty: requests are not signed.
 	Secret secret.String `yaml:"secret"`
@@ -25,8 +25,7 @@ type HMAC struct {
 	Header string `yaml:"header"`
 }
 
-// minSecret is the least length of a key for HMAC-SHA256 that is not for the
-// guessing.
+// minSecret is the shortest allowed key: shorter ones can be guessed.
 const minSecret = 16
 
 func (h HMAC) validate(f *settings.Faults, headers map[string]secret.String) {
@@ -52,16 +51,16 @@ func (h HMAC) validate(f *settings.Faults, headers map[string]secret.String) {
 	}
 }
 
-// Sign is the value of the signature's header for a body.
+// Sign returns the signature header's value for a body.
 func (h HMAC) Sign(body []byte, now time.Time) string {
 	t := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(h.Secret.Reveal()))
-	_, _ = fmt.Fprintf(mac, "%s.%s", t, body) // a hash takes everything
+	_, _ = fmt.Fprintf(mac, "%s.%s", t, body) // a hash returns no error
 	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// signer returns a function that puts on a request whatever proves who sent it.
-// A function, so that no secret is in a field that fmt would print.
+// signer returns a function that adds credentials to a request. No field holds the
+// secrets, because fmt would print it.
 func signer(cfg Config) func(*http.Request, []byte) {
 	headers := maps.Clone(cfg.Headers)
 	return func(req *http.Request, body []byte) {
@@ -77,7 +76,7 @@ func signer(cfg Config) func(*http.Request, []byte) {
 	}
 }
 
-// cleaner returns a function that makes the agent's words fit for an error.
+// cleaner returns a function that prepares the agent's text for an error.
 func cleaner(cfg Config) func(string) string {
 	secrets := modelcall.Secrets(cfg.Headers, cfg.URL, cfg.Health)
 	secrets["hmac secret"] = cfg.HMAC.Secret

@@ -26,12 +26,13 @@ type call struct {
 	req    executors.Request
 	watch  *modelcall.Watch
 	answer *wire.Answer
-	place  place  // where to come back to
-	asked  bool   // the agent has taken a request
-	body   []byte // the request's
+	place  place  // where to poll or attach
+	asked  bool   // the agent has accepted a request
+	body   []byte // of the request
 }
 
-// run asks, comes back as often as it is told to, and reads the answer.
+// run starts a run or attaches to one, polls while the agent answers 202, and reads
+// the answer.
 func (c *call) run(ctx context.Context) error {
 	res, err := c.begin(ctx)
 	for err == nil && res.StatusCode == http.StatusAccepted {
@@ -50,15 +51,15 @@ func (c *call) run(ctx context.Context) error {
 	return c.read(res)
 }
 
-// begin returns to the run that an earlier attempt has started, if there is one
-// still, and else starts one.
+// begin attaches to the run of an earlier attempt if it still exists, and else
+// starts one.
 func (c *call) begin(ctx context.Context) (*http.Response, error) {
 	c.place.recall(c.req.Attach)
 	if !c.place.known() {
 		return c.post(ctx)
 	}
 	res, err := c.comeBack(ctx)
-	// A page is not the agent's word: its run may go on.
+	// A web page does not come from the agent: its run may continue.
 	if err == nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) && !foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
 		c.place = place{}
@@ -67,7 +68,7 @@ func (c *call) begin(ctx context.Context) (*http.Response, error) {
 	return res, err
 }
 
-// post starts a run. Where there is a token, it finds one.
+// post starts a run, or attaches to the one of the token.
 func (c *call) post(ctx context.Context) (*http.Response, error) {
 	var err error
 	if c.mapping.mapsRequest() {
@@ -83,7 +84,7 @@ func (c *call) post(ctx context.Context) (*http.Response, error) {
 	return c.send(ctx, http.MethodPost, c.url, c.body)
 }
 
-// comeBack asks for a run that has been started.
+// comeBack polls a run.
 func (c *call) comeBack(ctx context.Context) (*http.Response, error) {
 	if c.place.Location == "" {
 		return c.post(ctx)
@@ -103,7 +104,7 @@ func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte)
 	if method == http.MethodPost {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	// Preferences, not conditions: an agent may answer either way.
+	// A preference: an agent may answer in either form.
 	req.Header.Set("Accept", "application/json, text/event-stream;q=0.5")
 	if c.cfg.Stream {
 		req.Header.Set("Accept", "text/event-stream, application/json;q=0.5")
@@ -120,8 +121,7 @@ func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte)
 	return res, err
 }
 
-// sleep waits until the agent may be asked again. Meanwhile nothing is due from
-// it.
+// sleep waits until the next poll. The timers pause.
 func (c *call) sleep(ctx context.Context, d time.Duration) error {
 	c.watch.Pause()
 	timer := time.NewTimer(d)
@@ -135,7 +135,7 @@ func (c *call) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// read takes the answer, in whatever form it comes.
+// read reads the answer in the form it has.
 func (c *call) read(res *http.Response) error {
 	defer func() { _ = res.Body.Close() }()
 	if !modelcall.Succeeded(res) {
@@ -158,7 +158,7 @@ func (c *call) read(res *http.Response) error {
 	frame, err := c.mapping.answer(data)
 	switch {
 	case errors.Is(err, wire.ErrNotJSON):
-		return &foreign.Error{Status: res.StatusCode, What: "no JSON object"}
+		return &foreign.Error{Status: res.StatusCode, What: "not a JSON object"}
 	case err != nil:
 		return err
 	case reflect.ValueOf(frame).IsZero():
@@ -167,8 +167,7 @@ func (c *call) read(res *http.Response) error {
 	return c.answer.Add(frame)
 }
 
-// headerValue is a text as a header can carry it: other characters are
-// percent-encoded.
+// headerValue percent-encodes characters that a header cannot hold.
 func headerValue(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {

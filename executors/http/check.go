@@ -10,9 +10,8 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// Check finds out without asking the agent whether it could be asked: its health
-// path answers with success, or where none is configured, its server accepts a
-// connection.
+// Check tests without calling the agent that its health path answers with 2xx or,
+// if none is configured, that its server accepts a connection.
 func (e *Executor) Check(ctx context.Context) error {
 	c := &call{Executor: e, answer: &wire.Answer{}}
 	check := c.connects

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// A statusError is an answer with a status other than success.
+// A statusError is an answer with a status other than 2xx.
 type statusError struct {
 	said       *wire.Error
 	status     int
@@ -25,7 +25,8 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
-// remedy says which setting to look at where the request is not understood.
+// remedy names the setting to check for a request that the server does not
+// understand.
 func (e *statusError) remedy() string {
 	switch {
 	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed:
@@ -36,10 +37,10 @@ func (e *statusError) remedy() string {
 	return remedies[conversation.Invalid]
 }
 
-// A requestError is a request that could not be made.
+// A requestError is a request that could not be built.
 type requestError struct{ error }
 
-// refusal reads a response that is none of success.
+// refusal reads a response other than 2xx.
 func (c *call) refusal(res *http.Response) error {
 	said, body := &wire.Error{}, modelcall.ErrorBody(res)
 	if err := modelcall.Foreign(res, body, func() bool { return c.own(res.StatusCode, body) }); err != nil {
@@ -51,8 +52,8 @@ func (c *call) refusal(res *http.Response) error {
 	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
 }
 
-// own reports whether a body may be the agent's. Agents have shapes of their own; but
-// any server says that it knows no such path.
+// own reports whether a body may come from the agent. Agents have formats of their
+// own, but any server answers 404 and 405.
 func (c *call) own(status int, body []byte) bool {
 	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
 		return true
@@ -61,7 +62,7 @@ func (c *call) own(status int, body []byte) bool {
 	return err == nil && frame.Error != nil || foreign.Reports(status, body, "message", "detail")
 }
 
-// reported finds out what the agent, or whatever stands before it, says.
+// reported returns the error of the agent, or of a server in front of it.
 func (c *call) reported(body []byte) *wire.Error {
 	if frame, err := c.mapping.answer(body); err == nil && frame.Error != nil {
 		return frame.Error
@@ -69,7 +70,7 @@ func (c *call) reported(body []byte) *wire.Error {
 	if frame, err := wire.ParseFrame(body); err == nil && frame.Error != nil {
 		return frame.Error
 	}
-	// What frameworks say of their own accord.
+	// The error bodies of common web frameworks.
 	var plain struct {
 		Message string          `json:"message"`
 		Detail  json.RawMessage `json:"detail"`
@@ -85,7 +86,7 @@ func (c *call) reported(body []byte) *wire.Error {
 	return said
 }
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure of a call into an error with a kind.
 func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	var (
 		out     *conversation.Error
@@ -107,7 +108,7 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		if out.Kind == conversation.Invalid && status.said.Remedy == "" {
 			out.Remedy = status.remedy()
 		}
-		if status.said.Kind == "" { // not the agent's word: it may not have got that far
+		if status.said.Kind == "" { // not from the agent: it may not have received the request
 			return out
 		}
 	case errors.As(err, &said):
@@ -116,14 +117,14 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		out = broken(conversation.Invalid, request.Error(), "check request.body")
 	case errors.Is(err, errElsewhere):
 		out = broken(conversation.Invalid, err.Error(), "set url to that server: keys go to no other")
-	case errors.Is(err, errNoWords): // it may be a server's in front of the agent
+	case errors.Is(err, errNoWords): // it may come from a server in front of the agent
 		out = broken(conversation.Unavailable, err.Error(), "check response, and that url leads to the agent")
 	case errors.Is(err, errPath):
 		out = broken(conversation.Invalid, err.Error(), "check response")
 	default:
 		out = c.failure.Lost(err)
 		if _, ok := modelcall.IsForeign(err); ok {
-			return out // the agent has not been asked
+			return out // the agent was not called
 		}
 	}
 	if c.asked {
@@ -132,7 +133,7 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	return out
 }
 
-// errNoWords is an answer with nothing at any path of the configuration.
+// errNoWords is an answer without a value at any configured path.
 var errNoWords = errors.New("this may not be the agent's own answer")
 
 var errPath = errors.New("the answer is not where response says")

@@ -1,11 +1,11 @@
-// Package http is an executor that asks an agent of your own over HTTP: one POST
-// per turn, answered with JSON or with server-sent events. The contract is
-// package wire's and described in docs/executors/http.md. An agent that speaks
-// otherwise, such as one behind LangServe or LangGraph's server, is reached by
-// configuration: a template makes the request, paths find the answer.
+// Package http is an executor that calls an agent of your own over HTTP: one POST
+// per turn, answered with JSON or with server-sent events. The contract is package
+// wire's and described in docs/executors/http.md. An agent with another format, for
+// example behind LangServe or LangGraph's server, is configured: a template makes
+// the request, paths read the answer.
 //
-// An agent that takes its time may answer 202 and be asked again later. A retry
-// then picks up the run that is under way and starts none of its own.
+// A slow agent may answer 202 and be polled. A retry then attaches to the run in
+// progress and starts none.
 package http
 
 import (
@@ -20,14 +20,14 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// An Executor asks one agent. Create it with [New].
+// An Executor calls one agent. Create it with [New].
 type Executor struct {
 	cfg     Config // without its secrets
 	url     *url.URL
 	health  *url.URL // nil: a connection is enough
 	client  *http.Client
 	sign    func(*http.Request, []byte)
-	mapping *mapping // nil: the contract's own words
+	mapping *mapping // nil: the contract's format
 	failure wire.Failure
 }
 
@@ -37,7 +37,7 @@ var (
 	_ executors.Toolless = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once.
+// New validates the configuration and reports all faults at once.
 func New(cfg Config) (*Executor, error) {
 	mapping, err := cfg.validate()
 	if err != nil {
@@ -54,7 +54,7 @@ func New(cfg Config) (*Executor, error) {
 		e.health = u.ResolveReference(ref)
 	}
 	cfg.BearerToken, cfg.HMAC.Secret, cfg.Headers = "", "", nil
-	cfg.URL, cfg.Health = "", "" // a query may be a key
+	cfg.URL, cfg.Health = "", "" // a query may hold a key
 	e.cfg = cfg
 	return e, nil
 }
@@ -62,11 +62,11 @@ func New(cfg Config) (*Executor, error) {
 // String names the agent's server.
 func (e *Executor) String() string { return "agent at " + e.url.Host }
 
-// Toolless says that the agent has tools of its own.
+// Toolless reports that the agent has tools of its own.
 func (*Executor) Toolless() bool { return true }
 
-// Execute asks the agent for its next reply, or for the one that an earlier
-// attempt asked for.
+// Execute requests the agent's next reply, or attaches to the run of an earlier
+// attempt.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(ctx, e.failure.Op)
@@ -88,7 +88,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	return res, nil
 }
 
-// remedies say which settings to look at.
+// remedies name the settings to check.
 var remedies = map[conversation.Kind]string{
 	conversation.Unauthorized:   "check bearer_token, hmac and headers: the agent turns them down",
 	conversation.QuotaExhausted: "add credit or raise the limit where the agent gets its answers",

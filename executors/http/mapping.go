@@ -19,71 +19,73 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// RequestMapping makes requests in another agent's words.
+// RequestMapping makes requests in another format than the contract's.
 type RequestMapping struct {
-	// Body is a template (text/template) of the JSON to post. It sees the fields
-	// of wire.Request, with State and Attach decoded, and two more: NewMessages,
-	// those that the agent has not seen, and Input, their text. Every value goes
-	// through the function json. Empty: the contract's own request.
+	// Body is a text/template of the JSON to post. It sees the fields of
+	// wire.Request, with State and Attach decoded, and two more: NewMessages, the
+	// messages the agent has not received, and Input, their text. The function json
+	// must encode every value. Empty: the contract's request.
 	Body string `yaml:"body"`
 }
 
-// ResponseMapping says where an answer has what. Every value but ErrorKinds is a
-// path in the words of github.com/tidwall/gjson: "output.content",
-// "messages.@reverse.0.content", "@this".
+// ResponseMapping names the places of values in an answer. Every value but
+// ErrorKinds is a path in the syntax of github.com/tidwall/gjson: "output.content",
+// "messages.@reverse.0.content", "@this". An empty path reads nothing, unless its
+// field says otherwise.
 type ResponseMapping struct {
-	// Text is where the reply is: a text, or a list of texts or of objects with a
-	// text. Empty: the answer keeps to the contract, and no other path is used.
+	// Text is the path of the reply: a string, or a list of strings or of objects
+	// with a text field. Empty: the answer has the contract's format, and no other
+	// path is used.
 	Text string `yaml:"text"`
-	// State is where there is something to hand back with the next request.
+	// State is the path of the state to send with the next request.
 	State string `yaml:"state"`
-	// Where the counts of tokens are.
+	// Paths of the token counts.
 	InputTokens       string `yaml:"input_tokens"`
 	OutputTokens      string `yaml:"output_tokens"`
 	CachedInputTokens string `yaml:"cached_input_tokens"`
 	Model             string `yaml:"model"`
 	FinishReason      string `yaml:"finish_reason"`
-	// End is where true ends the conversation.
+	// End is the path of the value that ends the conversation if it is true.
 	End string `yaml:"end"`
-	// Error is where there is something if there is an error: neither null, false
-	// nor empty.
+	// Error is the path of the error. There is one if the value is neither null,
+	// false nor empty.
 	Error string `yaml:"error"`
-	// ErrorMessage is where its text is. Default: what is at Error.
+	// ErrorMessage is the path of the error's message. Default: Error.
 	ErrorMessage string `yaml:"error_message"`
-	// ErrorCode is where its code is, and ErrorKinds what the codes mean.
+	// ErrorCode is the path of the error's code; ErrorKinds are the kinds by code.
 	ErrorCode  string                       `yaml:"error_code"`
 	ErrorKinds map[string]conversation.Kind `yaml:"error_kinds"`
-	// Stream is for answers that come as server-sent events. The paths above,
-	// other than Text, apply to the data of each event too.
+	// Stream maps answers that are server-sent events. The paths above, other than
+	// Text, apply to the data of each event.
 	Stream StreamMapping `yaml:"stream"`
 }
 
-// StreamMapping says what the events of a stream mean.
+// StreamMapping maps the events of a stream.
 type StreamMapping struct {
-	// Events are the names of those that have text. Default: all.
+	// Events are the names of the events with text. Default: all.
 	Events []string `yaml:"events"`
-	// Delta is where the next piece of the text is in an event's data.
+	// Delta is the path of the next piece of text in an event's data.
 	Delta string `yaml:"delta"`
-	// Text is where the whole text so far is. The last one counts.
+	// Text is the path of the whole text so far. The last one counts.
 	Text string `yaml:"text"`
 	// Done is the data, and DoneEvent the name, of the event that ends the stream.
 	// Without both, the end of the response ends it.
 	Done      string `yaml:"done"`
 	DoneEvent string `yaml:"done_event"`
-	// ErrorEvent is the name of events that report an error.
+	// ErrorEvent is the name of events that report an error. Empty: no event does.
 	ErrorEvent string `yaml:"error_event"`
 }
 
-// A mapping translates between the contract and another agent's words. Nil
-// translates nothing.
+// A mapping translates between the contract and another format. Nil translates
+// nothing.
 type mapping struct {
 	body   *translate.Body // nil: the contract's request
 	paths  translate.Paths
 	stream StreamMapping
-	mapped bool // the response is not the contract's
+	mapped bool // the response has another format
 }
 
-// newMapping returns nil where nothing is mapped.
+// newMapping returns nil if nothing is mapped.
 func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *mapping {
 	m := &mapping{paths: res.paths(), stream: res.Stream, mapped: res.Text != "" || res.Stream.Delta != "" || res.Stream.Text != ""}
 	if req.Body != "" {
@@ -126,7 +128,7 @@ func (m *mapping) mapsRequest() bool { return m != nil && m.body != nil }
 
 func (m *mapping) mapsResponse() bool { return m != nil && m.mapped }
 
-// answer reads an answer that came in one piece.
+// answer reads a whole answer.
 func (m *mapping) answer(data []byte) (wire.Frame, error) {
 	if !m.mapsResponse() {
 		return wire.ParseFrame(data)
@@ -150,10 +152,10 @@ func (m *mapping) answer(data []byte) (wire.Frame, error) {
 	return frame, nil
 }
 
-// doneMarker is what many streams end with, whatever their events are.
+// doneMarker ends the streams of many servers.
 const doneMarker = "[DONE]"
 
-// event reads one event of a stream, and says whether it is the last.
+// event reads one event of a stream, and reports whether it is the last.
 func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) {
 	if !m.mapsResponse() {
 		return plainEvent(e)
@@ -164,13 +166,13 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 		return frame, true, nil
 	case s.Delta == "" && s.Text == "":
 		return frame, false, pathError("stream.delta", "", "missing: the agent streams")
-	case string(e.Data) == doneMarker: // not the one expected, and no JSON either
+	case string(e.Data) == doneMarker: // not configured, and not JSON
 		return frame, m.endsWithStream(), nil
 	}
 	isError := s.ErrorEvent != "" && e.Name == s.ErrorEvent
 	hasText := len(s.Events) == 0 || slices.Contains(s.Events, e.Name)
 	if !isError && !hasText && !gjson.ValidBytes(e.Data) {
-		return frame, false, nil // events of no concern may have any data
+		return frame, false, nil // events without text may have any data
 	}
 	doc, err := parseJSON(e.Data)
 	if isError {
@@ -206,8 +208,7 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 	return frame, false, nil
 }
 
-// plainEvent reads an event of the contract. Its name does not matter, unless it
-// says that the data is an error.
+// plainEvent reads an event of the contract. Its name is ignored, except "error".
 func plainEvent(e wire.Event) (wire.Frame, bool, error) {
 	if string(e.Data) == doneMarker {
 		return wire.Frame{}, true, nil
@@ -226,8 +227,7 @@ func plainEvent(e wire.Event) (wire.Frame, bool, error) {
 	return frame, frame.Final(), nil
 }
 
-// endsWithStream reports whether nothing but its end tells that a stream is
-// complete.
+// endsWithStream reports whether only the end of the response ends a stream.
 func (m *mapping) endsWithStream() bool {
 	return m.mapsResponse() && m.stream.Done == "" && m.stream.DoneEvent == ""
 }
@@ -237,11 +237,11 @@ func (m *mapping) request(req executors.Request, send wire.Send, token json.RawM
 	return m.body.Make(req, send, token)
 }
 
-// parseJSON tells an answer that broke off from one that is no JSON.
+// parseJSON distinguishes an answer that broke off from one that is not JSON.
 func parseJSON(data []byte) (gjson.Result, error) {
 	doc, err := translate.ParseJSON(data)
 	if errors.Is(err, wire.ErrNotJSON) {
-		var v any // for the reason
+		var v any // for the error's text
 		if why := json.Unmarshal(data, &v); why != nil && why.Error() == "unexpected end of JSON input" {
 			return doc, modelcall.ErrCutOff
 		}

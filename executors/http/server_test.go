@@ -34,7 +34,7 @@ func serve(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, req
 		}
 		if len(data) > 0 {
 			if err := json.Unmarshal(data, &req); err != nil {
-				t.Errorf("the request is no JSON: %v", err)
+				t.Errorf("the request is not JSON: %v", err)
 			}
 		}
 		handle(w, r, req)

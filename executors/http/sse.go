@@ -8,7 +8,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// stream takes an answer event by event.
+// stream reads an answer event by event.
 func (c *call) stream(body io.Reader) error {
 	events := wire.NewEvents(body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	seen := streamed{mapping: c.mapping}
@@ -40,7 +40,7 @@ func (c *call) stream(body io.Reader) error {
 	}
 }
 
-// streamed is what has been seen of a stream.
+// streamed is the state of reading a stream.
 type streamed struct {
 	mapping *mapping
 	events  bool
@@ -52,8 +52,8 @@ func (s *streamed) note(f wire.Frame) {
 	s.text = s.text || f.Delta != nil || f.Message != nil
 }
 
-// complete judges a stream in another agent's words that has ended as it should:
-// where nothing was found in any event, a path may be wrong.
+// complete checks a mapped stream that has ended: if no event had a value at a
+// path, a path may be wrong.
 func (s *streamed) complete() error {
 	if !s.mapping.mapsResponse() || s.text {
 		return nil

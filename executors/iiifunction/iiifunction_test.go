@@ -318,7 +318,7 @@ func TestConfig(t *testing.T) {
 		"Risk":            {executor.Config{AgentID: "a", Guard: &executor.Guard{MaxRisk: &risk}}, "guard.max_risk is 2: write 0 to 1"},
 		"GuardFail":       {executor.Config{AgentID: "a", Guard: &executor.Guard{Fail: "maybe"}}, `guard.fail is "maybe": write closed or open`},
 		"Template":        {executor.Config{Function: "f", Request: executor.RequestMapping{Body: `{"a": "{{.Input}}"}`}}, "is not safe"},
-		"TemplateNoJSON":  {executor.Config{Function: "f", Request: executor.RequestMapping{Body: `{"a": }`}}, "what comes out is no JSON"},
+		"TemplateNoJSON":  {executor.Config{Function: "f", Request: executor.RequestMapping{Body: `{"a": }`}}, "the output is not JSON"},
 		"Paths":           {executor.Config{Function: "f", Response: executor.ResponseMapping{End: "bye"}}, "response.text is missing"},
 		"Kinds":           {executor.Config{Function: "f", Response: executor.ResponseMapping{ErrorKinds: map[string]conversation.Kind{"E": "Odd"}}}, `"Odd", which is no kind of error`},
 	} {

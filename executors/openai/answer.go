@@ -13,21 +13,21 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// An answer is what has come from the model so far.
+// An answer is the part of the model's answer received so far.
 type answer struct {
 	modelcall.Answer
 	refusal strings.Builder
 	calls   []*toolCall
 	size    int // of the calls
-	pending int // of what has come of a call that is not complete
-	// cut means that the model had more to say.
+	pending int // bytes of calls that are not complete
+	// cut means that the model was stopped before it was done.
 	cut bool
 }
 
-// length is how much the model has said.
+// length returns how many bytes of text the answer has.
 func (a *answer) length() int { return a.Text.Len() + a.refusal.Len() + a.size + a.pending }
 
-// fill takes an answer that came in one piece.
+// fill reads a whole answer.
 func (a *answer) fill(c *sdk.ChatCompletion) error {
 	a.Usage.Calls = 1
 	if c == nil { // the body was null
@@ -57,8 +57,8 @@ func (a *answer) count(u sdk.CompletionUsage) {
 	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, u.PromptTokensDetails.CachedTokens), a.Usage.InputTokens)
 }
 
-// result judges a complete answer. Calls of tools that nobody offered are left
-// out.
+// result turns a complete answer into the executor's result or error. It drops tool
+// calls if the request offers no tools.
 func (e *Executor) result(ctx context.Context, a *answer, req executors.Request) (executors.Result, error) {
 	if len(req.Tools) == 0 {
 		a.calls = nil
@@ -80,8 +80,8 @@ func (e *Executor) result(ctx context.Context, a *answer, req executors.Request)
 	return a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
 }
 
-// calling is the result of an answer that calls tools. Servers differ in the
-// reason to stop that they give it.
+// calling returns the result of an answer with tool calls. Servers give them
+// different finish reasons.
 func (e *Executor) calling(a *answer, req executors.Request) (executors.Result, error) {
 	calls, err := a.parts(req.IdempotencyKey)
 	if err != nil {
@@ -112,7 +112,7 @@ func finishReason(s string) executors.FinishReason {
 		return executors.FinishContentFilter
 	case "tool_calls", "function_call":
 		return executors.FinishToolCall
-	default: // compatible servers have words of their own for a normal end
+	default: // compatible servers use names of their own for a normal end
 		return executors.FinishStop
 	}
 }

@@ -11,32 +11,31 @@ import (
 )
 
 const (
-	// A background run is asked for soon, and then less and less often.
+	// Bounds of the growing pause between polls of a background run.
 	firstPoll = 250 * time.Millisecond
 	slowPoll  = 4 * time.Second
-	// cancelTimeout bounds what is done for a run that nobody wants any more.
+	// cancelTimeout bounds the request that cancels an abandoned run.
 	cancelTimeout = 2 * time.Second
 )
 
-// A run is where a later attempt finds the response.
+// A run identifies the response for a later attempt.
 type run struct {
 	Response string `json:"response"`
 	Streamed bool   `json:"streamed,omitempty"`
 }
 
-// recall reads what an earlier attempt recorded. What cannot be read is as good
-// as nothing.
+// recall reads what an earlier attempt recorded, and ignores what it cannot read.
 func recall(attach json.RawMessage) (run, bool) {
 	var r run
 	return r, len(attach) > 0 && json.Unmarshal(attach, &r) == nil && r.Response != "" && len(r.Response) <= maxID
 }
 
-// errGone is a run that gives no answer any more: it failed, was cancelled, or the
-// provider has forgotten it.
+// errGone reports a run without an answer: it failed, was cancelled, or the
+// provider has deleted it.
 var errGone = errors.New("the background run is gone")
 
-// attach takes the answer of a run that an earlier attempt began. It asks for no
-// new one.
+// attach reads the answer of a run that an earlier attempt began. It creates no new
+// one.
 func (x *exchange) attach(ctx context.Context, r run) error {
 	x.id, x.background = r.Response, true
 	err := errNoStream
@@ -51,9 +50,9 @@ func (x *exchange) attach(ctx context.Context, r run) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, errCancelled),
-		errors.As(err, &said) && (said.status == http.StatusNotFound || x.a.Usage.Calls > 0): // the run has ended so
+		errors.As(err, &said) && (said.status == http.StatusNotFound || x.a.Usage.Calls > 0): // the run ended with this error
 		return errGone
-	case err == nil && !x.a.cut && x.a.length() == 0: // it would stay as empty
+	case err == nil && !x.a.cut && x.a.length() == 0: // its answer is empty for good
 		return errGone
 	}
 	return err
@@ -61,7 +60,7 @@ func (x *exchange) attach(ctx context.Context, r run) error {
 
 var errNoStream = errors.New("the run cannot be streamed")
 
-// resume streams a run from its beginning. Servers do so for some time only.
+// resume streams a run from its beginning, which servers offer for a limited time.
 func (x *exchange) resume(ctx context.Context) error {
 	var raw *http.Response
 	err := x.client.Get(ctx, responsePath(x.id), nil, &raw, x.limits(true), option.WithQuery("stream", "true"), eventStream)
@@ -72,7 +71,7 @@ func (x *exchange) resume(ctx context.Context) error {
 	return x.read(ctx, raw, err)
 }
 
-// poll asks for a run until it has ended.
+// poll polls a run until it has ended.
 func (x *exchange) poll(ctx context.Context) error {
 	x.restart()
 	for wait := firstPoll; ; wait = min(2*wait, slowPoll) {
@@ -83,7 +82,7 @@ func (x *exchange) poll(ctx context.Context) error {
 		if r.ended() {
 			return x.fill(&r)
 		}
-		x.watch.Alive(r.Status == "in_progress" && *x.cfg.Stream) // no pieces, no gaps
+		x.watch.Alive(r.Status == "in_progress" && *x.cfg.Stream) // polling yields no pieces, so GapTimeout does not apply
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
@@ -94,8 +93,8 @@ func (x *exchange) poll(ctx context.Context) error {
 	}
 }
 
-// restart forgets what has come of an answer, but for what it cost and what was
-// told of it: the whole of it comes again.
+// restart discards the answer, except its usage and the text already passed to
+// OnDelta: all of it is sent again.
 func (x *exchange) restart() {
 	if text := x.a.Text.String(); len(text) > len(x.before) {
 		x.before = text
@@ -105,9 +104,8 @@ func (x *exchange) restart() {
 	x.a.Usage, x.item = usage, -1
 }
 
-// abandon cancels a background run that the caller has cancelled. A caller that
-// ended for another cause (a deadline, a worker that shuts down) means to attach
-// to it again.
+// abandon cancels a background run if the caller was cancelled. A caller that ended
+// for another reason (a deadline, a worker's shutdown) will attach to it.
 func (x *exchange) abandon(ctx context.Context) {
 	if x.id == "" || !x.background || !cancelled(ctx) {
 		return
@@ -115,9 +113,9 @@ func (x *exchange) abandon(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 	defer cancel()
 	x.a.Usage.Calls = 1
-	_ = x.client.Post(ctx, responsePath(x.id, "/cancel"), nil, nil, option.WithMiddleware(statusOnly)) // best effort: it ends by itself
+	_ = x.client.Post(ctx, responsePath(x.id, "/cancel"), nil, nil, option.WithMiddleware(statusOnly)) // best effort: an uncancelled run ends by itself
 }
 
 func cancelled(ctx context.Context) bool {
-	return context.Cause(ctx) == context.Canceled //nolint:errorlint // any other cause is another reason
+	return context.Cause(ctx) == context.Canceled //nolint:errorlint // a wrapped cause is another reason
 }

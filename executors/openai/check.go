@@ -11,9 +11,9 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// Check finds out without spending tokens whether the model could be asked: the
-// key is there, and the server lists its models. A server without such a list
-// passes, and so does a key that may not read it.
+// Check tests without using tokens that the key is set and that the server lists
+// the model. It passes for a server that lists no models, and for a key that may
+// not list them.
 func (e *Executor) Check(ctx context.Context) error {
 	if err := e.missingKey(); err != nil {
 		return err
@@ -23,9 +23,9 @@ func (e *Executor) Check(ctx context.Context) error {
 	})
 }
 
-// list asks for the models.
+// list requests the list of models.
 func (e *Executor) list(ctx context.Context) error {
-	var res *http.Response // its body is not of interest, and not read
+	var res *http.Response // the body is not needed, and not read
 	err := e.client.Get(ctx, "models", nil, nil, option.WithResponseInto(&res), option.WithMiddleware(statusOnly))
 	if res != nil {
 		_ = res.Body.Close()
@@ -37,7 +37,7 @@ func (e *Executor) list(ctx context.Context) error {
 	}
 	switch status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return nil // it says nothing about what Execute would meet
+		return nil // it does not predict the result of Execute
 	}
 	return err
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// A statusError is what the provider said instead of an answer.
+// A statusError is a provider's error response.
 type statusError struct {
-	status     int // 0: said inside an answer
+	status     int // 0: the error stood inside an answer
 	retryAfter time.Duration
 	code       string // error.code
 	kind       string // error.type
@@ -37,8 +37,7 @@ func newStatusError(res *http.Response, body []byte) error {
 	return e
 }
 
-// errorIn finds an error in what should be an answer, and returns nil if there
-// is none.
+// errorIn returns the error inside an answer, or nil.
 func errorIn(raw string) error {
 	if !modelcall.HasError(raw) {
 		return nil
@@ -46,8 +45,8 @@ func errorIn(raw string) error {
 	return errorInside([]byte(raw))
 }
 
-// errorInside reads an error that came with a good status. Gateways put the
-// status into the code then.
+// errorInside reads an error in a response with status 2xx. Gateways put the status
+// into its code.
 func errorInside(raw []byte) *statusError {
 	e := parseError(raw)
 	if n, err := strconv.Atoi(e.code); err == nil && n >= 400 && n <= 599 {
@@ -56,8 +55,8 @@ func errorInside(raw []byte) *statusError {
 	return e
 }
 
-// parseError reads the body of an error. Compatible servers may have a number as
-// the code.
+// parseError reads the body of an error response. Compatible servers may send a
+// number as the code.
 func parseError(body []byte) *statusError {
 	fields, message := modelcall.ErrorFields(body)
 	text := func(key string) string {
@@ -72,8 +71,8 @@ func parseError(body []byte) *statusError {
 	return &statusError{code: text("code"), kind: text("type"), param: text("param"), message: message}
 }
 
-// codes are the error codes and types whose meaning differs from what the
-// status would say, or that come with several.
+// codes are the kinds of error codes and types that are more precise than the
+// status.
 var codes = map[string]conversation.Kind{
 	"insufficient_quota":         conversation.QuotaExhausted,
 	"billing_hard_limit_reached": conversation.QuotaExhausted,
@@ -90,7 +89,7 @@ var codes = map[string]conversation.Kind{
 	"content_filter":             conversation.Refused,
 	"content_policy_violation":   conversation.Refused,
 	"moderation_blocked":         conversation.Refused,
-	"invalid_prompt":             conversation.Refused, // how reasoning models report flagged input
+	"invalid_prompt":             conversation.Refused, // reasoning models report flagged input so
 	"bio_policy":                 conversation.Refused,
 	"cyber_policy":               conversation.Refused,
 
@@ -103,11 +102,11 @@ var codes = map[string]conversation.Kind{
 	"overloaded_error":              conversation.Unavailable,
 }
 
-// tooLong finds the servers that report an overlong request in words alone.
+// tooLong matches the message of servers that report an overlong request without a
+// code.
 var tooLong = regexp.MustCompile(`(?i)(maximum|max) context length|context (window|length|size) (of|is|exceeded)|exceeds? the (available |model's )?context|prompt is too long`)
 
-// classify is the kind of what the provider said: by its code first, then by
-// the status.
+// classify returns the kind of the error: by its code, then by the status.
 func (e *statusError) classify() conversation.Kind {
 	for _, code := range []string{e.code, e.kind} {
 		if kind, ok := codes[strings.ToLower(code)]; ok {
@@ -120,7 +119,7 @@ func (e *statusError) classify() conversation.Kind {
 	return modelcall.StatusKind(e.status, e.retryAfter)
 }
 
-// remedy says what a person can do about it.
+// remedy returns what an operator can do about it.
 func (e *statusError) remedy(kind conversation.Kind) string {
 	switch kind {
 	case conversation.QuotaExhausted:
@@ -144,7 +143,7 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 	return ""
 }
 
-// setting is the configuration key behind a parameter of the API.
+// setting maps a parameter named in an error to its configuration key.
 var setting = map[string]string{
 	"temperature":           "temperature",
 	"max_tokens":            "max_output_tokens",
@@ -156,7 +155,7 @@ var setting = map[string]string{
 	"stream_options":        "stream, or take the field out with extra: {stream_options: null}",
 }
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
 		said     *statusError
@@ -172,7 +171,7 @@ func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usa
 		out.Kind = said.classify()
 		out.RetryAfter = said.retryAfter
 		out.Remedy = said.remedy(out.Kind)
-		out.Err = errors.New(e.clean(said.Error())) // not said itself: it has the words as they came
+		out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
 	} else {
 		out = modelcall.Failure(ctx, e.op(), err, e.clean)
 	}

@@ -9,8 +9,8 @@ import (
 
 type message = sdk.ChatCompletionMessageParamUnion
 
-// messages are the instructions and the conversation in the API's terms. Never
-// empty: where the agent speaks first, the opening asks it to.
+// messages returns the instructions and the conversation in the API's format. It is
+// never empty: if the agent has the first turn, it holds the opening.
 func (e *Executor) messages(conv []conversation.Message) []message {
 	conv = modelcall.Window(conv, e.cfg.MaxHistoryMessages)
 	out := make([]message, 0, len(conv)+2)
@@ -31,8 +31,8 @@ func (e *Executor) messages(conv []conversation.Message) []message {
 	return out
 }
 
-// translate turns one message into those the API wants for it: tool results are
-// messages of their own there.
+// translate returns the API's messages for a message: each tool result is one of
+// its own.
 func translate(m conversation.Message) []message {
 	text := modelcall.Content(m)
 	var out []message
@@ -67,7 +67,7 @@ func assistant(m conversation.Message, text string) (message, bool) {
 		if p.ToolCall == nil {
 			continue
 		}
-		// Compatible servers take nothing but objects.
+		// Compatible servers accept objects only.
 		arguments := string(modelcall.Arguments(p.ToolCall))
 		a.ToolCalls = append(a.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{
 			OfFunction: &sdk.ChatCompletionMessageFunctionToolCallParam{

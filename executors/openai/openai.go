@@ -1,13 +1,13 @@
-// Package openai is an executor that asks a model through the Responses API or
-// the Chat Completions API: the vendor's own, or any server compatible with it
-// (Ollama, vLLM, llama.cpp, gateways) by its base URL. It uses the vendor's Go SDK
-// with the SDK's retries off and without the SDK's reading of the environment, so
-// that a key in OPENAI_API_KEY never goes to somebody else's server.
+// Package openai is an executor that calls a model through the Responses API or the
+// Chat Completions API: the vendor's own, or a compatible server (Ollama, vLLM,
+// llama.cpp, gateways) at another base URL. It uses the vendor's Go SDK with the
+// SDK's retries and reading of the environment off, so that a key in OPENAI_API_KEY
+// is never sent to another server.
 //
 // Through Chat Completions, every request carries the conversation. Through
-// Responses, the provider keeps it and a request carries what is new; the whole
-// goes along where the provider does not know the rest. A background response is a
-// run at the provider that a later attempt takes over.
+// Responses, the provider keeps the conversation and a request carries the new
+// messages, or all of them if the provider does not have the earlier ones. A
+// background response is a run at the provider that a later attempt attaches to.
 package openai
 
 import (
@@ -24,12 +24,12 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// An Executor asks one model. Create it with [New].
+// An Executor calls one model. Create it with [New].
 type Executor struct {
 	cfg    Config // without its secrets
 	hasKey bool
 	client sdk.Client
-	asking sdk.Client // client, with what extra adds to requests
+	asking sdk.Client // client with the changes that extra makes to requests
 	chat   sdk.ChatCompletionService
 	clean  func(string) string
 }
@@ -39,8 +39,8 @@ var (
 	_ executors.Checker  = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It does not
-// need the key to be there: without one, Check and Execute say so.
+// New validates the configuration and reports all faults at once. A missing key is
+// no fault: Check and Execute report it.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("openai: %w", err)
@@ -65,7 +65,7 @@ func New(cfg Config) (*Executor, error) {
 	for name, value := range cfg.Headers {
 		opts = append(opts, option.WithHeader(name, value.Reveal()))
 	}
-	// Not sdk.NewClient: it takes keys and addresses from the environment.
+	// sdk.NewClient would read keys and addresses from the environment.
 	e.client = sdk.Client{Options: opts}
 	opts = opts[:len(opts):len(opts)]
 	for name, value := range cfg.Extra {
@@ -86,8 +86,8 @@ func New(cfg Config) (*Executor, error) {
 // String names the model.
 func (e *Executor) String() string { return "openai model " + e.cfg.Model }
 
-// Execute asks the model for the next reply. State, New and Attach are of use to
-// the Responses API alone.
+// Execute calls the model for the next reply. Only the Responses API uses State,
+// New and Attach.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if ctx.Err() != nil {
 		return executors.Result{}, modelcall.Stopped(ctx, e.op())
@@ -121,7 +121,7 @@ func (e *Executor) executeChat(ctx context.Context, req executors.Request, opts 
 	} else {
 		err = e.whole(ctx, params, &a, opts...)
 	}
-	var plain *plainAnswer // a whole answer although a stream was asked for
+	var plain *plainAnswer // a whole answer to a request for a stream
 	if errors.As(err, &plain) {
 		var c sdk.ChatCompletion
 		if err = json.Unmarshal(plain.body, &c); err == nil {
@@ -168,7 +168,7 @@ func (e *Executor) params(req executors.Request) (sdk.ChatCompletionNewParams, e
 		p.Temperature = sdk.Float(*t)
 	}
 	if n := int64(e.cfg.MaxOutputTokens); n > 0 {
-		// The vendor's newer models take only the new name, many compatible
+		// The vendor's newer models accept only the new name, many compatible
 		// servers only the old one.
 		if e.cfg.official() {
 			p.MaxCompletionTokens = sdk.Int(n)
@@ -182,7 +182,7 @@ func (e *Executor) params(req executors.Request) (sdk.ChatCompletionNewParams, e
 	return p, nil
 }
 
-// whole asks for the reply in one piece.
+// whole requests a whole answer.
 func (e *Executor) whole(ctx context.Context, params sdk.ChatCompletionNewParams, a *answer, opts ...option.RequestOption) error {
 	completion, err := e.chat.New(ctx, params, opts...)
 	if err != nil {
@@ -191,7 +191,7 @@ func (e *Executor) whole(ctx context.Context, params sdk.ChatCompletionNewParams
 	return a.fill(completion)
 }
 
-// op says in errors what was tried.
+// op names the operation in errors.
 func (e *Executor) op() string { return fmt.Sprintf("openai: ask model %q", e.cfg.Model) }
 
 func (e *Executor) missingKey() error {

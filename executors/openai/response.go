@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// A response is what the Responses API answers, as far as it is of use. The SDK's
-// own type knows every kind of item, and fails over those of compatible servers.
+// A response holds the fields of a Responses API response that are used. The SDK's
+// own type decodes every kind of item, and fails on those of compatible servers.
 type response struct {
 	ID         string          `json:"id"`
 	Status     string          `json:"status"`
@@ -26,7 +26,7 @@ type response struct {
 	} `json:"usage"`
 }
 
-// An item is a message, a call, or something that is of no interest.
+// An item is a message, a tool call, or of a kind that is ignored.
 type item struct {
 	Type      string          `json:"type"`
 	CallID    string          `json:"call_id"`
@@ -43,11 +43,11 @@ type part struct {
 
 func (i item) parts() []part {
 	var parts []part
-	_ = json.Unmarshal(i.Content, &parts) // what is none has no text
+	_ = json.Unmarshal(i.Content, &parts) // other content has no text
 	return parts
 }
 
-// ended reports whether nothing more will come. Compatible servers may give no
+// ended reports whether the response is final. Compatible servers may omit the
 // status.
 func (r *response) ended() bool {
 	return r.Status != "queued" && r.Status != "in_progress"
@@ -59,7 +59,7 @@ func (r *response) hasError() bool {
 
 var errCancelled = errors.New("the response was cancelled at the provider")
 
-// fault is what the provider says went wrong.
+// fault returns the provider's error in the response, or nil.
 func (r *response) fault() error {
 	if r.hasError() {
 		return errorInside([]byte(`{"error":` + string(r.Error) + `}`))
@@ -84,12 +84,12 @@ type event struct {
 
 func (e *event) text() string {
 	var s string
-	_ = json.Unmarshal(e.Delta, &s) // what is none is no text
+	_ = json.Unmarshal(e.Delta, &s) // another delta is no text
 	return s
 }
 
-// begins reports whether the model has begun to think or speak: servers announce
-// the response, and its items, at once.
+// begins reports whether the model has begun to think or write: servers announce
+// the response and its items before that.
 func (e *event) begins() bool {
 	return strings.HasSuffix(e.Type, ".delta")
 }

@@ -20,13 +20,13 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// maxID bounds ids of responses that are kept: the caller keeps little.
+// maxID bounds the ids of responses that are kept: the state is small.
 const maxID = 512
 
-// A memory is what the conversation keeps of the last response.
+// A memory is the executor's state: the last response.
 type memory struct {
 	Response string `json:"response"`
-	// Calls stands for the ids of the tools' calls in it, if there are any.
+	// Calls is a digest of the ids of the tool calls in it; empty: none.
 	Calls string `json:"calls,omitempty"`
 }
 
@@ -38,19 +38,19 @@ type exchange struct {
 	a     *answer
 	opts  []option.RequestOption
 	tools []responses.ToolUnionParam
-	// id is the response's, once it is known.
+	// id is the response's, once known.
 	id string
-	// background means that the response goes on without us.
+	// background means that the provider continues the response if we disconnect.
 	background bool
-	// item is the last one that text came from.
+	// item is the last one with text.
 	item int64
-	// before is what OnDelta was told of a stream that broke off. Mute means that
-	// the answer is another one now.
+	// before is the text passed to OnDelta from a stream that broke off. Mute means
+	// that the new answer differs from it, so OnDelta is not called.
 	before string
 	mute   bool
 }
 
-// respond has the model answer through the Responses API.
+// respond calls the model through the Responses API.
 func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executors.Request, a *answer, tools []responses.ToolUnionParam, opts []option.RequestOption) (*exchange, error) {
 	begin := func() *exchange {
 		return &exchange{Executor: e, req: req, watch: w, a: a, tools: tools, opts: opts, item: -1, background: e.cfg.Background}
@@ -60,7 +60,7 @@ func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executor
 		if err := x.attach(ctx, r); !errors.Is(err, errGone) {
 			return x, err
 		}
-		*a = answer{} // what it cost was counted when it ended
+		*a = answer{} // its usage was counted when it ended
 		said := x.before
 		x = begin()
 		x.before = said
@@ -73,8 +73,8 @@ func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executor
 	return x, err
 }
 
-// continues returns the response that the request follows, and what is new since
-// then. No response: everything is.
+// continues returns the response that the request follows, and the messages after
+// it. Without one it returns all messages.
 func (e *Executor) continues(req executors.Request) (previous string, news []conversation.Message) {
 	all := modelcall.Window(req.Messages, e.cfg.MaxHistoryMessages)
 	var m memory
@@ -83,7 +83,7 @@ func (e *Executor) continues(req executors.Request) (previous string, news []con
 	}
 	news = req.Messages[len(req.Messages)-min(max(req.New, 0), len(req.Messages)):]
 	if m.Calls != "" {
-		// The provider has the calls already, and waits for their results.
+		// The provider has the calls and waits for their results.
 		at := -1
 		for i, message := range news {
 			if callsDigest(message) == m.Calls {
@@ -101,13 +101,13 @@ func (e *Executor) continues(req executors.Request) (previous string, news []con
 	return m.Response, news
 }
 
-// state is what the next request needs to follow this answer. Nil: it has to
-// carry the conversation.
+// state returns what the next request needs to follow this answer. Nil: the next
+// request carries the conversation.
 func (x *exchange) state(m conversation.Message) json.RawMessage {
 	if !*x.cfg.Store || x.id == "" || len(x.id) > maxID || x.a.cut {
 		return nil
 	}
-	out, _ := json.Marshal(memory{Response: x.id, Calls: callsDigest(m)}) // strings: it cannot fail
+	out, _ := json.Marshal(memory{Response: x.id, Calls: callsDigest(m)}) // cannot fail for strings
 	return out
 }
 
@@ -123,8 +123,8 @@ func callsDigest(m conversation.Message) string {
 	return hex.EncodeToString(hash.Sum(nil)[:12])
 }
 
-// forgotten reports whether the provider does not know, or no longer, the response
-// that the request follows. Nothing has been paid for then.
+// forgotten reports whether the provider does not have the response that the
+// request follows. Such a request costs nothing.
 func forgotten(err error) bool {
 	var said *statusError
 	return errors.As(err, &said) && (said.status == http.StatusNotFound || said.status == http.StatusBadRequest) &&
@@ -145,7 +145,7 @@ func (x *exchange) params(previous string, news []conversation.Message) response
 	if previous != "" {
 		p.PreviousResponseID = sdk.String(previous)
 	}
-	if x.cfg.Instructions != "" { // a previous response's do not carry over
+	if x.cfg.Instructions != "" { // a previous response's instructions do not carry over
 		p.Instructions = sdk.String(x.cfg.Instructions)
 	}
 	if t := x.cfg.Temperature; t != nil {
@@ -160,7 +160,7 @@ func (x *exchange) params(previous string, news []conversation.Message) response
 	return p
 }
 
-// create asks for a new response.
+// create requests a new response.
 func (x *exchange) create(ctx context.Context, previous string, news []conversation.Message) error {
 	body, opts := x.params(previous, news), append(x.opts[:len(x.opts):len(x.opts)], x.limits(*x.cfg.Stream))
 	if !*x.cfg.Stream {
@@ -178,8 +178,8 @@ func (x *exchange) create(ctx context.Context, previous string, news []conversat
 
 var eventStream = option.WithHeader("Accept", "text/event-stream")
 
-// created notes the response's id, and has it written down if a later attempt can
-// find the response by it.
+// created records the response's id, and passes it to OnAttach if a later attempt
+// can find the response by it.
 func (x *exchange) created(id string, streamed bool) {
 	if !x.background {
 		x.a.Usage.Calls = 1
@@ -189,18 +189,18 @@ func (x *exchange) created(id string, streamed bool) {
 	}
 	x.id = id
 	if x.background && x.req.OnAttach != nil {
-		token, _ := json.Marshal(run{Response: id, Streamed: streamed}) // a string and a bool: it cannot fail
+		token, _ := json.Marshal(run{Response: id, Streamed: streamed}) // cannot fail for a string and a bool
 		x.req.OnAttach(token)
 	}
 }
 
-// read takes a response that comes piece by piece. A background run goes on when
-// the stream breaks off, and is asked for.
+// read reads a streamed response. If the stream of a background run breaks off,
+// read polls the run.
 func (x *exchange) read(ctx context.Context, raw *http.Response, err error) error {
 	if err == nil {
 		err = x.stream(ctx, raw)
 	}
-	var plain *plainAnswer // a whole answer although a stream was asked for
+	var plain *plainAnswer // a whole answer to a request for a stream
 	if errors.As(err, &plain) {
 		var r response
 		if err := json.Unmarshal(plain.body, &r); err != nil {
@@ -250,7 +250,7 @@ func (x *exchange) stream(ctx context.Context, raw *http.Response) error {
 	return modelcall.ErrCutOff
 }
 
-// take takes one event, and reports whether it was the last.
+// take reads one event, and reports whether it is the last.
 func (x *exchange) take(ev *event) (done bool, err error) {
 	if ev.Response != nil {
 		x.created(ev.Response.ID, true)
@@ -277,8 +277,8 @@ func (x *exchange) take(ev *event) (done bool, err error) {
 	return false, nil
 }
 
-// say takes text of an item, with a blank line between items as between the parts
-// of a message.
+// say appends the text of an item, with a blank line between items as between the
+// parts of a message.
 func (x *exchange) say(item int64, text string) {
 	if text == "" {
 		return
@@ -291,7 +291,7 @@ func (x *exchange) say(item int64, text string) {
 	if x.req.OnDelta == nil || x.mute {
 		return
 	}
-	if x.before != "" { // of an answer that is read anew, a part has been told
+	if x.before != "" { // OnDelta has received a part of an answer that is read again
 		all := x.a.Text.String()
 		if len(all) <= len(x.before) {
 			return
@@ -306,8 +306,7 @@ func (x *exchange) say(item int64, text string) {
 	x.req.OnDelta(text)
 }
 
-// settle takes a response that came in one piece; a background run may not have
-// ended yet.
+// settle reads a whole response; a background run may not have ended yet.
 func (x *exchange) settle(ctx context.Context, r *response) error {
 	if !r.ended() {
 		if x.background && x.id != "" {
@@ -318,7 +317,7 @@ func (x *exchange) settle(ctx context.Context, r *response) error {
 	return x.fill(r)
 }
 
-// fill takes a response that has ended. What has come of it already stays.
+// fill reads a response that has ended. Text received earlier stays.
 func (x *exchange) fill(r *response) error {
 	a := x.a
 	a.Usage.Calls = 1
@@ -369,11 +368,11 @@ func responsePath(id string, more ...string) string {
 	return "responses/" + url.PathEscape(id) + strings.Join(more, "")
 }
 
-// repeated is what a response may hold beside the reply: the API repeats the
-// instructions and the tools, and shows what the model thought.
+// repeated bounds what a response may hold beside the reply: the API repeats the
+// instructions and the tools, and includes reasoning.
 const repeated = 1 << 20
 
-// limits bounds what is read of a response.
+// limits bounds how many bytes of a response are read.
 func (x *exchange) limits(stream bool) option.RequestOption {
 	n := repeated + len(x.cfg.Instructions)
 	for _, t := range x.req.Tools {

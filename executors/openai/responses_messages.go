@@ -10,8 +10,8 @@ import (
 
 type inputItem = responses.ResponseInputItemUnionParam
 
-// conversationItems are the items of a conversation of which the provider knows nothing. Never
-// empty: where the agent speaks first, the opening asks it to.
+// conversationItems returns the items of a conversation that the provider does not
+// have. It is never empty: if the agent has the first turn, it holds the opening.
 func (e *Executor) conversationItems(conv []conversation.Message) []inputItem {
 	out := make([]inputItem, 0, len(conv)+1)
 	opening := inputMessage(e.cfg.Opening, responses.EasyInputMessageRoleUser)
@@ -29,8 +29,8 @@ func (e *Executor) conversationItems(conv []conversation.Message) []inputItem {
 	return out
 }
 
-// items are messages in the API's terms: calls and results are no part of messages
-// there.
+// items returns messages in the API's format: tool calls and results are items of
+// their own.
 func items(messages []conversation.Message) []inputItem {
 	var out []inputItem
 	for _, m := range messages {
@@ -71,7 +71,7 @@ func responseTools(tools []conversation.Tool) ([]responses.ToolUnionParam, error
 		if err != nil {
 			return nil, err
 		}
-		// The API takes schemas as strict unless told otherwise, and rejects most.
+		// The API treats schemas as strict by default, and rejects most.
 		f := responses.FunctionToolParam{Name: t.Name, Parameters: schema, Strict: sdk.Bool(false)}
 		if t.Description != "" {
 			f.Description = sdk.String(modelcall.Valid(t.Description))

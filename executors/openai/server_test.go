@@ -104,7 +104,7 @@ func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c cal
 			return
 		}
 		if err := json.Unmarshal(data, &c.Body); err != nil {
-			t.Errorf("the request is no JSON: %v", err)
+			t.Errorf("the request is not JSON: %v", err)
 		}
 		_ = json.Unmarshal(data, &c.All)
 		handle(w, r, c)

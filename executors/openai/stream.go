@@ -9,8 +9,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// stream asks for the reply piece by piece. What has come is in a even if an
-// error is returned.
+// stream requests a streamed answer. On an error, a holds the part received.
 func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, params sdk.ChatCompletionNewParams, a *answer, onDelta func(string), opts ...option.RequestOption) error {
 	s := e.chat.NewStreaming(ctx, params, opts...)
 	defer func() { _ = s.Close() }()
@@ -51,19 +50,18 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, params sdk.Ch
 	case a.Finish == "":
 		return modelcall.ErrCutOff
 	}
-	// The answer is complete. What went wrong after it, if anything did, has
-	// cost no more than the count of tokens.
+	// The answer is complete: a later failure loses at most the usage.
 	return nil
 }
 
-// startsAnswer reports whether the model has begun to think or speak: servers
-// send a chunk with no more than the role as soon as the request has arrived.
+// startsAnswer reports whether the model has begun to think or write: servers send
+// a chunk with only the role when the request arrives.
 func startsAnswer(chunk sdk.ChatCompletionChunk) bool {
 	for _, c := range chunk.Choices {
 		if c.Delta.Content != "" || c.Delta.Refusal != "" || c.FinishReason != "" || len(c.Delta.ToolCalls) > 0 {
 			return true
 		}
-		for _, f := range c.Delta.JSON.ExtraFields { // reasoning goes by several names
+		for _, f := range c.Delta.JSON.ExtraFields { // servers name reasoning fields differently
 			if raw := f.Raw(); raw != "null" && raw != `""` && raw != "" {
 				return true
 			}

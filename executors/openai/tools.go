@@ -15,8 +15,8 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// callOverhead is what a call counts towards the size of an answer beside its
-// words: one without any takes memory too.
+// callOverhead is counted for each call in addition to its texts: a call without
+// arguments takes memory too.
 const callOverhead = 64
 
 var (
@@ -24,15 +24,15 @@ var (
 	errCutCall      = errors.New("the answer reached its limit of tokens within a tool call")
 )
 
-// A toolCall is one that the model asks for, as far as it has come.
+// A toolCall is the part of a tool call received so far.
 type toolCall struct {
 	index     int64
 	id, name  string
 	arguments strings.Builder
 }
 
-// addCall takes a call or a piece of one. Pieces of one call have its index; some
-// servers give all calls the same, but each its id.
+// addCall adds a call or a piece of one. Pieces of one call share an index; some
+// servers give all calls the same index, and each its own id.
 func (a *answer) addCall(index int64, id, name, arguments string) {
 	var c *toolCall
 	for _, have := range a.calls {
@@ -57,8 +57,8 @@ func (a *answer) addCall(index int64, id, name, arguments string) {
 	a.size += len(arguments)
 }
 
-// parts are the calls as parts of a message. A server that gives calls no ids, or
-// the same one, gets ids made from the request's key, alike for every attempt.
+// parts returns the calls as parts of a message. Calls without ids, or with equal
+// ones, get ids derived from the request's key, the same for every attempt.
 func (a *answer) parts(key string) ([]conversation.Part, error) {
 	seen := make(map[string]bool, len(a.calls))
 	parts := make([]conversation.Part, 0, len(a.calls))
@@ -83,8 +83,8 @@ func (a *answer) parts(key string) ([]conversation.Part, error) {
 	return parts, nil
 }
 
-// jsonArguments are a call's arguments as JSON, and whether they were that: what
-// the model wrote is kept as a string if not.
+// jsonArguments returns a call's arguments as JSON, and whether they are valid:
+// invalid ones become a JSON string.
 func jsonArguments(s string) (_ json.RawMessage, valid bool) {
 	if strings.TrimSpace(s) == "" {
 		return json.RawMessage("{}"), true
@@ -92,11 +92,11 @@ func jsonArguments(s string) (_ json.RawMessage, valid bool) {
 	if json.Valid([]byte(s)) {
 		return json.RawMessage(s), true
 	}
-	out, _ := json.Marshal(modelcall.Valid(s)) // a string: it cannot fail
+	out, _ := json.Marshal(modelcall.Valid(s)) // cannot fail for a string
 	return out, false
 }
 
-// parameters are the schema of a tool's arguments.
+// parameters returns the schema of a tool's arguments.
 func parameters(t conversation.Tool) (map[string]any, error) {
 	if len(t.Schema) == 0 || string(t.Schema) == "null" {
 		return map[string]any{"type": "object", "properties": map[string]any{}}, nil
@@ -105,7 +105,7 @@ func parameters(t conversation.Tool) (map[string]any, error) {
 	if err := json.Unmarshal(t.Schema, &fields); err != nil {
 		return nil, &conversation.Error{
 			Kind: conversation.Invalid, Op: fmt.Sprintf("openai: offer tool %q", t.Name),
-			Err: errors.New("its schema is no JSON object"), Remedy: "mend the schema of the tool's arguments",
+			Err: errors.New("its schema is not a JSON object"), Remedy: "correct the schema of the tool's arguments",
 		}
 	}
 	out := make(map[string]any, len(fields))
@@ -131,8 +131,8 @@ func chatTools(tools []conversation.Tool) ([]sdk.ChatCompletionToolUnionParam, e
 	return out, nil
 }
 
-// withoutTools takes out of a request that offers none what extra says about them:
-// the API rejects it.
+// withoutTools removes the tool settings of extra from a request that offers no
+// tools: the API rejects them.
 func (e *Executor) withoutTools() []option.RequestOption {
 	var opts []option.RequestOption
 	for _, name := range []string{"tool_choice", "parallel_tool_calls"} {

@@ -10,16 +10,16 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// plainAnswer is a whole answer of a server that was asked for a stream.
+// plainAnswer is a whole answer to a request for a stream.
 type plainAnswer struct{ body []byte }
 
 func (*plainAnswer) Error() string { return "the server does not stream" }
 
-var errUnreadable = errors.New("the answer cannot be read: it is no JSON")
+var errUnreadable = errors.New("the answer cannot be read: it is not JSON")
 
-// guard stands between the SDK and the network. The SDK reads whatever comes,
-// loses the status of an error whose body is not the one it expects, and drops
-// invalid bytes. What an answer repeats of its request comes on top of the bound.
+// guard stands between the SDK and the network. The SDK reads bodies of any size,
+// drops invalid bytes, and loses the status of an error whose body it does not
+// expect. Repeats is added to the bound, for what an answer repeats of its request.
 func (e *Executor) guard(stream bool, repeats int) option.Middleware {
 	return func(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 		return e.guarded(req, next, stream, e.cfg.MaxReplyBytes+repeats)
@@ -44,7 +44,7 @@ func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream
 	return nil, &plainAnswer{body: whole}
 }
 
-// statusOnly turns an error's response into an error with its status.
+// statusOnly turns an error response into an error with its status.
 func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	return modelcall.Send(req, next, newStatusError)
 }

@@ -129,7 +129,7 @@ var types = map[string]bool{
 	"string": true, "integer": true, "number": true, "boolean": true, "array": true, "object": true, "null": true,
 }
 
-// structured reads {"type": …, "payload": "<JSON>"}. Where the payload is no JSON
+// structured reads {"type": …, "payload": "<JSON>"}. Where the payload is not JSON
 // it is the value itself, as a text.
 func structured(data []byte) (value, bool) {
 	data = bytes.TrimSpace(data)

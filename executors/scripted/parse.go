@@ -19,7 +19,7 @@ import (
 	"github.com/parley-run/parley/internal/yamlbound"
 )
 
-// parse reads a script. It returns every fault found, in the order of their lines.
+// parse reads a script. It returns all faults in the order of their lines.
 func parse(data []byte) (script, []fault) {
 	if len(data) > maxScript {
 		return script{}, []fault{{text: fmt.Sprintf("it has %d bytes; at most %d are allowed", len(data), maxScript)}}
@@ -37,7 +37,7 @@ func parse(data []byte) (script, []fault) {
 	return s, p.faults
 }
 
-// document reads the one YAML or JSON document there must be.
+// document reads a single YAML or JSON document.
 func document(data []byte) (*yaml.Node, error) {
 	if trimmed := bytes.TrimSpace(data); bytes.HasPrefix(trimmed, []byte("{")) {
 		data = yamlFromJSON(data)
@@ -62,8 +62,8 @@ func document(data []byte) (*yaml.Node, error) {
 
 var jsonEscape = regexp.MustCompile(`\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|.)`)
 
-// yamlFromJSON mends the places where JSON is not YAML, keeping the lines: tabs
-// between tokens, escaped slashes, and characters escaped as surrogate pairs.
+// yamlFromJSON rewrites JSON that is not valid YAML without changing the lines:
+// tabs between tokens, escaped slashes, and surrogate pairs.
 func yamlFromJSON(data []byte) []byte {
 	data = bytes.ReplaceAll(data, []byte("\t"), []byte(" "))
 	return jsonEscape.ReplaceAllFunc(data, func(esc []byte) []byte {
@@ -87,7 +87,7 @@ func surrogates(esc []byte) uint64 {
 	return (hi-0xd800)<<10 + (lo - 0xdc00) + 0x10000
 }
 
-// A parser turns nodes into values and collects what is wrong with them.
+// A parser turns nodes into values and collects faults.
 type parser struct {
 	faults []fault
 }
@@ -141,7 +141,7 @@ func (p *parser) rule(n *yaml.Node) rule {
 		replies *yaml.Node
 	)
 	p.mapping(n, "a rule", fields{
-		"name":    func(n *yaml.Node) { p.text(n, "name") }, // for whoever reads the script
+		"name":    func(n *yaml.Node) { p.text(n, "name") }, // for readers of the script
 		"when":    func(n *yaml.Node) { r.when = p.condition(n) },
 		"replies": func(n *yaml.Node) { replies = n },
 		"end":     func(n *yaml.Node) { r.end = p.boolean(n, "end") },
@@ -195,8 +195,8 @@ func (p *parser) end(n *yaml.Node, s *script) {
 		"farewell":    func(n *yaml.Node) { farewell = n },
 	}, "farewell")
 	if farewell != nil {
-		// With after_turns the farewell can come without a match, and its slots
-		// would stay empty.
+		// With after_turns the farewell may come without a match, which would leave
+		// its slots empty.
 		var groups []string
 		if s.endAfter == 0 {
 			groups = s.endWhen.groups()
@@ -241,7 +241,7 @@ func (p *parser) kind(n *yaml.Node) conversation.Kind {
 	return kinds[0] // one fault is enough
 }
 
-// replies reads one text or a list of them, and wants at least one.
+// replies reads one text or a list of at least one.
 func (p *parser) replies(n *yaml.Node, key string, groups []string) []template {
 	var out []template
 	items := p.texts(n, key)
@@ -263,10 +263,10 @@ func (p *parser) replies(n *yaml.Node, key string, groups []string) []template {
 	return out
 }
 
-// fields are a mapping's keys and what to do with their values.
+// fields maps the keys of a mapping to the readers of their values.
 type fields map[string]func(*yaml.Node)
 
-// mapping reads a mapping. It hands out the values in the order they stand.
+// mapping reads a mapping. It calls the readers in the order of the values.
 func (p *parser) mapping(n *yaml.Node, what string, known fields, required ...string) {
 	n = resolve(n)
 	if n.Kind != yaml.MappingNode {
@@ -362,7 +362,7 @@ func (p *parser) boolean(n *yaml.Node, key string) bool {
 	return b
 }
 
-// resolve follows an alias to what it stands for.
+// resolve follows an alias.
 func resolve(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias

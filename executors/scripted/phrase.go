@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// A phrase is found whatever the case, the spacing and the kind of apostrophe,
-// and as whole words, except at an end that is marked with an asterisk:
-// "refund*" also finds "refunded".
+// A phrase matches regardless of case, spacing and kind of apostrophe, and only
+// whole words, except at an end with an asterisk: "refund*" also matches
+// "refunded".
 type phrase struct {
 	text                string
 	openLeft, openRight bool
@@ -19,7 +19,7 @@ func newPhrase(s string) phrase {
 	s, p.openLeft = strings.CutPrefix(s, "*")
 	s, p.openRight = strings.CutSuffix(s, "*")
 	p.text = fold(s)
-	// A phrase such as "!!" has no word at its ends that could go on.
+	// A phrase such as "!!" has no word at its ends to continue.
 	first, _ := utf8.DecodeRuneInString(p.text)
 	last, _ := utf8.DecodeLastRuneInString(p.text)
 	p.openLeft = p.openLeft || !inWord(first)

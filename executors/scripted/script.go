@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/executors"
 )
 
-// A script is what parse makes of a file.
+// A script is a parsed script file.
 type script struct {
 	name     string
 	latency  time.Duration
@@ -27,14 +27,14 @@ type script struct {
 	failures []failure
 }
 
-// A rule gives replies to what its condition matches.
+// A rule has replies for a condition.
 type rule struct {
 	when    condition
 	replies []template
 	end     bool
 }
 
-// A condition holds if every part of it that is given holds.
+// A condition holds if all of its given parts hold.
 type condition struct {
 	contains []phrase // any of them
 	matches  *regexp.Regexp
@@ -45,7 +45,7 @@ func (c condition) empty() bool {
 	return len(c.contains) == 0 && c.matches == nil && c.turn == 0
 }
 
-// holds also returns what the expression's named groups caught.
+// holds also returns the matches of the expression's named groups.
 func (c condition) holds(turn int, heard, folded string) (map[string]string, bool) {
 	if c.empty() || c.turn != 0 && c.turn != turn {
 		return nil, false
@@ -75,14 +75,14 @@ func (c condition) holds(turn int, heard, folded string) (map[string]string, boo
 	return caught, true
 }
 
-// A candidate is a reply that would fit.
+// A candidate is a reply that fits.
 type candidate struct {
 	text string
 	end  bool
 }
 
-// reply is the first candidate that the agent has not used in this conversation
-// and, if all are used, the first that differs from its last message.
+// reply returns the first candidate that the agent has not used in this
+// conversation and, if all are used, the first that differs from its last message.
 func (s *script) reply(req executors.Request) candidate {
 	var (
 		all  = s.candidates(req)
@@ -100,8 +100,8 @@ func (s *script) reply(req executors.Request) candidate {
 			return c
 		}
 	}
-	// Everything has been said. Going round by turn instead of taking the first
-	// keeps a long conversation from alternating between two sentences.
+	// All candidates are used. Choosing by turn keeps a long conversation from
+	// alternating between two sentences.
 	for i := range all {
 		if c := all[(req.Turn+i)%len(all)]; c.text != last {
 			return c
@@ -110,9 +110,9 @@ func (s *script) reply(req executors.Request) candidate {
 	return candidate{text: all[0].text + " (" + strconv.Itoa(req.Turn) + ")", end: all[0].end}
 }
 
-// candidates are the replies that fit, the best first: those of the first
-// matching rule, of the other matching rules, and the fallback ones. Within one
-// rule the conversation's id says where to begin.
+// candidates returns the replies that fit, best first: those of the first matching
+// rule, of the other matching rules, and the fallbacks. Within a rule the
+// conversation's id selects the first.
 func (s *script) candidates(req executors.Request) []candidate {
 	var (
 		out    []candidate
@@ -143,7 +143,7 @@ func (s *script) candidates(req executors.Request) []candidate {
 	return out
 }
 
-// heard is what the other side has said since the agent's last message.
+// heard returns the text of the user since the agent's last message.
 func heard(messages []conversation.Message) string {
 	first := 0
 	for i, m := range messages {
@@ -176,17 +176,17 @@ func hash(ref conversation.Ref) uint64 {
 	return h.Sum64()
 }
 
-// A failure is an error on purpose.
+// A failure is an intended error.
 type failure struct {
 	turn       int
 	times      int // attempts of the turn that fail
 	kind       conversation.Kind
 	retryAfter time.Duration
 	message    string
-	hang       bool // wait for the context to be done instead
+	hang       bool // instead wait until the context is done
 }
 
-// failure is the one to play for this attempt, or nil.
+// failure returns the failure of this attempt, or nil.
 func (s *script) failure(req executors.Request) *failure {
 	for i := range s.failures {
 		f := &s.failures[i]

@@ -1,12 +1,10 @@
-// Package scripted is an executor that answers from a script, without a model,
-// a key or a network. The same request always gets the same reply: the choice
-// between wordings follows from the conversation's id and from what was said,
-// never from the clock or from chance.
+// Package scripted is an executor that answers from a script, without a model, a
+// key or a network. The same request always gets the same reply: the choice between
+// texts depends on the conversation's id and its messages, not on time or chance.
 //
-// It comes with a script of its own, a support desk, and takes any other as
-// YAML or JSON; docs/executors.md describes the format. A script can also fail
-// on purpose, so that a whole worker's behaviour under faults can be tried from
-// configuration alone.
+// It has a built-in script, a support desk, and reads others from YAML or JSON;
+// docs/executors.md describes the format. A script can also fail on purpose, to
+// test a worker's behaviour under faults from configuration alone.
 package scripted
 
 import (
@@ -25,16 +23,16 @@ import (
 //go:embed support.yaml
 var builtin []byte
 
-// maxScript bounds the size of a script.
+// maxScript bounds a script, in bytes.
 const maxScript = 1 << 20
 
-// Config says which script to play, and how fast.
+// Config selects the script and its speed.
 type Config struct {
-	// Path of the script's file. Empty, without a Script: the built-in one.
+	// Path is the script's file. Empty, without a Script: the built-in one.
 	Path string `yaml:"script"`
-	// Script is the script itself; Path must be empty then.
+	// Script is the text of the script; Path must be empty then.
 	Script []byte `yaml:"-"`
-	// Latency is how long each reply takes. Zero: what the script says.
+	// Latency is how long each reply takes. Zero: the script's own latency.
 	Latency time.Duration `yaml:"latency"`
 }
 
@@ -49,7 +47,7 @@ var (
 	_ executors.Toolless = (*Executor)(nil)
 )
 
-// New reads the script. It reports every fault at once, each with its line.
+// New reads the script. It reports all faults at once, each with its line.
 func New(cfg Config) (*Executor, error) {
 	var f settings.Faults
 	source, data := "", builtin
@@ -91,13 +89,13 @@ func readScript(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Name is the script's own name. Results carry it as their model.
+// Name returns the script's name, which results carry as their model.
 func (e *Executor) Name() string { return e.script.name }
 
-// Toolless says that a script calls no tools.
+// Toolless reports that a script calls no tools.
 func (*Executor) Toolless() bool { return true }
 
-// Execute answers from the script. It needs neither State nor New.
+// Execute answers from the script. It ignores State and New.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return executors.Result{}, cancelled(ctx)
@@ -118,7 +116,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	}, nil
 }
 
-// speak takes its time over the text and tells it to onDelta word by word.
+// speak passes the text to onDelta word by word, over the latency.
 func speak(ctx context.Context, text string, latency time.Duration, onDelta func(string)) error {
 	pieces := []string{text}
 	if onDelta != nil {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// A template is a reply's text with slots: {{turn}}, and {{name}} for what a
-// group (?P<name>…) of the rule's expression caught.
+// A template is a reply's text with slots: {{turn}}, and {{name}} for the match of
+// the group (?P<name>…) of the rule's expression.
 type template string
 
 var slot = regexp.MustCompile(`\{\{\s*([^{}]*?)\s*\}\}`)
@@ -23,7 +23,7 @@ func (t template) render(turn int, caught map[string]string) string {
 	})
 }
 
-// check returns an error for the first slot that nothing fills.
+// check returns an error for the first unknown slot.
 func (t template) check(groups []string) error {
 	for _, m := range slot.FindAllStringSubmatch(string(t), -1) {
 		if name := m[1]; name != "turn" && (name == "" || !slices.Contains(groups, name)) {

@@ -15,17 +15,17 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// MaxToken bounds states and tokens to attach by: they are recorded in histories.
+// MaxToken bounds states and attach tokens, because histories record them.
 const MaxToken = 4 << 10
 
-// An Answer puts the frames of one answer together. Set the exported fields
-// before the first frame.
+// An Answer assembles the frames of one answer. Set the exported fields before the
+// first frame.
 type Answer struct {
 	// MaxReplyBytes bounds the reply.
 	MaxReplyBytes int
-	// Provider and Model are for answers that do not say who gave them.
+	// Provider and Model are used if the answer names none.
 	Provider, Model string
-	// OnDelta and OnAttach, if not nil, are told of pieces and tokens as they come.
+	// OnDelta and OnAttach, if not nil, receive pieces and tokens as they arrive.
 	OnDelta  func(string)
 	OnAttach func(json.RawMessage)
 
@@ -39,8 +39,7 @@ type Answer struct {
 	begun  bool
 }
 
-// Usage is what the answer has taken so far: one call, unless the agent says
-// otherwise.
+// Usage returns the usage so far: one call, unless the agent reports another count.
 func (a *Answer) Usage() conversation.Usage {
 	if a.usage == nil {
 		return conversation.Usage{Calls: 1}
@@ -57,7 +56,7 @@ func (a *Answer) Usage() conversation.Usage {
 	return u
 }
 
-// Add takes the next frame. An error in the frame is returned, as an [*Error].
+// Add adds the next frame. It returns an error in the frame as an [*Error].
 func (a *Answer) Add(f Frame) error {
 	if f.Usage != nil {
 		a.usage = f.Usage
@@ -97,14 +96,14 @@ func (a *Answer) Add(f Frame) error {
 	return nil
 }
 
-// What a complete answer may turn out to be.
+// Faults of a complete answer.
 var (
 	errFiltered = errors.New("a content filter stopped the answer")
 	errNoReply  = fmt.Errorf("%w: it has none of message, delta, end and error", ErrOffContract)
 	errSum      = fmt.Errorf("%w: its deltas do not add up to its message", ErrOffContract)
 )
 
-// Result judges the complete answer.
+// Result returns the result of a complete answer, or an error if it is unusable.
 func (a *Answer) Result() (executors.Result, error) {
 	message, err := a.message()
 	if err != nil {
@@ -140,7 +139,7 @@ func (a *Answer) Result() (executors.Result, error) {
 	}, nil
 }
 
-// message is the reply: the message if there is one, else the deltas.
+// message returns the message if there is one, else the deltas.
 func (a *Answer) message() (conversation.Message, error) {
 	deltas := a.deltas.String()
 	if a.reply == nil {
@@ -163,7 +162,7 @@ func (a *Answer) message() (conversation.Message, error) {
 	if message.Size() > a.MaxReplyBytes+len(message.Parts)*64+64 {
 		return message, modelcall.ErrTooLarge
 	}
-	// Whoever was told the pieces has the message in front of them.
+	// OnDelta has received the pieces: send it the rest of the message.
 	rest, ok := strings.CutPrefix(text, deltas)
 	switch {
 	case deltas == "":
@@ -219,5 +218,5 @@ func (a *Answer) finishReason(calls bool) executors.FinishReason {
 	if calls {
 		return executors.FinishToolCall
 	}
-	return executors.FinishStop // agents have words of their own for a normal end
+	return executors.FinishStop // agents use names of their own for a normal end
 }

@@ -8,30 +8,30 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// An Event is one of a stream of server-sent events. A comment is an event
-// without a name and data: a sign of life.
+// An Event is a server-sent event. One without a name and data is a comment, which
+// keeps the connection open.
 type Event struct {
 	Name string
 	Data []byte
 }
 
-// Comment reports whether it is one.
+// Comment reports whether the event is a comment.
 func (e Event) Comment() bool { return e.Name == "" && len(e.Data) == 0 }
 
-// Events reads server-sent events, with lines that end in a line feed.
+// Events reads server-sent events whose lines end in a line feed.
 type Events struct {
 	lines *Lines
 	limit int
 	first bool
 }
 
-// NewEvents returns a reader of events with data of at most limit bytes.
+// NewEvents returns a reader of events with at most limit bytes of data.
 func NewEvents(r io.Reader, limit int) *Events {
 	return &Events{lines: NewLines(r, limit), limit: limit, first: true}
 }
 
-// Next returns the next event or comment. An event that is not followed by a
-// blank line is not complete, and lost.
+// Next returns the next event or comment. It drops an event that no blank line
+// follows: it is incomplete.
 func (s *Events) Next() (Event, error) {
 	var (
 		e     Event

@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/internal/plainjson"
 )
 
-// Error is the message, so that a frame's error can be returned as one.
+// Error returns the message.
 func (e *Error) Error() string {
 	if e.Message == "" {
 		return "the agent reports an error"
@@ -22,19 +22,18 @@ func (e *Error) Error() string {
 	return "the agent reports: " + conversation.Quote(e.Message)
 }
 
-// A Failure turns what went wrong into an error with a kind.
+// A Failure turns a failure into an error with a kind.
 type Failure struct {
-	// Op says what was tried.
+	// Op names the operation.
 	Op string
-	// Clean makes the agent's words fit for an error: short and without secrets.
+	// Clean prepares the agent's text for an error: bounded and without secrets.
 	Clean func(string) string
-	// Remedies say, by kind, which settings to look at where the agent does not
-	// say what to do.
+	// Remedies name, by kind, the settings to check if the agent states no remedy.
 	Remedies map[conversation.Kind]string
 }
 
-// Reported is the error that the agent reported, with the HTTP status that came
-// with it, if any, and the delay asked for in a header.
+// Reported returns the error that the agent reported, with the HTTP status of the
+// response, or 0, and the delay of its header.
 func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
 	if retryAfter == 0 {
 		retryAfter = seconds(e.RetryAfter)
@@ -54,7 +53,7 @@ func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conve
 	return out
 }
 
-// Broken is the error for an answer that came and cannot be used.
+// Broken returns the error for an unusable answer.
 func (f Failure) Broken(err error) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: f.Op, Err: errors.New(f.Clean(plainjson.Error(err).Error()))}
 	switch {
@@ -68,8 +67,7 @@ func (f Failure) Broken(err error) *conversation.Error {
 	return out
 }
 
-// Lost is the error for an answer over HTTP that did not get through, or came and
-// cannot be used.
+// Lost returns the error for an answer over HTTP that is lost or unusable.
 func (f Failure) Lost(err error) *conversation.Error {
 	if unsent := httpclient.Unsent(f.Op, err); unsent != nil {
 		return unsent
@@ -85,14 +83,14 @@ func (f Failure) Lost(err error) *conversation.Error {
 	return out
 }
 
-// foreign is the error for an answer of something in front of the agent.
+// foreign returns the error for an answer of a server in front of the agent.
 func (f Failure) foreign(e *foreign.Error) *conversation.Error {
 	out := &conversation.Error{
 		Kind: conversation.Unavailable, Op: f.Op, Err: e.Clean(f.Clean), RetryAfter: e.RetryAfter,
 		Remedy: "check that url leads to the agent",
 	}
 	switch {
-	case e.Status < 300 && e.What != foreign.Page: // it may be an agent that keeps to nothing
+	case e.Status < 300 && e.What != foreign.Page: // it may be an agent that does not keep to the contract
 		out.Remedy = f.Remedies[conversation.Invalid]
 	case e.Redirects():
 		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
@@ -106,7 +104,7 @@ var kinds = []conversation.Kind{
 	conversation.ContextTooLong, conversation.Refused, conversation.Invalid,
 }
 
-// ParseKind finds the kind of that name. Case and underscores do not matter.
+// ParseKind returns the kind of that name, ignoring case and underscores.
 func ParseKind(name string) (conversation.Kind, bool) {
 	name = strings.NewReplacer("_", "", "-", "").Replace(name)
 	for _, kind := range kinds {
@@ -117,8 +115,8 @@ func ParseKind(name string) (conversation.Kind, bool) {
 	return "", false
 }
 
-// StatusKind is what an HTTP status means where nothing else says; 0 stands for
-// none.
+// StatusKind returns the kind of an HTTP status without a reported kind; status 0
+// stands for none.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	switch status {
 	case http.StatusUnavailableForLegalReasons:

@@ -13,13 +13,13 @@ import (
 )
 
 // A Frame is one JSON object from the agent: a whole answer, or a piece of one.
-// Fields that it does not have are nil or empty.
+// Absent fields are nil or empty.
 type Frame struct {
 	ID    string `json:"id,omitempty"`
 	Ready bool   `json:"ready,omitempty"`
 	// Delta is the next piece of the text.
 	Delta *string `json:"delta,omitempty"`
-	// Attach is a token by which a later attempt finds this run.
+	// Attach is a token that identifies this run for a later attempt.
 	Attach json.RawMessage `json:"attach,omitempty"`
 	// Message is the whole reply. Without it, the deltas are the reply.
 	Message      *Reply          `json:"message,omitempty"`
@@ -37,15 +37,15 @@ func (f Frame) Final() bool {
 	return f.Message != nil || f.FinishReason != "" || f.End != nil || f.Error != nil
 }
 
-// A Reply is the agent's message. In JSON it is a text, or an object with text
-// or parts.
+// A Reply is the agent's message. In JSON it is a string, or an object with text or
+// parts.
 type Reply struct {
 	Role  conversation.Role   `json:"role,omitempty"`
 	Text  string              `json:"text,omitempty"`
 	Parts []conversation.Part `json:"parts,omitempty"`
 }
 
-// UnmarshalJSON takes both forms.
+// UnmarshalJSON accepts both forms.
 func (r *Reply) UnmarshalJSON(data []byte) error {
 	if data[0] == '"' {
 		return json.Unmarshal(data, &r.Text)
@@ -54,7 +54,7 @@ func (r *Reply) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(r))
 }
 
-// Usage is what the answer took. Calls is nil where the agent does not say.
+// Usage is the usage of the answer. Calls is nil if the agent does not report it.
 type Usage struct {
 	InputTokens       int64  `json:"input_tokens,omitempty"`
 	OutputTokens      int64  `json:"output_tokens,omitempty"`
@@ -62,8 +62,8 @@ type Usage struct {
 	Calls             *int64 `json:"calls,omitempty"`
 }
 
-// An Error is the agent's own word of what went wrong. In JSON it is an object,
-// or the message alone.
+// An Error is an error that the agent reports. In JSON it is an object, or the
+// message alone.
 type Error struct {
 	Kind    string `json:"kind,omitempty"`
 	Message string `json:"message"`
@@ -72,7 +72,7 @@ type Error struct {
 	Remedy     string  `json:"remedy,omitempty"`
 }
 
-// UnmarshalJSON takes both forms, and lets an odd field not hide the others.
+// UnmarshalJSON accepts both forms, and skips fields of a wrong type.
 func (e *Error) UnmarshalJSON(data []byte) error {
 	var fields map[string]any
 	if string(data) == "false" {
@@ -91,11 +91,12 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// ErrNotJSON is an answer, or a line of one, that is no JSON object.
-var ErrNotJSON = errors.New("the answer is no JSON object")
+// ErrNotJSON is returned for an answer, or a line of one, that is not a JSON
+// object.
+var ErrNotJSON = errors.New("the answer is not a JSON object")
 
-// ParseFrame reads one frame. Its errors quote nothing of what came, but for the
-// name of a field that is of the wrong type.
+// ParseFrame reads one frame. Its errors repeat nothing of the input but the name
+// of a field with a wrong type.
 func ParseFrame(data []byte) (Frame, error) {
 	var f Frame
 	data = bytes.TrimSpace(data)
@@ -116,22 +117,22 @@ func ParseFrame(data []byte) (Frame, error) {
 	case errors.As(err, &syntax):
 		return f, ErrNotJSON
 	case errors.As(err, &kind):
-		what, _, _ := strings.Cut(kind.Value, " ") // a number comes with its digits
+		what, _, _ := strings.Cut(kind.Value, " ") // the value of a number follows its type
 		return f, fmt.Errorf("%w: %s is a JSON %s", ErrOffContract, kind.Field, what)
 	case err != nil:
 		return f, ErrOffContract
 	}
 	f.Attach, f.State = present(f.Attach), present(f.State)
-	if f.Error != nil && *f.Error == (Error{}) { // "", false and {} say that there is none
+	if f.Error != nil && *f.Error == (Error{}) { // "", false and {} mean no error
 		f.Error = nil
 	}
 	return f, nil
 }
 
-// ErrOffContract is an answer that is JSON, but not what was agreed.
+// ErrOffContract is returned for JSON that violates the contract.
 var ErrOffContract = errors.New("the answer does not keep to the contract")
 
-// present is nil for a JSON null.
+// present returns nil for a JSON null.
 func present(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil

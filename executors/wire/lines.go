@@ -9,9 +9,8 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// MaxFrame is how long a frame may be whose reply is of maxReplyBytes: the
-// longest way to write a byte in JSON takes six, \u0000, and there are other
-// fields.
+// MaxFrame returns the longest frame for a reply of maxReplyBytes: JSON needs at
+// most six bytes for one, \u0000, and a frame has other fields.
 func MaxFrame(maxReplyBytes int) int { return 6*maxReplyBytes + 64<<10 }
 
 // Lines reads lines of bounded length.
@@ -26,8 +25,8 @@ func NewLines(r io.Reader, limit int) *Lines {
 	return &Lines{r: bufio.NewReader(r), max: limit}
 }
 
-// Next returns the next line without its end, valid until the next call. A last
-// line without an end comes together with the reader's error.
+// Next returns the next line without its end, valid until the next call. It returns
+// a last line without an end together with the reader's error.
 func (l *Lines) Next() ([]byte, error) {
 	l.buf = l.buf[:0]
 	for {

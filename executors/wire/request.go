@@ -9,10 +9,10 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// A Request asks the agent for its next reply. It is [executors.Request] in
-// JSON; the meaning of the fields is there.
+// A Request asks the agent for its next reply. It is [executors.Request] in JSON,
+// which documents the fields.
 type Request struct {
-	// ID tells the requests of one program apart. Empty over HTTP.
+	// ID identifies a request to one program. Empty over HTTP.
 	ID             string           `json:"id,omitempty"`
 	Conversation   conversation.Ref `json:"conversation"`
 	Turn           int              `json:"turn"`
@@ -24,26 +24,26 @@ type Request struct {
 	Attach         json.RawMessage  `json:"attach,omitempty"`
 }
 
-// A Message is what one side said.
+// A Message is a message of one side.
 type Message struct {
 	Role conversation.Role `json:"role"`
-	// Text is the whole message as text, for agents that do not look at parts.
+	// Text is the whole message as text, for agents that do not read parts.
 	Text  string              `json:"text"`
 	Parts []conversation.Part `json:"parts"`
 	Time  time.Time           `json:"time,omitzero"`
 }
 
-// Send says which messages a request carries.
+// Send selects the messages of a request.
 type Send string
 
-// What is sent.
+// Values of Send.
 const (
 	SendAll Send = "all" // the conversation so far
-	SendNew Send = "new" // only what the agent has not seen in an earlier turn
+	SendNew Send = "new" // only the messages that the agent has not received in an earlier turn
 )
 
-// NewRequest puts a request into the contract's words. Attach is not taken
-// over: what it means is the executor's own.
+// NewRequest returns the contract's form of a request, without Attach: each
+// executor sets its own.
 func NewRequest(req executors.Request, send Send) Request {
 	messages := req.Messages
 	if send == SendNew {
@@ -54,7 +54,7 @@ func NewRequest(req executors.Request, send Send) Request {
 		Turn:           req.Turn,
 		Attempt:        req.Attempt,
 		IdempotencyKey: req.IdempotencyKey,
-		Messages:       make([]Message, 0, len(messages)), // not nil: [] and not null
+		Messages:       make([]Message, 0, len(messages)), // so that JSON has [] and not null
 		New:            min(req.New, len(messages)),
 		State:          req.State,
 	}
@@ -75,7 +75,7 @@ func newMessage(m conversation.Message) Message {
 	return out
 }
 
-// toolResults is what a message of nothing else says.
+// toolResults returns the text of a message that has only tool results.
 func toolResults(m conversation.Message) string {
 	s := ""
 	for _, p := range m.Parts {

@@ -23,7 +23,7 @@ func Error(err error) error {
 	case errors.As(err, &kind):
 		return fmt.Errorf("the answer does not fit: it is a JSON %s", shape(kind))
 	case errors.As(err, &syntax):
-		return errors.New("the answer is no JSON")
+		return errors.New("the answer is not JSON")
 	case strings.Contains(err.Error(), "json: "), strings.Contains(err.Error(), "unmarshal"): // other decoders have no types of errors
 		return errors.New("the answer does not fit what was asked")
 	}

@@ -330,7 +330,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func encode(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // an entrypoint of a test answered with what is no JSON
+		panic(err) // an entrypoint of a test answered with what is not JSON
 	}
 	return string(data)
 }

@@ -109,7 +109,7 @@ func TestAnswers(t *testing.T) {
 		call(t, function.Of("x", "", func(context.Context, nothing) (tools.Result, error) {
 			return tools.Result{Content: "sold out", IsError: true}, nil
 		}), ``))
-	require.Equal(t, tools.Result{Content: "the answer is no JSON: json: unsupported type: chan int", IsError: true},
+	require.Equal(t, tools.Result{Content: "the answer is not JSON: json: unsupported type: chan int", IsError: true},
 		call(t, function.Of("x", "", func(context.Context, nothing) (chan int, error) { return nil, nil }), ``))
 	require.Equal(t, tools.Result{Content: `["a"]`},
 		call(t, function.Of("x", "", func(_ context.Context, in map[string]int) ([]string, error) { return []string{"a"}, nil }), `{"k": 1}`))

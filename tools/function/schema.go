@@ -89,7 +89,7 @@ func encode(out any) (tools.Result, error) {
 	}
 	text, err := json.Marshal(out)
 	if err != nil {
-		return tools.Result{}, fmt.Errorf("the answer is no JSON: %w", err)
+		return tools.Result{}, fmt.Errorf("the answer is not JSON: %w", err)
 	}
 	return tools.Result{Content: string(text)}, nil
 }

@@ -185,7 +185,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	}
 	arguments, ok := object(call.Arguments)
 	if !ok {
-		return failure("The arguments are no JSON object."), nil
+		return failure("The arguments are not a JSON object."), nil
 	}
 	var (
 		result *sdk.CallToolResult

@@ -231,6 +231,6 @@ func TestArgumentsMustBeAnObject(t *testing.T) {
 	for _, arguments := range []string{`[]`, `"x"`, `{"text"`, `7`} {
 		result, err := s.Call(t.Context(), tools.Call{Name: "x", Arguments: json.RawMessage(arguments)})
 		require.NoError(t, err)
-		require.Equal(t, tools.Result{Content: "The arguments are no JSON object.", IsError: true}, result)
+		require.Equal(t, tools.Result{Content: "The arguments are not a JSON object.", IsError: true}, result)
 	}
 }

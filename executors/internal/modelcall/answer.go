@@ -9,27 +9,28 @@ import (
 	"github.com/parley-run/parley/executors"
 )
 
-// An Answer is what has come from the model so far.
+// An Answer is the part of the model's answer received so far.
 type Answer struct {
 	Text strings.Builder
-	// Calls are the tools the model calls, in order. Call adds one.
+	// Calls are the tool calls of the model, in order. The method Call adds one.
 	Calls []*Call
-	// Key makes the ids of calls that come without one. See [CallKey].
+	// Key is the base for ids of calls that arrive without one. See [CallKey].
 	Key string
-	// Declined is why there is no answer to use although there was one: the model
-	// or a filter refused. Empty: it did not.
+	// Declined is why the model or a filter refused, which makes the answer
+	// unusable. Empty: it did not refuse.
 	Declined string
 	Model    string
-	// Finish is empty until the model says that it has finished.
+	// Finish is why the model stopped. It is empty until the model reports the end.
 	Finish executors.FinishReason
 	Usage  conversation.Usage
 }
 
-// ErrNoAnswer is an answer without a word or a call.
+// ErrNoAnswer is returned for an answer with neither text nor tool calls.
 var ErrNoAnswer = errors.New("the answer is empty")
 
-// Result judges a complete answer. The model is the one that was asked, for
-// answers that do not say which one gave them.
+// Result turns a complete answer into the executor's result, or into an error if it
+// is unusable. Model is the requested one; it stands in the result when the answer
+// names none.
 func (a *Answer) Result(op, provider, model string, maxReplyBytes int) (executors.Result, error) {
 	text := a.Text.String()
 	fail := func(kind conversation.Kind, remedy string, err error) (executors.Result, error) {

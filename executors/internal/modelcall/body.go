@@ -12,30 +12,31 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// maxErrorBody bounds what is read of an error's body.
+// maxErrorBody bounds how many bytes of an error response are read.
 const maxErrorBody = 64 << 10
 
-// What may be wrong with an answer before anybody has understood it.
+// Faults of a response body, found before it is parsed.
 var (
 	ErrTooLarge    = errors.New("the answer is larger than allowed")
 	ErrInvalidUTF8 = errors.New("the answer is not valid UTF-8")
 	ErrCutOff      = errors.New("the stream ended before the answer did")
 )
 
-// remedyTooLarge goes with ErrTooLarge.
+// remedyTooLarge is the remedy of ErrTooLarge.
 const remedyTooLarge = "bound the reply with max_output_tokens"
 
-// Succeeded reports whether the response has a status of success.
+// Succeeded reports whether the status is 2xx.
 func Succeeded(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode <= 299 }
 
-// ErrorBody reads as much of an error's response as is worth it, and closes it.
+// ErrorBody reads up to maxErrorBody bytes of an error response and closes it.
 func ErrorBody(res *http.Response) []byte {
 	defer func() { _ = res.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // the status says enough if this fails
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxErrorBody)) // without a body the status is enough
 	return body
 }
 
-// ReadAll reads the whole of an answer, and no more than limit bytes.
+// ReadAll reads a whole answer. It returns ErrTooLarge above limit bytes and
+// ErrNoAnswer for blank text.
 func ReadAll(r io.Reader, limit int) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	switch {
@@ -49,12 +50,12 @@ func ReadAll(r io.Reader, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// Bound stands between an SDK, which reads whatever comes and drops invalid
-// bytes, and the network: it bounds the body of a successful response and
-// requires UTF-8. A server that was asked for a stream may send a whole answer
-// all the same: it is returned then, and the response closed.
+// Bound protects an SDK, which reads bodies of any size and drops invalid bytes: it
+// bounds the body of a successful response and requires UTF-8. A server that is
+// asked for a stream may send a whole answer instead: then Bound returns the answer
+// and closes the response.
 func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, err error) {
-	// The longest way to write a byte in JSON takes six: \u0000.
+	// JSON needs at most six bytes for one: \u0000.
 	limit := 6*maxReplyBytes + maxErrorBody
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
@@ -63,7 +64,7 @@ func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, er
 		return nil, ErrWebPage
 	case !stream:
 		res.Body = &body{rc: res.Body, limit: limit}
-		res.Header.Set("Content-Type", "application/json") // some servers do not say so
+		res.Header.Set("Content-Type", "application/json") // some servers omit or misstate it
 	case strings.HasSuffix(media, "json"):
 		defer func() { _ = res.Body.Close() }()
 		return io.ReadAll(&body{rc: res.Body, limit: limit})
@@ -73,16 +74,17 @@ func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, er
 	return nil, nil
 }
 
-// A body bounds what is kept in memory of a response at a time, the whole or
-// one event of a stream, and requires UTF-8. What begins like HTML is a web page.
+// A body bounds how much of a response is buffered at a time, either the whole or
+// one event of a stream, and requires UTF-8. A body that begins like HTML is a web
+// page.
 type body struct {
 	rc     io.ReadCloser
 	limit  int
-	events bool // the limit is for one event: what stands between blank lines
+	events bool // the limit applies to one event: the lines between two blank ones
 
-	size    int  // since the beginning, or the last blank line
-	inLine  bool // something stands in the current line
-	begun   bool // something other than space has come
+	size    int  // bytes since the beginning or the last blank line
+	inLine  bool // the current line is not empty
+	begun   bool // a byte other than white space has been read
 	partial []byte
 	err     error
 }
@@ -94,7 +96,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.rc.Read(p)
 	good, fault := b.check(p[:n], errors.Is(err, io.EOF))
 	if fault != nil {
-		n, err = good, fault // what came before it may tell what the answer cost
+		n, err = good, fault // the bytes before the fault may state the usage
 	}
 	b.err = err
 	return n, err
@@ -102,7 +104,8 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { return b.rc.Close() }
 
-// check returns how much of the data is good, and what is wrong with the rest.
+// check returns how many bytes of data are valid, and the fault of the byte after
+// them.
 func (b *body) check(data []byte, last bool) (int, error) {
 	if text := bytes.TrimSpace(data); !b.begun && len(text) > 0 {
 		if b.begun = true; text[0] == '<' {
@@ -112,7 +115,7 @@ func (b *body) check(data []byte, last bool) (int, error) {
 	if err := b.measure(data); err != nil {
 		return 0, err
 	}
-	// A character may be divided between two reads.
+	// Two reads may split a character.
 	before := len(b.partial)
 	all := data
 	if before > 0 {
@@ -144,7 +147,7 @@ func validPrefix(data []byte) int {
 	return n
 }
 
-// measure counts what has to be held in memory at a time.
+// measure counts the bytes that are buffered at a time.
 func (b *body) measure(data []byte) error {
 	for len(data) > 0 {
 		line, rest, ended := data, []byte(nil), false
@@ -168,8 +171,7 @@ func (b *body) measure(data []byte) error {
 	return nil
 }
 
-// unfinished is how many bytes at the end begin a character that is not
-// complete.
+// unfinished returns how many bytes at the end are the beginning of a character.
 func unfinished(data []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(data); n++ {
 		if tail := data[len(data)-n:]; utf8.RuneStart(tail[0]) {

@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// MaxArguments bounds the arguments of a tool call. What is longer, or no JSON,
-	// is kept only in part: enough for the model to see what it did.
+	// MaxArguments bounds the arguments of a tool call. Longer or invalid ones are
+	// cut and kept as text, so that the model sees what it sent.
 	MaxArguments = 256 << 10
 	maxBroken    = 8 << 10
-	// maxCalls bounds the calls of one answer: each becomes work of its own.
+	// maxCalls bounds the calls of one answer: each becomes an activity.
 	maxCalls = 128
-	// callSize is counted for a call beside its texts.
+	// callSize is counted for each call in addition to its texts.
 	callSize = 16
 )
 
-// A Call is a tool call as far as it has come.
+// A Call is the part of a tool call received so far.
 type Call struct {
 	ID, Name  string
 	arguments strings.Builder
-	cut       bool // not all arguments are kept
+	cut       bool // the arguments are longer than MaxArguments
 }
 
-// Write adds a piece of the arguments.
+// Write appends a piece of the arguments.
 func (c *Call) Write(piece string) {
 	if room := MaxArguments - c.arguments.Len(); len(piece) > room {
 		piece, c.cut = piece[:room], true
@@ -38,11 +38,11 @@ func (c *Call) Write(piece string) {
 	c.arguments.WriteString(piece)
 }
 
-// Empty reports whether no arguments have come.
+// Empty reports whether no arguments have arrived.
 func (c *Call) Empty() bool { return c.arguments.Len() == 0 }
 
-// json is the arguments as they were if that is JSON, and otherwise a JSON
-// string with their beginning.
+// json returns valid arguments unchanged, and others as a JSON string of their
+// beginning.
 func (c *Call) json() json.RawMessage {
 	raw := strings.TrimSpace(c.arguments.String())
 	var compact bytes.Buffer
@@ -55,7 +55,7 @@ func (c *Call) json() json.RawMessage {
 	if len(raw) > maxBroken {
 		raw = strings.ToValidUTF8(raw[:maxBroken], "") + "…"
 	}
-	out, _ := json.Marshal(Valid(raw)) // a string: it cannot fail
+	out, _ := json.Marshal(Valid(raw)) // cannot fail for a string
 	return out
 }
 
@@ -66,7 +66,7 @@ func (a *Answer) Call(id, name string) *Call {
 	return c
 }
 
-// Size is what of the answer is kept, in bytes.
+// Size returns how many bytes of the answer are kept.
 func (a *Answer) Size() int {
 	n := a.Text.Len()
 	for _, c := range a.Calls {
@@ -75,7 +75,7 @@ func (a *Answer) Size() int {
 	return n
 }
 
-// IgnoreCalls is for answers that call tools although none were offered.
+// IgnoreCalls drops the tool calls of a request that offers no tools.
 func (a *Answer) IgnoreCalls() {
 	a.Calls = nil
 	if a.Finish == executors.FinishToolCall {
@@ -83,8 +83,8 @@ func (a *Answer) IgnoreCalls() {
 	}
 }
 
-// toolCalls are the calls as parts of a message. A call without an id, or with
-// one that another has, gets one made from the answer's key.
+// toolCalls returns the calls as parts of a message. A call without an id, or with
+// the id of another call, gets one derived from Key.
 func (a *Answer) toolCalls() ([]conversation.Part, error) {
 	if len(a.Calls) > maxCalls {
 		return nil, fmt.Errorf("the answer calls tools %d times: %d are allowed", len(a.Calls), maxCalls)
@@ -109,8 +109,8 @@ func (a *Answer) toolCalls() ([]conversation.Part, error) {
 	return parts, nil
 }
 
-// CallKey is a key for [Answer] that all attempts of a request share and no
-// other request has.
+// CallKey returns a value for [Answer.Key] that all attempts of a request share and
+// no other request has.
 func CallKey(req executors.Request) string {
 	if req.IdempotencyKey != "" {
 		return req.IdempotencyKey
@@ -118,14 +118,15 @@ func CallKey(req executors.Request) string {
 	return fmt.Sprintf("%s/%d/%d", req.Conversation, req.Turn, req.Round)
 }
 
-// Schema is the JSON Schema of the tool's arguments, an object's in any case.
+// Schema returns the JSON Schema of the tool's arguments. It is always an object
+// schema.
 func Schema(t conversation.Tool) json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(t.Schema, &fields) != nil || fields == nil {
 		fields = map[string]json.RawMessage{}
 	}
-	delete(fields, "$schema") // some servers take it for a fault
+	delete(fields, "$schema") // some servers reject it
 	fields["type"] = json.RawMessage(`"object"`)
-	out, _ := json.Marshal(fields) // valid JSON: it cannot fail
+	out, _ := json.Marshal(fields) // cannot fail for valid JSON
 	return out
 }

@@ -12,9 +12,9 @@ import (
 // checkTimeout bounds a check.
 const checkTimeout = 3 * time.Second
 
-// Check runs a check, which finds out without spending tokens whether somebody
-// could be asked, within three seconds. What failed makes of its errors gets op,
-// which says what was checked, and costs nothing.
+// Check runs a check, which tests within three seconds whether the backend is
+// reachable, and uses no tokens. The errors of failed get op, which names what was
+// checked, and no usage.
 func Check(ctx context.Context, op string, check func(context.Context) error, failed func(context.Context, error) *conversation.Error) error {
 	late := fmt.Errorf("no answer within %v", checkTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, late)

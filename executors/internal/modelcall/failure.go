@@ -13,10 +13,9 @@ import (
 	"github.com/parley-run/parley/internal/plainjson"
 )
 
-// Failure is the error for a call that ended without a word from the provider,
-// or with one that nobody understands: a timer or the caller ended it, the
-// connection failed, the answer is too large or no answer at all. Whatever a
-// server may have put into err goes through clean.
+// Failure returns the error of a call without a usable response: a timer or the
+// caller ended it, the connection failed, or the answer is too large or unreadable.
+// Text from a server in err passes through clean.
 func Failure(ctx context.Context, op string, err error, clean func(string) string) *conversation.Error {
 	if unsent := httpclient.Unsent(op, err); unsent != nil {
 		return unsent
@@ -41,10 +40,9 @@ func Failure(ctx context.Context, op string, err error, clean func(string) strin
 	return out
 }
 
-// Unreached looks through an error of an HTTP client for why it has not reached
-// the server: it is another one, or nobody is there. The remedy, if there is one,
-// names the setting with the address and who should be running there. The cause
-// comes without the URL: that is no news, and may hold a secret.
+// Unreached reports why an HTTP client did not reach the server: it is another
+// server, or none listens. The remedy, if any, names the setting with the address
+// and who has to run there. The cause leaves out the URL, which may hold a secret.
 func Unreached(err error, setting, who string) (kind conversation.Kind, remedy string, cause error) {
 	var (
 		untrusted *tls.CertificateVerificationError
@@ -63,18 +61,18 @@ func Unreached(err error, setting, who string) (kind conversation.Kind, remedy s
 	return conversation.Unavailable, remedy, err
 }
 
-// Stopped is the error for a context that was done before the call.
+// Stopped returns the error of a context that was done before the call.
 func Stopped(ctx context.Context, op string) error {
 	return &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: ctx.Err()}
 }
 
-// MissingKey is the error for a vendor's own API where nothing is to be sent that
-// it would take for a key.
+// MissingKey returns the error for a vendor's own API without a key. No request is
+// sent.
 func MissingKey(op, remedy string) error {
 	return &conversation.Error{Kind: conversation.Unauthorized, Op: op, Err: errors.New("there is no API key"), Remedy: remedy}
 }
 
-// Remedies that name settings which all vendors' executors have.
+// Remedies that name settings of every vendor's executor.
 const (
 	RemedyTooLong  = "lower max_history_messages, shorten instructions, or set a model with a larger context"
 	RemedySettings = "check model, extra and the other settings of this executor"

@@ -9,7 +9,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Content is the message's text, with structured data as JSON.
+// Content returns the text of a message, with structured data as JSON.
 func Content(m conversation.Message) string {
 	var texts []string
 	for _, p := range m.Parts {
@@ -23,11 +23,11 @@ func Content(m conversation.Message) string {
 	return Valid(strings.Join(texts, "\n\n"))
 }
 
-// Valid is the text with what is not UTF-8 replaced.
+// Valid replaces invalid UTF-8.
 func Valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
-// Arguments are those of a tool call as the JSON object that APIs require: what
-// is none comes as its only field.
+// Arguments returns the arguments of a tool call as the JSON object that APIs
+// require: any other value becomes its only field.
 func Arguments(c *conversation.ToolCall) json.RawMessage {
 	raw := bytes.TrimSpace(c.Arguments)
 	switch {
@@ -40,15 +40,14 @@ func Arguments(c *conversation.ToolCall) json.RawMessage {
 	if json.Valid(raw) {
 		v = json.RawMessage(raw)
 	}
-	out, _ := json.Marshal(map[string]any{"arguments": v}) // a string or valid JSON: it cannot fail
+	out, _ := json.Marshal(map[string]any{"arguments": v}) // cannot fail for a string or valid JSON
 	return out
 }
 
-// Window is the first message and the newest, together at most n; with n = 0,
-// all. What has come since somebody spoke, calls of tools and their results, is
-// not divided, even if it is more. A tool's results never come without the call
-// they answer, nor a call at the beginning without its results: the APIs reject
-// that.
+// Window returns the first message and the newest ones, at most n together; n = 0
+// means all. It keeps together everything since the last message that is no tool
+// call or result, even beyond n, and never separates a tool call from its results:
+// the APIs reject that.
 func Window(conv []conversation.Message, n int) []conversation.Message {
 	if n <= 0 || len(conv) <= n {
 		return conv
@@ -67,8 +66,8 @@ func Window(conv []conversation.Message, n int) []conversation.Message {
 	return append([]conversation.Message{conv[0]}, newest...)
 }
 
-// Spoken is the index of the last message that is not between the agent and its
-// tools, or 0.
+// Spoken returns the index of the last message that is neither a tool call nor a
+// tool result, or 0.
 func Spoken(conv []conversation.Message) int {
 	for i := len(conv) - 1; i > 0; i-- {
 		if !conv[i].Internal() {
@@ -78,18 +77,17 @@ func Spoken(conv []conversation.Message) int {
 	return 0
 }
 
-// noResult stands for the result of a call that has none.
+// noResult is the content of the result of a call without one.
 const noResult = "no result"
 
-// Pair puts the results of tool calls directly behind the message with the
-// calls, in one message and in the order of the calls: the APIs reject anything
-// else. A call without a result gets one that says so; results without a call
-// are left out. Ids are what clean makes of them, and differ from each other.
-// The messages given are not changed.
+// Pair moves tool results directly behind the message with the calls, in one
+// message and in the order of the calls: the APIs reject any other order. A call
+// without a result gets one that states so; results without a call are dropped. Ids
+// pass through clean and are made unique. The given messages are not changed.
 func Pair(conv []conversation.Message, clean func(string) string) []conversation.Message {
 	var (
 		out  = make([]conversation.Message, 0, len(conv))
-		open = map[string][]*conversation.ToolResult{} // those to come, by the call's id
+		open = map[string][]*conversation.ToolResult{} // results that are still missing, by the id of their call
 		used = map[string]bool{}
 	)
 	for _, m := range conv {
@@ -122,7 +120,7 @@ func Pair(conv []conversation.Message, clean func(string) string) []conversation
 			continue
 		}
 		for _, c := range calls {
-			delete(open, c.ID) // an older one with the same id: its result is not coming
+			delete(open, c.ID) // a later call reuses the id: the earlier one gets no result
 		}
 		results := conversation.Message{Role: conversation.RoleTool}
 		for _, c := range calls {

@@ -1,7 +1,7 @@
-// Package modelcall holds what the executors that ask a model over HTTP have in
-// common: the checks of their settings, the window of the conversation they
-// send, the timers of a call, the bounds of an answer, and what goes wrong on
-// the way there. What a provider says, and what it means, is each executor's own.
+// Package modelcall holds what executors that call a model over HTTP share:
+// validation of settings, the window of the conversation to send, timers of a call,
+// bounds on answers, and errors of the transport. Each executor reads its
+// provider's own errors and answers.
 package modelcall
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
-// The defaults of the settings that all have.
+// Defaults of the settings that every vendor's executor has.
 const (
 	DefaultTimeout           = 4 * time.Minute
 	DefaultFirstTokenTimeout = 90 * time.Second
@@ -22,15 +22,15 @@ const (
 	DefaultOpening           = "Begin the conversation: greet the other person and offer your help."
 )
 
-// Client returns the client that a provider is asked with. Given, if not nil, is the
-// caller's: it is copied and sends the requests.
+// Client returns the client for a provider's requests. If given is not nil, its
+// copy sends them.
 func Client(given *http.Client) *http.Client {
 	return httpclient.New(httpclient.Config{Client: given})
 }
 
-// IdempotencyKey is for servers and gateways that know the header; the providers'
-// own APIs do not promise anything for it. The hash keeps what the key is made
-// of, a conversation's name, from the provider.
+// IdempotencyKey returns the value of the Idempotency-Key header, for servers and
+// gateways that honour it; the providers document no guarantee. The hash hides the
+// conversation's name from the provider.
 func IdempotencyKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16])

@@ -15,7 +15,7 @@ func HasError(raw string) bool {
 
 // ErrorFields are those of an error's body, and its message: in an object called
 // error, as vendors have them, or, as gateways do, at the top or with a text in
-// place of the object. What is no JSON object has none.
+// place of the object. What is not a JSON object has none.
 func ErrorFields(body []byte) (fields map[string]any, message string) {
 	if json.Unmarshal(body, &fields) != nil {
 		return nil, ""

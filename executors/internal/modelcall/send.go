@@ -7,8 +7,8 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// Send passes a request on to the network and returns a response of success. What
-// refused makes of any other one is the error, unless it is not the vendor's own.
+// Send sends a request and returns a successful response. For any other response it
+// returns the error of refused, or of [Foreign] if it is not the vendor's.
 func Send(req *http.Request, next func(*http.Request) (*http.Response, error), refused func(*http.Response, []byte) error) (*http.Response, error) {
 	res, err := next(req)
 	if err != nil {

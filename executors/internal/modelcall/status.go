@@ -10,12 +10,12 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// StatusKind is what an HTTP status means where nothing else says; 0 stands for
-// none.
+// StatusKind returns the kind of an HTTP status without an error code; status 0
+// stands for an error inside an answer.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	switch {
 	case status == http.StatusPaymentRequired && retryAfter > 0:
-		return conversation.RateLimited // the header beats the status: it is temporary
+		return conversation.RateLimited // with a delay the refusal is temporary
 	case status == http.StatusPaymentRequired:
 		return conversation.QuotaExhausted
 	case status == http.StatusTooManyRequests:
@@ -31,18 +31,19 @@ func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	return conversation.Invalid
 }
 
-// Status is an HTTP status as errors show it, or for 0 what stands in its place.
+// Status returns an HTTP status as errors show it; status 0 stands for an error
+// inside an answer.
 func Status(status int) string {
 	switch status {
 	case 0:
 		return "error in the answer"
 	case 529:
-		return "529 Overloaded" // a name that Go does not know
+		return "529 Overloaded" // net/http has no name for it
 	}
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
-// code is what a code of an error looks like. What does not is a message.
+// code matches an error code. Anything else is a message.
 var code = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
 
 // Said puts together what a provider said instead of an answer: a status, codes if

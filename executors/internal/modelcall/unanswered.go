@@ -6,6 +6,6 @@ import (
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
-// Unanswered is why an HTTP request got no answer, without its URL and address: the
-// caller has named the server, and a URL may hold a secret.
+// Unanswered returns why an HTTP request got no response, without its URL and
+// address: the caller names the server, and a URL may hold a secret.
 func Unanswered(err *url.Error) error { return httpclient.Reason(err) }

@@ -10,16 +10,15 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// Timers bound a call. FirstToken and Gap are for replies that come piece by
-// piece.
+// Timers bound a call. FirstToken and Gap apply to streams only.
 type Timers struct {
 	Total      time.Duration
 	FirstToken time.Duration
 	Gap        time.Duration
 }
 
-// WithDefaults fills zero fields. A total below the defaults of the inner timers
-// is meant to win.
+// WithDefaults fills zero fields. A Total below the defaults of the other timers
+// replaces them.
 func (t Timers) WithDefaults() Timers {
 	t.Total = cmp.Or(t.Total, DefaultTimeout)
 	t.FirstToken = cmp.Or(t.FirstToken, min(DefaultFirstTokenTimeout, t.Total))
@@ -38,9 +37,9 @@ func (t Timers) Validate(f *settings.Faults) {
 	}
 }
 
-// A TimeoutError says which of the timers ran out.
+// A TimeoutError names the timer that expired.
 type TimeoutError struct {
-	// Key is the setting.
+	// Key is the setting of the timer.
 	Key   string
 	what  string
 	limit time.Duration
@@ -50,8 +49,8 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("%s within %v (%s)", e.what, e.limit, e.Key)
 }
 
-// A Watch cancels a call's context, with a [TimeoutError] as its cause, when one
-// of the timers runs out.
+// A Watch cancels the context of a call, with a [TimeoutError] as its cause, when a
+// timer expires.
 type Watch struct {
 	cancel context.CancelCauseFunc
 	total  *time.Timer
@@ -63,13 +62,13 @@ type Watch struct {
 	next    *time.Timer
 }
 
-// Watch starts the timers. The one for the first piece counts only where a stream
-// is expected; the one for the gaps once pieces come, which an agent may send
-// unbidden. Stop must be called.
+// Watch starts the timers: FirstToken only if a stream is expected, Gap when the
+// first piece arrives, since an agent may stream without being asked to. Stop must
+// be called.
 func (t Timers) Watch(ctx context.Context, stream bool) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{cancel: cancel, gap: t.Gap}
-	w.mu.Lock() // the timers may fire before they are stored
+	w.mu.Lock() // a timer may fire before it is stored
 	defer w.mu.Unlock()
 	w.total = time.AfterFunc(t.Total, func() {
 		cancel(&TimeoutError{"timeout", "the answer was not complete", t.Total})
@@ -89,7 +88,7 @@ func (t Timers) Watch(ctx context.Context, stream bool) (context.Context, *Watch
 	return ctx, w
 }
 
-// Alive notes a sign of life; begins means that it is a piece of the answer.
+// Alive restarts the timer; begins reports that a piece of the answer has arrived.
 func (w *Watch) Alive(begins bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,15 +98,14 @@ func (w *Watch) Alive(begins bool) {
 	}
 }
 
-// Pause stops all timers but the total: nothing is due from the agent for a
-// while.
+// Pause stops all timers except Total, while the agent is not expected to send.
 func (w *Watch) Pause() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.next.Stop()
 }
 
-// Stop ends the watch and cancels the call.
+// Stop ends the watch and cancels the context.
 func (w *Watch) Stop() {
 	w.mu.Lock()
 	w.stopped = true

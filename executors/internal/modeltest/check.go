@@ -10,8 +10,8 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 )
 
-// Checks shows what a check makes of what the server says of its models. Without a
-// kind it passes; without a status there is no server.
+// Checks tests Check against a server's response about its models. Without a Kind
+// the check must pass; without a Status no server listens.
 func (v Vendor) Checks(t *testing.T, name string, s Said) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -52,11 +52,11 @@ func (v Vendor) check(t *testing.T) {
 	}
 }
 
-// needsAKey asks the vendor's own server without one.
+// needsAKey calls the vendor's own API without a key.
 func (v Vendor) needsAKey(t *testing.T) {
 	s := via(NoNetwork{t})
 	s.NoKey = true
-	e := v.create(t, s) // an executor without a key can be listed as unavailable
+	e := v.create(t, s) // an executor without a key is listed as unavailable
 	require.ErrorContains(t, e.Check(t.Context()), "there is no API key (set api_key")
 	_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.True(t, conversation.IsKind(err, conversation.Unauthorized), "%v", err)

@@ -15,8 +15,8 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 )
 
-// Unreachable shows what is said of a server that is not there, and of one that is
-// another. The remedy is what an executor says where nobody listens.
+// Unreachable tests the errors for an address where no server listens, and for one
+// with another server. Remedy is the executor's for the first.
 func Unreachable(t *testing.T, remedy string, create func(*testing.T, *httptest.Server, *http.Client) executors.Executor) {
 	t.Helper()
 	t.Run("NobodyListens", func(t *testing.T) {
@@ -41,7 +41,8 @@ func Unreachable(t *testing.T, remedy string, create func(*testing.T, *httptest.
 	})
 }
 
-// A connection that breaks says nothing about the answer: another try may help.
+// A broken connection does not tell whether the request took effect: a retry may
+// help.
 func (v Vendor) brokenConnections(t *testing.T) {
 	for name, row := range map[string]struct {
 		handler http.Handler
@@ -62,7 +63,7 @@ func (v Vendor) brokenConnections(t *testing.T) {
 		})
 }
 
-// Nothing is tried twice, whatever the server suggests: the caller does that.
+// An executor must not retry, whatever the server suggests: its caller retries.
 func (v Vendor) noRetries(t *testing.T) {
 	for _, status := range []int{408, 409, 429, 500, 503, 529} {
 		eachMode(t, fmt.Sprint(status, "/"), func(t *testing.T, whole bool) {
@@ -80,8 +81,8 @@ func (v Vendor) noRetries(t *testing.T) {
 	}
 }
 
-// Go's own client sends again what failed on a connection that it kept, if an
-// Idempotency-Key says that no harm is done.
+// Go's HTTP client resends a request that failed on a kept connection if it has an
+// Idempotency-Key.
 func (v Vendor) noRetryOnAKeptConnection(t *testing.T) {
 	calls := make(chan struct{}, 10)
 	answer := v.Handler(t, "ok")
@@ -100,7 +101,7 @@ func (v Vendor) noRetryOnAKeptConnection(t *testing.T) {
 	require.Len(t, calls, 2)
 }
 
-// A server may send its client elsewhere; the key does not go there.
+// A server may redirect; the key must not follow.
 func (v Vendor) redirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 307, 308} {
 		eachMode(t, fmt.Sprint(status, "/"), func(t *testing.T, whole bool) {

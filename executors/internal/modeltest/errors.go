@@ -23,7 +23,7 @@ const (
 	invalid = conversation.Invalid
 )
 
-// Says shows in both modes what is made of something said in place of an answer.
+// Says tests, in both modes, the error for a response that is no answer.
 func (v Vendor) Says(t *testing.T, name string, s Said) {
 	t.Helper()
 	eachMode(t, name+"/", func(t *testing.T, whole bool) {
@@ -35,7 +35,7 @@ func (v Vendor) Says(t *testing.T, name string, s Said) {
 	})
 }
 
-// errors are those that HTTP has words for, and answers that are none.
+// errors are failures with an HTTP status, and unusable answers.
 func (v Vendor) errors(t *testing.T) {
 	after := func(s string) http.Header { return http.Header{"Retry-After": {s}} }
 	for name, s := range map[string]Said{
@@ -88,15 +88,15 @@ func (v Vendor) errors(t *testing.T) {
 	})
 }
 
-// Streamed is what a server streams, and what becomes of it.
+// Streamed is what a server streams and the expected result.
 type Streamed struct {
 	Events []string
-	Kind   conversation.Kind // empty: an answer
-	Text   string            // part of it, or of the error
+	Kind   conversation.Kind // empty: success
+	Text   string            // part of the answer or of the error
 	Usage  conversation.Usage
 }
 
-// Streams shows what becomes of a stream.
+// Streams tests the result of a stream.
 func (v Vendor) Streams(t *testing.T, name string, s Streamed) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
@@ -133,7 +133,7 @@ func (v Vendor) streams(t *testing.T) {
 	}
 }
 
-// A server may repeat the key it was sent wherever it likes.
+// A server may echo the key in any place.
 func (v Vendor) noErrorHoldsAKey(t *testing.T) {
 	secrets := []string{Key, HeaderKey, v.ForeignKey[:4]}
 	echo := func(r *http.Request) string {

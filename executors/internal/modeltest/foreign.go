@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// foreignAnswers come from something in front of the model: none is final, whatever its
-// status, and each says so.
+// foreignAnswers come from a proxy or gateway in front of the model. Whatever the
+// status, the error is retryable and names that cause.
 func foreignAnswers() map[string]Said {
 	page := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	text := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}

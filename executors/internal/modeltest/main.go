@@ -11,14 +11,14 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The secrets that executors are made with.
+// The secrets of the executors under test.
 const (
 	Key       = "pk-very-secret-key-0123456789"
 	HeaderKey = "hk-other-secret-9876543210"
 )
 
-// Main runs a package's tests and requires that no goroutine is left over and
-// that nothing of the standard loggers, which SDKs write to, holds a secret.
+// Main runs the tests of a package and requires that no goroutine is left and that
+// the standard loggers, which SDKs write to, have logged no secret.
 func Main(m *testing.M, secrets ...string) { goleak.VerifyTestMain(quietMain{m, secrets}) }
 
 type quietMain struct {
@@ -28,7 +28,7 @@ type quietMain struct {
 
 // Run runs the tests.
 func (q quietMain) Run() int {
-	var logged bytes.Buffer // both loggers write under one lock
+	var logged bytes.Buffer // the standard loggers share its lock
 	log.SetOutput(&logged)
 	slog.SetLogLoggerLevel(slog.LevelDebug)
 	code := q.m.Run()

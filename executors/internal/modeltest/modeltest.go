@@ -1,6 +1,5 @@
-// Package modeltest holds what the tests of executors that ask a model or an agent
-// over HTTP have in common: servers and clients, and for vendors of models the
-// tests that hold for all of them.
+// Package modeltest holds test helpers for executors that call a model or an agent
+// over HTTP: servers, clients, and the tests that hold for every model vendor.
 package modeltest
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// NewServer starts a server that ends with the test.
+// NewServer starts a server that stops with the test.
 func NewServer(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -27,7 +26,7 @@ func NewServer(t *testing.T, h http.Handler) *httptest.Server {
 	return server
 }
 
-// JSON is the value as JSON.
+// JSON encodes a value.
 func JSON(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
@@ -36,14 +35,14 @@ func JSON(v any) string {
 	return string(data)
 }
 
-// WriteJSON answers with a body.
+// WriteJSON writes a response with a JSON body.
 func WriteJSON(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
 }
 
-// WriteEvents streams events, each with its lines as they stand.
+// WriteEvents streams events, given as the lines of each.
 func WriteEvents(w http.ResponseWriter, events ...string) {
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.WriteHeader(http.StatusOK)
@@ -59,8 +58,8 @@ func WriteEvents(w http.ResponseWriter, events ...string) {
 	}
 }
 
-// Events are those of a stream that have nothing but data. Comments (": …") and
-// events with a name ("event: …") stay as they are.
+// Events makes stream events of data alone. Comments (": …") and named events
+// ("event: …") stay unchanged.
 func Events(data ...string) []string {
 	out := slices.Clone(data)
 	for i, event := range out {
@@ -71,7 +70,7 @@ func Events(data ...string) []string {
 	return out
 }
 
-// Repeat is n times the string.
+// Repeat returns n copies of a string.
 func Repeat(s string, n int) []string {
 	out := make([]string, n)
 	for i := range out {
@@ -80,13 +79,14 @@ func Repeat(s string, n int) []string {
 	return out
 }
 
-// stall takes a request and never answers.
+// stall reads a request and never answers.
 func stall(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice who leaves
+	_, _ = io.Copy(io.Discard, r.Body) // only after reading does the server notice that the client disconnects
 	<-r.Context().Done()
 }
 
-// Abort is a handler that breaks the connection, perhaps after some events.
+// Abort returns a handler that writes some events, if any, and breaks the
+// connection.
 func Abort(before ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -97,20 +97,20 @@ func Abort(before ...string) http.HandlerFunc {
 	}
 }
 
-// A Step of a [Slow] server: what it sends, after which pause.
+// A Step of a [Slow] server: a pause, then an event.
 type Step struct {
 	Pause time.Duration
 	Event string
 }
 
-// After is a step.
+// After makes a step.
 func After(pause time.Duration, event string) Step { return Step{Pause: pause, Event: event} }
 
-// Slow is a server in memory, so that the clock can be a fake one. It never
-// closes what it streams unless Close says so.
+// Slow is an in-memory server, usable with a fake clock. It keeps the stream open
+// unless Close is set.
 type Slow struct {
-	Header time.Duration // until the response begins
-	Whole  string        // all that it answers; empty: it streams
+	Header time.Duration // delay of the response header
+	Whole  string        // a whole answer; empty: stream
 	Steps  []Step
 	Close  bool
 }
@@ -161,29 +161,28 @@ func pause(ctx context.Context, d time.Duration) error {
 // RoundTrip answers requests in memory.
 type RoundTrip func(*http.Request) *http.Response
 
-// RoundTrip answers.
+// RoundTrip calls f.
 func (f RoundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req), nil }
 
-// OneByte is a body that comes one byte at a time, as from a slow network.
+// OneByte is a body that returns one byte per read, as from a slow network.
 type OneByte struct{ *strings.Reader }
 
-// Read gives one byte.
+// Read returns one byte.
 func (o OneByte) Read(p []byte) (int, error) { return o.Reader.Read(p[:min(1, len(p))]) }
 
 // Close does nothing.
 func (OneByte) Close() error { return nil }
 
-// NoNetwork fails the test if a request is sent.
+// NoNetwork fails the test when a request is sent.
 type NoNetwork struct{ T *testing.T }
 
-// RoundTrip fails.
+// RoundTrip fails the test.
 func (n NoNetwork) RoundTrip(*http.Request) (*http.Response, error) {
 	n.T.Error("no request should be sent")
 	return nil, errors.New("no network")
 }
 
-// NoSecrets requires that nothing in the error's chain shows a secret, however
-// it is printed.
+// NoSecrets requires that no error in the chain shows a secret, in any format.
 func NoSecrets(t *testing.T, err error, secrets ...string) {
 	t.Helper()
 	for err != nil {

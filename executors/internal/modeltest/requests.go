@@ -12,16 +12,15 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 )
 
-// User is a message of the other side, Agent one of the agent's own.
+// User returns a user message.
 func User(text string) conversation.Message { return conversation.Text(conversation.RoleUser, text) }
 
-// Agent is a message of the agent's own.
+// Agent returns an assistant message.
 func Agent(text string) conversation.Message {
 	return conversation.Text(conversation.RoleAssistant, text)
 }
 
-// Data is a message of the other side with structured data, behind the text if
-// there is one.
+// Data returns a user message with structured data, after text if any.
 func Data(text, data string) conversation.Message {
 	m := conversation.Message{Role: conversation.RoleUser}
 	if text != "" {
@@ -31,24 +30,24 @@ func Data(text, data string) conversation.Message {
 	return m
 }
 
-// Words are a part of a message.
+// Words returns a text part.
 func Words(text string) conversation.Part {
 	return conversation.Part{Type: conversation.PartText, Text: text}
 }
 
-// Call is a part of a message that calls a tool.
+// Call returns a tool call part.
 func Call(id, name, arguments string) conversation.Part {
 	return conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: id, Name: name, Arguments: json.RawMessage(arguments)}}
 }
 
-// Offering is a request in which the model may call the tools.
+// Offering returns a request that offers tools.
 func Offering(text string, tools ...conversation.Tool) executors.Request {
 	req := executortest.Request("c1", text)
 	req.Tools = tools
 	return req
 }
 
-// Called is the request after the tools that res calls have been called.
+// Called returns the request that follows res, with the results of its tool calls.
 func Called(req executors.Request, res executors.Result, results ...conversation.ToolResult) executors.Request {
 	req.Messages = append(req.Messages[:len(req.Messages):len(req.Messages)], res.Message)
 	for _, r := range results {
@@ -60,9 +59,9 @@ func Called(req executors.Request, res executors.Result, results ...conversation
 	return req
 }
 
-// RequireFaults requires that a configuration is turned down for these faults,
-// for those that can be made in every vendor's, and for no others, without
-// showing its key.
+// RequireFaults requires that a configuration is rejected with the given faults and
+// those that every vendor checks, and no others, and that the error does not show
+// the key.
 func (v Vendor) RequireFaults(t *testing.T, err error, own ...string) {
 	t.Helper()
 	require.ErrorContains(t, err, v.Name+": ")

@@ -12,18 +12,18 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Said is what a server says to every request, and what is to be made of it.
+// Said is a server's response to every request, and the expected error.
 type Said struct {
 	Status int
 	Header http.Header
 	Body   string
 
 	Kind  conversation.Kind
-	After time.Duration // RetryAfter
+	After time.Duration // expected RetryAfter
 	Text  string        // part of the error
 }
 
-// ServeHTTP says it, as JSON unless the header has another type.
+// ServeHTTP writes the response, as JSON unless Header has another type.
 func (s Said) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	maps.Copy(w.Header(), s.Header)
@@ -31,8 +31,8 @@ func (s Said) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, s.Body)
 }
 
-// Require requires the error wanted, not too long, and with a remedy where
-// somebody has to do something.
+// Require requires the expected error, of bounded length, and with a remedy for the
+// kinds that an operator has to act on.
 func (s Said) Require(t *testing.T, err error) *conversation.Error {
 	t.Helper()
 	ce := RequireError(t, err, s.Kind, s.Text)
@@ -45,7 +45,7 @@ func (s Said) Require(t *testing.T, err error) *conversation.Error {
 	return ce
 }
 
-// RequireError requires an error of that kind with that text in it.
+// RequireError requires an error of the kind that contains the text.
 func RequireError(t *testing.T, err error, kind conversation.Kind, text string) *conversation.Error {
 	t.Helper()
 	var ce *conversation.Error

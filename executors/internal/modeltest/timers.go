@@ -13,9 +13,9 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 )
 
-// Takes shows, by a clock of its own, how long a call takes until it ends with an
-// answer or, if there are words wanted, with an error that has them. What
-// create makes must stay in memory, as a [Slow] server does.
+// Takes tests, on a fake clock, how long a call takes to succeed, or to fail with
+// the given text if there is one. What create makes must stay in memory, as a
+// [Slow] server does.
 func Takes(t *testing.T, after time.Duration, want string, create func(*testing.T) executors.Executor) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -33,7 +33,8 @@ func Takes(t *testing.T, after time.Duration, want string, create func(*testing.
 	})
 }
 
-// CheckIsBounded shows that a check of what never answers ends with those words.
+// CheckIsBounded tests that a check of a server that never answers fails with the
+// text.
 func CheckIsBounded(t *testing.T, want string, create func(*testing.T) executors.Checker) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,8 +51,8 @@ func (v Vendor) checkIsBounded(t *testing.T) {
 	})
 }
 
-// Timed shows how long a streamed answer that comes in these steps takes, and how
-// the call ends. See [Takes].
+// Timed tests how long a streamed answer of these steps takes and how the call
+// ends. See [Takes].
 func (v Vendor) Timed(t *testing.T, name string, steps []Step, after time.Duration, want string) {
 	t.Helper()
 	v.timed(t, name, via(Slow{Steps: steps}), after, want)

@@ -13,41 +13,40 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 )
 
-// A Vendor is an API of a model, as it is spoken on the wire, and the executor
-// that asks through it. [Run] shows what holds for every vendor; each shows in
-// tests of its own what is special to it.
+// A Vendor describes a model API and the executor that calls it. [Run] tests what
+// holds for every vendor; each vendor's own tests cover the rest.
 type Vendor struct {
-	// Name begins the executor's errors, Provider goes with its results.
+	// Name is the prefix of the executor's errors; Provider is in its results.
 	Name, Provider string
-	// New makes an executor that asks the model test-1, with the secrets Key (in
+	// New makes an executor for the model test-1 with the secrets Key (in
 	// KeyHeader) and HeaderKey (in X-Gateway-Key).
 	New       func(Settings) (Backend, error)
 	KeyHeader string
-	// ForeignKey is what keys of this vendor look like. Errors must not show those
+	// ForeignKey is another key in this vendor's format. Errors must not show it
 	// either.
 	ForeignKey string
 
-	// Handler answers requests with the texts, in pieces if asked to stream, and
-	// rejects those that the real API would.
+	// Handler answers requests with the texts, streamed if requested, and rejects
+	// what the real API would reject.
 	Handler func(t *testing.T, texts ...string) http.Handler
-	// Whole is an answer of the model test-1-0601 in one piece.
+	// Whole returns a whole answer of the model test-1-0601.
 	Whole func(text string) string
-	// Begin, a Delta for each piece and End are the events of a streamed answer.
-	// Thinking is a piece of what only the model sees.
+	// A streamed answer is Begin, a Delta for each piece, and End. Thinking is a
+	// piece that is not part of the answer.
 	Begin           []string
 	Delta, Thinking func(text string) string
 	End             []string
-	// Begun is what is known of an answer's cost after Begin and a Delta, Known what
-	// Whole and End tell.
+	// Begun is the usage known after Begin and a Delta, Known the one of Whole and
+	// End.
 	Begun, Known conversation.Usage
 
-	// Fail answers with the failure wanted.
+	// Fail responds with the given failure.
 	Fail func(w http.ResponseWriter, want executortest.Failure)
-	// Error is the body of an error that has the text in every field, ErrorEvent
-	// an event in the middle of a stream.
+	// Error is the body of an error with the text in every field; ErrorEvent is an
+	// error in the middle of a stream.
 	Error      func(status int, text string) string
 	ErrorEvent func(text string) string
-	// ModelPath is what Check asks for.
+	// ModelPath is the path that Check requests.
 	ModelPath string
 }
 
@@ -57,9 +56,9 @@ type Backend interface {
 	executors.Checker
 }
 
-// Settings are what the tests for all vendors set.
+// Settings are the settings that the tests for all vendors use.
 type Settings struct {
-	// BaseURL is the address of a server of the tests. Empty: the vendor's own.
+	// BaseURL is the address of a test server. Empty: the vendor's own.
 	BaseURL string
 	Client  *http.Client
 	Whole   bool // do not stream
@@ -68,13 +67,12 @@ type Settings struct {
 	Timeout, FirstTokenTimeout time.Duration
 }
 
-// At are the settings to ask a server of the tests.
+// At returns settings for a test server.
 func At(server *httptest.Server) Settings {
 	return Settings{BaseURL: server.URL, Client: server.Client()}
 }
 
-// via are the settings to ask the vendor's own server, of which nothing is seen
-// but the transport given.
+// via returns settings for the vendor's own address over the given transport.
 func via(transport http.RoundTripper) Settings {
 	return Settings{Client: &http.Client{Transport: transport}}
 }
@@ -86,7 +84,7 @@ func (v Vendor) create(t *testing.T, s Settings) Backend {
 	return e
 }
 
-// asking makes an executor that asks a server with that handler.
+// asking makes an executor with a server that has this handler.
 func (v Vendor) asking(t *testing.T, whole bool, h http.Handler) Backend {
 	t.Helper()
 	s := At(NewServer(t, h))
@@ -94,7 +92,7 @@ func (v Vendor) asking(t *testing.T, whole bool, h http.Handler) Backend {
 	return v.create(t, s)
 }
 
-// modes are the two ways to ask; the values are those of [Settings.Whole].
+// modes are the two ways to call; the values are those of [Settings.Whole].
 var modes = map[string]bool{"Streaming": false, "Whole": true}
 
 // eachMode runs a test in both modes.
@@ -108,7 +106,7 @@ func eachMode(t *testing.T, prefix string, test func(t *testing.T, whole bool)) 
 	}
 }
 
-// events is a streamed answer.
+// events returns a streamed answer.
 func (v Vendor) events(texts ...string) []string {
 	out := v.Begin[:len(v.Begin):len(v.Begin)]
 	for _, text := range texts {
@@ -117,7 +115,7 @@ func (v Vendor) events(texts ...string) []string {
 	return append(out, v.End...)
 }
 
-// Run shows what holds for every vendor.
+// Run tests what holds for every vendor.
 func Run(t *testing.T, v Vendor) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T){
@@ -183,7 +181,7 @@ func (v Vendor) reply(t *testing.T) {
 	})
 }
 
-// doesNotStream asks a server for a stream that knows none.
+// doesNotStream requests a stream from a server that supports none.
 func (v Vendor) doesNotStream(t *testing.T) {
 	e := v.asking(t, false, Said{Status: http.StatusOK, Body: v.Whole("Hello")})
 	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))

@@ -1,6 +1,5 @@
-// Package translate is between the contract of package wire and the words of
-// agents that do not keep to it: requests are made by a template, answers are
-// read by paths.
+// Package translate maps between package wire and agents with other formats: a
+// template makes requests, paths read answers.
 package translate
 
 import (
@@ -20,13 +19,13 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// A Body makes requests by a template (text/template) of JSON. It sees the fields
-// of wire.Request, with State and Attach decoded, and two more: NewMessages, those
-// that the agent has not seen, and Input, their text. Every value goes through the
-// function json.
+// A Body makes requests from a text/template of JSON. The template sees the fields
+// of wire.Request, with State and Attach decoded, and two more: NewMessages, the
+// messages the agent has not received, and Input, their text. The function json
+// must encode every value.
 type Body struct{ t *template.Template }
 
-// bodyData is what a template sees.
+// bodyData is the template's data.
 type bodyData struct {
 	wire.Request
 	State, Attach any
@@ -36,7 +35,7 @@ type bodyData struct {
 
 var bodyFuncs = template.FuncMap{
 	"json": toJSON,
-	// uuid is the same for the same text: for servers whose threads have UUIDs.
+	// uuid maps equal texts to equal UUIDs, for servers whose threads have UUIDs.
 	"uuid": func(text string) string { return uuid.NewSHA1(uuid.NameSpaceURL, []byte(text)).String() },
 }
 
@@ -50,7 +49,7 @@ func toJSON(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// ParseBody reads the template of request.body, and tries it.
+// ParseBody parses the template of request.body and tests it on sample requests.
 func ParseBody(text string, f *settings.Faults) *Body {
 	t, err := template.New("body").Option("missingkey=error").Funcs(bodyFuncs).Parse(text)
 	if err != nil {
@@ -88,10 +87,10 @@ func ParseBody(text string, f *settings.Faults) *Body {
 	return b
 }
 
-// endsInJSON reports whether what the pipeline puts out is JSON.
+// endsInJSON reports whether the pipeline outputs JSON.
 func endsInJSON(p *parse.PipeNode) bool {
 	if len(p.Decl) > 0 {
-		return true // puts out nothing
+		return true // no output
 	}
 	last := p.Cmds[len(p.Cmds)-1]
 	name, ok := last.Args[0].(*parse.IdentifierNode)
@@ -125,9 +124,9 @@ func eachAction(n parse.Node, do func(*parse.ActionNode)) {
 	}
 }
 
-var errBody = errors.New("what comes out is no JSON")
+var errBody = errors.New("the output is not JSON")
 
-// Make makes a request. Token is what a run is to be found by, if there is one.
+// Make makes a request. Token identifies a run to attach to, if not empty.
 func (b *Body) Make(req executors.Request, send wire.Send, token json.RawMessage) ([]byte, error) {
 	data := bodyData{Request: wire.NewRequest(req, send), NewMessages: wire.NewRequest(req, wire.SendNew).Messages}
 	var texts []string
@@ -153,7 +152,7 @@ func (b *Body) Make(req executors.Request, send wire.Send, token json.RawMessage
 	return compact.Bytes(), nil
 }
 
-// sampleRequest is one to try a template with: turns of both sides.
+// sampleRequest makes a request of alternating messages, to test a template.
 func sampleRequest(texts ...string) executors.Request {
 	req := executors.Request{
 		Conversation: conversation.Ref{Platform: "sample", ID: "sample"}, Turn: 1 + len(texts)/2, Attempt: 1,

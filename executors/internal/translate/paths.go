@@ -15,8 +15,8 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// Paths say where an answer has what, in the words of github.com/tidwall/gjson.
-// Empty: nowhere.
+// Paths name the places of values in an answer, in the syntax of
+// github.com/tidwall/gjson. Empty: the answer has no such value.
 type Paths struct {
 	Text              string
 	State             string
@@ -26,13 +26,13 @@ type Paths struct {
 	Model             string
 	FinishReason      string
 	End               string
-	Error             string // there is an error if it is neither null, false nor empty
-	ErrorMessage      string // default: what is at Error
+	Error             string // an error is present if the value is neither null, false nor empty
+	ErrorMessage      string // default: the value at Error
 	ErrorCode         string
-	ErrorKinds        map[string]conversation.Kind // what the codes mean
+	ErrorKinds        map[string]conversation.Kind // kinds by code
 }
 
-// ByKey are the paths under their keys of the configuration.
+// ByKey returns the paths by configuration key.
 func (p Paths) ByKey() map[string]string {
 	return map[string]string{
 		"text": p.Text, "state": p.State, "input_tokens": p.InputTokens, "output_tokens": p.OutputTokens,
@@ -41,7 +41,7 @@ func (p Paths) ByKey() map[string]string {
 	}
 }
 
-// ValidatePaths finds faults of the paths of response, by their keys.
+// ValidatePaths adds the faults of the paths in response, by key.
 func ValidatePaths(paths map[string]string, f *settings.Faults) {
 	for key, path := range paths {
 		if path != strings.TrimSpace(path) {
@@ -50,7 +50,7 @@ func ValidatePaths(paths map[string]string, f *settings.Faults) {
 	}
 }
 
-// ValidateKinds finds faults of response.error_kinds.
+// ValidateKinds adds the faults of response.error_kinds.
 func (p Paths) ValidateKinds(f *settings.Faults) {
 	for code, kind := range p.ErrorKinds {
 		if _, ok := wire.ParseKind(string(kind)); !ok {
@@ -59,8 +59,8 @@ func (p Paths) ValidateKinds(f *settings.Faults) {
 	}
 }
 
-// Frame reads all of an answer but its text. Where there is an error, it is that
-// alone, with what it has cost.
+// Frame reads everything but the text of an answer. If it holds an error, the frame
+// has only that and the usage.
 func (p Paths) Frame(doc gjson.Result) wire.Frame {
 	if said := p.Reported(doc); said != nil {
 		return wire.Frame{Error: said, Usage: p.usage(doc)}
@@ -95,8 +95,7 @@ func (p Paths) usage(doc gjson.Result) *wire.Usage {
 	return &u
 }
 
-// Count is a number of tokens or calls as it may be believed: 0 where there is
-// none.
+// Count returns a number of tokens or calls within bounds; 0 if n is not a number.
 func Count(n gjson.Result) int64 {
 	if n.Type != gjson.Number || math.IsNaN(n.Num) {
 		return 0
@@ -104,7 +103,7 @@ func Count(n gjson.Result) int64 {
 	return int64(min(max(n.Num, 0), math.MaxInt32))
 }
 
-// Reported is the error that an answer has, or nil.
+// Reported returns the error in an answer, or nil.
 func (p Paths) Reported(doc gjson.Result) *wire.Error {
 	found := At(doc, p.Error)
 	if !found.Exists() || found.Type == gjson.Null || found.Type == gjson.False || found.Raw == `""` {
@@ -112,7 +111,7 @@ func (p Paths) Reported(doc gjson.Result) *wire.Error {
 	}
 	said := &wire.Error{}
 	if found.IsObject() {
-		_ = json.Unmarshal([]byte(found.Raw), said) // takes whatever there is
+		_ = json.Unmarshal([]byte(found.Raw), said) // fields of another type are skipped
 	}
 	said.Message = cmp.Or(stringAt(doc, p.ErrorMessage), said.Message, found.String())
 	if kind := p.ErrorKinds[stringAt(doc, p.ErrorCode)]; kind != "" {
@@ -121,7 +120,7 @@ func (p Paths) Reported(doc gjson.Result) *wire.Error {
 	return said
 }
 
-// ParseJSON requires JSON in UTF-8.
+// ParseJSON requires UTF-8 and JSON.
 func ParseJSON(data []byte) (gjson.Result, error) {
 	switch {
 	case !utf8.Valid(data):
@@ -132,7 +131,7 @@ func ParseJSON(data []byte) (gjson.Result, error) {
 	return gjson.ParseBytes(data), nil
 }
 
-// At is what is at a path: nothing, if that is empty.
+// At returns the value at a path; nothing if the path is empty.
 func At(doc gjson.Result, path string) gjson.Result {
 	if path == "" {
 		return gjson.Result{}

@@ -8,11 +8,11 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// ErrNothing is an answer that has nothing at a path.
+// ErrNothing is returned when an answer has no value at a path.
 var ErrNothing = errors.New("nothing")
 
-// TextAt is the text at a path of an answer. It has to be there: the error goes
-// on where "at this path is" ends.
+// TextAt returns the text at a required path. Its error completes the sentence "at
+// this path is".
 func TextAt(doc gjson.Result, path string) (string, error) {
 	found := At(doc, path)
 	if !found.Exists() {
@@ -21,9 +21,9 @@ func TextAt(doc gjson.Result, path string) (string, error) {
 	return Text(found)
 }
 
-// Text is the text that a value stands for: itself, or the pieces of a list,
-// each a text or an object with one, as models' answers have them. The error says
-// what it is instead.
+// Text returns the text of a value: a string, or the pieces of a list, each a
+// string or an object with a text field, as in answers of models. Its error names
+// the type found instead.
 func Text(v gjson.Result) (string, error) {
 	switch {
 	case v.Type == gjson.String:
@@ -34,7 +34,7 @@ func Text(v gjson.Result) (string, error) {
 		var b strings.Builder
 		for _, item := range v.Array() {
 			if item.IsObject() {
-				item = item.Get("text") // other pieces, such as calls of tools, have none
+				item = item.Get("text") // other pieces, such as tool calls, have no text
 				if !item.Exists() {
 					continue
 				}

@@ -56,7 +56,7 @@ func TestBodyFaults(t *testing.T) {
 	for name, c := range map[string]struct{ body, want string }{
 		"Syntax":    {`{{json .Input}`, "request.body is no template: body:1: "},
 		"Unknown":   {`{"a": {{json .Imput}}}`, "can't evaluate field Imput"},
-		"NoJSON":    {`{"a": {{json .Input}}`, "request.body cannot be used where the agent speaks first: what comes out is no JSON"},
+		"NoJSON":    {`{"a": {{json .Input}}`, "request.body cannot be used where the agent speaks first: the output is not JSON"},
 		"Unescaped": {`{"a": "{{.Input}}"}`, "is not safe in line 1: {{.Input}}"},
 		"InElse":    {"{{if .State}}1{{else}}\n{{.Turn}}{{end}}", "is not safe in line 2: {{.Turn}}"},
 		"InWith":    {`{{with .State}}{{.}}{{end}}1`, ": {{.}}: write {{json"},
