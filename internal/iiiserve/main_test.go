@@ -3,7 +3,7 @@ package iiiserve_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/parley-run/parley/internal/localstack/localstacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { localstacktest.Main(m) }
