@@ -20,6 +20,10 @@ const (
 
 // Conversation runs one conversation from claim to outcome.
 func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outcome, error) {
+	in, err := recordDefaults(ctx, in)
+	if err != nil {
+		return conversation.Outcome{}, err
+	}
 	if err := in.Validate(); err != nil {
 		return conversation.Outcome{}, temporal.NewNonRetryableApplicationError(err.Error(), ErrTypeInput, nil)
 	}

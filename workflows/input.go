@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/workflow"
+
 	"github.com/parley-run/parley/conversation"
 )
 
@@ -57,6 +59,8 @@ type ConversationInput struct {
 	// CountedIn is set where the conversation counts against the capacity of its
 	// platform.
 	CountedIn *CountedIn `json:"counted_in,omitempty"`
+	// Filled means that WithDefaults has filled what the caller left open.
+	Filled bool `json:"filled,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }
@@ -77,9 +81,9 @@ const (
 	workflowCarryBytes = 1 << 20
 )
 
-// WithDefaults fills what the input leaves open. Every caller that starts a conversation
-// calls it, so that a new default applies to new conversations and not to open ones: the
-// workflow only checks that it was called.
+// WithDefaults fills what the input leaves open. Every caller of ours that starts a
+// conversation calls it, so that a new default applies to new conversations and not to
+// open ones.
 func (in ConversationInput) WithDefaults() ConversationInput {
 	switch in.Side {
 	case SideTransport:
@@ -97,8 +101,31 @@ func (in ConversationInput) WithDefaults() ConversationInput {
 			in.TaskTimeout = DefaultTaskTimeout
 		}
 	}
-	in.Policy = in.Policy.WithDefaults()
+	in.Policy, in.Filled = in.Policy.WithDefaults(), true
 	return in
+}
+
+// filledSettings are what WithDefaults fills.
+type filledSettings struct {
+	Policy      conversation.Policy `json:"policy"`
+	IdleTimeout time.Duration       `json:"idle_timeout,omitempty"`
+	TaskTimeout time.Duration       `json:"task_timeout,omitempty"`
+}
+
+// recordDefaults fills the input of a caller that has not called WithDefaults, such as a
+// program that uses Temporal's client alone. The history keeps what was filled: a default
+// that is new when it is replayed changes nothing.
+func recordDefaults(ctx workflow.Context, in ConversationInput) (ConversationInput, error) {
+	if in.Filled {
+		return in, nil
+	}
+	var out filledSettings
+	err := workflow.SideEffect(ctx, func(workflow.Context) any {
+		all := in.WithDefaults()
+		return filledSettings{Policy: all.Policy, IdleTimeout: all.IdleTimeout, TaskTimeout: all.TaskTimeout}
+	}).Get(&out)
+	in.Policy, in.IdleTimeout, in.TaskTimeout, in.Filled = out.Policy, out.IdleTimeout, out.TaskTimeout, true
+	return in, err
 }
 
 func (in *ConversationInput) carryWhole() {
@@ -149,7 +176,8 @@ func (in ConversationInput) fault() string {
 	return in.missing()
 }
 
-// missing names a setting that WithDefaults would have filled.
+// missing names a setting that WithDefaults would have filled. A setting that is added
+// after a release does not belong here: it is zero in conversations that are open then.
 func (in ConversationInput) missing() string {
 	p := in.Policy
 	for _, setting := range []struct {

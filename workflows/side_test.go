@@ -143,8 +143,8 @@ func TestInvalidInputs(t *testing.T) {
 	}
 }
 
-// Defaults are filled where a conversation is started, and not by the workflow: a new
-// default would change open conversations.
+// Defaults are filled where a conversation is started: a new default must not change open
+// conversations.
 func TestDefaultsAreFilledOutside(t *testing.T) {
 	t.Parallel()
 	for _, side := range []workflows.Side{workflows.SidePlatform, workflows.SideTransport, workflows.SideDirect, workflows.SideTask} {
@@ -164,6 +164,18 @@ func TestDefaultsAreFilledOutside(t *testing.T) {
 	require.Equal(t, workflows.DefaultIdleTimeout, direct.IdleTimeout)
 	require.Equal(t, 1<<20, direct.Policy.CarryBytes)
 	require.Equal(t, conversation.DefaultCarryBytes, input("mem").Policy.CarryBytes)
+}
+
+// The input of a program that uses Temporal's client alone is filled once.
+func TestDefaultsOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.agentEnds()
+	s.after(time.Second, func() { s.update(workflows.UpdateSend, workflows.SendRequest{ID: "m1", Text: "hello"}) })
+	s.env.ExecuteWorkflow(workflows.ConversationName, workflows.ConversationInput{
+		Ref: conversation.Ref{Platform: "mem", ID: "c"}, Side: workflows.SideDirect,
+	})
+	require.Equal(t, 1, s.outcome().Turns)
 }
 
 // Only a direct conversation takes messages from clients.
