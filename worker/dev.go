@@ -18,11 +18,11 @@ import (
 	"github.com/parley-run/parley/internal/process"
 )
 
-// devDrain is how long the demo's worker may finish what it does: the Temporal
-// server that would remember the rest stops with it.
+// devDrain is how long the demo's worker may drain: the Temporal server that would keep
+// the rest stops with it.
 const devDrain = 5 * time.Second
 
-// devOptions are the flags of --dev, and those of the others that it heeds.
+// devOptions are the flags of --dev, and those of the others that it uses.
 type devOptions struct {
 	Conversations int
 	Exit          bool
@@ -32,7 +32,7 @@ type devOptions struct {
 	// address, here or in TEMPORAL_ADDRESS, one is started.
 	Address   string
 	Namespace string
-	// Executor is who speaks for the agent. Empty: "auto".
+	// Executor answers for the agent. Empty: "auto".
 	Executor string
 	// Level is that of the worker's log. Nil: warnings and errors.
 	Level slog.Leveler

@@ -17,44 +17,43 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// ErrSearchAttributes: the namespace lacks search attributes and they cannot be
-// added from here. Without them no workflow of ours can start.
+// ErrSearchAttributes: the namespace lacks search attributes and this process cannot add
+// them. Without them no workflow of Parley can start.
 var ErrSearchAttributes = errors.New("temporal: search attributes")
 
 const (
-	// usableWithin bounds the wait for search attributes to become usable after
-	// they were added: servers learn of them by a cache of about ten seconds.
+	// usableWithin bounds the wait for added search attributes to become usable: servers
+	// cache the list for about ten seconds.
 	usableWithin = 30 * time.Second
-	lookEvery    = 250 * time.Millisecond
+	checkEvery   = 250 * time.Millisecond
 )
 
-// SearchAttributes says what a namespace has of Parley's search attributes.
+// SearchAttributes is the state of Parley's search attributes in a namespace.
 type SearchAttributes struct {
 	// Missing are the names of those that it lacks.
 	Missing []string
-	// Addable is whether the operator's service is open to us, so that adding them may
-	// succeed.
+	// Addable is whether the server's operator service accepts calls of this process, so
+	// that adding them may succeed.
 	Addable bool
 }
 
-// Refused is the error of a namespace that lacks some which cannot be added from
-// here. cause may be nil.
+// Refused is the error of a namespace that lacks search attributes which this process
+// cannot add. cause may be nil.
 func (s SearchAttributes) Refused(namespace string, cause error) error {
-	why := "the operator's service is closed to us"
+	why := "the server's operator service refuses this client"
 	if cause != nil {
 		why = oneLine(cause)
 	}
 	return &Error{Reason: ErrSearchAttributes, Err: cause, Text: fmt.Sprintf(
-		"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (have somebody who may run: go run ./starter setup, or: %s)",
+		"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (run as an operator: go run ./starter setup, or: %s)",
 		namespace, strings.Join(s.Missing, ", "), why, commands(namespace, s.Missing))}
 }
 
-// CheckSearchAttributes says what the namespace has, for a worker that starts as for
-// whoever asks whether one could. A search attribute that is there with another type
-// is an error.
+// CheckSearchAttributes reads which search attributes the namespace has. One with
+// another type is an error.
 func CheckSearchAttributes(ctx context.Context, c client.Client, namespace string) (SearchAttributes, error) {
 	list, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
-	if notForUs(err) {
+	if refused(err) {
 		missing, err := unusable(ctx, c, namespace)
 		return SearchAttributes{Missing: missing}, err
 	}
@@ -79,8 +78,8 @@ func CheckSearchAttributes(ctx context.Context, c client.Client, namespace strin
 	return SearchAttributes{Missing: missing, Addable: true}, nil
 }
 
-// EnsureSearchAttributes adds to the namespace what it lacks, and returns once it
-// can be used. It returns the names of what it added.
+// EnsureSearchAttributes adds the search attributes that the namespace lacks, waits until
+// they can be used, and returns their names.
 func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string) ([]string, error) {
 	have, err := CheckSearchAttributes(ctx, c, namespace)
 	missing := have.Missing
@@ -96,7 +95,7 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
 		Namespace: namespace, SearchAttributes: add,
 	})
-	var exists *serviceerror.AlreadyExists // another worker has just been quicker
+	var exists *serviceerror.AlreadyExists // another worker added them a moment ago
 	if err != nil && !errors.As(err, &exists) {
 		if Unanswered(err) {
 			return nil, fmt.Errorf("temporal: add search attributes: %w", err)
@@ -105,7 +104,7 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, usableWithin)
 	defer cancel()
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
 		left, err := unusable(ctx, c, namespace)
@@ -121,7 +120,7 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 	}
 }
 
-// commands is what somebody can run instead.
+// commands is what an operator can run instead.
 func commands(namespace string, names []string) string {
 	var b strings.Builder
 	b.WriteString("temporal operator search-attribute create --namespace " + namespace)
@@ -133,8 +132,8 @@ func commands(namespace string, names []string) string {
 	return b.String()
 }
 
-// unusable lists those that a query cannot name. It needs no more rights than to
-// list workflows.
+// unusable lists the search attributes that a query cannot name. It needs only the right
+// to list workflows.
 func unusable(ctx context.Context, c client.Client, namespace string) ([]string, error) {
 	var names []string
 	for _, key := range workflows.SearchAttributes() {
@@ -146,15 +145,14 @@ func unusable(ctx context.Context, c client.Client, namespace string) ([]string,
 		case errors.As(err, &invalid):
 			names = append(names, key.GetName())
 		case err != nil:
-			return names, fmt.Errorf("temporal: look for search attribute %s: %w", key.GetName(), err)
+			return names, fmt.Errorf("temporal: check search attribute %s: %w", key.GetName(), err)
 		}
 	}
 	return names, nil
 }
 
-// notForUs reports that the operator's service is closed to us, as on Temporal
-// Cloud.
-func notForUs(err error) bool {
+// refused reports that the operator service refuses this client, as on Temporal Cloud.
+func refused(err error) bool {
 	var denied *serviceerror.PermissionDenied
 	var unimplemented *serviceerror.Unimplemented
 	return errors.As(err, &denied) || errors.As(err, &unimplemented)

@@ -1,6 +1,6 @@
-// Package connect opens the connection to Temporal and says in one line what is
-// wrong where that fails. The connection is described as for Temporal's own
-// tools: TEMPORAL_* variables, profiles in temporal.toml, TLS, API keys.
+// Package connect opens the connection to Temporal and explains in one line why that
+// fails. The settings are those of Temporal's own tools: TEMPORAL_* variables, profiles
+// in temporal.toml, TLS, API keys.
 package connect
 
 import (
@@ -24,19 +24,19 @@ import (
 	"go.temporal.io/sdk/log"
 )
 
-// DefaultTimeout is how long Temporal may take to answer at first.
+// DefaultTimeout is how long Temporal may take to answer the first calls.
 const DefaultTimeout = 5 * time.Second
 
 // Options say where Temporal is. The zero value is a local server without TLS.
 type Options struct {
 	// Environ is the environment, as from os.Environ.
 	Environ []string
-	// Lookup, if not nil, finds variables instead of Environ, which is then asked
-	// only for TEMPORAL_GRPC_META_*, whose names nobody can know.
+	// Lookup, if not nil, finds variables instead of Environ. Environ is then read only
+	// for TEMPORAL_GRPC_META_*, whose names are not known beforehand.
 	Lookup func(name string) (string, bool)
 	// Address and Namespace override what the environment and its profile say.
 	Address, Namespace string
-	// Logger is the SDK's. Nil: silent.
+	// Logger is the SDK's. Nil: none.
 	Logger *slog.Logger
 	// Metrics is the SDK's. Nil: none.
 	Metrics client.MetricsHandler
@@ -44,8 +44,8 @@ type Options struct {
 	Identity string
 	// Timeout is how long Temporal may take to answer. Zero: [DefaultTimeout].
 	Timeout time.Duration
-	// Change, if not nil, changes the client's options once all others are set. What it
-	// sets, a plugin's settings included, is what the [Client] says of itself.
+	// Change, if not nil, changes the client's options once all others are set. The
+	// [Client] has the values that result, those of plugins included.
 	Change func(*client.Options)
 }
 
@@ -62,12 +62,12 @@ type Client struct {
 
 // The reasons why there is no connection.
 var (
-	// ErrConfig: the settings are of no use.
+	// ErrConfig: the settings are wrong.
 	ErrConfig = errors.New("temporal: settings")
 	// ErrUnreachable: nothing answers at the address.
 	ErrUnreachable = errors.New("temporal: unreachable")
-	// ErrInsecure: it answers, but not with the TLS that the settings want. Such an
-	// error is ErrUnreachable too.
+	// ErrInsecure: it answers, but not with the TLS of the settings. Such an error is
+	// ErrUnreachable too.
 	ErrInsecure = errors.New("temporal: no secure connection")
 	// ErrDenied: the server does not accept the credentials.
 	ErrDenied = errors.New("temporal: denied")
@@ -75,7 +75,7 @@ var (
 	ErrNamespace = errors.New("temporal: no such namespace")
 )
 
-// An Error is why there is no connection, in one line with a remedy. It wraps one
+// An Error explains in one line, with a remedy, why there is no connection. It wraps one
 // of the reasons above and the cause.
 type Error struct {
 	Reason error
@@ -89,7 +89,7 @@ func (e *Error) Error() string { return e.Text }
 // Unwrap returns reason and cause.
 func (e *Error) Unwrap() []error { return []error{e.Reason, e.Err} }
 
-// Dial connects and makes sure that the namespace is there.
+// Dial connects and checks that the namespace exists.
 func Dial(ctx context.Context, o Options) (*Client, error) {
 	options, err := o.load()
 	if err != nil {
@@ -101,7 +101,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	options.Plugins = append(slices.Clip(options.Plugins), &witness{options: &options})
 	c, err := dial(ctx, &options, timeout)
 	switch {
-	case err != nil && ctx.Err() != nil: // it is the caller who had enough
+	case err != nil && ctx.Err() != nil: // the caller's own deadline
 		return nil, ctx.Err()
 	case err != nil:
 		return nil, explain(err, options, timeout)
@@ -135,7 +135,7 @@ func dial(ctx context.Context, options *client.Options, timeout time.Duration) (
 		}
 		c.Close()
 	}
-	if ctx.Err() != nil { // what a call cut off says of itself varies
+	if ctx.Err() != nil { // the errors of cancelled calls vary
 		err = errors.Join(ctx.Err(), err)
 	}
 	return nil, err
@@ -164,8 +164,8 @@ func (o Options) load() (client.Options, error) {
 	return options, nil
 }
 
-// checkNamespace looks for the namespace: nothing else would, until the first
-// poll fails. A key that may not look passes.
+// checkNamespace checks that the namespace exists: otherwise the first poll would fail. A
+// key without the right to describe it passes.
 func checkNamespace(ctx context.Context, c client.Client, name string) error {
 	_, err := c.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
 	var denied *serviceerror.PermissionDenied
@@ -201,12 +201,12 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 			"temporal: no secure connection to %s: %s (check the TEMPORAL_TLS* variables)", at, text)}
 	case errors.As(err, &invalid):
 		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("temporal: the server at %s: %s", at, text)}
-	case strings.Contains(text, "no children to pick from"): // gRPC's word for a name without an address
+	case strings.Contains(text, "no children to pick from"): // gRPC's text for a name without an address
 		text = "the host is not known"
 	case strings.Contains(text, prefaceError):
 		text = "what listens there does not answer as Temporal does; it may still be starting, or expect TLS"
 	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "context deadline exceeded"),
-		// A server knows the deadline too, and may end the call a moment before us.
+		// A server knows the deadline too, and may end the call a moment earlier.
 		strings.Contains(text, "RST_STREAM with error code: CANCEL"):
 		text = fmt.Sprintf("no answer within %v", timeout)
 	}
@@ -228,8 +228,8 @@ func isTLS(err error, text string) bool {
 // protocol, before the first frame.
 const prefaceError = "error reading server preface"
 
-// withoutAddress takes "dial tcp <address>: " out of a text that names the address
-// already. The one that was dialled may be that of the name.
+// withoutAddress removes "dial tcp <address>: " from a text that names the address
+// already. The dialled address may be the one that the name resolves to.
 func withoutAddress(text, address string) string {
 	rest, dialled := strings.CutPrefix(text, "dial tcp ")
 	if !dialled {
@@ -243,7 +243,7 @@ func withoutAddress(text, address string) string {
 	return strings.TrimPrefix(rest, address+": ")
 }
 
-// oneLine takes out of an error what gRPC and the SDK wrap around it.
+// oneLine removes what gRPC and the SDK wrap around an error.
 func oneLine(err error) string {
 	text := err.Error()
 	for _, marker := range []string{"Error while dialing: ", "last connection error: ", "failed reaching server: ", "desc = "} {
@@ -255,7 +255,7 @@ func oneLine(err error) string {
 	return strings.TrimSuffix(strings.Join(strings.Fields(text), " "), `"`)
 }
 
-// environment is the environment as envconfig wants it.
+// environment is the environment for envconfig.
 type environment struct{ Options }
 
 func (e environment) Environ() []string { return e.Options.Environ }

@@ -157,7 +157,7 @@ func TestSearchAttributes(t *testing.T) {
 		_, err := connect.EnsureSearchAttributes(t.Context(), c, c.Namespace)
 		require.ErrorIs(t, err, connect.ErrSearchAttributes)
 		require.EqualError(t, err, `temporal: namespace "default" lacks search attributes (ParleyTurns) and they cannot be added: not for you `+
-			"(have somebody who may run: go run ./starter setup, or: temporal operator search-attribute create --namespace default --name ParleyTurns --type Int)")
+			"(run as an operator: go run ./starter setup, or: temporal operator search-attribute create --namespace default --name ParleyTurns --type Int)")
 	})
 	t.Run("NoOperator", func(t *testing.T) {
 		t.Parallel()

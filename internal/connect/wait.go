@@ -11,8 +11,8 @@ import (
 	"go.temporal.io/api/serviceerror"
 )
 
-// DefaultWait is how long a worker that starts waits for a Temporal server that
-// does not answer: as long as one takes to be restarted, moved or upgraded.
+// DefaultWait is how long a worker waits at its start for a Temporal server that does
+// not answer: long enough for a restart, a move or an upgrade.
 const DefaultWait = 5 * time.Minute
 
 const (
@@ -20,8 +20,8 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
-// Await calls f again while Temporal does not answer it, for at most wait. waiting
-// is told the first error, once. It returns the last error of f.
+// Await repeats f while Temporal does not answer, for at most wait. It calls waiting with
+// the first error, once, and returns the last error of f.
 func Await(ctx context.Context, wait time.Duration, waiting func(error), f func(context.Context) error) error {
 	deadline := time.Now().Add(wait)
 	for delay := firstRetry; ; delay = min(2*delay, lastRetry) {
@@ -44,7 +44,7 @@ func Await(ctx context.Context, wait time.Duration, waiting func(error), f func(
 	}
 }
 
-// Unanswered reports whether err means that Temporal does not answer for now, so
+// Unanswered reports whether err means that Temporal does not answer at the moment, so
 // that the same call may succeed later.
 func Unanswered(err error) bool {
 	var (
@@ -61,7 +61,7 @@ func Unanswered(err error) bool {
 	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &busy)
 }
 
-// isInsecure reports that the two sides cannot agree on TLS, whenever they try.
+// isInsecure reports that the two sides disagree about TLS, which waiting does not change.
 func isInsecure(err error, text string) bool {
 	var (
 		certificate *tls.CertificateVerificationError

@@ -1,13 +1,12 @@
-// Package health tells orchestrators and people whether a worker lives, is ready
-// and what it measures:
+// Package health serves the state of a worker to orchestrators and operators:
 //
 //	/healthz  the process is alive
 //	/readyz   Temporal answers, the last poll of every inbox succeeded, and iii engines
 //	          are connected
 //	/metrics  for Prometheus
 //
-// It listens on loopback unless told otherwise: there is no key, and metrics name
-// agents. There, web pages cannot reach it by names of their own.
+// It listens on loopback by default: there is no key, and metrics name agents. There, web
+// pages cannot reach it by names of their own.
 package health
 
 import (
@@ -31,17 +30,17 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// DefaultAddress is where a worker listens unless told otherwise.
+// DefaultAddress is where a worker listens by default.
 const DefaultAddress = "127.0.0.1:8089"
 
 const (
-	// heldFor keeps a crowd of probes from asking Temporal each by itself.
+	// heldFor is how long one answer serves all probes.
 	heldFor = time.Second
-	// askFor is how long Temporal may take to answer.
-	askFor = 3 * time.Second
+	// answerWithin is how long Temporal may take to answer.
+	answerWithin = 3 * time.Second
 )
 
-// Temporal is what is asked of a client. A client.Client is one.
+// Temporal is the part of a client.Client that a [Checker] needs.
 type Temporal interface {
 	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
@@ -52,10 +51,10 @@ type Temporal interface {
 type Config struct {
 	// Temporal may be nil until [Checker.Connected].
 	Temporal Temporal
-	// Inboxes are those of the agents this worker serves. None: only Temporal is
-	// asked.
+	// Inboxes are those of the agents that this worker serves. None: only Temporal is
+	// checked.
 	Inboxes []workflows.InboxInput
-	// Connections are those that the worker must have to do its work, beside Temporal's.
+	// Connections are those that the worker needs besides Temporal's.
 	Connections []Connection
 	// Converter decodes heartbeats, with the codec if there is one. Nil: the SDK's
 	// default.
@@ -64,7 +63,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// A Connection is one to a service that sends the worker what it does.
+// A Connection is one to a service that sends work to the worker.
 type Connection struct {
 	Name string
 	// Err is why there is no connection at the moment, nil while there is one.
@@ -74,20 +73,20 @@ type Connection struct {
 // A Report is the body of /readyz.
 type Report struct {
 	Ready bool `json:"ready"`
-	// Reasons are why it is not, or what a person should know all the same.
+	// Reasons are why it is not, or what an operator should know in any case.
 	Reasons []string  `json:"reasons,omitempty"`
 	Checked time.Time `json:"checked"`
 	Inboxes []Inbox   `json:"inboxes,omitempty"`
 }
 
-// A Checker finds out whether a worker is ready.
+// A Checker checks whether a worker is ready.
 type Checker struct {
 	cfg      Config
 	draining atomic.Bool
 
 	mu   sync.Mutex
 	last Report
-	seen map[string]Inbox // the last good look at each inbox
+	seen map[string]Inbox // each inbox with its last known poll
 }
 
 // NewChecker returns a checker.
@@ -98,18 +97,18 @@ func NewChecker(cfg Config) *Checker {
 	return &Checker{cfg: cfg, seen: make(map[string]Inbox)}
 }
 
-// Connected gives the checker what it was made without. payloads is as Converter of
-// [Config].
+// Connected sets the fields of [Config] that exist only after the start; payloads is
+// Converter.
 func (c *Checker) Connected(temporal Temporal, payloads converter.DataConverter, inboxes []workflows.InboxInput) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cfg.Temporal, c.cfg.Converter, c.cfg.Inboxes, c.last = temporal, payloads, inboxes, Report{}
 }
 
-// Drain makes the worker not ready for good.
+// Drain makes the worker not ready until its end.
 func (c *Checker) Drain() { c.draining.Store(true) }
 
-// Check returns how things are, not much more than a second ago.
+// Check returns a report that is at most about a second old.
 func (c *Checker) Check(ctx context.Context) Report {
 	if c.draining.Load() {
 		return Report{Reasons: []string{"the worker is draining"}, Checked: c.cfg.Now().UTC()}
@@ -117,16 +116,16 @@ func (c *Checker) Check(ctx context.Context) Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.cfg.Now(); c.last.Checked.IsZero() || now.Sub(c.last.Checked) >= heldFor {
-		c.last = c.look(ctx)
+		c.last = c.report(ctx)
 	}
 	return c.last
 }
 
-func (c *Checker) look(ctx context.Context) Report {
+func (c *Checker) report(ctx context.Context) Report {
 	if c.cfg.Temporal == nil {
 		return Report{Reasons: []string{"the worker has no connection to Temporal yet"}, Checked: c.cfg.Now().UTC()}
 	}
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	report := Report{Ready: true}
 	if _, err := c.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
@@ -159,7 +158,7 @@ func (c *Checker) Handler(metrics http.Handler) http.Handler {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		// The answer is kept for others: whoever asks first may go away.
+		// The report serves other probes too: the first one may disconnect.
 		report := c.Check(context.WithoutCancel(r.Context()))
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
@@ -176,7 +175,7 @@ func (c *Checker) Handler(metrics http.Handler) http.Handler {
 	return mux
 }
 
-// ErrInUse: somebody listens at the address already.
+// ErrInUse: another process listens at the address.
 var ErrInUse = errors.New("in use")
 
 // A Server serves the pages until it is closed.
@@ -211,7 +210,7 @@ func Serve(ctx context.Context, address string, handler http.Handler, logger *sl
 	return s, nil
 }
 
-// cause leaves out what the net package says around an error.
+// cause removes what the net package wraps around an error.
 func cause(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -132,9 +132,9 @@ func TestReady(t *testing.T) {
 			inboxes, false, []string{"support: its inbox needs attention: wrong key (set it)"}},
 		{"NobodyToAsk", fake{state: workflows.InboxNeedsAttention}, inboxes, false, []string{"support: its inbox needs attention: see its workflow in Temporal"}},
 		{"Stopped", fake{status: enums.WORKFLOW_EXECUTION_STATUS_COMPLETED}, inboxes, true,
-			[]string{"support: its inbox is not running (Completed); a worker that starts, starts it again"}},
+			[]string{"support: its inbox is not running (Completed); the next worker to start restarts it"}},
 		{"Terminated", fake{status: enums.WORKFLOW_EXECUTION_STATUS_TERMINATED}, inboxes, false,
-			[]string{"support: its inbox is not running (Terminated); a worker that starts, starts it again"}},
+			[]string{"support: its inbox is not running (Terminated); the next worker to start restarts it"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

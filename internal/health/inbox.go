@@ -18,27 +18,27 @@ import (
 )
 
 const (
-	// A poll may be late by backoff, by a slow page or by moving to another worker
-	// before it counts as failed.
+	// A poll may be late because of backoff, a slow page or a move to another worker before
+	// it counts as failed.
 	lateAfterPolls = 10
 	lateAtLeast    = 30 * time.Second
 	// defaultInterval is that of an inbox whose settings do not name one.
 	defaultInterval = 2 * time.Second
 )
 
-// An Inbox is how the inbox of one agent is doing.
+// An Inbox is the state of the inbox of one agent.
 type Inbox struct {
 	// ID is its workflow's, and Name the agent's in the configuration.
 	ID    string               `json:"id"`
 	Name  string               `json:"agent"`
 	OK    bool                 `json:"ok"`
 	State workflows.InboxState `json:"state,omitempty"`
-	// Detail is why it is not OK, or what a person should know all the same.
+	// Detail is why it is not OK, or what an operator should know in any case.
 	Detail   string    `json:"detail,omitempty"`
 	LastPoll time.Time `json:"last_poll,omitzero"`
 	Open     int       `json:"open"`
 	Waiting  int       `json:"waiting"`
-	// Worker is who polls: any worker of the task queue may.
+	// Worker is the worker that polls: any of the task queue may.
 	Worker string `json:"worker,omitempty"`
 }
 
@@ -63,7 +63,7 @@ func (c *Checker) inbox(ctx context.Context, in workflows.InboxInput) Inbox {
 		it.Detail = "its inbox has not been started"
 		return it
 	case err != nil:
-		it.Detail = fmt.Sprintf("its inbox cannot be looked at: %v", err)
+		it.Detail = fmt.Sprintf("its inbox cannot be read: %v", err)
 		return it
 	}
 	info := described.GetWorkflowExecutionInfo()
@@ -72,7 +72,7 @@ func (c *Checker) inbox(ctx context.Context, in workflows.InboxInput) Inbox {
 	}
 	it.State = cmp.Or(state(info), it.State)
 	switch it.State {
-	case workflows.InboxPaused: // somebody wants it so
+	case workflows.InboxPaused: // an operator paused it
 		it.OK, it.Detail = true, "its inbox is "+c.attention(ctx, it.ID, "paused")
 		return it
 	case workflows.InboxNeedsAttention:
@@ -83,11 +83,11 @@ func (c *Checker) inbox(ctx context.Context, in workflows.InboxInput) Inbox {
 	return it
 }
 
-// closed judges an inbox that does not run. An operator may have stopped it.
+// closed describes an inbox that does not run. An operator may have stopped it.
 func closed(it Inbox, status enums.WorkflowExecutionStatus) Inbox {
 	it.State = workflows.InboxStopped
 	it.OK = status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	it.Detail = fmt.Sprintf("its inbox is not running (%s); a worker that starts, starts it again", status)
+	it.Detail = fmt.Sprintf("its inbox is not running (%s); the next worker to start restarts it", status)
 	return it
 }
 
@@ -104,7 +104,7 @@ func state(info *workflow.WorkflowExecutionInfo) workflows.InboxState {
 	return s
 }
 
-// attention asks the workflow why it waits for a person.
+// attention queries the workflow for why it needs attention.
 func (c *Checker) attention(ctx context.Context, id, otherwise string) string {
 	value, err := c.cfg.Temporal.QueryWorkflow(ctx, id, "", workflows.QueryStatus)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package interrupt is how every program here takes signals: the first SIGINT or
-// SIGTERM asks it to stop in order, the second ends it at once.
+// Package interrupt handles the signals of every program here: the first SIGINT or
+// SIGTERM begins an orderly stop, the second ends the process at once.
 package interrupt
 
 import (
@@ -19,7 +19,7 @@ func (s Signal) Error() string { return "stopped by signal: " + s.Number.String(
 
 // Context returns a context that the first SIGINT or SIGTERM ends. The second kills
 // the programs that this process started and exits with 128 plus its number, as
-// shells expect. After release signals have their usual effect again.
+// shells expect. release restores the usual effect of signals.
 func Context(parent context.Context) (ctx context.Context, release func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

@@ -29,15 +29,15 @@ import (
 	"github.com/parley-run/parley/internal/version"
 )
 
-// Settings say how a whole worker process is to run. The zero value serves what
-// an empty environment describes, which is nothing.
+// Settings are those of a whole worker process. The zero value serves what an empty
+// environment describes, which is nothing.
 type Settings struct {
 	// Source is where the configuration comes from.
 	Source config.Source
 	// Backends are the types the configuration may name. Zero: the built-in ones.
 	Backends assemble.Backends
-	// Temporal is the connection. Lookup, Logger, Metrics and Identity are filled
-	// in where they are missing.
+	// Temporal is the connection. Serve sets Lookup, Logger, Metrics and Identity where
+	// they are missing.
 	Temporal connect.Options
 	// Worker, if not nil, is Change of [Options].
 	Worker func(*worker.Options)
@@ -51,10 +51,10 @@ type Settings struct {
 	// takes any port if that one is taken.
 	HealthAddress  string
 	HealthAnywhere bool
-	// TemporalWait is how long a Temporal server that does not answer is waited for
-	// at the start. Zero: [connect.DefaultWait]. Negative: not at all.
+	// TemporalWait is how long the start waits for a Temporal server that does not answer.
+	// Zero: [connect.DefaultWait]. Negative: not at all.
 	TemporalWait time.Duration
-	// NoInbox leaves inboxes alone: others start them.
+	// NoInbox starts no inboxes: other workers do.
 	NoInbox bool
 	// Drain, MaxActivities, MaxPollers, TranscriptBytes and Deployment are as in
 	// [Options].
@@ -67,14 +67,14 @@ type Settings struct {
 	// memory; others are replayed from their histories when something happens to
 	// them. Zero: [DefaultStickyCache].
 	StickyCache int
-	// Logger is told what happens. Nil: silent.
+	// Logger receives the log. Nil: none.
 	Logger *slog.Logger
 	// BeforeEffect is as in [Options].
 	BeforeEffect func(effect string)
 }
 
-// Serve runs a worker process until ctx is done and everything has drained. To
-// be told to stop is no error, not even while it still starts.
+// Serve runs a worker process until ctx is done and everything has drained. A stop is
+// no error, not even during the start.
 func Serve(ctx context.Context, s Settings) error {
 	s = s.withDefaults()
 	err := s.serve(ctx)
@@ -156,8 +156,8 @@ func (s Settings) serve(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// connect connects to Temporal and makes sure of what the namespace must have. A
-// server that does not answer is waited for.
+// connect connects to Temporal and prepares the namespace. It waits for a server that
+// does not answer.
 func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err error) {
 	waiting := func(err error) {
 		s.Logger.Warn("waiting for Temporal", "reason", err, "at_most", s.TemporalWait.String())
@@ -177,7 +177,7 @@ func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err er
 	return temporal, err
 }
 
-// metrics are where the numbers of this process go.
+// metrics makes the instruments of this process.
 func (s Settings) metrics() (*telemetry.Metrics, error) {
 	if s.Meters != nil {
 		return telemetry.Of(s.Meters, s.Logger), nil
@@ -185,7 +185,7 @@ func (s Settings) metrics() (*telemetry.Metrics, error) {
 	return telemetry.New(version.String(), s.Logger)
 }
 
-// trace has the connection, and the worker with it, make spans if they are wanted.
+// trace adds tracing to the connection and so to the worker, if there is a provider.
 func (s *Settings) trace() error {
 	if s.Tracers == nil {
 		return nil
@@ -205,7 +205,7 @@ func (s *Settings) trace() error {
 	return nil
 }
 
-// assemble makes the configuration real, with what this process has for it.
+// assemble builds the configuration, with this process's metrics and log.
 func (s Settings) assemble(metrics *telemetry.Metrics) (*assemble.Assembly, error) {
 	counted, err := telemetry.NewExecutors(metrics.Meter, s.Logger)
 	if err != nil {
@@ -245,12 +245,12 @@ func Identity() string {
 	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
-// check asks platforms and executors whether they can be worked with. Only what
-// waiting cannot mend stops the start.
+// check checks platforms and executors. Only faults that waiting cannot repair stop the
+// start.
 func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
 	warnings, faults := a.Check(ctx)
 	for _, warning := range warnings {
-		s.Logger.Warn("not reachable yet, it is tried again while the worker runs", "reason", warning)
+		s.Logger.Warn("not reachable yet, retried while the worker runs", "reason", warning)
 	}
 	if faults != nil {
 		return faults
@@ -270,7 +270,7 @@ func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
 	return nil
 }
 
-// prepare makes sure of what the namespace must have.
+// prepare adds to the namespace the search attributes that it lacks.
 func (s Settings) prepare(ctx context.Context, temporal *connect.Client) error {
 	added, err := connect.EnsureSearchAttributes(ctx, temporal, temporal.Namespace)
 	if len(added) > 0 {
@@ -286,7 +286,7 @@ func (s Settings) prepare(ctx context.Context, temporal *connect.Client) error {
 	return nil
 }
 
-// pages serves the health pages if they are wanted.
+// pages serves the health pages if there is an address.
 func (s Settings) pages(ctx context.Context, handler http.Handler) (stop func(), err error) {
 	if s.HealthAddress == "" {
 		return func() {}, nil

@@ -34,24 +34,24 @@ const (
 	// persona's answer tens of them. What takes longer is handed over.
 	DefaultDrain = 30 * time.Second
 	// DefaultMaxActivities is far above what platforms allow to be open at once, and
-	// low enough for Temporal to hear from each: activities send a heartbeat about
-	// every five seconds, so these send eighty a second, a quarter of what a small
-	// server takes. With more, heartbeats come too late and work is begun twice.
+	// low enough for all heartbeats to reach Temporal in time: activities send one about
+	// every five seconds, so these send eighty a second, a quarter of what a small server
+	// takes. With more, heartbeats come late and Temporal starts second attempts.
 	DefaultMaxActivities = 400
-	// DefaultMaxPollers is up to how many requests for work wait at Temporal at once,
-	// for workflows and for activities each. They grow with the work.
+	// DefaultMaxPollers bounds the requests for work that wait at Temporal at once, for
+	// workflows and for activities each. Their number grows with the work.
 	DefaultMaxPollers = 50
 	// DefaultStickyCache keeps, at about 60 KiB for an idle conversation, 120 MiB.
 	DefaultStickyCache = 2000
 	// DefaultTranscriptBytes is what transcripts in memory may take.
 	DefaultTranscriptBytes = 64 << 20
 
-	// deadlock is below the time of a workflow task, and far above the SDK's second: a
-	// machine that is busy for so long would fail tasks for nothing.
+	// deadlock is below the timeout of a workflow task, and far above the SDK's second: on
+	// a busy machine that fails tasks without a deadlock.
 	deadlock = 8 * time.Second
 
-	// heartbeatThrottle has the heartbeat of a poll, by which readiness is judged,
-	// reach the server soon.
+	// heartbeatThrottle bounds the age of a poll's heartbeat at the server: readiness is
+	// judged by it.
 	heartbeatThrottle = 2 * time.Second
 )
 
@@ -66,7 +66,7 @@ type Options struct {
 	Executors activities.Executors
 	// Tools are those of the configuration. Nil: none.
 	Tools activities.Tools
-	// Callbacks tells who wants to know how tasks have ended. Nil: nobody is told.
+	// Callbacks reports how tasks have ended. Nil: there are no reports.
 	Callbacks activities.Callbacks
 	// Inboxes are started by the worker, or given these settings if they run.
 	Inboxes []workflows.InboxInput
@@ -74,7 +74,7 @@ type Options struct {
 	// Services run beside the worker and bring it work. They are stopped before it.
 	Services []Service
 
-	// Drain is how long work under way may go on once the worker is told to stop.
+	// Drain is how long work under way may go on after a stop.
 	// Zero: [DefaultDrain].
 	Drain time.Duration
 	// MaxActivities is how many activities may run at once. Zero:
@@ -83,8 +83,8 @@ type Options struct {
 	// MaxPollers is how many requests for work may wait at Temporal, for workflows and
 	// for activities each. Zero: [DefaultMaxPollers].
 	MaxPollers int
-	// TranscriptBytes bounds the transcripts kept in memory; what is not there is
-	// asked of the workflow. Zero: [DefaultTranscriptBytes].
+	// TranscriptBytes bounds the transcripts in memory; others are read from the workflow.
+	// Zero: [DefaultTranscriptBytes].
 	TranscriptBytes int
 	// TemporalWait is how long inboxes wait to be started while Temporal does not
 	// answer. Zero: [connect.DefaultWait]. Negative: not at all.
@@ -95,22 +95,22 @@ type Options struct {
 	Identity string
 	// Meter makes the instruments. Nil: nothing is counted.
 	Meter metric.Meter
-	// Logger is told what happens. Nil: silent.
+	// Logger receives the log. Nil: none.
 	Logger *slog.Logger
 	// BeforeEffect is as in activities.Config.
 	BeforeEffect func(effect string)
 	// OnDrain, if not nil, is called when the worker begins to drain.
 	OnDrain func()
-	// Change, if not nil, changes the SDK's options. What the worker depends on is set
-	// again after it: see protect.
+	// Change, if not nil, changes the SDK's options. The worker then sets those again that
+	// it depends on: see protect.
 	Change func(*worker.Options)
 }
 
-// A Service takes calls from elsewhere that end in workflows of the worker.
+// A Service serves calls from elsewhere that end in workflows of the worker.
 type Service interface {
-	// Start begins to serve. It waits for nobody.
+	// Start begins to serve and returns at once.
 	Start() error
-	// Stop takes no more calls and returns once those under way have ended, or ctx is
+	// Stop accepts no more calls and returns once those under way have ended or ctx is
 	// done.
 	Stop(ctx context.Context) error
 }
@@ -121,7 +121,7 @@ type Worker struct {
 	sdk      worker.Worker
 	launcher launch.Launcher
 	fatal    chan error
-	beside   func() // waits for what goes on beside activities
+	beside   func() // waits for goroutines that outlive their activities
 }
 
 // New makes a worker. Nothing happens before [Worker.Run].
@@ -234,14 +234,14 @@ func (w *Worker) protect(o *worker.Options) {
 	case o.MaxConcurrentActivityExecutionSize <= 0:
 		o.MaxConcurrentActivityExecutionSize = w.opts.MaxActivities
 	}
-	told := o.OnFatalError
+	callers := o.OnFatalError
 	o.OnFatalError = func(err error) {
 		select {
 		case w.fatal <- err:
 		default: // one is enough to stop
 		}
-		if told != nil {
-			told(err)
+		if callers != nil {
+			callers(err)
 		}
 	}
 }
@@ -265,7 +265,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.opts.OnDrain()
 	}
 	begin := time.Now()
-	w.opts.Logger.Info("draining: no new work is taken; to be told again stops at once", "at_most", w.opts.Drain.String())
+	w.opts.Logger.Info("draining: no new work is accepted; a second signal stops at once", "at_most", w.opts.Drain.String())
 	w.stopServices()
 	w.sdk.Stop()
 	w.beside()
@@ -298,8 +298,8 @@ func (w *Worker) work(ctx context.Context) error {
 	}
 }
 
-// stopServices lets the calls under way have their answers while the worker still
-// works for them, for a third of the drain time at most.
+// stopServices lets calls under way end while the worker still runs, for a third of the
+// drain time at most.
 func (w *Worker) stopServices() {
 	ctx, cancel := context.WithTimeout(context.Background(), w.opts.Drain/3)
 	defer cancel()
@@ -307,7 +307,7 @@ func (w *Worker) stopServices() {
 	for _, s := range w.opts.Services {
 		all.Go(func() {
 			if err := s.Stop(ctx); err != nil {
-				w.opts.Logger.Warn("stopped before all calls had their answers", "reason", err)
+				w.opts.Logger.Warn("stopped before all calls were answered", "reason", err)
 			}
 		})
 	}

@@ -95,7 +95,7 @@ agents:
 	} {
 		require.True(t, bytes.Contains(metrics, []byte(line+"\n")), line)
 	}
-	require.Contains(t, log.String(), "next link asked")
+	require.Contains(t, log.String(), "failing over to the next link")
 	account := budget.Account{Name: r.Name, Day: time.Now().UTC().Format(time.DateOnly)}
 	total, err := launch.NewLedger(r.Launcher).Total(t.Context(), account) // as another worker sees it
 	require.NoError(t, err)

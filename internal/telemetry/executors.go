@@ -14,8 +14,8 @@ import (
 	"github.com/parley-run/parley/executors/limit"
 )
 
-// remindAfter is how often the log repeats that a provider asks to slow down: of a
-// burst, every request hears so.
+// remindAfter is how often the log repeats that a provider asks to slow down: it asks so
+// in the answer to every request of a burst.
 const remindAfter = time.Minute
 
 // Executors counts and logs what rate limits and fail-over chains do. Attribute
@@ -32,8 +32,8 @@ type Executors struct {
 	switches  metric.Int64Counter
 	breakers  metric.Int64Gauge
 
-	mu   sync.Mutex
-	said map[limit.Key]time.Time // when a quota was last in the log
+	mu     sync.Mutex
+	logged map[limit.Key]time.Time // when a quota was last in the log
 }
 
 var (
@@ -46,13 +46,13 @@ func NewExecutors(meter metric.Meter, logger *slog.Logger) (*Executors, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	x := &Executors{logger: logger, said: make(map[limit.Key]time.Time)}
+	x := &Executors{logger: logger, logged: make(map[limit.Key]time.Time)}
 	var errs [8]error
 	x.waits, errs[0] = meter.Float64Histogram("parley.limit.wait", metric.WithUnit("s"),
 		metric.WithDescription("Time that requests waited in the worker for their turn, by quota."),
 		metric.WithExplicitBucketBoundaries(.01, .05, .1, .5, 1, 2, 5, 10, 20, 30, 60))
 	x.queued, errs[1] = meter.Int64Counter("parley.limit.queued",
-		metric.WithDescription("Requests that were given back, to come again at their turn, by quota."))
+		metric.WithDescription("Requests that were returned to Temporal, to be retried at their turn, by quota."))
 	x.throttled, errs[2] = meter.Int64Counter("parley.limit.throttled",
 		metric.WithDescription("Answers by which a provider asked to slow down, by quota."))
 	x.waiting, errs[3] = meter.Int64Gauge("parley.limit.waiting",
@@ -78,7 +78,7 @@ func (x *Executors) Limited(ctx context.Context, e limit.Event) {
 		x.queued.Add(ctx, 1, by)
 	case limit.EventThrottled:
 		x.throttled.Add(ctx, 1, by)
-		if x.toSay(e.Key) {
+		if x.toLog(e.Key) {
 			x.logger.Warn("the provider asks to slow down", "quota", e.Key.String(), "pause", e.Wait.String(), "pace", e.Pace)
 		}
 	}
@@ -87,14 +87,14 @@ func (x *Executors) Limited(ctx context.Context, e limit.Event) {
 	x.pace.Record(ctx, e.Pace, by)
 }
 
-func (x *Executors) toSay(key limit.Key) bool {
+func (x *Executors) toLog(key limit.Key) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := time.Now()
-	if last, ok := x.said[key]; ok && now.Sub(last) < remindAfter {
+	if last, ok := x.logged[key]; ok && now.Sub(last) < remindAfter {
 		return false
 	}
-	x.said[key] = now
+	x.logged[key] = now
 	return true
 }
 
@@ -102,7 +102,7 @@ func (x *Executors) toSay(key limit.Key) bool {
 func (x *Executors) Switched(ctx context.Context, s failover.Switch) {
 	x.switches.Add(ctx, 1, metric.WithAttributes(
 		attribute.String("chain", s.Chain), attribute.String("from", s.From), attribute.String("to", s.To), attribute.String("kind", string(s.Kind))))
-	x.logger.Info("next link asked", "chain", s.Chain, "from", s.From, "to", s.To, "kind", string(s.Kind), "error", s.Err)
+	x.logger.Info("failing over to the next link", "chain", s.Chain, "from", s.From, "to", s.To, "kind", string(s.Kind), "error", s.Err)
 }
 
 // BreakerChanged implements failover.Observer.
@@ -111,7 +111,7 @@ func (x *Executors) BreakerChanged(provider string, to failover.State) {
 	x.breakers.Record(context.Background(), states[to], metric.WithAttributes(attribute.String("provider", provider)))
 	switch to {
 	case failover.StateOpen:
-		x.logger.Warn("the provider fails and is left alone for a while", "provider", provider)
+		x.logger.Warn("the provider fails: no requests are sent for a while", "provider", provider)
 	case failover.StateClosed:
 		x.logger.Info("the provider answers again", "provider", provider)
 	}

@@ -58,8 +58,8 @@ func TestExecutors(t *testing.T) {
 	require.NotContains(t, rec.Body.String()+log.String(), "s3cret")
 	require.Equal(t, 1, strings.Count(log.String(), "asks to slow down"), "once a minute")
 	require.Contains(t, log.String(), "pause=7s")
-	require.Contains(t, log.String(), `msg="next link asked" chain=support from=gpt to=claude kind=Unauthorized error="wrong key"`)
-	require.Contains(t, log.String(), `msg="the provider fails and is left alone for a while"`)
+	require.Contains(t, log.String(), `msg="failing over to the next link" chain=support from=gpt to=claude kind=Unauthorized error="wrong key"`)
+	require.Contains(t, log.String(), `msg="the provider fails: no requests are sent for a while"`)
 	require.Contains(t, log.String(), `msg="the provider answers again"`)
 	require.NoError(t, m.Shutdown(t.Context()))
 }

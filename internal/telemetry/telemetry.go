@@ -19,7 +19,7 @@ import (
 	"go.temporal.io/sdk/contrib/opentelemetry"
 )
 
-// Metrics is where a worker's numbers go.
+// Metrics are the instruments of a worker.
 type Metrics struct {
 	// Meter makes Parley's own instruments.
 	Meter metric.Meter
