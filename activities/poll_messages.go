@@ -81,7 +81,7 @@ type PollStatus struct {
 	// Advice is what the platform sees that is amiss without being a failure: see
 	// platforms.Advised.
 	Advice []string `json:"advice,omitempty"`
-	// Orphans is how many conversations somebody has claimed that no workflow runs,
+	// Orphans is how many claimed conversations no workflow runs,
 	// where the inbox does not adopt them. They were counted at OrphansAt.
 	Orphans   int       `json:"orphans,omitempty"`
 	OrphansAt time.Time `json:"orphans_at,omitzero"`

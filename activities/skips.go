@@ -14,49 +14,48 @@ import (
 )
 
 const (
-	// A conversation whose start was refused is tried again after this time, twice as
+	// The start of a conversation that was refused is retried after this time, twice as
 	// long each time, up to the longest.
 	refusedFirst   = time.Minute
 	refusedLongest = 10 * time.Minute
-	// What a poll's status shows of the skipped.
+	// How much of what is skipped a poll's status shows.
 	shownSkipped = 10
 	shownReason  = 200 // bytes
-	// maxSkipped bounds what is remembered of one inbox.
+	// maxSkipped bounds what one inbox remembers.
 	maxSkipped = 1000
 )
 
-// skips remembers, for each inbox of a worker, what it leaves out. It outlives the
-// polls of which an inbox has one after the other, so that each is named once.
+// skips holds, for each inbox of a worker, what it skips. It outlives the polls, of
+// which an inbox has one after the other, so that each skip is logged once.
 type skips struct {
-	mu  sync.Mutex
-	all map[inboxKey]*skipped
+	mu sync.Mutex
+	by map[inboxKey]*skipped
 }
 
 func (s *skips) of(in PollInput, m *Metrics) *skipped {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := inboxKey{in.Platform, in.Project, in.Agent}
-	it := s.all[key]
+	it := s.by[in.key()]
 	if it == nil {
 		it = &skipped{in: in, listed: make(map[listing]map[skipKey]Skipped), refusals: make(map[skipKey]refusal)}
-		s.all[key] = it
+		s.by[in.key()] = it
 	}
 	it.metrics = m
 	return it
 }
 
-// skipped is what one inbox leaves out. It is used by one poll at a time.
+// skipped is what one inbox skips. One poll at a time uses it.
 type skipped struct {
 	in      PollInput
 	metrics *Metrics
-	// listed are rows that the platform could not give when it was last asked, by what
-	// it was asked for, and refusals conversations that could not be started.
+	// listed are the rows that the platform could not give in its newest listing of each
+	// kind; refusals are the conversations that could not be started.
 	listed   map[listing]map[skipKey]Skipped
 	refusals map[skipKey]refusal
 	advised
 }
 
-// A listing is what a platform is asked for.
+// A listing is what a platform lists.
 type listing string
 
 const (
@@ -66,35 +65,41 @@ const (
 
 type skipKey struct{ id, simulation string }
 
+// A refusal is a conversation that could not be started.
 type refusal struct {
 	Skipped
-	times int
-	next  time.Time
+	attempts int
+	next     time.Time // when to retry
 }
 
-// rows takes in what a listing could not read. What it does not name any more is
-// well.
+// rows replaces what a listing could not read. A row that it does not name any more has
+// recovered.
 func (s *skipped) rows(ctx context.Context, of listing, rows []*platforms.RowError) {
 	listed := make(map[skipKey]Skipped, len(rows))
 	for _, row := range rows {
-		key := skipKey{row.ID, row.Simulation}
-		if row.ID == "" && row.Simulation == "" {
-			key.id = row.Err.Error() // else all such rows would be one
-		}
+		key := keyOf(row)
 		if _, twice := listed[key]; twice || len(listed) >= maxSkipped {
 			continue
 		}
-		now := Skipped{
+		it := Skipped{
 			ID: row.ID, Simulation: row.Simulation, Kind: conversation.KindOf(row.Err), Reason: row.Err.Error(), Since: time.Now().UTC(),
 		}
 		if before, ok := s.known(key); ok {
-			now.Since = before.Since
+			it.Since = before.Since
 		} else {
-			s.tell(ctx, now, row.Err)
+			s.log(ctx, it, row.Err)
 		}
-		listed[key] = now
+		listed[key] = it
 	}
 	s.listed[of] = listed
+}
+
+// keyOf tells rows apart, those without any name by their errors.
+func keyOf(row *platforms.RowError) skipKey {
+	if row.ID == "" && row.Simulation == "" {
+		return skipKey{id: row.Err.Error()}
+	}
+	return skipKey{row.ID, row.Simulation}
 }
 
 func (s *skipped) known(key skipKey) (Skipped, bool) {
@@ -106,32 +111,32 @@ func (s *skipped) known(key skipKey) (Skipped, bool) {
 	return Skipped{}, false
 }
 
-// refuse takes in that a conversation cannot be started.
+// refuse records that a conversation cannot be started.
 func (s *skipped) refuse(ctx context.Context, ref conversation.Ref, err error) {
 	key := skipKey{ref.ID, ref.Simulation}
 	it, known := s.refusals[key]
 	if !known {
 		if len(s.refusals) >= maxSkipped {
-			clear(s.refusals) // they are named again
+			clear(s.refusals) // they are logged again
 		}
 		it.Skipped = Skipped{ID: ref.ID, Simulation: ref.Simulation, Since: time.Now().UTC()}
 	}
 	it.Kind, it.Reason = conversation.KindOf(err), err.Error()
-	it.next = time.Now().Add(min(refusedFirst<<min(it.times, 6), refusedLongest))
-	it.times++
+	it.next = time.Now().Add(min(refusedFirst<<min(it.attempts, 6), refusedLongest))
+	it.attempts++
 	s.refusals[key] = it
 	if !known {
-		s.tell(ctx, it.Skipped, err)
+		s.log(ctx, it.Skipped, err)
 	}
 }
 
-// refusedLately reports whether a conversation is not to be tried now.
-func (s *skipped) refusedLately(ref conversation.Ref) bool {
+// recentlyRefused reports whether it is too early to retry a conversation.
+func (s *skipped) recentlyRefused(ref conversation.Ref) bool {
 	it, ok := s.refusals[skipKey{ref.ID, ref.Simulation}]
 	return ok && time.Now().Before(it.next)
 }
 
-// waiting forgets the refusals of conversations that do not wait any more.
+// waiting forgets the refusals of conversations that are not listed any more.
 func (s *skipped) waiting(all []platforms.Assignment) {
 	if len(s.refusals) == 0 {
 		return
@@ -147,15 +152,27 @@ func (s *skipped) waiting(all []platforms.Assignment) {
 	}
 }
 
-func (s *skipped) tell(ctx context.Context, it Skipped, err error) {
+func (s *skipped) log(ctx context.Context, it Skipped, err error) {
 	s.metrics.rowSkipped(ctx, s.in, it.Kind)
-	activity.GetLogger(ctx).Warn("Skipped: it cannot be run; the others go on",
+	activity.GetLogger(ctx).Warn("Skipped a conversation that cannot be run; the others go on",
 		"platform", s.in.Platform, "project", s.in.Project, "agent", s.in.Agent,
 		"conversation_id", it.ID, "simulation", it.Simulation, "kind", string(it.Kind), "reason", clip(it.Reason), "remedy", remedyOf(err))
 }
 
-// show puts what is left out into a poll's status.
+// show puts what is skipped into a poll's status.
 func (s *skipped) show(status *PollStatus) {
+	all := s.sorted()
+	status.Advice = s.advice
+	status.SkippedCount = len(all)
+	status.Skipped = all[:min(len(all), shownSkipped)]
+	for i := range status.Skipped { // a heartbeat must be small
+		it := &status.Skipped[i]
+		it.ID, it.Simulation, it.Reason = shorten(it.ID), shorten(it.Simulation), shorten(it.Reason)
+	}
+}
+
+// sorted is all that is skipped, the newest first.
+func (s *skipped) sorted() []Skipped {
 	all := make([]Skipped, 0, len(s.listed)+len(s.refusals))
 	for key, it := range s.listed[listWaiting] {
 		if _, twice := s.listed[listOpen][key]; !twice {
@@ -171,17 +188,10 @@ func (s *skipped) show(status *PollStatus) {
 	slices.SortFunc(all, func(a, b Skipped) int {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Simulation, b.Simulation), cmp.Compare(a.ID, b.ID))
 	})
-	status.Advice = s.advice
-	status.SkippedCount = len(all)
-	status.Skipped = all[:min(len(all), shownSkipped)]
-	for i := range status.Skipped {
-		status.Skipped[i].ID = shorten(status.Skipped[i].ID)
-		status.Skipped[i].Simulation = shorten(status.Skipped[i].Simulation)
-		status.Skipped[i].Reason = shorten(status.Skipped[i].Reason)
-	}
+	return all
 }
 
-// shorten keeps a heartbeat small.
+// shorten cuts a text to shownReason bytes, at a rune's border.
 func shorten(s string) string {
 	if len(s) <= shownReason {
 		return s

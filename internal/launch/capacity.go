@@ -46,8 +46,8 @@ func (r Runs) Reserve(ctx context.Context, platform string, req activities.Reser
 	return out, err
 }
 
-// Unlimit implements activities.Runs.
-func (r Runs) Unlimit(ctx context.Context, platform string) error {
+// RemoveLimit implements activities.Runs.
+func (r Runs) RemoveLimit(ctx context.Context, platform string) error {
 	ctx, cancel := context.WithTimeout(ctx, capacityPatience)
 	defer cancel()
 	handle, err := r.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
@@ -83,8 +83,8 @@ func (r Runs) Capacity(ctx context.Context, platform string) (status activities.
 	return status, value.Get(&status)
 }
 
-// Look implements activities.Runs.
-func (r Runs) Look(ctx context.Context, workflowID string) (activities.RunInfo, error) {
+// Describe implements activities.Runs.
+func (r Runs) Describe(ctx context.Context, workflowID string) (activities.RunInfo, error) {
 	d, err := r.Client.DescribeWorkflowExecution(ctx, workflowID, "")
 	if notFound(err) {
 		return activities.RunInfo{}, nil

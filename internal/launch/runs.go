@@ -50,9 +50,9 @@ func counted(req activities.StartRequest) *workflows.CountedIn {
 	return &workflows.CountedIn{Limit: req.Limit, Reservation: req.Reservation, Holds: true}
 }
 
-// Open implements activities.Runs. It asks the visibility store, which may be a
+// ListOpen implements activities.Runs. It asks the visibility store, which may be a
 // second behind.
-func (r Runs) Open(ctx context.Context, platform string) ([]activities.OpenRun, error) {
+func (r Runs) ListOpen(ctx context.Context, platform string) ([]activities.OpenRun, error) {
 	query := fmt.Sprintf("WorkflowType = '%s' AND ExecutionStatus = 'Running' AND %s = %s",
 		workflows.ConversationName, workflows.KeyPlatform.GetName(), quote(platform))
 	var open []activities.OpenRun
@@ -78,9 +78,9 @@ func (r Runs) Open(ctx context.Context, platform string) ([]activities.OpenRun, 
 	}
 }
 
-// Wait implements activities.Runs with a long poll for the workflow's end, over
+// WaitClosed implements activities.Runs with a long poll for the workflow's end, over
 // all runs of its chain.
-func (r Runs) Wait(ctx context.Context, workflowID string) {
+func (r Runs) WaitClosed(ctx context.Context, workflowID string) {
 	for ctx.Err() == nil {
 		err := r.Client.GetWorkflow(ctx, workflowID, "").Get(ctx, nil)
 		var gone *serviceerror.NotFound

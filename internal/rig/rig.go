@@ -293,7 +293,7 @@ func (r *Rig) RequireOnce(t testing.TB) {
 	t.Helper()
 	// The last workflows may still be closing after the simulator's last end.
 	require.Eventually(t, func() bool {
-		open, err := launch.Runs{Launcher: r.Launcher}.Open(t.Context(), r.Name)
+		open, err := launch.Runs{Launcher: r.Launcher}.ListOpen(t.Context(), r.Name)
 		require.NoError(t, err)
 		return len(open) == 0
 	}, time.Minute, 50*time.Millisecond, "workflows of ended conversations still run")

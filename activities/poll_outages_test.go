@@ -40,8 +40,8 @@ func (s *scripted) Open(context.Context, string, string) ([]platforms.Assignment
 // noRuns has nothing to start.
 type noRuns struct{ activities.Runs }
 
-func (noRuns) Open(context.Context, string) ([]activities.OpenRun, error) { return nil, nil }
-func (noRuns) Unlimit(context.Context, string) error                      { return nil }
+func (noRuns) ListOpen(context.Context, string) ([]activities.OpenRun, error) { return nil, nil }
+func (noRuns) RemoveLimit(context.Context, string) error                      { return nil }
 
 // logged keeps what is written at the levels that people see.
 type logged struct {
@@ -56,7 +56,7 @@ func (l *logged) Warn(msg string, args ...any) { l.add("WARN", msg, args) }
 func (l *logged) add(level, msg string, args []any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if strings.Contains(strings.ToLower(msg), "look") || strings.Contains(msg, "asked for work") { // not the SDK's own
+	if strings.Contains(msg, "list") { // not the SDK's own
 		l.lines = append(l.lines, level+" "+msg+" "+fmt.Sprint(args...))
 	}
 }

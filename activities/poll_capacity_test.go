@@ -123,7 +123,7 @@ func (w *world) end(id string) {
 }
 
 // Open is seconds behind, as visibility is.
-func (w *world) Open(context.Context, string) (out []activities.OpenRun, _ error) {
+func (w *world) ListOpen(context.Context, string) (out []activities.OpenRun, _ error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id := range w.running {
@@ -139,7 +139,7 @@ func (w *world) Open(context.Context, string) (out []activities.OpenRun, _ error
 	return out, nil
 }
 
-func (w *world) Look(_ context.Context, id string) (activities.RunInfo, error) {
+func (w *world) Describe(_ context.Context, id string) (activities.RunInfo, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, running := w.running[id]
@@ -147,7 +147,7 @@ func (w *world) Look(_ context.Context, id string) (activities.RunInfo, error) {
 	return activities.RunInfo{Exists: running || ended, Running: running, Closed: at}, nil
 }
 
-func (w *world) Wait(ctx context.Context, id string) {
+func (w *world) WaitClosed(ctx context.Context, id string) {
 	w.mu.Lock()
 	over := w.running[id]
 	w.mu.Unlock()
@@ -201,7 +201,7 @@ func (w *world) give(p activities.Reservation) activities.Reservation {
 	return p
 }
 
-func (w *world) Unlimit(context.Context, string) error { return nil }
+func (w *world) RemoveLimit(context.Context, string) error { return nil }
 
 // polling runs the polls of agents on so many workers until all has ended, or for so
 // long.
