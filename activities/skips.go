@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -167,7 +168,7 @@ func (s *skipped) show(status *PollStatus) {
 	status.Skipped = all[:min(len(all), shownSkipped)]
 	for i := range status.Skipped { // a heartbeat must be small
 		it := &status.Skipped[i]
-		it.ID, it.Simulation, it.Reason = shorten(it.ID), shorten(it.Simulation), shorten(it.Reason)
+		it.ID, it.Simulation, it.Reason = printable.Clip(it.ID, shownReason), printable.Clip(it.Simulation, shownReason), printable.Clip(it.Reason, shownReason)
 	}
 }
 
@@ -189,16 +190,4 @@ func (s *skipped) sorted() []Skipped {
 		return cmp.Or(b.Since.Compare(a.Since), cmp.Compare(a.Simulation, b.Simulation), cmp.Compare(a.ID, b.ID))
 	})
 	return all
-}
-
-// shorten cuts a text to shownReason bytes, at a rune's border.
-func shorten(s string) string {
-	if len(s) <= shownReason {
-		return s
-	}
-	cut := shownReason
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut] + "…"
 }
