@@ -84,6 +84,8 @@ type ContextInput struct {
 // ContextResult is what the platform knows.
 type ContextResult struct {
 	Context conversation.Context `json:"context"`
+	// Index is the index of Messages[0] in the conversation.
+	Index int `json:"index,omitempty"`
 	// Messages are the newest that the platform holds already, and Count how many
 	// it holds in all. A fresh conversation has none.
 	Messages  []conversation.Message `json:"messages,omitempty"`
@@ -140,6 +142,9 @@ type ReplyInput struct {
 	// OnlyCopy means that the workflow alone has the conversation's messages: no platform
 	// can be asked for them.
 	OnlyCopy bool `json:"only_copy,omitempty"`
+	// Exchanged means that an exchange delivers the reply. Otherwise it is delivered once it
+	// is recorded.
+	Exchanged bool `json:"exchanged,omitempty"`
 	// Task is what is to be done, if the conversation is a task.
 	Task *conversation.Task `json:"task,omitempty"`
 	// Resume is what a handed-over attempt had done.
@@ -170,6 +175,8 @@ type ReplyProgress struct {
 
 // ReplyResult is the agent's next message.
 type ReplyResult struct {
+	// Index is the index of Message in the conversation.
+	Index        int                    `json:"index,omitempty"`
 	Message      conversation.Message   `json:"message"`
 	State        json.RawMessage        `json:"state,omitempty"`
 	Usage        conversation.Usage     `json:"usage,omitzero"` // failed attempts included
@@ -217,13 +224,17 @@ type CallToolInput struct {
 	// Reconciled counts how often the conversation was reconciled with its other side in
 	// Run. It is a part of the key.
 	Reconciled int `json:"reconciled,omitempty"`
+	// MessageIndex is the index in the conversation that the result's message has.
+	MessageIndex int `json:"message_index,omitempty"`
 }
 
 // CallToolResult is what the tool said.
 type CallToolResult struct {
-	Content    string `json:"content"`
-	IsError    bool   `json:"is_error,omitempty"`
-	HandedOver bool   `json:"handed_over,omitempty"`
+	// MessageIndex is the index in the conversation of the message with the result.
+	MessageIndex int    `json:"message_index,omitempty"`
+	Content      string `json:"content"`
+	IsError      bool   `json:"is_error,omitempty"`
+	HandedOver   bool   `json:"handed_over,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Tries, with HandedOver, is how many attempts at this activity had failed. The
@@ -236,7 +247,9 @@ type ExchangeInput struct {
 	Ref  conversation.Ref `json:"ref"`
 	Turn int              `json:"turn"`
 	// Before is how many messages the platform holds before this exchange.
-	Before   int                    `json:"before"`
+	Before int `json:"before"`
+	// Internal is how many messages there are besides, between the agent and its tools.
+	Internal int                    `json:"internal,omitempty"`
 	Messages []conversation.Message `json:"messages,omitempty"`
 	// Run is the run id that the workflow's state was built on: see [checkRun].
 	Run string `json:"run,omitempty"`
@@ -274,6 +287,9 @@ type ExchangeInput struct {
 
 // ExchangeResult is what came back.
 type ExchangeResult struct {
+	// Index is the index in the conversation of the first of the messages that the platform
+	// took, or else of Messages.
+	Index    int                    `json:"index,omitempty"`
 	Messages []conversation.Message `json:"messages,omitempty"`
 	// Count is how many messages the platform holds now.
 	Count int `json:"count"`

@@ -115,6 +115,7 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
 		append(messages[:len(messages):len(messages)], result.Message))
 	return ReplyResult{
+		Index:        in.Before + len(in.New),
 		Message:      result.Message,
 		State:        result.State,
 		Usage:        result.Usage,

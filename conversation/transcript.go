@@ -15,9 +15,9 @@ type Record struct {
 	// Insert keeps the messages after those of the record: results of parallel tool
 	// calls arrive in any order.
 	Insert bool
-	// Pending means that Messages are the agent's reply, which is not delivered yet.
-	// A pending reply has an index, but is no part of the transcript.
-	Pending bool
+	// Pending is a reply of the agent that is not delivered, or not yet. It is no part of
+	// the transcript; its index would be the next.
+	Pending *Message
 	// Reread means that Messages come from the platform's transcript, which has no
 	// messages between the agent and its tools. Earlier ones of that kind are removed.
 	Reread bool
@@ -48,12 +48,7 @@ type Transcript struct {
 
 // Apply adds a record.
 func (t *Transcript) Apply(r Record) {
-	t.Turns, t.Pending = r.Turns, nil
-	if r.Pending && len(r.Messages) > 0 {
-		t.cut(r.Index)
-		t.Pending = &r.Messages[0]
-		return
-	}
+	t.Turns, t.Pending = r.Turns, r.Pending
 	if r.Reread {
 		t.dropInternal()
 	}
@@ -68,8 +63,20 @@ func (t *Transcript) Apply(r Record) {
 	t.Next = max(t.Next, r.Index+len(r.Messages))
 }
 
+// AtLeast raises the counts to what the platform knows of: how many messages it holds,
+// and how many of these are the agent's.
+func (t *Transcript) AtLeast(count, turns int) {
+	t.Next, t.Turns = max(t.Next, count+t.Internal), max(t.Turns, turns)
+}
+
 // Count is how many messages the platform holds.
 func (t *Transcript) Count() int { return t.Next - t.Internal }
+
+// Has reports whether the message with an index is known.
+func (t *Transcript) Has(index int) bool {
+	i := t.position(index)
+	return i < len(t.Messages) && t.Messages[i].Index == index
+}
 
 // From returns the known messages from an index on.
 func (t *Transcript) From(index int) []Indexed { return t.Messages[t.position(index):] }

@@ -64,7 +64,7 @@ func TestTranscript(t *testing.T) {
 			name: "Exchanges",
 			records: []record{
 				{Index: 0, Messages: texts("u0")},
-				{Index: 1, Messages: texts("a1"), Pending: true},
+				{Index: 1, Pending: &texts("a1")[0]},
 				{Index: 1, Messages: texts("a1", "u2"), Turns: 1},
 			},
 			want: []string{"0 u0", "1 a1", "2 u2"}, next: 3, turns: 1,
@@ -73,7 +73,7 @@ func TestTranscript(t *testing.T) {
 			name: "PendingReplyIsNoPart",
 			records: []record{
 				{Index: 0, Messages: texts("u0")},
-				{Index: 1, Messages: texts("a1"), Pending: true},
+				{Index: 1, Pending: &texts("a1")[0]},
 			},
 			want: []string{"0 u0"}, next: 1, pending: "a1",
 		},
@@ -124,6 +124,14 @@ func TestTranscript(t *testing.T) {
 			want: []string{"0 u0", "7 u7"}, next: 8, turns: 3,
 		},
 		{
+			name: "NotTaken",
+			records: []record{
+				{Index: 0, Messages: texts("u0")},
+				{Index: 1, Messages: texts("u1"), Pending: &texts("a1")[0]},
+			},
+			want: []string{"0 u0", "1 u1"}, next: 2, pending: "a1",
+		},
+		{
 			name:    "CountWithoutMessages",
 			records: []record{{Index: 9, Turns: 4, Reread: true}},
 			want:    []string{}, next: 9, turns: 4,
@@ -161,6 +169,11 @@ func TestTranscriptTail(t *testing.T) {
 	require.Len(t, tr.From(1), 3)
 	require.Len(t, tr.From(2), 2)
 	require.Empty(t, tr.From(9))
+	require.Equal(t, []bool{true, true, false, true, false}, []bool{tr.Has(0), tr.Has(1), tr.Has(2), tr.Has(6), tr.Has(7)})
+	tr.AtLeast(3, 1)
+	require.Equal(t, []int{7, 1}, []int{tr.Next, tr.Turns})
+	tr.AtLeast(9, 0)
+	require.Equal(t, []int{9, 1}, []int{tr.Next, tr.Turns})
 }
 
 // TestTranscriptOfRandomConversations builds conversations of deliveries, tool calls,
@@ -196,7 +209,7 @@ func TestTranscriptOfRandomConversations(t *testing.T) {
 			case 2, 3:
 				sent := append(word("a"), word("u")...)
 				turns++
-				apply(conversation.Record{Index: begin, Messages: sent[:1], Turns: turns - 1, Pending: true})
+				apply(conversation.Record{Index: begin, Turns: turns - 1, Pending: &sent[0]})
 				apply(conversation.Record{Index: begin, Messages: sent, Turns: turns})
 				list = append(list, sent...)
 			case 4: // the platform's transcript is read again, from some message on

@@ -55,7 +55,7 @@ const maxCarried = 1280 << 10
 func (r *run) carried() *Carried {
 	c := &Carried{
 		Context: r.about, Started: r.started,
-		Turn: r.transcript.turns, Count: r.transcript.count, Internal: r.transcript.internal,
+		Turn: r.transcript.Turns, Count: r.transcript.Count(), Internal: r.transcript.Internal,
 		Digest: r.transcript.digest, New: r.transcript.unseen,
 		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model,
 		Usage: r.usage.total, Allowed: r.usage.allowed,
@@ -71,9 +71,7 @@ func (r *run) carried() *Carried {
 func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.claim.held, r.state = true, StateTalking
 	r.about, r.started = c.Context, c.Started
-	r.transcript = transcript{
-		messages: c.Messages, count: c.Count, internal: c.Internal, turns: c.Turn, unseen: c.New, digest: c.Digest,
-	}
+	r.transcript = transcript{Transcript: r.in.Transcript(), unseen: c.New, digest: c.Digest}
 	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State}
 	r.usage = usage{total: c.Usage, allowed: c.Allowed}
 	r.wishes = wishes{paused: c.Paused, takeover: c.Takeover, end: c.End}

@@ -83,9 +83,9 @@ func (r *run) turn(ctx workflow.Context) (*ending, error) {
 
 // deliver gives the agent's reply to the other side.
 func (r *run) deliver(ctx workflow.Context, reply *reply) (*ending, error) {
-	before := r.transcript.turns
+	before := r.transcript.Turns
 	e, err := r.side.deliverReply(ctx, reply)
-	if err == nil && r.transcript.turns > before {
+	if err == nil && r.transcript.Turns > before {
 		r.notify(ctx, conversation.EventReplied, "")
 	}
 	if e != nil || err != nil || !r.lastTurn() {
@@ -200,7 +200,7 @@ func (r *run) conclude(ctx workflow.Context, e ending) error {
 	r.side.describe(&status)
 	outcome := conversation.Outcome{
 		Kind: e.kind, EndedBy: e.by, Detail: e.detail,
-		Turns: r.transcript.turn(), Messages: r.transcript.count, Usage: r.usage.total,
+		Turns: r.transcript.turn(), Messages: r.transcript.Count(), Usage: r.usage.total,
 		Started: r.started, Duration: workflow.Now(ctx).Sub(r.started), Task: status.Task,
 	}
 	r.outcome = &outcome

@@ -28,7 +28,7 @@ func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error)
 		x.name = fmt.Sprintf("turn %d"+stepExchange, x.transcript.turn())
 	}
 	x.in = activities.ExchangeInput{
-		Ref: s.in.Ref, Turn: x.transcript.turn(), Before: x.transcript.count, Messages: messages,
+		Ref: s.in.Ref, Turn: x.transcript.turn(), Before: x.transcript.Count(), Internal: x.transcript.Internal, Messages: messages,
 		Run: s.resets.run, Reconciled: s.resets.reconciled, Spoken: s.hasSpoken(), Slowest: s.slowest,
 		Timeout: s.policy.ExchangeTimeout, Attempts: s.policy.PlatformAttempts, OnAmbiguous: s.policy.OnAmbiguous,
 		MaxMessageBytes: s.policy.MaxMessageBytes, OnOversize: s.policy.OnOversize,
@@ -44,7 +44,7 @@ func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error)
 }
 
 // hasSpoken reports that the platform has taken messages of the agent.
-func (r *run) hasSpoken() bool { return r.transcript.turns > 0 }
+func (r *run) hasSpoken() bool { return r.transcript.Turns > 0 }
 
 func (x *exchange) step(ctx workflow.Context) step {
 	return step{
@@ -78,14 +78,11 @@ func (x *exchange) get(ctx workflow.Context, f workflow.Future) (*handover, erro
 func (x *exchange) take(ctx workflow.Context) (*ending, error) {
 	out := x.out
 	x.slowest, x.steps.lag = max(x.slowest, out.Slowest), out.Lag
-	switch {
-	case x.reply == nil:
-	case out.Taken > 0:
-		x.transcript.sent(x.reply)
-	default:
-		x.transcript.lost()
+	taken := x.reply
+	if out.Taken == 0 {
+		taken = nil
 	}
-	x.transcript.received(out.Count, out.Messages...)
+	x.transcript.exchanged(out.Record(x.in), taken, len(out.Messages))
 	if out.Park != nil && out.Ended {
 		out.EndDetail, out.Park = join(out.EndDetail, out.Park.Reason), nil
 	}

@@ -25,6 +25,7 @@ const (
 type mailbox struct {
 	queue    []SendRequest // accepted, oldest first
 	current  string        // the id of the message being answered
+	index    int           // its index in the conversation
 	answered []answer      // oldest first
 	closed   bool          // nothing more is accepted
 }
@@ -51,11 +52,12 @@ func (m *mailbox) take() (req SendRequest, ok bool) {
 
 // answer replies to the message being answered. There is none where the agent opens the
 // conversation.
-func (m *mailbox) answer(message conversation.Message, turn int, ended bool) {
+func (m *mailbox) answer(r SendReply) {
 	if m.current == "" {
 		return
 	}
-	m.keep(SendReply{ID: m.current, Turn: turn, Message: message, Ended: ended})
+	r.ID, r.MessageIndex = m.current, m.index
+	m.keep(r)
 	m.current = ""
 }
 

@@ -125,11 +125,31 @@ type SendRequest struct {
 
 // SendReply is the agent's reply to a SendRequest.
 type SendReply struct {
-	ID      string               `json:"id"`
-	Turn    int                  `json:"turn"`
-	Message conversation.Message `json:"message"`
+	ID string `json:"id"`
+	// MessageIndex is the index of the client's message in the conversation, and Index that
+	// of the reply.
+	MessageIndex int                  `json:"message_index"`
+	Index        int                  `json:"index"`
+	Turn         int                  `json:"turn"`
+	Message      conversation.Message `json:"message"`
 	// Ended means that the conversation is over with this reply.
 	Ended bool `json:"ended,omitempty"`
+}
+
+// Record is what the client's message adds to the transcript.
+func (r SendRequest) Record(reply SendReply) conversation.Record {
+	return conversation.Record{
+		Index: reply.MessageIndex, Messages: []conversation.Message{r.Message(time.Time{})}, Turns: reply.Turn - 1, Insert: true,
+	}
+}
+
+// Record is what the reply adds to the transcript.
+func (r SendReply) Record() conversation.Record {
+	record := conversation.Record{Index: r.Index, Turns: r.Turn}
+	if len(r.Message.Parts) > 0 {
+		record.Messages = []conversation.Message{r.Message}
+	}
+	return record
 }
 
 // EndRequest ends a conversation on its platform, now.

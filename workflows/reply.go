@@ -67,7 +67,7 @@ func (r *run) replyWithTools(ctx workflow.Context) (*reply, *ending, error) {
 		if len(out.Calls) == 0 || last {
 			return &reply{message: out.Message, end: out.End}, nil, nil
 		}
-		r.transcript.called(out.Message)
+		r.transcript.called(out.Record(activities.ReplyInput{Turn: r.transcript.nextTurn()}))
 		results, err := r.callTools(ctx, out.Calls, calls)
 		if err != nil || r.replyInterrupted() {
 			return nil, nil, err
@@ -145,13 +145,14 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		Run:        r.resets.run,
 		Reconciled: r.resets.reconciled,
 		Attempts:   r.policy.ReplyAttempts,
-		Turn:       t.next(),
+		Turn:       t.nextTurn(),
 		Round:      round,
-		Before:     t.total() - t.unseen,
-		Internal:   t.internal - internalMessages(t.new()),
+		Before:     t.Next - t.unseen,
+		Internal:   t.Internal - internalMessages(t.new()),
 		Digest:     t.digest,
 		New:        t.new(),
 		OnlyCopy:   r.onlyCopy,
+		Exchanged:  r.exchanges,
 		Task:       r.about.Task,
 	}
 }
@@ -176,8 +177,8 @@ func (q *replyRequest) get(ctx workflow.Context, f workflow.Future) (*handover, 
 
 func (q *replyRequest) recover(f failure) recovery {
 	switch {
-	case f.kind == conversation.ContextTooLong && q.in.Window == 0 && q.transcript.total() > 2:
-		q.in.Window = q.transcript.total() / 2
+	case f.kind == conversation.ContextTooLong && q.in.Window == 0 && q.transcript.Next > 2:
+		q.in.Window = q.transcript.Next / 2
 		return retry
 	case f.kind == conversation.Refused && q.policy.RefusalText != "":
 		q.refused = true

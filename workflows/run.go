@@ -20,6 +20,8 @@ type run struct {
 	side   side
 	// onlyCopy means that no platform has the transcript.
 	onlyCopy bool
+	// exchanges means that an exchange delivers each reply.
+	exchanges bool
 
 	about   conversation.Context
 	started time.Time
@@ -104,7 +106,7 @@ func (r *run) open(ctx workflow.Context) {
 	r.claim.held = true
 	if start := r.in.Start; start != nil {
 		r.about = start.Context
-		r.transcript.replace(start.Messages, len(start.Messages), assistantMessages(start.Messages))
+		r.transcript.replace(conversation.Record{Messages: start.Messages, Turns: assistantMessages(start.Messages)})
 	}
 	r.notify(ctx, conversation.EventStarted, "")
 	r.setState(ctx, StateTalking)

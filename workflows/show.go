@@ -52,7 +52,7 @@ func (r *run) details() string {
 		fmt.Fprintf(&b, "**needs approval** until %s: %s with %s (call %s)\n\n",
 			a.Until.Format("2006-01-02 15:04:05 UTC"), plain(a.Tool, 200), plain(string(a.Arguments), shownRunes), plain(a.CallID, 200))
 	}
-	fmt.Fprintf(&b, "%d turns · %d messages", r.transcript.turn(), r.transcript.count)
+	fmt.Fprintf(&b, "%d turns · %d messages", r.transcript.turn(), r.transcript.Count())
 	if r.about.MaxMessages > 0 {
 		fmt.Fprintf(&b, " of at most %d", r.about.MaxMessages)
 	}
@@ -66,9 +66,9 @@ func (r *run) details() string {
 		fmt.Fprintf(&b, " · %d → %d tokens", u.InputTokens, u.OutputTokens)
 	}
 	b.WriteString("\n\n")
-	messages := r.transcript.messages
+	_, messages := r.transcript.Tail()
 	shown := messages[max(0, len(messages)-shownMessages):]
-	if hidden := r.transcript.total() - len(shown); hidden > 0 {
+	if hidden := r.transcript.Next - len(shown); hidden > 0 {
 		fmt.Fprintf(&b, "… %d earlier messages\n\n", hidden)
 	}
 	for _, m := range shown {

@@ -47,6 +47,7 @@ type side interface {
 // that is.
 func (r *run) choose() {
 	r.onlyCopy = r.in.Side != SidePlatform
+	r.exchanges = r.in.Side == SidePlatform || r.in.Side == SideTransport
 	switch r.in.Side {
 	case SideTransport:
 		r.side = &transportSide{newPlatformSide(r)}

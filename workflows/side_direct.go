@@ -65,7 +65,8 @@ func (s *directSide) nextMessage(ctx workflow.Context) (bool, *ending, error) {
 		s.setState(ctx, StateTalking)
 	}
 	if req, ok := s.mailbox.take(); ok {
-		s.transcript.received(s.transcript.count+1, req.Message(workflow.Now(ctx).UTC()))
+		s.mailbox.index = s.transcript.Next
+		s.transcript.received(req.Message(workflow.Now(ctx).UTC()))
 	}
 	return false, nil, nil
 }
@@ -87,7 +88,9 @@ func (s *directSide) deliverReply(_ workflow.Context, r *reply) (*ending, error)
 	} else {
 		s.transcript.sentNothing()
 	}
-	s.mailbox.answer(r.message, s.transcript.turns, r.end || s.lastTurn())
+	s.mailbox.answer(SendReply{
+		Index: s.transcript.Next - min(len(r.message.Parts), 1), Turn: s.transcript.Turns, Message: r.message, Ended: r.end || s.lastTurn(),
+	})
 	if r.end {
 		return &ending{kind: conversation.OutcomeEnded, by: conversation.EndedByAgent}, nil
 	}

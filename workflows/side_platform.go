@@ -70,7 +70,7 @@ func (s *platformSide) take(ctx workflow.Context, out activities.ContextResult) 
 		return &ending{kind: conversation.OutcomeFailed, cause: conversation.Invalid, detail: wrongSide(s.in.Ref.Platform, "task", SideTask)}, nil
 	}
 	s.about = out.Context
-	s.transcript.replace(out.Messages, out.Count, out.Turns)
+	s.transcript.replace(out.Record())
 	s.agent.choose(s.about, s.policy.Executors)
 	if e, err := s.parkForFinding(ctx, stepContext, out.Park); e != nil || err != nil {
 		return e, err
@@ -128,7 +128,7 @@ func (s *platformSide) goOnFrom(ctx workflow.Context, out activities.ContextResu
 	s.wishes.dropRepeated(out.Messages)
 	executor := s.agent.executor
 	e, err := s.take(ctx, out)
-	if s.transcript.count > 0 {
+	if s.transcript.Count() > 0 {
 		s.agent.executor = executor // chosen before, perhaps by an operator
 	}
 	// What the executor keeps on its side is about another transcript.
@@ -161,7 +161,7 @@ func (s *platformSide) endThere(ctx workflow.Context, e *ending) {
 		e.detail = join(e.detail, "it could not be ended on the platform: "+failureOf(err).String())
 		return
 	}
-	s.transcript.atLeast(out.Count, out.Turns)
+	s.transcript.AtLeast(out.Count, out.Turns)
 	// It may have ended there before we wanted it to.
 	if e.kind == conversation.OutcomeEnded && out.EndedBy != "" && out.EndedBy != conversation.EndedByAgent {
 		e.by, e.detail = out.EndedBy, join(e.detail, out.EndDetail)

@@ -84,13 +84,13 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
 	s.about = out.Context
-	s.transcript.replace(out.Messages, out.Count, out.Turns)
+	s.transcript.replace(out.Record())
 	s.takeTask()
 	if e, err := s.parkForFinding(ctx, stepContext, out.Park); e != nil || err != nil {
 		return e, err
 	}
 	if out.Fault != "" {
-		s.transcript.replace(nil, 0, 0) // its message is not known
+		s.transcript.replace(out.Record()) // the task's message is not known
 		s.stop = &ending{kind: conversation.OutcomeFailed, detail: out.Fault, cause: conversation.Invalid}
 	}
 	if out.State == activities.StateEnded {
@@ -103,8 +103,8 @@ func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*en
 // takeTask takes in what the task says to the agent, and its choice of executor.
 func (s *taskSide) takeTask() {
 	task := *s.about.Task
-	if len(s.transcript.messages) == 0 {
-		s.transcript.replace([]conversation.Message{task.Message()}, 1, s.transcript.turns)
+	if len(s.transcript.Messages) == 0 {
+		s.transcript.replace(conversation.Record{Messages: []conversation.Message{task.Message()}, Turns: s.transcript.Turns})
 	}
 	if err := s.chooseExecutor(task); err != nil {
 		s.stop = &ending{kind: conversation.OutcomeFailed, detail: err.Error(), cause: conversation.Invalid}

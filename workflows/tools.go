@@ -21,14 +21,14 @@ const maxRoundBytes = 768 << 10
 func (r *run) callTools(ctx workflow.Context, calls []activities.PlannedCall, first int) ([]conversation.Message, error) {
 	roundCtx, cancel := workflow.WithCancel(ctx)
 	results := make([]conversation.Message, len(calls))
-	open := len(calls)
+	open, next := len(calls), r.transcript.Next
 	r.approvals = nil
 	share := min(r.policy.ToolResultBytes, conversation.MaxToolResultBytes, maxRoundBytes/max(len(calls), 1))
-	r.step = fmt.Sprintf("turn %d · tools", r.transcript.next())
+	r.step = fmt.Sprintf("turn %d · tools", r.transcript.nextTurn())
 	r.show(ctx)
 	for i, call := range calls {
 		workflow.Go(roundCtx, func(ctx workflow.Context) {
-			results[i] = conversation.ToolResultMessage(r.callTool(ctx, call, first+i, share))
+			results[i] = conversation.ToolResultMessage(r.callTool(ctx, call, first+i, next+i, share))
 			results[i].Time = workflow.Now(ctx).UTC()
 			open--
 		})
@@ -48,7 +48,7 @@ func (r *run) callTools(ctx workflow.Context, calls []activities.PlannedCall, fi
 
 // callTool makes one call and returns what the model is to know of it, in at most
 // maxBytes.
-func (r *run) callTool(ctx workflow.Context, call activities.PlannedCall, index, maxBytes int) conversation.ToolResult {
+func (r *run) callTool(ctx workflow.Context, call activities.PlannedCall, index, message, maxBytes int) conversation.ToolResult {
 	result := conversation.ToolResult{CallID: call.CallID, IsError: true}
 	if call.Fault != "" {
 		result.Content = call.Fault
@@ -60,9 +60,10 @@ func (r *run) callTool(ctx workflow.Context, call activities.PlannedCall, index,
 			return result
 		}
 	}
-	name := fmt.Sprintf("turn %d · tool %s", r.transcript.next(), call.Tool)
+	name := fmt.Sprintf("turn %d · tool %s", r.transcript.nextTurn(), call.Tool)
 	in := activities.CallToolInput{
-		Ref: r.in.Ref, Run: r.resets.run, Reconciled: r.resets.reconciled, Turn: r.transcript.next(), Index: index, Call: call, MaxBytes: maxBytes,
+		Ref: r.in.Ref, Run: r.resets.run, Reconciled: r.resets.reconciled, Turn: r.transcript.nextTurn(), Index: index, MessageIndex: message,
+		Call: call, MaxBytes: maxBytes,
 	}
 	for failed := 0; ; {
 		var out activities.CallToolResult
@@ -102,7 +103,7 @@ func (r *run) askApproval(ctx workflow.Context, call activities.PlannedCall) (de
 	r.notify(ctx, conversation.EventNeedsApproval, call.Tool)
 	inTime, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      r.policy.ApprovalTimeout,
-		TimerOptions: workflow.TimerOptions{Summary: fmt.Sprintf("turn %d · approval of %s", r.transcript.next(), call.Tool)},
+		TimerOptions: workflow.TimerOptions{Summary: fmt.Sprintf("turn %d · approval of %s", r.transcript.nextTurn(), call.Tool)},
 	}, func() bool { return a.decided })
 	wasDecided := a.decided
 	a.decided = true

@@ -67,10 +67,7 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 		switch {
 		case err == nil:
 			noWorker = false
-			if first := live.transcript.first(); first > next {
-				o.addEarlier(ctx, id, runID, &live.transcript, next)
-			}
-			change.Messages = live.transcript.from(next)
+			change.Messages = append(o.earlier(ctx, id, runID, next, live.first), live.messages...)
 			if n := len(change.Messages); n > 0 {
 				next = change.Messages[n-1].Index + 1
 			}

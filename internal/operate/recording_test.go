@@ -19,6 +19,8 @@ import (
 type recording struct {
 	t      *testing.T
 	events []*history.HistoryEvent
+	// transcript is what has been recorded so far.
+	transcript conversation.Transcript
 }
 
 func (r *recording) add(kind enums.EventType, e *history.HistoryEvent) int64 {
@@ -31,7 +33,7 @@ func (r *recording) add(kind enums.EventType, e *history.HistoryEvent) int64 {
 
 func record(t *testing.T, in workflows.ConversationInput, previous string) *recording {
 	t.Helper()
-	r := &recording{t: t}
+	r := &recording{t: t, transcript: in.Transcript()}
 	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
 			WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{
@@ -42,9 +44,37 @@ func record(t *testing.T, in workflows.ConversationInput, previous string) *reco
 	return r
 }
 
+// place fills in where the messages of an activity belong, as the workflow and the
+// activity do.
+func (r *recording) place(in, out any) (any, any) {
+	switch out := out.(type) {
+	case activities.ContextResult:
+		if out.Index = out.Count - len(out.Messages); !out.HandedOver {
+			r.transcript.Apply(out.Record())
+		}
+		return in, out
+	case activities.ReplyResult:
+		in := in.(activities.ReplyInput)
+		in.Before, in.Exchanged = r.transcript.Next, true
+		if out.Index = in.Before + len(in.New); !out.HandedOver {
+			r.transcript.Apply(out.Record(in))
+		}
+		return in, out
+	case activities.ExchangeResult:
+		in := in.(activities.ExchangeInput)
+		in.Internal = r.transcript.Internal
+		if out.Index = out.Count + in.Internal - out.Taken - len(out.Messages); !out.HandedOver {
+			r.transcript.Apply(out.Record(in))
+		}
+		return in, out
+	}
+	return in, out
+}
+
 // activity records an activity that completed.
 func (r *recording) activity(name string, in, out any) *recording {
 	r.t.Helper()
+	in, out = r.place(in, out)
 	id := r.add(enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
 			ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{

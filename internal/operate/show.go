@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"go.temporal.io/api/workflowservice/v1"
 
@@ -58,17 +59,14 @@ func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflow
 		live, err := o.ask(ctx, record.ID, record.RunID, 0)
 		if err == nil {
 			record.fromStatus(live.status)
-			if live.transcript.first() > 0 {
-				o.addEarlier(ctx, record.ID, record.RunID, &live.transcript, 0)
-			}
-			record.Messages = live.transcript.from(0)
+			record.Messages = append(o.earlier(ctx, record.ID, record.RunID, 0, live.first), live.messages...)
 			return record, nil
 		}
 		if KindOf(err) != NoWorker {
 			return Record{}, err
 		}
 	}
-	runs, err := o.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.messages.first() == 0 })
+	runs, err := o.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.first() == 0 })
 	if err != nil {
 		return Record{}, err
 	}
@@ -76,14 +74,18 @@ func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflow
 	return record, nil
 }
 
-// addEarlier adds the beginning of a transcript, from an index on, from the histories of
-// the run and those before it. What has been removed stays a gap: the rest is still
-// useful.
-func (o *Operator) addEarlier(ctx context.Context, id, runID string, t *transcript, from int) {
-	_, _ = o.readChain(ctx, id, runID, func(r runRecord) bool {
-		t.add(r.messages)
-		return t.first() <= from
-	})
+// earlier are the messages from one index to before another, from the histories of the
+// run and those before it. What has been removed is missing: the rest is still useful.
+func (o *Operator) earlier(ctx context.Context, id, runID string, from, before int) []Message {
+	if from >= before {
+		return []Message{}
+	}
+	runs, _ := o.readChain(ctx, id, runID, func(r runRecord) bool { return r.first() <= from })
+	if len(runs) == 0 {
+		return []Message{}
+	}
+	messages := newMessages(recorded(runs), from)
+	return messages[:slices.IndexFunc(append(messages, Message{Index: before}), func(m Message) bool { return m.Index >= before })]
 }
 
 func (r *Record) fromStatus(s workflows.Status) {
@@ -114,18 +116,15 @@ func (r *Record) fromOutcome(out conversation.Outcome) {
 // fromHistory reads the runs of a chain, the newest first.
 func (r *Record) fromHistory(runs []runRecord) {
 	newest := runs[0]
-	var all transcript
-	for _, run := range runs {
-		all.add(run.messages)
-	}
-	r.Messages = all.from(0)
-	if newest.unsent != nil {
-		m := newMessage(all.next(), *newest.unsent)
+	all := recorded(runs)
+	r.Messages = newMessages(all, 0)
+	if all.Pending != nil {
+		m := newMessage(all.Next, *all.Pending)
 		m.Unsent = true
 		r.Messages = append(r.Messages, m)
 	}
 	r.Executor, r.Model, r.Usage = newest.executor, newest.model, newest.usage
-	r.Turns = max(r.Turns, newest.turn)
+	r.Turns = max(r.Turns, all.Turns)
 	if r.Persona == "" {
 		r.Persona = newest.persona.Summary
 	}
@@ -152,8 +151,10 @@ func (r *Record) fillRef(ref conversation.Ref) {
 
 // An answer is a worker's answer about a running conversation.
 type answer struct {
-	status     workflows.Status
-	transcript transcript
+	status workflows.Status
+	// messages are without a gap, from the index first on.
+	messages []Message
+	first    int
 }
 
 // ask queries a running conversation for its status and its messages from an index on.
@@ -165,12 +166,17 @@ func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer,
 	if err := o.query(ctx, id, runID, &a.status, workflows.QueryStatus); err != nil {
 		return a, err
 	}
-	for {
+	for a.first = -1; ; {
 		var page workflows.Transcript
 		if err := o.query(ctx, id, runID, &page, workflows.QueryTranscript, workflows.TranscriptQuery{From: from}); err != nil {
 			return a, err
 		}
-		a.transcript.startAt(page.First, page.Messages...)
+		if a.first < 0 {
+			a.first = page.First
+		}
+		for i, m := range page.Messages {
+			a.messages = append(a.messages, newMessage(page.First+i, m))
+		}
 		from = page.First + len(page.Messages)
 		if len(page.Messages) == 0 || from >= page.Total {
 			return a, nil

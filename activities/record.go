@@ -1,0 +1,54 @@
+package activities
+
+import "github.com/parley-run/parley/conversation"
+
+// The methods named Record say what a recorded input or result adds to the transcript,
+// and where. The workflow applies the record when the result arrives, a reader of the
+// history in the order of the history: both get the same transcript. A result that was
+// handed over has no record.
+
+// Record is the platform's transcript, of which there may be the newest messages only.
+func (r ContextResult) Record() conversation.Record {
+	return conversation.Record{Index: r.Index, Messages: r.Messages, Turns: r.Turns, Reread: true}
+}
+
+// Record is what the executor is given: everything since its last reply.
+func (in ReplyInput) Record() conversation.Record {
+	return conversation.Record{Index: in.Before, Messages: in.New, Turns: in.Turn - 1}
+}
+
+// Record is the executor's request for tool calls, or its reply. A reply for which an
+// exchange follows is not delivered yet.
+func (r ReplyResult) Record(in ReplyInput) conversation.Record {
+	record := conversation.Record{Index: r.Index, Turns: in.Turn - 1}
+	switch {
+	case len(r.Message.Parts) == 0:
+	case len(r.Calls) == 0 && in.Exchanged:
+		record.Pending = &r.Message
+	default:
+		record.Messages = []conversation.Message{r.Message}
+	}
+	if len(r.Calls) == 0 && !in.Exchanged {
+		record.Turns = in.Turn
+	}
+	return record
+}
+
+// Record is the result of one of the calls of a round.
+func (r CallToolResult) Record(in CallToolInput) conversation.Record {
+	result := conversation.ToolResult{CallID: in.Call.CallID, Content: r.Content, IsError: r.IsError}
+	return conversation.Record{
+		Index: r.MessageIndex, Messages: []conversation.Message{conversation.ToolResultMessage(result)}, Turns: in.Turn - 1, Insert: true,
+	}
+}
+
+// Record is what the platform took of our messages, and what came back.
+func (r ExchangeResult) Record(in ExchangeInput) conversation.Record {
+	taken := in.Messages[:min(r.Taken, len(in.Messages))]
+	record := conversation.Record{Index: r.Index, Turns: in.Turn}
+	record.Messages = append(append(record.Messages, taken...), r.Messages...)
+	if len(taken) < len(in.Messages) {
+		record.Turns, record.Pending = in.Turn-1, &in.Messages[len(taken)]
+	}
+	return record
+}
