@@ -149,7 +149,7 @@ func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextRes
 	if out.Context.Task == nil { // a task has a bound of its own
 		in.bound(&out)
 	}
-	out.Index = out.Count - len(out.Messages)
+	out.Place()
 	return out, nil
 }
 

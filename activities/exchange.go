@@ -37,7 +37,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 		}
 	}
 	e.bound(&out)
-	out.Index = out.Count + in.Internal - min(out.Taken, len(in.Messages)) - len(out.Messages)
+	out.Place(in)
 	out.Slowest, out.Lag = max(in.Slowest, e.slowest), c.lag.worst()
 	c.metrics.exchanged(ctx, time.Since(begin))
 	return out, nil

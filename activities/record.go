@@ -7,6 +7,20 @@ import "github.com/parley-run/parley/conversation"
 // history in the order of the history: both get the same transcript. A result that was
 // handed over has no record.
 
+// Place sets the index of the messages.
+func (r *ContextResult) Place() { r.Index = r.Count - len(r.Messages) }
+
+// Place sets the index of the message.
+func (r *ReplyResult) Place(in ReplyInput) { r.Index = in.Before + len(in.New) }
+
+// Place sets the index of the message with the result.
+func (r *CallToolResult) Place(in CallToolInput) { r.MessageIndex = in.MessageIndex }
+
+// Place sets the index of the messages.
+func (r *ExchangeResult) Place(in ExchangeInput) {
+	r.Index = r.Count + in.Internal - min(r.Taken, len(in.Messages)) - len(r.Messages)
+}
+
 // Record is the platform's transcript, of which there may be the newest messages only.
 func (r ContextResult) Record() conversation.Record {
 	return conversation.Record{Index: r.Index, Messages: r.Messages, Turns: r.Turns, Reread: true}

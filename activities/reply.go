@@ -50,6 +50,7 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	}
 	c.metrics.replied(ctx, out, time.Since(begin))
 	out.Usage = out.Usage.Add(r.progress.Spent)
+	out.Place(in)
 	out.Lag = c.lag.worst()
 	return out, nil
 }
@@ -115,7 +116,6 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
 		append(messages[:len(messages):len(messages)], result.Message))
 	return ReplyResult{
-		Index:        in.Before + len(in.New),
 		Message:      result.Message,
 		State:        result.State,
 		Usage:        result.Usage,

@@ -33,7 +33,8 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	case err != nil:
 		return CallToolResult{}, a.fail(err, ErrorDetails{})
 	}
-	out.MessageIndex, out.Lag = in.MessageIndex, c.lag.worst()
+	out.Place(in)
+	out.Lag = c.lag.worst()
 	c.metrics.toolCalled(ctx, in.Call, out, time.Since(begin))
 	return out, nil
 }

@@ -28,6 +28,8 @@ type stage struct {
 
 	mu    sync.Mutex
 	calls map[string]int
+	// recorded is the transcript that a reader of the history would build.
+	recorded conversation.Transcript
 
 	claim    func(n int, in activities.ClaimInput) (activities.ClaimResult, error)
 	context  func(n int, in activities.ContextInput) (activities.ContextResult, error)
@@ -123,9 +125,59 @@ func register[In, Out any](s *stage, name string, f func(context.Context, int, I
 		s.mu.Lock()
 		s.calls[name]++
 		n := s.calls[name]
+		if in, ok := any(in).(activities.ReplyInput); ok {
+			s.recorded.Apply(in.Record())
+		}
 		s.mu.Unlock()
-		return f(ctx, n, in)
+		out, err := f(ctx, n, in)
+		s.place(in, &out)
+		if err == nil && ctx.Err() == nil {
+			s.record(in, out)
+		}
+		return out, err
 	}, activity.RegisterOptions{Name: name})
+}
+
+// place does what activities do to every result.
+func (s *stage) place(in, out any) {
+	switch out := out.(type) {
+	case *activities.ContextResult:
+		out.Place()
+	case *activities.ReplyResult:
+		out.Place(in.(activities.ReplyInput))
+	case *activities.CallToolResult:
+		out.Place(in.(activities.CallToolInput))
+	case *activities.ExchangeResult:
+		out.Place(in.(activities.ExchangeInput))
+	}
+}
+
+// record applies a result as a reader of the history does.
+func (s *stage) record(in, out any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch out := out.(type) {
+	case activities.ContextResult:
+		if !out.HandedOver {
+			s.recorded.Apply(out.Record())
+		}
+	case activities.ReplyResult:
+		if !out.HandedOver {
+			s.recorded.Apply(out.Record(in.(activities.ReplyInput)))
+		}
+	case activities.CallToolResult:
+		if !out.HandedOver {
+			s.recorded.Apply(out.Record(in.(activities.CallToolInput)))
+		}
+	case activities.ExchangeResult:
+		if !out.HandedOver {
+			s.recorded.Apply(out.Record(in.(activities.ExchangeInput)))
+		}
+	case activities.EndResult:
+		if !out.HandedOver {
+			s.recorded.AtLeast(out.Count, out.Turns)
+		}
+	}
 }
 
 func (s *stage) called(name string) int {
@@ -135,7 +187,49 @@ func (s *stage) called(name string) int {
 }
 
 func (s *stage) run(in workflows.ConversationInput) {
+	s.recorded = in.Transcript()
 	s.env.ExecuteWorkflow(workflows.ConversationName, in.WithDefaults())
+	s.sameTranscript()
+}
+
+// sameTranscript compares the workflow's transcript with the one that its history has,
+// unless the workflow was cancelled: this environment does not say which results came too
+// late to be recorded.
+func (s *stage) sameTranscript() {
+	s.t.Helper()
+	if temporal.IsCanceledError(s.env.GetWorkflowError()) {
+		return
+	}
+	value, err := s.env.QueryWorkflow(workflows.QueryTranscript, workflows.TranscriptQuery{})
+	if err != nil {
+		require.ErrorContains(s.t, err, "unknown queryType", "an input that is not valid")
+		return
+	}
+	var page workflows.Transcript
+	require.NoError(s.t, value.Get(&page))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Equal(s.t, page.Total, s.recorded.Next)
+	first, messages := s.recorded.Tail()
+	require.LessOrEqual(s.t, first, page.First)
+	require.Equal(s.t, textsOf(page.Messages), textsOf(messages[page.First-first:]))
+}
+
+func textsOf(messages []conversation.Message) []string {
+	out := []string{}
+	for _, m := range messages {
+		text := string(m.Role) + ": " + m.PlainText()
+		for _, p := range m.Parts {
+			switch {
+			case p.ToolCall != nil:
+				text += "call " + p.ToolCall.ID
+			case p.ToolResult != nil:
+				text += "result " + p.ToolResult.CallID + " " + p.ToolResult.Content
+			}
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 func (s *stage) outcome() conversation.Outcome {

@@ -49,21 +49,21 @@ func record(t *testing.T, in workflows.ConversationInput, previous string) *reco
 func (r *recording) place(in, out any) (any, any) {
 	switch out := out.(type) {
 	case activities.ContextResult:
-		if out.Index = out.Count - len(out.Messages); !out.HandedOver {
+		if out.Place(); !out.HandedOver {
 			r.transcript.Apply(out.Record())
 		}
 		return in, out
 	case activities.ReplyResult:
 		in := in.(activities.ReplyInput)
 		in.Before, in.Exchanged = r.transcript.Next, true
-		if out.Index = in.Before + len(in.New); !out.HandedOver {
+		if out.Place(in); !out.HandedOver {
 			r.transcript.Apply(out.Record(in))
 		}
 		return in, out
 	case activities.ExchangeResult:
 		in := in.(activities.ExchangeInput)
 		in.Internal = r.transcript.Internal
-		if out.Index = out.Count + in.Internal - out.Taken - len(out.Messages); !out.HandedOver {
+		if out.Place(in); !out.HandedOver {
 			r.transcript.Apply(out.Record(in))
 		}
 		return in, out
