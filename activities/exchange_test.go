@@ -243,6 +243,9 @@ func TestExchange(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
+			if !tc.want.HandedOver {
+				tc.want.Place(in)
+			}
 			require.Equal(t, tc.want, timeless(t, out))
 		})
 	}
