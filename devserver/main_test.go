@@ -160,7 +160,7 @@ func TestBusyPort(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { taken.Close() })
+	t.Cleanup(func() { _ = taken.Close() })
 	address := taken.Addr().String()
 
 	t.Run("Fails", func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	t.Cleanup(func() { taken.Close() })
+	t.Cleanup(func() { _ = taken.Close() })
 
 	var processes []*process
 	for range 4 {

@@ -74,7 +74,7 @@ func claimPort(ip netip.Addr, port int) (io.Closer, error) {
 	}
 	l, err := net.Listen("tcp", netip.AddrPortFrom(ip, uint16(port)).String())
 	if err != nil {
-		claim.Close()
+		_ = claim.Close()
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, errPortTaken
 		}

@@ -33,7 +33,7 @@ func TestReserve(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer taken.Close()
+	defer func() { _ = taken.Close() }()
 	address := taken.Addr().String()
 
 	_, err = reserve(address, false)
@@ -41,7 +41,7 @@ func TestReserve(t *testing.T) {
 
 	first, err := reserve(address, true)
 	require.NoError(t, err)
-	defer first.claim.Close()
+	defer func() { _ = first.claim.Close() }()
 	require.Greater(t, first.port, taken.Addr().(*net.TCPAddr).Port)
 
 	// Nobody listens on the first one's port yet, and still it is not handed out again.

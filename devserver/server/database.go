@@ -93,7 +93,7 @@ func ensureSchema(cfg *config.SQL) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	// IMMEDIATE also proves that the file is ours to write.
 	if err := db.Exec("BEGIN IMMEDIATE"); err != nil {
 		return err
@@ -128,7 +128,7 @@ func checkpoint(cfg *config.SQL) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	return db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
 }
 

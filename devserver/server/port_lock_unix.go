@@ -22,7 +22,7 @@ func lockPort(port int) (io.Closer, error) {
 		return noClaim{}, nil // nowhere to write: go without, as on other systems
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, errPortTaken
 	}
 	return f, nil

@@ -32,7 +32,7 @@ func frontendReady(ctx context.Context, address string, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 
 	err = eventually(ctx, func() error {
 		reply, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{
@@ -126,7 +126,7 @@ func uiReady(ctx context.Context, url, namespace string) error {
 			if err != nil {
 				return err
 			}
-			defer reply.Body.Close()
+			defer func() { _ = reply.Body.Close() }()
 			if reply.StatusCode != http.StatusOK {
 				return fmt.Errorf("GET %s: %s", path, reply.Status)
 			}

@@ -92,7 +92,8 @@ func (s *Server) startTemporal(ctx context.Context, at reservation, cfg Config) 
 // a second before a second attempt.
 func (s *Server) startUI(ctx context.Context, at reservation, cfg Config) error {
 	s.ui = newUI(at, s.Address, cfg.Namespaces[0], cfg.UICodecEndpoint)
-	go s.ui.Start() // ends the process if it cannot listen, and otherwise returns nil
+	//lint:ignore errcheck it ends the process if it cannot listen, and otherwise returns nil
+	go s.ui.Start()
 	s.UIURL = "http://" + at.dialable()
 	return uiReady(ctx, s.UIURL, cfg.Namespaces[0])
 }
@@ -107,7 +108,7 @@ func (s *Server) claim(address string, next bool) (reservation, error) {
 
 func (s *Server) release() {
 	for _, r := range s.claims {
-		r.claim.Close()
+		_ = r.claim.Close()
 	}
 }
 
