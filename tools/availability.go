@@ -13,16 +13,16 @@ import (
 // A Listing is one set in a list.
 type Listing struct {
 	Name string `json:"name"`
-	// Available is whether it could work now. Reason says why not and what to do,
-	// or what is odd about a set that works.
+	// Available reports whether the set can be used now. Reason says why not and
+	// what to do, or names faults of an available set.
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"`
-	// Tools are those that may be called, by the set's own names.
+	// Tools are the names of the tools that may be called, without the set's.
 	Tools []string `json:"tools,omitempty"`
 }
 
-// List tells of every set whether it is available, in the order they were added.
-// It asks all at once, anew, and takes no longer than one listing may.
+// List reports the availability of every set, in the order they were added. It asks
+// all at once, without cached lists, and takes no longer than one listing may.
 func (r *Registry) List(ctx context.Context) []Listing {
 	entries := r.snapshot()
 	out := make([]Listing, len(entries))
@@ -56,7 +56,7 @@ func (r *Registry) look(ctx context.Context, e *entry) Listing {
 	return l
 }
 
-// missing finds names in the rules that no tool has: most likely misspelt.
+// missing returns names in the rules that no tool has: they are probably misspelt.
 func missing(key string, names []string, listed []conversation.Tool) []string {
 	var out []string
 	for _, name := range names {

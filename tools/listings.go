@@ -12,27 +12,27 @@ import (
 )
 
 const (
-	// listTimeout bounds one listing. A turn waits for it, so it is well below
-	// what a turn, or the heartbeat of an activity, may take.
+	// listTimeout bounds one listing. A turn waits for it, so it is well below the
+	// timeouts of a turn and of an activity's heartbeat.
 	listTimeout = 10 * time.Second
-	// listedFor is how long a listing holds.
+	// listedFor is how long a listing is used without asking again.
 	listedFor = time.Minute
-	// staleFor is how long an old listing stands in for one that fails. Tools
-	// change rarely; a server that is away for longer is to be noticed.
+	// staleFor is how long an old listing replaces one that fails. Tools change
+	// rarely, but a longer outage must be reported.
 	staleFor = 10 * time.Minute
-	// failedFor is how long an old listing stands in before the set is asked
-	// again: not every turn is to wait for a server that hangs.
+	// failedFor is how long an old listing is used before the set is asked again:
+	// not every turn must wait for a server that hangs.
 	failedFor = 10 * time.Second
 )
 
-// A Versioned set knows when its tools change. A listing is not used any longer
-// once Version returns something else than it did before the listing.
+// A Versioned set reports changes of its tools. A listing is no longer used when
+// Version returns another value than before the listing.
 type Versioned interface {
 	Version() uint64
 }
 
-// listings are the remembered tools of one set. At most one listing runs at a
-// time, whoever asks, and none without being asked for.
+// listings caches the tools of one set. At most one listing runs at a time, for all
+// callers, and only when one is requested.
 type listings struct {
 	mu      sync.Mutex
 	running *listing // nil: none
@@ -44,16 +44,16 @@ type listings struct {
 
 // A listing is one that runs.
 type listing struct {
-	ctx   context.Context // done once it has taken too long
+	ctx   context.Context // done when it takes too long
 	done  chan struct{}
-	tools []conversation.Tool // both to be read after done
+	tools []conversation.Tool // to be read after done, like err
 	err   error
 }
 
 var errSlowList = fmt.Errorf("the tools were not listed within %v", listTimeout)
 
-// list returns the set's tools: remembered ones if fresh is false and they are
-// new enough. They are the registry's own: nobody may change them.
+// list returns the set's tools: cached ones if fresh is false and they are new
+// enough. The caller must not change them.
 func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversation.Tool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversati
 	c := &e.cache
 	c.mu.Lock()
 	now, version := time.Now(), versionOf(e.set)
-	age := now.Sub(c.listed) // ages, if it was never listed
+	age := now.Sub(c.listed) // the age is meaningless before the first listing
 	stale := age < staleFor
 	current := age < listedFor && c.version == version
 	if !fresh && (current || stale && now.Sub(c.failed) < failedFor) {
@@ -74,7 +74,7 @@ func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversati
 			c.mu.Unlock()
 			return nil, errClosed
 		}
-		// It is not tied to whoever asked first: others may be waiting for it.
+		// The context is not the first caller's: others may wait for the listing.
 		lctx, cancel := context.WithTimeout(r.ctx, listTimeout)
 		l = &listing{ctx: lctx, done: make(chan struct{})}
 		c.running = l
@@ -107,8 +107,8 @@ func (l *listing) wait(ctx context.Context) error {
 		return context.Cause(ctx)
 	case <-l.ctx.Done():
 	}
-	// It has just ended, or the set does not heed its context: then it stays the
-	// one that runs, and everybody gets this answer.
+	// The listing has just ended, or the set ignores its context: then it remains
+	// the running one, and all callers get this result.
 	select {
 	case <-l.done:
 		return l.err
@@ -117,7 +117,7 @@ func (l *listing) wait(ctx context.Context) error {
 	}
 }
 
-// stopped says why a listing was stopped, which is nil if it was not.
+// stopped returns why a listing was stopped, or nil.
 func (l *listing) stopped() error {
 	switch err := l.ctx.Err(); {
 	case err == nil:
@@ -144,8 +144,7 @@ func (c *listings) run(l *listing, set Set, version uint64) {
 	close(l.done)
 }
 
-// ask keeps a set that panics from taking the process along: it runs on a
-// goroutine of ours.
+// ask runs List on a goroutine of its own and recovers from a panic of the set.
 func ask(ctx context.Context, set Set) (tools []conversation.Tool, err error) {
 	defer func() {
 		if v := recover(); v != nil {

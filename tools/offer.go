@@ -18,28 +18,29 @@ import (
 	"github.com/parley-run/parley/internal/printable"
 )
 
-// Offered is a tool as a model is told of it, and where it comes from.
+// Offered is a tool as the model receives it, and its origin.
 type Offered struct {
 	// Tool has the name that the model calls it by.
 	Tool conversation.Tool
-	// Set and Name are what to call it by here.
+	// Set and Name identify it in the registry.
 	Set  string
 	Name string
-	// Ask means that a call waits for a person's approval.
+	// Ask means that a call waits for an operator's approval.
 	Ask bool
 	// Timeout bounds one attempt at a call.
 	Timeout time.Duration
 }
 
-// Offer returns the tools of the sets named, for one agent: those that the rules
-// allow, and of a set that is named as "set/tool" only the tools so named, under names that every model vendor takes and that are all different.
-// The same tools come out in the same order and under the same names, whatever
-// order the servers list them in; the names of tools that two sets have in common
-// begin with the set's.
+// Offer returns the tools of the named sets for one agent: those that the rules
+// allow, and of a set named as "set/tool" only that tool. Their names are valid for
+// every model vendor and unique.
 //
-// Tools are remembered for a minute. A set that cannot be asked is an error with
-// the kind that fits, unless its tools are known from a few minutes ago. Offer
-// takes no longer than one listing may, which is 10 seconds.
+// The same tools have the same order and names in every call, in whatever order
+// servers list them; names that two sets share get the set's name as a prefix.
+//
+// Lists are cached for a minute. A set that cannot be listed is an error of the
+// fitting kind, unless its tools are known from the last ten minutes. Offer takes
+// no longer than one listing may, which is 10 seconds.
 func (r *Registry) Offer(ctx context.Context, sets []string) ([]Offered, error) {
 	var entries []*entry
 	wanted := make(map[*entry]map[string]bool) // nil: all
@@ -81,7 +82,7 @@ func (r *Registry) Offer(ctx context.Context, sets []string) ([]Offered, error) 
 	return rename(offered), nil
 }
 
-// lists asks all sets at once.
+// lists lists all sets at once.
 func (r *Registry) lists(ctx context.Context, entries []*entry, fresh bool) ([][]conversation.Tool, []error) {
 	var (
 		lists = make([][]conversation.Tool, len(entries))
@@ -95,8 +96,8 @@ func (r *Registry) lists(ctx context.Context, entries []*entry, fresh bool) ([][
 	return lists, errs
 }
 
-// failed makes one error of those of several sets. Its kind is that of the first
-// which waiting does not mend, if there is one.
+// failed joins the errors of several sets. Its kind is the first one that does not
+// pass with time, if there is one.
 func failed(entries []*entry, errs []error) error {
 	var out *conversation.Error
 	for i, err := range errs {
@@ -117,24 +118,24 @@ func failed(entries []*entry, errs []error) error {
 	return out
 }
 
-// passes reports whether an error of the kind may be gone later.
+// passes reports whether an error of the kind may pass with time.
 func passes(k conversation.Kind) bool {
 	return k == conversation.Unavailable || k == conversation.RateLimited
 }
 
 const (
-	// maxName is the shortest limit of the vendors.
+	// maxName is the lowest limit of the vendors.
 	maxName = 64
-	// maxDescription and maxSchema bound what every single request to a model
-	// carries along, whatever a server says of itself.
+	// maxDescription and maxSchema bound what every request to a model carries,
+	// whatever a server returns.
 	maxDescription = 4 << 10
 	maxSchema      = 32 << 10
-	// maxTools bounds the tools of a set that are offered.
+	// maxTools bounds how many tools of a set are offered.
 	maxTools = 128
 )
 
-// usable are the tools that the rules allow and that a model can be told of, and
-// what is odd about the others.
+// usable returns the tools that the rules allow and a model can call, and the
+// faults of the others.
 func (e *entry) usable(listed []conversation.Tool) ([]conversation.Tool, []string) {
 	var (
 		tools []conversation.Tool
@@ -158,7 +159,7 @@ func (e *entry) usable(listed []conversation.Tool) ([]conversation.Tool, []strin
 	return tools, odd
 }
 
-// fit puts a listing in order, without names that are empty or come twice.
+// fit sorts a listing and drops empty and repeated names.
 func fit(listed []conversation.Tool) []conversation.Tool {
 	tools := make([]conversation.Tool, 0, len(listed))
 	for _, t := range listed {
@@ -172,14 +173,14 @@ func fit(listed []conversation.Tool) []conversation.Tool {
 	return slices.CompactFunc(tools, func(a, b conversation.Tool) bool { return a.Name == b.Name })
 }
 
-// rename gives all tools names that are fit and different.
+// rename gives all tools valid and unique names.
 func rename(offered []Offered) []Offered {
 	name := func(o Offered) string { return fitName(o.Name) }
 	for i := range offered {
 		offered[i].Tool.Name = name(offered[i])
 	}
-	// A set's own name is no secret of another's: a tool may be named like one
-	// that has been prefixed. The last step always tells two apart.
+	// A tool's name may equal the prefixed name of another. The last step makes
+	// every name unique.
 	prefixed := func(o Offered) string { return fitName(o.Set + "_" + o.Name) }
 	hashed := func(o Offered) string { return withHash(prefixed(o), o.Set+"\x00"+o.Name) }
 	for _, tell := range []func(Offered) string{prefixed, hashed} {
@@ -194,7 +195,7 @@ func rename(offered []Offered) []Offered {
 		}
 	}
 	seen := make(map[string]bool, len(offered))
-	return slices.DeleteFunc(offered, func(o Offered) bool { // forged names only
+	return slices.DeleteFunc(offered, func(o Offered) bool { // only for forged names
 		had := seen[o.Tool.Name]
 		seen[o.Tool.Name] = true
 		return had
@@ -216,18 +217,18 @@ func fitName(name string) string {
 	return fits
 }
 
-// withHash ends a name in what tells it from those that would else be the same.
+// withHash ends a name with a hash that distinguishes it from equal names.
 func withHash(name, of string) string {
 	sum := sha256.Sum256([]byte(of))
 	tail := "_" + hex.EncodeToString(sum[:4])
 	return name[:min(len(name), maxName-len(tail))] + tail
 }
 
-// Bound cuts a result that has more than limit bytes, or takes more than twice as
-// many as JSON, which is how it is recorded, and says so in it.
+// Bound cuts a result of more than limit bytes, or of more than twice as many in
+// JSON, which histories record. The result states that it is cut.
 func Bound(r Result, limit int) Result {
 	r.Content = strings.ToValidUTF8(r.Content, "\uFFFD")
-	// The shortest beginning that takes too much.
+	// The shortest beginning that is too large.
 	n := sort.Search(len(r.Content), func(n int) bool { return conversation.EscapedSize(r.Content[:n+1]) > 2*limit })
 	if n < len(r.Content) {
 		limit = min(limit, n)
@@ -236,7 +237,7 @@ func Bound(r Result, limit int) Result {
 	return r
 }
 
-// cut shortens valid UTF-8 to at most limit bytes, the tail that says so included.
+// cut shortens valid UTF-8 to at most limit bytes including the tail.
 func cut(s string, limit int, tail string) string {
 	if len(s) <= limit {
 		return s

@@ -15,12 +15,12 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// A Registry holds sets by name and keeps their rules. Whoever wires the program
-// fills it; it is safe for concurrent use.
+// A Registry holds sets by name and enforces their rules. It is safe for concurrent
+// use.
 type Registry struct {
-	ctx    context.Context // done once the registry is closed
+	ctx    context.Context // done when the registry is closed
 	cancel context.CancelFunc
-	asking sync.WaitGroup // listings being asked for
+	asking sync.WaitGroup // listings in progress
 
 	mu      sync.RWMutex
 	closed  bool
@@ -40,11 +40,11 @@ func NewRegistry() *Registry {
 	return &Registry{ctx: ctx, cancel: cancel}
 }
 
-// setName leaves room for a tool's name behind it.
+// setName leaves space for a tool's name behind it.
 var setName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
-// Add puts a set in, which the registry closes with itself if it is an
-// [io.Closer]. The name must be new: letters, digits, "_" and "-", at most 32.
+// Add adds a set. Closing the registry closes it if it is an [io.Closer]. The name
+// must be new: letters, digits, "_" and "-", at most 32.
 func (r *Registry) Add(name string, set Set, rules Rules) error {
 	var errs []error
 	if !setName.MatchString(name) {
@@ -83,10 +83,9 @@ func (r *Registry) Names() []string {
 	return names
 }
 
-// Call runs a tool of a set, within the set's timeout. A tool that the rules
-// leave out is answered like one that does not exist, whoever asks for it: the
-// model is told so. That the agent may use the set at all is for the caller to
-// know.
+// Call runs a tool of a set, within the set's timeout. For a tool that the rules
+// exclude, the model receives the same answer as for one that does not exist. The
+// caller must check that the agent may use the set.
 func (r *Registry) Call(ctx context.Context, set string, call Call) (Result, error) {
 	op := fmt.Sprintf("tools: call %q of %q", call.Name, set)
 	e, err := r.get(op, set)
@@ -106,7 +105,7 @@ func (r *Registry) Call(ctx context.Context, set string, call Call) (Result, err
 	}
 	var ce *conversation.Error
 	if !errors.As(err, &ce) {
-		// Nobody knows how far it came.
+		// The call may have taken effect.
 		err = &conversation.Error{Kind: conversation.Unavailable, Op: op, Ambiguous: true, Err: err}
 	}
 	if errors.Is(context.Cause(ctx), late) && !errors.Is(err, late) {
@@ -116,7 +115,7 @@ func (r *Registry) Call(ctx context.Context, set string, call Call) (Result, err
 }
 
 // get returns the set of that name. An unknown name is an error of kind Invalid
-// that lists the names there are.
+// that lists the known names.
 func (r *Registry) get(op, name string) (*entry, error) {
 	entries := r.snapshot()
 	for _, e := range entries {
@@ -145,8 +144,8 @@ func (r *Registry) snapshot() []*entry {
 	return slices.Clone(r.entries)
 }
 
-// Close closes every set that can be closed, and waits for what still runs on
-// behalf of the registry. Sets fail their calls then.
+// Close closes every set that can be closed, and waits for the registry's own work.
+// Later calls of the sets fail.
 func (r *Registry) Close() error {
 	r.mu.Lock()
 	if r.closed {
@@ -161,7 +160,7 @@ func (r *Registry) Close() error {
 		errs  = make([]error, len(r.entries))
 		group sync.WaitGroup
 	)
-	for i, e := range r.entries { // all at once: each may wait for a program to end
+	for i, e := range r.entries { // concurrently: each may wait for a program to exit
 		c, ok := e.set.(io.Closer)
 		if !ok {
 			continue
@@ -177,8 +176,8 @@ func (r *Registry) Close() error {
 	return errors.Join(errs...)
 }
 
-// begin reports whether work on behalf of the registry may begin. It is followed
-// by asking.Done then.
+// begin reports whether work on behalf of the registry may begin. The caller must
+// call asking.Done afterwards.
 func (r *Registry) begin() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -192,7 +191,7 @@ func (r *Registry) begin() bool {
 // all in [Rules.Ask] stands for every tool.
 const all = "*"
 
-// Validate reports every fault.
+// Validate reports all faults.
 func (r Rules) Validate() error {
 	var f settings.Faults
 	if r.Timeout < 0 {
@@ -220,7 +219,7 @@ func (r Rules) Validate() error {
 // Allows reports whether the tool of that name may be called.
 func (r Rules) Allows(name string) bool { return r.Allow == nil || slices.Contains(r.Allow, name) }
 
-// Asks reports whether a call of that tool waits for a person.
+// Asks reports whether a call of that tool requires an operator's approval.
 func (r Rules) Asks(name string) bool {
 	return slices.Contains(r.Ask, name) || slices.Contains(r.Ask, all)
 }

@@ -1,9 +1,9 @@
-// Package tools is the seam to what an agent can do beside talking. Tools come in
-// sets: an MCP server, or Go functions. Each kind is a package below this one.
+// Package tools is the seam to what an agent can do besides writing messages. Tools
+// come in sets: an MCP server, or Go functions. Each kind of set is a package below
+// this one.
 //
-// A tool's own failure is a [Result] that the model is shown; an error means that
-// nobody knows what the tool would have said, and the call is tried again with
-// the same key.
+// A tool's own failure is a [Result] that the model receives; an error means that
+// the tool's result is unknown, and the call is retried with the same key.
 package tools
 
 import (
@@ -18,13 +18,13 @@ import (
 // promptly once ctx is done, and never retry. Errors are [conversation.Error]
 // values with the kind that fits.
 type Set interface {
-	// List describes the tools there are now.
+	// List describes the current tools.
 	List(ctx context.Context) ([]conversation.Tool, error)
 	// Call runs one.
 	Call(ctx context.Context, call Call) (Result, error)
 }
 
-// A Checker is a set that can tell cheaply whether it could work now.
+// A Checker is a set that can check its availability without calling a tool.
 type Checker interface {
 	Check(ctx context.Context) error
 }
@@ -36,27 +36,29 @@ type Call struct {
 	Name      string
 	Arguments json.RawMessage
 	// Key is the same for every attempt of this call and different for any other.
-	// It is made of the workflow id, the turn and the place of the call, not of
-	// what the model wrote. Tools that take an idempotency key are given it.
+	// It is derived from the workflow id, the turn and the index of the call, not
+	// from the model's output. Tools that take an idempotency key receive it.
 	Key string
-	// Attempt counts tries, from 1.
+	// Attempt counts attempts, from 1.
 	Attempt int
 }
 
-// Result is what a tool gave.
+// Result is the result of a tool.
 type Result struct {
 	Content string
-	// IsError means that the tool failed in a way the model should know of.
+	// IsError means that the tool failed in a way the model should know.
 	IsError bool
 }
 
-// Rules say how a set's tools may be used.
+// Rules restrict how a set's tools may be used. The zero value allows all, without
+// approval.
 type Rules struct {
 	// Allow names the tools that may be called. Nil: all.
 	Allow []string `yaml:"allow"`
-	// Ask names the tools whose calls wait for a person's approval; "*" is all.
+	// Ask names the tools whose calls require an operator's approval; "*" is all.
+	// Empty: none.
 	Ask []string `yaml:"ask"`
-	// Timeout bounds one attempt. Zero: a minute.
+	// Timeout bounds one attempt. Zero: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 }
 

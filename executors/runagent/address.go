@@ -13,17 +13,18 @@ import (
 	"github.com/parley-run/parley/internal/printable"
 )
 
-// apiPrefix is put behind every server's address.
+// apiPrefix is appended to every server's address.
 const apiPrefix = "/api/v1"
 
-// A base is where the routes of a server begin.
+// A base is the common part of a server's routes.
 type base struct {
 	url  string // without a slash at the end
-	host string // for people
+	host string // for errors
 }
 
 // parseBase reads an address as RunAgent's own clients do: without a scheme it is
-// https, and /api/v1 is added. Its errors do not quote it: it may hold a secret.
+// https, and /api/v1 is appended. Its errors do not repeat it: it may hold a
+// secret.
 func parseBase(s string) (base, error) {
 	if !strings.Contains(s, "://") {
 		s = "https://" + s
@@ -40,9 +41,9 @@ func parseBase(s string) (base, error) {
 	return base{url: u.String(), host: u.Host}, nil
 }
 
-// localBase is where a local server's routes begin.
+// localBase returns the base of a local server.
 func localBase(host string, port int) base {
-	// Where a server listens on all addresses, it is reached at this machine's own.
+	// A server that listens on all addresses is called at this machine's own.
 	switch host {
 	case "0.0.0.0":
 		host = "127.0.0.1"
@@ -53,12 +54,12 @@ func localBase(host string, port int) base {
 	return base{url: "http://" + at + apiPrefix, host: at}
 }
 
-// route is the address of an agent's route.
+// route returns the address of an agent's route.
 func (b base) route(agent, name string) string {
 	return b.url + "/agents/" + url.PathEscape(agent) + "/" + name
 }
 
-// webSocket is an address in the words of WebSockets.
+// webSocket returns the address with a WebSocket scheme.
 func webSocket(s string) string { return "ws" + strings.TrimPrefix(s, "http") }
 
 func checkHost(host string) error {
@@ -72,8 +73,8 @@ func checkHost(host string) error {
 // maxID bounds ids and tags: they are names, not content.
 const maxID = 200
 
-// checkID refuses what is more than one segment of a path, or is read as something
-// else by a server or proxy on the way. An empty one is not given.
+// checkID rejects an id that is more than one segment of a path, or that a server
+// or proxy may read differently. An empty id is valid: none is given.
 func checkID(id string) error {
 	switch {
 	case len(id) > maxID:
@@ -84,7 +85,7 @@ func checkID(id string) error {
 	return nil
 }
 
-// checkTag refuses what no tag of an entrypoint is.
+// checkTag rejects what cannot be the tag of an entrypoint.
 func checkTag(tag string) error {
 	if len(tag) > maxID {
 		return fmt.Errorf("has %d bytes: a tag has at most %d", len(tag), maxID)

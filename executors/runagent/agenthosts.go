@@ -20,8 +20,8 @@ import (
 // allHosts is the entry of agent_hosts that allows every address.
 const allHosts = "all"
 
-// agentHosts are the addresses that a task may name as its agent's, besides those
-// that the executor uses by itself.
+// agentHosts are the addresses of agents that a task may name, besides those that
+// the executor uses by default.
 type agentHosts struct {
 	all      bool
 	named    []hostPort
@@ -35,7 +35,7 @@ type hostPort struct {
 }
 
 // parseAgentHosts reads "host", "host:port", a range of addresses, or "all". It
-// reports every fault at once.
+// reports all faults at once.
 func parseAgentHosts(entries []string) (agentHosts, error) {
 	var out agentHosts
 	var errs []error
@@ -69,8 +69,8 @@ func parseHostPort(entry string) (hostPort, bool) {
 	return at, at.host != "" && checkHost(at.host) == nil
 }
 
-// has reports whether the list names the address, by name or, for an address in
-// digits, by a range.
+// has reports whether the list contains the address, by name or, for an IP address,
+// by range.
 func (h agentHosts) has(host string, port int) bool {
 	if h.all || slices.ContainsFunc(h.named, func(n hostPort) bool {
 		return sameHost(n.host, host) && (n.port == 0 || n.port == port)
@@ -81,7 +81,7 @@ func (h agentHosts) has(host string, port int) bool {
 	return err == nil && slices.ContainsFunc(h.prefixes, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
-// sameHost compares names without case, and addresses by what they are.
+// sameHost compares names without case, and IP addresses by value.
 func sameHost(a, b string) bool {
 	ipA, errA := netip.ParseAddr(a)
 	ipB, errB := netip.ParseAddr(b)
@@ -91,7 +91,7 @@ func sameHost(a, b string) bool {
 	return strings.EqualFold(a, b)
 }
 
-// thisMachine reports whether a host can only be the machine that asks.
+// thisMachine reports whether a host can only be this machine.
 func thisMachine(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
@@ -100,17 +100,17 @@ func thisMachine(host string) bool {
 	return ip.Unmap().IsLoopback() || ip.IsUnspecified()
 }
 
-// admit finds the client for an address that a task names. Without a word in
-// agent_hosts these are the ones that the executor uses by itself: the configured
-// host and port, by default this machine's RunAgent port, and what RunAgent's
-// registry has for this machine.
+// admit returns the client for an address that a task names. Without an entry in
+// agent_hosts it allows those that the executor uses by default: the configured
+// host and port, by default this machine's RunAgent port, and the entries of
+// RunAgent's registry for this machine.
 func (c *call) admit(ctx context.Context, host string, port int) (*http.Client, error) {
 	host = strings.Trim(host, "[]")
 	switch {
 	case c.hosts.has(host, port), c.ownAddress(host, port), thisMachine(host) && c.registeredHere(ctx, port):
 		return c.Executor.client, nil
 	case c.ranged != nil && !isAddress(host):
-		return c.ranged, nil // what the name leads to decides, when it is connected to
+		return c.ranged, nil // the client checks the address that the name resolves to
 	}
 	return nil, c.notAllowed(net.JoinHostPort(host, strconv.Itoa(port)))
 }
@@ -128,7 +128,8 @@ func (c *call) ownAddress(host string, port int) bool {
 	return sameHost(strings.Trim(own, "[]"), host) || thisMachine(own) && thisMachine(host)
 }
 
-// registeredHere reports whether an agent of this machine is registered at the port.
+// registeredHere reports whether an agent of this machine is registered at the
+// port.
 func (c *call) registeredHere(ctx context.Context, port int) bool {
 	agents, err := c.registered(ctx)
 	return err == nil && slices.ContainsFunc(agents, func(a localAgent) bool {
@@ -144,7 +145,7 @@ func (c *call) notAllowed(at string) error {
 	}
 }
 
-// refusedAddress is the guard's refusal in the words of the setting.
+// refusedAddress rewrites the guard's error to name the setting.
 func (c *call) refusedAddress(err error) error {
 	var refused *httpclient.RefusedError
 	if !errors.As(err, &refused) {

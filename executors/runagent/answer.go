@@ -8,12 +8,12 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// A value is what an agent answered: any JSON.
+// A value is an agent's answer: any JSON.
 type value struct{ raw json.RawMessage }
 
 var null = json.RawMessage("null")
 
-// text is the value's text, if it is one.
+// text returns the value if it is a string.
 func (v value) text() (string, bool) {
 	var s string
 	if len(v.raw) == 0 || v.raw[0] != '"' || json.Unmarshal(v.raw, &s) != nil {
@@ -25,11 +25,11 @@ func (v value) text() (string, bool) {
 func (v value) isNull() bool { return len(v.raw) == 0 || string(v.raw) == "null" }
 
 func textValue(s string) value {
-	raw, _ := json.Marshal(s) // a string: it cannot fail
+	raw, _ := json.Marshal(s) // cannot fail for a string
 	return value{raw}
 }
 
-// An envelope is what answers to runs and errors come in.
+// An envelope wraps answers to runs, and errors.
 type envelope struct {
 	Success *bool           `json:"success"`
 	Data    json.RawMessage `json:"data"`
@@ -40,15 +40,15 @@ type envelope struct {
 	Message json.RawMessage `json:"message"`
 }
 
-// readAnswer finds the value in all the shapes that RunAgent's servers, old and
-// new, give an answer. A failed run is a [*reported].
+// readAnswer returns the value from any of the formats of RunAgent's servers, old
+// and new. A failed run is a [*reported].
 func readAnswer(data []byte) (value, error) {
 	if !utf8.Valid(data) {
 		return value{}, modelcall.ErrInvalidUTF8
 	}
 	data = bytes.TrimSpace(data)
 	if !json.Valid(data) {
-		if data[0] == '{' { // meant to be one
+		if data[0] == '{' { // an incomplete object
 			return value{}, modelcall.ErrCutOff
 		}
 		return textValue(string(data)), nil
@@ -57,7 +57,7 @@ func readAnswer(data []byte) (value, error) {
 		return unwrap(data), nil
 	}
 	var e envelope
-	if json.Unmarshal(data, &e) != nil { // a field of the envelope is something else: it is none
+	if json.Unmarshal(data, &e) != nil { // a field of another type: it is not an envelope
 		return value{compact(data)}, nil
 	}
 	if e.Success != nil && !*e.Success || e.Success == nil && present(e.Error) && !present(e.Data) {
@@ -71,13 +71,13 @@ func readAnswer(data []byte) (value, error) {
 	case present(e.Output):
 		return unwrap(e.Output), nil
 	case e.Success == nil && e.Data == nil:
-		return value{compact(data)}, nil // no envelope at all
+		return value{compact(data)}, nil // not an envelope
 	}
 	return value{null}, nil
 }
 
-// fromEither reads a body that has a payload: the structured form itself, or an
-// envelope with one.
+// fromEither reads a body with a payload: the structured form, or an envelope that
+// contains it.
 func fromEither(body, payload json.RawMessage) value {
 	if v, ok := structured(body); ok {
 		return v
@@ -102,7 +102,7 @@ func fromData(data json.RawMessage) value {
 		return unwrap(fields.Result.Data)
 	}
 	var either map[string]json.RawMessage
-	_ = json.Unmarshal(data, &either) // an object: it is one
+	_ = json.Unmarshal(data, &either) // cannot fail for an object
 	for _, name := range []string{"data", "content", "payload"} {
 		if raw, ok := either[name]; ok {
 			return unwrap(raw)
@@ -111,7 +111,7 @@ func fromData(data json.RawMessage) value {
 	return value{compact(data)}
 }
 
-// unwrap reads a value that may be a text in the structured form.
+// unwrap reads a value that may be a string in the structured form.
 func unwrap(raw json.RawMessage) value {
 	v := value{compact(raw)}
 	text, ok := v.text()
@@ -124,13 +124,13 @@ func unwrap(raw json.RawMessage) value {
 	return v
 }
 
-// types are what the structured form knows.
+// types are the type names of the structured form.
 var types = map[string]bool{
 	"string": true, "integer": true, "number": true, "boolean": true, "array": true, "object": true, "null": true,
 }
 
-// structured reads {"type": …, "payload": "<JSON>"}. Where the payload is not JSON
-// it is the value itself, as a text.
+// structured reads {"type": …, "payload": "<JSON>"}. A payload that is not JSON is
+// the value itself, as a string.
 func structured(data []byte) (value, bool) {
 	data = bytes.TrimSpace(data)
 	if len(data) == 0 || data[0] != '{' {
@@ -159,8 +159,7 @@ func structured(data []byte) (value, bool) {
 
 func present(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 
-// compact is the JSON without what stands between its parts. Its numbers keep
-// their digits.
+// compact returns the JSON without white space. Numbers keep their digits.
 func compact(raw []byte) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {

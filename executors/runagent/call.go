@@ -25,7 +25,8 @@ type call struct {
 	client  *http.Client
 
 	base base
-	// asked means that a connection stood over which the request may have gone.
+	// asked means that a connection was established, over which the request may
+	// have been sent.
 	asked atomic.Bool
 }
 
@@ -33,8 +34,8 @@ func (c *call) op() string {
 	return fmt.Sprintf("runagent: run %q of agent %q at %s", c.entrypoint, c.agent, cmp.Or(c.base.host, "an address to be found"))
 }
 
-// find says where the agent is: in the cloud, or for a local one where the task
-// says, else the configuration, else RunAgent's registry.
+// find determines the agent's server: the cloud; for a local agent the one in the
+// task, else in the configuration, else in RunAgent's registry.
 func (c *call) find(ctx context.Context) error {
 	if !c.local {
 		c.base = c.cloud
@@ -86,16 +87,16 @@ func (c *call) ask(ctx context.Context) (conversation.Message, error) {
 	return c.reply(value)
 }
 
-// traced notes when a connection stands. What fails before has not reached the
-// agent.
+// traced records that a connection is established. An earlier failure did not reach
+// the agent.
 func (c *call) traced(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { c.asked.Store(true) },
 	})
 }
 
-// post sends the request. It sets no Idempotency-Key: RunAgent does not know it,
-// and Go would take it for leave to send the request twice.
+// post sends the request. It sets no Idempotency-Key: RunAgent ignores it, and Go's
+// client would resend the request because of it.
 func (c *call) post(ctx context.Context) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(c.traced(ctx), http.MethodPost, c.base.route(c.agent, "run"), bytes.NewReader(c.body))
 	if err != nil {
@@ -113,18 +114,18 @@ func (c *call) sign(req *http.Request) {
 	}
 }
 
-// read takes the answer to a run.
+// read reads the answer to a run.
 func (c *call) read(res *http.Response) (value, error) {
 	if !modelcall.Succeeded(res) {
 		return value{}, c.refusal(res)
 	}
 	defer func() { _ = res.Body.Close() }()
-	// It comes as JSON in JSON, in which a byte may take six, or a quotation mark four.
+	// The answer is JSON within JSON: one byte may take six, a quotation mark four.
 	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return value{}, err
 	}
-	if foreign.IsPage(res.Header, data) { // it would be taken for the agent's text
+	if foreign.IsPage(res.Header, data) { // it would count as the agent's text
 		return value{}, modelcall.ErrWebPage
 	}
 	return readAnswer(data)

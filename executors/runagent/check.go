@@ -17,9 +17,9 @@ import (
 // checkTimeout bounds a check.
 const checkTimeout = 3 * time.Second
 
-// Check finds out without running an agent whether one could be run. Serverless:
-// there is a key, and RunAgent takes it. Local: the configured agent answers, or
-// where none is configured any of those that are registered.
+// Check tests without running an agent. Serverless: the key is set, and RunAgent
+// accepts it. Local: the configured agent answers or, if none is configured, any
+// registered one.
 func (e *Executor) Check(ctx context.Context) error {
 	cause := fmt.Errorf("no answer within %v", checkTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, cause)
@@ -35,8 +35,8 @@ func (e *Executor) Check(ctx context.Context) error {
 	return out
 }
 
-// checkServerless asks for the configured agent's entrypoints, or else for whose
-// key it is. A server that does not know the latter passes.
+// checkServerless requests the configured agent's entrypoints, or else the owner of
+// the key. It passes for a server without the latter route.
 func (e *Executor) checkServerless(ctx context.Context) error {
 	op := "runagent: check " + e.cloud.host
 	if err := e.missingKey(op); err != nil {
@@ -59,8 +59,8 @@ func (e *Executor) checkServerless(ctx context.Context) error {
 	return c.checked(ctx, err, op)
 }
 
-// checkLocal asks the server, or the registered ones one after the other, how it
-// is.
+// checkLocal requests the health of the server, or of the registered ones one after
+// the other.
 func (e *Executor) checkLocal(ctx context.Context) error {
 	if e.cfg.Host != "" || e.cfg.Port != 0 {
 		return e.healthy(ctx, localBase(cmp.Or(e.cfg.Host, DefaultHost), cmp.Or(e.cfg.Port, DefaultPort)), e.cfg.AgentID)
@@ -97,8 +97,8 @@ func (e *Executor) checkLocal(ctx context.Context) error {
 	}
 }
 
-// healthy reports whether a local server is there and serves that agent. No id
-// stands for any.
+// healthy reports whether a local server answers and serves the agent. An empty id
+// stands for any agent.
 func (e *Executor) healthy(ctx context.Context, at base, id string) error {
 	op := "runagent: check the local server at " + at.host
 	c := &call{Executor: e, client: e.client, base: at, run: run{agent: id, local: true}}
@@ -124,7 +124,7 @@ func (e *Executor) healthy(ctx context.Context, at base, id string) error {
 	return nil
 }
 
-// get reads one of the routes that run nothing.
+// get reads a route that runs nothing.
 func (c *call) get(ctx context.Context, at string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {

@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	// architectureTimeout bounds the question for entrypoints: a run waits for it.
+	// architectureTimeout bounds the request for entrypoints, because a run waits
+	// for it.
 	architectureTimeout = 5 * time.Second
-	// A list of entrypoints holds for entrypointsFor. One that lacks what is asked
-	// for is fetched anew once it is askAgain old: the agent may have been deployed
-	// again. So is one that could not be had, after missingFor.
+	// A list of entrypoints is cached for entrypointsFor. A list without the
+	// requested tag is read again after askAgain: the agent may have been deployed
+	// again. A failed request is repeated after missingFor.
 	entrypointsFor  = 5 * time.Minute
 	missingFor      = time.Minute
 	askAgain        = 2 * time.Second
@@ -29,7 +30,7 @@ const (
 	maxRemembered   = 1000
 )
 
-// entrypoints remembers the tags of agents, by the address of their list.
+// entrypoints caches the tags of agents, by the address of their list.
 type entrypoints struct {
 	mu sync.Mutex
 	of map[string]tags
@@ -42,7 +43,7 @@ type tags struct {
 
 func newEntrypoints() *entrypoints { return &entrypoints{of: map[string]tags{}} }
 
-// recall is what is remembered, unless it is too old to tell about that tag.
+// recall returns the cached list, unless it is too old for that tag.
 func (e *entrypoints) recall(at, tag string) (names []string, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -68,8 +69,8 @@ func (e *entrypoints) remember(at string, names []string) {
 	e.of[at] = tags{names, time.Now()}
 }
 
-// known refuses an entrypoint that the agent does not have. Where its list cannot
-// be had, the run itself tells.
+// known rejects an entrypoint that the agent does not have. If its list is
+// unavailable, the run itself reports it.
 func (c *call) known(ctx context.Context) error {
 	if !c.cfg.validates() {
 		return nil
@@ -97,8 +98,8 @@ func (c *call) known(ctx context.Context) error {
 	}
 }
 
-// architecture fetches the tags of the agent's entrypoints, and nil if they cannot
-// be had.
+// architecture requests the tags of the agent's entrypoints. It returns nil if they
+// are unavailable.
 func (c *call) architecture(ctx context.Context, at string) []string {
 	ctx, cancel := context.WithTimeout(ctx, architectureTimeout)
 	defer cancel()

@@ -24,14 +24,15 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// RunAgent's codes that this package makes up itself.
+// Codes of RunAgent that this package sets itself.
 const (
 	codeValidation = "VALIDATION_ERROR"
 	codePermission = "PERMISSION_ERROR"
-	codeInternal   = "INTERNAL_ERROR" // the agent itself has failed
+	codeInternal   = "INTERNAL_ERROR" // the agent failed
 )
 
-// codes are what RunAgent's codes mean. All others are the agent's own failure.
+// codes are the kinds of RunAgent's codes. Any other code is a failure of the
+// agent.
 var codes = map[string]conversation.Kind{
 	"AUTHENTICATION_ERROR":   conversation.Unauthorized,
 	codePermission:           conversation.Unauthorized,
@@ -48,16 +49,16 @@ var codes = map[string]conversation.Kind{
 	"TIMEOUT_ERROR":          conversation.Unavailable,
 }
 
-// reported is a failure in RunAgent's words.
+// reported is a failure that RunAgent reports.
 type reported struct {
 	text, code, suggestion string
-	// started is whether the agent may have run.
+	// started means that the agent may have run.
 	started bool
 }
 
 func (r *reported) Error() string { return r.text }
 
-// A statusError is an answer with a status other than success.
+// A statusError is an answer with a status other than 2xx.
 type statusError struct {
 	said       *reported
 	status     int
@@ -66,8 +67,8 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status) }
 
-// reported finds what an envelope says, where RunAgent's own clients look for it
-// and in their order.
+// reported returns the failure in an envelope, read from the fields that RunAgent's
+// own clients read, in their order.
 func (e envelope) reported() *reported {
 	out := &reported{started: true}
 	var object struct {
@@ -86,8 +87,8 @@ func (e envelope) reported() *reported {
 	return out
 }
 
-// plain is a text, or the JSON of what is none. FastAPI's complaints about a
-// request are a list, of which each has its place and a message.
+// plain returns a string, or the JSON of another value. FastAPI reports faults of a
+// request as a list of places and messages.
 func plain(raw json.RawMessage) string {
 	var text string
 	if !present(raw) || json.Unmarshal(raw, &text) == nil {
@@ -111,8 +112,8 @@ func plain(raw json.RawMessage) string {
 	return string(bytes.TrimSpace(raw))
 }
 
-// reported is what an error frame says. A fault of the start comes as detail; any
-// other may come after the agent has begun, and after the first frame it is the
+// reported returns the failure in an error frame. Detail is a fault of the start;
+// Error may come after the agent has begun, and after the first frame it is the
 // agent's own.
 func (f frame) reported(begun bool) *reported {
 	e := envelope{Error: f.Error, Detail: f.Detail}
@@ -127,7 +128,7 @@ func (f frame) reported(begun bool) *reported {
 	return out
 }
 
-// refusal reads a response that is none of success.
+// refusal reads a response other than 2xx.
 func (c *call) refusal(res *http.Response) error {
 	said, body := &reported{}, modelcall.ErrorBody(res)
 	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body, "detail") }); err != nil && !c.turnsAway(res, body) {
@@ -140,13 +141,14 @@ func (c *call) refusal(res *http.Response) error {
 	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
 }
 
-// turnsAway reports whether a local server turns a stream away: it says 403, and no more.
+// turnsAway reports whether a local server rejects a stream: with 403 and no
+// details.
 func (c *call) turnsAway(res *http.Response, body []byte) bool {
 	return c.local && c.streams() && res.StatusCode == http.StatusForbidden && len(body) == 0
 }
 
-// failed turns whatever went wrong into an error with a kind, and says whether
-// the agent may have run.
+// failed turns any failure into an error with a kind, and reports whether the agent
+// may have run.
 func (c *call) failed(ctx context.Context, err error) error {
 	var (
 		own     *conversation.Error
@@ -160,7 +162,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 	if unsent := httpclient.Unsent(c.op(), err); unsent != nil {
 		return unsent
 	}
-	if errors.As(err, &own) && ctx.Err() == nil { // nothing has been asked yet
+	if errors.As(err, &own) && ctx.Err() == nil { // no request was sent
 		return own
 	}
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), Ambiguous: c.asked.Load()}
@@ -186,13 +188,13 @@ func (c *call) failed(ctx context.Context, err error) error {
 	return out
 }
 
-// judge is for a failure that was reported with a status of success.
+// judge handles a failure reported with status 2xx.
 func (c *call) judge(out *conversation.Error, said *reported) {
 	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(said.text), "the run failed, and nothing says why")))
 	out.Answered = true
 	kind, ok := codes[said.code]
 	switch {
-	case ok && kind != conversation.Unavailable: // it was turned away
+	case ok && kind != conversation.Unavailable: // the run was rejected
 		out.Ambiguous = false
 		out.Kind, out.Remedy = kind, c.remedy(kind, said.code)
 	case ok:
@@ -205,7 +207,7 @@ func (c *call) judge(out *conversation.Error, said *reported) {
 	out.Remedy = cmp.Or(c.clean(conversation.Quote(said.suggestion)), out.Remedy)
 }
 
-// refused is for a status other than success.
+// refused handles a status other than 2xx.
 func (c *call) refused(out *conversation.Error, e *statusError) {
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.status, http.StatusText(e.status)))
 	if e.said.text != "" {
@@ -214,16 +216,16 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 	out.Err = errors.New(c.clean(text))
 	out.RetryAfter = e.retryAfter
 	out.Kind = wire.StatusKind(e.status, e.retryAfter)
-	// What a server, or a gateway before it, says of itself may come after the
-	// agent has begun; but not before a stream was asked for.
+	// An error of a server, or of a gateway before it, may follow the agent's
+	// start; but not before a stream is requested.
 	out.Ambiguous = out.Ambiguous && (e.status >= 500 || e.status == http.StatusRequestTimeout)
 	out.Answered = e.status < 500 || e.status == http.StatusInternalServerError
 	switch {
 	case !c.local && e.status >= 500 && speaksOfPermission(e.said.text):
 		out.Kind = conversation.Unauthorized
 	case c.local && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
-		// FastAPI turns a WebSocket to an unknown path away with 403. A local server
-		// knows no keys.
+		// FastAPI rejects a WebSocket to an unknown path with 403. A local server
+		// has no keys.
 		out.Kind = conversation.Invalid
 		out.Remedy = c.remedy(out.Kind, "AGENT_NOT_FOUND_LOCAL")
 		return
@@ -239,7 +241,7 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 	out.Remedy = cmp.Or(c.clean(conversation.Quote(e.said.suggestion)), out.Remedy)
 }
 
-// remedy says what to look at.
+// remedy returns what to check.
 func (c *call) remedy(kind conversation.Kind, code string) string {
 	switch {
 	case kind == conversation.Unauthorized:
@@ -258,8 +260,8 @@ func (c *call) remedy(kind conversation.Kind, code string) string {
 
 const remedyAddress = "check that url, or host and port, lead to RunAgent"
 
-// foreign is for an answer of something in front of RunAgent. It has not passed on what
-// it refuses; behind a page that says success, the agent may have run.
+// foreign handles an answer of a server in front of RunAgent. It has not passed on
+// what it rejects; if it answers 2xx with a web page, the agent may have run.
 func (c *call) foreign(out *conversation.Error, e *foreign.Error) {
 	out.Err, out.RetryAfter, out.Remedy = e.Clean(c.clean), e.RetryAfter, remedyAddress
 	out.Ambiguous = out.Ambiguous && e.Status < 300
@@ -268,7 +270,7 @@ func (c *call) foreign(out *conversation.Error, e *foreign.Error) {
 	}
 }
 
-// broken is for an answer that did not get through or cannot be used.
+// broken handles an answer that is lost or unusable.
 func (c *call) broken(out *conversation.Error, err error) {
 	var (
 		untrusted *tls.CertificateVerificationError
@@ -284,7 +286,7 @@ func (c *call) broken(out *conversation.Error, err error) {
 		out.Kind, out.Remedy = conversation.Invalid, remedyAddress
 	case errors.As(err, &untrusted):
 		out.Kind, out.Remedy = conversation.Invalid, "check url, and that this machine trusts the server's certificate"
-		out.Ambiguous = false // a connection nobody trusts carries no request
+		out.Ambiguous = false // without trust no request is sent
 		err = untrusted
 	}
 	if errors.As(err, &urlErr) {
@@ -299,14 +301,14 @@ func (c *call) broken(out *conversation.Error, err error) {
 	out.Err = errors.New(c.clean(err.Error()))
 }
 
-// permissionText is how the cloud's failures of permission read, whatever their
-// status.
+// permissionText matches the cloud's failures of permission, which have various
+// statuses.
 var permissionText = regexp.MustCompile(`(?i)\b403\b|permission|access denied`)
 
 func speaksOfPermission(text string) bool { return permissionText.MatchString(text) }
 
-// cleaner returns a function that makes others' words fit for an error. The key
-// also goes into an address.
+// cleaner returns a function that prepares foreign text for an error. The key is
+// also part of an address.
 func cleaner(key secret.String) func(string) string {
 	return modelcall.NewCleaner(key, map[string]secret.String{"token": secret.String(url.QueryEscape(key.Reveal()))})
 }

@@ -16,10 +16,10 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// registryFile is where RunAgent keeps which agents this machine has.
+// registryFile is RunAgent's list of the agents on this machine.
 const registryFile = "runagent_local.db"
 
-// A localAgent is one that RunAgent's registry knows. It need not be running.
+// A localAgent is an agent in RunAgent's registry. It may not be running.
 type localAgent struct {
 	ID   string
 	Host string
@@ -31,7 +31,7 @@ const maxListed = 20
 
 func (e *Executor) registryPath() string { return filepath.Join(e.cfg.CacheDir, registryFile) }
 
-// registered are the agents in RunAgent's registry, the newest first.
+// registered returns the agents in RunAgent's registry, newest first.
 func (e *Executor) registered(ctx context.Context) ([]localAgent, error) {
 	path := e.registryPath()
 	op := "runagent: look up local agents in " + path
@@ -40,7 +40,7 @@ func (e *Executor) registered(ctx context.Context) ([]localAgent, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			var at *fs.PathError
 			if errors.As(err, &at) {
-				err = at.Err // the path has been said
+				err = at.Err // the operation names the path
 			}
 			out.Err, out.Remedy = err, "let this user read it"
 		}
@@ -57,7 +57,7 @@ func (e *Executor) registered(ctx context.Context) ([]localAgent, error) {
 
 const remedyRegistry = "start the agent on this machine with runagent serve, point cache_dir at RunAgent's folder, or give host and port"
 
-// readRegistry opens the file anew each time: it is small, and "runagent serve"
+// readRegistry opens the file on each call: it is small, and "runagent serve"
 // changes it.
 func readRegistry(ctx context.Context, path string) ([]localAgent, error) {
 	path, err := filepath.Abs(path)
@@ -86,7 +86,7 @@ func readRegistry(ctx context.Context, path string) ([]localAgent, error) {
 	return out, rows.Err()
 }
 
-// lookUp finds where the registry says that an agent listens.
+// lookUp returns the registry's address of an agent.
 func (e *Executor) lookUp(ctx context.Context, id string) (localAgent, error) {
 	agents, err := e.registered(ctx)
 	if err != nil {

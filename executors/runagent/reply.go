@@ -12,10 +12,10 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// errNoText is an answer that a conversation cannot use.
+// errNoText is returned for an answer that a conversation cannot use.
 var errNoText = errors.New("the agent's answer has no text to say")
 
-// reply is the message for a whole answer.
+// reply returns the message for a whole answer.
 func (c *call) reply(v value) (conversation.Message, error) {
 	if len(v.raw) > c.cfg.MaxReplyBytes {
 		return conversation.Message{}, modelcall.ErrTooLarge
@@ -42,7 +42,7 @@ func dataMessage(text string, data json.RawMessage) conversation.Message {
 	return m
 }
 
-// words are what a value says in a conversation.
+// words returns the text of a value.
 func (c *call) words(v value) (string, error) {
 	if text, ok := v.text(); ok {
 		return text, nil
@@ -61,8 +61,8 @@ func (c *call) words(v value) (string, error) {
 	return text, nil
 }
 
-// textOf is the text that a value stands for: itself, or the pieces of a list,
-// each a text or an object with one, as models' answers have them.
+// textOf returns the text of a value: a string, or the pieces of a list, each a
+// string or an object with a text field, as in answers of models.
 func textOf(v gjson.Result) (string, bool) {
 	switch {
 	case v.Type == gjson.String:

@@ -15,28 +15,28 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// streamSuffix is how the tag of an entrypoint that streams ends.
+// streamSuffix ends the tags of entrypoints that stream.
 const streamSuffix = "_stream"
 
-// maxTimeout bounds what a task may ask for.
+// maxTimeout bounds the timeout that a task may request.
 const maxTimeout = 30 * 24 * time.Hour
 
-// A run is what is to be run: the task's words, and the configuration's where it
-// has none.
+// A run holds the parameters of a run: the task's, and the configuration's for
+// those it leaves out.
 type run struct {
 	agent, entrypoint string
-	body              []byte // the request's
+	body              []byte // of the request
 	timers            modelcall.Timers
 	local             bool
-	host              string // of a local agent, as the task says
+	host              string // of a local agent, if the task names one
 	port              int
-	// talk means that there is no task: the answer has to be a text.
+	// talk means that there is no task: the answer must be a text.
 	talk bool
 }
 
 func (r run) streams() bool { return strings.HasSuffix(r.entrypoint, streamSuffix) }
 
-// A runRequest is the body of a run in RunAgent's words.
+// A runRequest is the body of a run.
 type runRequest struct {
 	Entrypoint       string          `json:"entrypoint_tag"`
 	Args             json.RawMessage `json:"input_args"`
@@ -47,7 +47,7 @@ type runRequest struct {
 	PersistentMemory bool            `json:"persistent_memory,omitempty"`
 }
 
-// newRun finds out what a request wants to have run.
+// newRun returns the run for a request.
 func (e *Executor) newRun(req executors.Request) (run, error) {
 	var task conversation.Run
 	if req.Task != nil {
@@ -106,8 +106,7 @@ func (e *Executor) newRun(req executors.Request) (run, error) {
 	return r, nil
 }
 
-// limit is the time that a run may take: what the task states, or else what is
-// configured.
+// limit returns the timeout of a run: the task's, or else the configured one.
 func (e *Executor) limit(task *conversation.Task, run conversation.Run) (time.Duration, error) {
 	if run.TimeoutSeconds < 0 || int64(run.TimeoutSeconds) > int64(maxTimeout/time.Second) {
 		return 0, fmt.Errorf("timeout_seconds is %d: write 1 to %d, or leave it out", run.TimeoutSeconds, int64(maxTimeout/time.Second))
@@ -121,19 +120,19 @@ func (e *Executor) limit(task *conversation.Task, run conversation.Run) (time.Du
 	return e.cfg.Timeout, nil
 }
 
-// arguments are the positional and the keyword arguments of the entrypoint.
+// arguments returns the positional and keyword arguments of the entrypoint.
 func (e *Executor) arguments(req executors.Request, task conversation.Run) (args, kwargs json.RawMessage, err error) {
 	args, kwargs = json.RawMessage("[]"), json.RawMessage("{}")
 	if req.Task == nil {
 		kwargs, err = e.said(req)
 		return args, kwargs, err
 	}
-	// Read once more and kept as they are: a number must not lose digits.
+	// Decoded again with raw values: numbers must keep their digits.
 	var exact struct {
 		Args    json.RawMessage `json:"args"`
 		Message string          `json:"message"`
 	}
-	_ = json.Unmarshal(req.Task.Payload, &exact) // Task.Run has complained
+	_ = json.Unmarshal(req.Task.Payload, &exact) // Task.Run has reported faults
 	if len(task.Args) > 0 {
 		args = exact.Args
 	}
@@ -150,7 +149,7 @@ func (e *Executor) arguments(req executors.Request, task conversation.Run) (args
 	return args, kwargs, err
 }
 
-// said is a turn of a conversation as keyword arguments.
+// said returns a turn of a conversation as keyword arguments.
 func (e *Executor) said(req executors.Request) (json.RawMessage, error) {
 	type line struct {
 		Role    conversation.Role `json:"role"`

@@ -1,13 +1,13 @@
 // Package runagent is an executor that runs agents deployed on RunAgent: on
 // RunAgent Serverless, the cloud, or behind "runagent serve" on a machine of your
-// own. A task says which agent and which of its entrypoints to run; a
-// conversation without a task runs the configured one, turn by turn.
+// own. A task names the agent and its entrypoint; a conversation without a task
+// runs the configured one, turn by turn.
 //
-// An entrypoint whose tag ends in "_stream" comes over a WebSocket, any other as
-// the answer to one POST. RunAgent knows neither a key by which a repeated
-// request is recognised nor a way to ask for a run again: an answer that got lost
-// cannot be told from a request that got lost. Errors say whether the agent may
-// have run; agents that must not run twice are configured with at_most_once.
+// An entrypoint whose tag ends in "_stream" is called over a WebSocket, any other
+// by one POST. RunAgent has neither idempotency keys nor a way to read the answer
+// of a run again: a lost answer cannot be distinguished from a lost request. Errors
+// state whether the agent may have run; set at_most_once for agents that must not
+// run twice.
 package runagent
 
 import (
@@ -27,12 +27,11 @@ type Executor struct {
 	cfg    Config // without its key
 	cloud  base
 	client *http.Client
-	// ranged connects to addresses in the ranges of agent_hosts alone. Nil: there are
-	// none.
+	// ranged connects only to addresses in the ranges of agent_hosts. Nil: there
+	// are none.
 	ranged *http.Client
 	hosts  agentHosts
-	// key returns the API key. A function, so that no secret is in a field that fmt
-	// would print.
+	// key returns the API key. No field holds it, because fmt would print it.
 	key         func() string
 	clean       func(string) string
 	entrypoints *entrypoints
@@ -45,7 +44,7 @@ var (
 	_ executors.Toolless = (*Executor)(nil)
 )
 
-// New checks the configuration and reports every fault at once.
+// New validates the configuration and reports all faults at once.
 func New(cfg Config) (*Executor, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("runagent: %w", err)
@@ -68,12 +67,12 @@ func New(cfg Config) (*Executor, error) {
 	return e, nil
 }
 
-// idleTimeout is below the five seconds after which RunAgent's servers close an idle
-// connection. A request that meets the closing is one that may have run.
+// idleTimeout is below the five seconds after which RunAgent's servers close an
+// idle connection. A request on a closing connection is ambiguous.
 const idleTimeout = 4 * time.Second
 
-// inRanges is a client that connects to addresses in these ranges alone. Nil: there
-// are none, or the caller's transport does not let itself be guarded.
+// inRanges returns a client that connects only to addresses in these ranges. Nil:
+// there are none, or the caller's transport cannot be guarded.
 func inRanges(network httpclient.Config, ranges []netip.Prefix) *http.Client {
 	if c := network.Client; c != nil && c.Transport != nil {
 		if _, ok := c.Transport.(*http.Transport); !ok {
@@ -95,7 +94,7 @@ func (e *Executor) CloseIdleConnections() {
 	}
 }
 
-// String says where the agents run.
+// String names where the agents run.
 func (e *Executor) String() string {
 	if e.cfg.Mode == ModeLocal {
 		return "local RunAgent agents"
@@ -103,10 +102,10 @@ func (e *Executor) String() string {
 	return "RunAgent agents at " + e.cloud.host
 }
 
-// AtMostOnce tells whether an agent must not run twice for one request.
+// AtMostOnce reports whether an agent must not run twice for one request.
 func (e *Executor) AtMostOnce() bool { return e.cfg.AtMostOnce }
 
-// Toolless says that the agent has tools of its own.
+// Toolless reports that the agent has tools of its own.
 func (*Executor) Toolless() bool { return true }
 
 // Execute runs the agent that the task names, or else the configured one, once.

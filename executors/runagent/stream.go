@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// maxFrame bounds a frame, as RunAgent's own clients do.
+	// maxFrame bounds a frame, as in RunAgent's own clients.
 	maxFrame = 10 << 20
-	// pingEvery and pongWithin are theirs too. Pings keep the connection open while
-	// an agent is silent, and find out when nobody is there any more.
+	// The ping intervals are theirs too. Pings keep the connection open while an
+	// agent is silent, and detect a lost peer.
 	pingEvery  = 20 * time.Second
 	pongWithin = 60 * time.Second
 )
@@ -35,12 +35,12 @@ type frame struct {
 	Status  string          `json:"status"`
 	Content json.RawMessage `json:"content"`
 	Data    json.RawMessage `json:"data"`
-	// Error is told by a run, Detail by what stopped it from starting.
+	// Error comes from a run, Detail from a fault that prevented its start.
 	Error  json.RawMessage `json:"error"`
 	Detail json.RawMessage `json:"detail"`
 }
 
-// stream runs an entrypoint that streams, and puts its chunks together.
+// stream runs an entrypoint that streams, and assembles its chunks.
 func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 	conn, err := c.dial(ctx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 	}
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxFrame)
-	// The handshake runs nothing; what is written now does.
+	// The handshake runs nothing; the next write does.
 	if err := lease.Check(ctx); err != nil {
 		return conversation.Message{}, err
 	}
@@ -75,14 +75,14 @@ func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 		case f.Type == "error":
 			return conversation.Message{}, f.reported(begun)
 		case f.Type == "status" && f.Status == "stream_completed":
-			// The server closes too; that it takes its time is no matter.
+			// The server closes too; there is no need to wait for it.
 			return chunks.message()
 		}
 	}
 }
 
-// dial opens the connection. The cloud takes the key from the address as well,
-// and some of its doors only from there: errors must not quote it.
+// dial opens the connection. Some servers of the cloud read the key only from the
+// address: errors must not repeat it.
 func (c *call) dial(ctx context.Context) (*websocket.Conn, error) {
 	at := webSocket(c.base.route(c.agent, "run-stream"))
 	header := http.Header{}
@@ -100,7 +100,7 @@ func (c *call) dial(ctx context.Context) (*websocket.Conn, error) {
 	return nil, err
 }
 
-// keepAlive pings until stopped, and closes the connection where no pong comes.
+// keepAlive pings until stopped, and closes the connection if no pong arrives.
 func keepAlive(ctx context.Context, conn *websocket.Conn, every, within time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -118,7 +118,7 @@ func keepAlive(ctx context.Context, conn *websocket.Conn, every, within time.Dur
 			err := conn.Ping(pong)
 			cancel()
 			if err != nil {
-				_ = conn.CloseNow() // whoever reads is told
+				_ = conn.CloseNow() // the reader gets the error
 				return
 			}
 		}
@@ -129,8 +129,8 @@ func keepAlive(ctx context.Context, conn *websocket.Conn, every, within time.Dur
 	}
 }
 
-// next reads a frame. The end of the connection comes too early; before the run
-// has begun, it may be how the server turns it away.
+// next reads a frame. The end of the connection is an error; before the run has
+// begun, it may mean that the server rejects the run.
 func (c *call) next(ctx context.Context, conn *websocket.Conn, begun bool) (frame, error) {
 	kind, data, err := conn.Read(ctx)
 	var closed websocket.CloseError
@@ -165,7 +165,7 @@ func turnedAway(closed websocket.CloseError) string {
 	return text
 }
 
-// chunks are what a stream has brought so far.
+// chunks are the chunks received so far.
 type chunks struct {
 	*call
 	text strings.Builder
@@ -173,7 +173,7 @@ type chunks struct {
 	size int
 	// mixed means that not all chunks are texts.
 	mixed bool
-	// silent is why a chunk says nothing in a conversation.
+	// silent is why a chunk has no text.
 	silent error
 }
 
@@ -190,7 +190,7 @@ func (s *chunks) add(f frame) error {
 	if s.talk && !isText {
 		var err error
 		if text, err = s.words(v); err != nil {
-			s.silent = err // others may say something
+			s.silent = err // other chunks may have text
 		}
 		isText = text != ""
 	}
@@ -208,8 +208,8 @@ func (s *chunks) add(f frame) error {
 	return nil
 }
 
-// message is the reply: the text that the chunks are, or else a list of them. A
-// stream without a chunk is an empty text.
+// message returns the reply: the text if all chunks are texts, or else a list of
+// them. A stream without a chunk is an empty text.
 func (s *chunks) message() (conversation.Message, error) {
 	text := s.text.String()
 	switch {
@@ -220,6 +220,6 @@ func (s *chunks) message() (conversation.Message, error) {
 	case s.talk || !s.mixed:
 		return conversation.Text(conversation.RoleAssistant, text), nil
 	}
-	// The texts among them have been told as they came.
+	// OnDelta has received the texts among them.
 	return dataMessage(text, append(append([]byte{'['}, bytes.Join(s.list, []byte{','})...), ']')), nil
 }

@@ -1,13 +1,12 @@
 // Package function makes tools of Go functions, for programs that embed Parley.
 //
-// The arguments are a struct: its fields, their json tags and their jsonschema
-// tags (descriptions) are what the model is told. A call with other arguments
-// than these does not reach the function; the model is told why.
+// The arguments are a struct: the model receives its fields, their json tags and
+// their jsonschema tags (descriptions) as the schema. A call with other arguments
+// does not reach the function; the model receives the reason.
 //
-// What a function returns goes to the model: a string as it is, anything else as
-// JSON. So does an error, as the tool's failure. Only an error that wraps a
-// [conversation.Error] of kind Unavailable or RateLimited is for us rather than
-// for the model: the call is tried again, with the same key. A function with
-// effects finds the key in [CallOf] and passes it on, or looks there whether it
-// has done the work already.
+// The model receives what a function returns: a string unchanged, anything else as
+// JSON. It receives an error too, as the tool's failure. Only an error that wraps a
+// [conversation.Error] of kind Unavailable or RateLimited is not for the model: the
+// call is retried with the same key. A function with effects reads the key from
+// [CallOf] and passes it on, or checks whether it has done the work already.
 package function

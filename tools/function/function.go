@@ -13,11 +13,11 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// Config says which functions make up a set.
+// Config lists the functions of a set.
 type Config struct {
 	// Tools are made by [Of].
 	Tools []Tool
-	// Logger is told of panics. Nil: silent.
+	// Logger receives panics. Nil: silent.
 	Logger *slog.Logger
 }
 
@@ -36,7 +36,7 @@ type Set struct {
 
 var _ tools.Set = (*Set)(nil)
 
-// New makes a set. It reports every fault of every tool.
+// New makes a set. It reports all faults of all tools at once.
 func New(cfg Config) (*Set, error) {
 	var f settings.Faults
 	names := make(map[string]bool, len(cfg.Tools))
@@ -94,7 +94,8 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	case ours(err):
 		return tools.Result{}, err
 	case ctx.Err() != nil:
-		// It gave up for want of time: what it says of that is nothing for a model.
+		// The function stopped because of the timeout: its error is not for the
+		// model.
 		return tools.Result{}, &conversation.Error{
 			Kind: conversation.Unavailable, Op: op, Ambiguous: true, Err: fmt.Errorf("%w: %w", context.Cause(ctx), err),
 		}
@@ -102,8 +103,8 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	return failure(err.Error()), nil
 }
 
-// run keeps a function that panics from taking more along than its call. What it
-// panicked with is for the log: the model gets nothing that it was not meant to.
+// run limits the effect of a panic to its call. The log gets the panic's value,
+// which may not be meant for the model.
 func (s *Set) run(ctx context.Context, t Tool, call tools.Call) (result tools.Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -115,8 +116,7 @@ func (s *Set) run(ctx context.Context, t Tool, call tools.Call) (result tools.Re
 	return t.call(ctx, call)
 }
 
-// ours reports whether an error says that nobody knows what the tool would have
-// said.
+// ours reports whether an error means that the tool's result is unknown.
 func ours(err error) bool {
 	var e *conversation.Error
 	return errors.As(err, &e) && (e.Kind == conversation.Unavailable || e.Kind == conversation.RateLimited)
@@ -126,7 +126,7 @@ func failure(text string) tools.Result { return tools.Result{Content: text, IsEr
 
 type callKey struct{}
 
-// CallOf returns the call that a function runs for: its key, its attempt and its
+// CallOf returns the call that a function runs for: its key, attempt and
 // conversation.
 func CallOf(ctx context.Context) tools.Call {
 	call, _ := ctx.Value(callKey{}).(tools.Call)

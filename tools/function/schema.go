@@ -14,10 +14,9 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// Of makes a tool of a function. In is a struct, or a map with strings as keys.
-// Fields are required unless their json tag says omitempty or omitzero; a
-// jsonschema tag describes one to the model. What is wrong with it is reported by
-// [New].
+// Of makes a tool of a function. In is a struct, or a map with string keys. Fields
+// are required unless their json tag has omitempty or omitzero; a jsonschema tag
+// describes one to the model. [New] reports faults of the tool.
 func Of[In, Out any](name, description string, f func(ctx context.Context, in In) (Out, error)) Tool {
 	t := Tool{tool: conversation.Tool{Name: name, Description: description}}
 	schema, err := jsonschema.For[In](nil)
@@ -56,7 +55,7 @@ func Of[In, Out any](name, description string, f func(ctx context.Context, in In
 	return t
 }
 
-// decode takes what the schema takes and nothing else.
+// decode accepts only what the schema accepts.
 func decode[In any](schema *jsonschema.Resolved, arguments json.RawMessage) (in In, err error) {
 	if trimmed := bytes.TrimSpace(arguments); len(trimmed) == 0 || string(trimmed) == "null" {
 		arguments = json.RawMessage("{}")

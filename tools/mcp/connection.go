@@ -12,8 +12,8 @@ import (
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
-// protocol is the version we offer. With a newer one the SDK asks for things that
-// servers of today answer with errors, before it introduces itself.
+// protocol is the version we offer. With a newer one the SDK sends requests before
+// its introduction that today's servers answer with errors.
 const protocol = "2025-11-25"
 
 var (
@@ -21,36 +21,35 @@ var (
 	errGone   = errors.New("the connection has been given up")
 )
 
-// A connection is a session with the server that all calls share. It belongs to
-// no caller: whoever needs it first has it made, and one who gives up does not
-// end it for the others. One that broke is replaced by the next call, and stays
-// until its own calls have ended.
+// A connection is a session with the server that all calls share. It belongs to no
+// caller: the first that needs it opens it, and one that is cancelled does not end
+// it for the others. The next call replaces a broken connection, which stays until
+// its own calls have ended.
 type connection struct {
-	ready   chan struct{} // closed once connecting has ended
+	ready   chan struct{} // closed when connecting has ended
 	session *sdk.ClientSession
 	silence func() time.Duration
-	err     error         // why there is no session; both to be read after ready
-	gone    chan struct{} // closed once nothing more is to be expected of it
-	idle    chan struct{} // closed once it is retired and nobody uses it
+	err     error         // why there is no session; to be read after ready, like session
+	gone    chan struct{} // closed when no more messages will arrive
+	idle    chan struct{} // closed when it is retired and unused
 
 	// The set's mutex guards these.
 	users   int
 	retired bool
 }
 
-// link is how the server is reached, once.
+// link is one way to reach the server, used once.
 type link struct {
 	transport sdk.Transport
-	// settle waits for what has to be said before the session ends.
+	// settle waits for messages that must be sent before the session ends.
 	settle func()
-	// end lets go of what the transport holds, after the session has ended.
+	// end releases the resources of the transport, after the session has ended.
 	end func()
-	// silence is for how long the server has given no sign of life. Nil: that is not
-	// known, and says nothing.
+	// silence is how long the server has sent nothing. Nil: unknown.
 	silence func() time.Duration
 }
 
-// acquire returns the connection. It is to be released.
+// acquire returns the connection. The caller must release it.
 func (s *Set) acquire(ctx context.Context) (*connection, error) {
 	s.mu.Lock()
 	if s.ctx.Err() != nil {
@@ -83,13 +82,13 @@ func (s *Set) acquire(ctx context.Context) (*connection, error) {
 	}
 }
 
-// hangs reports whether a server has said nothing at all for as long as a call has
-// waited for it, and for the least time at least.
+// hangs reports whether a server has sent nothing while a call waited for it, and
+// for at least the given time.
 func (c *connection) hangs(waited, least time.Duration) bool {
 	return c.silence != nil && c.silence() >= max(waited, least)
 }
 
-// hangsAfter is the least silence in which a server is taken to hang.
+// hangsAfter is the shortest silence after which a server counts as hanging.
 const hangsAfter = 30 * time.Second
 
 func (c *connection) isGone() bool {
@@ -101,7 +100,7 @@ func (c *connection) isGone() bool {
 	}
 }
 
-// release says whether the connection is of no more use.
+// release returns the connection; broken means that it must not be used again.
 func (s *Set) release(c *connection, broken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +111,7 @@ func (s *Set) release(c *connection, broken bool) {
 	c.settle()
 }
 
-// retire has the next call make a new connection. The mutex is held.
+// retire makes the next call open a new connection. The caller holds the mutex.
 func (s *Set) retire(c *connection) {
 	if s.current == c {
 		s.current = nil
@@ -132,7 +131,7 @@ func (c *connection) settle() {
 	}
 }
 
-// run makes the connection, keeps it, and ends it.
+// run opens the connection, keeps it, and closes it.
 func (s *Set) run(c *connection) {
 	life, end := context.WithCancelCause(context.Background())
 	l := s.link(life)
@@ -148,7 +147,7 @@ func (s *Set) run(c *connection) {
 		return
 	}
 	if s.made.Add(1) > 1 {
-		s.version.Add(1) // the server may be another by now
+		s.version.Add(1) // the server may have other tools now
 	}
 	close(c.ready)
 	s.open.Go(func() {
@@ -160,14 +159,14 @@ func (s *Set) run(c *connection) {
 	_ = c.session.Close()
 }
 
-// introduce starts the session. Its time is the connection's own, not that of the
-// call which happens to wait for it.
+// introduce starts the session. Its timeout is the connection's, not that of the
+// call that waits for it.
 func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 	slow := fmt.Errorf("the server was not ready within %v (connect_timeout)", s.cfg.ConnectTimeout)
 	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ConnectTimeout, slow)
 	defer cancel()
 	client := sdk.NewClient(&sdk.Implementation{Name: "parley", Version: s.cfg.Version}, &sdk.ClientOptions{
-		Capabilities:           &sdk.ClientCapabilities{}, // we answer no questions
+		Capabilities:           &sdk.ClientCapabilities{}, // we answer no requests
 		MultiRoundTrip:         &sdk.MultiRoundTripOptions{Disabled: true},
 		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { s.version.Add(1) },
 	})
@@ -180,7 +179,7 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 	return nil, out
 }
 
-// toProgram is a link to a program that is started for it.
+// toProgram makes links to a program, which each link starts.
 func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
 	odd := &oddTools{logger: cfg.Logger, clean: w.clean}
 	return func(context.Context) link {
@@ -194,7 +193,7 @@ func toProgram(cfg Config, environment func() []string, w words) func(context.Co
 	}
 }
 
-// toServer is a link to a server at an address.
+// toServer makes links to a server at an address.
 func toServer(cfg Config, w words) (link func(context.Context) link, closeIdle func()) {
 	headers := func(h http.Header) {
 		for name, value := range cfg.Headers {
@@ -204,7 +203,7 @@ func toServer(cfg Config, w words) (link func(context.Context) link, closeIdle f
 	client := httpclient.New(httpclient.Config{Client: cfg.HTTPClient})
 	closeIdle = client.CloseIdleConnections
 	if cfg.HTTPClient != nil && cfg.HTTPClient.Transport != nil {
-		closeIdle = func() {} // the connections are the caller's
+		closeIdle = func() {} // the connections belong to the caller
 	}
 	return newLink(*client, cfg.URL, headers, w, &oddTools{logger: cfg.Logger, clean: w.clean}), closeIdle
 }

@@ -17,9 +17,8 @@ import (
 	"github.com/parley-run/parley/internal/plainjson"
 )
 
-// answerOf is what the server itself says is wrong with a call; nil: nothing. The
-// SDK's own errors look the same: for a connection that is closed, and for
-// whatever the guard turned down.
+// answerOf returns the server's own error for a call, or nil. The SDK uses the same
+// type for a closed connection and for errors of the guard.
 func answerOf(err error) *jsonrpc.Error {
 	var (
 		status *statusError
@@ -29,8 +28,9 @@ func answerOf(err error) *jsonrpc.Error {
 	)
 	switch {
 	case errors.As(err, &status):
-		// With any other status a body says less than the status: "session not
-		// found" comes as 404 with the code of bad arguments from some servers.
+		// With any other status the body is less precise than the status: some
+		// servers send "session not found" as 404 with the code of invalid
+		// arguments.
 		if status.status == http.StatusBadRequest || status.status == http.StatusUnprocessableEntity {
 			return status.answer
 		}
@@ -44,15 +44,15 @@ func answerOf(err error) *jsonrpc.Error {
 }
 
 const (
-	// codeRejected is the SDK's mark on an error of the transport.
+	// codeRejected is the SDK's code for an error of the transport.
 	codeRejected = -32005
-	// Codes from lowestReserved to highestReserved belong to the protocol, all
-	// others to whoever wrote the server.
+	// The protocol reserves the codes from lowestReserved to highestReserved;
+	// servers define the others.
 	lowestReserved, highestReserved = -32768, -32000
 )
 
-// complaintOf is what the model is to know of a call that the server did not
-// make: there is no such tool, or the arguments do not fit. Nil: nothing.
+// complaintOf returns the error that the model must receive for a call the server
+// did not make: the tool is unknown, or the arguments are invalid. Nil: none.
 func complaintOf(err error) *jsonrpc.Error {
 	said := answerOf(err)
 	if said == nil {
@@ -68,7 +68,7 @@ func complaintOf(err error) *jsonrpc.Error {
 	return said
 }
 
-// refuses puts a complaint into words.
+// refuses returns the text of such an error.
 func (s *Set) refuses(complaint *jsonrpc.Error) string {
 	if complaint.Message == "" {
 		return fmt.Sprintf("The tool server refuses the call with code %d.", complaint.Code)
@@ -76,9 +76,9 @@ func (s *Set) refuses(complaint *jsonrpc.Error) string {
 	return "The tool server refuses the call: " + s.words.redact(complaint.Message)
 }
 
-// breaks reports whether the next call should have a new connection. It is so
-// after every failure of which the session may be the reason: some servers answer
-// a session that they do not know with 404, some with 400.
+// breaks reports whether the next call needs a new connection: after every failure
+// that the session may cause. Some servers answer an unknown session with 404, some
+// with 400.
 func breaks(err error) bool {
 	var (
 		status *statusError
@@ -95,7 +95,7 @@ func breaks(err error) bool {
 	return said != nil && said.Code != jsonrpc.CodeInternalError
 }
 
-// failed turns whatever went wrong into an error with a kind.
+// failed turns any failure into an error with a kind.
 func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Error {
 	if unsent := httpclient.Unsent(op, err); unsent != nil {
 		return unsent
@@ -133,7 +133,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 	case errors.As(err, &broken):
 		out.Err = errors.New(s.words.clean(broken.Error()))
 	case errors.Is(err, sdk.ErrConnectionClosed):
-		// A server that answers with the SDK's own code looks the same.
+		// A server that answers with the SDK's own code is indistinguishable.
 		out.Err = errors.New("the connection has ended")
 	case errors.Is(err, errTooLarge):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server say less"
@@ -148,11 +148,11 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 	return out
 }
 
-// refused explains a status.
+// refused handles a status.
 func (s *Set) refused(out *conversation.Error, e *statusError) {
 	out.Err, out.Ambiguous = errors.New(e.Error()), false
 	switch {
-	case e.foreign != nil && e.status < 300: // behind a page that says success, the tool may have run
+	case e.foreign != nil && e.status < 300: // the answer is a web page with status 2xx: the tool may have run
 		out.Ambiguous, out.Remedy = true, "check url"
 	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
 		out.RetryAfter, out.Remedy = retryAfter(e.header, time.Now()), "check url"

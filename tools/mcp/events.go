@@ -10,11 +10,11 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// maxStream bounds a stream, with all that comes before the answer.
+// maxStream bounds a stream, including all messages before the answer.
 const maxStream = 4 * maxAnswer
 
-// readStream reads server-sent events until the answer to the call comes.
-// Everything else, such as progress, is passed over.
+// readStream reads server-sent events until the answer to the call arrives. It
+// skips everything else, such as progress.
 func readStream(body io.Reader, call jsonrpc.ID) ([]byte, error) {
 	r := bufio.NewReaderSize(&io.LimitedReader{R: body, N: maxStream}, 64<<10)
 	var data []byte

@@ -23,10 +23,10 @@ import (
 )
 
 // A guard stands between the SDK and the server. The SDK ends its connection, and
-// all calls that are under way on it, over one answer that it does not like: a
-// status, a body that breaks off, a line of a stream. It also waits for ever for
-// the end of a stream that has ended. The guard therefore reads each answer to
-// its end, and gives the SDK either one message or an error for that one call.
+// all calls on it, because of one answer that it cannot read: a status, a body that
+// breaks off, a line of a stream. It also waits forever at the end of some streams.
+// The guard therefore reads each answer to its end, and gives the SDK either one
+// message or an error for that one call.
 type guard struct {
 	base    http.RoundTripper
 	headers func(http.Header) // adds those of the configuration
@@ -34,17 +34,18 @@ type guard struct {
 	clean   func(string) string
 	odd     *oddTools
 
-	cancelling sync.WaitGroup // cancellations on their way to the server
+	cancelling sync.WaitGroup // cancellations being sent
 }
 
-// A statusError is an answer that is no success.
+// A statusError is an answer with a status other than 2xx.
 type statusError struct {
 	status int
 	header http.Header
-	// answer is what the server says about the call in JSON-RPC; nil: nothing.
+	// answer is the server's JSON-RPC error for the call; nil: none.
 	answer *jsonrpc.Error
 	words  string
-	// foreign is what something in front of the server answers; nil: it is the server's.
+	// foreign is the answer of something in front of the server; nil: the server
+	// answered.
 	foreign *foreign.Error
 }
 
@@ -59,10 +60,10 @@ func (e *statusError) Error() string {
 	return text
 }
 
-// A lostError means that no whole answer came.
+// A lostError means that no whole answer arrived.
 type lostError struct {
 	reason error
-	// unsent means that the request cannot have reached the server.
+	// unsent means that the request did not reach the server.
 	unsent bool
 }
 
@@ -84,7 +85,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}()
 	defer stop()
-	if errors.Is(err, io.EOF) { // net/http says no more of a connection that was closed
+	if errors.Is(err, io.EOF) { // net/http gives no better reason for a closed connection
 		err = errHungUp
 	}
 	if err != nil {
@@ -92,7 +93,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		if req.Method == http.MethodDelete { // a session may be over already
+		if req.Method == http.MethodDelete { // the session may have ended already
 			return answer(resp, nil), nil
 		}
 		return nil, g.refusal(resp)
@@ -116,7 +117,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answer(resp, g.odd.without(body)), nil
 }
 
-// answer is a response that has been read.
+// answer makes a response with a body that has been read.
 func answer(resp *http.Response, body []byte) *http.Response {
 	out := *resp
 	out.Header = resp.Header.Clone()
@@ -142,9 +143,9 @@ var errHungUp = errors.New("the server closed the connection without an answer")
 // maxRedirects is how many redirects are followed.
 const maxRedirects = 5
 
-// follow sends the request, and sends it again where the server redirects it
-// within itself: many want a slash at the end. Another server gets neither the
-// headers nor the call.
+// follow sends the request, and sends it again to an address on the same server if
+// the server redirects it: many want a slash at the end. It sends neither headers
+// nor the call to another server.
 func (g *guard) follow(req *http.Request) (*http.Response, error) {
 	for range maxRedirects + 1 {
 		next := req.Clone(req.Context())
@@ -177,7 +178,7 @@ func (g *guard) follow(req *http.Request) (*http.Response, error) {
 	return nil, &statusError{status: http.StatusLoopDetected, words: fmt.Sprintf("more than %d redirects", maxRedirects)}
 }
 
-// maxRefusal bounds what is read of an answer that is no success.
+// maxRefusal bounds what is read of an answer with a status other than 2xx.
 const maxRefusal = 64 << 10
 
 func (g *guard) refusal(resp *http.Response) error {
@@ -203,7 +204,7 @@ func (g *guard) refusal(resp *http.Response) error {
 	return out
 }
 
-// about tells what the request carries: a call, with its id, the cancellation of
+// about reports what the request carries: a call, with its id, the cancellation of
 // one, or something else.
 func about(req *http.Request) (call jsonrpc.ID, isCall, isCancel bool) {
 	if req.Method != http.MethodPost || req.GetBody == nil {
@@ -226,19 +227,19 @@ func about(req *http.Request) (call jsonrpc.ID, isCall, isCancel bool) {
 
 const (
 	cancelled = "notifications/cancelled"
-	// cancelTimeout bounds what is done for a call that nobody waits for.
+	// cancelTimeout bounds the request that cancels an abandoned call.
 	cancelTimeout = 2 * time.Second
 )
 
-// cancel tells the server that nobody waits for a call any more, unless there is
-// no session yet: an introduction must not be cancelled. The SDK would do
-// so too, but not on a connection that is closed right afterwards: the tool would
-// go on, and the end of the session wait for it. It does not wait.
+// cancel sends the server the cancellation of an abandoned call, unless there is no
+// session yet: an introduction must not be cancelled. The SDK does so too, but not
+// on a connection that is closed at once: the tool would run on, and the end of the
+// session would wait for it. It does not wait.
 func (g *guard) cancel(of *http.Request, call jsonrpc.ID) {
 	if of.Header.Get("Mcp-Protocol-Version") == "" {
 		return
 	}
-	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "nobody waits for the answer"}) // it cannot fail
+	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "nobody waits for the answer"}) // cannot fail
 	body, err := jsonrpc.EncodeMessage(&jsonrpc.Request{Method: cancelled, Params: params})
 	if err != nil {
 		return

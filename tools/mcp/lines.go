@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// maxAnswer bounds one answer of a server: what is longer is of no use to a model.
+	// maxAnswer bounds one answer of a server: a model cannot use a longer one.
 	maxAnswer = 16 << 20
-	// maxLine bounds what is read of a line for its end.
+	// maxLine bounds how far a line is read to find its end.
 	maxLine = 4 * maxAnswer
 )
 
 var (
-	// errTooLarge fails the one call whose answer it was.
+	// errTooLarge fails only the call of the answer.
 	errTooLarge = errors.New("the answer is larger than 16 MiB")
 	// errEndless fails all calls: the program is stopped.
 	errEndless = fmt.Errorf("the program wrote a line of more than %d MiB", maxLine>>20)
 )
 
-// A line is one that a program wrote.
+// A line is one line of a program's output.
 type line struct {
 	text []byte
-	// answers is the id of the call that the line answers, if it is one and the line
-	// is too large to be kept: text is then empty.
+	// answers is the id of the call that the line answers, if the line is too large
+	// to keep: text is then empty.
 	answers string
 }
 
@@ -66,7 +66,7 @@ func readLine(r *bufio.Reader) (line, error) {
 	}
 }
 
-// tooLarge is the answer in place of one that was too large.
+// tooLarge returns an error in place of an answer that was too large.
 func tooLarge(id string) (jsonrpc.Message, bool) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil {
@@ -76,11 +76,11 @@ func tooLarge(id string) (jsonrpc.Message, bool) {
 	return &jsonrpc.Response{ID: made, Error: errTooLarge}, err == nil
 }
 
-// maxIDDigits is more than an id of ours has.
+// maxIDDigits is more digits than our ids have.
 const maxIDDigits = 20
 
 // An idScanner finds the number in the field "id" of a JSON object that is too
-// large to be kept.
+// large to keep.
 type idScanner struct {
 	depth            int
 	inString, escape bool

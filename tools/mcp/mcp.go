@@ -1,10 +1,10 @@
-// Package mcp has MCP servers as sets of tools: programs that talk over their
-// standard input and output, and servers that speak streamable HTTP.
+// Package mcp has MCP servers as sets of tools: programs that communicate over
+// standard input and output, and servers with streamable HTTP.
 //
-// One connection serves all calls. It is made when it is first needed, made again
-// after it broke, and tied to no caller. What a server says about a call goes to
-// the model, its complaints included. An error means that the server could not be
-// reached, or turned us down, or was lost on the way; nothing is tried twice here.
+// All calls share one connection, opened at the first call and again after it
+// breaks. The server's answers to a call, including errors about it, go to the
+// model. An error of this package means that the server was unreachable, rejected
+// us, or was lost during the call; nothing is retried here.
 //
 // Calls carry their key in _meta as [MetaKey].
 package mcp
@@ -28,8 +28,8 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// MetaKey is where a server with effects finds the call's key: the same for every
-// attempt of a call, and different for any other.
+// MetaKey is the name of a call's key in _meta, for servers with effects: the same
+// for every attempt of a call, and different for any other.
 const MetaKey = "parley/idempotency-key"
 
 // A Set is the tools of one server. Create it with [New], and close it.
@@ -39,15 +39,15 @@ type Set struct {
 	words     words
 	closeIdle func()
 
-	ctx  context.Context // done once the set is closed
+	ctx  context.Context // done when the set is closed
 	stop context.CancelCauseFunc
-	open sync.WaitGroup // connections that are not over yet
+	open sync.WaitGroup // connections that have not ended
 
 	hangsAfter    time.Duration
 	made, version atomic.Uint64
 
 	mu      sync.Mutex
-	current *connection // nil: to be made
+	current *connection // nil: the next call opens one
 }
 
 var (
@@ -57,8 +57,8 @@ var (
 	_ io.Closer       = (*Set)(nil)
 )
 
-// New checks the configuration and reports every fault at once. It neither starts
-// a program nor touches the network: the first call does.
+// New validates the configuration and reports all faults at once. It neither starts
+// a program nor uses the network: the first call does.
 func New(cfg Config) (*Set, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("mcp: %w", err)
@@ -75,7 +75,7 @@ func New(cfg Config) (*Set, error) {
 	return s, nil
 }
 
-// plain is the configuration without what is nobody's business.
+// plain returns the configuration without secrets.
 func (c Config) plain() Config {
 	c.Env, c.Headers, c.URL, c.LookupEnv, c.HTTPClient = nil, nil, "", nil, nil
 	return c
@@ -84,15 +84,15 @@ func (c Config) plain() Config {
 // String names the server.
 func (s *Set) String() string { return "MCP server " + s.cfg.Name }
 
-// op is what errors say was tried.
+// op names the operation in errors.
 func (s *Set) op(what string) string { return fmt.Sprintf("mcp: %s %q", what, s.cfg.Name) }
 
-// Version changes when the tools may have changed: a program said so, or the
-// connection is a new one.
+// Version changes when the tools may have changed: the server notified us, or the
+// connection is new.
 func (s *Set) Version() uint64 { return s.version.Load() }
 
-// with runs do on the connection, until ctx is done or the set is closed. An
-// error that leaves the connection useless has the next caller make a new one.
+// with runs do on the connection, until ctx is done or the set is closed. After an
+// error that makes the connection unusable, the next caller opens a new one.
 func (s *Set) with(ctx context.Context, do func(context.Context, *sdk.ClientSession) error) error {
 	c, err := s.acquire(ctx)
 	if err != nil {
@@ -106,20 +106,20 @@ func (s *Set) with(ctx context.Context, do func(context.Context, *sdk.ClientSess
 	if err != nil && inner.Err() != nil {
 		err = context.Cause(inner)
 	}
-	// One that hangs is replaced: else each later call would wait in vain, too.
+	// A hanging connection is replaced: each later call would time out too.
 	hangs := err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && c.hangs(time.Since(begun), s.hangsAfter)
 	s.release(c, hangs || inner.Err() == nil && breaks(err))
 	return err
 }
 
-// A list is bounded: a server that always has another page has none.
+// Bounds of a list: a faulty server may return pages without end.
 const (
 	maxPages  = 100
 	maxListed = 10_000   // tools
 	maxList   = 32 << 20 // bytes of names, descriptions and schemas
 )
 
-// List describes the tools there are, page by page.
+// List describes the tools, page by page.
 func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 	op := s.op("list the tools of")
 	if ctx.Err() != nil {
@@ -143,7 +143,7 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 				return endless("the list has more than %d tools", maxListed)
 			case size > maxList:
 				return endless("the list has more than %d MiB", maxList>>20)
-			case page.NextCursor == "", page.NextCursor == cursor: // the same again leads nowhere
+			case page.NextCursor == "", page.NextCursor == cursor: // a repeated cursor would not end
 				return nil
 			}
 			cursor = page.NextCursor
@@ -152,7 +152,7 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 	})
 	if err != nil {
 		e := s.failed(ctx, op, err)
-		e.Ambiguous, e.Answered = false, false // there is nothing to land
+		e.Ambiguous, e.Answered = false, false // a listing has no effects
 		return nil, e
 	}
 	return out, nil
@@ -165,14 +165,14 @@ func endless(format string, args ...any) error {
 	}
 }
 
-// described is what a model is told of a tool.
+// described returns the description of a tool for the model.
 func described(t *sdk.Tool) conversation.Tool {
 	out := conversation.Tool{Name: t.Name, Description: t.Description}
 	if out.Description == "" {
 		out.Description = t.Title
 	}
 	if _, ok := t.InputSchema.(map[string]any); ok {
-		out.Schema, _ = json.Marshal(t.InputSchema) // it was JSON before: it cannot fail
+		out.Schema, _ = json.Marshal(t.InputSchema) // cannot fail: it was decoded from JSON
 	}
 	return out
 }
@@ -202,7 +202,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	})
 	if err == nil {
 		out := translate(result)
-		if out.IsError { // the server's words, as in an error
+		if out.IsError { // the server's text, cleaned as in an error
 			out.Content = s.words.redact(out.Content)
 		}
 		return out, nil
@@ -218,7 +218,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	return tools.Result{}, e
 }
 
-// object is the arguments as an object. None is an empty one.
+// object returns the arguments as an object. No arguments are an empty one.
 func object(raw json.RawMessage) (json.RawMessage, bool) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
@@ -230,8 +230,7 @@ func object(raw json.RawMessage) (json.RawMessage, bool) {
 // checkTimeout bounds a check.
 const checkTimeout = 5 * time.Second
 
-// Check connects unless there is a connection, and asks the server for a sign of
-// life.
+// Check connects unless there is a connection, and pings the server.
 func (s *Set) Check(ctx context.Context) error {
 	op := s.op("check")
 	if ctx.Err() != nil {
@@ -248,8 +247,8 @@ func (s *Set) Check(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connection and the program with everything it has started, and
-// returns once they are gone. Calls that are under way fail.
+// Close ends the connection and the program with its process group, and returns
+// when they have ended. Calls in progress fail.
 func (s *Set) Close() error {
 	s.mu.Lock()
 	s.stop(errClosed)

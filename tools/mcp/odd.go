@@ -9,8 +9,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// oddTools leaves tools that cannot be read out of lists: the SDK would refuse a whole
-// list for one of them. It says so once for each in the log.
+// oddTools removes unreadable tools from lists, which the SDK would reject as a
+// whole. It logs each once.
 type oddTools struct {
 	logger *slog.Logger
 	clean  func(string) string
@@ -19,10 +19,11 @@ type oddTools struct {
 	named map[string]bool
 }
 
-// maxNamed bounds how many are named.
+// maxNamed bounds how many are logged.
 const maxNamed = 100
 
-// without is the answer without such tools. Any other answer is returned as it is.
+// without returns the answer without such tools. Any other answer is returned
+// unchanged.
 func (o *oddTools) without(answer []byte) []byte {
 	if !bytes.Contains(answer, []byte(`"tools"`)) {
 		return answer
@@ -62,7 +63,7 @@ func (o *oddTools) without(answer []byte) []byte {
 	return out
 }
 
-// name says in the log which tool is left out, if it can be told.
+// name logs the tool that is removed, if its name is readable.
 func (o *oddTools) name(tool string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/internal/program"
 )
 
-// stopPatience: a program is to end by itself once its standard input is closed.
-// After this long comes SIGTERM, and after as long again SIGKILL.
+// stopPatience is how long a program may run after its standard input is closed,
+// before SIGTERM, and again as long before SIGKILL.
 const stopPatience = time.Second
 
 // A process is a running program.
@@ -48,11 +48,11 @@ func (p *process) logEnd() {
 	}
 }
 
-// stop ends the program and whatever it has started. It does not wait.
+// stop ends the program and its process group. It does not wait.
 func (p *process) stop() { p.Stop(stopPatience, stopPatience) }
 
-// write writes a line, or gives up when ctx is done. A program that has got half
-// of one is stopped: the next would make no sense to it.
+// write writes a line, or stops when ctx is done. It stops a program that has
+// received half a line, because it could not read the next one.
 func (p *process) write(ctx context.Context, line []byte) error {
 	n, err := p.Write(ctx, line)
 	if err != nil && (n > 0 || ctx.Err() == nil) {

@@ -14,8 +14,8 @@ import (
 
 func failure(text string) tools.Result { return tools.Result{Content: text, IsError: true} }
 
-// translate makes one text of all that a tool gave. Structured content is left
-// out where a text says the same, as servers are asked to have it.
+// translate makes one text of a tool's result. Structured content is left out if a
+// text repeats it, as the protocol asks servers to do.
 func translate(r *sdk.CallToolResult) tools.Result {
 	var (
 		texts []string
@@ -46,7 +46,7 @@ func same(text string, structured any) bool {
 	return json.Unmarshal([]byte(text), &value) == nil && reflect.DeepEqual(value, structured)
 }
 
-// describe is what a model that reads text is told of a piece of content.
+// describe returns the text for a piece of content.
 func describe(content sdk.Content) string {
 	switch c := content.(type) {
 	case *sdk.TextContent:
@@ -73,7 +73,7 @@ func describe(content sdk.Content) string {
 	return "[something that is no text]"
 }
 
-// thing is "[image: image/png, 120 bytes]".
+// thing returns "[image: image/png, 120 bytes]".
 func thing(what, mimeType string, size int) string {
 	var about []string
 	if mimeType != "" {

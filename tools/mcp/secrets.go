@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// minSecret is the length from which a value may be a secret: hiding every "1"
-	// or "true" would make texts unreadable.
+	// minSecret is the shortest value that may be a secret: redacting "1" or "true"
+	// would make texts unreadable.
 	minSecret = 6
-	// maxWords bounds how much of a server's own words an error or a line of the
-	// log repeats.
+	// maxWords bounds how much of a server's text an error or a line of the log
+	// repeats.
 	maxWords = 300
 )
 
-// words make what a server says fit to be repeated: without the values of env,
-// headers and the URL's query, which some servers echo.
+// words prepare a server's text to be repeated: without the values of env, headers
+// and the URL's query, which some servers echo.
 type words struct {
 	redact func(string) string
-	// clean also makes it one line, and not a long one: for errors and the log.
+	// clean also makes it one bounded line, for errors and the log.
 	clean func(string) string
 }
 
@@ -45,7 +45,7 @@ func (c Config) words() words {
 			values = append(values, of...)
 		}
 	}
-	// The longest first: one may be part of another.
+	// Longest first: one value may contain another.
 	slices.SortFunc(values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
 	for _, value := range values {

@@ -17,9 +17,9 @@ import (
 	"github.com/parley-run/parley/internal/program"
 )
 
-// stdio is a transport of our own and not the SDK's: with that, a program that
-// does not read holds up every call whatever its context, a line that is no
-// message or too long ends the connection, and children are left behind.
+// stdio replaces the SDK's transport, in which a program that does not read blocks
+// every call regardless of its context, an invalid or overlong line ends the
+// connection, and child processes are left running.
 type stdio struct {
 	start   func() (*process, error)
 	odd     *oddTools
@@ -48,13 +48,13 @@ type stdioConnection struct {
 	heard       *pulse
 	stdout      *bufio.Reader
 	lineTimeout time.Duration
-	flood       program.Flood    // of what answers no call
-	junk        *program.LineLog // for lines that are no messages
+	flood       program.Flood    // counts output that answers no call
+	junk        *program.LineLog // logs lines that are no messages
 	odd         *oddTools
-	writing     chan struct{} // holds a token while a message is written
+	writing     chan struct{} // holds a token during a write
 }
 
-// A pulse knows when a program last gave a sign of life.
+// A pulse records when a program last sent something.
 type pulse struct{ at atomic.Pointer[time.Time] }
 
 func (p *pulse) note() {
@@ -62,7 +62,7 @@ func (p *pulse) note() {
 	p.at.Store(&now)
 }
 
-// silence is for how long there has been no sign.
+// silence returns how long ago that was.
 func (p *pulse) silence() time.Duration {
 	if at := p.at.Load(); at != nil {
 		return time.Since(*at)
@@ -70,15 +70,14 @@ func (p *pulse) silence() time.Duration {
 	return 0
 }
 
-// errBroken means that the connection is no more, and why.
+// errBroken means that the connection has ended, and why.
 type errBroken struct{ reason error }
 
 func (e *errBroken) Error() string { return e.reason.Error() }
 func (e *errBroken) Unwrap() error { return e.reason }
 
-// Read returns the next message. What is none is for the log. A program that writes a
-// line without end, or without progress, or too much that answers nothing, is stopped:
-// nothing sensible is to be expected of it.
+// Read returns the next message and logs other lines. It stops a program that
+// writes a line without end, too slowly, or too much that answers no call.
 func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 	for {
 		line, err := c.next()
@@ -113,7 +112,7 @@ func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 
 // next returns the next line.
 func (c *stdioConnection) next() (line, error) {
-	if _, err := c.stdout.Peek(1); err != nil { // it may take its time to begin one
+	if _, err := c.stdout.Peek(1); err != nil { // the program may take its time before a line
 		return line{}, err
 	}
 	_ = c.program.Stdout.SetReadDeadline(time.Now().Add(c.lineTimeout))
@@ -140,8 +139,7 @@ func (c *stdioConnection) message(l line) (jsonrpc.Message, error) {
 	return jsonrpc.DecodeMessage(c.odd.without(l.text))
 }
 
-// Write writes a message, unless the attempt that it is written for may not act any
-// more.
+// Write writes a message, unless the attempt has lost the right to act.
 func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) error {
 	text, err := jsonrpc.EncodeMessage(message)
 	if err != nil {
@@ -167,7 +165,8 @@ func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) er
 	}
 }
 
-// unsent marks an error as one of a single message: the SDK then keeps the connection.
+// unsent marks an error as one of a single message: the SDK then keeps the
+// connection.
 func unsent(err error) error {
 	return fmt.Errorf("%w: %w", &jsonrpc.Error{Code: codeRejected, Message: "not sent"}, err)
 }

@@ -15,38 +15,37 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// The tools that a set under test has.
+// The tools of a set under test.
 const (
-	// Echo answers with its argument "text".
+	// Echo returns its argument "text".
 	Echo = "echo"
-	// Complain fails as a tool fails, with its argument "text".
+	// Complain returns its argument "text" as a tool's failure.
 	Complain = "complain"
-	// Key answers with the key of the call, or with nothing where the kind passes
-	// none on.
+	// Key returns the key of the call, or nothing if the kind passes none on.
 	Key = "key"
-	// Stall has the call reach the tool and then waits until nobody waits for it.
+	// Stall reaches the tool and blocks until the call is abandoned.
 	Stall = "stall"
-	// Broken cannot be reached: nobody knows what it would have said.
+	// Broken cannot be reached: its result is unknown.
 	Broken = "broken"
 )
 
-// A Fixture is how the suite gets at a kind of set.
+// A Fixture gives the suite sets of one kind.
 type Fixture struct {
-	// New returns a set that has the tools Echo, Complain, Key and Stall, and
-	// Broken if Breaks is set. Every case asks for one of its own.
+	// New returns a set with the tools Echo, Complain, Key and Stall, and Broken if
+	// Breaks is set. Every case calls it.
 	New func(t *testing.T) tools.Set
-	// Breaks means that there can be failures that are not the tool's own.
+	// Breaks means that failures other than the tool's own are possible.
 	Breaks bool
-	// Secrets are what the sets were made with that is nobody's business. They must
-	// be in no error, no result and no set printed with fmt.
+	// Secrets are the secrets that the sets were made with. No error, result or set
+	// printed with fmt may contain them.
 	Secrets []string
 }
 
-// promptly is how soon a method returns once its context is done. It is wide
-// because test machines are slow.
+// promptly is the allowed delay between the end of a context and the return. It is
+// long because test machines are slow.
 const promptly = 5 * time.Second
 
-// Run tests the contract. Each case is one sentence of it.
+// Run tests the contract. Each case quotes one sentence of it.
 func Run(t *testing.T, f Fixture) {
 	t.Helper()
 	s := suite{f}
@@ -90,7 +89,7 @@ func Make(tool, key, text string) tools.Call {
 	}
 }
 
-// "List describes the tools there are now."
+// "List describes the current tools."
 func (s suite) lists(t *testing.T) {
 	set := s.New(t)
 	for range 2 {
@@ -115,7 +114,7 @@ func (s suite) lists(t *testing.T) {
 	}
 }
 
-// "Result is what a tool gave."
+// "Result is the result of a tool."
 func (s suite) answers(t *testing.T) {
 	set := s.New(t)
 	for _, text := range []string{"hello", "größer\nund \"kleiner\" <&>", ""} {
@@ -125,7 +124,7 @@ func (s suite) answers(t *testing.T) {
 	}
 }
 
-// "IsError means that the tool failed in a way the model should know of."
+// "IsError means that the tool failed in a way the model should know."
 func (s suite) complains(t *testing.T) {
 	result, err := s.New(t).Call(t.Context(), Make(Complain, "k", "no such order"))
 	require.NoError(t, err)
@@ -167,7 +166,7 @@ func (s suite) none(t *testing.T) {
 	}
 }
 
-// "Tools that take an idempotency key are given it."
+// "Tools that take an idempotency key receive it."
 func (s suite) keys(t *testing.T) {
 	set := s.New(t)
 	for attempt := 1; attempt <= 2; attempt++ {
@@ -213,7 +212,7 @@ func (s suite) concurrent(t *testing.T) {
 	require.NoError(t, errors.Join(errs...))
 }
 
-// "return promptly once ctx is done", with an error that says so.
+// "return promptly once ctx is done", with an error that wraps ctx.Err.
 func (s suite) doneBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -240,10 +239,10 @@ func (s suite) deadline(t *testing.T) {
 	s.stalls(t, ctx, context.DeadlineExceeded)
 }
 
-func (s suite) stalls(t *testing.T, ctx context.Context, want error) { //nolint:revive // t first, as everywhere here
+func (s suite) stalls(t *testing.T, ctx context.Context, want error) { //nolint:revive // t first, as in every helper here
 	t.Helper()
 	set := s.New(t)
-	s.works(t, set) // so that what takes time has been done
+	s.works(t, set) // to complete what takes time
 	result := make(chan error, 1)
 	go func() {
 		_, err := set.Call(ctx, Make(Stall, "k", ""))
@@ -259,7 +258,7 @@ func (s suite) stalls(t *testing.T, ctx context.Context, want error) { //nolint:
 	s.works(t, set)
 }
 
-// A Checker that works says so, and it heeds its context.
+// A Checker of a working set returns nil, and heeds its context.
 func (s suite) checks(t *testing.T) {
 	c, ok := s.New(t).(tools.Checker)
 	if !ok {
@@ -271,7 +270,7 @@ func (s suite) checks(t *testing.T) {
 	require.ErrorIs(t, c.Check(ctx), context.Canceled)
 }
 
-// Secrets stay where they belong.
+// No printed value shows a secret.
 func (s suite) printed(t *testing.T) {
 	set := s.New(t)
 	s.works(t, set)
@@ -280,7 +279,7 @@ func (s suite) printed(t *testing.T) {
 	}
 }
 
-// works fails the test unless the set is none the worse for what went before.
+// works requires that the set still works.
 func (s suite) works(t *testing.T, set tools.Set) {
 	t.Helper()
 	result, err := set.Call(t.Context(), Make(Echo, "works", "fine"))

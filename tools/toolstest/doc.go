@@ -1,4 +1,4 @@
-// Package toolstest holds the contract that every set of tools keeps, as tests. A
-// kind's own tests call [Run] with a [Fixture]. The package also has [Fake], a
-// set for the tests of everything that calls tools.
+// Package toolstest holds the contract of package tools as tests. The tests of a
+// kind of set call [Run] with a [Fixture]. [Fake] is a set for tests of code that
+// calls tools.
 package toolstest

@@ -12,25 +12,24 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// Fake is a set for tests: it answers, waits and fails as told, and remembers
-// what was called. The zero value has one tool, "echo", which answers with its
-// arguments. Set the fields before the first call; the methods are safe for
-// concurrent use.
+// Fake is a set for tests: it answers, blocks and fails as configured, and records
+// its calls. The zero value has one tool, "echo", which returns its arguments. Set
+// the fields before the first call; the methods are safe for concurrent use.
 type Fake struct {
 	// Tools are what List returns. Nil: "echo".
 	Tools []conversation.Tool
-	// Reply answers. Nil: with the arguments.
+	// Reply answers calls. Nil: returns the arguments.
 	Reply func(ctx context.Context, call tools.Call) (tools.Result, error)
-	// OnCall, if not nil, is called at the start of every call: a signal for
-	// tests that act while a call is under way, or a place to hold it up.
+	// OnCall, if not nil, runs at the start of every call: to signal that a call is
+	// in progress, or to delay it.
 	OnCall func(ctx context.Context, call tools.Call)
-	// OnList, if not nil, is called at the start of every listing; an error is
-	// what List returns.
+	// OnList, if not nil, runs at the start of every listing; List returns its
+	// error.
 	OnList func(ctx context.Context) error
 	// Unavailable is what Check and List return. Nil: available.
 	Unavailable error
-	// Idempotent has the fake keep results by key, as a tool that takes an
-	// idempotency key does: a further attempt gets the first one's result.
+	// Idempotent makes the fake keep results by key, as a tool with idempotency
+	// keys does: a later attempt gets the first result.
 	Idempotent bool
 
 	mu       sync.Mutex
@@ -58,9 +57,8 @@ func Tool(name string) conversation.Tool {
 	}
 }
 
-// Fail makes the first attempts at every call of a tool fail, one error each.
-// Attempts beyond the errors given succeed. The tool has run nevertheless if the
-// error says that it may have landed.
+// Fail makes the first attempts at every call of a tool fail, one for each error.
+// Later attempts succeed. The tool runs all the same if the error is ambiguous.
 func (f *Fake) Fail(tool string, errs ...error) *Fake {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -120,7 +118,7 @@ func (f *Fake) List(ctx context.Context) ([]conversation.Tool, error) {
 	return slices.Clone(f.Tools), nil
 }
 
-// Call records the call and then fails, waits and answers as told.
+// Call records the call and then fails, blocks and answers as configured.
 func (f *Fake) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	if ctx.Err() != nil {
 		return tools.Result{}, stopped(ctx, "fake: call", false)
@@ -160,8 +158,8 @@ func (f *Fake) record(call tools.Call) {
 	f.calls = append(f.calls, call)
 }
 
-// begin reports that the call is done if an error is due or the key is known. A
-// call that goes on has run from here on, though nobody may wait for its answer.
+// begin reports that the call is done if an error is due or the key is known. Any
+// other call has run from here on, even if it is abandoned.
 func (f *Fake) begin(call tools.Call) (result tools.Result, err error, done bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -183,7 +181,7 @@ func (f *Fake) begin(call tools.Call) (result tools.Result, err error, done bool
 	return tools.Result{}, err, err != nil
 }
 
-// Close makes the fake remember that it was closed.
+// Close records that the fake is closed.
 func (f *Fake) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -191,28 +189,28 @@ func (f *Fake) Close() error {
 	return nil
 }
 
-// Closed reports whether it was.
+// Closed reports whether it is.
 func (f *Fake) Closed() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.closed
 }
 
-// Calls returns every call so far, in the order they came.
+// Calls returns all calls so far, in order.
 func (f *Fake) Calls() []tools.Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
 }
 
-// Listed returns how often the tools were asked for.
+// Listed returns how often the tools were listed.
 func (f *Fake) Listed() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.listed
 }
 
-// Attempts returns the attempt numbers seen under a key.
+// Attempts returns the attempt numbers under a key.
 func (f *Fake) Attempts(key string) []int {
 	var out []int
 	for _, call := range f.Calls() {
@@ -223,7 +221,7 @@ func (f *Fake) Attempts(key string) []int {
 	return out
 }
 
-// Runs returns how often a tool ran under each key: once is right.
+// Runs returns how often a tool ran under each key: more than once is a duplicate.
 func (f *Fake) Runs() map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
