@@ -2,21 +2,21 @@ package activities
 
 import "fmt"
 
-// Keys are what another side recognises a request by that was made before: an
-// executor, a tool, a platform. A key is the same for all attempts of one request and
-// different for any other under the same workflow id. That takes in what other runs
-// asked (a conversation that is begun anew, adopted or reset counts its turns from what
-// the platform holds, so numbers come again) and what this run asked before it read the
-// conversation anew.
+// A key is how the other side of a request (an executor, a tool, a platform) recognises
+// one that was made before. It is the same for all attempts of one request and different
+// for any other under the same workflow id. Turn numbers alone do not tell requests apart:
+// a run that begins again, is adopted or was reset counts its turns from the platform's
+// transcript, and so does a run after it has reconciled. So a key also names the run and
+// how often that has reconciled.
 
-// keyScope begins every key of one reading of a conversation in one run.
-func keyScope(workflowID, run string, anew int) string {
+// keyScope begins every key.
+func keyScope(workflowID, run string, reconciled int) string {
 	scope := workflowID
 	if run != "" {
 		scope += "/" + run
 	}
-	if anew > 0 {
-		scope += fmt.Sprintf("/anew/%d", anew)
+	if reconciled > 0 {
+		scope += fmt.Sprintf("/reconciled/%d", reconciled)
 	}
 	return scope
 }

@@ -154,6 +154,7 @@ func (r *replying) ask(
 		if err != nil {
 			return nil, 0, err
 		}
+		result = executors.Clean(result)
 		if len(in.Tools) == 0 {
 			result = withoutCalls(result)
 		}
@@ -305,6 +306,9 @@ func checkReply(name string, result executors.Result) error {
 		}
 	}
 	text, calls := result.Message.Text(), len(result.Message.ToolCalls())
+	if what := notJSON(result); what != "" {
+		return invalid(conversation.Invalid, "answered with %s that are not JSON", what)
+	}
 	switch {
 	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
 		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
@@ -322,6 +326,23 @@ func checkReply(name string, result executors.Result) error {
 		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
 	}
 	return nil
+}
+
+// notJSON names what could not be recorded: a reply that fails as it is recorded would be
+// bought again in each attempt.
+func notJSON(result executors.Result) string {
+	for _, p := range result.Message.Parts {
+		switch {
+		case len(p.Data) > 0 && !json.Valid(p.Data):
+			return "data"
+		case p.ToolCall != nil && len(p.ToolCall.Arguments) > 0 && !json.Valid(p.ToolCall.Arguments):
+			return fmt.Sprintf("arguments of tool %q", p.ToolCall.Name)
+		}
+	}
+	if len(result.State) > 0 && !json.Valid(result.State) {
+		return "the bytes of a state"
+	}
+	return ""
 }
 
 func hasData(m conversation.Message) bool {

@@ -26,16 +26,21 @@ func TestReplyRejectsBadAnswers(t *testing.T) {
 		result executors.Result
 		kind   conversation.Kind // empty: fine
 	}{
-		"fine":                      {executors.Result{Message: agent("hi")}, ""},
-		"silent end":                {executors.Result{End: true}, ""},
-		"nothing":                   {executors.Result{Message: agent(" \n")}, conversation.Unavailable},
-		"as the user":               {executors.Result{Message: persona("hi")}, conversation.Invalid},
-		"not UTF-8":                 {executors.Result{Message: agent("\xff\xfe")}, conversation.Unavailable},
-		"too long":                  {executors.Result{Message: agent(strings.Repeat("x", 20<<20))}, conversation.Invalid},
-		"too long as JSON":          {executors.Result{Message: agent(strings.Repeat("<", 400<<10))}, conversation.Invalid},
-		"too much state":            {executors.Result{Message: agent("hi"), State: json.RawMessage(`"` + strings.Repeat("x", 20<<10) + `"`)}, conversation.Invalid},
-		"no message and no end":     {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant}}, conversation.Unavailable},
-		"nothing said by nobody":    {executors.Result{}, conversation.Invalid},
+		"fine":                   {executors.Result{Message: agent("hi")}, ""},
+		"silent end":             {executors.Result{End: true}, ""},
+		"nothing":                {executors.Result{Message: agent(" \n")}, conversation.Unavailable},
+		"as the user":            {executors.Result{Message: persona("hi")}, conversation.Invalid},
+		"not UTF-8":              {executors.Result{Message: agent("\xff\xfe")}, conversation.Unavailable},
+		"too long":               {executors.Result{Message: agent(strings.Repeat("x", 20<<20))}, conversation.Invalid},
+		"too long as JSON":       {executors.Result{Message: agent(strings.Repeat("<", 400<<10))}, conversation.Invalid},
+		"too much state":         {executors.Result{Message: agent("hi"), State: json.RawMessage(`"` + strings.Repeat("x", 20<<10) + `"`)}, conversation.Invalid},
+		"no message and no end":  {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant}}, conversation.Unavailable},
+		"nothing said by nobody": {executors.Result{}, conversation.Invalid},
+		"data that is not JSON":  {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{{Type: conversation.PartData, Data: json.RawMessage(`{"a":`)}}}}, conversation.Invalid},
+		"state that is not JSON": {executors.Result{Message: agent("hi"), State: json.RawMessage("{")}, conversation.Invalid},
+		"arguments that are not": {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
+			{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "1", Name: "buy", Arguments: json.RawMessage(`{"a":`)}},
+		}}}, conversation.Unavailable}, // no tools were offered: the call is left out, and nothing is left
 		"text that is hardly there": {executors.Result{Message: agent(".")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,8 +9,8 @@ import (
 
 // Clean returns the result with its names fit to be kept and shown: provider, model,
 // finish reason, names and ids of tool calls, each at most [printable.MaxName] bytes. A
-// call whose id is not fit gets another. The message's text stays as it is. Whoever
-// calls an executor passes the result through here, so that no backend need do it.
+// call whose id is not fit gets another. The message's text stays as it is. The caller of
+// an executor passes the result through here, so that no backend need do it.
 func Clean(r Result) Result {
 	r.Provider = printable.Name(r.Provider, printable.MaxName)
 	r.Model = printable.Name(r.Model, printable.MaxName)
