@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 )
 
-// chooseAgents finds the configured agents with these names, or, without names,
-// the only one, or all of them.
+// chooseAgents finds the configured agents by name. Without names it takes the only one,
+// or all of them.
 func chooseAgents(agents []config.Agent, names []string, all bool) ([]config.Agent, error) {
 	if len(names) == 0 {
 		switch {
@@ -48,8 +48,8 @@ type filterFlags struct {
 	query                                string
 }
 
-// filter turns the flags into a filter. An agent that the configuration knows by
-// name stands for its id, on its platform and in its project.
+// filter turns the flags into a filter. A configured agent's name stands for its id,
+// platform and project.
 func (s *starter) filter(f filterFlags) operate.Filter {
 	out := operate.Filter{
 		Platform: f.platform, Project: f.project, Agent: f.agent, Simulation: f.simulation,
@@ -60,7 +60,7 @@ func (s *starter) filter(f filterFlags) operate.Filter {
 	}
 	c, err := s.configuration()
 	if err != nil {
-		return out // then it is the platform's id
+		return out // otherwise it is the platform's id
 	}
 	i := slices.IndexFunc(c.Agents, func(a config.Agent) bool { return a.Name == f.agent })
 	if i < 0 {
@@ -80,7 +80,7 @@ func (s *starter) filter(f filterFlags) operate.Filter {
 	return out
 }
 
-// knownExecutor finds a slip of the pen before a conversation parks for it.
+// knownExecutor finds a mistyped name before a conversation parks because of it.
 func knownExecutor(c *config.Config, name string) error {
 	if name == "" || name == executors.Auto {
 		return nil

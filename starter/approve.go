@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A waiting call is one that needs somebody's approval, with its conversation.
+// A waiting call is a tool call that waits for approval, with its conversation.
 type waitingCall struct {
 	Conversation string `json:"conversation"`
 	workflows.Approval
@@ -26,14 +26,14 @@ func (s *starter) approveCommand() *cobra.Command {
 			case len(args) == 1:
 				return s.approve(ctx, args[0], req)
 			case req != workflows.ApproveRequest{}:
-				return usagef("name the conversation whose tool call is meant")
+				return usagef("name the conversation of the tool call")
 			}
 			return s.listWaiting(ctx)
 		}),
 	}
-	cmd.Flags().StringVar(&req.CallID, "call", "", "the `call` meant, where several wait")
-	cmd.Flags().BoolVar(&req.Deny, "deny", false, "refuse it; the agent is told")
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why it is refused: the agent is told")
+	cmd.Flags().StringVar(&req.CallID, "call", "", "the `call` to decide, if several wait")
+	cmd.Flags().BoolVar(&req.Deny, "deny", false, "refuse the call; the agent receives the refusal")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "the reason of the refusal, for the agent")
 	return cmd
 }
 
@@ -51,7 +51,7 @@ func (s *starter) approve(ctx context.Context, name string, req workflows.Approv
 	return s.act(ctx, a, []string{name})
 }
 
-// listWaiting lists all tool calls that wait for somebody, anywhere.
+// listWaiting lists all tool calls that wait for approval.
 func (s *starter) listWaiting(ctx context.Context) error {
 	o, err := s.operator(ctx)
 	if err != nil {

@@ -31,24 +31,24 @@ func (s *starter) runCommand() *cobra.Command {
 	flags.StringVar(&f.agent, "agent", "", "the agent, by its `name` in the configuration or its id")
 	flags.StringVar(&f.platform, "platform", "", "only agents of a platform, by its `name` in the configuration")
 	flags.StringVar(&f.project, "project", "", "only agents in a project, by its `id`")
-	flags.StringVar(&f.simulation, "simulation", "", "all that waits in a simulation, by its `id`; or where the named ones are")
-	flags.StringVar(&f.executor, "executor", "", "this `executor` speaks instead of the agent's")
+	flags.StringVar(&f.simulation, "simulation", "", "all that wait in a simulation, by its `id`; or the simulation of the named ones")
+	flags.StringVar(&f.executor, "executor", "", "use this `executor` instead of the agent's")
 	flags.IntVar(&f.limit, "limit", 0, "start at most this many; 0 starts all")
-	flags.BoolVar(&f.again, "again", false, "run conversations that have been run once more")
-	flags.BoolVar(&f.adopt, "adopt", false, "take over the named ones where somebody has claimed and left them")
-	flags.BoolVar(&f.wait, "wait", false, "wait until all have ended or wait for a person")
+	flags.BoolVar(&f.again, "again", false, "run conversations again that have been run before")
+	flags.BoolVar(&f.adopt, "adopt", false, "adopt the named ones if they were claimed and abandoned")
+	flags.BoolVar(&f.wait, "wait", false, "wait until all have ended or need attention")
 	return cmd
 }
 
-// begun is what became of one conversation that was to be started.
+// begun is the result of starting one conversation.
 type begun struct {
 	ID         string `json:"id"`
 	Simulation string `json:"simulation,omitempty"`
 	Persona    string `json:"persona,omitempty"`
-	// Started is false where it runs already, or has run and is not to run again.
+	// Started is false if it runs already, or has run and must not run again.
 	Started bool   `json:"started"`
 	Error   string `json:"error,omitempty"`
-	// Result is how it ended, with --wait.
+	// Result is its ending, with --wait.
 	Result *operate.Conversation `json:"result,omitempty"`
 
 	err error
@@ -56,7 +56,7 @@ type begun struct {
 
 func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
 	if f.adopt && len(names) == 0 {
-		return usagef("--adopt is for named conversations: the inbox takes over in general, with adopt_after")
+		return usagef("--adopt needs named conversations: adopt_after lets the inbox adopt all")
 	}
 	assembly, err := s.assembly()
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 			Again:   f.again || c.adopt,
 		})
 		if !started {
-			return "", o.Explain(fmt.Sprintf("start %q", id), errors.Unwrap(err)) // the launcher says the same first
+			return "", o.Explain(fmt.Sprintf("start %q", id), errors.Unwrap(err)) // the launcher's text has the same beginning
 		}
 		return begins, nil
 	})
@@ -138,7 +138,7 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 	return all
 }
 
-// await waits for those that run, and says how each ends.
+// await waits for the running ones, and reports how each ends.
 func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) error {
 	var ids []string
 	at := make(map[string]int)
@@ -163,15 +163,15 @@ func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) e
 	return err
 }
 
-// ending says how a conversation ended, or why it is not waited for any more.
+// ending says how a conversation ended, or why the wait for it is over.
 func ending(c operate.Conversation) string {
 	if c.Open {
-		return words(c.Status) + ": `starter show " + c.ID + "` says why"
+		return words(c.Status) + ": `starter show " + c.ID + "` shows why"
 	}
 	return fmt.Sprintf("%s after %s in %s", c.Result(), count(c.Turns, "turn"), span(c.Duration()))
 }
 
-// sayBegun tells people what was started, and what was not.
+// sayBegun lists what was started, and what was not.
 func (s *starter) sayBegun(all []begun) {
 	started := 0
 	for _, b := range all {
@@ -191,7 +191,7 @@ func (s *starter) sayBegun(all []begun) {
 	}
 }
 
-// reportBegun writes the output, and gives the exit code.
+// reportBegun writes the output, and returns the exit code.
 func (s *starter) reportBegun(all []begun) error {
 	var started, failed, troubled int
 	for _, b := range all {

@@ -22,7 +22,7 @@ type candidate struct {
 	adopt bool
 }
 
-// agents are those whose conversations may be meant.
+// agents are the agents whose conversations are to be started.
 func (f runFlags) agents(c *config.Config, names []string) ([]config.Agent, error) {
 	left := slices.DeleteFunc(slices.Clone(c.Agents), func(a config.Agent) bool {
 		return f.platform != "" && a.Platform != f.platform || f.project != "" && a.Project != f.project
@@ -33,16 +33,16 @@ func (f runFlags) agents(c *config.Config, names []string) ([]config.Agent, erro
 	if f.agent != "" {
 		return chooseAgents(left, []string{f.agent}, false)
 	}
-	// A simulation or a name belongs to one of them: it is looked for.
+	// A simulation or a name belongs to one of them: ask all.
 	return chooseAgents(left, nil, f.simulation != "" || len(names) > 0)
 }
 
-// find asks the platforms for what waits, and picks what is wanted from it.
+// find lists what waits on the platforms, and picks the wanted conversations.
 func find(
 	ctx context.Context, assembly *assemble.Assembly, agents []config.Agent, f runFlags, names []string, warn func(format string, args ...any),
 ) ([]candidate, error) {
 	waiting, err := ask(ctx, assembly, agents, f.adopt)
-	// What cannot be read does not keep the others from being run.
+	// Unreadable rows must not keep the others from being run.
 	rows, err := platforms.RowErrors(err)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func find(
 	return found, nil
 }
 
-// ask lists what waits for the agents, and, to adopt, what somebody has claimed.
+// ask lists what waits for the agents and, to adopt, what was claimed.
 func ask(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent, open bool) ([]candidate, error) {
 	var (
 		mu   sync.Mutex
@@ -98,7 +98,7 @@ func ask(ctx context.Context, assembly *assemble.Assembly, agents []config.Agent
 func askOne(ctx context.Context, platform platforms.Platform, agent config.Agent, open bool) ([]candidate, error) {
 	source, ok := platforms.As[platforms.Source](platform)
 	if !ok {
-		return nil, nil // it cannot be asked: only named conversations can be run
+		return nil, nil // it has no list: only named conversations can be run
 	}
 	assigned, err := source.Assigned(ctx, agent.Project, agent.Agent)
 	var all []candidate
@@ -115,9 +115,8 @@ func askOne(ctx context.Context, platform platforms.Platform, agent config.Agent
 	return all, errors.Join(err, openErr)
 }
 
-// pick finds a conversation by its workflow id or its own. One that does not wait
-// can be run all the same where it is known to which agent and simulation it
-// belongs: claiming it will tell.
+// pick finds a conversation by its workflow id or its own. One that does not wait can
+// still be run if its agent and simulation are known: the claim decides.
 func pick(name string, waiting []candidate, agents []config.Agent, f runFlags) (candidate, error) {
 	var found []candidate
 	for _, c := range waiting {
@@ -142,7 +141,7 @@ func pick(name string, waiting []candidate, agents []config.Agent, f runFlags) (
 	}
 	if f.simulation == "" || len(owners) != 1 {
 		return candidate{}, &exitError{codeNotFound, fmt.Errorf(
-			"no conversation %q waits for an agent: one that does not wait needs --simulation, and --agent where there are several", name)}
+			"no conversation %q waits for an agent: to run one that does not wait, give --simulation, and --agent if there are several", name)}
 	}
 	owner := owners[0]
 	return candidate{agent: owner, Assignment: platforms.Assignment{Ref: conversation.Ref{

@@ -32,7 +32,7 @@ func (s *starter) chatCommand() *cobra.Command {
 		}),
 	}
 	f.register(cmd.Flags())
-	cmd.Flags().BoolVar(&f.noHistory, "no-history", false, "do not keep what is typed in a file")
+	cmd.Flags().BoolVar(&f.noHistory, "no-history", false, "do not save typed lines in a file")
 	return cmd
 }
 
@@ -40,7 +40,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if f.resume == "" { // before a connection is looked for
+	if f.resume == "" { // usage errors come before connection errors
 		if _, err := s.spokenFor(agentOf(agent, f.id), f.executor); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 		return usage(err)
 	}
 	t := &talk{s: s, o: o, direct: direct, ref: direct.Input.Ref}
-	// What was said before, if anything was.
+	// The earlier messages, if there are any.
 	if f.id != "" || f.resume != "" {
 		looking, cancel := s.bounded(ctx)
 		record, err := o.Show(looking, t.id())
@@ -85,7 +85,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	defer t.conversation.Close()
 	history, err := chat.LoadHistory(s.historyFile(f.noHistory))
 	if err != nil {
-		s.say("The history of what was typed cannot be read: %v", err)
+		s.say("The history of typed lines cannot be read: %v", err)
 	}
 	lookup := connect.LookupIn(s.environ)
 	terminal, _ := lookup("TERM")
@@ -104,7 +104,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	return err
 }
 
-// agentOf is the agent that is meant, by its name or by the id of a conversation.
+// agentOf is the chosen agent, by its name or by the id of a conversation.
 func agentOf(name, id string) string {
 	if rest, whole := strings.CutPrefix(id, launch.DirectPlatform+"/"); whole && name == "" {
 		name, _, _ = strings.Cut(rest, "/")
@@ -112,7 +112,7 @@ func agentOf(name, id string) string {
 	return name
 }
 
-// historyFile is where lines are kept that were typed. Empty: nowhere.
+// historyFile is the path of the saved lines. Empty: none.
 func (s *starter) historyFile(none bool) string {
 	if none {
 		return ""

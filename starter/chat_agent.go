@@ -24,20 +24,20 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// unconfiguredAgent is whom one talks to without a configuration.
+// unconfiguredAgent is the agent's name without a configuration.
 const unconfiguredAgent = "agent"
 
-// directFlags say which direct conversation is meant.
+// directFlags choose a direct conversation.
 type directFlags struct {
 	id, resume, executor string
 	idle                 time.Duration
 }
 
 func (f *directFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.id, "id", "", "the conversation's `id`; it begins if there is none (default: a new one)")
-	flags.StringVar(&f.resume, "resume", "", "go on with the conversation of this `id`")
-	flags.StringVar(&f.executor, "executor", "", "this `executor` speaks in a new conversation, one of those that the agent allows")
-	flags.Var(duration.NewFlag(&f.idle, workflows.DefaultIdleTimeout), "idle-timeout", "a new conversation ends when nobody has written for so long; 0 never ends it")
+	flags.StringVar(&f.id, "id", "", "the conversation's `id`; a new id begins a conversation (default: a new id)")
+	flags.StringVar(&f.resume, "resume", "", "continue the conversation of this `id`")
+	flags.StringVar(&f.executor, "executor", "", "use this `executor` in a new conversation, one of those that the agent allows")
+	flags.Var(duration.NewFlag(&f.idle, workflows.DefaultIdleTimeout), "idle-timeout", "end a new conversation after this time without a message; 0 never ends it")
 }
 
 func (f *directFlags) check() error {
@@ -50,7 +50,7 @@ func (f *directFlags) check() error {
 	return nil
 }
 
-// direct finds out which conversation is meant, with whom. agent may be empty.
+// direct determines the conversation and its agent. agent may be empty.
 func (s *starter) direct(ctx context.Context, o *operate.Operator, agent string, f directFlags) (launch.Direct, error) {
 	id := cmp.Or(f.resume, f.id)
 	if rest, whole := strings.CutPrefix(id, launch.DirectPlatform+"/"); whole {
@@ -77,8 +77,7 @@ func (s *starter) direct(ctx context.Context, o *operate.Operator, agent string,
 	return launch.Direct{Input: input, Open: true}, nil
 }
 
-// resumed is a conversation that exists: the agent need not be in the
-// configuration.
+// resumed is an existing conversation: its agent need not be in the configuration.
 func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id string) (launch.Direct, error) {
 	if agent == "" {
 		if input, err := s.spokenFor("", ""); err == nil {
@@ -100,7 +99,7 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 		}
 		rest, ok := strings.CutPrefix(found, launch.DirectPlatform+"/")
 		if !ok {
-			return launch.Direct{}, usagef("conversation %q is held on its platform: nobody can send it messages", found)
+			return launch.Direct{}, usagef("conversation %q takes its messages from its platform: they cannot be sent from here", found)
 		}
 		agent, id, _ = strings.Cut(rest, "/")
 		return launch.Direct{Input: workflows.ConversationInput{Ref: launch.DirectRef(agent, id)}}, nil
@@ -115,16 +114,16 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 
 func unknownDirect(o *operate.Operator, ref conversation.Ref) error {
 	return &operate.Fault{Kind: operate.NotFound, Err: launch.ErrUnknown, Text: fmt.Sprintf(
-		"no conversation %q in namespace %q at %s: `starter list --platform %s` shows what there is, --id begins one",
+		"no conversation %q in namespace %q at %s: `starter list --platform %s` lists them, --id begins one",
 		workflows.ConversationID(ref), o.Namespace, o.Address, launch.DirectPlatform)}
 }
 
-// severalAgents means that one has to be named.
+// severalAgents asks for the name of one.
 type severalAgents struct{ error }
 
 func (e severalAgents) Unwrap() error { return e.error }
 
-// spokenFor says who speaks, and how. Only the agent of the Ref is set.
+// spokenFor returns the agent's executor and policy. Only the agent of the Ref is set.
 func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput, error) {
 	var none workflows.ConversationInput
 	if s.unconfigured() {
@@ -158,7 +157,7 @@ func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput,
 		}
 		allowed := append([]string{agent.Policy.Executor}, agent.Policy.Executors...)
 		if !slices.Contains(allowed, executor) {
-			return none, usagef("agent %q does not allow executor %q, only %s: agents.%s.executors lists those it allows",
+			return none, usagef("agent %q does not allow executor %q, only %s: agents.%s.executors lists the allowed ones",
 				agent.Name, executor, strings.Join(allowed, ", "), agent.Name)
 		}
 	}
@@ -167,7 +166,7 @@ func (s *starter) spokenFor(name, executor string) (workflows.ConversationInput,
 	return workflows.ConversationInput{Ref: conversation.Ref{Agent: agent.Name}, Policy: policy}, nil
 }
 
-// unconfigured reports whether nothing and nobody has configured anything.
+// unconfigured reports whether there is no configuration at all.
 func (s *starter) unconfigured() bool {
 	lookup := connect.LookupIn(s.environ)
 	if path, _ := lookup("PARLEY_CONFIG"); path != "" || s.flags.config != "" {
@@ -193,7 +192,7 @@ func refused(o *operate.Operator, ref conversation.Ref, err error) error {
 	return o.Explain("send", err)
 }
 
-// again is the command line that goes on with a conversation.
+// again is the command line that continues a conversation.
 func (s *starter) again(ref conversation.Ref) string {
 	words := []string{"starter", "chat", ref.Agent, "--resume", ref.ID}
 	for _, f := range []struct{ flag, value string }{
@@ -210,7 +209,7 @@ func (s *starter) again(ref conversation.Ref) string {
 	return strings.Join(words, " ")
 }
 
-// shellWord quotes what a shell would not take as it is.
+// shellWord quotes what a shell would interpret.
 func shellWord(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+=,", r)

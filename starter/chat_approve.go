@@ -12,7 +12,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// callKey tells calls apart: ids are given by models.
+// callKey tells calls apart: models choose the ids.
 func callKey(a workflows.Approval) string { return a.CallID + " " + a.Since.String() }
 
 // decide asks about one tool call, until it is decided here or elsewhere.
@@ -36,14 +36,14 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 		cancel()
 		switch {
 		case err == nil && req.Deny:
-			t.remark("refused: the agent is told")
+			t.remark("refused: the agent receives the refusal")
 		case err == nil:
 			t.remark("allowed")
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case operate.KindOf(err) == operate.Rejected, operate.KindOf(err) == operate.Ended:
 			t.warn("%v", err)
-		default: // a worker may be away: it is to be decided all the same
+		default: // without a worker the decision is still needed
 			t.warn("%v", err)
 			continue
 		}
@@ -51,7 +51,8 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 	}
 }
 
-// answer is what somebody says to a question, empty if it is none any more.
+// answer is the typed answer to a question, empty once the question is settled
+// elsewhere.
 func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Condition) (string, error) {
 	prompt := t.warning("allow it? [y]es, [n]o, or why not › ")
 	typed := t.screen.Ask(prompt)
@@ -62,7 +63,7 @@ func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan str
 			case errors.Is(line.Err, io.EOF):
 				return "", errLeft
 			case line.Err != nil:
-				t.remark("not decided: `starter approve %s` decides, too", shellWord(t.id()))
+				t.remark("not decided: `starter approve %s` decides it too", shellWord(t.id()))
 				return "", t.stopWaiting()
 			case text != "":
 				return text, nil

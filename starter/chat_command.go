@@ -10,7 +10,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// command does what a line that begins with a slash says.
+// command executes a line that begins with a slash.
 func (t *talk) command(ctx context.Context, line string) error {
 	name, rest, _ := strings.Cut(line, " ")
 	switch rest = strings.TrimSpace(rest); name {
@@ -22,7 +22,7 @@ func (t *talk) command(ctx context.Context, line string) error {
 		return t.end(ctx, rest)
 	case "/wait":
 		if len(t.waiting) == 0 {
-			t.remark("all is answered")
+			t.remark("no reply is missing")
 			return nil
 		}
 		return t.waitAll(ctx)
@@ -30,7 +30,7 @@ func (t *talk) command(ctx context.Context, line string) error {
 		return t.resume(ctx)
 	case "/retry":
 		if t.failed == nil {
-			t.remark("everything was sent")
+			t.remark("no message is unsent")
 			return nil
 		}
 		return t.send(ctx, *t.failed)
@@ -38,22 +38,22 @@ func (t *talk) command(ctx context.Context, line string) error {
 		record, err := t.record(ctx)
 		switch {
 		case operate.KindOf(err) == operate.NotFound:
-			t.remark("nothing has been said yet")
+			t.remark("there are no messages yet")
 		case err != nil:
 			t.warn("%v", err)
 		case name == "/status":
-			record.Persona = "" // that is us
+			record.Persona = "" // the persona is the user here
 			t.print("%s", header(record, time.Now()))
 		default:
 			t.show(record.Messages)
 		}
 	default:
-		t.warn("there is no command %s: /help lists them; to say it, begin with //", name)
+		t.warn("there is no command %s: /help lists them; begin with // to send it as a message", name)
 	}
 	return nil
 }
 
-// resume goes on with a paused or parked conversation.
+// resume resumes a paused or parked conversation.
 func (t *talk) resume(ctx context.Context) error {
 	resuming, cancel := t.s.bounded(ctx)
 	defer cancel()
@@ -61,13 +61,13 @@ func (t *talk) resume(ctx context.Context) error {
 		t.warn("%v", err)
 		return nil
 	}
-	t.remark("it goes on")
+	t.remark("the conversation continues")
 	return t.waitAll(ctx)
 }
 
 func (t *talk) end(ctx context.Context, reason string) error {
 	if !t.said {
-		t.remark("nothing has been said: there is no conversation to end")
+		t.remark("there is no conversation to end: no message was sent")
 		return errLeft
 	}
 	ending, cancel := t.s.bounded(ctx)
@@ -76,21 +76,21 @@ func (t *talk) end(ctx context.Context, reason string) error {
 		t.warn("%v", err)
 		return nil
 	}
-	t.remark("the conversation is ended")
+	t.remark("the conversation has ended")
 	return errEnded
 }
 
-// farewell says how to go on, once the terminal is its owner's again.
+// farewell says how to continue, after the terminal is restored.
 func (t *talk) farewell(err error) {
 	switch {
 	case errors.Is(err, errEnded):
-		t.s.say("It can be looked at: starter show %s", shellWord(t.id()))
+		t.s.say("To read it: starter show %s", shellWord(t.id()))
 	case !t.said:
-		t.s.say("Nothing was said.")
+		t.s.say("No message was sent.")
 	default:
 		if len(t.waiting) > 0 && t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound {
 			t.s.say("The last message may not have arrived: %v.", t.seen.Err)
 		}
-		t.s.say("The conversation goes on. To come back: %s", t.s.again(t.ref))
+		t.s.say("The conversation continues. To come back: %s", t.s.again(t.ref))
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/process"
 )
 
-// A demonstration is what "make demo" runs, with a worker that can be stopped and
+// A demonstration runs what "make demo" runs, with a worker that can be stopped and
 // started again.
 type demonstration struct {
 	ready   chan demo.Result
@@ -30,7 +30,7 @@ type demonstration struct {
 	workers atomic.Int64
 }
 
-// Write takes the demo's result.
+// Write receives the demo's result.
 func (d *demonstration) Write(p []byte) (int, error) {
 	var result demo.Result
 	if err := json.NewDecoder(bytes.NewReader(p)).Decode(&result); err != nil {
@@ -75,8 +75,8 @@ func (d *demonstration) run(ctx context.Context, w demo.Worker) error {
 	}
 }
 
-// TestChatOnTheDemo is what the docs tell people to try first: the demo in one
-// terminal, a chat without any configuration in another.
+// TestChatOnTheDemo follows the documentation's first steps: the demo in one terminal, a
+// chat without a configuration in another.
 func TestChatOnTheDemo(t *testing.T) {
 	t.Parallel()
 	d := &demonstration{ready: make(chan demo.Result, 1), down: make(chan chan struct{}), up: make(chan struct{})}
@@ -127,7 +127,7 @@ func TestChatOnTheDemo(t *testing.T) {
 	c.expect("agent › ")
 	c.expect("you › ")
 	c.enter("/end" + enter)
-	c.expect("the conversation is ended")
+	c.expect("the conversation has ended")
 	c.ends(0)
 	require.EqualValues(t, 2, d.workers.Load())
 }

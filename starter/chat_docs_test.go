@@ -14,7 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 )
 
-// TestDirectDocs sends what docs/direct.md tells other programs to send.
+// TestDirectDocs sends what docs/direct.md shows for other programs.
 func TestDirectDocs(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "docs", "direct.md"))
@@ -52,7 +52,7 @@ func TestDirectDocs(t *testing.T) {
 		said := reply["message"].(map[string]any)
 		require.Equal(t, `1: "Where is my order?"`, said["parts"].([]any)[0].(map[string]any)["text"])
 
-		// Its shape is the page's: times apart, and what is left out when it is empty.
+		// The page leaves out times and empty fields.
 		delete(said, "time")
 		said["parts"] = want["message"].(map[string]any)["parts"]
 		reply["ended"] = false

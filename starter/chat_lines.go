@@ -12,7 +12,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// lines makes a message of each line of the input and writes the replies.
+// lines sends each line of the input and writes the replies.
 func (t *talk) lines(ctx context.Context) error {
 	t.s.say("conversation %s", t.id())
 	if t.before != nil && !t.before.Open {
@@ -31,7 +31,7 @@ func (t *talk) lines(ctx context.Context) error {
 				return err
 			}
 			if reply.Ended {
-				t.s.say("The conversation is over.")
+				t.s.say("The conversation has ended.")
 				return nil
 			}
 		}
@@ -41,7 +41,7 @@ func (t *talk) lines(ctx context.Context) error {
 				return context.Cause(ctx)
 			}
 			if t.said {
-				t.s.say("The conversation goes on. To come back: %s", t.s.again(t.ref))
+				t.s.say("The conversation continues. To come back: %s", t.s.again(t.ref))
 			}
 			return nil
 		case readErr != nil:
@@ -50,8 +50,8 @@ func (t *talk) lines(ctx context.Context) error {
 	}
 }
 
-// exchange says something and waits for the reply. see is shown how it stands
-// meanwhile, and may give up.
+// exchange sends a message and waits for the reply. see receives the conversation's
+// condition meanwhile, and may stop the wait.
 func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func(chat.Condition) error) (workflows.SendReply, error) {
 	if err := req.Validate(); err != nil {
 		return workflows.SendReply{}, usage(err)
@@ -82,7 +82,7 @@ func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func
 	}
 }
 
-// remarkTo tells people who read along what is waited for.
+// remarkTo reports on standard error what the reply waits for.
 func (t *talk) remarkTo(seen chat.Condition) error {
 	switch {
 	case seen.Err == nil:
@@ -100,7 +100,7 @@ func (t *talk) remarkTo(seen chat.Condition) error {
 				t.decided = map[string]bool{}
 			}
 			t.decided[key] = true
-			t.s.say("The call of the tool %s waits for somebody's word: starter approve %s", clip(a.Tool, 200), shellWord(t.id()))
+			t.s.say("The call of the tool %s waits for approval: starter approve %s", clip(a.Tool, 200), shellWord(t.id()))
 		}
 	}
 	a := seen.Status.Attention
@@ -110,12 +110,12 @@ func (t *talk) remarkTo(seen chat.Condition) error {
 		return parked(t.id(), seen.Status)
 	case !a.Since.Equal(t.told.attention):
 		t.told.attention = a.Since
-		t.s.say("The conversation is held: %s. `starter resume %s` goes on.", clip(a.Reason, 300), shellWord(t.id()))
+		t.s.say("The conversation is paused: %s. `starter resume %s` resumes it.", clip(a.Reason, 300), shellWord(t.id()))
 	}
 	return nil
 }
 
-// parked says that only a person helps.
+// parked is the error of a conversation that needs an operator.
 func parked(id string, st workflows.Status) error {
 	text := "conversation " + id + " needs attention: " + clip(st.Attention.Reason, 500)
 	if st.Attention.Remedy != "" {
@@ -125,5 +125,5 @@ func parked(id string, st workflows.Status) error {
 }
 
 func over(c operate.Conversation) error {
-	return &exitError{codeTroubled, errors.New("conversation " + c.ID + " is over (" + c.Result() + "): it takes no message any more")}
+	return &exitError{codeTroubled, errors.New("conversation " + c.ID + " has ended (" + c.Result() + "): it accepts no more messages")}
 }

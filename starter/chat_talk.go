@@ -14,24 +14,24 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// How an interactive conversation stops without anything having gone wrong.
+// Regular ends of an interactive conversation.
 var (
 	errLeft  = errors.New("left")
 	errEnded = errors.New("ended")
-	// errStopped: not waiting for the reply any more.
+	// errStopped: the user stopped waiting for the reply.
 	errStopped = errors.New("stopped waiting")
 )
 
 const (
-	// recent is how much of what was said before is shown.
+	// recent is the number of earlier messages shown.
 	recent = 6
-	// spin is how often the progress moves.
+	// spin is the interval of the progress animation.
 	spin = 120 * time.Millisecond
 )
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-// A talk is one conversation on a terminal, or from one stream to another.
+// A talk is one conversation on a terminal, or between two streams.
 type talk struct {
 	looks
 
@@ -41,27 +41,27 @@ type talk struct {
 	ref          conversation.Ref
 	conversation *chat.Conversation
 	screen       *chat.Screen
-	before       *operate.Record // what there was, of one that existed
+	before       *operate.Record // the record of a conversation that existed before
 
 	composer chat.Composer
-	waiting  []*chat.Pending // whose replies have not been shown, oldest first
+	waiting  []*chat.Pending // replies that were not shown, oldest first
 	failed   *workflows.SendRequest
 	seen     chat.Condition
 	told     struct {
-		absent    bool      // that nobody answers
-		attention time.Time // the last that was told of
+		absent    bool      // that no worker answers
+		attention time.Time // the last one reported
 	}
 	decided map[string]bool // calls that were asked about
-	said    bool            // something was sent
+	said    bool            // a message was sent
 }
 
 func (t *talk) id() string { return workflows.ConversationID(t.ref) }
 
-// interactive talks until somebody leaves, errLeft, the conversation is over,
-// errEnded, or something goes wrong.
+// interactive exchanges messages until the user leaves (errLeft), the conversation has
+// ended (errEnded), or an error occurs.
 func (t *talk) interactive(ctx context.Context) error {
 	t.decided = map[string]bool{}
-	t.print("%s %s\n%s\n", t.faint("conversation"), t.id(), t.faint("/help lists the commands; Ctrl-D leaves, and the conversation goes on"))
+	t.print("%s %s\n%s\n", t.faint("conversation"), t.id(), t.faint("/help lists the commands; Ctrl-D leaves, and the conversation continues"))
 	if err := t.recap(ctx); err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (t *talk) interactive(ctx context.Context) error {
 
 func (t *talk) print(format string, args ...any) { t.screen.Print(fmt.Sprintf(format, args...)) }
 
-// remark is for what nobody has said.
+// remark is for texts that are no message.
 func (t *talk) remark(format string, args ...any) {
 	t.print("%s\n", t.faint("· "+fmt.Sprintf(format, args...)))
 }
@@ -96,7 +96,7 @@ func (t *talk) warn(format string, args ...any) {
 	t.print("%s\n", t.warning("! "+clip(fmt.Sprintf(format, args...), 600)))
 }
 
-// recap shows the end of what was said before, and waits for what is being said.
+// recap shows the last messages from before, and waits for open replies.
 func (t *talk) recap(ctx context.Context) error {
 	if t.before == nil {
 		return nil
@@ -168,7 +168,7 @@ func (t *talk) listen(ctx context.Context) (chat.Composed, error) {
 				return chat.Composed{}, errLeft
 			}
 			t.composer.Drop()
-			t.remark("dropped; Ctrl-C once more leaves")
+			t.remark("discarded; Ctrl-C again leaves")
 			continue
 		}
 		message, whole := t.composer.Add(line.Text, line.Pasted)
@@ -176,13 +176,13 @@ func (t *talk) listen(ctx context.Context) (chat.Composed, error) {
 			continue
 		}
 		if err := t.screen.History.Remember(message.Text); err != nil {
-			t.warn("the history of what was typed cannot be written: %v", err)
+			t.warn("the history of typed lines cannot be written: %v", err)
 		}
 		return message, nil
 	}
 }
 
-// await waits for a line, and shows replies that come meanwhile.
+// await waits for a line, and shows replies that arrive meanwhile.
 func (t *talk) await(ctx context.Context, typed <-chan chat.Line) (chat.Line, error) {
 	for {
 		var done <-chan struct{}
@@ -204,7 +204,7 @@ func (t *talk) await(ctx context.Context, typed <-chan chat.Line) (chat.Line, er
 	}
 }
 
-// send sends a message and waits for what is still to be answered, it included.
+// send sends a message and waits for all open replies.
 func (t *talk) send(ctx context.Context, req workflows.SendRequest) error {
 	if err := req.Validate(); err != nil {
 		t.warn("%v: it was not sent", err)

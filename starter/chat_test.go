@@ -25,7 +25,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// An office is an agent to talk to directly, and the command configured for it.
+// An office is an agent for direct conversations, and the command configured for it.
 type office struct {
 	*house
 	state string
@@ -44,7 +44,7 @@ func newOffice(t *testing.T, speaker executors.Executor, box *rig.Toolbox) *offi
 	if box != nil {
 		tools = ", tools: [" + rig.ToolSet + "]"
 	}
-	// Agents of one server have a room each: their names are the tests' own.
+	// Agents of one server share their tools' names: the test makes its own.
 	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `
 task_queue: %q
 platforms:
@@ -133,7 +133,7 @@ func (o *terminal) expect(text string) {
 		}
 		select {
 		case <-o.done:
-			over = true // once more: it may have been the last word
+			over = true // once more: it may be the last output
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -163,7 +163,7 @@ const (
 	pasted = "\x1b[201~"
 )
 
-// parrot says how many messages it has heard, and the last.
+// parrot answers with the number of messages it has received, and the last.
 type parrot struct{}
 
 func (parrot) Execute(_ context.Context, req executors.Request) (executors.Result, error) {
@@ -208,13 +208,13 @@ func TestChat(t *testing.T) {
 	first.enter("never sent \\" + enter)
 	first.expect("  … ")
 	first.enter(ctrlC)
-	first.expect("dropped")
+	first.expect("discarded")
 	first.expect("you › ")
 	first.enter(ctrlC)
-	first.expect("The conversation goes on. To come back: starter chat " + o.Name + " --resume first")
+	first.expect("The conversation continues. To come back: starter chat " + o.Name + " --resume first")
 	first.ends(0)
 
-	// What was typed is its owner's alone, and comes back with the arrow keys.
+	// Typed lines are readable by their owner only, and return with the arrow keys.
 	history := filepath.Join(o.state, "parley", "chat_history")
 	info, err := os.Stat(history)
 	require.NoError(t, err)
@@ -229,12 +229,12 @@ func TestChat(t *testing.T) {
 	again.expect("you › ")
 	again.enter("bye" + enter)
 	again.expect("13: ")
-	again.expect("the conversation is over")
+	again.expect("the conversation has ended")
 	again.expect("starter show direct/" + o.Name + "/first")
 	again.ends(0)
 
 	over := o.open("chat", "--resume", "first")
-	over.expect("the conversation is over: ended by agent after 7 turns")
+	over.expect("the conversation has ended: ended by agent after 7 turns")
 	over.ends(0)
 	unknown := o.open("chat", "--resume", "never")
 	unknown.expect("starter: no conversation \"direct/" + o.Name + "/never\"")
@@ -246,14 +246,14 @@ func TestChat(t *testing.T) {
 	private.expect(`1: "a secret"`)
 	private.expect("you › ")
 	private.enter("/end enough" + enter)
-	private.expect("the conversation is ended")
+	private.expect("the conversation has ended")
 	private.ends(0)
 	kept, err := os.ReadFile(history)
 	require.NoError(t, err)
 	require.NotContains(t, string(kept), "secret")
 }
 
-// colourless terminals get no colours, and dumb ones nothing that moves either.
+// terminals without colours get none, and dumb ones no cursor movement either.
 func TestChatWithoutColours(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, parrot{}, nil)
@@ -285,10 +285,10 @@ func TestChatAsksAboutToolCalls(t *testing.T) {
 	ask.Answer(t, rig.CallsTools("refund"))
 	c.expect(o.Name + " asks to call the tool refund")
 	c.expect(`"n": 1`)
-	c.expect("to be decided until")
+	c.expect("decide before")
 	c.expect("why not › ")
 	c.enter("too dear" + enter)
-	c.expect("refused: the agent is told")
+	c.expect("refused: the agent receives the refusal")
 	ask = gate.Asked(t)
 	last := ask.Messages[len(ask.Messages)-1]
 	require.Equal(t, "an operator refused the call: too dear", last.Parts[0].ToolResult.Content)
@@ -301,7 +301,7 @@ func TestChatAsksAboutToolCalls(t *testing.T) {
 	c.expect(o.Name + " › done")
 	require.Len(t, box.Calls(), 1)
 
-	// What was typed ahead is said now. Somebody else decides this time.
+	// The text typed ahead is sent now. Another operator decides this time.
 	c.expect("you › yes")
 	gate.Asked(t).Answer(t, rig.CallsTools("refund"))
 	c.expect("why not › ")
@@ -329,13 +329,13 @@ func TestChatOutlivesItsWorker(t *testing.T) {
 	c.expect("gate reply 1")
 	c.expect("you › ")
 
-	// And while nobody is there to take the message.
+	// And without a worker to receive the message.
 	o.StopWorkers()
 	c.enter("anybody?" + enter)
 	c.expect("no worker answers on task queue")
 	c.enter(ctrlC)
-	c.expect("not waiting any more")
-	c.expect("may not have arrived yet")
+	c.expect("stopped waiting")
+	c.expect("may not have arrived")
 	c.expect("you › ")
 	c.enter("half a line")
 	o.StartWorker(t)
@@ -346,12 +346,12 @@ func TestChatOutlivesItsWorker(t *testing.T) {
 	ask := gate.Asked(t)
 	require.Equal(t, "half a line, and its end", ask.Messages[len(ask.Messages)-1].Text())
 	c.enter(ctrlC)
-	c.expect("not waiting any more")
+	c.expect("stopped waiting")
 	c.enter(ctrlD)
-	c.expect("The conversation goes on")
+	c.expect("The conversation continues")
 	c.ends(0)
 
-	// The reply comes to whoever resumes.
+	// The client that resumes gets the reply.
 	c = o.open("chat", "--resume", "restart")
 	c.expect("you › half a line, and its end")
 	ask.Reply(t)
@@ -363,14 +363,14 @@ func TestChatOutlivesItsWorker(t *testing.T) {
 	o.json(&record, 0, "show", "direct/"+o.Name+"/restart")
 	require.Len(t, record.Messages, 6, "each message was heard once")
 
-	// Also to whoever resumes while there is no worker.
+	// Also if it resumes while there is no worker.
 	c = o.open("chat", "--resume", "restart")
 	c.expect("gate reply 3")
 	c.expect("you › ")
 	c.enter("the last" + enter)
 	gate.Asked(t)
 	c.enter(ctrlC)
-	c.expect("not waiting any more")
+	c.expect("stopped waiting")
 	o.StopWorkers()
 	c.enter(ctrlD)
 	c.ends(0)
@@ -404,7 +404,7 @@ func TestChatShowsWhatNeedsAttention(t *testing.T) {
 	c.expect("lunch")
 	o.starter(0, "end", "direct/"+o.Name+"/stuck")
 	c.expect("this message got no reply")
-	c.expect("the conversation is over")
+	c.expect("the conversation has ended")
 	c.ends(0)
 }
 
@@ -480,7 +480,7 @@ func TestChatOutlivesItsConnection(t *testing.T) {
 	ask := gate.Asked(t)
 	road.close()
 	c.expect("does not answer")
-	ask.Reply(t) // nobody hears it
+	ask.Reply(t) // the request is lost
 	road.open()
 	c.expect("gate reply 1")
 	c.expect("you › ")
@@ -528,7 +528,7 @@ func TestSend(t *testing.T) {
 	require.Contains(t, o.starter(0, "list", "--platform", "direct", "--project", o.Name, "--limit", "1", "--status", "listening"), "listening")
 	require.Contains(t, o.starter(0, "show", "direct/"+o.Name+"/s1"), "ended by operator")
 
-	// What would never work is no matter of waiting.
+	// What cannot succeed must not be waited for.
 	for _, args := range [][]string{
 		{"hello", "--id", "caf\u00e9"}, {"hello", "--id", "a\nb"}, {"hello", "--resume", "caf\u00e9"},
 		{"hello", "--message-id", "caf\xe9"}, {"caf\xe9"},

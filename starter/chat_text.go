@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// looks says how text is set off on a terminal.
+// looks are the styles of a terminal.
 type looks struct{ colour bool }
 
 func (l looks) paint(code, text string) string {
@@ -33,11 +33,11 @@ func (l looks) warning(text string) string { return l.paint("33", text) }
 const (
 	youLabel  = "you › "
 	moreLabel = "  … "
-	// argumentLines is how many lines of a call's arguments fit before its question.
+	// argumentLines bounds the lines of a call's arguments above its question.
 	argumentLines = 20
 )
 
-// speech is what somebody said, beside a label and wrapped.
+// speech is a message beside a label, wrapped.
 func speech(label, painted, text string, width int) string {
 	margin := strings.Repeat(" ", min(utf8.RuneCountInString(label), 16))
 	first := painted
@@ -63,7 +63,7 @@ func (l looks) said(m operate.Message, agent string, width int) string {
 	return l.faint(clip(text, max(width-1, 40))) + "\n"
 }
 
-// replyText is what the agent says, as text.
+// replyText is the agent's reply as text.
 func replyText(r workflows.SendReply) string {
 	if len(r.Message.Parts) == 0 {
 		return ""
@@ -71,18 +71,18 @@ func replyText(r workflows.SendReply) string {
 	return partsText(r.Message.Parts)
 }
 
-// question is all that somebody needs to know to decide on a tool call.
+// question shows what the decision on a tool call needs.
 func (l looks) question(agent string, a workflows.Approval, now time.Time, width int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", l.warning(fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))))
 	if text := arguments(a.Arguments); text != "" {
 		b.WriteString(indent(chat.Wrap(text, width-5), "    ") + "\n")
 	}
-	fmt.Fprintf(&b, "%s\n", l.faint(fmt.Sprintf("  to be decided until %s, in %s", clock(a.Until, now), span(a.Until.Sub(now)))))
+	fmt.Fprintf(&b, "%s\n", l.faint(fmt.Sprintf("  decide before %s, in %s", clock(a.Until, now), span(a.Until.Sub(now)))))
 	return b.String()
 }
 
-// arguments are the arguments of a call on some lines, not too many.
+// arguments are the arguments of a call on a few lines.
 func arguments(data json.RawMessage) string {
 	if len(data) == 0 {
 		return ""
@@ -94,12 +94,12 @@ func arguments(data json.RawMessage) string {
 	}
 	lines := strings.Split(clean(text), "\n")
 	if extra := len(lines) - argumentLines; extra > 0 {
-		lines = append(lines[:argumentLines], fmt.Sprintf("… %s more: /status says which command shows all", count(extra, "line")))
+		lines = append(lines[:argumentLines], fmt.Sprintf("… %s more: /status names the command that shows all", count(extra, "line")))
 	}
 	return strings.Join(lines, "\n")
 }
 
-// attention says why the conversation waits for a person, and what that one can do.
+// attention says why the conversation needs attention, and what can be done.
 func (l looks) attention(st workflows.Status, id string, now time.Time) string {
 	a := st.Attention
 	var b strings.Builder
@@ -114,17 +114,17 @@ func (l looks) attention(st workflows.Status, id string, now time.Time) string {
 		[2]string{"remedy", clip(a.Remedy, 500)},
 	), "\n"), "  ") + "\n")
 	id = shellWord(id)
-	what := [][2]string{{"Ctrl-C, then /resume", "goes on"}, {"starter resume " + id, "the same, from another terminal"}}
+	what := [][2]string{{"Ctrl-C, then /resume", "resumes it"}, {"starter resume " + id, "the same, from another terminal"}}
 	if st.State != workflows.StatePaused {
-		what[0][1] = "tries again"
-		what = append(what, [2]string{"starter takeover " + id + " --text …", "answers in the agent's stead"})
+		what[0][1] = "retries"
+		what = append(what, [2]string{"starter takeover " + id + " --text …", "answers in the agent's place"})
 	}
 	what = append(what, [2]string{"starter end " + id, "ends it"})
 	b.WriteString(l.faint(indent(strings.TrimRight(pairs(what...), "\n"), "  ")) + "\n")
 	return b.String()
 }
 
-// progress says what is waited for.
+// progress says what the reply waits for.
 func progress(agent string, seen chat.Condition, since, now time.Time) string {
 	text := agent + " answers"
 	switch {
@@ -133,26 +133,26 @@ func progress(agent string, seen chat.Condition, since, now time.Time) string {
 	case seen.Absent(graceful):
 		text = "waiting for Temporal"
 	case seen.Err == nil && seen.Status.State == workflows.StateNeedsAttention:
-		text = "waiting for a person: needs attention"
+		text = "waiting for an operator: needs attention"
 	case seen.Err == nil && seen.Status.State == workflows.StatePaused:
-		text = "waiting for a person: paused"
+		text = "waiting for an operator: paused"
 	case seen.Err == nil && seen.Status.Step != "":
 		text += " · " + seen.Status.Step
 	}
 	return text + " · " + now.Sub(since).Truncate(time.Second).String() + " · Ctrl-C stops waiting"
 }
 
-// graceful is how long a worker may be busy before that is worth a word.
+// graceful is how long a worker may be busy before that is reported.
 const graceful = 3 * time.Second
 
-const chatCommands = `  /help         this
-  /status       where the conversation stands
-  /transcript   all that was said
-  /wait         wait for the replies that are still to come
-  /resume       go on with what is paused or needs attention
-  /retry        send what could not be sent once more, under the same id
+const chatCommands = `  /help         this list
+  /status       the state of the conversation
+  /transcript   all messages
+  /wait         wait for the open replies
+  /resume       resume a conversation that is paused or needs attention
+  /retry        send an unsent message again, under the same id
   /end [WHY]    end the conversation, and leave
-  /quit         leave; the conversation goes on (also Ctrl-D)
-  A line that ends in \ goes on; lines between """ are one message; // begins a
-  message with a slash. Ctrl-C stops waiting for a reply.
+  /quit         leave; the conversation continues (also Ctrl-D)
+  A line that ends in \ continues on the next; lines between """ are one message;
+  // begins a message with a slash. Ctrl-C stops waiting for a reply.
 `

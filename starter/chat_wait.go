@@ -24,7 +24,7 @@ func (t *talk) waitAll(ctx context.Context) error {
 	return nil
 }
 
-// deliver shows what became of the oldest message that waits.
+// deliver shows the result of the oldest open message.
 func (t *talk) deliver(ctx context.Context) error {
 	p := t.waiting[0]
 	t.waiting = t.waiting[1:]
@@ -58,13 +58,12 @@ func (t *talk) isOver(ctx context.Context) error {
 		how = fmt.Sprintf(": %s after %s", c.Result(), count(c.Turns, "turn"))
 	}
 	t.print("\n")
-	t.remark("the conversation is over%s", how)
+	t.remark("the conversation has ended%s", how)
 	return errEnded
 }
 
-// wait shows what happens until done is closed or, if it is nil, until the agent
-// listens. It asks about tool calls that need somebody's word. errStopped: somebody
-// has had enough of waiting.
+// wait shows changes until done is closed or, if it is nil, until the agent listens. It
+// asks about tool calls that wait for approval. errStopped: the user stopped the wait.
 func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,21 +109,21 @@ func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 }
 
 func (t *talk) stopWaiting() error {
-	t.remark("not waiting any more: the reply is shown when it comes; /wait waits again")
+	t.remark("stopped waiting: the reply is shown when it comes; /wait waits again")
 	if t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound {
-		t.remark("%s: what was said may not have arrived yet. It is tried for as long as this is open", t.seen.Err)
+		t.remark("%s: the message may not have arrived. It is retried while this command runs", t.seen.Err)
 	}
 	t.remark("later: %s", t.s.again(t.ref))
 	return errStopped
 }
 
-// see tells of what is new, and asks what has to be decided.
+// see shows changes, and asks for decisions.
 func (t *talk) see(ctx context.Context, seen chat.Condition, done <-chan struct{}, sightings <-chan chat.Condition) error {
 	t.seen = seen
 	switch {
 	case seen.Err == nil && t.told.absent:
 		t.told.absent = false
-		t.remark("it goes on")
+		t.remark("the conversation continues")
 	case seen.Absent(graceful) && !t.told.absent:
 		t.told.absent = true
 		t.remark("%v: waiting", seen.Err)

@@ -14,28 +14,27 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// An action is something done to conversations: the named ones, or all that
-// filters choose.
+// An action applies to conversations: the named ones, or all that match the filters.
 type action struct {
 	verb  string // "end"
-	doing string // what is reported: "ending"
+	doing string // for reports: "ending"
 	all   bool
 	yes   bool
-	// statuses are those that --all is about unless told otherwise.
+	// statuses are the default statuses of --all.
 	statuses []string
 	filterFlags
-	// prepare, if not nil, looks at the flags first.
+	// prepare, if not nil, checks the flags first.
 	prepare func() error
 	do      func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error)
 }
 
 func (a *action) register(flags *pflag.FlagSet) {
-	flags.BoolVar(&a.all, "all", false, "all that the filters choose, after a question")
+	flags.BoolVar(&a.all, "all", false, "all that match the filters, after a question")
 	flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask")
 	a.filterFlags.register(flags)
 }
 
-// filtered reports whether a filter was given: with --all only they make sense.
+// filtered reports whether a filter was given: filters require --all.
 func (a *action) filtered() bool {
 	f := a.filterFlags
 	return f.platform+f.project+f.agent+f.simulation+f.query != "" || len(f.statuses) > 0
@@ -61,7 +60,7 @@ func (s *starter) endCommand() *cobra.Command {
 		return o.End(ctx, id, req)
 	}}
 	cmd := s.actionCommand(a, endHelp, endExample)
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why: it goes into the outcome")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "the reason, for the outcome")
 	return cmd
 }
 
@@ -75,7 +74,7 @@ func (s *starter) pauseCommand() *cobra.Command {
 		},
 	}
 	cmd := s.actionCommand(a, pauseHelp, pauseExample)
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why: it is shown while it lasts")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "the reason, shown while it lasts")
 	return cmd
 }
 
@@ -96,7 +95,7 @@ func (s *starter) resumeCommand() *cobra.Command {
 		return knownExecutor(c, req.Executor)
 	}
 	cmd := s.actionCommand(a, resumeHelp, resumeExample)
-	cmd.Flags().StringVar(&req.Executor, "executor", "", "from now on this `executor` speaks, by its name in the configuration")
+	cmd.Flags().StringVar(&req.Executor, "executor", "", "use this `executor` from now on, by its name in the configuration")
 	return cmd
 }
 
@@ -176,8 +175,8 @@ func (s *starter) actOnAll(ctx context.Context, o *operate.Operator, a *action) 
 	return s.report(a.doing, done)
 }
 
-// parkedInboxes are the inboxes that go on together with their conversations: what
-// parked those parked these.
+// parkedInboxes are the inboxes to resume together with their conversations: the same
+// cause parked both.
 func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *action, f operate.Filter) ([]string, error) {
 	parked := string(workflows.StateNeedsAttention)
 	if a.verb != "resume" || f.Simulation != "" || f.Query != "" || strings.Join(f.Statuses, ",") != parked {
@@ -186,7 +185,7 @@ func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *act
 	return o.Inboxes(ctx, operate.Filter{Platform: f.Platform, Project: f.Project, Agent: f.Agent, Statuses: []string{parked}})
 }
 
-// report tells what became of each, and gives the exit code.
+// report writes the results, and returns the exit code.
 func (s *starter) report(doing string, done []operate.Result) error {
 	if s.inJSON() {
 		if done == nil {
@@ -238,7 +237,7 @@ func (s *starter) takeoverCommand() *cobra.Command {
 		Use: "takeover CONVERSATION", Long: takeoverHelp, Example: takeoverExample, Args: oneConversation,
 		RunE: s.does(func(ctx context.Context, args []string) error { return s.takeover(ctx, args[0], req) }),
 	}
-	cmd.Flags().StringVar(&req.Text, "text", "", "what to say; - reads it from standard input")
+	cmd.Flags().StringVar(&req.Text, "text", "", "the message; - reads it from standard input")
 	cmd.Flags().BoolVar(&req.End, "end", false, "end the conversation after it")
 	return cmd
 }
@@ -252,7 +251,7 @@ func (s *starter) takeover(ctx context.Context, name string, req workflows.Takeo
 		req.Text = strings.TrimRight(string(text), "\r\n")
 	}
 	if strings.TrimSpace(req.Text) == "" {
-		return usage(errors.New("what is to be said? Give --text"))
+		return usage(errors.New("the message is missing: give --text"))
 	}
 	a := &action{doing: "taking over", do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
 		return o.Takeover(ctx, id, req)

@@ -96,7 +96,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 	h.json(&ran, 0, "run", id, "--simulation", h.Seeded.SimulationIDs[0])
 	require.Zero(t, ran.Started)
 
-	// What a worker told is what the history tells.
+	// The worker's record equals the history's.
 	bare := id[strings.LastIndex(id, "/")+1:]
 	var first, second operate.Record
 	h.json(&first, 0, "show", bare)
@@ -108,7 +108,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 	require.Contains(t, h.starter(0, "show", bare), "#1 persona")
 	require.Contains(t, h.starter(0, "watch", bare), "outcome")
 
-	// What has ended cannot be paused, and says so.
+	// What has ended cannot be paused, and the error says so.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
@@ -138,7 +138,7 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	require.Equal(t, 2, ran.Started)
 	h.starter(0, "inbox", "start")
 
-	// The key goes bad: everything waits for a person.
+	// The key is revoked: all conversations need attention.
 	h.Sim.SetAPIKey("another")
 	h.StartWorker(t)
 	ids := []string{ran.Conversations[0].ID, ran.Conversations[1].ID}
@@ -167,7 +167,7 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	require.Regexp(t, `✗ conversations: 2 wait for a person \(2 unauthorized\); the newest: .+`, found)
 	require.Contains(t, found, "starter resume --all goes on with them")
 
-	// Mended: all goes on, the inbox too.
+	// The key is restored: all continue, the inbox too.
 	h.Sim.SetAPIKey("rig-key")
 	var done struct {
 		Results []operate.Result `json:"results"`
@@ -202,7 +202,7 @@ func TestAnOperatorSteers(t *testing.T) {
 		h.json(&r, 0, "show", id)
 		return r.Attention != nil
 	}, time.Minute, 200*time.Millisecond)
-	// It stays parked until somebody says otherwise, whatever has been mended.
+	// It stays parked until an operator resumes it, even without its cause.
 	h.Sim.SetAPIKey("rig-key")
 	h.starter(3, "run", id, "--simulation", h.Seeded.SimulationIDs[0], "--wait")
 	h.starter(0, "end", id, "--reason", "enough")
@@ -258,7 +258,7 @@ func TestMany(t *testing.T) {
 	h.WaitDone(t, time.Minute)
 }
 
-// TestInterrupt: Ctrl-C ends a watch, without a word about errors.
+// TestInterrupt: Ctrl-C ends a watch, without an error.
 func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 1)

@@ -26,7 +26,7 @@ func (s *starter) executors(ctx context.Context) error {
 	defer cancel()
 	var sets []tools.Listing
 	looked := make(chan struct{})
-	go func() { // servers of tools may take their time to start
+	go func() { // tool servers may need time to start
 		defer close(looked)
 		sets = assembly.Tools.List(ctx)
 	}()
@@ -65,7 +65,7 @@ func executorTable(listed []executors.Listing) string {
 		case !l.Available:
 			available, reason = "no", clip(l.Reason, 300)
 		case l.Auto:
-			reason = "auto takes this one"
+			reason = "used by auto"
 		}
 		rows[i] = []string{l.Name, l.Backend, l.Model, yesOrNo(l.Tools), available, reason}
 	}

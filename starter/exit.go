@@ -14,14 +14,14 @@ import (
 // Exit codes. Scripts rely on them: see docs/starter.md.
 const (
 	codeOK       = 0
-	codeFailed   = 1 // something went wrong: no Temporal, no worker, a platform that declines
-	codeUsage    = 2 // the command line or the configuration is at fault
-	codeTroubled = 3 // a conversation failed, was cut off, or waits for a person
+	codeFailed   = 1 // a failure: no Temporal, no worker, a refusal by a platform
+	codeUsage    = 2 // a fault in the command line or the configuration
+	codeTroubled = 3 // a conversation failed, was cut off, or needs an operator
 	codeNotFound = 4 // no such conversation or schedule
 )
 
-// An exitError ends the command with a code. Without an error nothing more is
-// said: the output says it already.
+// An exitError ends the command with a code. Without an error it writes nothing more:
+// the output says it.
 type exitError struct {
 	code int
 	err  error
@@ -40,7 +40,7 @@ func usage(err error) error { return &exitError{codeUsage, err} }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
-// exit ends the command with a code after the output has said why.
+// exit ends the command with a code after the output has given the reason.
 func exit(code int) error {
 	if code == codeOK {
 		return nil
@@ -67,8 +67,7 @@ func exitCode(ctx context.Context, err error) int {
 	return codeFailed
 }
 
-// message is what people read: one line, or one for each fault of the
-// configuration.
+// message is one line, or one for each fault of the configuration.
 func message(err error) []string {
 	if err == nil || err.Error() == "" {
 		return nil
@@ -81,8 +80,8 @@ func message(err error) []string {
 		}
 		return lines
 	}
-	if err == context.DeadlineExceeded { //nolint:errorlint // one that is not wrapped says nothing of what it was
-		return []string{"the time that --timeout gives is over"}
+	if err == context.DeadlineExceeded { // nolint:errorlint // one that is not wrapped has no text of its own
+		return []string{"--timeout has passed"}
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	if strings.HasPrefix(text, "unknown command") {

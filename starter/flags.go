@@ -8,7 +8,7 @@ import (
 	"github.com/parley-run/parley/internal/duration"
 )
 
-// globalFlags are those of every command.
+// globalFlags are the flags of every command.
 type globalFlags struct {
 	config    string
 	taskQueue string
@@ -16,7 +16,7 @@ type globalFlags struct {
 	namespace string
 	output    string
 	timeout   time.Duration
-	// timeoutGiven tells a default from a wish.
+	// timeoutGiven tells a default from a given value.
 	timeoutGiven func() bool
 }
 

@@ -14,41 +14,41 @@ Flags of every command:
 {{.PersistentFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}`
 
-const rootHelp = `starter starts, watches and steers Parley's conversations.
+const rootHelp = `starter starts, watches and controls Parley's conversations.
 
 Usage: starter COMMAND [flags]
 
 Conversations:
   run        start conversations: named ones, or all of a simulation
   list       list conversations, the newest first
-  show       show one conversation: where it stands and what was said
-  watch      follow a conversation as it happens, or all that run
+  show       show one conversation: its state and its messages
+  watch      follow one conversation, or all open ones
   end        end conversations on their platform
-  pause      hold conversations before their next step
-  resume     go on with conversations that are paused or wait for a person
-  takeover   answer in the agent's stead
-  chat       talk with an agent, without any platform
-  send       say one thing to an agent, and print the reply
-  approve    list the tool calls that wait for a person, and decide on them
+  pause      stop conversations before their next step
+  resume     resume conversations that are paused or need attention
+  takeover   answer one turn in the agent's place
+  chat       exchange messages with an agent, without a platform
+  send       send one message to an agent, and print the reply
+  approve    list the tool calls that wait for approval, and decide on them
 
 Agents:
-  inbox      status, start, stop, pause, resume: who looks for new conversations
+  inbox      status, start, stop, pause, resume: what starts an agent's conversations
   schedule   create, list, show, run, pause, resume, update, backfill, delete: runs at set times
-  executors  list what can speak for the agents, and why it cannot
+  executors  list the executors, and why one is not available
 
 Installation:
-  doctor     find out what is wrong, and how to mend it
+  doctor     find out what is wrong, and how to repair it
   setup      register the search attributes on the namespace
 
 A conversation is named by its workflow id, <platform>/<project>/<conversation>,
-or by the conversation's own id alone where only one goes by it.
+or by the conversation's own id alone if it is unique.
 
-With --output json, standard output is one JSON document, or, of commands that go
-on, one a line. Remarks and errors go to standard error.
+With --output json, standard output is one JSON document, or for a command that
+follows conversations, one document a line. Remarks and errors go to standard error.
 
-Exit codes: 0 done, 1 something went wrong, 2 the command line or the
-configuration is at fault, 3 a conversation failed, was cut off or waits for a
-person, 4 there is no such conversation or schedule, 130 interrupted (143 by SIGTERM).
+Exit codes: 0 done, 1 failed, 2 the command line or the configuration is at
+fault, 3 a conversation failed, was cut off or needs an operator, 4 there is no such
+conversation or schedule, 130 interrupted (143 by SIGTERM).
 
 Try it:
   starter doctor
@@ -58,26 +58,26 @@ Try it:
 `
 
 const runHelp = `run starts conversations without an inbox: those named, or all that wait in a
-simulation, or all that wait for an agent. Starting one twice is harmless: the
-one that runs is left alone.
+simulation, or all that wait for an agent. Starting one twice is harmless: one
+that runs already continues unchanged.
 
 Usage: starter run [CONVERSATION…] [flags]
 
 The agent, its platform, executor and policy are the configuration's. --agent is
-only needed where there are several. With --wait, run tells how each ends, and
-exits with 3 if one failed, was cut off or waits for a person.`
+only needed if there are several. With --wait, run reports how each ends, and exits
+with 3 if one failed, was cut off or needs attention.`
 
 const runExample = `  starter run --simulation sim_12               everything that waits in it
   starter run cv_7 cv_8 --wait                  two, and how they end
   starter run --agent support --output json     everything that waits for an agent
   starter run cv_7 --simulation sim_12 --again  one that has run before`
 
-const listHelp = `list lists conversations, the newest first, with counts of all that the filters
-choose. It asks Temporal's visibility store, which may be a second behind.
+const listHelp = `list lists conversations, the newest first, with the counts of all that match the
+filters. It asks Temporal's visibility store, which may be a second behind.
 
 Usage: starter list [flags]
 
-Statuses: waiting (for a place under max_open), claiming, talking, listening, paused, needs_attention,
+Statuses: waiting (for capacity under max_open), claiming, talking, listening, paused, needs_attention,
 needs_approval, ending; open and closed; broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 
@@ -85,18 +85,18 @@ const listExample = `  starter list --status needs_attention
   starter list --agent support --outcome failed --limit 0
   starter list --query "ParleyTurns > 20" --output json`
 
-const showHelp = `show tells all about one conversation: where it stands, what was said, how it
-ended, why it waits for a person and what can be done. It needs no worker: what
-none answers is read from the workflow's history.
+const showHelp = `show prints all about one conversation: its state, its messages, how it ended, why
+it needs attention and what can be done. It needs no worker: without one, it reads
+the workflow's history.
 
 Usage: starter show CONVERSATION [flags]`
 
 const showExample = `  starter show cv_7
   starter show onerun/pr_1/cv_7 --output json`
 
-const watchHelp = `watch follows one conversation as it happens and exits when it ends: with 0, or
-with 3 if it failed or was cut off. Without a conversation it shows all that run,
-until interrupted.
+const watchHelp = `watch follows one conversation and exits when it ends: with 0, or with 3 if it
+failed or was cut off. Without a conversation it shows all open ones, until
+interrupted.
 
 Usage: starter watch [CONVERSATION] [flags]`
 
@@ -112,8 +112,8 @@ Usage: starter end CONVERSATION… [flags]
 const endExample = `  starter end cv_7 --reason "wrong prompt"
   starter end --all --simulation sim_12 --yes`
 
-const pauseHelp = `pause holds conversations before their next step, until resume, takeover or end.
-What is being said goes through.
+const pauseHelp = `pause stops conversations before their next step, until resume, takeover or end.
+A running step is finished.
 
 Usage: starter pause CONVERSATION… [flags]
        starter pause --all [filters] [--yes]
@@ -123,22 +123,22 @@ Inboxes are paused by: starter inbox pause`
 const pauseExample = `  starter pause cv_7 --reason "looking into it"
   starter pause --all --agent support --yes`
 
-const resumeHelp = `resume goes on with conversations that are paused or wait for a person: what
-failed is tried again.
+const resumeHelp = `resume resumes conversations that are paused or need attention: the failed step
+is retried.
 
 Usage: starter resume CONVERSATION… [flags]
        starter resume --all [filters] [--yes]
 
-With --all, those that wait for a person go on, and the inboxes that do. Those
-that a person has paused stay so, unless --status paused asks for them.`
+--all resumes the conversations and inboxes that need attention. Those that an
+operator has paused stay paused, unless --status paused is given.`
 
 const resumeExample = `  starter resume cv_7
   starter resume cv_7 --executor fallback
   starter resume --all --yes
   starter resume --all --status paused --agent support`
 
-const takeoverHelp = `takeover answers the next turn in the agent's stead. A conversation that is paused
-or waits for a person goes on with it.
+const takeoverHelp = `takeover answers the next turn in the agent's place. It also resumes a conversation
+that is paused or needs attention.
 
 Usage: starter takeover CONVERSATION --text TEXT [flags]`
 
@@ -146,9 +146,9 @@ const takeoverExample = `  starter takeover cv_7 --text "Your refund is on its w
   starter takeover cv_7 --text "Good bye." --end
   starter takeover cv_7 --text - < answer.txt`
 
-const approveHelp = `approve decides on a tool call that waits for a person. Without a conversation it
-lists all that wait. A call that nobody decides on in time is not made, and the
-agent is told so.
+const approveHelp = `approve decides on a tool call that waits for approval. Without a conversation it
+lists all that wait. A call without a decision in time is not made, and the agent
+receives that as its result.
 
 Usage: starter approve
        starter approve CONVERSATION [--call CALL] [--deny [--reason TEXT]]`
@@ -157,36 +157,36 @@ const approveExample = `  starter approve
   starter approve cv_7
   starter approve cv_7 --call call_2 --deny --reason "too much"`
 
-const inboxHelp = `inbox is about who looks for new conversations: one workflow for each agent.
+const inboxHelp = `inbox controls the inboxes: one workflow for each agent, which lists its assignments
+and starts their conversations.
 
 Usage: starter inbox COMMAND [AGENT…] [flags]
 
-  status   where each stands: state, counts, what it skips, last poll, last error
-  start    start it, or hand it the settings of the configuration
-  stop     end it; conversations that run go on
-  pause    claim nothing more until resumed
-  resume   go on, after a pause or once what was wrong is repaired
+  status   state, counts, skipped conversations, last poll, last error
+  start    start it, or give it the settings of the configuration
+  stop     end it; open conversations continue
+  pause    claim no more conversations until resumed
+  resume   continue after a pause or after a repair
 
-An inbox that stopped claiming because of an error finds out by itself, about every
-minute, whether it can go on. Only one that a person has paused waits for resume.
+An inbox that stopped claiming because of an error checks about every minute whether
+it can continue. Only one that an operator has paused waits for resume.
 
 Agents are named as in the configuration. Without a name, status shows all, and
-the others take the only agent there is, or with --all every one.`
+the others take the only agent, or with --all every agent.`
 
 const inboxExample = `  starter inbox status
   starter inbox pause support --reason "deploying"
   starter inbox resume --all`
 
-const executorsHelp = `executors lists what can speak for the agents, in the order in which "auto" tries
-them, with the reason where one cannot, and the sets of tools they may use. It
-exits with 1 if none can speak.
+const executorsHelp = `executors lists the executors in the order in which "auto" tries them, the reason
+if one is not available, and the tool sets. It exits with 1 if none is available.
 
 Usage: starter executors [flags]`
 
 const executorsExample = `  starter executors
   starter executors --output json | jq '.executors[] | select(.available)'`
 
-const doctorHelp = `doctor finds out what keeps Parley from working, and how to mend it: configuration,
+const doctorHelp = `doctor finds out what keeps Parley from working, and how to repair it: configuration,
 Temporal, namespace, search attributes, workers, platforms and their keys,
 executors, tools. It changes nothing. It exits with 1 if anything is wrong.
 
@@ -195,8 +195,8 @@ Usage: starter doctor [flags]`
 const doctorExample = `  starter doctor
   starter doctor --output json | jq '.checks[] | select(.state == "wrong")'`
 
-const setupHelp = `setup registers Parley's search attributes on the namespace. Those that are there
-already are left alone: it can be run at every deploy.
+const setupHelp = `setup registers Parley's search attributes on the namespace. Existing ones
+are left alone: it can be run at every deploy.
 
 Usage: starter setup [flags]`
 

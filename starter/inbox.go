@@ -24,7 +24,7 @@ func (s *starter) inboxCommand() *cobra.Command {
 			}
 			return errors.New("inbox needs a command: status, start, stop, pause or resume")
 		},
-		RunE: func(*cobra.Command, []string) error { return nil }, // its Args declines whatever comes
+		RunE: func(*cobra.Command, []string) error { return nil }, // its Args rejects every argument
 	}
 	cmd.AddCommand(
 		&cobra.Command{Use: "status [AGENT…]", Long: inboxHelp, Example: inboxExample, RunE: s.does(s.inboxStatus)},
@@ -45,7 +45,7 @@ func (s *starter) inboxStatus(ctx context.Context, names []string) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	if len(names) == 0 {
-		// Others may run that the configuration here does not know.
+		// The namespace may have inboxes that this configuration does not know.
 		running, err := o.Inboxes(ctx, operate.Filter{})
 		if err != nil {
 			return err
@@ -113,23 +113,23 @@ func openOf(in operate.Inbox) string {
 	return fmt.Sprintf("%d of %d", in.Open, in.Limit)
 }
 
-// inboxRemarks say what the numbers of an inbox do not.
+// inboxRemarks explain the numbers of an inbox.
 func inboxRemarks(in operate.Inbox, now time.Time) (all []string) {
 	for _, tr := range in.Outages {
 		if tr.Stops {
-			continue // it is the attention
+			continue // reported as the attention
 		}
 		all = append(all, fmt.Sprintf("%s %s fails since %s (%s): %s",
 			tr.Source.Type, tr.Source.Name, clock(tr.Since, now), count(tr.Count, "time"), tr.Reason))
 	}
 	if in.Queued > 0 {
-		all = append(all, count(in.Queued, "conversation")+" wait for a place: resumed, or started by hand")
+		all = append(all, count(in.Queued, "conversation")+" wait for capacity: resumed, or started by hand")
 	}
 	if in.Stranded > 0 {
 		all = append(all, fmt.Sprintf("no worker can run %s: start a worker of their build, or end them", count(in.Stranded, "open conversation")))
 	}
 	if in.Orphans > 0 {
-		all = append(all, fmt.Sprintf("%s in progress that no workflow runs: set adopt_after to have them taken over, or use starter run --adopt", count(in.Orphans, "conversation")))
+		all = append(all, fmt.Sprintf("%s in progress that no workflow runs: set adopt_after, or use starter run --adopt, to adopt them", count(in.Orphans, "conversation")))
 	}
 	for _, s := range in.Skipped {
 		what := "simulation " + s.Simulation
@@ -167,7 +167,7 @@ func (s *starter) inboxPause() *cobra.Command {
 		status, err := o.PauseInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent), req)
 		return string(status.State), err
 	})
-	cmd.Flags().StringVar(&req.Reason, "reason", "", "why: it is shown while it lasts")
+	cmd.Flags().StringVar(&req.Reason, "reason", "", "the reason, shown while it lasts")
 	return cmd
 }
 
@@ -186,7 +186,8 @@ func (s *starter) inboxAction(
 	cmd := &cobra.Command{
 		Use: verb + " [AGENT…]", Long: inboxHelp, Example: inboxExample,
 		RunE: s.does(func(ctx context.Context, names []string) error {
-			// With its backends: an inbox must not start with what a worker would refuse.
+			// With its backends: an inbox must not start with settings that a worker would
+			// refuse.
 			assembly, err := s.assembly()
 			if err != nil {
 				return err
@@ -205,7 +206,7 @@ func (s *starter) inboxAction(
 			}
 			ids, without := withInbox(agents, inputs)
 			if len(without) > 0 && !all {
-				return usagef("%s: it has no inbox, because its platform cannot be asked for work", strings.Join(without, ", "))
+				return usagef("%s: it has no inbox, because its platform has no list of assignments", strings.Join(without, ", "))
 			}
 			return s.report(doing, operate.Each(ctx, ids, func(ctx context.Context, id string) (string, error) {
 				ctx, cancel := s.bounded(ctx)
@@ -232,8 +233,8 @@ func withInbox(agents []config.Agent, inputs map[string]workflows.InboxInput) (i
 	return ids, without
 }
 
-// inboxIDs are the inboxes of the named agents. Without names they are those of
-// the configuration, if there is one: others are found in Temporal.
+// inboxIDs are the inboxes of the named agents. Without names they are those of the
+// configuration, if there is one, else those in Temporal.
 func (s *starter) inboxIDs(names []string) ([]string, error) {
 	c, err := s.configuration()
 	if err != nil {
@@ -269,7 +270,7 @@ func (s *starter) agentName(platform, project, agent string) string {
 	return ""
 }
 
-// splitInboxID undoes workflows.InboxID.
+// splitInboxID is the inverse of workflows.InboxID.
 func splitInboxID(id string) (platform, project, agent string) {
 	parts := strings.SplitN(id, "/", 4)
 	for len(parts) < 4 {

@@ -22,7 +22,7 @@ func (f *filterFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.agent, "agent", "", "only those of an agent, by its `name` in the configuration or its id")
 	flags.StringVar(&f.simulation, "simulation", "", "only those of a simulation, by its `id`")
 	flags.StringSliceVar(&f.statuses, "status", nil, "only those with one of these `statuses`")
-	flags.StringVar(&f.query, "query", "", "only those that a visibility `query` of Temporal's chooses")
+	flags.StringVar(&f.query, "query", "", "only those that match a visibility `query` of Temporal")
 }
 
 func (s *starter) listCommand() *cobra.Command {

@@ -1,5 +1,5 @@
-// Command starter starts, watches and steers Parley's conversations. `starter
-// --help` says how; docs/starter.md is the reference.
+// Command starter starts, watches and controls Parley's conversations. `starter --help`
+// lists its commands; docs/starter.md is the reference.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	// Programs that speak for agents, or are tools, run as the same user.
+	// Programs of executors and tools run as the same user.
 	if err := private.Keep(); err != nil {
 		_, _ = fmt.Fprintf(os.Stderr, "starter: other programs of this user can read its environment: %v\n", err)
 	}

@@ -31,7 +31,7 @@ func (s *starter) line(v any) error {
 	return e.Encode(v)
 }
 
-// print writes text, in which nothing is a terminal's to obey.
+// print writes text without terminal control characters.
 func (s *starter) print(format string, args ...any) {
 	_, _ = io.WriteString(s.stdout, clean(fmt.Sprintf(format, args...)))
 }
@@ -82,8 +82,8 @@ func pairs(rows ...[2]string) string {
 // clip cuts text to a number of letters, on one line.
 func clip(text string, limit int) string { return printable.ClipLetters(printable.Line(text), limit) }
 
-// clean takes out what could command a terminal: what a persona, a model or a
-// platform says is not to be trusted with it.
+// clean removes terminal control characters: texts of personas, models and platforms may
+// contain them.
 func clean(text string) string { return printable.Text(text) }
 
 // indent puts a margin before each line.
@@ -91,7 +91,7 @@ func indent(text, margin string) string {
 	return margin + strings.ReplaceAll(text, "\n", "\n"+margin)
 }
 
-// clock is a time as people read it; with its date unless it is today's.
+// clock is a time for reading; with its date unless that is today's.
 func clock(at, now time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -103,7 +103,7 @@ func clock(at, now time.Time) string {
 	return at.Format(time.DateTime)
 }
 
-// span is a duration as people read it: as exact as is of use.
+// span is a duration, rounded for reading.
 func span(d time.Duration) string {
 	switch {
 	case d <= 0:
@@ -134,11 +134,11 @@ func tokens(u conversation.Usage) string {
 	text := fmt.Sprintf("%d in", u.InputTokens)
 	switch read, written := u.CachedInputTokens, u.CacheWriteTokens; {
 	case read > 0 && written > 0:
-		text += fmt.Sprintf(" (%d cached, %d put into the cache)", read, written)
+		text += fmt.Sprintf(" (%d cached, %d written to the cache)", read, written)
 	case read > 0:
 		text += fmt.Sprintf(" (%d cached)", read)
 	case written > 0:
-		text += fmt.Sprintf(" (%d put into the cache)", written)
+		text += fmt.Sprintf(" (%d written to the cache)", written)
 	}
 	text += fmt.Sprintf(", %d out", u.OutputTokens)
 	if u.Calls > 0 {

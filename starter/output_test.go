@@ -46,8 +46,8 @@ func TestTokens(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, tokens(conversation.Usage{}))
 	require.Equal(t, "10 in (4 cached), 2 out, 1 call", tokens(conversation.Usage{InputTokens: 10, CachedInputTokens: 4, OutputTokens: 2, Calls: 1}))
-	require.Equal(t, "10 in (4 cached, 5 put into the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CachedInputTokens: 4, CacheWriteTokens: 5, OutputTokens: 2}))
-	require.Equal(t, "10 in (5 put into the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CacheWriteTokens: 5, OutputTokens: 2}))
+	require.Equal(t, "10 in (4 cached, 5 written to the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CachedInputTokens: 4, CacheWriteTokens: 5, OutputTokens: 2}))
+	require.Equal(t, "10 in (5 written to the cache), 2 out", tokens(conversation.Usage{InputTokens: 10, CacheWriteTokens: 5, OutputTokens: 2}))
 }
 
 func TestListing(t *testing.T) {
@@ -158,11 +158,11 @@ func TestInboxTable(t *testing.T) {
 		"",
 		"support: executor small fails since 12:00:00 (3 times): the account is empty",
 		"",
-		"support: 1 conversation wait for a place: resumed, or started by hand",
+		"support: 1 conversation wait for capacity: resumed, or started by hand",
 		"",
 		"support: no worker can run 2 open conversations: start a worker of their build, or end them",
 		"",
-		"support: 7 conversations in progress that no workflow runs: set adopt_after to have them taken over, or use starter run --adopt",
+		"support: 7 conversations in progress that no workflow runs: set adopt_after, or use starter run --adopt, to adopt them",
 		"",
 		"support: skipped since 12:00:00: conversation ü: not ASCII",
 		"",
@@ -190,7 +190,7 @@ func TestExecutorTable(t *testing.T) {
 	require.Equal(t, strings.Join([]string{
 		"EXECUTOR  TYPE      MODEL  TOOLS  AVAILABLE",
 		"gpt       openai    small  yes    no         no key: set OPENAI_API_KEY",
-		"scripted  scripted         no     yes        auto takes this one",
+		"scripted  scripted         no     yes        used by auto",
 		"",
 	}, "\n"), executorTable([]executors.Listing{
 		{Name: "gpt", Backend: "openai", Model: "small", Tools: true, Reason: "no key: set OPENAI_API_KEY"},

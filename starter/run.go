@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/version"
 )
 
-// run is the command without the process around it. It returns the exit code.
+// run is the command as a function. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	s := &starter{environ: environ, stdin: stdin, stdout: stdout, stderr: stderr, dial: connect.Dial}
 	defer s.close()
@@ -56,7 +56,7 @@ func (s *starter) command() *cobra.Command {
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // there is --help
+	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help replaces it
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
 		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
@@ -68,7 +68,7 @@ func (s *starter) command() *cobra.Command {
 	return root
 }
 
-// does marks the point from which on errors are not about usage.
+// does marks the point after which errors are not about usage.
 func (s *starter) does(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		s.began = true

@@ -24,7 +24,7 @@ func (s *starter) scheduleCommand() *cobra.Command {
 			}
 			return errors.New("schedule needs a command: " + scheduleCommands)
 		},
-		RunE: func(*cobra.Command, []string) error { return nil }, // its Args declines whatever comes
+		RunE: func(*cobra.Command, []string) error { return nil }, // its Args rejects every argument
 	}
 	cmd.AddCommand(
 		s.scheduleCreate(), s.scheduleList(), s.scheduleShow(), s.scheduleRun(), s.schedulePause(),
@@ -104,7 +104,7 @@ func scheduleTable(listed []schedules.Schedule) string {
 	return tabulate([]string{"schedule", "agent", "when", "next run", "last run", "ended", "runs", "missed", "skipped"}, rows)
 }
 
-// nextRun is when it runs next, or why it does not.
+// nextRun is the next run, or why there is none.
 func nextRun(sc schedules.Schedule) string {
 	switch {
 	case sc.Paused:
@@ -170,7 +170,7 @@ func scheduleText(sc schedules.Schedule, whole bool) string {
 		return b.String()
 	}
 	if !sc.Done() {
-		b.WriteString("\nnext times" + map[bool]string{true: ", were it not paused"}[sc.Paused] + "\n")
+		b.WriteString("\nnext times" + map[bool]string{true: ", if it were not paused"}[sc.Paused] + "\n")
 		for _, at := range sc.Next {
 			b.WriteString("   " + schedules.Stamp(at) + "\n")
 		}
@@ -189,7 +189,7 @@ func runTable(runs []schedules.Run) string {
 	return tabulate([]string{"run", "due", "ended", "result"}, rows)
 }
 
-// runResult is what a run gave, or what went wrong, on one line.
+// runResult is a run's result or error, on one line.
 func runResult(r schedules.Run) string {
 	if r.Result == nil {
 		return ""

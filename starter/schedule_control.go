@@ -42,7 +42,7 @@ func (s *starter) heldOrNot(verb, done, help string, do func(*schedules.Keeper, 
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&note, "note", "", "why: list and show tell it")
+	cmd.Flags().StringVar(&note, "note", "", "the reason, shown by list and show")
 	return cmd
 }
 
@@ -149,7 +149,7 @@ func (s *starter) scheduleBackfill() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&from, "from", "", "the first `time`")
 	cmd.Flags().StringVar(&to, "to", "", "the last `time`")
-	cmd.Flags().StringVar(&overlap, "overlap", "", "when one goes on: skip, buffer-one, buffer-all, cancel-other or allow (default allow)")
+	cmd.Flags().StringVar(&overlap, "overlap", "", "while one runs: skip, buffer-one, buffer-all, cancel-other or allow (default allow)")
 	return cmd
 }
 

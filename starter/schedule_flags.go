@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/internal/schedules"
 )
 
-// scheduleFlags are when, and what: those that create and update share.
+// scheduleFlags are the flags of create and update.
 type scheduleFlags struct {
 	agent   string
 	times   schedules.Times
@@ -31,12 +31,12 @@ func (f *scheduleFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.agent, "agent", "", "the agent, by its `name` in the configuration")
 	flags.StringArrayVar(&f.times.Cron, "cron", nil, "run at the times of this `expression`; may be given several times")
 	flags.StringVar(&f.times.Every, "every", "", "run at this `interval`, or day and time of day")
-	flags.Var(duration.NewFlag(&f.times.Offset, 0), "offset", "with an interval: so much later than multiples of it")
+	flags.Var(duration.NewFlag(&f.times.Offset, 0), "offset", "with an interval: delay after its multiples")
 	flags.StringVar(&f.times.At, "at", "", "run once, at this `time`")
-	flags.StringVar(&f.times.Zone, "timezone", "", "the IANA `name` of the zone that times of day are in (default UTC)")
-	flags.Var(duration.NewFlag(&f.times.Jitter, 0), "jitter", "begin each run up to so much later, at random")
-	flags.StringVar(&f.task.Message, "message", "", "what is said to the agent")
-	flags.StringVar(&f.task.Params, "params", "", "`JSON` object that the agent is given; @FILE reads it")
+	flags.StringVar(&f.times.Zone, "timezone", "", "the IANA `name` of the time zone (default UTC)")
+	flags.Var(duration.NewFlag(&f.times.Jitter, 0), "jitter", "delay each run at random, by up to this much")
+	flags.StringVar(&f.task.Message, "message", "", "the message to the agent")
+	flags.StringVar(&f.task.Params, "params", "", "`JSON` object with the agent's params; @FILE reads it")
 	flags.StringVar(&f.task.Payload, "payload", "", "`JSON` object: the whole task; @FILE reads it")
 	flags.StringVar(&f.task.Args, "args", "", "`JSON` list of positional arguments, for RunAgent's agents")
 	flags.StringVar(&f.task.AgentID, "agent-id", "", "`id` of RunAgent's agent")
@@ -44,16 +44,16 @@ func (f *scheduleFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.task.UserID, "user-id", "", "`id` of the user it runs for")
 	flags.StringVar(&f.task.Executor, "executor-type", "", "`name` of the executor, one of those that the agent's policy allows")
 	flags.Var(duration.NewFlag(&f.task.Timeout, 0), "task-timeout", "how long a run may take, retries included (default 10m)")
-	flags.StringVar(&f.task.Callback, "callback", "", "`URL` that is told how each run ends")
-	flags.Var(duration.NewFlag(&f.task.CallbackTimeout, 0), "callback-timeout", "how long one attempt at it may take (default 30s)")
-	flags.IntVar(&f.retries, "callback-retries", 3, "how often it is tried again")
-	flags.IntVar(&f.rules.Times, "times", 0, "run so often in all; 0 is without end")
-	flags.StringVar(&f.overlap, "overlap", "", "when the run before goes on: skip, buffer-one, buffer-all, cancel-other or allow (default skip)")
+	flags.StringVar(&f.task.Callback, "callback", "", "`URL` that receives the result of each run")
+	flags.Var(duration.NewFlag(&f.task.CallbackTimeout, 0), "callback-timeout", "how long one attempt at the callback may take (default 30s)")
+	flags.IntVar(&f.retries, "callback-retries", 3, "how often a failed callback is retried")
+	flags.IntVar(&f.rules.Times, "times", 0, "run this often in all; 0 is without end")
+	flags.StringVar(&f.overlap, "overlap", "", "while the previous run is open: skip, buffer-one, buffer-all, cancel-other or allow (default skip)")
 	flags.Var(duration.NewFlag(&f.rules.CatchUp, 0), "catch-up", "how late a run may begin after Temporal was down (default a year)")
-	flags.StringVar(&f.note, "note", "", "a remark that list and show tell")
+	flags.StringVar(&f.note, "note", "", "a remark that list and show print")
 }
 
-// settle reads files, and finds what was given.
+// settle reads files, and collects the given values.
 func (f *scheduleFlags) settle(s *starter, flags *pflag.FlagSet) error {
 	f.rules.Overlap = schedules.Overlap(f.overlap)
 	if flags.Changed("callback-retries") {
@@ -88,7 +88,7 @@ func (f *scheduleFlags) settle(s *starter, flags *pflag.FlagSet) error {
 	return nil
 }
 
-// fileOr reads @FILE and @-; everything else is itself.
+// fileOr reads @FILE and @-; any other value is itself.
 func (s *starter) fileOr(text string) (string, error) {
 	path, named := strings.CutPrefix(text, "@")
 	if !named {
@@ -102,12 +102,12 @@ func (s *starter) fileOr(text string) (string, error) {
 	return string(read), err
 }
 
-// scheduledAgent is who is to run. Without a configuration there is nothing to
-// know of it but its name.
+// scheduledAgent is the agent of the runs. Without a configuration only its name is
+// known.
 func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error) {
 	if s.unconfigured() {
 		if name == "" {
-			return config.Agent{}, usagef("which agent is to run? Give --agent")
+			return config.Agent{}, usagef("the agent is missing: give --agent")
 		}
 		return config.Agent{Name: name}, nil
 	}
@@ -126,7 +126,7 @@ func (s *starter) scheduledAgent(name, executorType string) (config.Agent, error
 	return chosen[0], allowedExecutor(chosen[0], executorType)
 }
 
-// allowedExecutor finds a slip of the pen before the first run fails for it.
+// allowedExecutor finds a mistyped name before the first run fails because of it.
 func allowedExecutor(a config.Agent, name string) error {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "" || name == "auto" || name == a.Policy.Executor {
@@ -178,7 +178,7 @@ func (s *starter) scheduleCreate() *cobra.Command {
 			s.print("created %s\n", sc.Name)
 		}
 		if sc.Done() && sc.Runs == 0 && plan.Times.At == "" {
-			s.say("Those times never come: it will not run.")
+			s.say("These times never come: it will not run.")
 		}
 		return s.tellSchedule(sc, false)
 	}
@@ -196,7 +196,7 @@ func (s *starter) scheduleUpdate() *cobra.Command {
 			return err
 		}
 		if given := givenFlags(c.LocalNonPersistentFlags()); given == 0 {
-			return usage(errors.New("what is to change? `starter schedule update --help` lists the flags"))
+			return usage(errors.New("there is no change: `starter schedule update --help` lists the flags"))
 		}
 		change := schedules.Change{Times: f.times, Task: f.task, Rules: f.rules, Note: f.note}
 		if f.agent != "" {

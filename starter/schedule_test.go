@@ -27,7 +27,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// reporter answers with what it was told, and fails where it is told to. It counts.
+// reporter answers with its task, and fails on request. It counts.
 type reporter struct {
 	mu   sync.Mutex
 	told []string
@@ -112,7 +112,7 @@ func (h *house) succeeded(name string, n int) []schedules.Run {
 	return runs
 }
 
-// fails runs the command and returns what it says.
+// fails runs the command and returns its error.
 func (h *house) fails(code int, args ...string) string {
 	h.t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -146,10 +146,10 @@ func TestScheduleEverySecond(t *testing.T) {
 	held := h.shown("tick")
 	require.True(t, held.Paused)
 	require.Equal(t, "looking", held.Note)
-	require.Contains(t, h.starter(0, "schedule", "show", "tick"), "were it not paused")
+	require.Contains(t, h.starter(0, "schedule", "show", "tick"), "if it were not paused")
 	before := agent.times()
 
-	// Run now does all the same, once.
+	// Run now works all the same, once.
 	require.Equal(t, "\"done: tick\"\n", h.starter(0, "schedule", "run", "tick", "--wait"))
 	require.Equal(t, before+1, agent.times())
 	id := strings.TrimSpace(h.starter(0, "schedule", "run", "tick"))
@@ -219,14 +219,14 @@ func TestScheduleTimes(t *testing.T) {
 	require.Zero(t, *after.Remaining)
 	require.Equal(t, 2, agent.times())
 
-	// Given times anew, it runs anew.
+	// New times make it run again.
 	var updated schedules.Schedule
 	h.json(&updated, 0, "schedule", "update", "twice", "--at", "in 2 seconds", "--message", "once more", "--note", "changed")
 	require.Equal(t, "changed", updated.Note)
 	require.Equal(t, schedules.BufferOne, updated.Overlap)
 	require.JSONEq(t, `{"message": "once more"}`, string(updated.Task.Payload))
 	require.JSONEq(t, `"done: once more"`, string(h.succeeded("twice", 3)[0].Result.Result))
-	require.Contains(t, h.fails(2, "schedule", "update", "twice"), "what is to change?")
+	require.Contains(t, h.fails(2, "schedule", "update", "twice"), "there is no change")
 	require.Contains(t, h.fails(2, "schedule", "update", "twice", "--at", "now"), "starter schedule run twice")
 }
 
@@ -278,7 +278,7 @@ func TestScheduleCallback(t *testing.T) {
 	require.Equal(t, "done: report", body["result"])
 	require.Equal(t, ran.Result.ExecutionID, body["execution_id"])
 
-	// A run that fails says so, and its callback too.
+	// A failed run is reported, and its callback too.
 	h.starter(0, "schedule", "update", "told", "--message", "fail")
 	require.Contains(t, h.fails(3, "schedule", "run", "told", "--wait"), "ask for something else")
 	require.Equal(t, "failed", (<-bodies)["status"])

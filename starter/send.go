@@ -27,7 +27,7 @@ type sendFlags struct {
 type sendDocument struct {
 	// Conversation is the workflow id.
 	Conversation string `json:"conversation"`
-	// ID is the message's that was answered.
+	// ID is the id of the answered message.
 	ID   string `json:"id"`
 	Turn int    `json:"turn"`
 	// Text is the text of Message.
@@ -59,7 +59,7 @@ func (s *starter) sendCommand() *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVar(&f.message, "message-id", "", "the message's `id`; sent again, it gets the same reply (default: a new one)")
-	cmd.Flags().StringVar(&f.data, "data", "", "`JSON` that goes with the text, or instead of it")
+	cmd.Flags().StringVar(&f.data, "data", "", "`JSON` to send with the text, or instead of it")
 	cmd.Flags().BoolVar(&f.end, "end", false, "end the conversation after the reply")
 	return cmd
 }
@@ -125,16 +125,16 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 	return nil
 }
 
-// patient is how send sees it: it does not wait for a worker for ever.
+// patient stops the wait if no worker answers for some time.
 func (t *talk) patient(seen chat.Condition) error {
 	limit := t.s.flags.timeout
 	if limit > 0 && !t.s.flags.timeoutGiven() && seen.Absent(limit) {
-		return fmt.Errorf("%w: is one running there?", seen.Err)
+		return fmt.Errorf("%w: check that one runs", seen.Err)
 	}
 	return t.remarkTo(seen)
 }
 
-// unanswered says what to do about a message that got no reply.
+// unanswered says what to do about a message without a reply.
 func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err error) error {
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && operate.KindOf(err) == operate.Failed {
 		text := fmt.Sprintf("no reply within %v", t.s.flags.timeout)
@@ -142,19 +142,19 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 		case t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound:
 			text += ": " + t.seen.Err.Error()
 		case len(st.Approvals) > 0:
-			return &exitError{codeTroubled, fmt.Errorf("%s: the call of the tool %s waits for somebody's word: starter approve %s",
+			return &exitError{codeTroubled, fmt.Errorf("%s: the call of the tool %s waits for approval: starter approve %s",
 				text, clip(st.Approvals[0].Tool, 200), shellWord(t.id()))}
 		case st.State == workflows.StatePaused:
 			return &exitError{codeTroubled, fmt.Errorf("%s: the conversation is paused: starter resume %s", text, shellWord(t.id()))}
 		case st.Step != "":
-			text += ": the agent is at " + st.Step
+			text += ": current step: " + st.Step
 		}
 		err = &operate.Fault{Kind: operate.Failed, Err: err, Text: text}
 	}
 	switch operate.KindOf(err) {
 	case operate.NoWorker, operate.Unreachable, operate.Failed:
 		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeTroubled && !errors.Is(err, launch.ErrOver) && !errors.Is(err, launch.ErrForgotten) {
-			t.s.say("It may be answered yet. To send it again, once: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
+			t.s.say("The reply may still come. To send the message again safely: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
 		}
 	}
 	return err

@@ -28,7 +28,7 @@ func (s *starter) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The server takes some ten seconds to learn of them.
+	// The server takes some ten seconds to apply them.
 	ctx, cancel := s.lasting(ctx)
 	defer cancel()
 	added, err := connect.EnsureSearchAttributes(ctx, s.client, o.Namespace)
@@ -51,7 +51,7 @@ func (s *starter) setup(ctx context.Context) error {
 	return nil
 }
 
-// without takes out of a what b has.
+// without removes b's elements from a.
 func without(a, b []string) []string {
 	have := make(map[string]bool)
 	for _, x := range b {

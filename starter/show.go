@@ -44,7 +44,7 @@ func (s *starter) show(ctx context.Context, name string) error {
 	}
 	s.print("%s", recordText(record, time.Now()))
 	if record.Open && record.Source == operate.SourceHistory {
-		s.say("No worker answers on task queue %q: this is from the history, and may lack what is being done now.", o.TaskQueue)
+		s.say("No worker answers on task queue %q: this is from the history, and may lack the current step.", o.TaskQueue)
 	}
 	return nil
 }
@@ -121,15 +121,16 @@ func header(r operate.Record, now time.Time) string {
 	return pairs(rows...)
 }
 
-// choices are what a person can do about a conversation that waits, besides the remedy.
+// choices are what an operator can do about a conversation that needs attention, besides
+// the remedy.
 func choices(a workflows.Attention, status string) string {
 	if status != string(workflows.StateNeedsAttention) {
-		return "" // paused: whoever paused it knows
+		return "" // paused: the operator who paused it knows
 	}
 	return a.Choices()
 }
 
-// taskRows are what there is to know of a task's run beside the conversation.
+// taskRows describe the run of a task.
 func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 	rows := [][2]string{
 		{"task", printable.ID(t.TaskID)},
@@ -164,7 +165,7 @@ func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 	return rows
 }
 
-// otherSide is who talks to the agent: a persona, where a platform plays one.
+// otherSide is the other side of the conversation: a persona, if a platform plays one.
 func otherSide(r operate.Record) string {
 	if r.Task != nil || r.Platform == config.DirectPlatform || r.Platform == config.SchedulePlatform {
 		return "user"
@@ -172,7 +173,7 @@ func otherSide(r operate.Record) string {
 	return "persona"
 }
 
-// messageText is one message: who spoke and when, and below it what was said.
+// messageText is one message: sender and time, and below it the text.
 func messageText(m operate.Message, other string, now time.Time) string {
 	head := fmt.Sprintf("#%d %s", m.Index+1, speaker(m.Role, other))
 	if at := clock(m.Time, now); at != "" {
@@ -207,8 +208,8 @@ func partsText(parts []conversation.Part) string {
 	return strings.Join(lines, "\n")
 }
 
-// compact is JSON on one line, as it was: no digit of a number may be lost, and
-// what was escaped on the way is shown as people wrote it.
+// compact is JSON on one line with every digit of its numbers, and without escapes that
+// it did not need.
 func compact(data json.RawMessage) string {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -225,7 +226,7 @@ func compact(data json.RawMessage) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// speaker names the roles as people think of them.
+// speaker names the roles for reading.
 func speaker(r conversation.Role, other string) string {
 	switch r {
 	case conversation.RoleUser:

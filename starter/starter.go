@@ -18,8 +18,8 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A starter is one invocation: its streams, its flags, and what the flags lead
-// to, made when it is first needed.
+// A starter is one invocation: its streams, its flags, and what they lead to, made on
+// first use.
 type starter struct {
 	environ        []string
 	stdin          io.Reader
@@ -28,7 +28,7 @@ type starter struct {
 
 	flags globalFlags
 	began bool // past the command line
-	// examining: the configuration may be at fault, others have said so.
+	// examining: doctor runs, which reports faults of the configuration itself.
 	examining bool
 
 	client   *connect.Client
@@ -38,14 +38,14 @@ type starter struct {
 
 func (s *starter) close() {
 	for _, a := range s.made {
-		_ = a.Close() // programs end with us in any case
+		_ = a.Close() // programs end with this process in any case
 	}
 	if s.client != nil {
 		s.client.Close()
 	}
 }
 
-// bounded is the context of a command that should be over soon.
+// bounded is the context of a command that should end soon.
 func (s *starter) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.flags.timeout == 0 {
 		return context.WithCancel(ctx)
@@ -53,8 +53,8 @@ func (s *starter) bounded(ctx context.Context) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, s.flags.timeout)
 }
 
-// lasting is the context of a command that takes as long as conversations do,
-// unless told otherwise.
+// lasting is the context of a command that lasts as long as its conversations, or
+// --timeout.
 func (s *starter) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
 	if s.flags.timeoutGiven() {
 		return s.bounded(ctx)
@@ -66,7 +66,7 @@ func (s *starter) source() config.Source {
 	return config.Source{Path: s.flags.config, Lookup: connect.LookupIn(s.environ), TaskQueue: s.flags.taskQueue}
 }
 
-// configuration reads the configuration without making anything of it.
+// configuration reads the configuration without building anything.
 func (s *starter) configuration() (*config.Config, error) {
 	if s.settings != nil {
 		return s.settings, nil
@@ -79,7 +79,7 @@ func (s *starter) configuration() (*config.Config, error) {
 	return c, nil
 }
 
-// assembly makes platforms and executors of the configuration.
+// assembly builds platforms and executors of the configuration.
 func (s *starter) assembly() (*assemble.Assembly, error) {
 	a, err := assemble.Load(s.source())
 	if err != nil {
@@ -90,8 +90,7 @@ func (s *starter) assembly() (*assemble.Assembly, error) {
 	return a, nil
 }
 
-// speakers makes executors and tools alone: they can be looked at before there is
-// a platform.
+// speakers builds executors and tools only: they can be checked without a platform.
 func (s *starter) speakers() (*assemble.Assembly, error) {
 	c, loadErr := config.Load(s.source())
 	if c == nil {
@@ -107,8 +106,8 @@ func (s *starter) speakers() (*assemble.Assembly, error) {
 	return a, nil
 }
 
-// taskQueue is where the workers should be. Commands that only look at Temporal
-// do without a configuration, unless one is named.
+// taskQueue is the workers' task queue. Commands that only read from Temporal need no
+// configuration, unless one is named.
 func (s *starter) taskQueue() (string, error) {
 	if s.flags.taskQueue != "" {
 		return s.flags.taskQueue, nil
@@ -134,7 +133,7 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	var convert converter.DataConverter
 	options := connect.Options{
 		Environ: s.environ, Address: s.flags.address, Namespace: s.flags.namespace,
-		// Histories are read with what the client reads payloads with.
+		// Histories are decoded with the client's converter.
 		Change: func(o *client.Options) { convert = o.DataConverter },
 	}
 	if s.flags.timeoutGiven() {
@@ -153,12 +152,12 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	}, nil
 }
 
-// say writes a remark to people, where it cannot be mistaken for output.
+// say writes a remark to standard error.
 func (s *starter) say(format string, args ...any) {
 	_, _ = io.WriteString(s.stderr, clean(fmt.Sprintf(format, args...))+"\n")
 }
 
-// confirm asks before something is done to many.
+// confirm asks before an action on many conversations.
 func (s *starter) confirm(question string) error {
 	_, _ = io.WriteString(s.stderr, clean(question)+" [y/N] ")
 	answer, err := bufio.NewReader(s.stdin).ReadString('\n')
@@ -168,8 +167,8 @@ func (s *starter) confirm(question string) error {
 	case "":
 		if errors.Is(err, io.EOF) {
 			s.say("")
-			return usagef("nobody is there to answer: give --yes to go without asking")
+			return usagef("there is no terminal to ask at: give --yes to proceed without a question")
 		}
 	}
-	return errors.New("nothing was done")
+	return errors.New("nothing was changed")
 }

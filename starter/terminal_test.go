@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// hostile is what others may send in any of their texts.
+// hostile is what other parties may send in any of their texts.
 const hostile = "name\x1b[2J\x1b]0;owned\x07\u009b31m\x9b1m\x7f\b\r\u202egnp\u2066x\x00"
 
 // fill puts the hostile text into every text of a value, however deep.
@@ -57,8 +57,8 @@ func filled[T any]() T {
 	return out
 }
 
-// Nothing that others have named or said commands the terminal or deceives its reader,
-// whatever field it came in and wherever it is printed.
+// No text of another party controls the terminal or deceives its reader, whatever field
+// it came in and wherever it is printed.
 func TestNothingCommandsTheTerminal(t *testing.T) {
 	t.Parallel()
 	record, status, approval := filled[operate.Record](), filled[workflows.Status](), filled[workflows.Approval]()
@@ -128,7 +128,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 	}
 }
 
-// A name cannot add a line that looks like one of ours.
+// A name cannot add a line that looks like the command's own.
 func TestNamesStayOnTheirLine(t *testing.T) {
 	t.Parallel()
 	forged := "gpt\n✓ temporal: everything is fine"

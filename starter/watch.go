@@ -14,12 +14,11 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// How often is looked again: soon enough to read along, seldom enough for a
-// laptop's server.
+// Intervals of reading: short enough to read along, long enough for a laptop's server.
 const (
 	followEvery = 500 * time.Millisecond
 	boardEvery  = 2 * time.Second
-	// boardSize is what fits on a screen.
+	// boardSize is the number of lines on a screen.
 	boardSize = 40
 )
 
@@ -57,7 +56,7 @@ type watchLine struct {
 	Record  *endedRecord      `json:"record,omitempty"`
 }
 
-// endedRecord is a Record without the messages, which have been told already.
+// endedRecord is a Record without the messages, which were written before.
 type endedRecord struct {
 	operate.Conversation
 	Executor string             `json:"executor,omitempty"`
@@ -92,7 +91,7 @@ func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) 
 	return nil
 }
 
-// tell writes what is new: messages to the output, the rest as remarks.
+// tell writes changes: messages to the output, the rest as remarks.
 func (s *starter) tell(o *operate.Operator) func(operate.Change) error {
 	return func(seen operate.Change) error {
 		switch {
@@ -137,8 +136,8 @@ func statusLine(st workflows.Status) string {
 	return text
 }
 
-// board shows all open conversations again and again: a table that is drawn anew
-// on a terminal, a line for each change elsewhere.
+// board shows all open conversations, repeatedly: a table on a terminal, elsewhere a
+// line for each change.
 func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags) error {
 	ctx, cancel := s.lasting(ctx)
 	defer cancel()
@@ -163,7 +162,7 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 			return err
 		case draw:
 			lost = false
-			// To the top, and clear from there: no flicker, nothing left over.
+			// Redraw from the top, without flicker.
 			_, _ = io.WriteString(s.stdout, "\x1b[H\x1b[2J")
 			s.print("%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
 		default:
@@ -183,8 +182,8 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 	}
 }
 
-// changes tells of conversations that are new or stand elsewhere than before, and
-// what became of those that are not listed any more.
+// changes reports conversations that are new or have changed, and the endings of those
+// that left the list.
 func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operate.Conversation, known map[string]operate.Conversation) error {
 	listed := make(map[string]bool)
 	for _, c := range now {
@@ -207,7 +206,7 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 		c, err := o.Describe(looking, id)
 		stop()
 		if err != nil {
-			continue // the next look at the list will tell of it
+			continue // the next list reports it
 		}
 		if err := s.boardLine(c); err != nil {
 			return err
@@ -216,7 +215,7 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 	return nil
 }
 
-// failures are the steps of a conversation that are tried again.
+// failures are the steps of a conversation that will be retried.
 func failures(c operate.Conversation) string {
 	text := ""
 	for _, f := range c.Retrying {

@@ -11,8 +11,8 @@ import (
 	"github.com/parley-run/parley/internal/duration"
 )
 
-// Zone finds a time zone by its IANA name. Empty is UTC: what a schedule means must
-// not depend on the machine that it was made on.
+// Zone finds a time zone by its IANA name. Empty is UTC: the meaning of a schedule must
+// not depend on the machine that created it.
 func Zone(name string) (*time.Location, error) {
 	if name == "" {
 		return time.UTC, nil
@@ -24,10 +24,9 @@ func Zone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Moment is the one time that text names, to the second, rounded up: "2030-01-02
-// 03:04", RFC 3339, "in 5 minutes", "90s" or "in 1w2d", "tomorrow at 9am", "next
-// monday at 9". What says no zone is in that of now. It must be in the future;
-// "now" is now itself.
+// Moment is the time that text names, to the second, rounded up: "2030-01-02 03:04", RFC
+// 3339, "in 5 minutes", "90s" or "in 1w2d", "tomorrow at 9am", "next monday at 9". A
+// text without a zone is in that of now. It must be in the future; "now" is now itself.
 func Moment(text string, now time.Time) (time.Time, error) {
 	at, err := parse(text, now, dateparser.Future)
 	if err != nil {
@@ -44,7 +43,7 @@ func PastMoment(text string, now time.Time) (time.Time, error) {
 	return parse(text, now, dateparser.Past)
 }
 
-// Stamp is a time as this package shows it: never without its zone.
+// Stamp formats a time, always with its zone.
 func Stamp(at time.Time) string {
 	if name, _ := at.Zone(); name == "" || strings.ContainsAny(name, "+-0123456789") {
 		return at.Format("Mon 2006-01-02 15:04:05 -07:00")
@@ -79,7 +78,7 @@ func parse(text string, now time.Time, prefer dateparser.PreferredDateSource) (t
 	case phrase == "now":
 		return now.Truncate(time.Second), nil
 	case recurring.MatchString(phrase):
-		return time.Time{}, malformed("%q comes again and again: give it with --every, or as --cron", text)
+		return time.Time{}, malformed("%q is recurring: give it with --every, or as --cron", text)
 	}
 	if at, err := time.Parse(time.RFC3339Nano, strings.TrimSpace(text)); err == nil {
 		return wholeSecond(at), nil
@@ -117,7 +116,7 @@ func after(now time.Time, text string, d time.Duration) time.Time {
 	return now.AddDate(0, 0, int(d/day)).Add(d % day)
 }
 
-// later: hours are as long as they are, days end at the same time of day.
+// later: an hour is always an hour; a day ends at the same time of day.
 func later(now time.Time, number, unit string) time.Time {
 	n, err := strconv.Atoi(number)
 	if err != nil {
@@ -140,9 +139,9 @@ func later(now time.Time, number, unit string) time.Time {
 	return now.AddDate(n, 0, 0)
 }
 
-// inWords reads what has no fixed form. The parser guesses where it does not
-// understand, and then leaves out the time of day: that is looked for in what it
-// gives.
+// inWords reads phrases without a fixed form. The parser guesses at what it does not
+// understand, and then drops the time of day: the result must have the one that the text
+// names.
 func inWords(text, phrase string, now time.Time, prefer dateparser.PreferredDateSource) (time.Time, error) {
 	next := nextWeekday.MatchString(phrase)
 	phrase = nextWeekday.ReplaceAllString(phrase, "$1")
@@ -162,7 +161,7 @@ func inWords(text, phrase string, now time.Time, prefer dateparser.PreferredDate
 		at = at.AddDate(0, 0, 7)
 	}
 	if week := at.AddDate(0, 0, -7); !next && prefer == dateparser.Future && aWeekday.MatchString(phrase) && week.After(now) {
-		at = week // today is one of these days too
+		at = week // today counts as this week's day
 	}
 	m := clockTime.FindStringSubmatch(phrase)
 	if m == nil {
@@ -192,8 +191,7 @@ func timeOfDay(m []string) (hour, minute int, ok bool) {
 	return hour, minute, ok
 }
 
-// exact refuses a time that a change of clocks leaves out, and takes the first of
-// two.
+// exact refuses a time that a change of clocks skips, and takes the first of two.
 func exact(text string, at time.Time, hour, minute int) (time.Time, error) {
 	if at.Hour() != hour || at.Minute() != minute {
 		return time.Time{}, malformed("%q cannot be read as %02d:%02d in %s: that time may not exist, because the clocks are changed then", text, hour, minute, at.Location())
@@ -208,7 +206,7 @@ func sameDay(a, b time.Time) bool {
 	return a.Format(time.DateOnly) == b.In(a.Location()).Format(time.DateOnly)
 }
 
-// wholeSecond rounds up: schedules know no fractions, and nothing may run early.
+// wholeSecond rounds up: schedules have no fractions, and no run may be early.
 func wholeSecond(at time.Time) time.Time {
 	cut := at.Truncate(time.Second)
 	if cut.Before(at) {

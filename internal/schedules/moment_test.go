@@ -93,7 +93,7 @@ func TestMomentFaults(t *testing.T) {
 		{"today at 9am", "which is past"},
 		{"2020-01-02 03:04", "which is past"},
 		{"2026-03-28T21:15:30Z", "which is past"},
-		{"every 30 seconds", "comes again and again: give it with --every"},
+		{"every 30 seconds", "is recurring: give it with --every"},
 		{"hourly", "--every"},
 		{"daily at 9am", "--every"},
 		{"rubbish", `cannot read the time "rubbish"`},

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// maxName leaves room in the workflow id, which carries agent, name and time.
+// maxName bounds a name: the workflow id consists of agent, name and time.
 const maxName = 100
 
 var nameChars = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-// CheckName says what is wrong with the name of a new schedule. It is Temporal's
-// schedule id, and a part of workflow ids.
+// CheckName reports a fault in the name of a new schedule. It is Temporal's schedule id,
+// and a part of workflow ids.
 func CheckName(name string) error {
 	switch {
 	case name == "":

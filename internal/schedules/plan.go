@@ -14,7 +14,7 @@ import (
 // A Plan is a new schedule.
 type Plan struct {
 	Name string
-	// Agent is the agent's name in the configuration, and Policy is the agent's.
+	// Agent is the agent's name in the configuration; Policy is the agent's.
 	Agent  string
 	Policy conversation.Policy
 	Times  Times
@@ -24,13 +24,13 @@ type Plan struct {
 	Note   string
 }
 
-// Rules say what becomes of times that cannot be kept.
+// Rules say how Temporal treats runs that overlap or are late.
 type Rules struct {
-	// Overlap is what happens when the run before still goes on. Empty: skip.
+	// Overlap applies when a run is due while the one before is open. Empty: skip.
 	Overlap Overlap
 	// CatchUp is how late a run may begin after Temporal was down. Zero: a year.
 	CatchUp time.Duration
-	// Times is how often it runs, in all. Zero: without end.
+	// Times is the number of runs. Zero: no limit.
 	Times int
 }
 
@@ -48,13 +48,12 @@ func (r Rules) check(times Times) error {
 	return nil
 }
 
-// An Overlap says what happens when it is time for a run and the one before still
-// goes on.
+// An Overlap says what happens when a run is due while the one before is open.
 type Overlap string
 
-// What can happen.
+// The values of Overlap.
 const (
-	Skip        Overlap = "skip"         // the new run
+	Skip        Overlap = "skip"         // the new run is skipped
 	BufferOne   Overlap = "buffer-one"   // one waits for the end, more are skipped
 	BufferAll   Overlap = "buffer-all"   // all wait, one after the other
 	CancelOther Overlap = "cancel-other" // the old run is cancelled, then the new one begins
@@ -78,7 +77,7 @@ func (o Overlap) policy() (enums.ScheduleOverlapPolicy, error) {
 	return p, nil
 }
 
-// overlapOf is the name of a policy; one that is not among ours keeps Temporal's.
+// overlapOf is the name of a policy; an unknown one keeps Temporal's name.
 func overlapOf(p enums.ScheduleOverlapPolicy) Overlap {
 	if p == enums.SCHEDULE_OVERLAP_POLICY_UNSPECIFIED {
 		return Skip
@@ -91,13 +90,13 @@ func overlapOf(p enums.ScheduleOverlapPolicy) Overlap {
 	return Overlap(strings.ToLower(p.String()))
 }
 
-// Check finds what is wrong with a plan, without asking Temporal.
+// Check finds the faults of a plan, without a request to Temporal.
 func (p Plan) Check(now time.Time) error {
 	_, _, _, err := p.settle(now)
 	return err
 }
 
-// settle is the plan in Temporal's words.
+// settle is the plan as Temporal's options.
 func (p Plan) settle(now time.Time) (spec client.ScheduleSpec, at time.Time, task conversation.Task, err error) {
 	if err = errors.Join(CheckName(p.Name), checkAgent(p.Agent)); err != nil {
 		return spec, at, task, err
@@ -115,13 +114,13 @@ func (p Plan) settle(now time.Time) (spec client.ScheduleSpec, at time.Time, tas
 		return spec, at, task, err
 	}
 	if p.Paused && word(p.Times.At) == "now" {
-		err = malformed("--at now and --paused exclude each other: give a time that is still to come")
+		err = malformed("--at now and --paused exclude each other: give a later time")
 	}
 	if string(task.Payload) == "{}" {
-		err = malformed("what is the agent to do? Give --message, --params, --args or --payload")
+		err = malformed("the task is missing: give --message, --params, --args or --payload")
 	}
 	return spec, at, task, err
 }
 
-// settle is how long Temporal may take to begin a run that was asked for.
+// settle bounds the time that Temporal takes to begin a requested run.
 const settle = 2 * time.Second

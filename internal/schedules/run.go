@@ -14,8 +14,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 )
 
-// Run starts a run now, beside those that go on, paused or not, and returns its
-// workflow id.
+// Run starts a run now, beside open runs, paused or not, and returns its workflow id.
 func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 	handle, before, _, err := k.find(ctx, "run schedule", name)
 	if err != nil {
@@ -23,7 +22,7 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 	}
 	op := fmt.Sprintf("run schedule %q", name)
 	if n := len(before.Info.RecentActions); n > 0 && k.now().Sub(before.Info.RecentActions[n-1].ScheduleTime).Abs() < time.Second {
-		// Temporal tells runs apart by the second.
+		// Temporal distinguishes runs by the second.
 		if err := pause(ctx, time.Second); err != nil {
 			return "", k.explain(op, err)
 		}
@@ -52,7 +51,7 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 			}
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return "", &operate.Fault{Kind: operate.Unreachable, Err: err, Text: op + ": Temporal has not begun the run in time: `starter schedule show " + name + "` tells whether it did later"}
+			return "", &operate.Fault{Kind: operate.Unreachable, Err: err, Text: op + ": Temporal has not begun the run in time: `starter schedule show " + name + "` shows whether it did later"}
 		}
 	}
 }
@@ -75,11 +74,11 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// maxBackfill is what Temporal keeps waiting for one schedule.
+// maxBackfill is the number of runs that Temporal buffers for one schedule.
 const maxBackfill = 1000
 
-// Backfill runs a schedule for the times that it has between from and to, both
-// included, as if they were now, and returns those times.
+// Backfill runs a schedule now for its times from from to to, both included, and returns
+// those times.
 func (k *Keeper) Backfill(ctx context.Context, name, from, to string, overlap Overlap) ([]time.Time, error) {
 	handle, d, _, err := k.find(ctx, "backfill schedule", name)
 	if err != nil {
@@ -113,7 +112,7 @@ func (k *Keeper) Backfill(ctx context.Context, name, from, to string, overlap Ov
 	op := fmt.Sprintf("backfill schedule %q", name)
 	matching, err := k.Operator.Client.WorkflowService().ListScheduleMatchingTimes(ctx, &workflowservice.ListScheduleMatchingTimesRequest{
 		Namespace: k.Operator.Namespace, ScheduleId: name,
-		// Unlike a backfill it leaves out the start.
+		// Unlike a backfill it excludes the start.
 		StartTime: timestamppb.New(start.Add(-time.Millisecond)), EndTime: timestamppb.New(end),
 	})
 	if err != nil {

@@ -19,22 +19,22 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// A Schedule is what Temporal knows of one.
+// A Schedule is Temporal's description of a schedule.
 type Schedule struct {
 	Name  string `json:"name"`
 	Agent string `json:"agent"`
-	// When is the times in words, Zone what its times of day are in.
+	// When is the times in words, Zone the zone of its times of day.
 	When   []string      `json:"when"`
 	Zone   string        `json:"timezone"`
 	Jitter time.Duration `json:"jitter_ns,omitempty"`
 	Paused bool          `json:"paused"`
 	Note   string        `json:"note,omitempty"`
-	// Remaining is how many runs are still to come by themselves. Nil: no limit.
+	// Remaining counts the runs still to come by themselves. Nil: no limit.
 	Remaining *int          `json:"remaining,omitempty"`
 	Overlap   Overlap       `json:"overlap"`
 	CatchUp   time.Duration `json:"catch_up_ns,omitempty"`
-	// Runs counts all so far, those that were asked for included; Missed those that
-	// were too late, Skipped those that another run was in the way of.
+	// Runs counts all so far, requested ones included; Missed those that were too late,
+	// Skipped those that an open run prevented.
 	Runs    int         `json:"runs"`
 	Missed  int         `json:"missed"`
 	Skipped int         `json:"skipped"`
@@ -58,7 +58,7 @@ func (s Schedule) Location() *time.Location {
 	return zone
 }
 
-// Done reports whether it will not run by itself any more.
+// Done reports whether it will not run by itself again.
 func (s Schedule) Done() bool {
 	return len(s.Next) == 0 || s.Remaining != nil && *s.Remaining == 0
 }
@@ -67,35 +67,35 @@ func (s Schedule) Done() bool {
 type Run struct {
 	ID    string `json:"id"` // of the workflow
 	RunID string `json:"run_id"`
-	// Due is when it was to begin, Started when it did.
+	// Due is the run's time, Started its begin.
 	Due     time.Time `json:"due"`
 	Started time.Time `json:"started"`
-	// Status is "running", a task's status, or what else became of the workflow:
-	// "terminated", "timed_out", "gone" once Temporal has forgotten it.
+	// Status is "running", a task's status, or for a workflow that did not complete
+	// "terminated", "timed_out", or "gone" after Temporal's retention.
 	Status string `json:"status"`
-	// Result is how the task ended, once it has.
+	// Result is the task's result, once it has ended.
 	Result *conversation.TaskResult `json:"result,omitempty"`
 }
 
-// NeedsOperator reports whether a person should look at it.
+// NeedsOperator reports whether an operator must act.
 func (r Run) NeedsOperator() bool {
 	return r.Status != StatusRunning && r.Status != string(conversation.TaskSuccess) && r.Status != StatusGone
 }
 
-// The statuses of runs that are not those of tasks.
+// The statuses of runs besides those of tasks.
 const (
 	StatusRunning = "running"
 	StatusGone    = "gone"
 )
 
-// nextTimes is how many of them are shown, recentRuns how many runs.
+// nextTimes bounds the shown times, recentRuns the shown runs.
 const (
 	nextTimes  = 5
 	recentRuns = 10
 	parallel   = 8
 )
 
-// Show tells all about one schedule.
+// Show describes one schedule completely.
 func (k *Keeper) Show(ctx context.Context, name string) (Schedule, error) {
 	return k.show(ctx, name, recentRuns)
 }
@@ -124,7 +124,7 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 			s.Next = s.Next[:min(*s.Remaining, len(s.Next))]
 		}
 	}
-	// One that cannot be read is encoded by a codec that this command does not have.
+	// Without the codec that encoded it, it cannot be read.
 	if in, err := k.input(action); err == nil {
 		s.Executor, s.Task = in.Policy.Executor, in.Start.Context.Task
 	}
@@ -146,7 +146,7 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 	return s, group.Wait()
 }
 
-// look finds out what has become of a run.
+// look reads the state of a run.
 func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
 	run := Run{ID: id, RunID: runID}
 	c, err := k.Operator.Describe(ctx, id)
@@ -157,7 +157,7 @@ func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
 	case err != nil:
 		return run, err
 	case c.RunID != runID:
-		// Another of the same second: this one has closed before.
+		// Another run of the same second: this one has closed earlier.
 		c.Status = string(conversation.TaskFailed)
 	case c.Open:
 		run.Status = StatusRunning
@@ -182,8 +182,7 @@ func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
 	return run, nil
 }
 
-// outcome is that of a workflow that has closed; it is empty where the workflow
-// left none.
+// outcome is the outcome of a closed workflow; empty if it has none.
 func (k *Keeper) outcome(ctx context.Context, id, runID string) (conversation.Outcome, error) {
 	var out conversation.Outcome
 	err := k.Operator.Client.GetWorkflow(ctx, id, runID).Get(ctx, &out)
@@ -198,7 +197,7 @@ func (k *Keeper) outcome(ctx context.Context, id, runID string) (conversation.Ou
 	return conversation.Outcome{}, nil
 }
 
-// Await waits for the end of a run, or until it waits for a person.
+// Await waits until a run has ended or needs attention.
 func (k *Keeper) Await(ctx context.Context, id string) (Run, error) {
 	waiting, err := k.Operator.Await(ctx, []string{id}, func(operate.Conversation) {})
 	if err != nil {
@@ -209,8 +208,8 @@ func (k *Keeper) Await(ctx context.Context, id string) (Run, error) {
 	return run, err
 }
 
-// List returns the schedules of Parley's, by name, and whether there are more than
-// limit. Temporal may take a second to show a new one.
+// List returns Parley's schedules, by name, and whether there are more than limit.
+// Temporal may take a second to show a new one.
 func (k *Keeper) List(ctx context.Context, agent string, limit int) (all []Schedule, more bool, err error) {
 	query := fmt.Sprintf("%s = '%s'", workflows.KeyPlatform.GetName(), Platform)
 	if agent != "" {
@@ -276,7 +275,7 @@ func zoneOf(spec *client.ScheduleSpec) string {
 	return spec.TimeZoneName
 }
 
-// past is zero for what Temporal says is 1970: never.
+// past is zero for 1970, Temporal's value for never.
 func past(at time.Time) time.Time {
 	if at.Unix() <= 0 {
 		return time.Time{}
@@ -284,8 +283,8 @@ func past(at time.Time) time.Time {
 	return at.UTC()
 }
 
-// inEnglish says when. What was not made here, and has no comment, is told as
-// Temporal has it.
+// inEnglish describes the times. For a schedule without a comment of ours it uses
+// Temporal's own form.
 func inEnglish(spec *client.ScheduleSpec) []string {
 	times := []string{}
 	for _, c := range spec.Calendars {

@@ -12,8 +12,8 @@ import (
 // TaskType is the type of task that schedules give.
 const TaskType = "run_agent"
 
-// A Task is what is wanted of the agent, as people give it. What is empty is left
-// as Payload, or the task so far, has it.
+// A Task is the input for the agent, as flags give it. Empty fields keep the value of
+// Payload, or of the existing task.
 type Task struct {
 	Message    string
 	Payload    string // a JSON object
@@ -31,7 +31,7 @@ type Task struct {
 	CallbackRetries *int
 }
 
-// apply changes a task. All faults of the command line are found here.
+// apply changes a task. It reports all faults of the command line.
 func (t Task) apply(to *conversation.Task) error {
 	payload := map[string]json.RawMessage{}
 	switch {
@@ -41,7 +41,7 @@ func (t Task) apply(to *conversation.Task) error {
 		}
 	case len(to.Payload) > 0:
 		if err := json.Unmarshal(to.Payload, &payload); err != nil {
-			return malformed("the payload that the schedule has is not a JSON object: give another with --payload")
+			return malformed("the schedule's payload is not a JSON object: give another with --payload")
 		}
 	}
 	for _, f := range []struct{ field, text string }{
@@ -129,7 +129,7 @@ func object(flag, text string, into *map[string]json.RawMessage) error {
 	return nil
 }
 
-// marshal leaves "<" and "&" as they are.
+// marshal does not escape "<" and "&".
 func marshal(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -13,12 +13,12 @@ import (
 	"github.com/parley-run/parley/internal/duration"
 )
 
-// Times are when a schedule runs, as people give it. Exactly one of Cron, Every and
+// Times are the times of a schedule, as flags give them. Exactly one of Cron, Every and
 // At is set.
 type Times struct {
 	Cron  []string
 	Every string
-	// Offset moves the times of Every, which otherwise count from 1970.
+	// Offset shifts the times of Every, which count from 1970.
 	Offset time.Duration
 	At     string
 	// Zone is an IANA name. Empty: UTC.
@@ -26,10 +26,10 @@ type Times struct {
 	Jitter time.Duration
 }
 
-// given reports whether anything says when.
+// given reports whether a time is given.
 func (t Times) given() bool { return len(t.Cron) > 0 || t.Every != "" || t.At != "" }
 
-// spec is what Temporal is to be told. At is set for a schedule that runs once.
+// spec is the times as Temporal's options. At is set for a schedule that runs once.
 func (t Times) spec(now time.Time) (spec client.ScheduleSpec, at time.Time, err error) {
 	kinds := 0
 	for _, has := range []bool{len(t.Cron) > 0, t.Every != "", t.At != ""} {
@@ -42,7 +42,7 @@ func (t Times) spec(now time.Time) (spec client.ScheduleSpec, at time.Time, err 
 	case err != nil:
 		return spec, at, err
 	case kinds == 0:
-		return spec, at, malformed("when is it to run? Give --cron, --every or --at")
+		return spec, at, malformed("the time is missing: give --cron, --every or --at")
 	case kinds > 1:
 		return spec, at, malformed("give one of --cron, --every and --at")
 	case t.Offset != 0 && t.Every == "":
@@ -58,7 +58,7 @@ func (t Times) spec(now time.Time) (spec client.ScheduleSpec, at time.Time, err 
 		}
 		at = at.In(zone)
 		spec.Calendars = []client.ScheduleCalendarSpec{once(at)}
-		spec.TimeZoneName = "UTC" // of the calendar; what a clock change does is settled
+		spec.TimeZoneName = "UTC" // of the calendar; a change of clocks is resolved here
 		return spec, at, nil
 	case t.Every != "":
 		interval, expression, err := Every(t.Every)
@@ -85,7 +85,7 @@ func (t Times) spec(now time.Time) (spec client.ScheduleSpec, at time.Time, err 
 	return spec, at, nil
 }
 
-// commented: Temporal keeps the comment where it turns the expression into fields.
+// commented: Temporal keeps the comment when it turns the expression into fields.
 func commented(expression, comment string) string { return expression + " # " + comment }
 
 func once(at time.Time) client.ScheduleCalendarSpec {
@@ -105,11 +105,11 @@ var (
 	cronFields = cron.NewParser(cron.Second | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 )
 
-// CheckCron finds faults of a cron expression in the dialect of Temporal: five
-// fields, six with a year at the end, seven with a second in front as well, or a
-// shorthand such as @daily. Day of month and day of week must both fit.
+// CheckCron finds faults of a cron expression in Temporal's dialect: five fields, six
+// with a year at the end, seven with a second in front as well, or a shorthand such as
+// @daily. Day of month and day of week must both match.
 func CheckCron(expression string) error {
-	const maxExpression = 150 // it is its own comment, which Temporal bounds
+	const maxExpression = 150 // the expression is its own comment, which Temporal bounds
 	text := strings.TrimSpace(expression)
 	fields := strings.Fields(text)
 	switch {
@@ -145,7 +145,7 @@ func CheckCron(expression string) error {
 	return nil
 }
 
-// sundayAsZero writes Sunday, which Temporal takes as 7 too, as the parser knows it.
+// sundayAsZero writes Sunday as 0 for the parser; Temporal also accepts 7.
 func sundayAsZero(field string) string {
 	parts := strings.Split(field, ",")
 	for i, part := range parts {
