@@ -97,7 +97,7 @@ analyze: $(LINTERS_BUILT) ## staticcheck, errcheck, depguard (the layers) and ni
 	@set -e; for m in $(MODULES); do echo "analyze ($$m)"; (cd $$m && $(ANALYZE) -root $(CURDIR) ./...); done
 
 .PHONY: workflowcheck
-workflowcheck: $(LINTERS_BUILT) ## Look for what is not deterministic in workflow code
+workflowcheck: $(LINTERS_BUILT) ## Find nondeterminism in workflow code
 	@echo "workflowcheck (.)"; $(WORKFLOWCHECK) -config workflowcheck.config.yaml ./...
 
 .PHONY: vulncheck
@@ -105,7 +105,7 @@ vulncheck: $(LINTERS_BUILT) ## Known vulnerabilities in dependencies; needs a ne
 	@echo "vulncheck (.)"; $(VULNCHECK) ./...
 
 .PHONY: conformance
-conformance: ## Other people's clients and servers against ours: OneRun's SDK, RunAgent, iii's SDKs, the examples' frameworks (needs Python 3.10 with venv, Node and npm)
+conformance: ## Clients and servers of other projects against ours: OneRun's SDK, RunAgent, iii's SDKs, the examples' frameworks (needs Python 3.10 with venv, Node and npm)
 	@command -v python3 >/dev/null || { \
 		echo "make conformance needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
 	@command -v npm >/dev/null || { \

@@ -43,19 +43,19 @@ How it runs
   --help                        print this and exit
 `
 
-// options are the command line, understood.
+// options are the parsed command line.
 type options struct {
 	server        server.Config
 	exitWithStdin bool
 	logLevel      slog.Level
 	version       bool
 
-	// As they were written.
+	// As written.
 	attributes, settings []string
 	level                string
 }
 
-// A usageError is a command line that makes no sense.
+// A usageError is an invalid command line.
 type usageError struct{ err error }
 
 func (e usageError) Error() string { return e.err.Error() }

@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/devserver/server"
 )
 
-// stopTimeout bounds an orderly stop; after it the process just ends.
+// stopTimeout bounds an orderly stop; after it the process exits.
 const stopTimeout = 2 * time.Second
 
 func main() {
@@ -53,7 +53,7 @@ func exitCode(err error, stderr io.Writer) int {
 	return 1
 }
 
-// A readyLine is what the process says once it can be used.
+// A readyLine is the process's output once it is ready.
 type readyLine struct {
 	Address   string `json:"address"`
 	UIURL     string `json:"ui_url"`
@@ -61,7 +61,8 @@ type readyLine struct {
 	PID       int    `json:"pid"`
 }
 
-// run starts a server and keeps it until ctx is done or, if asked for, stdin ends.
+// run starts a server and keeps it until ctx is done or, with exit-with-stdin, stdin
+// ends.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	opts, err := parseFlags(args)
 	switch {
@@ -79,7 +80,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	defer cancel()
 	if opts.exitWithStdin {
 		go func() {
-			_, _ = io.Copy(io.Discard, stdin) // an error means the same as the end
+			_, _ = io.Copy(io.Discard, stdin) // an error counts as the end
 			cancel()
 		}()
 	}
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	srv, err := server.Start(ctx, opts.server)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // told to stop before it was ready
+			return nil // stopped before it was ready
 		}
 		return err
 	}
@@ -103,7 +104,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 
 	<-ctx.Done()
-	// Services that lose sight of one another on the way down warn about it.
+	// During a stop the services warn about each other.
 	level.Set(max(opts.logLevel, slog.LevelError+1))
 	stopCtx, cancelStop := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancelStop()

@@ -26,8 +26,8 @@ import (
 	"go.temporal.io/sdk/workflow"
 )
 
-// asCommand makes this test binary behave as the devserver command, which saves
-// linking a second one of a hundred megabytes.
+// asCommand makes this test binary act as the devserver command, which saves linking a
+// second one of a hundred megabytes.
 const asCommand = "DEVSERVER_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A process is a devserver command that runs.
+// A process is a running devserver command.
 type process struct {
 	readyLine
 	cmd    *exec.Cmd
@@ -67,7 +67,7 @@ func launch(t *testing.T, args ...string) *process {
 	return p
 }
 
-// start launches a devserver and waits until it says that it is ready.
+// start launches a devserver and waits until it is ready.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := launch(t, args...)
@@ -77,7 +77,7 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-// ends waits for the end, checks that it is prompt and silent and gives the exit code.
+// ends waits for the end, checks that it is prompt and silent and returns the exit code.
 func (p *process) ends(t *testing.T, within time.Duration) int {
 	t.Helper()
 	begin := time.Now()
@@ -124,7 +124,7 @@ func TestReadyLineAndSignal(t *testing.T) {
 	require.NoError(t, reply.Body.Close())
 	require.Equal(t, http.StatusOK, reply.StatusCode)
 
-	// A worker that polls must not hold up the end.
+	// A worker that polls must not delay the end.
 	c := p.dial(t)
 	w := worker.New(c, "queue", worker.Options{})
 	w.RegisterWorkflow(patient)
@@ -212,7 +212,7 @@ func TestFileKeepsWorkflows(t *testing.T) {
 		require.Contains(t, p.stderr.String(), "a file? yes.db: another process is using it")
 	})
 
-	require.NoError(t, first.cmd.Process.Kill()) // the hardest way to end
+	require.NoError(t, first.cmd.Process.Kill()) // the hardest end
 	_ = first.cmd.Wait()
 
 	second := start(t, "--db-file="+file,

@@ -16,13 +16,13 @@ import (
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
-// An environment is what a OneRun worker reads its settings from.
+// An environment is the settings of a OneRun worker.
 type environment struct {
 	baseURL, key, project, agent string
 }
 
-// tellEnv writes the environment to --env-file, and to stdout without the key
-// unless only the user reads that.
+// tellEnv writes the environment to --env-file, and to stdout without the key unless
+// only the user reads that.
 func (f flags) tellEnv(stdout io.Writer, e environment) error {
 	if f.envFile != "" {
 		var text bytes.Buffer
@@ -38,13 +38,13 @@ func (f flags) tellEnv(stdout io.Writer, e environment) error {
 	return nil
 }
 
-// writeEnv writes what a shell can evaluate. An empty key is left out.
+// writeEnv writes what a shell can evaluate. An empty key is omitted.
 func writeEnv(w io.Writer, e environment) {
 	for _, v := range [][2]string{
 		{"ONERUN_API_BASE_URL", e.baseURL}, {"ONERUN_API_KEY", e.key}, {"ONERUN_PROJECT_ID", e.project}, {"ONERUN_AGENT_ID", e.agent},
 	} {
 		if v[1] == "" {
-			fmt.Fprintf(w, "# %s is left out: only a terminal or a file that nobody else can read is given it\n", v[0])
+			fmt.Fprintf(w, "# %s is omitted: the key is printed only to a terminal, or into a file that only its owner can read\n", v[0])
 			continue
 		}
 		fmt.Fprintf(w, "export %s=%s\n", v[0], quote(v[1]))
@@ -60,7 +60,7 @@ func quote(s string) string {
 
 const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:%@[]"
 
-// baseURL is how a worker on this machine reaches the address.
+// baseURL is the address for a worker on this machine.
 func baseURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
@@ -98,7 +98,7 @@ func newest(ctx context.Context, e environment, path string, query url.Values) (
 	req.Header.Set("X-Api-Key", e.key)
 	resp, err := httpclient.New(httpclient.Config{}).Do(req)
 	if err != nil {
-		return "", fmt.Errorf("%w; is a simulator running there? name its place with --addr", err)
+		return "", fmt.Errorf("%w; check that a simulator runs there, or give its address with --addr", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
@@ -106,7 +106,7 @@ func newest(ctx context.Context, e environment, path string, query url.Values) (
 	case http.StatusUnauthorized:
 		return "", errors.New("the simulator wants another key; give --api-key")
 	default:
-		return "", fmt.Errorf("%s answers %s; is that a simulator?", e.baseURL, resp.Status)
+		return "", fmt.Errorf("%s answers %s; check that it is a simulator", e.baseURL, resp.Status)
 	}
 	var list struct {
 		Data []struct {

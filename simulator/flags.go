@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// flags are the command line, and what it leaves to the environment.
+// flags are the command line, with defaults from the environment.
 type flags struct {
 	addr, apiKey, scenario, state, latency, logLevel string
 	personaModel, personaURL, personaKey             string
@@ -90,8 +90,8 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	return f, nil
 }
 
-// config turns the flags into what the simulator is made from. It reports every
-// fault that can be found without starting anything.
+// config turns the flags into the simulator's configuration. It reports every fault that
+// can be found without starting.
 func (f flags) config() (sim.Config, error) {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

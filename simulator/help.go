@@ -8,7 +8,7 @@ Usage: simulator [flags]
 
 It seeds a project, an agent and a simulation, prints the environment a worker
 needs to stdout, and serves until Ctrl-C. All else goes to stderr. The key is
-printed only to a terminal, or into a file that nobody else can read.
+printed only to a terminal, or into a file that only its owner can read.
 
 Where it is:
   --addr HOST:PORT          where to listen (default 127.0.0.1:3001)

@@ -25,8 +25,8 @@ func (f flags) withKey(stdout io.Writer) (flags, error) {
 		return f, errors.New("--print-env needs the simulator's key: set ONERUN_API_KEY, or give --api-key or --api-key-file; " +
 			"a simulator started with --env-file has written it there")
 	case f.envFile == "" && !private(stdout):
-		return f, errors.New("the key would be a random one that nothing is told: give --env-file FILE, --api-key-file FILE or ONERUN_API_KEY " +
-			"(it is printed only to a terminal or into a file that nobody else can read)")
+		return f, errors.New("the key would be a random one that is not printed: give --env-file FILE, --api-key-file FILE or ONERUN_API_KEY " +
+			"(it is printed only to a terminal, or into a file that only its owner can read)")
 	}
 	f.apiKey = rand.Text()
 	return f, nil
@@ -65,7 +65,7 @@ func writePrivate(path string, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// private is whether only the user sees what is written to w.
+// private is whether only the user can read what is written to w.
 func private(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -1,6 +1,6 @@
-// Command simulator is a practice partner for agents: a OneRun-compatible
-// platform in one process, with personas of its own. `simulator --help` says
-// how; package sim has the same for programs and tests.
+// Command simulator is a practice partner for agents: a OneRun-compatible platform in
+// one process, with personas of its own. `simulator --help` lists its flags; package sim
+// is the same for programs and tests.
 package main
 
 import (

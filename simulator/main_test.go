@@ -73,8 +73,8 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// agentMain is a worker: it takes every waiting conversation of the agent that
-// the environment names to its end. The arguments are what it says.
+// agentMain is a worker: it runs every waiting conversation of the agent in the
+// environment to its end. The arguments are its messages.
 func agentMain() int {
 	w := &agent{
 		base: os.Getenv("ONERUN_API_BASE_URL"), key: os.Getenv("ONERUN_API_KEY"), project: os.Getenv("ONERUN_PROJECT_ID"), says: os.Args[1:],
@@ -207,7 +207,7 @@ func TestInterrupt(t *testing.T) {
 	require.Contains(t, p.stderr.String(), "in progress, 8 queued")
 }
 
-// Whoever is thinking must not keep the command from stopping.
+// A thinking persona must not keep the command from stopping.
 func TestInterruptWhileThinking(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

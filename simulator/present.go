@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// greet tells people what runs.
+// greet describes what runs.
 func greet(w io.Writer, url string, f flags, s *sim.Simulator, seeded sim.Seeded) {
 	report := s.Report()
 	waiting := 0
@@ -43,7 +43,7 @@ func greet(w io.Writer, url string, f flags, s *sim.Simulator, seeded sim.Seeded
 	fmt.Fprintln(w, "Ctrl-C stops the simulator.")
 }
 
-// farewell sums up what has happened.
+// farewell sums up the run.
 func farewell(w io.Writer, r sim.Report) {
 	fmt.Fprintln(w)
 	for _, s := range r.Simulations {

@@ -23,7 +23,7 @@ const (
 	codeUsage  = 2
 )
 
-// grace is how long open calls get to finish when the simulator stops.
+// grace is the time that open calls have when the simulator stops.
 const grace = 5 * time.Second
 
 // run is the whole command. It returns the exit code.
@@ -106,8 +106,8 @@ func listen(ctx context.Context, addr string, next bool) (net.Listener, error) {
 	}
 }
 
-// serve runs until ctx is done, the server fails, or everything has ended and
-// that was the point.
+// serve runs until ctx is done, the server fails, or with --exit all conversations have
+// ended.
 func serve(ctx context.Context, s *sim.Simulator, f flags, listener net.Listener, stdout, stderr io.Writer) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	setup := sim.Setup{
@@ -141,8 +141,7 @@ func serve(ctx context.Context, s *sim.Simulator, f flags, listener net.Listener
 	shutCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if server.Shutdown(shutCtx) != nil {
-		// Somebody is still thinking. Close interrupts that; nothing that has been
-		// answered is lost.
+		// Some calls still think. Close interrupts them; every answered change is kept.
 		_ = s.Close()
 		_ = server.Close()
 	}

@@ -17,9 +17,8 @@ const maxPortSteps = 1000
 
 var errPortTaken = errors.New("port is in use")
 
-// A reservation is an address found free and claimed against other devservers.
-// The claim matters because Temporal opens its listeners itself, a moment after
-// the port was looked at.
+// A reservation is a free address that is locked against other devservers: Temporal
+// opens its listeners itself, a moment after the check of the port.
 type reservation struct {
 	ip    netip.Addr
 	port  int
@@ -66,7 +65,7 @@ func parseAddress(address string) (netip.Addr, int, error) {
 	return ip, int(port), nil
 }
 
-// claimPort succeeds when no devserver has claimed the port and nobody listens there.
+// claimPort succeeds if no devserver holds the port and no process listens there.
 func claimPort(ip netip.Addr, port int) (io.Closer, error) {
 	claim, err := lockPort(port)
 	if err != nil {
@@ -95,7 +94,7 @@ func (r reservation) dialable() string {
 	return netip.AddrPortFrom(ip, uint16(r.port)).String()
 }
 
-// noClaim stands for a port nobody else is going to ask for.
+// noClaim is the claim of a port without a lock.
 type noClaim struct{}
 
 func (noClaim) Close() error { return nil }

@@ -44,7 +44,8 @@ func TestReserve(t *testing.T) {
 	defer func() { _ = first.claim.Close() }()
 	require.Greater(t, first.port, taken.Addr().(*net.TCPAddr).Port)
 
-	// Nobody listens on the first one's port yet, and still it is not handed out again.
+	// No process listens on the first one's port yet; it must not be used again all the
+	// same.
 	second, err := reserve(address, true)
 	require.NoError(t, err)
 	require.Greater(t, second.port, first.port)

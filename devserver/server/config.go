@@ -10,15 +10,15 @@ import (
 	"go.temporal.io/server/common/searchattribute/sadefs"
 )
 
-// A Config says what to run. The zero value of every field but FrontendAddress
-// and Namespaces is useful.
+// A Config configures the server. The zero value of every field except FrontendAddress
+// and Namespaces is valid.
 type Config struct {
 	// FrontendAddress is the host:port of the gRPC API. Port 0 takes any free
 	// port; an empty host means 127.0.0.1.
 	FrontendAddress string
 	// UIAddress is the host:port of the web UI, with the same rules. Empty: no UI.
 	UIAddress string
-	// NextFreePort lets an address whose port is taken move up to the next free one.
+	// NextFreePort lets an address whose port is in use take the next free one.
 	NextFreePort bool
 	// DBFile is the SQLite file that keeps the state. Empty: memory.
 	DBFile string
@@ -28,9 +28,9 @@ type Config struct {
 	SearchAttributes map[string]enumspb.IndexedValueType
 	// DynamicConfig holds settings of the Temporal server, over this package's own.
 	DynamicConfig DynamicConfig
-	// UICodecEndpoint is where the UI has encrypted payloads decoded. Empty: nowhere.
+	// UICodecEndpoint is the codec server that decodes payloads for the UI. Empty: none.
 	UICodecEndpoint string
-	// Logger receives the Temporal server's log. Nil: silence.
+	// Logger receives the Temporal server's log. Nil: none.
 	Logger *slog.Logger
 }
 
@@ -47,7 +47,7 @@ func (c Config) validate() error {
 			errs = append(errs, fmt.Errorf("search attribute %q of type %s: both must be given", name, kind))
 		}
 		if sadefs.IsReserved(name) {
-			errs = append(errs, fmt.Errorf("search attribute %q: Temporal keeps this name for itself", name))
+			errs = append(errs, fmt.Errorf("search attribute %q: Temporal reserves this name", name))
 		}
 	}
 	return errors.Join(errs...)

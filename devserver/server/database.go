@@ -23,7 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// retention keeps closed workflows long enough to look at after a weekend.
+// retention keeps closed workflows over a weekend.
 const retention = 72 * time.Hour
 
 // sqlConfig names the database and how to open it. Temporal shares one
@@ -62,7 +62,7 @@ func sqlConfig(file string) (*config.SQL, error) {
 	}, nil
 }
 
-// prepareDatabase makes sure of the schema and of the namespaces.
+// prepareDatabase creates the schema and the namespaces.
 func prepareDatabase(cfg *config.SQL, cluster string, namespaces []string, attributes map[string]enumspb.IndexedValueType) error {
 	if cfg.ConnectAttributes["mode"] != "memory" { // Temporal sets a memory database up by itself
 		if err := ensureSchema(cfg); err != nil {
@@ -78,8 +78,7 @@ func prepareDatabase(cfg *config.SQL, cluster string, namespaces []string, attri
 		row.Detail.Config.Retention = durationpb.New(retention)
 		rows = append(rows, row)
 	}
-	// Namespaces that exist are left alone; what they lack is added once the
-	// server runs.
+	// Existing namespaces stay; missing attributes are added once the server runs.
 	if err := sqlite.CreateNamespaces(cfg, rows...); err != nil {
 		return databaseError(cfg, err)
 	}
@@ -137,7 +136,7 @@ func openDatabase(cfg *config.SQL) (sqlplugin.AdminDB, error) {
 	return sql.NewSQLAdminDB(sqlplugin.DbKindUnknown, cfg, resolver.NewNoopResolver(), log.NewNoopLogger(), metrics.NoopMetricsHandler)
 }
 
-// databaseError says which file is meant, and in plain words what SQLite says in codes.
+// databaseError names the file, and puts SQLite's codes into words.
 func databaseError(cfg *config.SQL, err error) error {
 	if strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked") {
 		err = errors.New("another process is using it")

@@ -36,11 +36,11 @@ var speed = DynamicConfig{
 	// in 50 to 100 waits two seconds for it.
 	dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
-	// A client that waits for a workflow's end is told by a channel that drops what
-	// comes too fast: once in a thousand quick workflows the end itself. It then
-	// learns of it when its long poll runs out, 20 seconds by default.
+	// A client that waits for a workflow's end is notified by a channel that drops fast
+	// events: once in a thousand quick workflows the end itself. It then learns of the
+	// end when its long poll expires, after 20 seconds by default.
 	dynamicconfig.HistoryLongPollExpirationInterval.Key(): 2 * time.Second,
-	// How soon a namespace or a search attribute that has just been added is known.
+	// The delay until a new namespace or search attribute is known.
 	dynamicconfig.NamespaceCacheRefreshInterval.Key():           250 * time.Millisecond,
 	dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
 }
@@ -59,8 +59,8 @@ var limits = DynamicConfig{
 	dynamicconfig.FrontendMaxNamespaceNamespaceReplicationInducingAPIsRPSPerInstance.Key(): unlimited, // 1 a second: tests that register namespaces
 }
 
-// features turns on what clients of a current SDK may ask for and this release
-// of the server can do, but does not offer unasked.
+// features enables what clients of a current SDK may use and this release of the server
+// supports, but disables by default.
 var features = DynamicConfig{
 	dynamicconfig.EnableDeploymentVersions.Key():                   true,
 	dynamicconfig.FrontendEnableWorkerVersioningWorkflowAPIs.Key(): true,
@@ -69,11 +69,11 @@ var features = DynamicConfig{
 	dynamicconfig.MatchingEnableFairness.Key(): true,
 }
 
-// quiet stops what a server on one machine has no use for.
+// quiet disables what a server on one machine does not need.
 var quiet = DynamicConfig{
 	// Nexus needs an HTTP port of its own, and warns when it has none.
 	dynamicconfig.EnableNexus.Key(): false,
-	// Asks temporal.io for newer versions, and tells it about this one.
+	// Sends this version to temporal.io, and asks for newer ones.
 	dynamicconfig.EnableServerVersionCheck.Key(): false,
 	// Housekeeping for clusters that run for months.
 	dynamicconfig.HistoryScannerEnabled.Key():   false,
@@ -82,7 +82,7 @@ var quiet = DynamicConfig{
 	dynamicconfig.DeadlockDumpGoroutines.Key(): false,
 }
 
-// tuned is this package's choice of settings, with the caller's on top.
+// tuned is this package's settings, overridden by the caller's.
 func tuned(overrides DynamicConfig) DynamicConfig {
 	settings := DynamicConfig{}
 	for _, group := range []DynamicConfig{speed, limits, features, quiet, overrides} {
@@ -91,9 +91,9 @@ func tuned(overrides DynamicConfig) DynamicConfig {
 	return settings
 }
 
-// SetDynamicConfig adds one setting written as text, a JSON value or else a
-// plain string. It refuses names and values the Temporal server does not know,
-// which would otherwise pass without a word.
+// SetDynamicConfig adds one setting written as text, a JSON value or else a plain
+// string. It refuses names and values that the Temporal server does not know, which the
+// server would ignore silently.
 func SetDynamicConfig(settings DynamicConfig, name, text string) error {
 	value := []byte(text)
 	if !json.Valid(value) {

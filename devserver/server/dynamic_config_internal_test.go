@@ -41,7 +41,7 @@ func TestSetDynamicConfig(t *testing.T) {
 	}
 }
 
-// The server ignores a value of the wrong type, so a mistake would go unseen.
+// The server ignores a value of the wrong type, which would hide the mistake.
 func TestTunedValuesHaveTheRightTypes(t *testing.T) {
 	t.Parallel()
 	for key, value := range tuned(nil) {

@@ -11,9 +11,9 @@ import (
 	"go.temporal.io/server/common/log/tag"
 )
 
-// temporalLogger gives the Temporal server a slog.Logger to write to. Tags wait
-// as they are until there is something to log: the server makes a logger for
-// every task, and hardly ever uses it.
+// temporalLogger is a slog.Logger for the Temporal server. Tags are converted only when
+// a record is written: the server makes a logger for every task, and hardly ever uses
+// it.
 type temporalLogger struct {
 	out  *slog.Logger
 	tags []tag.Tag
@@ -38,7 +38,7 @@ func (l temporalLogger) Panic(msg string, tags ...tag.Tag) {
 	panic(fmt.Sprintf("temporal server: %s %v", msg, l.attrs(tags)))
 }
 
-// Fatal must not return: Temporal goes on with what it has just failed to make.
+// Fatal must not return: Temporal would continue without the part that failed.
 func (l temporalLogger) Fatal(msg string, tags ...tag.Tag) {
 	l.log(slog.LevelError, msg, tags)
 	os.Exit(1)

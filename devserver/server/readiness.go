@@ -24,7 +24,7 @@ const (
 	readyPause = 10 * time.Millisecond
 )
 
-// frontendReady returns when a client of the frontend could do everything it was promised.
+// frontendReady returns once a client of the frontend can use all configured features.
 func frontendReady(ctx context.Context, address string, cfg Config) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -66,7 +66,7 @@ func namespaceReady(ctx context.Context, conn *grpc.ClientConn, namespace string
 	if err := addSearchAttributes(ctx, operatorservice.NewOperatorServiceClient(conn), namespace, attributes); err != nil {
 		return err
 	}
-	// A query is what notices whether visibility works and knows an attribute.
+	// A query shows whether visibility works and knows an attribute.
 	queries := []string{""}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		queries = append(queries, fmt.Sprintf("`%s` IS NOT NULL", name))
@@ -85,7 +85,7 @@ func namespaceReady(ctx context.Context, conn *grpc.ClientConn, namespace string
 	return nil
 }
 
-// addSearchAttributes gives a namespace from an older file what it does not have yet.
+// addSearchAttributes adds missing attributes to a namespace from an older file.
 func addSearchAttributes(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string, want map[string]enumspb.IndexedValueType) error {
 	if len(want) == 0 {
 		return nil
@@ -139,8 +139,8 @@ func uiReady(ctx context.Context, url, namespace string) error {
 	return nil
 }
 
-// eventually repeats attempt until it succeeds or ctx is done, and then tells
-// why the last attempt had failed.
+// eventually repeats attempt until it succeeds or ctx is done; then it returns the last
+// error.
 func eventually(ctx context.Context, attempt func() error) error {
 	for {
 		err := attempt()

@@ -13,12 +13,12 @@ import (
 	"go.temporal.io/server/temporal"
 )
 
-// tidyTimeout bounds the checkpoint of a database file when everything has stopped.
+// tidyTimeout bounds the checkpoint of a database file after the stop.
 const tidyTimeout = time.Second
 
 // A Server is running and ready.
 type Server struct {
-	// Address is where a client on this machine reaches the gRPC API.
+	// Address is the gRPC API's address for a client on this machine.
 	Address string
 	// UIURL is the web UI's address, empty without one.
 	UIURL string
@@ -30,9 +30,8 @@ type Server struct {
 	stop     sync.Once
 }
 
-// Start returns a server that is ready, or says why there is none. If it fails,
-// or ctx ends first, what had been started may go on in the background: the
-// caller is expected to end the process.
+// Start returns a server that is ready, or an error. After an error, started parts may
+// run on: the caller is expected to end the process.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 func (s *Server) start(ctx context.Context, cfg Config) error {
-	// Both ports before any work, so that a taken one is reported at once.
+	// Both ports before any work, so that a port in use is reported at once.
 	frontend, err := s.claim(cfg.FrontendAddress, cfg.NextFreePort)
 	if err != nil {
 		return fmt.Errorf("frontend address %w", err)
@@ -112,8 +111,8 @@ func (s *Server) release() {
 	}
 }
 
-// Stop stops the UI and the server. Polling clients are given a moment, which
-// ctx may cut short: every acknowledged change is in the database already.
+// Stop stops the UI and the server. Polling clients have a moment, which ctx may cut
+// short: every acknowledged change is in the database already.
 func (s *Server) Stop(ctx context.Context) error {
 	var err error
 	s.stop.Do(func() {
@@ -132,7 +131,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return nil
 }
 
-// await returns what f returns, or ctx's error if that comes first.
+// await returns the result of f, or ctx's error if that comes first.
 func await(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

@@ -150,7 +150,7 @@ func TestStartRefuses(t *testing.T) {
 		"UIWithoutPort":   {func(c *server.Config) { c.UIAddress = "127.0.0.1" }, "not host:port"},
 		"NoNamespace":     {func(c *server.Config) { c.Namespaces = nil }, "a namespace needs a name"},
 		"NamelessOne":     {func(c *server.Config) { c.Namespaces = []string{"default", ""} }, "a namespace needs a name"},
-		"ReservedName":    {func(c *server.Config) { c.SearchAttributes = attributes("WorkflowId") }, "keeps this name for itself"},
+		"ReservedName":    {func(c *server.Config) { c.SearchAttributes = attributes("WorkflowId") }, "reserves this name"},
 		"FileInNoFolder":  {func(c *server.Config) { c.DBFile = t.TempDir() + "/none/x.db" }, "none/x.db"},
 		"FolderForAFile":  {func(c *server.Config) { c.DBFile = t.TempDir() }, "unable to open"},
 		"TooManyOfAType":  {func(c *server.Config) { c.SearchAttributes = attributes("A", "B", "C", "D") }, "cannot have more than 3 search attributes"},

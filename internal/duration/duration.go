@@ -1,5 +1,5 @@
-// Package duration reads lengths of time as people write them: Go's notation, with
-// days and weeks. It is the one parser for all flags that take a duration.
+// Package duration parses durations in Go's notation with days and weeks. It is the one
+// parser of all flags that take a duration.
 package duration
 
 import (
@@ -58,10 +58,10 @@ func part(text string, n float64, unit time.Duration) time.Duration {
 	return time.Duration(math.Round(n * float64(unit)))
 }
 
-// A Flag is a flag's value. It works with package flag and with pflag.
+// A Flag is a flag's value, for package flag and pflag.
 type Flag struct{ to *time.Duration }
 
-// NewFlag returns a flag that sets to, which gets the value it has without the flag.
+// NewFlag returns a flag that sets to, whose current value is the default.
 func NewFlag(to *time.Duration, otherwise time.Duration) *Flag {
 	*to = otherwise
 	return &Flag{to}
@@ -80,7 +80,7 @@ func (f *Flag) Set(text string) error {
 // String implements flag.Value.
 func (f *Flag) String() string {
 	if f == nil || f.to == nil || *f.to == 0 {
-		return "0" // which helps leave out as no default
+		return "0" // which help does not print as a default
 	}
 	return f.to.String()
 }

@@ -1,7 +1,6 @@
-// Package foreign tells an answer over HTTP that comes from the service that was asked
-// from one that something in front of it gives: a proxy, a login page, another server.
-// Such an answer says nothing about the request. It is worth another try, and never
-// final.
+// Package foreign tells an answer over HTTP of the service itself from one of something
+// in front of it: a proxy, a login page, another server. Such an answer does not concern
+// the request. It may be retried, and is never final.
 package foreign
 
 import (
@@ -22,13 +21,13 @@ const Page = "a web page"
 // An Error is an answer that is not the service's own.
 type Error struct {
 	Status int
-	// RetryAfter is the least time to wait. Zero: unsaid.
+	// RetryAfter is the shortest wait. Zero: none is given.
 	RetryAfter time.Duration
-	// What came, such as "a web page". Empty: it is what Said has.
+	// What describes the answer, such as "a web page". Empty: Said has its text.
 	What string
 	// Said is the answer's text, as it came: see Clean.
 	Said string
-	// Of is whose answer it is not. Empty: the agent's.
+	// Of names the service. Empty: the agent.
 	Of string
 }
 
@@ -47,7 +46,7 @@ func (e *Error) Error() string {
 	return s + "; this is not the " + of + "'s own answer"
 }
 
-// Redirects reports whether the answer sends the request elsewhere.
+// Clean is the error with its text made printable.
 func (e *Error) Redirects() bool { return e.Status >= 300 && e.Status < 400 }
 
 // Clean is the error with its text made fit to be shown.
@@ -64,8 +63,8 @@ func IsPage(header http.Header, body []byte) bool {
 }
 
 // Find is the answer as an Error if it is not the service's own, and nil if it is, or if
-// its status means the same whoever says it. Own says whether a body that is no page,
-// and not empty, is in the service's shape.
+// its status has the same meaning from any server. Own says whether a body that is no
+// page, and not empty, is in the service's shape.
 func Find(status int, header http.Header, body []byte, own func() bool) *Error {
 	e := &Error{Status: status}
 	switch {
@@ -87,13 +86,13 @@ func Find(status int, header http.Header, body []byte, own func() bool) *Error {
 	return e
 }
 
-// asksForToken reports whether the answer asks for a token, as a service may do without
-// a body, and a proxy does not.
+// asksForToken reports whether the answer requests a token, which a service may do
+// without a body, and a proxy does not.
 func asksForToken(header http.Header) bool {
 	return strings.HasPrefix(strings.ToLower(header.Get("WWW-Authenticate")), "bearer")
 }
 
-// meansTheSame is for statuses of which it does not matter who gives them.
+// meansTheSame is for statuses that have the same meaning from any server.
 func meansTheSame(status int) bool {
 	switch status {
 	case http.StatusPaymentRequired, http.StatusRequestTimeout, http.StatusConflict,
@@ -103,11 +102,10 @@ func meansTheSame(status int) bool {
 	return false
 }
 
-// Reports reports whether the body is an error in the shape of vendors of models, of
+// Reports reports whether the body is an error in the shape of model vendors, of
 // gateways to them, or of frameworks: JSON with a text as error, message or detail. Any
-// server says that it knows no such path: under 404 and 405, error must say more than
-// the status, or be an object, or there be a type or code; or one of the fields named
-// here must be there.
+// server may answer 404 and 405: then error must say more than the status, or be an
+// object, or there must be a type or code, or one of the fields named here.
 func Reports(status int, body []byte, paths ...string) bool {
 	var list []json.RawMessage
 	if json.Unmarshal(body, &list) == nil && len(list) > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// What is not the service's own, and how it reads. Empty: it is the service's own, or
-// its status means the same whoever says it.
+// Answers that are not the service's own, and their text. Empty: the answer is the
+// service's own, or its status means the same from any server.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	page := http.Header{"Content-Type": {"text/html"}}
@@ -50,7 +50,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Which bodies are errors of the service itself.
+// Bodies that are errors of the service itself.
 func TestReports(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]struct{ anywhere, notFound bool }{

@@ -38,7 +38,7 @@ import (
 	"github.com/parley-run/parley/tools/mcp"
 )
 
-// An adapter makes one call with an effect at the server, whatever becomes of it.
+// An adapter makes one call with an effect at the server.
 type adapter struct {
 	name string
 	call func(t *testing.T, server string) func(context.Context) error
@@ -133,7 +133,7 @@ func adapters() []adapter {
 	}
 }
 
-// must prefers the error of what came before.
+// must prefers the earlier error.
 func must[T executors.Executor](e T, err error) func(error) (executors.Executor, error) {
 	return func(before error) (executors.Executor, error) { return e, errors.Join(before, err) }
 }
@@ -206,7 +206,7 @@ func (s *effects) counts() (all, reused int) {
 	return s.counted, s.reused
 }
 
-// A kept connection that breaks after a request is no reason to send it again.
+// A kept connection that breaks after a request must not make it be sent again.
 func TestEveryAdapterSendsOnce(t *testing.T) {
 	t.Parallel()
 	for _, a := range adapters() {
@@ -225,7 +225,8 @@ func TestEveryAdapterSendsOnce(t *testing.T) {
 	}
 }
 
-// An attempt that loses its right to act while it connects sends nothing, and says so.
+// An attempt that loses its right to act while it connects sends nothing, and its error
+// says so.
 func TestEveryAdapterHoldsTheRight(t *testing.T) {
 	t.Parallel()
 	for _, a := range adapters() {
@@ -250,7 +251,7 @@ func TestEveryAdapterHoldsTheRight(t *testing.T) {
 	}
 }
 
-// An error says at most once where the request went.
+// An error names the target of the request at most once.
 func TestEveryAdapterNamesTheAddressOnce(t *testing.T) {
 	t.Parallel()
 	away := httptest.NewServer(http.NotFoundHandler())

@@ -19,12 +19,12 @@ const (
 	idlePerHost = 32
 )
 
-// Config says what a client is like. The zero Config is a client for streams: it
-// bounds connecting, and leaves the time and size of answers to its callers.
+// Config configures a client. The zero Config is a client for streams: it bounds
+// connecting, and leaves the time and size of answers to its callers.
 type Config struct {
 	// Client is a caller's own client. It is copied: the copy sends through its
 	// transport, with its cookies and its Timeout. Nil: a transport of our own, which
-	// obeys the proxies that the environment names.
+	// uses the proxies of the environment.
 	Client *http.Client
 	// DialTimeout bounds connecting, and TLS's handshake, each. Zero:
 	// [DefaultDialTimeout]. It has no effect on a caller's client.
@@ -65,7 +65,7 @@ func New(cfg Config) *http.Client {
 	return &client
 }
 
-// base is what requests go through in the end.
+// base is the innermost transport.
 func base(given http.RoundTripper, cfg Config) http.RoundTripper {
 	if given == nil {
 		given = newTransport(cfg)
@@ -97,7 +97,7 @@ func newTransport(cfg Config) *http.Transport {
 
 func refuseRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// followSlash lets one redirect through that keeps method, body and server.
+// followSlash permits one redirect that keeps method, body and server.
 func followSlash(next *http.Request, via []*http.Request) error {
 	from := via[len(via)-1].URL
 	status := 0
@@ -112,7 +112,7 @@ func followSlash(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// slashOnly reports whether the addresses differ in the slash at the path's end.
+// slashOnly reports whether the addresses differ only in the slash at the path's end.
 func slashOnly(from, to *url.URL) bool {
 	return to.Scheme == from.Scheme && to.Host == from.Host && to.User == nil && to.Path != from.Path &&
 		strings.TrimSuffix(to.Path, "/") == strings.TrimSuffix(from.Path, "/")

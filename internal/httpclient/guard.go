@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// A Guard says which addresses may be connected to. The zero Guard allows every
-// public one. It decides about the address that a name has led to, at the moment of
-// connecting: a name cannot be looked up twice with two answers.
+// A Guard says which addresses may be connected to. The zero Guard allows every public
+// one. It checks the resolved address at the moment of connecting: a second lookup of
+// the name could return another.
 type Guard struct {
 	// AllowAll allows every address.
 	AllowAll bool
-	// Allow are ranges that are allowed although they are private, of this machine, or
-	// of the network's own.
+	// Allow are ranges that are allowed although they are private, local or of this
+	// network.
 	Allow []netip.Prefix
-	// Hosts are allowed wherever their names lead: "agents.internal", on any port, or
+	// Hosts are allowed whatever they resolve to: "agents.internal", on any port, or
 	// "localhost:8450". They are compared without case.
 	Hosts []string
 	// OnlyAllowed refuses public addresses too, unless Allow or Hosts has them.
@@ -29,12 +29,11 @@ type Guard struct {
 
 // A RefusedError is an address that the guard does not allow. Nothing was sent.
 type RefusedError struct {
-	// Host is what was to be connected to, as "name:port".
+	// Host is the target, as "name:port".
 	Host string
-	// IP is what the name led to.
+	// IP is the resolved address.
 	IP netip.Addr
-	// Private means that the address is not public; otherwise it is only not on the
-	// list.
+	// Private means that the address is not public; otherwise it is not on the list.
 	Private bool
 }
 
@@ -60,8 +59,8 @@ func (g *Guard) AddRange(text string) bool {
 	return true
 }
 
-// Check returns nil if the address may be connected to, and else a [RefusedError].
-// Host is the "name:port" that led to it.
+// Check returns nil if the address may be connected to, and else a [RefusedError]. Host
+// is the "name:port" that resolved to it.
 func (g *Guard) Check(host string, ip netip.Addr) error {
 	public := Public(ip)
 	plain := ip.Unmap().WithZone("")
@@ -85,7 +84,7 @@ func (g *Guard) allowsHost(address string) bool {
 	})
 }
 
-// dial connects to what the guard allows.
+// dial connects to allowed addresses only.
 func (g *Guard) dial(timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, host string) (net.Conn, error) {
 		d := &net.Dialer{Timeout: timeout, Control: func(_, address string, _ syscall.RawConn) error {
@@ -99,7 +98,7 @@ func (g *Guard) dial(timeout time.Duration) func(context.Context, string, string
 	}
 }
 
-// notPublic are ranges that netip has no word for: shared address space, protocol
+// notPublic are ranges that netip does not classify: shared address space, protocol
 // assignments, documentation, benchmarks, reserved; and IPv6 that stands for IPv4.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),

@@ -8,11 +8,11 @@ import (
 	"os"
 )
 
-// errHungUp is what net/http calls "EOF".
+// errHungUp replaces net/http's "EOF".
 var errHungUp = errors.New("the server closed the connection without an answer")
 
-// Reason is why a request got no answer, without its URL and address: callers name
-// where the request went, and a URL may hold a secret. It wraps err.
+// Reason is why a request got no answer, without its URL and address: callers name the
+// target, and a URL may hold a secret. It wraps err.
 func Reason(err error) error {
 	cause := err
 	if u := (*url.Error)(nil); errors.As(err, &u) {

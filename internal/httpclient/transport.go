@@ -14,13 +14,13 @@ import (
 	"github.com/parley-run/parley/internal/lease"
 )
 
-// A NotSentError is a request of which no byte was sent, because its attempt may not
-// act any more. It wraps what [lease.Check] returned, and so has its kind.
+// A NotSentError is a request of which no byte was sent, because its attempt has lost
+// its right to act. It wraps the error of [lease.Check], and so has its kind.
 type NotSentError struct{ Err error }
 
 func (e *NotSentError) Error() string { return "nothing was sent: " + e.Err.Error() }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *NotSentError) Unwrap() error { return e.Err }
 
 // NotSent reports whether err means that the request cannot have reached a server:
@@ -31,9 +31,9 @@ func NotSent(err error) bool {
 	return errors.As(err, &lost) || errors.As(err, &refused)
 }
 
-// Unsent is the error to report where [NotSent] is true of err, and nil elsewhere: its
-// kind is that of the lost right, or Invalid for an address that is refused. It leaves
-// out the request's address, which may hold a secret.
+// Unsent is the error to report if [NotSent] is true of err, else nil: its kind is that
+// of the lost right, or Invalid for a refused address. It omits the request's address,
+// which may hold a secret.
 func Unsent(op string, err error) *conversation.Error {
 	var lost *NotSentError
 	var refused *RefusedError
@@ -67,7 +67,7 @@ type transport struct {
 	maxBody int64
 }
 
-// Unwrap is what sends the requests.
+// Unwrap is the inner transport.
 func (t *transport) Unwrap() http.RoundTripper { return t.base }
 
 // CloseIdleConnections closes connections that no request is using.
@@ -106,9 +106,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.bound(res), nil
 }
 
-// once is the request in a form that net/http does not repeat. It repeats what has a
-// GetBody, or no body, and a header that says "Idempotency-Key" in this spelling.
-// Names of headers have no case on the wire.
+// once is the request in a form that net/http does not repeat. net/http repeats a
+// request with a GetBody, or without a body, and with a header "Idempotency-Key" in this
+// spelling. Header names have no case on the wire.
 func once(req *http.Request, ctx context.Context) *http.Request {
 	out := req.Clone(ctx)
 	out.GetBody = nil
@@ -127,7 +127,7 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// A right is one request's right to have its effect.
+// A right is one request's right to its effect.
 type right struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -154,15 +154,15 @@ func (r *right) lost() error {
 	return r.err
 }
 
-// trace checks once more when there is a connection, which is when the request is
-// about to be written: making the connection may have taken long.
+// trace checks again when there is a connection, right before the request is written:
+// connecting may have taken long.
 func (r *right) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if r.check() == nil {
 			return
 		}
 		r.cancel()
-		// HTTP/2 looks at the context before it writes; HTTP/1 does not, but has the
+		// HTTP/2 checks the context before it writes; HTTP/1 does not, but has the
 		// connection to itself.
 		if t, ok := info.Conn.(*tls.Conn); !ok || t.ConnectionState().NegotiatedProtocol != "h2" {
 			_ = info.Conn.Close()
@@ -170,7 +170,7 @@ func (r *right) trace() *httptrace.ClientTrace {
 	}}
 }
 
-// release lets go of the request's context once its answer has been read or closed.
+// release cancels the request's context once its answer has been read or closed.
 func release(res *http.Response, whole context.Context, cancel context.CancelFunc) {
 	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == nil {
 		context.AfterFunc(whole, cancel)
@@ -204,8 +204,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the answer is longer than %d bytes", e.Limit)
 }
 
-// bound limits the body of an answer. A connection that has changed its protocol has
-// no body.
+// bound limits the body of an answer. A connection that has changed its protocol has no
+// body.
 func (t *transport) bound(res *http.Response) *http.Response {
 	if res == nil || res.Body == nil || t.maxBody <= 0 || res.StatusCode == http.StatusSwitchingProtocols {
 		return res

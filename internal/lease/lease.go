@@ -13,17 +13,17 @@ import (
 	"sync/atomic"
 )
 
-// ErrNotCurrent means that Temporal has given the attempt up: another one may be
-// running, and what this one returns does not count.
+// ErrNotCurrent means that the attempt has timed out in Temporal: another one may be
+// running, and the result of this one is ignored.
 var ErrNotCurrent = errors.New("the activity attempt is no longer the current one")
 
-// A Holder knows whether its activity attempt is still the current one.
+// A Holder knows whether its activity attempt is the current one.
 type Holder interface {
-	// Hold returns nil only if the attempt is provably current: Temporal has
-	// acknowledged a heartbeat more recently than the heartbeat timeout, by the
-	// monotonic clock. In doubt it asks Temporal; if Temporal cannot be asked, it
-	// returns an error of kind [conversation.Unavailable], and one that wraps
-	// ErrNotCurrent if the attempt was given up. It is safe for concurrent use.
+	// Hold returns nil only if the attempt is provably current: Temporal has acknowledged
+	// a heartbeat more recently than the heartbeat timeout, by the monotonic clock. In
+	// doubt it asks Temporal; if Temporal does not answer, it returns an error of kind
+	// [conversation.Unavailable], and one that wraps ErrNotCurrent if the attempt has
+	// timed out. It is safe for concurrent use.
 	Hold(ctx context.Context) error
 }
 
@@ -32,8 +32,8 @@ type key struct{}
 // With returns a context that carries the holder.
 func With(ctx context.Context, h Holder) context.Context { return context.WithValue(ctx, key{}, h) }
 
-// Check returns nil if the attempt that ctx belongs to may act now. A context without
-// a holder belongs to no attempt, and may act: checks, lists and commands.
+// Check returns nil if the attempt of ctx may act now. A context without a holder
+// belongs to no attempt, and may act: checks, lists and commands.
 func Check(ctx context.Context) error {
 	h, ok := ctx.Value(key{}).(Holder)
 	if !ok {
@@ -43,7 +43,7 @@ func Check(ctx context.Context) error {
 }
 
 // A Shared holder passes from one attempt to the next, for work that outlives an
-// attempt. The zero value holds nothing, and refuses.
+// attempt. The zero value has no holder, and refuses.
 type Shared struct{ current atomic.Pointer[Holder] }
 
 // Pass makes h the holder.

@@ -33,10 +33,10 @@ import (
 	"github.com/parley-run/parley/tools/mcp"
 )
 
-// persona is what a persona has said, and a peer repeats.
+// persona is a persona's message that a peer repeats.
 const persona = "my mother's maiden name is Wintergreen"
 
-// bodies are what peers answer, in the shapes that there are.
+// bodies are errors of peers, in all known shapes.
 func bodies() map[string]string {
 	out := map[string]string{"plain": persona, "page": "<html><title>" + persona + "</title></html>"}
 	for shape, body := range map[string]string{
@@ -62,7 +62,7 @@ func bodies() map[string]string {
 	return out
 }
 
-// peers ask at the server and return what went wrong.
+// peers sends requests to the server and returns the errors.
 func peers(t *testing.T, server string) map[string]func() error {
 	t.Helper()
 	ask := func(e executors.Executor, err error) func() error {
@@ -116,7 +116,7 @@ func peers(t *testing.T, server string) map[string]func() error {
 	}
 }
 
-// logged is what a failure leaves in the log at info level and above.
+// logged is the log of a failure at info level and above.
 func logged(err error) string {
 	var out bytes.Buffer
 	l := slog.New(logging.WithoutQuotes(slog.NewTextHandler(&out, nil)))
@@ -125,8 +125,8 @@ func logged(err error) string {
 	return out.String()
 }
 
-// What peers repeat of a conversation does not come into the log above debug level,
-// whoever they are and whatever shape their errors have.
+// Texts of a conversation that peers repeat do not reach the log above debug level,
+// whatever the peer and the shape of its errors.
 func TestPeersRepeatingTheConversation(t *testing.T) {
 	t.Parallel()
 	failures := 0

@@ -1,4 +1,4 @@
-// Package logging keeps out of the log what does not belong there.
+// Package logging keeps texts of other parties out of the log.
 package logging
 
 import (
@@ -9,9 +9,9 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// WithoutQuotes returns a handler that leaves the words of others, which may repeat a
-// conversation, out of records above debug level: see [conversation.Quote]. Where debug
-// records are wanted, the whole follows as one.
+// WithoutQuotes returns a handler that removes quoted texts of other parties, which may
+// repeat a conversation, from records above debug level: see [conversation.Quote]. With
+// debug level enabled, the complete record follows at that level.
 func WithoutQuotes(h slog.Handler) slog.Handler {
 	if _, done := h.(quotes); done {
 		return h
@@ -42,7 +42,7 @@ func (h quotes) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, whole)
 }
 
-// WithAttrs leaves quotations out of the attributes, whatever the level.
+// WithAttrs removes quotations from the attributes, at every level.
 func (h quotes) WithAttrs(attrs []slog.Attr) slog.Handler {
 	plain := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
@@ -51,7 +51,7 @@ func (h quotes) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return quotes{h.Handler.WithAttrs(plain)}
 }
 
-// WithGroup goes on leaving them out.
+// WithGroup keeps removing them.
 func (h quotes) WithGroup(name string) slog.Handler { return quotes{h.Handler.WithGroup(name)} }
 
 // without is an attribute without quotations, and whether it had any.
@@ -62,7 +62,7 @@ func without(a slog.Attr) (slog.Attr, bool) {
 	case slog.KindString:
 		text = value.String()
 	case slog.KindAny:
-		text = fmt.Sprint(value.Any()) // an error, most often
+		text = fmt.Sprint(value.Any()) // usually an error
 	case slog.KindGroup:
 		var group []slog.Attr
 		changed := false

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// goWords are words of Go's that mean nothing to the reader of an error.
+// goWords are words of Go that mean nothing to the reader of an error.
 var goWords = regexp.MustCompile(`json: |Go (struct|value)|unmarshal|\*?\b(jsonrpc2?|sdk|genai|wire)\.[A-Z]|%!|<nil>|invalid character`)
 
-// An answer of the wrong types is told of without Go's words.
+// An answer of wrong types is described without Go's words.
 func TestWrongTypesInPlainWords(t *testing.T) {
 	t.Parallel()
 	failures := 0

@@ -1,6 +1,6 @@
-// Package loopback keeps web pages away from servers on this machine. A page may
-// have its own name point to 127.0.0.1 once it is loaded; its requests then carry
-// that name as their Host.
+// Package loopback protects servers on this machine from web pages. A page can make its
+// own name resolve to 127.0.0.1 after it has loaded; its requests then carry that name
+// as their Host.
 package loopback
 
 import (
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Guard refuses, with 421, what arrives at a loopback address under a name that
-// could belong to a web page. Addresses, names without a dot, and names below
-// .localhost and .internal pass, and so does all that arrives at another address.
+// Guard refuses, with 421, requests that arrive at a loopback address under a name that
+// could belong to a web page. Addresses, names without a dot, and names below .localhost
+// and .internal pass, and so does every request at another address.
 func Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if arrivedAtLoopback(r) && !harmless(r.Host) {
@@ -33,7 +33,7 @@ func arrivedAtLoopback(r *http.Request) bool {
 	return ok && tcp.IP.IsLoopback()
 }
 
-// harmless is whether no web page on the internet can be called by the host.
+// harmless is whether no web page on the internet can have the host's name.
 func harmless(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -8,9 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// JSON returns a writer for JSON documents that may be shown on a terminal: what
-// encoding/json leaves as it is although a terminal obeys it or people cannot see it
-// is escaped. The documents mean the same. Each Write must be of whole characters.
+// JSON returns a writer for JSON documents that may be printed on a terminal: it escapes
+// the characters that encoding/json leaves although a terminal interprets them or a
+// reader cannot see them. The documents mean the same. Each Write must consist of whole
+// characters.
 func JSON(w io.Writer) io.Writer { return jsonWriter{w} }
 
 type jsonWriter struct{ w io.Writer }
@@ -23,7 +24,7 @@ func (j jsonWriter) Write(p []byte) (int, error) {
 }
 
 func escaped(p []byte) []byte {
-	var out []byte // nil: as it was
+	var out []byte // nil: unchanged
 	for i := 0; i < len(p); {
 		r, size := utf8.DecodeRune(p[i:])
 		if r >= 0x7f && !(r == utf8.RuneError && size == 1) && !unicode.IsGraphic(r) {

@@ -1,7 +1,7 @@
-// Package printable makes text from other people fit to be kept as a name and to be
-// shown on a terminal. Terminals obey control characters, and people are misled by
-// characters that they cannot see: model names, ids, errors and messages of peers
-// pass through here where they come in and again where they are printed.
+// Package printable makes texts of other parties safe to store as a name and to print on
+// a terminal. Terminals interpret control characters, and invisible characters mislead
+// readers: model names, ids, errors and messages of peers pass through here when they
+// are received and again when they are printed.
 package printable
 
 import (
@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Mark stands for a character that is not shown, and Cut for what was left out
-// because the text is too long.
+// Mark replaces a character that is not printed; Cut replaces the end of a text that is
+// too long.
 const (
 	Mark = "\uFFFD"
 	Cut  = "…"
@@ -21,9 +21,9 @@ const (
 // MaxName is the usual bound of a name in bytes, see [Name].
 const MaxName = 256
 
-// Text is a text of any number of lines for a terminal. Line breaks and tabs stay;
-// other control characters (the beginning of every escape sequence) and what is not
-// UTF-8 become [Mark]; marks of direction, which reorder what is seen, are left out.
+// Text is a text of any number of lines for a terminal. Line breaks and tabs stay; other
+// control characters (the beginning of every escape sequence) and invalid UTF-8 become
+// [Mark]; marks of direction, which reorder the text, are removed.
 func Text(s string) string {
 	if plain(s) {
 		return s
@@ -45,11 +45,11 @@ func Text(s string) string {
 // Line is [Text] on one line: every run of white space becomes one space.
 func Line(s string) string { return strings.Join(strings.Fields(Text(s)), " ") }
 
-// Name is a name that somebody else has chosen (of a model, a provider, a tool), as it
-// is kept: on one line, without any character that is not seen, at most limit bytes
-// long, which includes [Cut]. What is cleaned already stays as it is.
+// Name is the name that another party has given (to a model, a provider, a tool), in the
+// form to store: one line, without invisible characters, at most limit bytes long with
+// [Cut]. A clean name stays as it is.
 func Name(s string, limit int) string {
-	// What is cut off need not be cleaned: a name may have megabytes.
+	// The part that is cut off need not be cleaned: a name may have megabytes.
 	if most := 4*limit + utf8.UTFMax; len(s) > most {
 		s = s[:most]
 	}
@@ -91,8 +91,8 @@ func ClipLetters(s string, limit int) string {
 // IsName reports whether a text can be kept as it is: [Name] would not change it.
 func IsName(s string, limit int) bool { return Name(s, limit) == s }
 
-// ID is an id for people. An id finds things, so nothing is left out silently: one
-// that cannot be shown as it is, is shown quoted and escaped, as Go does.
+// ID is an id for printing. Ids are used for lookups, so no character may be dropped:
+// one that is not printable is quoted and escaped, as in Go.
 func ID(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)

@@ -81,7 +81,7 @@ func TestID(t *testing.T) {
 	require.Equal(t, `"a\xff"`, printable.ID("a\xff"))
 }
 
-// A document says the same, and nothing in it is a terminal's to obey.
+// A document means the same, and contains nothing that a terminal interprets.
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	said := map[string]string{"model": "a\x1b[2J\u009b31m\x7f\u202eb\u200b\u2028\U000E0041ü👍\x00"}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Writer returns a writer that passes on what [Text] makes of each Write, which must
-// be of whole characters.
+// Writer returns a writer that applies [Text] to each Write, which must consist of whole
+// characters.
 func Writer(w io.Writer) io.Writer { return textWriter{w} }
 
 type textWriter struct{ w io.Writer }
@@ -19,11 +19,11 @@ func (t textWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// colour is what sets colours, and nothing else, on a terminal.
+// colour matches sequences that only set colours.
 var colour = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// Painted is [Text] for what has been put in colours already: those stay. What others
-// have written goes through [Text] before it is put in colours.
+// Painted is [Text] for texts with colours: those stay. Texts of other parties must pass
+// through [Text] before they are coloured.
 func Painted(s string) string {
 	var b strings.Builder
 	for {

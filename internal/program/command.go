@@ -17,14 +17,14 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// What may be wrong with a program before it runs.
+// Errors of a program before it runs.
 var (
 	ErrNone  = errors.New("there is no such program")
 	ErrStart = errors.New("the program does not start")
 )
 
-// Remedy says what to do about an error of [Find] or [Start] that waiting cannot
-// mend. It is empty for all others.
+// Remedy is the remedy of an error of [Find] or [Start] that waiting cannot resolve. It
+// is empty for others.
 func Remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrNone):
@@ -35,8 +35,8 @@ func Remedy(err error) string {
 	return ""
 }
 
-// Find returns the path of the program that is called name where it is to run in
-// dir. A relative path starts there; empty is where this process runs.
+// Find returns the path of the program name that is to run in dir. A relative path
+// starts there; an empty dir is this process's.
 func Find(name, dir string) (string, error) {
 	if dir != "" {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
@@ -58,16 +58,15 @@ func Find(name, dir string) (string, error) {
 	return path, nil
 }
 
-// PassedEnv are the variables of our own environment that every program sees:
-// what it takes to find other programs, a home and a language.
+// PassedEnv are the variables of this process's environment that every program receives:
+// what it needs to find other programs, a home and a language.
 func PassedEnv() []string {
 	return []string{"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SYSTEMROOT"}
 }
 
-// Environment returns a function that makes the environment of a program: those
-// of [PassedEnv], those that pass names, and those of own, which come first where
-// a name is in both. A function, so that no secret is in a field that fmt would
-// print.
+// Environment returns a function that builds the environment of a program: [PassedEnv],
+// the names in pass, and own, which take precedence. A function, so that no field holds
+// a secret that fmt would print.
 func Environment(pass []string, own map[string]secret.String, lookup func(string) (string, bool)) func() []string {
 	return func() []string {
 		var env []string
@@ -88,15 +87,15 @@ func Environment(pass []string, own map[string]secret.String, lookup func(string
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// IsVariable reports whether a variable of the environment may be called so.
+// IsVariable reports whether name is a valid name of an environment variable.
 func IsVariable(name string) bool { return variable.MatchString(name) }
 
-// IsShellLine reports whether a command looks as if it were meant for a shell.
+// IsShellLine reports whether a command seems to be meant for a shell.
 func IsShellLine(command []string) bool {
 	return len(command) == 1 && strings.ContainsAny(command[0], " \t") && !filepath.IsAbs(command[0])
 }
 
-// Validate hands add every fault of a command's arguments and variables, each
+// Validate adds every fault of a command's arguments and variables to f, each
 // with its key.
 func Validate(command []string, env map[string]secret.String, f *settings.Faults) {
 	for i, arg := range command {

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// What a program may write within a minute that answers nothing: far more than any
-// that works, and little enough for a worker to read.
+// The bounds of unrequested output within a minute: far above any working program, and
+// little enough for a worker to read.
 const (
 	FloodLines = 10_000
 	FloodBytes = 64 << 20
 )
 
-// A Flood counts what a program writes to its standard output that answers nothing. It
+// A Flood counts the lines on a program's standard output that answer no request. It
 // belongs to one goroutine. The zero value is ready.
 type Flood struct {
 	since        time.Time
 	lines, bytes int
 }
 
-// Add counts a line of n bytes. The error says that it was one too many: the program is
-// not to be read any further.
+// Add counts a line of n bytes. An error means that the bound is exceeded: stop reading
+// the program.
 func (f *Flood) Add(n int) error {
 	if now := time.Now(); f.since.IsZero() || now.Sub(f.since) >= time.Minute {
 		*f = Flood{since: now}

@@ -33,7 +33,7 @@ func TestLineLog(t *testing.T) {
 		require.Equal(t, program.LogLines, strings.Count(out.String(), "\n"), "one minute's worth")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Contains(t, out.String(), fmt.Sprintf("lines=%d", 1_000_003-program.LogLines), "it is said although no line comes any more")
+		require.Contains(t, out.String(), fmt.Sprintf("lines=%d", 1_000_003-program.LogLines), "it is reported although no line follows")
 
 		out.Reset()
 		write(100, strings.Repeat("x", 10<<10))
@@ -65,8 +65,8 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// A program that floods its standard error neither fills the log nor is held up, and
-// its last words are known all the same.
+// A program that floods its standard error neither fills the log nor blocks, and its
+// last lines are known all the same.
 func TestFloodOfStandardError(t *testing.T) {
 	t.Parallel()
 	p, log := start(t, "floods")

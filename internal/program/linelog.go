@@ -7,24 +7,24 @@ import (
 	"time"
 )
 
-// What of a program's words goes into the log within a minute. The rest is counted: a
-// program that writes without end must not fill the disk.
+// The bounds of a program's lines in the log within a minute. Further lines are counted:
+// a program that writes without end must not fill the disk.
 const (
 	LogLines = 300
 	LogBytes = 64 << 10
 	logEvery = time.Minute
 )
 
-// A LineLog puts lines of somebody else's into the log, at most [LogLines] of them and
-// [LogBytes] bytes within a minute. At the end of a minute in which it left lines out,
-// it says how many. It is safe for concurrent use.
+// A LineLog writes lines of a program to the log, at most [LogLines] of them and
+// [LogBytes] bytes within a minute. At the end of a minute in which it dropped lines, it
+// logs their number. It is safe for concurrent use.
 type LineLog struct {
 	logger *slog.Logger
 
 	mu           sync.Mutex
 	since        time.Time // when the minute began; zero: never
 	lines, bytes int       // in the log since then
-	left         int       // lines left out since then
+	left         int       // lines dropped since then
 	end          *time.Timer
 	closed       bool
 }
@@ -32,8 +32,8 @@ type LineLog struct {
 // NewLineLog returns one that writes to logger. Close it.
 func NewLineLog(logger *slog.Logger) *LineLog { return &LineLog{logger: logger} }
 
-// Line writes a line with a message and attributes, or counts it. Text makes the line
-// and is called only if there is room for it; empty: there is nothing to write.
+// Line writes a line with a message and attributes, or counts it. Text builds the line
+// and is called only if the line will be written; empty: there is nothing to write.
 func (l *LineLog) Line(level slog.Level, message string, text func() string, attrs ...any) {
 	if !l.room() {
 		return
@@ -70,7 +70,7 @@ func (l *LineLog) room() bool {
 	return false
 }
 
-// settle says what was left out. The mutex is held.
+// settle logs the number of dropped lines. The mutex is held.
 func (l *LineLog) settle() {
 	if l.end != nil {
 		l.end.Stop()
@@ -82,7 +82,7 @@ func (l *LineLog) settle() {
 	}
 }
 
-// Close says what was left out and not yet said.
+// Close logs the number of dropped lines.
 func (l *LineLog) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

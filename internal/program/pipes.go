@@ -2,9 +2,8 @@ package program
 
 import "os"
 
-// connect makes the pipes. They are our own and not os/exec's: with these, a
-// write can be given up and a read that nothing will come of ended. It returns
-// the program's ends.
+// connect makes the pipes. They replace os/exec's, so that a write can be cancelled and
+// a useless read ended. It returns the program's ends.
 func (p *Process) connect() (theirs []*os.File, err error) {
 	pipe := func() (r, w *os.File) {
 		if err == nil {
@@ -30,6 +29,6 @@ func (p *Process) ours() []*os.File { return []*os.File{p.stdin, p.Stdout, p.std
 
 func closeAll(files []*os.File) {
 	for _, f := range files {
-		_ = f.Close() // a nil file is no harm
+		_ = f.Close() // a nil file is harmless
 	}
 }

@@ -1,3 +1,3 @@
-// Package group is what the systems differ in where a program is to have a
-// process group of its own, so that its children end with it.
+// Package group starts and ends programs in a process group of their own, so that their
+// children end with them, on each operating system.
 package group

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Own gives the program a process group of its own, and has the kernel end it
-// should this process be killed. The kernel does so when the thread ends that
-// started the program: it must stay.
+// Own gives the program a process group of its own, and makes the kernel kill it if this
+// process dies. The kernel does so when the thread that started the program ends: the
+// thread must stay.
 func Own(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// AwaitEnd returns when the program has ended, and whether it keeps its id, and
-// that of its group, until cmd.Wait.
+// AwaitEnd returns when the program has exited, and whether it keeps its id, and that of
+// its group, until cmd.Wait.
 func AwaitEnd(cmd *exec.Cmd) (keepsID bool) {
 	for {
 		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)

@@ -4,11 +4,11 @@ package group
 
 import "os/exec"
 
-// Own does nothing: there are no process groups here, and only the program itself
-// is ended.
+// Own does nothing: there are no process groups here, and only the program itself is
+// ended.
 func Own(*exec.Cmd) {}
 
-// AwaitEnd waits for nothing: there is no group whose id would have to be kept.
+// AwaitEnd returns at once: there is no group whose id must be kept.
 func AwaitEnd(*exec.Cmd) (keepsID bool) { return false }
 
 // Terminate ends the program.

@@ -10,6 +10,6 @@ import (
 // Own gives the program a process group of its own.
 func Own(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-// AwaitEnd waits for nothing: there is no portable way to wait for an end
-// without letting go of the id.
+// AwaitEnd returns at once: there is no portable way to wait for an exit without
+// releasing the id.
 func AwaitEnd(*exec.Cmd) (keepsID bool) { return false }

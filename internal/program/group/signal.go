@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Terminate asks the group to end.
+// Terminate asks the group to exit.
 func Terminate(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 
-// Kill ends the group.
+// Kill kills the group.
 func Kill(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
