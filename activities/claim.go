@@ -22,7 +22,7 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	out, err := k.claim(k.work)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && k.handsOver():
-		return ClaimResult{HandedOver: true, Tried: k.mark, Tries: failedTries(ctx)}, nil
+		return ClaimResult{HandedOver: true, Tried: k.mark, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return ClaimResult{}, k.fail(afterTries(err, tried), ErrorDetails{Mark: k.mark})
 	}
@@ -186,9 +186,9 @@ type FindClaimResult struct {
 	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
 	HandedOver bool               `json:"handed_over,omitempty"`
 	Tried      *Mark              `json:"tried,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 	// RunID is the run that has asked.
 	RunID string `json:"run_id,omitempty"`
 }
@@ -206,7 +206,7 @@ func (c *Conversation) FindClaim(ctx context.Context, in FindClaimInput) (FindCl
 	out, err := a.findClaim(a.work, in)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && a.handsOver():
-		return FindClaimResult{HandedOver: true, Tried: in.Tried, Tries: failedTries(ctx)}, nil
+		return FindClaimResult{HandedOver: true, Tried: in.Tried, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return FindClaimResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})
 	}

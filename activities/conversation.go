@@ -142,7 +142,7 @@ func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextRes
 	out, err := c.context(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return ContextResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+		return ContextResult{HandedOver: true, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return ContextResult{}, a.fail(err, ErrorDetails{})
 	}
@@ -215,7 +215,7 @@ func (c *Conversation) End(ctx context.Context, in EndInput) (EndResult, error) 
 	out, err := a.close(in)
 	switch {
 	case err != nil && a.handsOver():
-		return EndResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+		return EndResult{HandedOver: true, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return EndResult{}, a.fail(err, ErrorDetails{})
 	}

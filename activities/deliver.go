@@ -28,8 +28,8 @@ const (
 // tries that the task's settings count.
 const spareTries = 3
 
-// Tries is how often a callback is tried.
-func Tries(c conversation.Callback) int {
+// CallbackAttempts is how many attempts a callback has.
+func CallbackAttempts(c conversation.Callback) int {
 	retries := DefaultCallbackRetries
 	if c.Retries != nil {
 		retries = min(max(0, *c.Retries), maxCallbackRetries)
@@ -49,7 +49,7 @@ type Callbacks interface {
 type DeliverInput struct {
 	Callback conversation.Callback   `json:"callback"`
 	Result   conversation.TaskResult `json:"result"`
-	// Attempts is how often it is tried: see [Tries].
+	// Attempts is how often it is tried: see [CallbackAttempts].
 	Attempts int `json:"attempts"`
 	// Made counts the requests of activities before this one.
 	Made int `json:"made,omitempty"`
@@ -61,9 +61,9 @@ type DeliverInput struct {
 type DeliverResult struct {
 	conversation.Delivery
 	HandedOver bool `json:"handed_over,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at
@@ -80,7 +80,7 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumInterval:    time.Minute,
-			MaximumAttempts:    int32(Tries(c) + spareTries),
+			MaximumAttempts:    int32(CallbackAttempts(c) + spareTries),
 		},
 	}
 }
@@ -121,7 +121,7 @@ func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverRes
 	case err == nil:
 		return DeliverResult{Delivery: state}, nil
 	case a.handsOver():
-		return DeliverResult{HandedOver: true, Tries: failedTries(ctx), Delivery: conversation.Delivery{Attempts: progress.Made}}, nil
+		return DeliverResult{HandedOver: true, Failed: failedTries(ctx), Delivery: conversation.Delivery{Attempts: progress.Made}}, nil
 	case a.sdk.Err() != nil || progress.Made < in.Attempts && !conversation.IsKind(err, conversation.Invalid),
 		conversation.IsKind(err, conversation.Reset), errors.Is(err, lease.ErrNotCurrent):
 		a.tries = progress.Made - int(a.info.Attempt)

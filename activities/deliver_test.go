@@ -26,10 +26,10 @@ func TestDeliverOptions(t *testing.T) {
 		{math.MaxInt, 1001, math.MaxInt64, time.Hour},
 	} {
 		c := conversation.Callback{Retries: &tt.retries, Timeout: tt.timeout}
-		require.Equal(t, tt.tries, activities.Tries(c))
+		require.Equal(t, tt.tries, activities.CallbackAttempts(c))
 		o := activities.DeliverOptions(c)
 		require.Greater(t, int(o.RetryPolicy.MaximumAttempts), tt.tries, "there is none to spare for a worker that dies")
 		require.Equal(t, tt.most+5*time.Second, o.StartToCloseTimeout)
 	}
-	require.Equal(t, 1+activities.DefaultCallbackRetries, activities.Tries(conversation.Callback{}))
+	require.Equal(t, 1+activities.DefaultCallbackRetries, activities.CallbackAttempts(conversation.Callback{}))
 }

@@ -27,7 +27,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	out, err := e.exchange(e.work)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && e.handsOver():
-		return ExchangeResult{HandedOver: true, Tried: e.mark, Tries: failedTries(ctx), Lag: c.lag.worst()}, nil
+		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedTries(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
 		return ExchangeResult{}, e.fail(err, ErrorDetails{Mark: e.mark})
 	}

@@ -45,9 +45,9 @@ type ClaimResult struct {
 	Receipt    *platforms.Receipt `json:"receipt,omitempty"`
 	HandedOver bool               `json:"handed_over,omitempty"`
 	Tried      *Mark              `json:"tried,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // A Mark is recorded by heartbeat before a request that must not be repeated
@@ -102,9 +102,9 @@ type ContextResult struct {
 	// Fault is why a task cannot be run. What it says and its messages are left out:
 	// they are too large to be recorded.
 	Fault string `json:"fault,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 	// Turns is how many of all messages, not of Messages alone, are the agent's.
 	Turns int `json:"turns,omitempty"`
 	// Settle is how long after a send whose answer was lost the platform may still
@@ -164,9 +164,9 @@ type ReplyProgress struct {
 	Attach json.RawMessage `json:"attach,omitempty"`
 	// Spent is what failed attempts cost.
 	Spent conversation.Usage `json:"spent,omitzero"`
-	// Tries counts the tries before this activity: those that waited for their turn
+	// Failed counts the tries before this activity: those that waited for their turn
 	// under a rate limit are none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 	// Asked means that an executor was called, and the end of the call is not known.
 	Asked bool `json:"asked,omitempty"`
 	// Once means that what was asked must not happen twice.
@@ -237,9 +237,9 @@ type CallToolResult struct {
 	HandedOver   bool   `json:"handed_over,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // ExchangeInput sends the agent's messages and asks for what comes back.
@@ -308,9 +308,9 @@ type ExchangeResult struct {
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // A Finding is something wrong with a result that counts all the same: a transcript
@@ -335,9 +335,9 @@ type EndResult struct {
 	EndDetail  string               `json:"end_detail,omitempty"`
 	Count      int                  `json:"count,omitempty"`
 	HandedOver bool                 `json:"handed_over,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 	// Turns is how many of Count are the agent's.
 	Turns int `json:"turns,omitempty"`
 }

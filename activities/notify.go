@@ -32,9 +32,9 @@ func NotifyOptions() workflow.ActivityOptions {
 // NotifyResult says that the platform knows, unless it was handed over.
 type NotifyResult struct {
 	HandedOver bool `json:"handed_over,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // Notify tells a platform that listens what has happened.
@@ -44,7 +44,7 @@ func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult
 	err := a.notify(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return NotifyResult{HandedOver: true, Tries: failedTries(ctx)}, nil
+		return NotifyResult{HandedOver: true, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return NotifyResult{}, a.fail(err, ErrorDetails{})
 	}

@@ -40,7 +40,7 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 		r.progress = *p
 	}
 	r.attempt = c.begin(ctx, "reply", r.progress)
-	r.tries, r.limit = r.progress.Tries, in.Attempts
+	r.tries, r.limit = r.progress.Failed, in.Attempts
 	defer r.end()
 
 	begin := time.Now()
@@ -76,11 +76,11 @@ func (r *replying) failed(err error) (ReplyResult, error) {
 	out := ReplyResult{HandedOver: true, Resume: progress, Lag: r.lag.worst()}
 	switch {
 	case r.handsOver():
-		progress.Tries = r.number() - 1
+		progress.Failed = r.number() - 1
 		return out, nil
 	case e != nil && errors.Is(err, limit.ErrQueued):
 		// Nothing was asked: it is no attempt, and no worker is kept busy waiting.
-		progress.Tries = r.number() - 1
+		progress.Failed = r.number() - 1
 		out.Wait = e.RetryAfter
 		return out, nil
 	}

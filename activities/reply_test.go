@@ -204,7 +204,7 @@ func TestRepeatedCallsAreCounted(t *testing.T) {
 	}{
 		"left on the wire": {activities.ReplyProgress{Asked: true}, 1},
 		"to be picked up":  {activities.ReplyProgress{Asked: true, Attach: json.RawMessage(`"run"`)}, 0},
-		"failed before":    {activities.ReplyProgress{Tries: 1}, 0},
+		"failed before":    {activities.ReplyProgress{Failed: 1}, 0},
 
 		"to be picked up by it":       {activities.ReplyProgress{Asked: true, Executor: "resolved", Attach: json.RawMessage(`"run"`)}, 0},
 		"another's to be picked up":   {activities.ReplyProgress{Asked: true, Executor: "another", Attach: json.RawMessage(`"run"`)}, 1},

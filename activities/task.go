@@ -27,9 +27,9 @@ type ReportInput struct {
 type ReportResult struct {
 	HandedOver bool  `json:"handed_over,omitempty"`
 	Tried      *Mark `json:"tried,omitempty"`
-	// Tries, with HandedOver, is how many attempts at this activity had failed. The
+	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
-	Tries int `json:"tries,omitempty"`
+	Failed int `json:"failed,omitempty"`
 }
 
 // claimant names a run of the workflow to a platform. Empty: the one that asks.
@@ -48,7 +48,7 @@ func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult
 	mark, err := a.acknowledge(a.work, in, tried)
 	switch {
 	case err != nil && a.handsOver():
-		return ReportResult{HandedOver: true, Tried: mark, Tries: failedTries(ctx)}, nil
+		return ReportResult{HandedOver: true, Tried: mark, Failed: failedTries(ctx)}, nil
 	case err != nil:
 		return ReportResult{}, a.fail(patient(err), ErrorDetails{Mark: mark})
 	}

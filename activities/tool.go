@@ -29,7 +29,7 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	out, err := a.callTool(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return CallToolResult{HandedOver: true, Tries: failedTries(ctx), Lag: c.lag.worst()}, nil
+		return CallToolResult{HandedOver: true, Failed: failedTries(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
 		return CallToolResult{}, a.fail(err, ErrorDetails{})
 	}

@@ -36,9 +36,9 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 				if n%2 == 0 {
 					tries := 1
 					if in.Resume != nil {
-						tries += in.Resume.Tries
+						tries += in.Resume.Failed
 					}
-					return activities.ReplyResult{HandedOver: true, Wait: time.Minute, Resume: &activities.ReplyProgress{Tries: tries}}, nil
+					return activities.ReplyResult{HandedOver: true, Wait: time.Minute, Resume: &activities.ReplyProgress{Failed: tries}}, nil
 				}
 				return activities.ReplyResult{}, down()
 			}
@@ -47,7 +47,7 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 		"claim": func(s *stage) string {
 			s.claim = func(n int, _ activities.ClaimInput) (activities.ClaimResult, error) {
 				if n%2 == 0 {
-					return activities.ClaimResult{HandedOver: true, Tries: 1}, nil
+					return activities.ClaimResult{HandedOver: true, Failed: 1}, nil
 				}
 				return activities.ClaimResult{}, down()
 			}
@@ -56,7 +56,7 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 		"context": func(s *stage) string {
 			s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
 				if n%2 == 0 {
-					return activities.ContextResult{HandedOver: true, Tries: 1}, nil
+					return activities.ContextResult{HandedOver: true, Failed: 1}, nil
 				}
 				return activities.ContextResult{}, down()
 			}
@@ -65,7 +65,7 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 		"exchange": func(s *stage) string {
 			s.exchange = func(_ context.Context, n int, _ activities.ExchangeInput) (activities.ExchangeResult, error) {
 				if n%2 == 0 {
-					return activities.ExchangeResult{HandedOver: true, Tries: 1}, nil
+					return activities.ExchangeResult{HandedOver: true, Failed: 1}, nil
 				}
 				return activities.ExchangeResult{}, down()
 			}
@@ -80,7 +80,7 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 			}
 			s.tool = func(_ context.Context, n int, _ activities.CallToolInput) (activities.CallToolResult, error) {
 				if n%2 == 0 {
-					return activities.CallToolResult{HandedOver: true, Tries: 1}, nil
+					return activities.CallToolResult{HandedOver: true, Failed: 1}, nil
 				}
 				return activities.CallToolResult{}, down()
 			}
@@ -92,7 +92,7 @@ func TestAttemptsCountOverHandOvers(t *testing.T) {
 			}
 			s.end = func(n int, _ activities.EndInput) (activities.EndResult, error) {
 				if n%2 == 0 {
-					return activities.EndResult{HandedOver: true, Tries: 1}, nil
+					return activities.EndResult{HandedOver: true, Failed: 1}, nil
 				}
 				return activities.EndResult{}, down()
 			}
@@ -125,7 +125,7 @@ func TestOutageBehindARateLimitParks(t *testing.T) {
 			// Its turn is not there yet: no attempt. It has failed once before, where n is 1
 			// more than a multiple of three.
 			if n%3 == 1 && n > 1 {
-				resume.Tries++
+				resume.Failed++
 			}
 			return activities.ReplyResult{HandedOver: true, Wait: time.Second, Resume: &resume}, nil
 		}
@@ -180,7 +180,7 @@ func TestTaskEndsCountOverHandOvers(t *testing.T) {
 		made = append(made, in.Made)
 		require.Equal(t, 4, in.Attempts)
 		if n%2 == 0 {
-			return activities.DeliverResult{HandedOver: true, Tries: 1}, nil
+			return activities.DeliverResult{HandedOver: true, Failed: 1}, nil
 		}
 		if in.Made == 3 {
 			return activities.DeliverResult{Delivery: conversation.Delivery{State: conversation.DeliveryFailed, Attempts: 4, Error: "gone"}}, nil

@@ -55,7 +55,7 @@ func (r *run) requestClaim(ctx workflow.Context) (done bool, e *ending, err erro
 			r.claim.tried = in.Tried
 			r.claim.ambiguous = err != nil && failureOf(err).mayHaveClaimed() || out.HandedOver && out.Tried != nil
 			r.claim.gotReceipt(out.Receipt)
-			return handedOver(out.HandedOver, 0, out.Tries), err
+			return handedOver(out.HandedOver, 0, out.Failed), err
 		},
 	})
 	if done && !out.Claimed {
@@ -97,7 +97,7 @@ func (r *run) findClaim(ctx workflow.Context) (activities.FindClaimResult, error
 			if out.HandedOver && out.Tried != nil {
 				in.Tried = out.Tried
 			}
-			return out.HandedOver, out.Tries, err
+			return out.HandedOver, out.Failed, err
 		})
 	return out, err
 }

@@ -15,7 +15,7 @@ func (r *run) readContext(ctx workflow.Context) (out activities.ContextResult, d
 		get: func(f workflow.Future) (*handover, error) {
 			out = activities.ContextResult{}
 			err := f.Get(ctx, &out)
-			return handedOver(out.HandedOver, 0, out.Tries), err
+			return handedOver(out.HandedOver, 0, out.Failed), err
 		},
 	})
 	return out, done, e, err

@@ -44,7 +44,7 @@ func (r *run) deliverEvents(ctx workflow.Context) {
 		r.events.queue = r.events.queue[1:]
 		out := activities.NotifyResult{HandedOver: true}
 		var err error
-		for failed := 0; err == nil && out.HandedOver; failed += out.Tries {
+		for failed := 0; err == nil && out.HandedOver; failed += out.Failed {
 			out = activities.NotifyResult{}
 			err = r.steps.schedule(ctx, "notify of "+string(event.Type), failed, activities.NotifyOptions(), activities.NotifyName,
 				activities.NotifyInput{Platform: r.in.Notify, Event: event}).Get(ctx, &out)

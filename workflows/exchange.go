@@ -71,7 +71,7 @@ func (x *exchange) get(ctx workflow.Context, f workflow.Future) (*handover, erro
 	if err != nil || sends(x.in.Tried) > before {
 		x.in.Resend = false // an operator has allowed one
 	}
-	return handedOver(x.out.HandedOver, 0, x.out.Tries), err
+	return handedOver(x.out.HandedOver, 0, x.out.Failed), err
 }
 
 // take adds what the exchange brought to the transcript.

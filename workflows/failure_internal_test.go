@@ -19,7 +19,7 @@ func TestFailureKeepsWhatWasSpent(t *testing.T) {
 		return failureOf(c.FailureToError(c.ErrorToFailure(temporal.NewHeartbeatTimeoutError(details...))))
 	}
 	spent := conversation.Usage{InputTokens: 10, OutputTokens: 5, Cost: 7, Calls: 2}
-	f := timedOut(activities.ReplyProgress{Spent: spent, Tries: 1})
+	f := timedOut(activities.ReplyProgress{Spent: spent, Failed: 1})
 	require.Equal(t, conversation.Unavailable, f.kind)
 	require.Equal(t, spent, f.spent)
 	require.Contains(t, f.reason, "its worker died")

@@ -191,5 +191,5 @@ func failedAttempts(p *activities.ReplyProgress) int {
 	if p == nil {
 		return 0
 	}
-	return p.Tries
+	return p.Failed
 }

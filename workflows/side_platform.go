@@ -174,7 +174,7 @@ func (s *platformSide) requestEnd(ctx workflow.Context) (out activities.EndResul
 		func(f workflow.Future) (bool, int, error) {
 			out = activities.EndResult{}
 			err := f.Get(ctx, &out)
-			return out.HandedOver, out.Tries, err
+			return out.HandedOver, out.Failed, err
 		})
 	return out, err
 }

@@ -37,7 +37,7 @@ func (s *taskSide) findCallback(ctx workflow.Context, e *ending) {
 		func(f workflow.Future) (bool, int, error) {
 			out = activities.ContextResult{}
 			err := f.Get(ctx, &out)
-			return out.HandedOver, out.Tries, err
+			return out.HandedOver, out.Failed, err
 		})
 	if err != nil {
 		e.detail = join(e.detail, "whether a callback waits could not be found out: "+failureOf(err).String())
@@ -103,7 +103,7 @@ func (s *taskSide) onceMore(ctx workflow.Context, report func() error) bool {
 // callBack calls the task's callback.
 func (s *taskSide) callBack(ctx workflow.Context) error {
 	callback := *s.about.Task.Callback
-	in := activities.DeliverInput{Callback: callback, Result: s.result, Run: s.resets.run, Attempts: activities.Tries(callback)}
+	in := activities.DeliverInput{Callback: callback, Result: s.result, Run: s.resets.run, Attempts: activities.CallbackAttempts(callback)}
 	in.Result.Delivery = nil
 	var out activities.DeliverResult
 	err := s.runToEnd(ctx, "callback", activities.DeliverOptions(callback), activities.DeliverName,
@@ -114,11 +114,11 @@ func (s *taskSide) callBack(ctx workflow.Context) error {
 		func(f workflow.Future) (bool, int, error) {
 			out = activities.DeliverResult{}
 			err := f.Get(ctx, &out)
-			return out.HandedOver, out.Tries, err
+			return out.HandedOver, out.Failed, err
 		})
 	delivery := out.Delivery
 	if err != nil {
-		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: activities.Tries(callback), Error: failureOf(err).String()}
+		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: activities.CallbackAttempts(callback), Error: failureOf(err).String()}
 	}
 	if delivery.State == conversation.DeliveryFailed {
 		callbackFailed(ctx, callback.URL, delivery)
@@ -156,7 +156,7 @@ func (s *taskSide) acknowledge(ctx workflow.Context) error {
 			if out.HandedOver {
 				in.Tried = out.Tried
 			}
-			return out.HandedOver, out.Tries, err
+			return out.HandedOver, out.Failed, err
 		})
 	if err != nil {
 		r.Fault = failureOf(err).String()

@@ -85,7 +85,7 @@ func (r *run) callTool(ctx workflow.Context, call activities.PlannedCall, index,
 			result.Content, result.IsError = out.Content, out.IsError
 			return result
 		}
-		failed += out.Tries
+		failed += out.Failed
 	}
 }
 
