@@ -53,8 +53,8 @@ func countedInput(holds bool, since time.Time) workflows.ConversationInput {
 	return in
 }
 
-// A place that was reserved just now is used, and given back at the end.
-func TestPlaceIsGivenBack(t *testing.T) {
+// A recent reservation is used, and released at the end.
+func TestReservationIsReleased(t *testing.T) {
 	env := environment(t, &platform{maxMessages: 3}, "mem", &executortest.Fake{})
 	out := listenTo(env)
 	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-20*time.Second)))
@@ -64,14 +64,14 @@ func TestPlaceIsGivenBack(t *testing.T) {
 	require.False(t, out.capacity[0].Parked)
 }
 
-// A place that was reserved long ago may have been given to another: the conversation
-// asks for one before it claims, and gives back the one that it gets.
-func TestOldPlaceIsNotTrusted(t *testing.T) {
+// An old reservation may be another conversation's by now: the conversation requests one
+// before it claims, and releases the one that it gets.
+func TestOldReservationIsNotTrusted(t *testing.T) {
 	p := &platform{maxMessages: 3}
 	env := environment(t, p, "mem", &executortest.Fake{})
 	out := listenTo(env)
 	env.RegisterDelayedCallback(func() {
-		require.Empty(t, p.transcript.State, "it has claimed without a place")
+		require.Empty(t, p.transcript.State, "it has claimed without a reservation")
 		value, err := env.QueryWorkflow(workflows.QueryStatus)
 		require.NoError(t, err)
 		var s workflows.Status
@@ -81,14 +81,14 @@ func TestOldPlaceIsNotTrusted(t *testing.T) {
 	}, 12*time.Minute)
 	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-activities.ReservationValid-time.Second)))
 	require.Equal(t, conversation.OutcomeEnded, outcome(t, env).Kind)
-	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it asks again every five minutes")
+	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it repeats the request every five minutes")
 	require.Equal(t, 3, out.capacity[0].Limit)
 	require.EqualValues(t, 8, out.capacity[3].Reservation.Seq)
 }
 
-// A conversation that has lost its place waits for another before its next turn, and
+// A conversation whose reservation was revoked waits for another before its next turn, and
 // one that it has no use for goes back.
-func TestDisplacedConversationWaits(t *testing.T) {
+func TestRevokedConversationWaits(t *testing.T) {
 	env := environment(t, &platform{maxMessages: 5}, "mem", &executortest.Fake{})
 	out := listenTo(env)
 	out.on = func(signal string, _ any) {

@@ -11,11 +11,11 @@ import (
 	"github.com/parley-run/parley/activities"
 )
 
-// StateWaiting is the state of a conversation that waits for a place: as many are
+// StateWaiting is the state of a conversation that waits for capacity: as many are
 // open as the platform's max_open allows.
 const StateWaiting State = "waiting"
 
-// stepWaiting is what people see of it.
+// stepWaiting is its step, as operators see it.
 const stepWaiting = "waiting for capacity"
 
 // CountedIn says that a conversation counts against the capacity of its platform
@@ -29,7 +29,7 @@ type CountedIn struct {
 	Holds bool `json:"holds,omitempty"`
 }
 
-// Counted is for a conversation that is started without a place: it asks for one
+// Counted is for a conversation that is started without a reservation: it requests one
 // before it does anything. Nil, that it does not count, where there is no limit.
 func Counted(limit int) *CountedIn {
 	if limit <= 0 {
@@ -38,12 +38,12 @@ func Counted(limit int) *CountedIn {
 	return &CountedIn{Limit: limit}
 }
 
-// waitRetry is how often a conversation that waits for a place asks again: its
-// request may have been lost with a Capacity that somebody terminated.
+// waitRetry is how often a conversation that waits for capacity repeats its request, which
+// may have been lost with a Capacity that an operator terminated.
 const waitRetry = 5 * time.Minute
 
-// followCapacity makes the conversation hear from its platform's capacity, and
-// checks the place that it was started with.
+// followCapacity receives the signals of the platform's capacity, and checks the
+// reservation that the conversation was started with.
 func (r *run) followCapacity(ctx workflow.Context) {
 	if r.in.CountedIn == nil {
 		return
@@ -61,14 +61,14 @@ func (r *run) followCapacity(ctx workflow.Context) {
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
 		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalReserved), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Reservation
-			c.Receive(ctx, &place)
-			r.onPlace(ctx, place)
+			var reserved activities.Reservation
+			c.Receive(ctx, &reserved)
+			r.onReserved(ctx, reserved)
 		})
 		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRevoked), func(c workflow.ReceiveChannel, _ bool) {
-			var place activities.Reservation
-			c.Receive(ctx, &place)
-			if counted := r.in.CountedIn; place.Seq == counted.Reservation.Seq {
+			var reserved activities.Reservation
+			c.Receive(ctx, &reserved)
+			if counted := r.in.CountedIn; reserved.Seq == counted.Reservation.Seq {
 				counted.Holds = false
 			}
 		})
@@ -78,32 +78,32 @@ func (r *run) followCapacity(ctx workflow.Context) {
 	})
 }
 
-// onPlace takes a place that was given, or gives it back if there is no use for it.
-func (r *run) onPlace(ctx workflow.Context, place activities.Reservation) {
+// onReserved takes a reservation, or releases it if there is no use for it.
+func (r *run) onReserved(ctx workflow.Context, reserved activities.Reservation) {
 	counted := r.in.CountedIn
 	if counted.Holds || !r.waiting {
-		if place.Seq != counted.Reservation.Seq {
-			_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: place})
+		if reserved.Seq != counted.Reservation.Seq {
+			_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: reserved})
 		}
 		return
 	}
-	counted.Reservation.Seq, counted.Reservation.Since, counted.Holds = place.Seq, place.Since, true
+	counted.Reservation.Seq, counted.Reservation.Since, counted.Holds = reserved.Seq, reserved.Since, true
 }
 
-// releaseCapacity gives the conversation's place back: for good, or, parked, until
-// reserveCapacity asks for another.
+// releaseCapacity releases the conversation's reservation: for good, or, parked, until
+// reserveCapacity requests another.
 func (r *run) releaseCapacity(ctx workflow.Context, parked bool) {
 	counted := r.in.CountedIn
 	if counted == nil || parked && !counted.Holds {
 		return
 	}
 	counted.Holds = false
-	// If there is no Capacity, there is nothing to give back.
+	// If there is no Capacity, there is nothing to release.
 	_ = r.callCapacity(ctx, SignalRelease, CapacityCall{Reservation: counted.Reservation, Parked: parked}).Get(ctx, nil)
 }
 
-// reserveCapacity waits until the conversation has a place, if it needs one. It
-// returns early, without a place, when the conversation is to end or has expired. An
+// reserveCapacity waits until the conversation has a reservation, if it needs one. It
+// returns early, without one, when the conversation is to end or has expired. An
 // error means cancellation.
 func (r *run) reserveCapacity(ctx workflow.Context) error {
 	counted := r.in.CountedIn
@@ -113,18 +113,18 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	step := r.step
 	r.waiting = true
 	defer func() { r.waiting = false }()
-	for asked := 0; !counted.Holds && !r.ends() && !r.expired(ctx); asked++ {
+	for requests := 0; !counted.Holds && !r.ends() && !r.expired(ctx); requests++ {
 		err := r.callCapacity(ctx, SignalWait, CapacityCall{Reservation: counted.Reservation, Limit: counted.Limit}).Get(ctx, nil)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && asked == 0 {
+		if err != nil && requests == 0 {
 			r.startCapacity(ctx)
 			continue
 		}
 		enough := func() bool { return counted.Holds || r.ends() }
-		// Mostly there is a place, and the answer takes no time worth showing.
-		if asked <= 1 {
+		// Mostly there is capacity, and the answer takes no time worth showing.
+		if requests <= 1 {
 			if ok, err := workflow.AwaitWithTimeout(ctx, time.Second, enough); ok || err != nil {
 				break
 			}
@@ -151,8 +151,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	return nil
 }
 
-// untilExpiry is the time until the platform gives the conversation up, but at most
-// limit.
+// untilExpiry is the time until the conversation expires, but at most limit.
 func (r *run) untilExpiry(ctx workflow.Context, limit time.Duration) time.Duration {
 	if r.about.Expires.IsZero() {
 		return limit
