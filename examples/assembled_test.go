@@ -17,7 +17,7 @@ func TestPlainAsConfigured(t *testing.T) {
 	t.Parallel()
 	needs(t, "python3")
 	given := map[string]string{"AGENT_TOKEN": token, "AGENT_HMAC_SECRET": hmacSecret}
-	c, err := config.Load(config.Source{Path: filepath.Join("python", "parley.yaml"), Lookup: func(name string) (string, bool) {
+	c, err := assemble.Read(config.Source{Path: filepath.Join("python", "parley.yaml"), Lookup: func(name string) (string, bool) {
 		value, ok := given[name]
 		return value, ok
 	}})

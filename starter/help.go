@@ -92,7 +92,7 @@ the workflow's history.
 Usage: starter show CONVERSATION [flags]`
 
 const showExample = `  starter show cv_7
-  starter show onerun/pr_1/cv_7 --output json`
+  starter show main/pr_1/cv_7 --output json`
 
 const watchHelp = `watch follows one conversation and exits when it ends: with 0, or with 3 if it
 failed or was cut off. Without a conversation it shows all open ones, until

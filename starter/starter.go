@@ -71,7 +71,7 @@ func (s *starter) configuration() (*config.Config, error) {
 	if s.settings != nil {
 		return s.settings, nil
 	}
-	c, err := config.Load(s.source())
+	c, err := assemble.Read(s.source())
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -92,7 +92,7 @@ func (s *starter) assembly() (*assemble.Assembly, error) {
 
 // speakers builds executors and tools only: they can be checked without a platform.
 func (s *starter) speakers() (*assemble.Assembly, error) {
-	c, loadErr := config.Load(s.source())
+	c, loadErr := assemble.Read(s.source())
 	if c == nil {
 		return nil, usage(loadErr)
 	}

@@ -1,28 +1,140 @@
 package main
 
-// help is written by hand: flags sorted by what they are for.
-const help = `Usage: worker [flags]
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/settings"
+	"github.com/parley-run/parley/platforms"
+)
+
+// help is the text of --help, with what the backends say about themselves.
+func help(types config.Types) string {
+	return strings.NewReplacer(
+		"{{environment}}", exports(types),
+		"{{platform}}", platformExample(types),
+		"{{executor}}", executorExample(types),
+		"{{executors}}", strings.Join(defaultNames(types), ", "),
+	).Replace(helpText)
+}
+
+// environmentHelp is for a worker whose environment does not say, or not in full, where
+// conversations come from.
+func environmentHelp(types config.Types) string {
+	var text strings.Builder
+	for _, t := range described(types) {
+		var required, other []string
+		for _, v := range t.Environment {
+			if v.Required {
+				required = append(required, v.Name)
+			} else {
+				other = append(other, v.Name+" "+v.Text)
+			}
+		}
+		_, _ = fmt.Fprintf(&text, "%s needs %s", t.Title, and(required))
+		for _, one := range other {
+			text.WriteString(", and " + one)
+		}
+		text.WriteString(".\n")
+	}
+	return text.String() +
+		"Set those of one of them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev."
+}
+
+func and(words []string) string {
+	return strings.Replace(settings.Or(words), " or ", " and ", 1)
+}
+
+// described are the types that the environment can describe.
+func described(types config.Types) []platforms.Type {
+	return slices.DeleteFunc(slices.Clone(types.Platforms), func(t platforms.Type) bool { return len(t.Environment) == 0 })
+}
+
+// exports shows the variables of each type.
+func exports(types config.Types) string {
+	var text strings.Builder
+	for i, t := range described(types) {
+		if i == 0 {
+			_, _ = fmt.Fprintf(&text, "For one agent on %s the environment is enough:\n\n", t.Title)
+		} else {
+			_, _ = fmt.Fprintf(&text, "For %s too:\n\n", t.Title)
+		}
+		for pair := range slices.Chunk(t.Environment, 2) {
+			text.WriteString("    $ export")
+			for _, v := range pair {
+				value := v.Example
+				if value == "" {
+					value = "..."
+				}
+				text.WriteString(" " + v.Name + "=" + value)
+			}
+			text.WriteString("\n")
+		}
+		text.WriteString("    $ worker\n\n")
+	}
+	return text.String()
+}
+
+// platformExample is an entry of parley.yaml.
+func platformExample(types config.Types) string {
+	for _, t := range described(types) {
+		text := "{type: " + t.Name
+		for _, v := range t.Environment {
+			if v.Required && !v.Agent {
+				text += fmt.Sprintf(", %s: \"${%s}\"", v.Setting, v.Name)
+			}
+		}
+		return text + "}"
+	}
+	return "{type: ...}"
+}
+
+// executorExample is an entry of parley.yaml: that of a model with a key.
+func executorExample(types config.Types) string {
+	for _, d := range types.Executors {
+		if !slices.ContainsFunc(d.Environment, func(v executors.Variable) bool { return v.Default != "" }) {
+			continue
+		}
+		text := "{type: " + d.Type
+		for _, v := range d.Environment {
+			switch {
+			case v.Default != "":
+				text += fmt.Sprintf(", %s: %s", v.Setting, v.Default)
+			case v.Name == d.If:
+				text += fmt.Sprintf(", %s: \"${%s}\"", v.Setting, v.Name)
+			}
+		}
+		return text + "}"
+	}
+	return "{type: ...}"
+}
+
+// defaultNames are the executors that there are without a file.
+func defaultNames(types config.Types) []string {
+	var names []string
+	for _, d := range types.Executors {
+		if !types.OfTasks(d.Type) && !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// helpText is written by hand: flags sorted by what they are for.
+const helpText = `Usage: worker [flags]
 
 Runs Parley's worker. It finds conversations newly assigned to your agent, runs
 each as a Temporal workflow, and lets an executor speak for the agent.
 
-For one agent on OneRun the environment is enough:
-
-    $ export ONERUN_API_BASE_URL=http://localhost:3001 ONERUN_API_KEY=...
-    $ export ONERUN_PROJECT_ID=... ONERUN_AGENT_ID=...
-    $ worker
-
-For a RunAgent Pulse too:
-
-    $ export PULSE_SERVER_URL=http://localhost:8000 PULSE_API_KEY=...
-    $ worker
-
-For more agents and platforms, describe them in parley.yaml:
+{{environment}}For more agents and platforms, describe them in parley.yaml:
 
     platforms:
-      main: {type: onerun, base_url: "${ONERUN_API_BASE_URL}", api_key: "${ONERUN_API_KEY}"}
+      main: {{platform}}
     executors:
-      gpt: {type: openai, model: gpt-4.1-mini, api_key: "${OPENAI_API_KEY}"}
+      gpt: {{executor}}
     agents:
       support: {platform: main, project: pr_1, agent: ag_1, executor: gpt}
       sales: {platform: main, project: pr_1, agent: ag_2, executor: gpt}
@@ -31,8 +143,8 @@ To see it work with nothing set up at all: worker --dev
 
 What it serves
   --config file             configuration ($PARLEY_CONFIG, then parley.yaml if it is there)
-  --executor name           who speaks, where there is no file: scripted, openai, or auto:
-                            openai if OPENAI_API_KEY is set, scripted otherwise (auto)
+  --executor name           who speaks, where there is no file: {{executors}}
+                            or auto, the first of these that is available (auto)
   --task-queue name         Temporal task queue, overriding the file (parley)
   --no-inbox                run conversations, but open no inboxes for the agents
 

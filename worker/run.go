@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 
+	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/process"
@@ -23,7 +24,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	switch {
 	case c.Help:
-		_, _ = io.WriteString(stdout, help)
+		_, _ = io.WriteString(stdout, help(assemble.Builtin().Types()))
 		return process.ExitOK
 	case c.Version:
 		_, _ = fmt.Fprintln(stdout, version.Line("worker"))
@@ -38,28 +39,23 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	err := process.Serve(ctx, c.settings(stderr))
 	code := process.End(stderr, "worker", err)
 	if lacksEnvironment(err) {
-		_, _ = fmt.Fprintln(stderr, environmentHelp)
+		_, _ = fmt.Fprintln(stderr, environmentHelp(assemble.Builtin().Types()))
 	}
 	return code
 }
 
-// environmentHelp is for whoever has not said, or not in full, where conversations
-// come from.
-const environmentHelp = `OneRun needs ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID.
-RunAgent Pulse needs PULSE_SERVER_URL, and PULSE_API_KEY if it checks a key.
-Set those of one of them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev.`
-
-// lacksEnvironment reports that there is no file, and variables are missing.
+// lacksEnvironment reports that there is no file, and variables of a platform are
+// missing.
 func lacksEnvironment(err error) bool {
 	var faults config.Faults
 	if !errors.As(err, &faults) {
 		return false
 	}
-	for _, f := range faults {
-		ofPlatform := strings.HasPrefix(f.Key, "ONERUN_") || strings.HasPrefix(f.Key, "PULSE_")
-		if f.File == "" && ofPlatform && strings.HasPrefix(f.Text, "is not set") {
-			return true
+	described := make(map[string]bool)
+	for _, t := range assemble.Builtin().Types().Platforms {
+		for _, v := range t.Environment {
+			described[v.Name] = true
 		}
 	}
-	return false
+	return slices.ContainsFunc(faults, func(f *config.Fault) bool { return f.Unset && described[f.Key] })
 }

@@ -36,6 +36,9 @@ type Assembly struct {
 	Callbacks *callback.Sender
 	ledger    *ledger
 	links     map[string][]string // what chains are made of, by the chain's name
+	backends  Backends
+	// sendTimeouts are how long a Send may take, by platforms that are configured.
+	sendTimeouts map[string]time.Duration
 	// closers are the executors that hold something.
 	closers []io.Closer
 	// Inboxes are the inputs of the agents' inboxes, in the file's order.
@@ -48,7 +51,7 @@ func Load(src config.Source) (*Assembly, error) { return LoadWith(src, Builtin()
 
 // LoadWith is [Load] with other backends.
 func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
-	src.Given = backends.Given.Names()
+	src.Given, src.Types = backends.Given.Names(), backends.Types()
 	if backends.Process.LookupEnv == nil {
 		backends.Process.LookupEnv = src.Lookup
 	}
@@ -64,49 +67,31 @@ func LoadWith(src config.Source, backends Backends) (*Assembly, error) {
 	return a, nil
 }
 
+// Read reads a configuration for the built-in backends, and makes nothing of it.
+func Read(src config.Source) (*config.Config, error) {
+	src.Types = Builtin().Types()
+	return config.Load(src)
+}
+
+// names are the names of types, sorted.
+func names[T any](types []T, name func(T) string) []string {
+	var all []string
+	for _, t := range types {
+		all = append(all, name(t))
+	}
+	slices.Sort(all)
+	return all
+}
+
 // Build makes a configuration real. Its error is [config.Faults]: all there are.
 func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	a := &Assembly{
 		Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry(),
-		ledger: &ledger{}, links: make(map[string][]string),
+		ledger: &ledger{}, links: make(map[string][]string), backends: backends, sendTimeouts: make(map[string]time.Duration),
 	}
 	process := backends.Process
 	process.Dir = cfg.Dir
-	var faults []error
-	sendTimeouts := make(map[string]time.Duration)
-	for _, p := range cfg.Platforms {
-		if p.Given {
-			instance := backends.Given.Platforms[p.Name]
-			instance.Name = p.Name
-			a.Platforms[p.Name] = instance
-			continue
-		}
-		kind, ok := backends.Platforms[p.Type]
-		if !ok {
-			faults = append(faults, unknownType(p.Settings, p.Type, slices.Sorted(maps.Keys(backends.Platforms))))
-			continue
-		}
-		if kind.New == nil { // there is no platform
-			var none struct{}
-			faults = append(faults, p.Settings.Place(p.Settings.Decode(&none, p.Type)))
-			continue
-		}
-		built, err := kind.New(p)
-		if err != nil {
-			faults = append(faults, p.Settings.Place(err))
-			continue
-		}
-		instance := built.Instance
-		instance.Name, instance.SendTimeout = p.Name, built.SendTimeout
-		if p.Settle != nil {
-			instance.Settle = *p.Settle
-		}
-		if p.MaxOpen != nil {
-			instance.MaxOpen = *p.MaxOpen
-		}
-		a.Platforms[p.Name] = instance
-		sendTimeouts[p.Name] = built.SendTimeout
-	}
+	faults := a.makePlatforms(backends)
 	m := newMaker(cfg, backends, process, a.ledger)
 	m.makeAll()
 	for name, c := range m.chains {
@@ -139,11 +124,12 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		if !ok {
 			continue
 		}
-		faults = append(faults, scopeFaults(agent, p.Type, backends.Platforms[p.Type])...)
+		kind, _ := backends.platform(p.Type)
+		faults = append(faults, scopeFaults(agent, p.Type, kind)...)
 		if instance, built := a.Platforms[p.Name]; built {
-			faults = append(faults, timeFault(agent, instance, sendTimeouts[p.Name]))
+			faults = append(faults, timeFault(agent, instance, a.sendTimeout(p.Name)))
 		}
-		if p.Type != "pulse" { // its tasks say themselves how long they may run
+		if _, ok := platforms.As[platforms.Tasks](a.Platforms[p.Name].Platform); !ok { // tasks say how long they may run
 			faults = append(faults, a.replyFault(agent))
 		}
 		if _, polled := platforms.As[platforms.Source](a.Platforms[p.Name].Platform); !polled {

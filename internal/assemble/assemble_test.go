@@ -182,19 +182,19 @@ func TestCheck(t *testing.T) {
 		return &conversation.Error{Kind: kind, Op: "fake: check", Err: errors.New(text), Remedy: "mend it"}
 	}
 	backends := assemble.Builtin()
-	backends.Platforms = map[string]assemble.PlatformType{"fake": {New: func(p config.Platform) (assemble.Platform, error) {
-		return assemble.Platform{Instance: platforms.Instance{Platform: checked{err: func(project, agent string) error {
+	backends.Platforms = []assemble.PlatformType{{Type: platforms.Type{Name: "fake", New: func(p platforms.Settings) (platforms.Instance, error) {
+		return platforms.Instance{Platform: checked{err: func(project, agent string) error {
 			switch {
-			case p.Name == "down":
+			case p.Name() == "down":
 				return failing(conversation.Unavailable, "connection refused")
-			case p.Name == "locked":
+			case p.Name() == "locked":
 				return failing(conversation.Unauthorized, "wrong key")
 			case agent == "gone":
 				return errors.Join(failing(conversation.NotFound, "no project "+project), failing(conversation.NotFound, "no agent "+agent))
 			}
 			return nil
-		}}}}, nil
-	}}}
+		}}}, nil
+	}}}}
 	a, err := assemble.LoadWith(source(`
 platforms:
   down: {type: fake}
@@ -222,9 +222,9 @@ agents:
 func TestExecutorsOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	backends := assemble.Builtin()
-	backends.Executors["echo"] = func(config.Executor, assemble.Process) (assemble.Executor, error) {
+	backends.Executors = append(backends.Executors, assemble.ExecutorType{Name: "echo", New: func(config.Executor, assemble.Process) (assemble.Executor, error) {
 		return assemble.Executor{}, fmt.Errorf("out of order")
-	}
+	}})
 	_, err := assemble.LoadWith(source(`
 platforms:
   main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}"}

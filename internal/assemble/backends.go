@@ -7,35 +7,28 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
-	"github.com/parley-run/parley/executors/anthropic"
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/failover"
-	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/http"
 	function "github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/limit"
-	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/executors/scripted"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/platforms"
-	"github.com/parley-run/parley/platforms/iiiengine"
-	"github.com/parley-run/parley/platforms/onerun"
-	"github.com/parley-run/parley/platforms/pulse"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/tools/mcp"
 )
 
-// Backends are the types that a configuration can name. Whoever embeds Parley
-// adds types of their own.
+// Backends are the types that a configuration can name, each kind in an order: that in
+// which executors are there by default, and platforms are described by the environment.
 type Backends struct {
-	Platforms map[string]PlatformType
-	Executors map[string]ExecutorType
-	Tools     map[string]ToolsType
+	Platforms []PlatformType
+	Executors []ExecutorType
+	Tools     []ToolsType
 	// Process is what the process has for them.
 	Process Process
 	// Given is what an embedding program has made itself, by name.
@@ -82,53 +75,6 @@ func (g Given) Names() config.Given {
 	}
 }
 
-// Builtin are the backends that come with Parley. A new one is one line here.
-func Builtin() Backends {
-	return Backends{
-		Platforms: map[string]PlatformType{
-			config.DirectPlatform: {},
-			"iii":                 {New: newIII},
-			"onerun":              {New: newOneRun, NeedsProject: true, NeedsAgent: true},
-			"pulse":               {New: newPulse},
-		},
-		Executors: map[string]ExecutorType{
-			"a2a":       executorType("a2a", a2a.New, func(c a2a.Config) string { return c.Model }, a2aQuota),
-			"anthropic": executorType("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }, anthropic.Config.Quota),
-			"command":   newCommand,
-			"gemini":    executorType("gemini", gemini.New, func(c gemini.Config) string { return c.Model }, gemini.Config.Quota),
-			"http":      executorType("http", http.New, func(c http.Config) string { return c.Model }, agentQuota),
-			"iii":       newFunction,
-			"openai":    executorType("openai", openai.New, func(c openai.Config) string { return c.Model }, openai.Config.Quota),
-			"runagent":  newRunAgent,
-			"scripted":  newScripted,
-		},
-		Tools: map[string]ToolsType{
-			"mcp": newMCP,
-		},
-	}
-}
-
-// A PlatformType makes the instances of one type of platform.
-type PlatformType struct {
-	// New makes an instance from its settings, without touching the network. It
-	// need not set the instance's name, nor heed what every platform has. Nil: the type
-	// stands for no platform, as that of direct conversations.
-	New func(config.Platform) (Platform, error)
-	// NeedsProject and NeedsAgent tell what an agent must name.
-	NeedsProject, NeedsAgent bool
-}
-
-// A Platform is an instance together with what its agents are held against.
-type Platform struct {
-	platforms.Instance
-	// SendTimeout is how long one Send may take. Zero: unknown.
-	SendTimeout time.Duration
-}
-
-// An ExecutorType makes the executors of one type from their settings, without
-// touching the network.
-type ExecutorType func(config.Executor, Process) (Executor, error)
-
 // An Executor is one that has been made, and what is to be known of it.
 type Executor struct {
 	executors.Executor
@@ -146,55 +92,8 @@ type Executor struct {
 	inner executors.Executor // without its limits
 }
 
-// A ToolsType makes the sets of tools of one type from their settings, without
-// touching the network. Their rules are not its concern.
-type ToolsType func(config.Tools, Process) (tools.Set, error)
-
-func newOneRun(p config.Platform) (Platform, error) {
-	cfg := onerun.Config{Name: p.Name}
-	var platform *onerun.Platform
-	err := p.Settings.Build(&cfg, "onerun", func() (err error) {
-		platform, err = onerun.New(cfg)
-		return err
-	})
-	if err != nil {
-		return Platform{}, err
-	}
-	return Platform{
-		Instance:    platforms.Instance{Platform: platform, Settle: onerun.DefaultSettle, MaxOpen: onerun.DefaultMaxOpen},
-		SendTimeout: cmp.Or(cfg.ResponseTimeout, onerun.DefaultResponseTimeout),
-	}, nil
-}
-
-func newIII(p config.Platform) (Platform, error) {
-	cfg := iiiengine.Defaults()
-	cfg.Name = p.Name
-	var platform *iiiengine.Platform
-	err := p.Settings.Build(&cfg, "iii", func() (err error) {
-		platform, err = iiiengine.New(cfg)
-		return err
-	})
-	if err != nil {
-		return Platform{}, err
-	}
-	return Platform{Instance: platform.Instance()}, nil
-}
-
-func newPulse(p config.Platform) (Platform, error) {
-	cfg := pulse.Config{Name: p.Name}
-	var platform *pulse.Platform
-	err := p.Settings.Build(&cfg, "pulse", func() (err error) {
-		platform, err = pulse.New(cfg)
-		return err
-	})
-	if err != nil {
-		return Platform{}, err
-	}
-	return Platform{Instance: platforms.Instance{Platform: platform}}, nil
-}
-
-// executorType is a backend whose settings need nothing but decoding.
-func executorType[C any, E executors.Executor](backend string, create func(C) (E, error), model func(C) string, quota func(C) limit.Key) ExecutorType {
+// newExecutor makes a backend whose settings need nothing but decoding.
+func newExecutor[C any, E executors.Executor](backend string, create func(C) (E, error), model func(C) string, quota func(C) limit.Key) newExecutorFunc {
 	return func(e config.Executor, _ Process) (Executor, error) {
 		var cfg C
 		var executor E

@@ -2,7 +2,6 @@ package assemble
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/parley-run/parley/executors"
@@ -63,14 +62,14 @@ func (m *maker) makeAll() {
 // makeOne makes an executor of its type, within its limits and its budget, and with
 // breakers for the agents that tasks name.
 func (m *maker) makeOne(e config.Executor) Executor {
-	create, ok := m.backends.Executors[e.Type]
+	kind, ok := m.backends.executor(e.Type)
 	if !ok {
-		types := append(slices.Collect(maps.Keys(m.backends.Executors)), chainType)
+		types := append(names(m.backends.Executors, func(t ExecutorType) string { return t.Name }), chainType)
 		slices.Sort(types)
 		m.add(unknownType(e.Settings, e.Type, types))
 		return Executor{}
 	}
-	made, err := create(e, m.process)
+	made, err := kind.New(e, m.process)
 	if err != nil {
 		m.add(e.Settings.Place(err))
 		made = Executor{} // its other sections may have faults too

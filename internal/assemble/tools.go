@@ -2,8 +2,6 @@ package assemble
 
 import (
 	"io"
-	"maps"
-	"slices"
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/tools"
@@ -15,12 +13,12 @@ func addTools(registry *tools.Registry, cfg *config.Config, backends Backends, p
 	for _, t := range cfg.Tools {
 		set, rules := backends.Given.Tools[t.Name].Set, backends.Given.Tools[t.Name].Rules
 		if !t.Given {
-			create, ok := backends.Tools[t.Type]
+			kind, ok := backends.tools(t.Type)
 			if !ok {
-				faults = append(faults, unknownType(t.Settings, t.Type, slices.Sorted(maps.Keys(backends.Tools))))
+				faults = append(faults, unknownType(t.Settings, t.Type, names(backends.Tools, func(t ToolsType) string { return t.Name })))
 				continue
 			}
-			made, err := create(t, process)
+			made, err := kind.New(t, process)
 			if err != nil {
 				faults = append(faults, t.Settings.Place(err))
 				continue

@@ -136,7 +136,7 @@ func setOf(name string) string {
 
 // references checks that agents name platforms and executors there are, and that
 // no two serve the same agent.
-func (d *document) references(c *Config) {
+func (d *document) references(c *Config, types Types) {
 	type scope struct{ platform, project, agent string }
 	seen := make(map[scope]string)
 	var platformNames []string
@@ -164,9 +164,9 @@ func (d *document) references(c *Config) {
 		case !slices.Contains(platformNames, a.Platform):
 			wrong("platform", "is %q, which is not among the platforms: %s", a.Platform, suggest(a.Platform, platformNames))
 		}
-		if p, ok := c.Platform(a.Platform); ok && p.Type == pulseType && a.Policy.Executors == nil {
+		if p, ok := c.Platform(a.Platform); ok && a.Policy.Executors == nil {
 			for _, e := range c.Executors {
-				if e.Type == runagentType {
+				if slices.Contains(types.platform(p.Type).Executors, e.Type) {
 					a.Policy.Executors = append(a.Policy.Executors, e.Name)
 				}
 			}

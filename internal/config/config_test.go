@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/secret"
 )
@@ -22,6 +23,7 @@ import (
 // source is a parley.yaml with an environment and files.
 func source(yaml string, env, files map[string]string) config.Source {
 	return config.Source{
+		Types:  assemble.Builtin().Types(),
 		Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 		ReadFile: func(path string) ([]byte, error) {
 			if path == "parley.yaml" && yaml != "" {
@@ -368,7 +370,7 @@ func TestSecretsInFiles(t *testing.T) {
 		return nil, fs.ErrNotExist
 	}
 	load := func(env map[string]string) (*config.Config, error) {
-		return config.Load(config.Source{NoFile: true, ReadFile: read, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+		return config.Load(config.Source{Types: assemble.Builtin().Types(), NoFile: true, ReadFile: read, Lookup: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	}
 	env := map[string]string{
 		"ONERUN_API_BASE_URL": "http://one", "ONERUN_API_KEY_FILE": "/run/key", "ONERUN_PROJECT_ID": "p", "ONERUN_AGENT_ID": "a",

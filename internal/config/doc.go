@@ -3,13 +3,13 @@
 //	task_queue: parley
 //	platforms:
 //	  main:
-//	    type: onerun
-//	    base_url: ${ONERUN_API_BASE_URL}
-//	    api_key: ${ONERUN_API_KEY}
+//	    type: shop
+//	    base_url: ${SHOP_URL}
+//	    api_key: ${SHOP_KEY}
 //	executors:
-//	  gpt: {type: openai, api_key: "${file:/run/secrets/openai}", model: "${MODEL:-gpt-5}"}
+//	  gpt: {type: model, api_key: "${file:/run/secrets/model}", model: "${MODEL:-large}"}
 //	tools:
-//	  crm: {type: mcp, command: [crm-server], ask: [refund]}
+//	  crm: {type: program, command: [crm-server], ask: [refund]}
 //	agents:
 //	  support: {platform: main, project: pr1, agent: ag1, executor: gpt, tools: [crm]}
 //
@@ -20,7 +20,7 @@
 // from a file, if NAME_FILE names one. Secrets, which are the keys named api_key, password and
 // the like, are accepted only so.
 //
-// With no file at all, OneRun's own variables describe one agent; see [Load].
+// With no file at all, the variables of a platform describe one agent; see [Load].
 //
 // The settings of a backend belong to its package. This package keeps them as
 // [Settings], which whoever builds the backend decodes; so it knows no backend

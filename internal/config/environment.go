@@ -3,39 +3,57 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
 
-// fromEnvironment is the configuration that stands in for a file.
-const fromEnvironment = `
-platforms:
-  onerun:
-    type: onerun
-    base_url: ${ONERUN_API_BASE_URL}
-    api_key: ${ONERUN_API_KEY}
-agents:
-  default:
-    platform: onerun
-    project: ${ONERUN_PROJECT_ID}
-    agent: ${ONERUN_AGENT_ID}
-` + callbacksFromEnvironment
+// Types are what the backends say about themselves.
+type Types struct {
+	// Platforms are the types of platforms. The first that the environment can describe
+	// is the one it lacks variables of when none are set.
+	Platforms []platforms.Type
+	// Executors are those that there are where none are configured, the preferred first.
+	Executors []executors.Default
+}
 
-// pulseFromEnvironment is the same for RunAgent Pulse.
-const pulseFromEnvironment = `
-platforms:
-  pulse:
-    type: pulse
-    url: ${PULSE_SERVER_URL}
-    api_key: ${PULSE_API_KEY:-}
-agents:
-  default:
-    platform: pulse
-` + callbacksFromEnvironment
+// platform is the type of that name, or one that says nothing.
+func (t Types) platform(name string) platforms.Type {
+	for _, known := range t.Platforms {
+		if known.Name == name {
+			return known
+		}
+	}
+	return platforms.Type{}
+}
+
+// OfTasks reports whether an executor type is one that a platform's tasks name.
+func (t Types) OfTasks(executor string) bool {
+	return slices.ContainsFunc(t.Platforms, func(p platforms.Type) bool { return slices.Contains(p.Executors, executor) })
+}
+
+// example is how an instance is written.
+func (t Types) example() string {
+	for _, known := range t.Platforms {
+		if len(known.Environment) == 0 {
+			continue
+		}
+		text := "{type: " + known.Name
+		for _, v := range known.Environment {
+			if v.Required && !v.Agent {
+				text += ", " + v.Setting + ": …"
+			}
+		}
+		return text + "}"
+	}
+	return "{type: …}"
+}
 
 // callbacksFromEnvironment says which callbacks may be sent, and how they are signed.
 const callbacksFromEnvironment = `
@@ -44,57 +62,13 @@ callbacks:
   allow_private: ${CALLBACK_ALLOW_PRIVATE:-}
 `
 
-// pulseType and runagentType belong together: Pulse's tasks name RunAgent's agents.
-const pulseType, runagentType = "pulse", "runagent"
-
-// defaultModel answers where there is a key and no word about the model: a small
-// one that every key may use.
-const defaultModel = "gpt-4.1-mini"
-
-// The executors there are where none are configured.
-const (
-	openaiExecutor = `
-  openai:
-    type: openai
-    api_key: ${OPENAI_API_KEY:-}
-    base_url: ${OPENAI_BASE_URL:-}
-    model: %s
-`
-	scriptedExecutor = `
-  scripted:
-    type: scripted
-`
-	// What tasks of Pulse name, in the order in which Pulse chooses.
-	serverlessExecutor = `
-  serverless:
-    type: runagent
-    api_key: ${RUNAGENT_API_KEY}
-    url: ${RUNAGENT_BASE_URL:-}
-`
-	localExecutor = `
-  local:
-    type: runagent
-    mode: local
-`
-)
-
-// variables says what the environment must tell.
-var variables = map[string]string{
-	"ONERUN_API_BASE_URL": "the address of OneRun's API, such as http://localhost:3001",
-	"ONERUN_API_KEY":      "the key that OneRun has as AUTH_API_KEY",
-	"ONERUN_PROJECT_ID":   "the id of the project in OneRun",
-	"ONERUN_AGENT_ID":     "the id of the agent in OneRun that this worker speaks for",
-	"PULSE_SERVER_URL":    "the address of RunAgent Pulse, such as http://localhost:8000",
-	"OPENAI_MODEL":        "the model to ask at OPENAI_BASE_URL",
-}
-
 // environment is the configuration without a file.
 func (src Source) environment() (*Config, error) {
 	c := &Config{Dir: src.Dir}
-	d := src.builtin(src.described(), c)
-	if len(src.set(ofOneRun)) > 0 && len(src.set(ofPulse)) > 0 {
-		d.faults = append(d.faults, &Fault{Key: src.set(ofPulse)[0], Text: "is set beside " + src.set(ofOneRun)[0] +
-			": the environment describes one platform; unset the other's variables, or describe both in parley.yaml"})
+	described, doubled := src.described()
+	d := src.builtin(platformText(described)+callbacksFromEnvironment, c)
+	if doubled != nil {
+		d.faults = append(d.faults, doubled)
 	}
 	err := src.defaultExecutors(c)
 	for i := range c.Agents {
@@ -103,7 +77,7 @@ func (src Source) environment() (*Config, error) {
 		a.Name = cmp.Or(a.Agent, a.Name)
 	}
 	src.Given.add(c)
-	d.references(c)
+	d.references(c, src.Types)
 	for _, f := range d.faults { // the only setting that is no variable's
 		if f.Key == "agents.default.executor" {
 			f.Key = "--executor"
@@ -113,19 +87,65 @@ func (src Source) environment() (*Config, error) {
 	return c, Join(d.faults, err)
 }
 
-// described is what the variables are about: OneRun, unless only Pulse's are set.
-func (src Source) described() string {
-	if len(src.set(ofOneRun)) == 0 && len(src.set(ofPulse)) > 0 {
-		return pulseFromEnvironment
+// described is the type that variables are set of, the first of all if none are, and the
+// fault of variables that describe another beside it.
+func (src Source) described() (platforms.Type, *Fault) {
+	var (
+		found, first platforms.Type
+		set          string
+	)
+	for _, t := range src.Types.Platforms {
+		if len(t.Environment) == 0 {
+			continue
+		}
+		if first.Name == "" {
+			first = t
+		}
+		variable, ok := src.anySet(t)
+		switch {
+		case !ok:
+		case found.Name == "":
+			found, set = t, variable
+		default:
+			return found, &Fault{Key: variable, Text: "is set beside " + set,
+				Remedy: "the environment describes one platform; unset the other's variables, or describe both in parley.yaml"}
+		}
 	}
-	return fromEnvironment
+	if found.Name == "" {
+		return first, nil
+	}
+	return found, nil
 }
 
-// The variables that each platform is described by.
-var (
-	ofOneRun = []string{"ONERUN_API_BASE_URL", "ONERUN_API_KEY", "ONERUN_PROJECT_ID", "ONERUN_AGENT_ID"}
-	ofPulse  = []string{"PULSE_SERVER_URL", "PULSE_API_KEY"}
-)
+// anySet is the first of the type's variables that is set.
+func (src Source) anySet(t platforms.Type) (name string, ok bool) {
+	for _, v := range t.Environment {
+		if src.has(v.Name) {
+			return v.Name, true
+		}
+	}
+	return "", false
+}
+
+// platformText is the file that stands for what the variables of a type describe.
+func platformText(t platforms.Type) string {
+	if t.Name == "" {
+		return ""
+	}
+	platform, agent := &strings.Builder{}, &strings.Builder{}
+	for _, v := range t.Environment {
+		into := platform
+		if v.Agent {
+			into = agent
+		}
+		fallback := ":-"
+		if v.Required {
+			fallback = ""
+		}
+		_, _ = fmt.Fprintf(into, "    %s: ${%s%s}\n", v.Setting, v.Name, fallback)
+	}
+	return fmt.Sprintf("platforms:\n  %s:\n    type: %s\n%sagents:\n  default:\n    platform: %s\n%s", t.Name, t.Name, platform, t.Name, agent)
+}
 
 // has reports whether a variable, or the file with its value, is given.
 func (src Source) has(name string) bool {
@@ -133,51 +153,102 @@ func (src Source) has(name string) bool {
 	return value != "" || fileOf(src.Lookup, name) != ""
 }
 
-// set are those of the variables that are there and not empty.
-func (src Source) set(names []string) (set []string) {
-	for _, name := range names {
-		if src.has(name) {
-			set = append(set, name)
-		}
-	}
-	return set
-}
-
+// defaultExecutors adds the executors that there are where none are configured. Those
+// that tasks name are for platforms of such tasks alone, and on such platforms no other
+// may answer: an agent that was scheduled is not to be replaced.
 func (src Source) defaultExecutors(c *Config) error {
-	text := "executors:"
-	isPulse := func(p Platform) bool { return p.Type == pulseType }
-	if slices.ContainsFunc(c.Platforms, isPulse) {
-		if src.has("RUNAGENT_API_KEY") {
-			text += serverlessExecutor
-		}
-		text += localExecutor
-		// Nothing else must answer for an agent that somebody has scheduled.
-		if !slices.ContainsFunc(c.Platforms, func(p Platform) bool { return !isPulse(p) }) {
-			return src.read(text, c)
+	var types []string
+	others := false
+	for _, p := range c.Platforms {
+		named := src.Types.platform(p.Type).Executors
+		types = append(types, named...)
+		others = others || len(named) == 0
+	}
+	others = others || len(c.Platforms) == 0
+	var all []executors.Default
+	for _, d := range src.Types.Executors {
+		if slices.Contains(types, d.Type) {
+			all = append(all, d)
 		}
 	}
-	server, _ := src.Lookup("OPENAI_BASE_URL")
-	switch {
-	case server != "": // only its owner knows which models it has
-		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL}")
-	case src.has("OPENAI_API_KEY"):
-		text += fmt.Sprintf(openaiExecutor, "${OPENAI_MODEL:-"+defaultModel+"}")
+	if others {
+		for _, d := range src.Types.Executors {
+			if !src.Types.OfTasks(d.Type) {
+				all = append(all, d)
+			}
+		}
 	}
-	return src.read(text+scriptedExecutor, c)
-}
-
-func (src Source) read(text string, c *Config) error {
-	var executors Config
-	d := src.builtin(text, &executors)
-	c.Executors = executors.Executors
-	for i := range c.Agents {
-		a := &c.Agents[i]
-		if p, ok := c.Platform(a.Platform); !ok || p.Type != pulseType || a.Policy.Executor != "auto" || len(c.Platforms) == 1 {
+	text := "executors:\n"
+	var names []string
+	for _, d := range all {
+		if d.If != "" && !src.has(d.If) || slices.Contains(names, d.Name) {
 			continue
 		}
-		a.Policy.Executor = c.Executors[0].Name // not those for the others
+		names = append(names, d.Name)
+		text += executorText(d)
 	}
-	return Join(d.faults)
+	if len(names) == 0 {
+		return nil
+	}
+	var made Config
+	doc := src.builtin(text, &made)
+	c.Executors = made.Executors
+	src.chooseForTasks(c)
+	return Join(doc.faults)
+}
+
+// chooseForTasks gives agents that leave the choice to "auto" an executor of those that
+// their platform's tasks name, where there are others too.
+func (src Source) chooseForTasks(c *Config) {
+	for i := range c.Agents {
+		a := &c.Agents[i]
+		p, ok := c.Platform(a.Platform)
+		types := src.Types.platform(p.Type).Executors
+		if !ok || len(types) == 0 || a.Policy.Executor != executors.Auto || len(c.Platforms) == 1 {
+			continue
+		}
+		for _, e := range c.Executors {
+			if slices.Contains(types, e.Type) {
+				a.Policy.Executor = e.Name
+				break
+			}
+		}
+	}
+}
+
+// executorText is the entry that stands for a default executor.
+func executorText(d executors.Default) string {
+	text := fmt.Sprintf("  %s:\n    type: %s\n", d.Name, d.Type)
+	for _, key := range slices.Sorted(maps.Keys(d.Settings)) {
+		text += fmt.Sprintf("    %s: %s\n", key, d.Settings[key])
+	}
+	for _, v := range d.Environment {
+		fallback := ":-" + v.Default
+		if v.Required != "" {
+			fallback = ""
+		}
+		text += fmt.Sprintf("    %s: ${%s%s}\n", v.Setting, v.Name, fallback)
+	}
+	return text
+}
+
+// purpose says what a variable should hold.
+func (src Source) purpose(name string) string {
+	for _, t := range src.Types.Platforms {
+		for _, v := range t.Environment {
+			if v.Name == name {
+				return v.Text
+			}
+		}
+	}
+	for _, d := range src.Types.Executors {
+		for _, v := range d.Environment {
+			if v.Name == name && v.Required != "" {
+				return v.Required
+			}
+		}
+	}
+	return ""
 }
 
 // builtin reads one of the texts above. Its faults are those of the variables.
@@ -185,8 +256,7 @@ func (src Source) builtin(text string, c *Config) *document {
 	d := newDocument("")
 	root := d.parse([]byte(text))
 	x := &expander{
-		document: d, lookup: src.Lookup, readFile: src.ReadFile, done: map[*yaml.Node]bool{},
-		missing: func(name string) string { return variables[name] },
+		document: d, lookup: src.Lookup, readFile: src.ReadFile, done: map[*yaml.Node]bool{}, missing: src.purpose,
 	}
 	x.node("", root, false)
 	for _, p := range d.pairs("", root) {

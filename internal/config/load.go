@@ -16,13 +16,10 @@ import (
 // could be read, so that a backend's settings can be looked at too before
 // everything is reported.
 //
-// Without a file, four variables describe one agent on OneRun:
-// ONERUN_API_BASE_URL, ONERUN_API_KEY, ONERUN_PROJECT_ID and ONERUN_AGENT_ID. If
-// none of them is set, but one of PULSE_SERVER_URL and PULSE_API_KEY is, these
-// describe a Pulse. Without executors in the file, or without a file, there are "openai" if
-// OPENAI_API_KEY or OPENAI_BASE_URL is set, and "scripted". For agents on a Pulse
-// there are "serverless" if RUNAGENT_API_KEY is set, and "local" instead. If they
-// do not say otherwise, they may use every executor of type runagent.
+// Without a file, the variables of one type of platform describe an instance of it and
+// one agent; see [platforms.Type]. Without executors in the file, or without a file,
+// there are those of [Types], for agents of tasks those that their tasks name. If such
+// agents do not say otherwise, they may use every executor of those types.
 func Load(src Source) (*Config, error) {
 	if src.Lookup == nil {
 		src.Lookup = func(string) (string, bool) { return "", false }
@@ -47,7 +44,7 @@ func Load(src Source) (*Config, error) {
 	x.node("", root, false)
 
 	c := &Config{Path: path, Dir: dir}
-	d.config(root, c, len(src.Given.Platforms) > 0)
+	d.config(root, c, src)
 	if src.Executor != "" {
 		d.fault(nil, "", "--executor goes with the environment only: set the executor of each agent in the file")
 	}
@@ -57,13 +54,14 @@ func Load(src Source) (*Config, error) {
 		}
 	}
 	src.Given.add(c)
-	d.references(c)
+	d.references(c, src.Types)
 	c.TaskQueue = cmp.Or(src.TaskQueue, c.TaskQueue, workflows.DefaultTaskQueue)
 	return c, Join(d.faults)
 }
 
 // config reads the sections.
-func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
+func (d *document) config(root *yaml.Node, c *Config, src Source) {
+	havePlatforms := len(src.Given.Platforms) > 0
 	for _, p := range d.pairs("", root) {
 		switch p.name {
 		case "task_queue":
@@ -92,7 +90,7 @@ func (d *document) config(root *yaml.Node, c *Config, havePlatforms bool) {
 	}
 	d.direct(c, havePlatforms)
 	if len(c.Platforms) == 0 && !havePlatforms {
-		d.fault(nil, "platforms", "is missing: name at least one platform, such as main: {type: onerun, base_url: …, api_key: …}")
+		d.fault(nil, "platforms", "is missing: name at least one platform, such as main: %s", src.Types.example())
 	}
 	if len(c.Agents) == 0 {
 		d.fault(nil, "agents", "is missing: name at least one agent, such as support: {platform: main, project: …, agent: …}")

@@ -58,14 +58,17 @@ func (s Settings) Build(into any, backend string, build func() error) error {
 
 // Place makes faults of what a backend says about its settings: each
 // [conversation.FieldError] gets the line of its field, and any other error that of the
-// settings as a whole. An error that has faults already stays as it is.
+// settings as a whole. Faults among them stay as they are.
 func (s Settings) Place(err error) error {
-	if f := (*Fault)(nil); err == nil || errors.As(err, &f) {
-		return err
-	}
 	var faults []error
-	for _, one := range settings.Fields(err) {
-		faults = append(faults, s.where.field(one))
+	for _, one := range flatten(err) {
+		if f := (*Fault)(nil); errors.As(one, &f) {
+			faults = append(faults, f)
+			continue
+		}
+		for _, field := range settings.Fields(one) {
+			faults = append(faults, s.where.field(field))
+		}
 	}
 	return Join(faults...)
 }

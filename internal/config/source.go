@@ -26,6 +26,9 @@ type Source struct {
 	Executor string
 	// TaskQueue overrides the file's.
 	TaskQueue string
+	// Types are what the backends say about themselves. Empty: the environment describes
+	// nothing, and there are no executors but those of the file.
+	Types Types
 	// Given are the names of what a program that embeds Parley brings along.
 	Given Given
 }

@@ -40,9 +40,9 @@ func (p platform) Check(context.Context, string, string) error { return p.err }
 
 func backends(err error) assemble.Backends {
 	return assemble.Backends{
-		Platforms: map[string]assemble.PlatformType{"fake": {New: func(config.Platform) (assemble.Platform, error) {
-			return assemble.Platform{Instance: platforms.Instance{Platform: platform{err: err}}}, nil
-		}}},
+		Platforms: []assemble.PlatformType{{Type: platforms.Type{Name: "fake", New: func(platforms.Settings) (platforms.Instance, error) {
+			return platforms.Instance{Platform: platform{err: err}}, nil
+		}}}},
 		Executors: assemble.Builtin().Executors,
 	}
 }

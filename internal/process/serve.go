@@ -102,8 +102,6 @@ func (s Settings) serve(ctx context.Context) error {
 			s.Logger.Warn("close platforms, executors and tools", "error", err)
 		}
 	}()
-	iii := enginesOf(a)
-	iii.introduce(version.String(), s.Logger)
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
 	if err := s.check(ctx, a); err != nil {
 		return err
@@ -114,7 +112,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if err := s.trace(); err != nil {
 		return err
 	}
-	checker := health.NewChecker(health.Config{Connections: iii.connections()})
+	checker := health.NewChecker(health.Config{Connections: connections(a)})
 	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
 	if err != nil {
 		return err
@@ -136,11 +134,11 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.NoInbox {
 		options.Inboxes = nil
 	}
-	if options.Services, err = iii.services(a, temporal, s.Logger); err != nil {
+	if options.Services, err = s.services(a, temporal); err != nil {
 		return err
 	}
 	checker.Connected(temporal, temporal.Converter, options.Inboxes)
-	if err := iii.count(metrics.Meter); err != nil {
+	if err := countConnections(metrics.Meter, a); err != nil {
 		return err
 	}
 	options.OnDrain = checker.Drain
@@ -280,10 +278,23 @@ func (s Settings) prepare(ctx context.Context, temporal *connect.Client) error {
 		return err
 	}
 	if d := s.Deployment; d.DeploymentName != "" {
-		s.Logger.Info("versioned: new conversations come here once this version is current", "command", fmt.Sprintf(
+		s.Logger.Info("versioned: new conversations come here once this version is current", "run", fmt.Sprintf(
 			"temporal worker deployment set-current-version --deployment-name %s --build-id %s", d.DeploymentName, d.BuildID))
 	}
 	return nil
+}
+
+// services make what serves conversations that do not come by polling.
+func (s Settings) services(a *assemble.Assembly, temporal *connect.Client) ([]Service, error) {
+	made, err := a.Services(assemble.Serving{Temporal: temporal, Logger: s.Logger})
+	if err != nil {
+		return nil, err
+	}
+	var services []Service
+	for _, one := range made {
+		services = append(services, one)
+	}
+	return services, nil
 }
 
 // pages serves the health pages if there is an address.
