@@ -11,8 +11,8 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// agentOS speaks to AgentOS's agent::chat, which remembers by session: only what
-// is new travels.
+// agentOS is the dialect of AgentOS's agent::chat, which keeps the session's messages:
+// only new ones are sent.
 type agentOS struct{ cfg Config }
 
 type chatRequest struct {
@@ -23,9 +23,9 @@ type chatRequest struct {
 }
 
 func (a agentOS) request(req executors.Request) (json.RawMessage, string, error) {
-	messages := picked(req, a.cfg.Send)
-	text := asOne(messages)
-	if text == "" || onlyNotes(messages) {
+	messages := selected(req, a.cfg.Send)
+	text := joined(messages)
+	if text == "" || onlySystem(messages) {
 		if text != "" {
 			text += "\n\n"
 		}
@@ -35,11 +35,11 @@ func (a agentOS) request(req executors.Request) (json.RawMessage, string, error)
 		AgentID: a.cfg.AgentID, Message: text, SystemPrompt: a.cfg.System,
 		SessionID: a.cfg.Session + ":" + req.Conversation.String(),
 	})
-	return data, heard(req), err
+	return data, unscanned(req), err
 }
 
-// onlyNotes reports whether nobody but the system has spoken.
-func onlyNotes(messages []conversation.Message) bool {
+// onlySystem reports whether all messages are the system's.
+func onlySystem(messages []conversation.Message) bool {
 	for _, m := range messages {
 		if m.Role != conversation.RoleSystem {
 			return false
@@ -57,27 +57,27 @@ func (agentOS) answer(result json.RawMessage) (wire.Frame, error) {
 	if err != nil {
 		return frame, err
 	}
-	// Only what AgentOS in TypeScript says in place of the agent comes like this:
-	// without having asked a model.
+	// This is an answer of AgentOS in TypeScript in place of the agent's, without a call
+	// of the model.
 	if rounds := doc.Get("iterations"); rounds.Type == gjson.Number && rounds.Num == 0 &&
 		frame.Model == "" && frame.Usage == nil && !doc.Get("durationMs").Exists() {
-		said := inWords(frame.Message.Text)
-		if said == nil {
-			said = &refusal{kind: conversation.Refused}
+		refused := parseRefusal(frame.Message.Text)
+		if refused == nil {
+			refused = &refusal{kind: conversation.Refused}
 		}
-		said.text = frame.Message.Text
-		return frame, said
+		refused.text = frame.Message.Text
+		return frame, refused
 	}
 	if frame.Usage == nil {
 		frame.Usage = &wire.Usage{}
 	}
-	// One call of the model for each round of tools, and one that answers.
+	// One call of the model for each round of tools, and one for the answer.
 	calls := 1 + translate.Count(doc.Get("iterations"))
 	frame.Usage.Calls = &calls
 	return frame, nil
 }
 
-// completion reads what answers of agent::chat and llm::complete have in common.
+// completion decodes the fields that agent::chat and llm::complete share.
 func completion(doc gjson.Result) (wire.Frame, error) {
 	text := doc.Get("content")
 	switch {
@@ -91,7 +91,7 @@ func completion(doc gjson.Result) (wire.Frame, error) {
 		frame.Model = model.Get("model").Str
 	}
 	if u := doc.Get("usage"); u.IsObject() {
-		// What was read from or written to a cache is counted beside the input.
+		// Tokens read from or written to a cache are not part of the input count.
 		cached := translate.Count(u.Get("cacheRead"))
 		frame.Usage = &wire.Usage{
 			InputTokens:  translate.Count(u.Get("input")) + cached + translate.Count(u.Get("cacheWrite")),

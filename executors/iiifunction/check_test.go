@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
-	executor "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
 )
@@ -15,21 +15,21 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		serves functions
-		guard  *executor.Guard
+		guard  *iiifunction.Guard
 		want   string
 	}{
-		"There":        {functions{executor.DefaultChat: stalls}, nil, ""},
+		"There":        {functions{iiifunction.DefaultChat: stalls}, nil, ""},
 		"Missing":      {functions{}, nil, "no worker serves agent::chat (start the worker that does"},
-		"GuardMissing": {functions{executor.DefaultChat: stalls}, &executor.Guard{}, "no worker serves security::scan_injection"},
-		"BothMissing":  {functions{}, &executor.Guard{}, "agent::chat and security::scan_injection"},
-		"GuardOpen":    {functions{executor.DefaultChat: stalls}, &executor.Guard{Fail: executor.FailOpen}, ""},
+		"GuardMissing": {functions{iiifunction.DefaultChat: stalls}, &iiifunction.Guard{}, "no worker serves security::scan_injection"},
+		"BothMissing":  {functions{}, &iiifunction.Guard{}, "agent::chat and security::scan_injection"},
+		"GuardOpen":    {functions{iiifunction.DefaultChat: stalls}, &iiifunction.Guard{Fail: iiifunction.FailOpen}, ""},
 	} {
 		for _, era := range []iii.Era{iii.EraA, iii.EraC, iii.EraE, iii.EraF} {
 			t.Run(name+era.String(), func(t *testing.T) {
 				t.Parallel()
 				e := practice(t, era)
 				serve(t, e, iii.Options{}, c.serves)
-				err := made(t, e, func(cfg *executor.Config) { cfg.Guard = c.guard }).Check(t.Context())
+				err := made(t, e, func(cfg *iiifunction.Config) { cfg.Guard = c.guard }).Check(t.Context())
 				if c.want == "" {
 					require.NoError(t, err)
 					return

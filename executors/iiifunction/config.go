@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// A Dialect says what a function takes and answers.
+// A Dialect is the shape of a function's requests and answers.
 type Dialect string
 
 // The dialects.
@@ -26,7 +26,7 @@ const (
 	DialectPlain   Dialect = "plain"   // any function
 )
 
-// A Shape is one of the two requests that AgentOS's llm::complete has had.
+// A Shape is one of the two request formats of AgentOS's llm::complete.
 type Shape string
 
 // The shapes.
@@ -55,55 +55,55 @@ const (
 	DefaultGuardTimeout   = 10 * time.Second
 )
 
-// Config says which function of which engine speaks for the agent.
+// Config names the function that produces the agent's replies, and its engine.
 type Config struct {
 	// URL of the engine: ws, wss, http or https. Default: DefaultURL.
 	URL string `yaml:"url"`
-	// Headers and Query go with every handshake: an engine that asks for credentials
-	// takes them from there.
+	// Headers and Query are sent with every handshake. They carry the credentials where
+	// an engine demands some. Default: none.
 	Headers map[string]secret.String `yaml:"headers"`
 	Query   map[string]secret.String `yaml:"query"`
-	// Namespace of the functions, on engines from 0.23. Default: the engine's.
+	// Namespace of the functions, on engines from 0.23. Default: "default".
 	Namespace string `yaml:"namespace"`
-	// Function is the one to call. Default: DefaultChat, with DialectLLM
-	// DefaultComplete. Required for DialectPlain.
+	// Function is the id of the function. Default: DefaultChat, or DefaultComplete with
+	// DialectLLM. Required for DialectPlain.
 	Function string `yaml:"function"`
-	// Dialect is what the function speaks. Default: that of AgentOS for its two
-	// functions, else DialectPlain.
+	// Dialect of the function. Default: that of AgentOS for its two functions, else
+	// DialectPlain.
 	Dialect Dialect `yaml:"dialect"`
-	// Provider is, with DialectLLM, whose model it is. Otherwise it is the name that
-	// results carry. Defaults: DefaultLLM; "agentos" or "iii".
+	// Provider is the model's provider with DialectLLM. Otherwise it is the provider's
+	// name in results. Default: DefaultLLM; "agentos" or "iii".
 	Provider string `yaml:"provider"`
-	// Model is, with DialectLLM, which one. Otherwise it is the name that results
-	// carry where the answer has none.
+	// Model is the model with DialectLLM. Otherwise it is the model's name in results
+	// whose answer has none. Default: the provider's, or none.
 	Model string `yaml:"model"`
-	// Send says which messages go along. Default: wire.SendNew with DialectAgentOS,
+	// Send selects the messages of a request. Default: wire.SendNew with DialectAgentOS,
 	// else wire.SendAll.
 	Send wire.Send `yaml:"send"`
 
-	// AgentID is the agent that agent::chat is to run. Required for DialectAgentOS.
+	// AgentID is the agent that agent::chat runs. Required for DialectAgentOS.
 	AgentID string `yaml:"agent_id"`
-	// Session is what session ids begin with; the conversation's name follows.
-	// Default: DefaultSession.
+	// Session is the prefix of session ids, before the conversation's name. Default:
+	// DefaultSession.
 	Session string `yaml:"session"`
 	// System is the system prompt. Default: the agent's own, or none.
 	System string `yaml:"system"`
-	// Opening is what an agent is told that is to speak first. Default:
-	// DefaultOpening.
+	// Opening is sent in place of a user's message to an agent that writes first.
+	// Default: DefaultOpening.
 	Opening string `yaml:"opening"`
-	// Shape is what llm::complete takes. Default: DefaultShape.
+	// Shape of the request of llm::complete. Default: DefaultShape.
 	Shape Shape `yaml:"shape"`
 	// MaxTokens bounds the model's answer. Default: DefaultMaxTokens.
 	MaxTokens int `yaml:"max_tokens"`
 
-	// Request and Response are for functions of DialectPlain that do not keep to the
-	// contract.
+	// Request and Response translate for functions of DialectPlain that do not follow
+	// the contract of package wire. Zero: the contract.
 	Request  RequestMapping  `yaml:"request"`
 	Response ResponseMapping `yaml:"response"`
 
-	// Guard has messages looked at before the agent gets them. Nil: they are not.
+	// Guard scans messages before the agent gets them. Nil: no scan.
 	Guard *Guard `yaml:"guard"`
-	// Timeout bounds a whole call, the guard's part included. Default:
+	// Timeout bounds a whole call, including the guard's. Default:
 	// DefaultChatTimeout, DefaultLLMTimeout or DefaultTimeout, by dialect.
 	Timeout time.Duration `yaml:"timeout"`
 	// ConnectTimeout bounds the wait for a connection. Default:
@@ -111,35 +111,36 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// AtMostOnce is for functions that must not run twice: an attempt whose end
-	// nobody knows is then the last one.
+	// AtMostOnce is for functions that must not run twice: an ambiguous attempt is not
+	// retried.
 	AtMostOnce bool `yaml:"at_most_once"`
 
-	// Logger is told of connections and of a guard that is passed by. Default: none.
+	// Logger receives connections, and messages that a failing guard did not scan.
+	// Default: no log.
 	Logger *slog.Logger `yaml:"-"`
-	// HTTPClient makes the handshake. Default: the engine client's.
+	// HTTPClient makes the handshake. Default: that of package iii.
 	HTTPClient *http.Client `yaml:"-"`
 }
 
-// Fail says what becomes of a message that nobody could look at.
+// Fail is the treatment of messages that a failing guard did not scan.
 type Fail string
 
-// What becomes of it.
+// The treatments.
 const (
-	FailClosed Fail = "closed" // the agent does not get it
-	FailOpen   Fail = "open"   // the agent gets it
+	FailClosed Fail = "closed" // the agent does not get the message
+	FailOpen   Fail = "open"   // the agent gets the message
 )
 
-// A Guard is a function that looks at what is said to the agent.
+// A Guard is a function that scans the messages to the agent.
 type Guard struct {
 	// Function takes {"text": …} and answers {"riskScore": 0 to 1}. Default:
 	// DefaultScan.
 	Function string `yaml:"function"`
 	// MaxRisk is the highest score that passes. Default: DefaultMaxRisk.
 	MaxRisk *float64 `yaml:"max_risk"`
-	// Fail says what happens if the guard does not work. Default: FailClosed.
+	// Fail applies while the guard does not answer. Default: FailClosed.
 	Fail Fail `yaml:"fail"`
-	// Timeout bounds its answer. Default: DefaultGuardTimeout.
+	// Timeout bounds the guard's answer. Default: DefaultGuardTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 }
 
@@ -176,7 +177,7 @@ func (c Config) withDefaults() Config {
 	c.Send = cmp.Or(c.Send, wire.SendAll)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, min(DefaultConnectTimeout, c.Timeout))
 	if c.Guard != nil {
-		g := *c.Guard // the caller's stays as it is
+		g := *c.Guard // the caller's value must not change
 		highest := DefaultMaxRisk
 		g.Function, g.MaxRisk = cmp.Or(g.Function, DefaultScan), cmp.Or(g.MaxRisk, &highest)
 		g.Fail, g.Timeout = cmp.Or(g.Fail, FailClosed), cmp.Or(g.Timeout, DefaultGuardTimeout)
@@ -185,7 +186,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports every fault, each with its key and a remedy.
 func (c Config) validate() (*mapping, error) {
 	var f settings.Faults
 	f.Include(checkURL(c.URL))
@@ -212,7 +213,7 @@ func (c Config) validate() (*mapping, error) {
 	return m, f.Err()
 }
 
-// validateDialect points out settings that would have no effect.
+// validateDialect reports settings that the dialect requires or does not use.
 func (c Config) validateDialect(f *settings.Faults) {
 	d := c.dialect()
 	switch d {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/executors"
-	executor "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
@@ -71,23 +71,23 @@ func soon(t testing.TB) context.Context {
 }
 
 // made is an executor with secrets, closed at the end of the test.
-func made(t testing.TB, e *iiitest.Engine, change func(*executor.Config)) *executor.Executor {
+func made(t testing.TB, e *iiitest.Engine, change func(*iiifunction.Config)) *iiifunction.Executor {
 	t.Helper()
-	cfg := executor.Config{
+	cfg := iiifunction.Config{
 		URL: e.URL(), AgentID: "support",
 		Headers: map[string]secret.String{"Authorization": token}, Query: map[string]secret.String{"api_key": queryKey},
 	}
 	if change != nil {
 		change(&cfg)
 	}
-	x, err := executor.New(cfg)
+	x, err := iiifunction.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, x.Close()) })
 	return x
 }
 
 // on makes an executor and serves it functions.
-func on(t testing.TB, all functions, change func(*executor.Config)) executors.Executor {
+func on(t testing.TB, all functions, change func(*iiifunction.Config)) executors.Executor {
 	t.Helper()
 	e := practice(t, iii.EraC)
 	serve(t, e, iii.Options{}, all)

@@ -16,22 +16,21 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// codes are what the engine's and its clients' codes mean. With all others, the
-// function itself has failed.
+// codes are the error codes of engines and their clients. Any other code is the
+// function's own.
 var codes = map[string]struct {
-	kind conversation.Kind
-	// landed: the function may have run.
-	landed bool
-	remedy string
+	kind      conversation.Kind
+	ambiguous bool // the function may have run
+	remedy    string
 }{
 	iii.CodeFunctionNotFound:  {conversation.Unavailable, false, "start the worker that serves it, or check function and namespace"},
-	"function_not_invokable":  {conversation.Invalid, false, "check function: its worker serves it in another way"},
+	"function_not_invokable":  {conversation.Invalid, false, "check function: the engine does not call it for workers"},
 	iii.CodeInvocationStopped: {conversation.Unavailable, true, ""},
 	"invocation_error":        {conversation.Unavailable, true, ""},
 	"channel_send_failed":     {conversation.Unavailable, true, ""},
 	"TIMEOUT":                 {conversation.Unavailable, true, ""},
 	iii.CodeForbidden:         {conversation.Unauthorized, false, "have the engine's access rules allow it, or check headers and query"},
-	iii.CodeAuth:              {conversation.Unauthorized, false, "check headers and query: the engine turns them down"},
+	iii.CodeAuth:              {conversation.Unauthorized, false, "check headers and query: the engine refuses them"},
 	"INVALID_NAMESPACE":       {conversation.Invalid, false, "check namespace"},
 	iii.CodeInvalidRequest:    {conversation.Invalid, false, "check dialect and request: the function expects other fields"},
 	"deserialization_error":   {conversation.Invalid, false, "check dialect and request: the function expects other fields"},
@@ -40,18 +39,18 @@ var codes = map[string]struct {
 	"http_error":              {conversation.Unavailable, true, ""},
 	"http_request_failed":     {conversation.Unavailable, true, ""},
 	"http_response_failed":    {conversation.Unavailable, true, ""},
-	"invalid_response":        {conversation.Invalid, true, "look at the function's log: the engine cannot read its answer"},
+	"invalid_response":        {conversation.Invalid, true, "check the function's log: the engine cannot read its answer"},
 }
 
-// remedies say what to look at where nothing more is known.
+// remedies are the defaults by kind.
 var remedies = map[conversation.Kind]string{
-	conversation.Unauthorized:   "check what the agent may do, and the keys that its worker has",
+	conversation.Unauthorized:   "check the agent's permissions, and the keys of its worker",
 	conversation.QuotaExhausted: "raise the agent's budget or quota, or add credit at the model's provider",
-	conversation.ContextTooLong: "have the agent shorten what it sends its model, or begin a new conversation",
-	conversation.Invalid:        "check function, dialect and what goes with it, and the function's log",
+	conversation.ContextTooLong: "have the agent shorten its requests to the model, or begin a new conversation",
+	conversation.Invalid:        "check function and dialect with its settings, and the function's log",
 }
 
-// failed turns whatever went wrong with a call into an error with a kind.
+// failed classifies the error of a call.
 func (e *Executor) failed(ctx context.Context, function string, err error) *conversation.Error {
 	var (
 		out      = &conversation.Error{Kind: conversation.Unavailable, Op: e.op(function), Ambiguous: !errors.Is(err, iii.ErrNotSent)}
@@ -69,7 +68,7 @@ func (e *Executor) failed(ctx context.Context, function string, err error) *conv
 	case errors.As(err, &reported):
 		e.reported(out, reported)
 		if reported.Code == iii.CodeAuth && e.link.knownGood() {
-			// An engine asks a function about credentials, which may come up after it.
+			// An engine checks credentials with a function, which may start after it.
 			out.Kind = conversation.Unavailable
 		}
 	case timeout != nil:
@@ -86,51 +85,50 @@ func (e *Executor) failed(ctx context.Context, function string, err error) *conv
 	return out
 }
 
-// reported is for a failure that the engine or the function reports.
-func (e *Executor) reported(out *conversation.Error, said *iii.Error) {
-	known, ok := codes[said.Code]
-	kind, named := wire.ParseKind(cmp.Or(string(e.cfg.Response.ErrorKinds[said.Code]), said.Code))
+// reported classifies an error that the engine or the function answered with.
+func (e *Executor) reported(out *conversation.Error, answer *iii.Error) {
+	known, ok := codes[answer.Code]
+	kind, named := wire.ParseKind(cmp.Or(string(e.cfg.Response.ErrorKinds[answer.Code]), answer.Code))
 	var refused *refusal
 	if e.cfg.Dialect != DialectPlain {
-		refused = inWords(said.Message)
+		refused = parseRefusal(answer.Message)
 	}
-	out.RetryAfter = asked(said.Message)
-	out.Err = errors.New(e.clean(cmp.Or(conversation.Quote(said.Message), "the function failed, and nothing says why")))
+	out.RetryAfter = retryAfter(answer.Message)
+	out.Err = errors.New(e.clean(cmp.Or(conversation.Quote(answer.Message), "the function failed without a message")))
 	out.Answered = true
 	switch {
 	case named: // the function's author has chosen it
 		out.Kind, out.Ambiguous = kind, kind == conversation.Unavailable
 	case ok:
-		out.Kind, out.Ambiguous, out.Remedy = known.kind, known.landed, known.remedy
-		out.Answered = !known.landed
-		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", said.Code, conversation.Quote(said.Message))))
+		out.Kind, out.Ambiguous, out.Remedy = known.kind, known.ambiguous, known.remedy
+		out.Answered = !known.ambiguous
+		out.Err = errors.New(e.clean(fmt.Sprintf("%s: %s", answer.Code, conversation.Quote(answer.Message))))
 	case refused != nil:
 		out.Kind, out.Ambiguous = refused.kind, refused.unknown
 		if strings.HasPrefix(strings.ToLower(refused.text), "unknown provider") {
 			out.Remedy = "check provider and shape"
 		}
-	default: // its own failure, after who knows what
+	default: // the function's own error, at an unknown point
 		out.Kind, out.Ambiguous = conversation.Unavailable, true
 	}
 	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
 }
 
-// A requestError is a request that could not be made.
+// A requestError is a request that could not be encoded.
 type requestError struct{ error }
 
-// unusable is the error for a request that cannot be made and an answer that
-// cannot be used.
+// unusable classifies a request that cannot be encoded and an answer that cannot be used.
 func (e *Executor) unusable(err error) *conversation.Error {
 	var (
 		failure = wire.Failure{Op: e.op(e.cfg.Function), Clean: e.clean, Remedies: remedies}
-		said    *wire.Error
+		given   *wire.Error
 		refused *refusal
 		request *requestError
 		out     *conversation.Error
 	)
 	switch {
-	case errors.As(err, &said):
-		return failure.Reported(said, 0, 0)
+	case errors.As(err, &given):
+		return failure.Reported(given, 0, 0)
 	case errors.As(err, &refused):
 		return &conversation.Error{
 			Kind: refused.kind, Op: failure.Op, RetryAfter: refused.retryAfter,
@@ -147,23 +145,23 @@ func (e *Executor) unusable(err error) *conversation.Error {
 			out.Remedy = "check response"
 		}
 	case errors.Is(err, wire.ErrNotJSON), errors.Is(err, wire.ErrOffContract):
-		out.Remedy = "set response.text to where the reply is in the function's answer"
+		out.Remedy = "set response.text to the path of the reply in the function's answer"
 	}
 	return out
 }
 
-// minSecret is the length from which a value in an address may be a key: hiding
+// minSecret is the length from which a value in an address counts as a key: to redact
 // every "1" or "true" would make texts unreadable.
 const minSecret = 8
 
-// cleaner returns a function that makes others' words fit for an error.
+// cleaner returns a function that redacts secrets in texts of the peer.
 func cleaner(cfg Config) func(string) string {
 	secrets := maps.Clone(cfg.Headers)
 	if secrets == nil {
 		secrets = map[string]secret.String{}
 	}
 	for name, value := range cfg.Headers {
-		// Half of a header's value may be the secret: "Bearer …".
+		// The secret may be a part of a header's value: "Bearer …".
 		for i, word := range strings.Fields(value.Reveal()) {
 			if i > 0 {
 				secrets[fmt.Sprintf("%s %d", name, i)] = secret.String(word)

@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
-	executor "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/lease"
@@ -50,8 +50,8 @@ func TestErrors(t *testing.T) {
 		"BadRequest":   {iii.CodeInvalidRequest, "m", invalid, false, 0, "check dialect and request"},
 		"HTTP":         {"http_error", "m", down, true, 0, "http_error: “m”"},
 		"OwnKind":      {"rate_limited", "slow down, retry after 3", limited, false, 3 * time.Second, "slow down"},
-		"Denied":       {"invocation_failed", "handler error: Agent a denied: tool::x", unauthorized, false, 0, "check what the agent may do"},
-		"NoCapability": {"invocation_failed", "Agent a has no capabilities defined", unauthorized, false, 0, "check what the agent may do"},
+		"Denied":       {"invocation_failed", "handler error: Agent a denied: tool::x", unauthorized, false, 0, "check the agent's permissions"},
+		"NoCapability": {"invocation_failed", "Agent a has no capabilities defined", unauthorized, false, 0, "check the agent's permissions"},
 		"TokenQuota":   {"invocation_failed", "handler error: Agent a exceeded token quota", spent, false, 0, "raise the agent's budget or quota"},
 		"RateLimit":    {"invocation_failed", "Rate limit exceeded for agent a. Retry after 60s.", limited, false, time.Minute, "Rate limit"},
 		"Injection":    {"invocation_failed", "handler error: Message rejected: injection risk", refused, false, 0, "Message rejected"},
@@ -65,11 +65,11 @@ func TestErrors(t *testing.T) {
 		"TooLong":      {"invocation_failed", "API error 400: context_length_exceeded", tooLong, false, 0, "begin a new conversation"},
 		"Bug":          {"invocation_failed", "cannot read properties of undefined", down, true, 0, "cannot read properties"},
 		"OtherCode":    {"E_ODD", "odd", down, true, 0, "odd"},
-		"Silent":       {"invocation_failed", "", down, true, 0, "nothing says why"},
+		"Silent":       {"invocation_failed", "", down, true, 0, "failed without a message"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := on(t, functions{executor.DefaultChat: failsWith(c.code, c.message)}, nil)
+			x := on(t, functions{iiifunction.DefaultChat: failsWith(c.code, c.message)}, nil)
 			_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
@@ -96,7 +96,7 @@ func TestErrorsOfPlainFunctions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := on(t, functions{"f": failsWith(c.code, c.message)}, func(cfg *executor.Config) {
+			x := on(t, functions{"f": failsWith(c.code, c.message)}, func(cfg *iiifunction.Config) {
 				cfg.AgentID, cfg.Function = "", "f"
 				cfg.Response.ErrorKinds = map[string]conversation.Kind{"E42": conversation.QuotaExhausted}
 			})
@@ -124,7 +124,7 @@ func TestMayHaveRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := on(t, functions{"f": c.handler}, func(cfg *executor.Config) { cfg.AgentID, cfg.Function = "", "f" })
+			x := on(t, functions{"f": c.handler}, func(cfg *iiifunction.Config) { cfg.AgentID, cfg.Function = "", "f" })
 			_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
@@ -138,20 +138,20 @@ func TestMayHaveRun(t *testing.T) {
 func TestFunctionNotThere(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
-	x := made(t, e, func(c *executor.Config) { c.Guard = &executor.Guard{Fail: executor.FailOpen} })
+	x := made(t, e, func(c *iiifunction.Config) { c.Guard = &iiifunction.Guard{Fail: iiifunction.FailOpen} })
 	_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, down, ce.Kind)
 	require.False(t, ce.Ambiguous)
 	require.ErrorContains(t, err, "start the worker that serves it, or check function and namespace")
-	serve(t, e, iii.Options{}, functions{executor.DefaultChat: always(chatTS)})
+	serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: always(chatTS)})
 	_, err = x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
 }
 
 // started is an execution that is under way, and its error.
-func started(x *executor.Executor) <-chan error {
+func started(x *iiifunction.Executor) <-chan error {
 	failed := make(chan error, 1)
 	go func() {
 		_, err := x.Execute(context.Background(), executortest.Request("c1", "Hi"))
@@ -165,7 +165,7 @@ func TestWorkerGone(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
 	var calls heard
-	w := serve(t, e, iii.Options{}, functions{executor.DefaultChat: calls.by(stalls)})
+	w := serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: calls.by(stalls)})
 	x := made(t, e, nil)
 	failed := started(x)
 	calls.wait(t)
@@ -190,8 +190,8 @@ func TestEngineRestarted(t *testing.T) {
 		}
 		return always(chatTS)(ctx, call)
 	})
-	serve(t, e, iii.Options{}, functions{executor.DefaultChat: h})
-	x := made(t, e, func(c *executor.Config) { c.ConnectTimeout = 10 * time.Second })
+	serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: h})
+	x := made(t, e, func(c *iiifunction.Config) { c.ConnectTimeout = 10 * time.Second })
 	failed := started(x)
 	calls.wait(t)
 	e.Stop()
@@ -200,7 +200,7 @@ func TestEngineRestarted(t *testing.T) {
 	require.Equal(t, down, ce.Kind)
 	require.True(t, ce.Ambiguous)
 
-	away := made(t, e, func(c *executor.Config) { c.ConnectTimeout = 50 * time.Millisecond })
+	away := made(t, e, func(c *iiifunction.Config) { c.ConnectTimeout = 50 * time.Millisecond })
 	_, err := away.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, down, ce.Kind)
@@ -209,7 +209,7 @@ func TestEngineRestarted(t *testing.T) {
 	require.ErrorContains(t, err, "check url, and that the engine is running")
 
 	require.NoError(t, e.Start())
-	require.NoError(t, e.Wait(soon(t), func() bool { return e.Serves("", executor.DefaultChat) }))
+	require.NoError(t, e.Wait(soon(t), func() bool { return e.Serves("", iiifunction.DefaultChat) }))
 	_, err = x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
 }
@@ -220,7 +220,7 @@ func TestCancelledWithoutEngine(t *testing.T) {
 	t.Parallel()
 	e := iiitest.Start(t, iiitest.Options{})
 	e.Stop()
-	x := made(t, e, func(c *executor.Config) { c.ConnectTimeout = time.Minute })
+	x := made(t, e, func(c *iiifunction.Config) { c.ConnectTimeout = time.Minute })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	begun := time.Now()
@@ -237,7 +237,7 @@ func TestConnectionLost(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
 	var calls heard
-	serve(t, e, iii.Options{}, functions{executor.DefaultChat: calls.by(stalls)})
+	serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: calls.by(stalls)})
 	x := made(t, e, nil)
 	failed := started(x)
 	calls.wait(t)
@@ -254,7 +254,7 @@ func TestCredentials(t *testing.T) {
 	const wrong = "Bearer iii-wrong-secret-0123456789"
 	e := practice(t, iii.EraC)
 	var logged bytes.Buffer
-	x := made(t, e, func(c *executor.Config) {
+	x := made(t, e, func(c *iiifunction.Config) {
 		c.Headers = map[string]secret.String{"Authorization": wrong}
 		c.ConnectTimeout = 200 * time.Millisecond
 		c.Logger = slog.New(slog.NewTextHandler(&logged, nil))
@@ -278,7 +278,7 @@ func TestCredentials(t *testing.T) {
 		}
 		return nil
 	}})
-	serve(t, seen, iii.Options{}, functions{executor.DefaultChat: always(chatTS)})
+	serve(t, seen, iii.Options{}, functions{iiifunction.DefaultChat: always(chatTS)})
 	_, err = made(t, seen, nil).Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
 	require.Equal(t, token, got.Get("Authorization"))
@@ -296,7 +296,7 @@ func (lost) Hold(context.Context) error {
 func TestWithoutALeaseTheFunctionIsNotCalled(t *testing.T) {
 	t.Parallel()
 	e := iiitest.Start(t, iiitest.Options{})
-	x, err := executor.New(executor.Config{URL: e.URL(), Function: "shop::agent"})
+	x, err := iiifunction.New(iiifunction.Config{URL: e.URL(), Function: "shop::agent"})
 	require.NoError(t, err)
 	defer func() { _ = x.Close() }()
 	_, err = x.Execute(lease.With(t.Context(), lost{}), executors.Request{})

@@ -12,13 +12,13 @@ import (
 	"github.com/parley-run/parley/iii"
 )
 
-// guard has what was said looked at before the agent gets it.
-func (e *Executor) guard(ctx context.Context, worker *iii.Worker, said string) error {
+// guard returns an error if the agent must not get the text.
+func (e *Executor) guard(ctx context.Context, worker *iii.Worker, text string) error {
 	g := e.cfg.Guard
-	if g == nil || said == "" {
+	if g == nil || text == "" {
 		return nil
 	}
-	risk, err := e.scan(ctx, worker, said)
+	risk, err := e.scan(ctx, worker, text)
 	switch {
 	case err == nil && risk <= *g.MaxRisk:
 		return nil
@@ -29,21 +29,21 @@ func (e *Executor) guard(ctx context.Context, worker *iii.Worker, said string) e
 			Remedy: "read the message; guard.max_risk says what may pass",
 		}
 	case ctx.Err() == nil && g.Fail == FailOpen:
-		e.log.Warn("the guard does not work: the agent gets a message that nobody has looked at", "function", g.Function, "error", err)
+		e.log.Warn("the guard fails: the agent gets a message without a scan", "function", g.Function, "error", err)
 		return nil
 	}
 	return err
 }
 
-// scan asks the guard for the risk. Its errors are fit to be returned by Execute:
-// the agent has not been called.
-func (e *Executor) scan(ctx context.Context, worker *iii.Worker, said string) (float64, error) {
+// scan returns the guard's risk score of the text. Execute may return its errors as they
+// are: the agent has not been called.
+func (e *Executor) scan(ctx context.Context, worker *iii.Worker, text string) (float64, error) {
 	g := e.cfg.Guard
 	options := []iii.CallOption{iii.Timeout(g.Timeout)}
 	if e.cfg.Namespace != "" {
 		options = append(options, iii.InNamespace(e.cfg.Namespace))
 	}
-	result, err := worker.Invoke(ctx, g.Function, map[string]string{"text": said}, options...)
+	result, err := worker.Invoke(ctx, g.Function, map[string]string{"text": text}, options...)
 	if err == nil {
 		if risk, ok := score(result); ok {
 			return risk, nil

@@ -10,7 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/executortest"
-	executor "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/iii"
 )
 
@@ -20,33 +20,33 @@ func TestGuard(t *testing.T) {
 	none := 0.0
 	for name, c := range map[string]struct {
 		scan  iii.Handler // nil: nobody serves it
-		guard executor.Guard
+		guard iiifunction.Guard
 		want  conversation.Kind // empty: the agent answers
 		text  string
 	}{
-		"Safe":        {always(`{"safe": true, "matches": [], "riskScore": 0}`), executor.Guard{}, "", ""},
-		"AtTheLimit":  {always(`{"safe": false, "matches": ["a", "b"], "riskScore": 0.5}`), executor.Guard{}, "", ""},
-		"Risky":       {always(`{"safe": false, "matches": ["a", "b", "c"], "riskScore": 0.75}`), executor.Guard{}, refused, "its risk is 0.75, and at most 0.50 may pass"},
-		"RiskyIfOpen": {always(`{"riskScore": 0.75}`), executor.Guard{Fail: executor.FailOpen}, refused, "its risk is 0.75"},
-		"NoRisk":      {always(`{"riskScore": 0.25}`), executor.Guard{MaxRisk: &none}, refused, "at most 0.00 may pass"},
-		"Gone":        {nil, executor.Guard{}, down, "guard.fail: open goes on without"},
-		"GoneIfOpen":  {nil, executor.Guard{Fail: executor.FailOpen}, "", ""},
-		"Fails":       {fails("bug"), executor.Guard{}, down, "bug"},
-		"FailsIfOpen": {fails("bug"), executor.Guard{Fail: executor.FailOpen}, "", ""},
-		"Odd":         {always(`{"score": 1}`), executor.Guard{}, invalid, "check guard.function"},
-		"Nothing":     {always(`null`), executor.Guard{}, invalid, "check guard.function"},
-		"Slow":        {stalls, executor.Guard{Timeout: time.Second}, down, "guard.timeout"},
-		"SlowIfOpen":  {stalls, executor.Guard{Timeout: time.Second, Fail: executor.FailOpen}, "", ""},
+		"Safe":        {always(`{"safe": true, "matches": [], "riskScore": 0}`), iiifunction.Guard{}, "", ""},
+		"AtTheLimit":  {always(`{"safe": false, "matches": ["a", "b"], "riskScore": 0.5}`), iiifunction.Guard{}, "", ""},
+		"Risky":       {always(`{"safe": false, "matches": ["a", "b", "c"], "riskScore": 0.75}`), iiifunction.Guard{}, refused, "its risk is 0.75, and at most 0.50 may pass"},
+		"RiskyIfOpen": {always(`{"riskScore": 0.75}`), iiifunction.Guard{Fail: iiifunction.FailOpen}, refused, "its risk is 0.75"},
+		"NoRisk":      {always(`{"riskScore": 0.25}`), iiifunction.Guard{MaxRisk: &none}, refused, "at most 0.00 may pass"},
+		"Gone":        {nil, iiifunction.Guard{}, down, "guard.fail: open goes on without"},
+		"GoneIfOpen":  {nil, iiifunction.Guard{Fail: iiifunction.FailOpen}, "", ""},
+		"Fails":       {fails("bug"), iiifunction.Guard{}, down, "bug"},
+		"FailsIfOpen": {fails("bug"), iiifunction.Guard{Fail: iiifunction.FailOpen}, "", ""},
+		"Odd":         {always(`{"score": 1}`), iiifunction.Guard{}, invalid, "check guard.function"},
+		"Nothing":     {always(`null`), iiifunction.Guard{}, invalid, "check guard.function"},
+		"Slow":        {stalls, iiifunction.Guard{Timeout: time.Second}, down, "guard.timeout"},
+		"SlowIfOpen":  {stalls, iiifunction.Guard{Timeout: time.Second, Fail: iiifunction.FailOpen}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var agent, scans heard
-			all := functions{executor.DefaultChat: agent.by(always(chatTS))}
+			all := functions{iiifunction.DefaultChat: agent.by(always(chatTS))}
 			if c.scan != nil {
-				all[executor.DefaultScan] = scans.by(c.scan)
+				all[iiifunction.DefaultScan] = scans.by(c.scan)
 			}
 			var logged bytes.Buffer
-			x := on(t, all, func(cfg *executor.Config) {
+			x := on(t, all, func(cfg *iiifunction.Config) {
 				cfg.Guard, cfg.Logger = &c.guard, slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 			})
 			_, second := turns()
@@ -72,7 +72,7 @@ func TestGuard(t *testing.T) {
 // There is nothing to look at where nobody has said anything.
 func TestGuardOfAnOpening(t *testing.T) {
 	t.Parallel()
-	x := on(t, functions{executor.DefaultChat: always(chatTS)}, func(c *executor.Config) { c.Guard = &executor.Guard{} })
+	x := on(t, functions{iiifunction.DefaultChat: always(chatTS)}, func(c *iiifunction.Config) { c.Guard = &iiifunction.Guard{} })
 	req := executortest.Request("c1", "")
 	req.Messages, req.New = nil, 0
 	_, err := x.Execute(t.Context(), req)
@@ -83,11 +83,11 @@ func TestGuardOfAnOpening(t *testing.T) {
 func TestGuardPassedByIsLogged(t *testing.T) {
 	t.Parallel()
 	var logged bytes.Buffer
-	x := on(t, functions{executor.DefaultChat: always(chatTS)}, func(c *executor.Config) {
-		c.Guard = &executor.Guard{Fail: executor.FailOpen}
+	x := on(t, functions{iiifunction.DefaultChat: always(chatTS)}, func(c *iiifunction.Config) {
+		c.Guard = &iiifunction.Guard{Fail: iiifunction.FailOpen}
 		c.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	})
 	_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
-	require.Contains(t, logged.String(), "nobody has looked at")
+	require.Contains(t, logged.String(), "without a scan")
 }

@@ -1,11 +1,11 @@
-// Package iiifunction is an executor that has a function of an iii engine speak for the
-// agent: AgentOS's agent::chat, its llm::complete as a plain model, or any other
-// by configuration. Before the agent, a guard may look at what is said to it.
+// Package iiifunction is an executor whose replies come from a function of an iii engine:
+// AgentOS's agent::chat, its llm::complete as a plain model, or any other function by
+// configuration. A guard function may scan messages before the agent gets them.
 //
-// The executor is a worker of the engine that serves nothing: it connects with
-// the first request, keeps the connection, and gives it back with Close. The
-// protocol cannot stop a function that has been called, nor ask what became of
-// it: errors say whether the function may have run.
+// The executor is a worker of the engine that serves nothing. It connects with the first
+// request, keeps the connection, and closes it with Close. The protocol can neither stop
+// a called function nor query its outcome: errors report whether the function may have
+// run.
 package iiifunction
 
 import (
@@ -38,10 +38,9 @@ type Executor struct {
 
 // A dialect makes requests and reads answers.
 type dialect interface {
-	// request is what the function is called with, and said what the guard is to
-	// look at.
-	request(req executors.Request) (data json.RawMessage, said string, err error)
-	// answer reads a result. Its error may be a [*refusal].
+	// request returns the data of the call, and the text for the guard.
+	request(req executors.Request) (data json.RawMessage, text string, err error)
+	// answer decodes a result. Its error may be a [*refusal].
 	answer(result json.RawMessage) (wire.Frame, error)
 }
 
@@ -80,16 +79,16 @@ func New(cfg Config) (*Executor, error) {
 // String names the function and the engine.
 func (e *Executor) String() string { return e.cfg.Function + " of the iii engine at " + e.host }
 
-// AtMostOnce tells whether the function must not run twice for one request.
+// AtMostOnce reports whether the function must not run twice for one request.
 func (e *Executor) AtMostOnce() bool { return e.cfg.AtMostOnce }
 
-// Close ends the connection. Calls that wait for an answer fail.
+// Close closes the connection. Calls that wait for an answer fail.
 func (e *Executor) Close() error {
 	e.link.close()
 	return nil
 }
 
-// Toolless says that the agent has tools of its own.
+// Toolless is true: the function gets no tools.
 func (*Executor) Toolless() bool { return true }
 
 // Execute calls the function once.
@@ -97,11 +96,11 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if ctx.Err() != nil {
 		return executors.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: e.op(e.cfg.Function), Err: ctx.Err()}
 	}
-	// The answer comes in one piece: nothing but the total counts.
+	// The answer comes in one piece, so only the total timeout applies.
 	timers := modelcall.Timers{Total: e.cfg.Timeout, FirstToken: e.cfg.Timeout, Gap: e.cfg.Timeout}
 	ctx, watch := timers.Watch(ctx, false)
 	defer watch.Stop()
-	data, said, err := e.dialect.request(req)
+	data, text, err := e.dialect.request(req)
 	if err != nil {
 		return executors.Result{}, e.unusable(err)
 	}
@@ -109,14 +108,14 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if err != nil {
 		return executors.Result{}, e.failed(ctx, e.cfg.Function, err)
 	}
-	if err := e.guard(ctx, worker, said); err != nil {
+	if err := e.guard(ctx, worker, text); err != nil {
 		return executors.Result{}, err
 	}
 	result, err := worker.Invoke(ctx, e.cfg.Function, data, e.options(req)...)
 	if err != nil {
 		return executors.Result{}, e.failed(ctx, e.cfg.Function, err)
 	}
-	return e.judge(result)
+	return e.result(result)
 }
 
 // options of a call. Only the context bounds it.
@@ -132,8 +131,8 @@ func (e *Executor) options(req executors.Request) []iii.CallOption {
 	return options
 }
 
-// judge makes a result of what the function answered.
-func (e *Executor) judge(result json.RawMessage) (executors.Result, error) {
+// result decodes the function's answer.
+func (e *Executor) result(result json.RawMessage) (executors.Result, error) {
 	answer := &wire.Answer{MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: cmp.Or(e.cfg.Model, e.cfg.AgentID)}
 	frame, err := e.read(result)
 	if err == nil {
@@ -148,9 +147,9 @@ func (e *Executor) judge(result json.RawMessage) (executors.Result, error) {
 		out.Answered = true
 		var refused *refusal
 		if !errors.As(err, &refused) {
-			// Whatever it answers, it has run, unless it says what kept it from it.
-			var said *wire.Error
-			out.Ambiguous = !errors.As(err, &said) || out.Kind == conversation.Unavailable
+			// A function that answers has run, unless it reports an error of its own.
+			var given *wire.Error
+			out.Ambiguous = !errors.As(err, &given) || out.Kind == conversation.Unavailable
 			out.Usage = answer.Usage()
 		}
 		return executors.Result{}, out

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/executortest"
-	executor "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/secret"
@@ -71,13 +71,13 @@ func TestContract(t *testing.T) {
 		function string
 		answer   string
 		fail     failures
-		change   func(*executor.Config)
+		change   func(*iiifunction.Config)
 	}{
-		"AgentOSTypeScript": {executor.DefaultChat, chatTS, typescript, nil},
-		"AgentOSRust":       {executor.DefaultChat, chatRust, rusty, nil},
-		"LLMTypeScript":     {executor.DefaultComplete, llmTS, rusty, llmConfig(executor.ShapeTypeScript)},
-		"LLMRust":           {executor.DefaultComplete, llmRust, rusty, llmConfig(executor.ShapeRust)},
-		"Plain": {"shop::agent", `{"message": "Hello.", "model": "m", "state": {"n": 1}}`, codes, func(c *executor.Config) {
+		"AgentOSTypeScript": {iiifunction.DefaultChat, chatTS, typescript, nil},
+		"AgentOSRust":       {iiifunction.DefaultChat, chatRust, rusty, nil},
+		"LLMTypeScript":     {iiifunction.DefaultComplete, llmTS, rusty, llmConfig(iiifunction.ShapeTypeScript)},
+		"LLMRust":           {iiifunction.DefaultComplete, llmRust, rusty, llmConfig(iiifunction.ShapeRust)},
+		"Plain": {"shop::agent", `{"message": "Hello.", "model": "m", "state": {"n": 1}}`, codes, func(c *iiifunction.Config) {
 			c.AgentID, c.Function = "", "shop::agent"
 		}},
 	} {
@@ -100,9 +100,9 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func llmConfig(shape executor.Shape) func(*executor.Config) {
-	return func(c *executor.Config) {
-		c.AgentID, c.Function, c.Shape, c.Model = "", executor.DefaultComplete, shape, "claude-haiku-4-5"
+func llmConfig(shape iiifunction.Shape) func(*iiifunction.Config) {
+	return func(c *iiifunction.Config) {
+		c.AgentID, c.Function, c.Shape, c.Model = "", iiifunction.DefaultComplete, shape, "claude-haiku-4-5"
 	}
 }
 
@@ -123,44 +123,44 @@ func TestRequest(t *testing.T) {
 	noted := first
 	noted.Messages = append([]conversation.Message{conversation.Text(conversation.RoleSystem, "A phone.")}, first.Messages...)
 	noted.New = 2
-	llm := func(shape executor.Shape, change func(*executor.Config)) func(*executor.Config) {
-		return func(c *executor.Config) {
+	llm := func(shape iiifunction.Shape, change func(*iiifunction.Config)) func(*iiifunction.Config) {
+		return func(c *iiifunction.Config) {
 			llmConfig(shape)(c)
 			if change != nil {
 				change(c)
 			}
 		}
 	}
-	system := func(c *executor.Config) { c.System = "Be kind." }
+	system := func(c *iiifunction.Config) { c.System = "Be kind." }
 	for name, c := range map[string]struct {
-		change func(*executor.Config)
+		change func(*iiifunction.Config)
 		req    executors.Request
 		want   string
 	}{
 		"Chat":      {nil, first, `{"agentId": "support", "message": "Hi", "sessionId": "parley:test/p1/c1"}`},
 		"ChatLater": {nil, second, `{"agentId": "support", "message": "My parcel?", "sessionId": "parley:test/p1/c1"}`},
-		"ChatOpens": {func(c *executor.Config) { c.Opening = "Begin." }, opens, `{"agentId": "support", "message": "Begin.", "sessionId": "parley:test/p1/c1"}`},
-		"ChatSettings": {func(c *executor.Config) { c.Session, c.System = "s", "Be kind." }, first,
+		"ChatOpens": {func(c *iiifunction.Config) { c.Opening = "Begin." }, opens, `{"agentId": "support", "message": "Begin.", "sessionId": "parley:test/p1/c1"}`},
+		"ChatSettings": {func(c *iiifunction.Config) { c.Session, c.System = "s", "Be kind." }, first,
 			`{"agentId": "support", "message": "Hi", "sessionId": "s:test/p1/c1", "systemPrompt": "Be kind."}`},
 		"ChatToldAnew": {nil, anew, `{"agentId": "support", "message": "The conversation so far:\n\nUser: Hi\n\nAgent: Hello.\n\nMy parcel?", "sessionId": "parley:test/p1/c1"}`},
-		"ChatSendAll": {func(c *executor.Config) { c.Send = wire.SendAll }, second,
+		"ChatSendAll": {func(c *iiifunction.Config) { c.Send = wire.SendAll }, second,
 			`{"agentId": "support", "message": "The conversation so far:\n\nUser: Hi\n\nAgent: Hello.\n\nMy parcel?", "sessionId": "parley:test/p1/c1"}`},
-		"LLMTypeScript": {llm(executor.ShapeTypeScript, system), second, `{"model": {"provider": "anthropic", "model": "claude-haiku-4-5", "maxTokens": 4096}, "systemPrompt": "Be kind.",
+		"LLMTypeScript": {llm(iiifunction.ShapeTypeScript, system), second, `{"model": {"provider": "anthropic", "model": "claude-haiku-4-5", "maxTokens": 4096}, "systemPrompt": "Be kind.",
 			"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "My parcel?"}]}`},
-		"LLMRust": {llm(executor.ShapeRust, system), first, `{"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 4096,
+		"LLMRust": {llm(iiifunction.ShapeRust, system), first, `{"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 4096,
 			"messages": [{"role": "user", "content": "Be kind.\n\nHi"}]}`},
-		"LLMRustOther": {llm(executor.ShapeRust, func(c *executor.Config) {
+		"LLMRustOther": {llm(iiifunction.ShapeRust, func(c *iiifunction.Config) {
 			system(c)
 			c.Provider, c.Model, c.MaxTokens = "openai", "", 10
 		}), first, `{"provider": "openai", "max_tokens": 10, "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]}`},
-		"LLMOpens": {llm(executor.ShapeRust, func(c *executor.Config) { c.Opening = "Begin." }), opens,
+		"LLMOpens": {llm(iiifunction.ShapeRust, func(c *iiifunction.Config) { c.Opening = "Begin." }), opens,
 			`{"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 4096, "messages": [{"role": "user", "content": "Begin."}]}`},
-		"LLMNote": {llm(executor.ShapeRust, nil), noted,
+		"LLMNote": {llm(iiifunction.ShapeRust, nil), noted,
 			`{"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 4096, "messages": [{"role": "user", "content": "Note: A phone.\n\nHi"}]}`},
-		"Plain": {func(c *executor.Config) { c.AgentID, c.Function, c.Send = "", "shop::agent", wire.SendNew }, second,
+		"Plain": {func(c *iiifunction.Config) { c.AgentID, c.Function, c.Send = "", "shop::agent", wire.SendNew }, second,
 			`{"conversation": {"platform": "test", "project": "p1", "agent": "a1", "id": "c1"}, "turn": 2, "attempt": 1, "idempotency_key": "test/p1/c1/2",
 			"messages": [{"role": "user", "text": "My parcel?", "parts": [{"type": "text", "text": "My parcel?"}]}], "new": 1}`},
-		"PlainTemplate": {func(c *executor.Config) {
+		"PlainTemplate": {func(c *iiifunction.Config) {
 			c.AgentID, c.Function = "", "shop::agent"
 			c.Request.Body = `{"text": {{json .Input}}, "thread": {{json .Conversation.ID}}, "key": {{json .IdempotencyKey}}, "n": {{json (len .Messages)}}}`
 			c.Response.Text = "@this"
@@ -170,7 +170,7 @@ func TestRequest(t *testing.T) {
 			t.Parallel()
 			var chat, complete, shop heard
 			x := on(t, functions{
-				executor.DefaultChat: chat.by(always(chatTS)), executor.DefaultComplete: complete.by(always(llmTS)),
+				iiifunction.DefaultChat: chat.by(always(chatTS)), iiifunction.DefaultComplete: complete.by(always(llmTS)),
 				"shop::agent": shop.by(always(`"Hello."`)),
 			}, c.change)
 			res, err := x.Execute(t.Context(), c.req)
@@ -190,9 +190,9 @@ func TestRequest(t *testing.T) {
 func TestAnswer(t *testing.T) {
 	t.Parallel()
 	big, beyond := strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<10)
-	plain := func(text string) func(*executor.Config) {
-		return func(c *executor.Config) {
-			c.AgentID, c.Function, c.Dialect, c.Response.Text = "", executor.DefaultChat, executor.DialectPlain, text
+	plain := func(text string) func(*iiifunction.Config) {
+		return func(c *iiifunction.Config) {
+			c.AgentID, c.Function, c.Dialect, c.Response.Text = "", iiifunction.DefaultChat, iiifunction.DialectPlain, text
 			if text != "" {
 				c.Response.Error, c.Response.End, c.Response.InputTokens = "fault", "bye", "in"
 				c.Response.ErrorCode, c.Response.ErrorKinds = "fault.code", map[string]conversation.Kind{"E42": conversation.RateLimited}
@@ -200,7 +200,7 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(*executor.Config)
+		change func(*iiifunction.Config)
 		answer string
 		want   executors.Result
 		kind   conversation.Kind
@@ -232,7 +232,7 @@ func TestAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			x := on(t, functions{executor.DefaultChat: always(c.answer)}, c.change)
+			x := on(t, functions{iiifunction.DefaultChat: always(c.answer)}, c.change)
 			res, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			if c.kind != "" {
 				require.Equal(t, c.kind, conversation.KindOf(err), "%v", err)
@@ -255,7 +255,7 @@ func result(text, provider, model string, in, out, cached, calls int64) executor
 // A function that returns nothing has not answered.
 func TestNoResult(t *testing.T) {
 	t.Parallel()
-	x := on(t, functions{executor.DefaultChat: func(context.Context, iii.Invocation) (any, error) { return nil, nil }}, nil)
+	x := on(t, functions{iiifunction.DefaultChat: func(context.Context, iii.Invocation) (any, error) { return nil, nil }}, nil)
 	_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.True(t, conversation.IsKind(err, conversation.Unavailable))
 	require.ErrorContains(t, err, "the answer is empty")
@@ -269,7 +269,7 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Parallel()
 			var got heard
 			e := practice(t, era)
-			serve(t, e, iii.Options{}, functions{executor.DefaultChat: got.by(always(chatTS))})
+			serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: got.by(always(chatTS))})
 			x := made(t, e, nil)
 			_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 			require.NoError(t, err)
@@ -283,13 +283,13 @@ func TestNamespace(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraE)
 	serve(t, e, iii.Options{Namespace: "shop", Name: "shop"}, functions{
-		executor.DefaultChat: always(chatTS), executor.DefaultScan: always(`{"safe": true, "matches": [], "riskScore": 0}`),
+		iiifunction.DefaultChat: always(chatTS), iiifunction.DefaultScan: always(`{"safe": true, "matches": [], "riskScore": 0}`),
 	})
 	elsewhere := made(t, e, nil)
 	_, err := elsewhere.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorContains(t, err, "function_not_found")
 	require.ErrorContains(t, elsewhere.Check(t.Context()), "no worker serves agent::chat")
-	x := made(t, e, func(c *executor.Config) { c.Namespace, c.Guard = "shop", &executor.Guard{} })
+	x := made(t, e, func(c *iiifunction.Config) { c.Namespace, c.Guard = "shop", &iiifunction.Guard{} })
 	require.NoError(t, x.Check(t.Context()))
 	_, err = x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
@@ -299,37 +299,37 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	risk := 2.0
 	for name, c := range map[string]struct {
-		cfg  executor.Config
+		cfg  iiifunction.Config
 		want string
 	}{
-		"AgentMissing":    {executor.Config{}, "agent_id is missing"},
-		"FunctionMissing": {executor.Config{Dialect: executor.DialectPlain}, "function is missing"},
-		"Dialect":         {executor.Config{Dialect: "french"}, `dialect is "french": write agentos, llm or plain`},
-		"Shape":           {executor.Config{Dialect: executor.DialectLLM, Shape: "round"}, `shape is "round"`},
-		"ModelMissing":    {executor.Config{Dialect: executor.DialectLLM, Shape: executor.ShapeTypeScript}, "model is missing"},
-		"AgentInPlain":    {executor.Config{Function: "f", AgentID: "a"}, "agent_id is for dialect: agentos, and this is plain"},
-		"MappingInChat":   {executor.Config{AgentID: "a", Request: executor.RequestMapping{Body: "{}"}}, "request is for dialect: plain"},
-		"Send":            {executor.Config{AgentID: "a", Send: "some"}, `send is "some"`},
-		"Scheme":          {executor.Config{AgentID: "a", URL: "ftp://hunter2.example"}, "url begins with none of ws, wss, http and https"},
-		"Password":        {executor.Config{AgentID: "a", URL: "ws://me:hunter2@example.com"}, "url contains a user name or password"},
-		"NoURL":           {executor.Config{AgentID: "a", URL: "hunter2"}, "url is no address of an engine"},
-		"Header":          {executor.Config{AgentID: "a", Headers: map[string]secret.String{"X Y": "v"}}, "headers.X Y is no name of a header"},
-		"Timeout":         {executor.Config{AgentID: "a", Timeout: -1}, "timeout is -1ns"},
-		"Risk":            {executor.Config{AgentID: "a", Guard: &executor.Guard{MaxRisk: &risk}}, "guard.max_risk is 2: write 0 to 1"},
-		"GuardFail":       {executor.Config{AgentID: "a", Guard: &executor.Guard{Fail: "maybe"}}, `guard.fail is "maybe": write closed or open`},
-		"Template":        {executor.Config{Function: "f", Request: executor.RequestMapping{Body: `{"a": "{{.Input}}"}`}}, "is not safe"},
-		"TemplateNoJSON":  {executor.Config{Function: "f", Request: executor.RequestMapping{Body: `{"a": }`}}, "the output is not JSON"},
-		"Paths":           {executor.Config{Function: "f", Response: executor.ResponseMapping{End: "bye"}}, "response.text is missing"},
-		"Kinds":           {executor.Config{Function: "f", Response: executor.ResponseMapping{ErrorKinds: map[string]conversation.Kind{"E": "Odd"}}}, `"Odd", which is no kind of error`},
+		"AgentMissing":    {iiifunction.Config{}, "agent_id is missing"},
+		"FunctionMissing": {iiifunction.Config{Dialect: iiifunction.DialectPlain}, "function is missing"},
+		"Dialect":         {iiifunction.Config{Dialect: "french"}, `dialect is "french": write agentos, llm or plain`},
+		"Shape":           {iiifunction.Config{Dialect: iiifunction.DialectLLM, Shape: "round"}, `shape is "round"`},
+		"ModelMissing":    {iiifunction.Config{Dialect: iiifunction.DialectLLM, Shape: iiifunction.ShapeTypeScript}, "model is missing"},
+		"AgentInPlain":    {iiifunction.Config{Function: "f", AgentID: "a"}, "agent_id is for dialect: agentos, and this is plain"},
+		"MappingInChat":   {iiifunction.Config{AgentID: "a", Request: iiifunction.RequestMapping{Body: "{}"}}, "request is for dialect: plain"},
+		"Send":            {iiifunction.Config{AgentID: "a", Send: "some"}, `send is "some"`},
+		"Scheme":          {iiifunction.Config{AgentID: "a", URL: "ftp://hunter2.example"}, "url begins with none of ws, wss, http and https"},
+		"Password":        {iiifunction.Config{AgentID: "a", URL: "ws://me:hunter2@example.com"}, "url contains a user name or password"},
+		"NoURL":           {iiifunction.Config{AgentID: "a", URL: "hunter2"}, "url is no address of an engine"},
+		"Header":          {iiifunction.Config{AgentID: "a", Headers: map[string]secret.String{"X Y": "v"}}, "headers.X Y is no name of a header"},
+		"Timeout":         {iiifunction.Config{AgentID: "a", Timeout: -1}, "timeout is -1ns"},
+		"Risk":            {iiifunction.Config{AgentID: "a", Guard: &iiifunction.Guard{MaxRisk: &risk}}, "guard.max_risk is 2: write 0 to 1"},
+		"GuardFail":       {iiifunction.Config{AgentID: "a", Guard: &iiifunction.Guard{Fail: "maybe"}}, `guard.fail is "maybe": write closed or open`},
+		"Template":        {iiifunction.Config{Function: "f", Request: iiifunction.RequestMapping{Body: `{"a": "{{.Input}}"}`}}, "is not safe"},
+		"TemplateNoJSON":  {iiifunction.Config{Function: "f", Request: iiifunction.RequestMapping{Body: `{"a": }`}}, "the output is not JSON"},
+		"Paths":           {iiifunction.Config{Function: "f", Response: iiifunction.ResponseMapping{End: "bye"}}, "response.text is missing"},
+		"Kinds":           {iiifunction.Config{Function: "f", Response: iiifunction.ResponseMapping{ErrorKinds: map[string]conversation.Kind{"E": "Odd"}}}, `"Odd", which is no kind of error`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := executor.New(c.cfg)
+			_, err := iiifunction.New(c.cfg)
 			require.ErrorContains(t, err, c.want)
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
-	_, err := executor.New(executor.Config{Function: "f", Send: "some", MaxReplyBytes: -1})
+	_, err := iiifunction.New(iiifunction.Config{Function: "f", Send: "some", MaxReplyBytes: -1})
 	require.ErrorContains(t, err, "send")
 	require.ErrorContains(t, err, "max_reply_bytes", "every fault at once")
 }
@@ -337,7 +337,7 @@ func TestConfig(t *testing.T) {
 func TestAtMostOnce(t *testing.T) {
 	t.Parallel()
 	for _, once := range []bool{false, true} {
-		x, err := executor.New(executor.Config{AgentID: "a", AtMostOnce: once})
+		x, err := iiifunction.New(iiifunction.Config{AgentID: "a", AtMostOnce: once})
 		require.NoError(t, err)
 		require.Equal(t, once, x.AtMostOnce())
 		require.NoError(t, x.Close())
@@ -349,7 +349,7 @@ func TestClose(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
 	var calls heard
-	serve(t, e, iii.Options{}, functions{executor.DefaultChat: calls.by(stalls)})
+	serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: calls.by(stalls)})
 	x := made(t, e, nil)
 	failed := started(x)
 	calls.wait(t)
@@ -368,7 +368,7 @@ func TestClose(t *testing.T) {
 func TestOneConnection(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
-	serve(t, e, iii.Options{}, functions{executor.DefaultChat: always(chatTS)})
+	serve(t, e, iii.Options{}, functions{iiifunction.DefaultChat: always(chatTS)})
 	x := made(t, e, nil)
 	require.Len(t, e.Workers(), 1, "it connects when it is needed")
 	for range 3 {
@@ -381,7 +381,7 @@ func TestOneConnection(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	x := on(t, functions{executor.DefaultChat: stalls}, func(c *executor.Config) { c.Timeout = 50 * time.Millisecond })
+	x := on(t, functions{iiifunction.DefaultChat: stalls}, func(c *iiifunction.Config) { c.Timeout = 50 * time.Millisecond })
 	_, err := x.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	var ce *conversation.Error
 	require.ErrorAs(t, err, &ce)

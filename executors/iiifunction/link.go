@@ -39,13 +39,12 @@ func newLink(cfg Config, log *slog.Logger) *link {
 		for name, value := range query {
 			opts.Query.Set(name, value.Reveal())
 		}
-		// It outlives the request that comes first; close ends it.
+		// It outlives the first request; close ends it.
 		return iii.Connect(context.Background(), opts)
 	}}
 }
 
-// get returns the worker, connected or not. One that the engine has rejected is
-// of no use any more, and replaced.
+// get returns the worker, connected or not. It replaces one that the engine has rejected.
 func (l *link) get() (*iii.Worker, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +62,7 @@ func (l *link) get() (*iii.Worker, error) {
 	return w, nil
 }
 
-// An unreachable error says that there is no connection, and why.
+// An unreachable error is a missing connection, with its cause.
 type unreachable struct{ cause error }
 
 func (e *unreachable) Error() string {

@@ -9,8 +9,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// llm speaks to AgentOS's llm::complete, a model without memory and, here,
-// without tools.
+// llm is the dialect of AgentOS's llm::complete, a stateless model, used without tools.
 type llm struct{ cfg Config }
 
 type completeRequest struct {
@@ -45,12 +44,12 @@ func (l llm) request(req executors.Request) (json.RawMessage, string, error) {
 		out.Messages = l.instructed(out.Messages)
 	}
 	data, err := json.Marshal(out)
-	return data, heard(req), err
+	return data, unscanned(req), err
 }
 
-// instructed puts the system prompt among the messages: the Rust worker has no
-// other place for it. It passes them on as they are, and Anthropic's API takes no
-// message of the system.
+// instructed adds the system prompt to the messages, because the Rust worker has no other
+// field for it. That worker passes messages on unchanged, and Anthropic's API accepts no
+// system message.
 func (l llm) instructed(messages []llmMessage) []llmMessage {
 	switch {
 	case l.cfg.System == "":
@@ -62,7 +61,7 @@ func (l llm) instructed(messages []llmMessage) []llmMessage {
 	return append([]llmMessage{{conversation.RoleSystem, l.cfg.System}}, messages...)
 }
 
-// messages are the two sides in turn, the other side first: some providers insist.
+// messages alternates the two sides, the user first, as some providers require.
 func (l llm) messages(conv []conversation.Message) []llmMessage {
 	var out []llmMessage
 	for _, m := range conv {
@@ -87,7 +86,7 @@ func (l llm) messages(conv []conversation.Message) []llmMessage {
 	switch {
 	case len(out) == 0 || out[0].Role == conversation.RoleAssistant:
 		out = append([]llmMessage{opening}, out...)
-	case len(out) == 1 && onlyNotes(conv):
+	case len(out) == 1 && onlySystem(conv):
 		out[0].Content += "\n\n" + l.cfg.Opening
 	}
 	return out

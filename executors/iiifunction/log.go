@@ -5,14 +5,14 @@ import (
 	"log/slog"
 )
 
-// A cleanHandler takes secrets out of what the engine's client logs: an engine may
-// repeat them when it turns them down.
+// A cleanHandler redacts secrets in the log of the engine's client: an engine that
+// refuses credentials may repeat them.
 type cleanHandler struct {
 	slog.Handler
 	clean func(string) string
 }
 
-// Handle cleans the values of the record.
+// Handle redacts the values of the record.
 func (h cleanHandler) Handle(ctx context.Context, r slog.Record) error {
 	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
@@ -32,7 +32,7 @@ func (h cleanHandler) attr(a slog.Attr) slog.Attr {
 	return a
 }
 
-// WithAttrs cleans the attributes too.
+// WithAttrs redacts the attributes.
 func (h cleanHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	clean := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
@@ -41,7 +41,7 @@ func (h cleanHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return cleanHandler{h.Handler.WithAttrs(clean), h.clean}
 }
 
-// WithGroup keeps cleaning.
+// WithGroup keeps the redaction.
 func (h cleanHandler) WithGroup(name string) slog.Handler {
 	return cleanHandler{h.Handler.WithGroup(name), h.clean}
 }

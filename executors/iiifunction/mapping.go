@@ -11,44 +11,45 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// RequestMapping makes requests in another function's words.
+// RequestMapping builds requests of another shape than the contract's.
 type RequestMapping struct {
-	// Body is a template (text/template) of the JSON to call the function with. It
-	// sees the fields of wire.Request, with State decoded, and two more: NewMessages,
-	// those that the function has not seen, and Input, their text. Every value goes
-	// through the function json. Empty: the contract's own request.
+	// Body is a template (text/template) of the call's JSON data. It has the fields of
+	// wire.Request, with State decoded, and two more: NewMessages, the messages that are
+	// new to the function, and Input, their text. Every value must go through the
+	// function json. Empty: the contract's request.
 	Body string `yaml:"body"`
 }
 
-// ResponseMapping says where an answer has what. Every value but ErrorKinds is a
-// path in the words of github.com/tidwall/gjson: "output.content", "@this".
+// ResponseMapping has the paths of an answer's parts. Every value but ErrorKinds is a path
+// of github.com/tidwall/gjson, such as "output.content" or "@this". Empty: the answer has
+// no such part.
 type ResponseMapping struct {
-	// Text is where the reply is: a text, or a list of texts or of objects with a
-	// text. Empty: the answer is a text, or keeps to the contract, and no other path
-	// is used.
+	// Text is the path of the reply: a text, or a list of texts or of objects with a
+	// text. Empty: the answer is a text or follows the contract, and no other path is
+	// used.
 	Text string `yaml:"text"`
-	// State is where there is something to hand back with the next request.
+	// State is the path of the state that is sent with the next request.
 	State string `yaml:"state"`
-	// Where the counts of tokens are.
+	// InputTokens, OutputTokens and CachedInputTokens are the paths of token counts.
 	InputTokens       string `yaml:"input_tokens"`
 	OutputTokens      string `yaml:"output_tokens"`
 	CachedInputTokens string `yaml:"cached_input_tokens"`
 	Model             string `yaml:"model"`
 	FinishReason      string `yaml:"finish_reason"`
-	// End is where true ends the conversation.
+	// End is the path of a value that ends the conversation if it is true.
 	End string `yaml:"end"`
-	// Error is where there is something if there is an error: neither null, false
-	// nor empty.
+	// Error is the path of a value that reports an error unless it is null, false or
+	// empty.
 	Error string `yaml:"error"`
-	// ErrorMessage is where its text is. Default: what is at Error.
+	// ErrorMessage is the path of the error's text. Default: Error.
 	ErrorMessage string `yaml:"error_message"`
-	// ErrorCode is where its code is, and ErrorKinds what the codes mean: those too
-	// that the function fails with.
+	// ErrorCode is the path of the error's code. ErrorKinds maps codes to kinds, also
+	// those of errors that the function fails with.
 	ErrorCode  string                       `yaml:"error_code"`
 	ErrorKinds map[string]conversation.Kind `yaml:"error_kinds"`
 }
 
-// A mapping translates between the contract and another function's words.
+// A mapping translates between the contract and another shape.
 type mapping struct {
 	body   *translate.Body // nil: the contract's request
 	paths  translate.Paths
@@ -64,7 +65,7 @@ func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *ma
 	return m
 }
 
-// given reports whether anything is said about the response.
+// given reports whether any setting of the response is set.
 func (r ResponseMapping) given() bool { return r.mapsPaths() || len(r.ErrorKinds) > 0 }
 
 func (r ResponseMapping) mapsPaths() bool {
@@ -84,7 +85,7 @@ func (r ResponseMapping) validate(f *settings.Faults) {
 	translate.Paths(r).ValidateKinds(f)
 }
 
-// answer reads a result by the paths.
+// answer decodes a result by the paths.
 func (m *mapping) answer(result json.RawMessage) (wire.Frame, error) {
 	doc, err := translate.ParseJSON(result)
 	if err != nil {
@@ -102,7 +103,7 @@ func (m *mapping) answer(result json.RawMessage) (wire.Frame, error) {
 	return frame, nil
 }
 
-var errPath = errors.New("the answer has no reply where it should be")
+var errPath = errors.New("the answer has no reply at its path")
 
 func pathError(path, what string) error {
 	return fmt.Errorf("%w: at %q is %s", errPath, path, what)

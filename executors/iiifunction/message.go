@@ -9,7 +9,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// speakers are the names in a transcript.
+// speakers are the names of roles in a transcript.
 var speakers = map[conversation.Role]string{
 	conversation.RoleSystem:    "Note",
 	conversation.RoleUser:      "User",
@@ -17,8 +17,8 @@ var speakers = map[conversation.Role]string{
 	conversation.RoleTool:      "Tool",
 }
 
-// picked are the messages to send.
-func picked(req executors.Request, send wire.Send) []conversation.Message {
+// selected are the messages to send.
+func selected(req executors.Request, send wire.Send) []conversation.Message {
 	all := req.Messages
 	if send == wire.SendNew {
 		return all[len(all)-min(max(req.New, 0), len(all)):]
@@ -26,24 +26,23 @@ func picked(req executors.Request, send wire.Send) []conversation.Message {
 	return all
 }
 
-// asOne puts messages into one text, for functions that take no more. What
-// anybody else than the other side has said, and what was before that, is told as
-// a transcript.
-func asOne(messages []conversation.Message) string {
+// joined renders messages as one text, for functions that accept no more. Everything up
+// to the last message that is not the user's becomes a transcript.
+func joined(messages []conversation.Message) string {
 	last := 0
 	for i, m := range messages {
 		if m.Role != conversation.RoleUser {
 			last = i + 1
 		}
 	}
-	var told, texts []string
+	var transcript, texts []string
 	for _, m := range messages[:last] {
 		if text := content(m); text != "" {
-			told = append(told, speakers[m.Role]+": "+text)
+			transcript = append(transcript, speakers[m.Role]+": "+text)
 		}
 	}
-	if len(told) > 0 {
-		texts = append(texts, "The conversation so far:\n\n"+strings.Join(told, "\n\n"))
+	if len(transcript) > 0 {
+		texts = append(texts, "The conversation so far:\n\n"+strings.Join(transcript, "\n\n"))
 	}
 	for _, m := range messages[last:] {
 		if text := content(m); text != "" {
@@ -53,8 +52,7 @@ func asOne(messages []conversation.Message) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// content is the message's text, with results of tools, which have no other place
-// here.
+// content is the message's text, with the results of tools.
 func content(m conversation.Message) string {
 	texts := make([]string, 0, 1)
 	if text := strings.TrimSpace(modelcall.Content(m)); text != "" {
@@ -68,11 +66,11 @@ func content(m conversation.Message) string {
 	return strings.Join(texts, "\n\n")
 }
 
-// heard is what the agent has not seen and somebody else has said: what a guard is
-// to look at.
-func heard(req executors.Request) string {
+// unscanned is the text that the guard must scan: the new messages of the user and of
+// tools.
+func unscanned(req executors.Request) string {
 	var texts []string
-	for _, m := range picked(req, wire.SendNew) {
+	for _, m := range selected(req, wire.SendNew) {
 		if text := content(m); text != "" && m.Role != conversation.RoleAssistant && m.Role != conversation.RoleSystem {
 			texts = append(texts, text)
 		}

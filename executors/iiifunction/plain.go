@@ -10,8 +10,7 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 )
 
-// plain speaks to any function: in the words of package wire, or in those of a
-// mapping.
+// plain is the dialect of any other function: the contract of package wire, or a mapping.
 type plain struct {
 	send    wire.Send
 	mapping *mapping
@@ -30,11 +29,11 @@ func (p plain) request(req executors.Request) (json.RawMessage, string, error) {
 	if err != nil {
 		return nil, "", &requestError{err}
 	}
-	return data, heard(req), nil
+	return data, unscanned(req), nil
 }
 
-// answer takes a text for the reply itself, as functions are written that know
-// nothing of the contract.
+// answer accepts a plain text as the reply, too, for functions that do not follow the
+// contract.
 func (p plain) answer(result json.RawMessage) (wire.Frame, error) {
 	if p.mapping.mapped {
 		return p.mapping.answer(result)

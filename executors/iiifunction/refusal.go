@@ -12,8 +12,8 @@ import (
 	"github.com/parley-run/parley/internal/foreign"
 )
 
-// A refusal is what AgentOS says in place of the agent: as an answer in its
-// TypeScript generation, as an error in the Rust one.
+// A refusal is an answer of AgentOS in place of the agent's: a result in its TypeScript
+// generation, an error in the Rust one.
 type refusal struct {
 	kind       conversation.Kind
 	text       string
@@ -24,8 +24,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text }
 
-// AgentOS has no codes: its words are all there is. The first that fits counts.
-var words = []struct {
+// refusals are the texts of AgentOS, which has no codes. The first match counts.
+var refusals = []struct {
 	pattern *regexp.Regexp
 	kind    conversation.Kind
 	unknown bool
@@ -41,20 +41,20 @@ var words = []struct {
 }
 
 var (
-	// wrapped is what Rust workers put before their errors.
+	// wrapped is the prefix of errors of Rust workers.
 	wrapped = regexp.MustCompile(`^(handler error: |Error: )+`)
-	// status is how AgentOS passes on what a model's provider has answered.
+	// status is the HTTP status in an error of a model's provider that AgentOS passes on.
 	status = regexp.MustCompile(`\bAPI error:? \(?(\d{3})\b|^(\d{3}) `)
-	// delay is how long AgentOS, or another function, asks to wait.
+	// delay is the time until a retry, of AgentOS or another function.
 	delay = regexp.MustCompile(`(?i)\bretry[- ]after:? (\d{1,7}(?:\.\d{1,3})?) ?s?\b`)
 )
 
-// inWords finds out what AgentOS's words mean. Nil: they are none that are known.
-func inWords(text string) *refusal {
+// parseRefusal recognizes a text of AgentOS. Nil: it is none of the known ones.
+func parseRefusal(text string) *refusal {
 	text = wrapped.ReplaceAllString(strings.TrimSpace(text), "")
-	for _, w := range words {
-		if w.pattern.MatchString(text) {
-			return &refusal{kind: w.kind, text: text, retryAfter: asked(text), unknown: w.unknown}
+	for _, r := range refusals {
+		if r.pattern.MatchString(text) {
+			return &refusal{kind: r.kind, text: text, retryAfter: retryAfter(text), unknown: r.unknown}
 		}
 	}
 	if at := status.FindStringSubmatchIndex(text); at != nil {
@@ -63,8 +63,8 @@ func inWords(text string) *refusal {
 		if code < 400 || code > 599 {
 			return nil
 		}
-		out := &refusal{kind: wire.StatusKind(code, asked(text)), text: text, retryAfter: asked(text)}
-		// A page is not what the provider itself has answered.
+		out := &refusal{kind: wire.StatusKind(code, retryAfter(text)), text: text, retryAfter: retryAfter(text)}
+		// An HTML page does not come from the provider itself.
 		body := strings.TrimLeft(text[at[1]:], "): -")
 		if body != "" && foreign.Find(code, nil, []byte(body), func() bool { return true }) != nil {
 			out.kind = conversation.Unavailable
@@ -74,8 +74,8 @@ func inWords(text string) *refusal {
 	return nil
 }
 
-// asked is how long a text asks to wait.
-func asked(text string) time.Duration {
+// retryAfter is the time until a retry in a text, zero if there is none.
+func retryAfter(text string) time.Duration {
 	found := delay.FindStringSubmatch(text)
 	if found == nil {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/http"
-	function "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/executors/scripted"
@@ -164,10 +164,10 @@ func newRunAgent(e config.Executor, process Process) (Executor, error) {
 // newFunction shares its limits with no other: an engine is a way to all sorts of
 // agents.
 func newFunction(e config.Executor, process Process) (Executor, error) {
-	cfg := function.Config{Logger: process.Logger}
-	var executor *function.Executor
+	cfg := iiifunction.Config{Logger: process.Logger}
+	var executor *iiifunction.Executor
 	err := e.Settings.Build(&cfg, "iii", func() (err error) {
-		executor, err = function.New(cfg)
+		executor, err = iiifunction.New(cfg)
 		return err
 	})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	function "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
@@ -63,7 +63,7 @@ func onEngine(t *testing.T) speaker {
 	var all asks
 	engine := iiitest.Start(t, iiitest.Options{Era: iii.EraC})
 	serveChat(t, iii.Options{URL: engine.URL()}, recallingChat(&all))
-	e, err := function.New(function.Config{URL: engine.URL(), AgentID: "support"})
+	e, err := iiifunction.New(iiifunction.Config{URL: engine.URL(), AgentID: "support"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.Close()) })
 	return speaker{e, all.get}

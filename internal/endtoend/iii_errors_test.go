@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iiiengine"
+	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -38,7 +38,7 @@ func (f *faulty) Execute(ctx context.Context, req executors.Request) (executors.
 	return f.parrot.Execute(ctx, req)
 }
 
-// A caller hears within seconds that the reply waits for a person, and has it later by the
+// A call fails within seconds if its conversation is parked, and gets the reply later by the
 // same id.
 func TestIIIParkedConversations(t *testing.T) {
 	t.Parallel()
@@ -77,7 +77,7 @@ func TestIIIParkedConversations(t *testing.T) {
 	}
 }
 
-// A caller hears within seconds that Temporal does not answer, whatever it called for.
+// Every call fails within seconds if Temporal does not answer.
 func TestIIIWithoutTemporal(t *testing.T) {
 	t.Parallel()
 	var temporal outage
@@ -333,7 +333,7 @@ func TestIIIAThousandStartsAtOnce(t *testing.T) {
 	}
 	require.NoError(t, all.Wait())
 	require.EqualValues(t, 1000, replied.Load()+refused.Load())
-	require.GreaterOrEqual(t, replied.Load(), int32(platform.DefaultConcurrency))
+	require.GreaterOrEqual(t, replied.Load(), int32(iiiengine.DefaultConcurrency))
 	agent.mu.Lock()
 	defer agent.mu.Unlock()
 	require.Len(t, agent.bought, int(replied.Load()), "a refused start has bought nothing")

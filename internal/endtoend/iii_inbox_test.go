@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iiiengine"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // outage is a Temporal that does not answer for a while.
@@ -37,7 +37,7 @@ func (o *outage) client(t *testing.T) client.Client {
 			func(ctx context.Context, method string, in, out any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 				if o.away.Load() {
 					o.refused.Add(1)
-					return status.Error(codes.DeadlineExceeded, "nobody is there")
+					return status.Error(codes.DeadlineExceeded, "connection refused")
 				}
 				return call(ctx, method, in, out, conn, opts...)
 			},
@@ -190,7 +190,7 @@ func TestIIIInboxOfASingleWorker(t *testing.T) {
 }
 
 // byEventsAlone leaves it to the engine's events that a replica takes over in time.
-func byEventsAlone(c *platform.Config) { c.ReplicaInterval = time.Minute }
+func byEventsAlone(c *iiiengine.Config) { c.ReplicaInterval = time.Minute }
 
 func queueOf(t *testing.T, w *iii.Worker) string {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 	iiinode "github.com/parley-run/parley/conformance/iii_node"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	function "github.com/parley-run/parley/executors/iiifunction"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
@@ -93,7 +93,7 @@ func TestIIISDKs(t *testing.T) {
 				require.NoError(t, err)
 				iiinode.Start(t, home, sdk, r.engine.URL(), dialect.QueueTrigger)
 				r.ready(t, "node::call", "agent::chat")
-				agent, err := function.New(function.Config{URL: r.engine.URL(), AgentID: "support"})
+				agent, err := iiifunction.New(iiifunction.Config{URL: r.engine.URL(), AgentID: "support"})
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, agent.Close()) })
 

@@ -18,7 +18,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
-	platform "github.com/parley-run/parley/platforms/iiiengine"
+	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
 // One of two replicas serves; the other takes over when that one goes, and the
@@ -33,7 +33,7 @@ func TestIIIReplicas(t *testing.T) {
 			r.ready(t, "ingest")
 			first := r.engine.Owner("conversation::send")
 			r.start(t, nil)
-			require.NoError(t, r.engine.Wait(soon(t), func() bool { // the second has looked, and looked again
+			require.NoError(t, r.engine.Wait(soon(t), func() bool { // the second has compared twice
 				asked := 0
 				for _, f := range r.engine.FromWorkers("") {
 					if f.WorkerID != first && strings.Contains(string(f.Raw), "engine::functions::list") {
@@ -77,7 +77,7 @@ func (s *slow) Execute(ctx context.Context, req executors.Request) (executors.Re
 	return s.parrot.Execute(ctx, req)
 }
 
-// A call that waits for a reply while its process is told to stop has the reply.
+// A call that waits for a reply while its process stops gets the reply.
 func TestIIIDrains(t *testing.T) {
 	t.Parallel()
 	agent := &slow{parrot: &parrot{}, begun: make(chan struct{}, 1), free: make(chan struct{})}
@@ -116,7 +116,7 @@ func TestIIIReplyTakesLong(t *testing.T) {
 	t.Parallel()
 	agent := &slow{parrot: &parrot{}, begun: make(chan struct{}, 1), free: make(chan struct{})}
 	r := newIIIRig(t, iii.EraC, agent)
-	r.start(t, func(c *platform.Config) { c.ReplyTimeout = 300 * time.Millisecond })
+	r.start(t, func(c *iiiengine.Config) { c.ReplyTimeout = 300 * time.Millisecond })
 	r.ready(t)
 	w := r.caller(t)
 	mustCall(t, w, "conversation::start", object{"conversationId": "c1"})

@@ -26,7 +26,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
-	platform "github.com/parley-run/parley/platforms/iiiengine"
+	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -65,15 +65,15 @@ func newIIIRigOn(t *testing.T, opts iiitest.Options, executor executors.Executor
 func (r *iiiRig) agent() string { return r.agents[0].Name }
 
 // start runs a Parley on the engine: a worker and what it serves. Stopping it is what
-// a process does that is told to.
-func (r *iiiRig) start(t *testing.T, change func(*platform.Config)) (stop func()) {
+// a process does that receives SIGTERM.
+func (r *iiiRig) start(t *testing.T, change func(*iiiengine.Config)) (stop func()) {
 	t.Helper()
-	cfg := platform.Defaults()
+	cfg := iiiengine.Defaults()
 	cfg.Name, cfg.URL, cfg.ReplicaInterval = r.name, r.engine.URL(), 200*time.Millisecond
 	if change != nil {
 		change(&cfg)
 	}
-	p, err := platform.New(cfg)
+	p, err := iiiengine.New(cfg)
 	require.NoError(t, err)
 	w := worker.New(r.client, r.launcher.TaskQueue, worker.Options{
 		WorkerStopTimeout: 4 * time.Second, MaxHeartbeatThrottleInterval: time.Second, DisableEagerActivities: true,
@@ -173,7 +173,7 @@ func TestIIIFunctions(t *testing.T) {
 			t.Parallel()
 			agent := &parrot{}
 			r := newIIIRig(t, era, agent)
-			r.start(t, func(c *platform.Config) { c.AgentChat = true })
+			r.start(t, func(c *iiiengine.Config) { c.AgentChat = true })
 			r.ready(t, "agent::chat")
 			w := r.caller(t)
 
@@ -245,7 +245,7 @@ func TestIIIFunctions(t *testing.T) {
 				data           any
 				text           string
 			}{
-				{"start", "unknown_agent", object{"agentId": "nobody"}, "desk-of-"},
+				{"start", "unknown_agent", object{"agentId": "unknown"}, "desk-of-"},
 				{"start", "invalid_input", "hello", "must be an object"},
 				{"start", "invalid_input", object{"agentId": 7}, "agentId is a number"},
 				{"start", "invalid_input", object{"idleTimeout": "soon"}, "idleTimeout"},
@@ -276,7 +276,7 @@ func TestIIIFunctions(t *testing.T) {
 	}
 }
 
-// Conversations are told apart by their agents, and found without them.
+// Conversations are distinguished by their agents, and found without them.
 func TestIIISeveralAgents(t *testing.T) {
 	t.Parallel()
 	r := newIIIRig(t, iii.EraC, &parrot{})
@@ -307,7 +307,7 @@ func TestIIISeveralAgents(t *testing.T) {
 func TestIIIChatWhereAPersonaTalks(t *testing.T) {
 	t.Parallel()
 	r := newIIIRig(t, iii.EraC, &parrot{})
-	r.start(t, func(c *platform.Config) { c.AgentChat = true })
+	r.start(t, func(c *iiiengine.Config) { c.AgentChat = true })
 	r.ready(t, "agent::chat")
 	w := r.caller(t)
 	mustCall(t, w, "conversation::start", object{"conversationId": "ferns", "personaFunction": "persona::ada", "agentFirst": true})
@@ -322,21 +322,21 @@ func TestIIIChatWhereAPersonaTalks(t *testing.T) {
 // id, as personas must.
 type personas struct {
 	mu     sync.Mutex
-	calls  []platform.PersonaRequest
-	events []platform.LifecycleEvent
+	calls  []iiiengine.PersonaRequest
+	events []iiiengine.LifecycleEvent
 }
 
-func (p *personas) heard() []platform.LifecycleEvent {
+func (p *personas) received() []iiiengine.LifecycleEvent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]platform.LifecycleEvent(nil), p.events...)
+	return append([]iiiengine.LifecycleEvent(nil), p.events...)
 }
 
 // serve registers a persona that says these, one after the other, and ends.
 func (p *personas) serve(t *testing.T, w *iii.Worker, lines ...any) {
 	t.Helper()
 	answers := map[string]any{}
-	_, err := w.RegisterFunction(iii.Function{ID: "persona::ada", Handler: iii.Typed(func(_ context.Context, req platform.PersonaRequest) (any, error) {
+	_, err := w.RegisterFunction(iii.Function{ID: "persona::ada", Handler: iii.Typed(func(_ context.Context, req iiiengine.PersonaRequest) (any, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.calls = append(p.calls, req)
@@ -346,7 +346,7 @@ func (p *personas) serve(t *testing.T, w *iii.Worker, lines ...any) {
 		return answers[req.MessageID], nil
 	})})
 	require.NoError(t, err)
-	_, err = w.RegisterFunction(iii.Function{ID: "persona::events", Handler: iii.Typed(func(_ context.Context, e platform.LifecycleEvent) (any, error) {
+	_, err = w.RegisterFunction(iii.Function{ID: "persona::events", Handler: iii.Typed(func(_ context.Context, e iiiengine.LifecycleEvent) (any, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.events = append(p.events, e)
@@ -388,14 +388,14 @@ func TestIIIPersona(t *testing.T) {
 			require.Equal(t, "3: since May", p.calls[2].Message)
 			require.NotEqual(t, p.calls[1].MessageID, p.calls[2].MessageID)
 			p.mu.Unlock()
-			var told []string
-			for i, e := range p.heard() {
+			var events []string
+			for i, e := range p.received() {
 				require.Equal(t, i+1, e.Number)
 				require.Equal(t, "persona::ada", e.PersonaFunction)
-				told = append(told, fmt.Sprintf("%s %d", e.Type, e.Turn))
+				events = append(events, fmt.Sprintf("%s %d", e.Type, e.Turn))
 			}
-			require.Equal(t, []string{"started 0", "replied 1", "replied 2", "ended 2"}, told)
-			require.Equal(t, conversation.EndedByPersona, p.heard()[3].Outcome.EndedBy)
+			require.Equal(t, []string{"started 0", "replied 1", "replied 2", "ended 2"}, events)
+			require.Equal(t, conversation.EndedByPersona, p.received()[3].Outcome.EndedBy)
 
 			got := mustCall(t, w, "conversation::get", object{"conversationId": "ferns"})
 			require.Equal(t, "persona::ada", got["personaFunction"])
@@ -477,16 +477,16 @@ func TestIIIInbox(t *testing.T) {
 			require.Equal(t, 1, agent.times("letter-2", "with an id"))
 
 			// What can never be started ends where bad messages go.
-			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": "nobody"}))
+			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": "unknown"}))
 			given := func(n int) { // an engine's retries take half a minute
 				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 				defer cancel()
 				require.NoError(t, r.engine.Wait(ctx, func() bool { return len(r.engine.DeadLetters()) == n }))
 			}
 			given(1)
-			require.Contains(t, r.engine.DeadLetters()[0].Cause, "nobody")
+			require.Contains(t, r.engine.DeadLetters()[0].Cause, "unknown")
 
-			// What a conversation that is over was told is known; it is told nothing more.
+			// A conversation that is over still has its replies, and takes no message.
 			mustCall(t, w, "conversation::end", object{"conversationId": "letter-2"})
 			require.Eventually(t, func() bool {
 				return mustCall(t, w, "conversation::get", object{"conversationId": "letter-2"})["open"] == false

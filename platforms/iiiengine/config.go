@@ -14,7 +14,7 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// The defaults of [Defaults].
+// The defaults of a [Config].
 const (
 	DefaultName            = "iii"
 	DefaultPrefix          = "conversation"
@@ -25,54 +25,55 @@ const (
 	DefaultReplicaInterval = 2 * time.Second
 )
 
-// DefaultPersonas are the functions of a service made for it.
+// DefaultPersonas permits the functions of the service "persona".
 var DefaultPersonas = []string{"persona::*"}
 
-// Off switches a topic off.
+// Off, in place of a topic, disables it.
 const Off = "off"
 
-// Config is what a [Platform] needs, and what is served beside it. The keys are
-// those of parley.yaml, where settings that are left out are those of [Defaults].
+// Config has the settings of a [Platform] and of the functions that are served with it.
+// The keys are those of parley.yaml, where missing settings are those of [Defaults].
 type Config struct {
 	// Name is the platform's name in the configuration, which its refs carry.
 	// Default: [DefaultName].
 	Name string `yaml:"-"`
 	// URL is the engine's address. Default: iii.DefaultURL.
 	URL string `yaml:"url"`
-	// Headers and Query go with every handshake, for engines that want credentials.
+	// Headers and Query are sent with every handshake. They carry the credentials where
+	// an engine demands some. Default: none.
 	Headers map[string]secret.String `yaml:"headers"`
 	Query   map[string]secret.String `yaml:"query"`
-	// WorkerName is what the engine's list of workers calls this process; the host
-	// and something random are added, because names must be unique. Default:
-	// "parley-" and Name.
+	// WorkerName is the name of this process in the engine's list of workers. The host
+	// and random characters are added, because names must be unique. Default: "parley-"
+	// and Name.
 	WorkerName string `yaml:"worker_name"`
-	// Namespace is where functions are served and personas are looked for, on
-	// engines from 0.23. Empty: "default".
+	// Namespace of the served functions and of the personas, on engines from 0.23.
+	// Empty: "default".
 	Namespace string `yaml:"namespace"`
-	// Era is the engine's, a letter from A to F. Empty: it is found out.
+	// Era of the engine, a letter from A to F. Empty: it is detected.
 	Era string `yaml:"era"`
-	// Prefix comes before the names of the functions that are served. Default:
+	// Prefix is the service part of the served functions' ids. Default:
 	// [DefaultPrefix].
 	Prefix string `yaml:"prefix"`
 	// Inbox is the durable topic whose messages start conversations. Empty or [Off]:
 	// there is none.
 	Inbox string `yaml:"inbox"`
-	// Lifecycle is the topic on which is published what happens to conversations.
-	// Empty or [Off]: nothing is.
+	// Lifecycle is the topic of the conversations' events. Empty or [Off]: none are
+	// published.
 	Lifecycle string `yaml:"lifecycle"`
-	// AgentChat serves agent::chat too, in AgentOS's place.
+	// AgentChat serves AgentOS's function agent::chat, too.
 	AgentChat bool `yaml:"agent_chat"`
-	// Concurrency is how many calls of start, send and agent::chat may be under way in
-	// this process, those that wait for a reply included; further ones are refused. As
-	// many again may read and end conversations, and as many messages of the inbox be
-	// taken in, of which further ones wait. Zero: [DefaultConcurrency].
+	// Concurrency is how many calls of start, send and agent::chat this process runs at
+	// once, including those that wait for a reply; further ones are refused. The other
+	// functions have the same limit of their own, and so has the inbox, whose further
+	// messages wait. Zero: [DefaultConcurrency].
 	Concurrency int `yaml:"concurrency"`
-	// Personas are patterns of the functions that whoever starts a conversation may name
-	// as the persona; "*" stands for any text. They are called with what the agent says.
-	// Nil: [DefaultPersonas]. Empty: none.
+	// Personas are patterns of the functions that a caller may name as a persona; "*"
+	// stands for any text. They receive the agent's messages. Nil: [DefaultPersonas].
+	// Empty: none.
 	Personas []string `yaml:"personas"`
-	// ReplyTimeout is how long a call waits for an agent's reply before it fails; the
-	// reply is to be had later. Default: [DefaultReplyTimeout].
+	// ReplyTimeout is how long a call waits for an agent's reply. A later call with the
+	// same messageId gets the reply. Default: [DefaultReplyTimeout].
 	ReplyTimeout time.Duration `yaml:"reply_timeout"`
 
 	// ReplicaInterval is how often a replica compares its functions with the engine's
@@ -81,13 +82,13 @@ type Config struct {
 	ReplicaInterval time.Duration `yaml:"-"`
 	// Version is shown in the engine's list of workers.
 	Version string `yaml:"-"`
-	// HTTPClient makes the handshake. Default: the iii client's.
+	// HTTPClient makes the handshake. Default: that of package iii.
 	HTTPClient *http.Client `yaml:"-"`
-	// Logger is told of connections and losses. Nil: silent.
+	// Logger receives connections and losses. Default: no log.
 	Logger *slog.Logger `yaml:"-"`
 }
 
-// Defaults is what parley.yaml's settings begin with.
+// Defaults are the settings that parley.yaml changes.
 func Defaults() Config {
 	return Config{Inbox: DefaultInbox, Lifecycle: DefaultLifecycle}
 }
@@ -123,8 +124,7 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Validate reports every fault at once. Each names the key and says what would be
-// right. [New] calls it.
+// Validate reports every fault at once, each with its key and a remedy. [New] calls it.
 func (cfg Config) Validate() error {
 	var f settings.Faults
 	if strings.Contains(cfg.Name, "/") {
@@ -172,7 +172,7 @@ func (cfg Config) PersonaAllowed(functionID string) bool {
 	return slices.ContainsFunc(cfg.Personas, func(pattern string) bool { return matches(pattern, functionID) })
 }
 
-// matches tells whether a text is as a pattern says, in which "*" stands for any text.
+// matches reports whether a text matches a pattern, in which "*" stands for any text.
 func matches(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -193,7 +193,7 @@ func matches(pattern, text string) bool {
 	return true
 }
 
-// checkURL never quotes what may hold a password.
+// checkURL quotes nothing that may be a password.
 func checkURL(raw string) error {
 	if raw == "" {
 		return nil

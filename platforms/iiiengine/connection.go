@@ -18,10 +18,10 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// closeFor is how long Close waits for answers on their way.
-const closeFor = 5 * time.Second
+// closeTimeout bounds the drain in Close.
+const closeTimeout = 5 * time.Second
 
-// A connection is made when it is first needed.
+// A connection is opened when it is first needed.
 type connection struct {
 	mu      sync.Mutex
 	worker  *iii.Worker
@@ -29,15 +29,15 @@ type connection struct {
 	changed chan struct{} // closed at each change of the worker's state
 }
 
-// Introduce says what process this is in. It is for before there is a connection.
+// Introduce sets the version and the logger of the process. Call it before the first use.
 func (p *Platform) Introduce(version string, logger *slog.Logger) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cfg.Version, p.cfg.Logger = version, logger
 }
 
-// Worker is the connection to the engine, shared by all who use it. It connects in
-// the background; the error is that the platform has been closed.
+// Worker returns the connection to the engine, which all users share. It connects in the
+// background; the error is that the platform is closed.
 func (p *Platform) Worker() (*iii.Worker, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +69,7 @@ func (p *Platform) onState(iii.State, error) {
 	p.changed = make(chan struct{})
 }
 
-// Close gives answers that are on their way a few seconds and closes the
-// connection.
+// Close waits up to 5 s for running handlers and closes the connection.
 func (p *Platform) Close() error {
 	p.mu.Lock()
 	w := p.worker
@@ -79,7 +78,7 @@ func (p *Platform) Close() error {
 	if w == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeFor)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	if err := w.Shutdown(ctx); err != nil && !errors.Is(err, iii.ErrClosed) {
 		return fmt.Errorf("iii: close: %w", err)
@@ -105,8 +104,9 @@ func (p *Platform) options() iii.Options {
 	return o
 }
 
-// uniqueName: an engine turns a second worker of one name away for good, even if the
-// first is only the one before, whose connection it has not given up yet.
+// uniqueName adds the host and random characters: an engine rejects a second worker of
+// one name for good, even if the first is the same process, whose lost connection the
+// engine has not closed yet.
 func uniqueName(name string) string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -115,7 +115,7 @@ func uniqueName(name string) string {
 	return fmt.Sprintf("%s:%s:%s", name, host, strings.ToLower(rand.Text()[:6]))
 }
 
-// shown is the address without what may be secret.
+// shown is the address without the parts that may be secret.
 func (p *Platform) shown() string {
 	u, err := url.Parse(p.cfg.URL)
 	if err != nil {
@@ -124,24 +124,24 @@ func (p *Platform) shown() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// failed gives an error of a call its kind.
+// failed classifies the error of a call.
 func (p *Platform) failed(op string, err error) error {
 	e := &conversation.Error{Kind: conversation.Unavailable, Op: op, Err: err}
 	var (
-		said  *iii.Error
-		given *conversation.Error
+		answer *iii.Error
+		given  *conversation.Error
 	)
 	switch {
 	case errors.As(err, &given): // the attempt may not act any more
 		e.Kind, e.Remedy = given.Kind, given.Remedy
-	case errors.As(err, &said):
-		answered(e, said)
-		if said.Code == iii.CodeAuth && p.knownGood() {
-			// An engine asks a function about credentials, which may come up after it.
+	case errors.As(err, &answer):
+		classify(e, answer)
+		if answer.Code == iii.CodeAuth && p.knownGood() {
+			// An engine checks credentials with a function, which may start after it.
 			e.Kind = conversation.Unavailable
 		}
 	case errors.Is(err, iii.ErrRejected):
-		e.Kind, e.Remedy = conversation.Invalid, "find what else connects to the engine under this name"
+		e.Kind, e.Remedy = conversation.Invalid, "find the other worker that connects to the engine with this name"
 	case errors.Is(err, iii.ErrNotSent), errors.Is(err, iii.ErrClosed):
 	default: // timeout, lost connection, end of the context
 		e.Ambiguous = true
@@ -156,10 +156,11 @@ func (p *Platform) knownGood() bool {
 	return p.worker != nil && p.worker.ID() != ""
 }
 
-// answered is what an engine's or a function's error means. What may pass by itself, such
-// as a function or a rule that is not there yet after a restart, is Unavailable.
-func answered(e *conversation.Error, said *iii.Error) {
-	switch said.Code {
+// classify sets the kind for an error that the engine or the function answered with. An
+// error that may pass, such as a function or a rule that is missing after a restart, is
+// Unavailable.
+func classify(e *conversation.Error, answer *iii.Error) {
+	switch answer.Code {
 	case iii.CodeAuth:
 		e.Kind, e.Remedy = conversation.Unauthorized, "check headers and query: the engine refuses them"
 	case iii.CodeForbidden:

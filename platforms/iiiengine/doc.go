@@ -1,9 +1,8 @@
-// Package iiiengine is an iii engine as a platform: the other side of a conversation is
-// a function on the engine, the persona, and what happens to conversations is
-// published on a topic. The conversation's ref names the function as its
-// Simulation.
+// Package iiiengine is the platform of an iii engine, a [platforms.Transport]: the user of
+// a conversation is a function on the engine, the persona, which the conversation's ref
+// names as its Simulation. Events of conversations are published on a topic.
 //
-// The engine keeps no conversations, so there is nothing to claim, to read back or
-// to end there: Temporal has it all. A [Platform] holds one connection to the
-// engine, which package internal/iiiserve serves functions over.
+// The engine stores no conversations, so there is nothing to claim, reconcile or end
+// there: only Temporal has them. A [Platform] has one connection to the engine, over which
+// package internal/iiiserve serves its functions, too.
 package iiiengine

@@ -10,11 +10,11 @@ import (
 	"github.com/parley-run/parley/internal/lease"
 )
 
-// publishFor bounds the publishing of one event; it is tried again.
-const publishFor = 20 * time.Second
+// publishTimeout bounds one attempt to publish an event.
+const publishTimeout = 20 * time.Second
 
-// A LifecycleEvent is what is published on the lifecycle topic. WorkflowID, RunID and
-// Number together name it: it may be published again.
+// A LifecycleEvent is the message of an event on the lifecycle topic. It may be published
+// twice: WorkflowID, RunID and Number identify it.
 type LifecycleEvent struct {
 	Type            conversation.EventType `json:"type"`
 	Number          int                    `json:"number"`
@@ -29,7 +29,7 @@ type LifecycleEvent struct {
 	Outcome         *LifecycleOutcome      `json:"outcome,omitempty"`
 }
 
-// A LifecycleOutcome says how a conversation has ended.
+// A LifecycleOutcome is the outcome of a conversation that has ended.
 type LifecycleOutcome struct {
 	Kind     conversation.OutcomeKind `json:"kind"`
 	EndedBy  conversation.EndedBy     `json:"endedBy,omitempty"`
@@ -38,8 +38,8 @@ type LifecycleOutcome struct {
 	Messages int                      `json:"messages"`
 }
 
-// Notify implements platforms.Listener: the event is published once more with each
-// call. An engine that cannot publish is told of once, in the log.
+// Notify implements platforms.Listener. Each call publishes the event. That an engine
+// cannot publish is no error: it is logged once.
 func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	if p.cfg.Lifecycle == "" {
 		return nil
@@ -55,15 +55,15 @@ func (p *Platform) Notify(ctx context.Context, e conversation.Event) error {
 	if out := e.Outcome; out != nil {
 		event.Outcome = &LifecycleOutcome{Kind: out.Kind, EndedBy: out.EndedBy, Detail: out.Detail, Turns: out.Turns, Messages: out.Messages}
 	}
-	err = w.Publish(ctx, p.cfg.Lifecycle, event, iii.Timeout(publishFor), iii.Permit(lease.Check))
+	err = w.Publish(ctx, p.cfg.Lifecycle, event, iii.Timeout(publishTimeout), iii.Permit(lease.Check))
 	switch {
 	case err == nil:
-		p.untold.Store(false)
+		p.unpublished.Store(false)
 		return nil
 	case iii.HasCode(err, iii.CodeFunctionNotFound), iii.HasCode(err, iii.CodeForbidden):
-		// It is the engine's own function. Trying again would keep conversations from their
-		// end, and an error for each event would tell nothing that the first does not.
-		if !p.untold.Swap(true) {
+		// The engine lacks or forbids its own function. Retries would delay the end of
+		// conversations, and an error for each event would repeat the first.
+		if !p.unpublished.Swap(true) {
 			p.logger().Warn("events of conversations are not published on the iii engine", "topic", p.cfg.Lifecycle, "error", err,
 				"remedy", "load the engine's pub/sub and have its access rules expose publish, or set lifecycle: off")
 		}

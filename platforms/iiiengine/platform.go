@@ -14,12 +14,12 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// Platform is an iii engine as a platform. It is safe for concurrent use. Create it
+// Platform is the platform of an iii engine. It is safe for concurrent use. Create it
 // with [New], and Close it.
 type Platform struct {
 	cfg Config
 	connection
-	untold atomic.Bool // the engine cannot publish events, which has been logged
+	unpublished atomic.Bool // the engine cannot publish events, which has been logged
 }
 
 var (
@@ -27,8 +27,8 @@ var (
 	_ platforms.Listener  = (*Platform)(nil)
 )
 
-// New checks the configuration, reporting every fault at once, and connects to
-// nothing. The connection is made when it is first needed.
+// New validates the configuration and reports every fault at once. It does not connect:
+// the first use does.
 func New(cfg Config) (*Platform, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("iii: %w", err)
@@ -38,15 +38,15 @@ func New(cfg Config) (*Platform, error) {
 	return p, nil
 }
 
-// Instance is the platform as a worker holds it.
+// Instance is the platform with its name.
 func (p *Platform) Instance() platforms.Instance {
 	return platforms.Instance{Name: p.cfg.Name, Platform: p}
 }
 
-// Config is what the platform was made of, with its defaults.
+// Config returns the platform's settings, with defaults.
 func (p *Platform) Config() Config { return p.cfg }
 
-// Format writes the address under every verb: there are secrets in the rest.
+// Format writes the address for every verb, because other fields hold secrets.
 func (p *Platform) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "iii platform at "+p.shown())
 }
@@ -60,8 +60,8 @@ func (p *Platform) logger() *slog.Logger {
 	return p.cfg.Logger
 }
 
-// Connected says whether the engine is connected at the moment, and if not, why. Nothing
-// is said before there is anything to connect for.
+// Connected returns nil if the engine is connected, else the cause. It is nil before the
+// first use, too.
 func (p *Platform) Connected() error {
 	p.mu.Lock()
 	w := p.worker
@@ -71,12 +71,12 @@ func (p *Platform) Connected() error {
 	}
 	err := w.Err()
 	if err == nil {
-		err = errors.New("the connection is being made")
+		err = errors.New("the first attempt has not ended")
 	}
 	return fmt.Errorf("iii: not connected to %s: %w", p.shown(), err)
 }
 
-// Check connects, or says why it cannot. It does not wait for a second attempt.
+// Check connects, or returns the first attempt's error.
 func (p *Platform) Check(ctx context.Context, _, _ string) error {
 	op := "iii: connect to " + p.shown()
 	w, err := p.Worker()
@@ -101,7 +101,7 @@ func (p *Platform) Check(ctx context.Context, _, _ string) error {
 	}
 }
 
-// checkQueue finds an engine on which the inbox would stay silent.
+// checkQueue returns an error if the engine has no queue for the inbox.
 func (p *Platform) checkQueue(ctx context.Context, w *iii.Worker) error {
 	if p.cfg.Inbox == "" {
 		return nil
@@ -110,11 +110,11 @@ func (p *Platform) checkQueue(ctx context.Context, w *iii.Worker) error {
 	switch {
 	case errors.Is(err, iii.ErrUnsupported):
 		return &conversation.Error{
-			Kind: conversation.Unavailable, Op: "iii: inbox " + p.cfg.Inbox, Err: errors.New("the engine shows no queue"),
-			Remedy: "load the engine's queue, say with era which engine it is, or set inbox: off",
+			Kind: conversation.Unavailable, Op: "iii: inbox " + p.cfg.Inbox, Err: errors.New("the engine has no queue, or hides it"),
+			Remedy: "load the engine's queue, set era to the engine's, or set inbox: off",
 		}
 	case err != nil:
-		return p.failed("iii: ask "+p.shown()+" for its functions", err)
+		return p.failed("iii: list the functions of "+p.shown(), err)
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func TestAnswers(t *testing.T) {
 		"last words":       {answer: o{"message": "bye", "ended": true}, texts: []string{"bye"}, ended: true},
 		"end":              {answer: o{"end": true}, ended: true},
 		"done":             {answer: o{"done": true}, ended: true},
-		"nothing":          {answer: nil, kind: conversation.Invalid, text: "answered with nothing"},
+		"nothing":          {answer: nil, kind: conversation.Invalid, text: "its answer is empty"},
 		"empty":            {answer: o{"message": ""}, kind: conversation.Invalid, text: "has no text"},
 		"number":           {answer: 7, kind: conversation.Invalid, text: "neither a text nor an object"},
 		"nested":           {answer: o{"message": o{"x": 1}}, kind: conversation.Invalid, text: "neither a text nor an object"},
