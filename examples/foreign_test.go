@@ -18,8 +18,8 @@ import (
 	"github.com/parley-run/parley/executors/openai"
 )
 
-// foreign is a stand-in for the servers of other projects: it repeats what was
-// said last, in the forms that they answer in.
+// foreign is a stand-in for the servers of other projects: it repeats the last message,
+// in their formats.
 func foreign(t *testing.T) *url.URL {
 	t.Helper()
 	// read returns the last message of those at messages.
@@ -90,7 +90,7 @@ func foreign(t *testing.T) *url.URL {
 	return u
 }
 
-// Agents behind other people's servers are reached by configuration alone.
+// Agents behind servers of other projects are reached by configuration alone.
 func TestForeignServers(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"langserve", "langserve-stream", "langgraph", "langgraph-stream"} {
@@ -99,7 +99,8 @@ func TestForeignServers(t *testing.T) {
 			u := foreign(t)
 			cfg := configured[agent.Config](t, "langserve", name)
 			executortest.Run(t, executortest.Fixture{
-				// The end of a connection is noticed, but the stand-in waits for nobody.
+				// The executor notices the end of a connection; the stand-in does not wait
+				// for it.
 				New: func(t *testing.T) executors.Executor { return moved(t, cfg, u) },
 			})
 			res, err := moved(t, cfg, u).Execute(t.Context(), executortest.Request("c1", `Hello "you"`))
@@ -117,7 +118,7 @@ func TestForeignServers(t *testing.T) {
 	}
 }
 
-// What those servers say when something is wrong.
+// Errors of those servers.
 func TestForeignErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

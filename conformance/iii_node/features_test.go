@@ -91,7 +91,7 @@ func newFeatures(t *testing.T, home, sdk string, era iii.Era) *features {
 	return f
 }
 
-// upper works with ends that somebody else has made.
+// upper works with channel ends that the other side has made.
 func (f *features) upper(ctx context.Context, call iii.Invocation) (any, error) {
 	refs := iii.ChannelRefs(call.Data)
 	in, err := f.w.OpenReader(ctx, refs["/nested/0/input"])

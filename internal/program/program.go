@@ -1,7 +1,7 @@
-// Package program runs programs that speak on their standard input and output.
-// Each has a process group of its own and sees of our environment only what it is
-// meant to see; what it writes to its standard error is for the log. With a
-// program that ends, or is stopped, go all of its children.
+// Package program runs programs that communicate over their standard input and output.
+// Each has a process group of its own and receives only the intended part of this
+// process's environment; its standard error goes to the log. All of its children end
+// with it.
 package program
 
 import (
@@ -22,35 +22,34 @@ import (
 )
 
 const (
-	// lingering is how long the output of a program that has ended is read:
-	// somebody who has left its group may keep it open.
+	// lingering is how long the output of a program that has exited is read: a process
+	// that has left its group may keep it open.
 	lingering = time.Second
-	// maxLine is how much of a line of the log is kept.
+	// maxLine bounds a line in the log.
 	maxLine = 4 << 10
 )
 
-// A Command says which program to run.
+// A Command describes a program to run.
 type Command struct {
-	// Args are the program and its arguments. No shell sees them.
+	// Args are the program and its arguments, without a shell.
 	Args []string
-	// Dir is where it runs. Empty: where this process does.
+	// Dir is its working directory. Empty: this process's.
 	Dir string
 	// Env is the whole of its environment: see [Environment].
 	Env []string
-	// Logger gets the lines of its standard error, as many as a [LineLog] lets pass.
+	// Logger receives the lines of its standard error, as many as a [LineLog] permits.
 	Logger *slog.Logger
 	// Says is the message of those lines.
 	Says string
-	// Clean makes such a line fit for the log and for errors. Empty: it is left
-	// out.
+	// Clean makes such a line safe for the log and for errors. Empty: the line is
+	// dropped.
 	Clean func(line []byte) string
 }
 
 // A Process is a running program.
 type Process struct {
-	// Stdout is what the program writes. Whoever starts it has to read that to its
-	// end, and to close it. A second after the program's end it is closed in any
-	// case.
+	// Stdout is the program's output. The caller of Start must read it to its end and
+	// close it. It is closed a second after the program's exit in any case.
 	Stdout *os.File
 
 	stdin  *os.File
@@ -60,24 +59,24 @@ type Process struct {
 	says   string
 	clean  func([]byte) string
 
-	ended chan struct{} // closed once the program itself has ended
-	gone  chan struct{} // closed once all of its group is, and its log is read
+	ended chan struct{} // closed once the program itself has exited
+	gone  chan struct{} // closed once all of its group has exited, and its log is read
 
 	stopping sync.Once
 
 	mu        sync.Mutex
-	reaped    bool // its id may be another's
-	stopped   bool // it was we who ended it
+	reaped    bool // its id may belong to another process
+	stopped   bool // Stop ended it
 	lastWords []byte
-	exit      error // to be read after gone
+	exit      error // read after gone
 }
 
 // running are the programs of this process, for [KillAll].
 var running sync.Map // of *Process
 
-// KillAll ends all programs and whatever they have started, at once. It is for a
-// process that is about to exit without an orderly end: the kernel may end the
-// programs then, but not their children.
+// KillAll kills all programs and their children at once. It is for a process that is
+// about to exit without an orderly end: the kernel may kill the programs then, but not
+// their children.
 func KillAll() {
 	running.Range(func(p, _ any) bool {
 		p.(*Process).signal(group.Kill)
@@ -111,14 +110,14 @@ func Start(c Command) (*Process, error) {
 	return p, nil
 }
 
-// live starts the program, sees it to its end, and cleans up after it.
+// live starts the program, waits for its exit, and cleans up.
 func (p *Process) live(theirs []*os.File, started chan<- error) {
-	// Linux ends the program when the thread that started it ends: it must not
-	// end before.
+	// Linux kills the program when the thread that started it ends: the thread must not
+	// end earlier.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
-	closeAll(theirs) // it has its own by now, or never will
+	closeAll(theirs) // the program has its own copies by now, or did not start
 	if err != nil {
 		closeAll(p.ours())
 		started <- err
@@ -133,15 +132,15 @@ func (p *Process) live(theirs []*os.File, started chan<- error) {
 	p.end()
 	close(p.ended)
 
-	// What it has written is still to be read. Only somebody who has left the
-	// group could keep its output open.
+	// Its output is still to be read. Only a process that has left the group could keep
+	// it open.
 	time.AfterFunc(lingering, func() { closeAll(p.ours()) })
 	reader.Wait()
 	closeAll([]*os.File{p.stdin, p.stderr})
 	close(p.gone)
 }
 
-// end waits for the program's end, and ends whom it has left behind.
+// end waits for the program's exit, and kills its remaining children.
 func (p *Process) end() {
 	keepsID := group.AwaitEnd(p.cmd)
 	var err error
@@ -157,8 +156,8 @@ func (p *Process) end() {
 	p.reaped, p.exit = true, err
 }
 
-// log puts the program's standard error into the log, line by line. The rest of a
-// very long line is dropped.
+// log writes the program's standard error to the log, line by line. The rest of a very
+// long line is dropped.
 func (p *Process) log(stderr io.Reader) {
 	defer p.lines.Close()
 	r := bufio.NewReaderSize(stderr, maxLine)
@@ -183,14 +182,14 @@ func (p *Process) log(stderr io.Reader) {
 // PID is the program's process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Ended is closed once the program itself has ended.
+// Ended is closed once the program itself has exited.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Gone is closed once the whole process group is no more, and its log is read.
+// Gone is closed once the whole process group has exited, and its log is read.
 func (p *Process) Gone() <-chan struct{} { return p.gone }
 
-// Exit says how the program ended, and what its last words were. It waits until
-// the program is gone.
+// Exit says how the program exited, with its last lines. It waits until the program is
+// gone.
 func (p *Process) Exit() error {
 	<-p.gone
 	p.mu.Lock()
@@ -205,16 +204,16 @@ func (p *Process) Exit() error {
 	return errors.New(what)
 }
 
-// Stopped reports whether it was Stop that ended the program.
+// Stopped reports whether Stop ended the program.
 func (p *Process) Stopped() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stopped
 }
 
-// Stop ends the program and whatever it has started. Its standard input is closed
-// at once. After patience comes SIGTERM, and after grace SIGKILL. It does not wait,
-// and only the first call counts.
+// Stop ends the program and its children. It closes the program's standard input at
+// once, sends SIGTERM after patience, and SIGKILL after grace. It does not wait, and
+// only the first call counts.
 func (p *Process) Stop(patience, grace time.Duration) {
 	p.stopping.Do(func() {
 		p.mu.Lock()
@@ -253,9 +252,9 @@ func (p *Process) signal(send func(*exec.Cmd)) {
 	}
 }
 
-// Write writes to the program's standard input, or gives up when ctx is done: then
-// the error is [os.ErrDeadlineExceeded]. What is written in part leaves a program
-// with something it can make nothing of. One write at a time.
+// Write writes to the program's standard input until ctx is done: then the error is
+// [os.ErrDeadlineExceeded]. A partial write leaves the program with an incomplete
+// request. One write at a time.
 func (p *Process) Write(ctx context.Context, data []byte) (int, error) {
 	gaveUp := make(chan struct{})
 	settled := context.AfterFunc(ctx, func() {
@@ -264,7 +263,7 @@ func (p *Process) Write(ctx context.Context, data []byte) (int, error) {
 	})
 	n, err := p.stdin.Write(data)
 	if !settled() {
-		<-gaveUp // it must not spoil the next write
+		<-gaveUp // it must not affect the next write
 		_ = p.stdin.SetWriteDeadline(time.Time{})
 	}
 	return n, err

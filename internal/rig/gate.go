@@ -12,8 +12,8 @@ import (
 	"github.com/parley-run/parley/executors"
 )
 
-// A Gate is an executor whose replies wait to be let through, so that a test can
-// act while one is under way.
+// A Gate is an executor that holds each reply until a test releases it, so that the test
+// can act meanwhile.
 type Gate struct {
 	asked chan Ask
 }
@@ -84,7 +84,7 @@ func (a Ask) answer(t testing.TB, with answer) {
 	select {
 	case a.reply <- with:
 	case <-time.After(time.Minute):
-		require.FailNow(t, "nobody waits for an answer")
+		require.FailNow(t, "no caller waits for an answer")
 	}
 }
 

@@ -7,8 +7,7 @@ import (
 	"github.com/parley-run/parley/internal/sim"
 )
 
-// Endless is a persona that always has something more to say. Its conversations
-// end at the turn limit.
+// Endless is a persona that never leaves. Its conversations end at the turn limit.
 type Endless struct {
 	// Pad makes every message about this many bytes long.
 	Pad int

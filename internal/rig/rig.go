@@ -1,7 +1,6 @@
-// Package rig puts a whole Parley together for tests: the simulator behind HTTP,
-// the OneRun platform in front of it, and any number of workers in this process
-// on a real Temporal server. Tests of what a real process does (kills, signals)
-// start the worker command instead.
+// Package rig assembles a whole Parley for tests: the simulator behind HTTP, the OneRun
+// platform in front of it, and any number of workers in this process on a real Temporal
+// server. Tests of a real process (kills, signals) start the worker command instead.
 package rig
 
 import (
@@ -29,14 +28,14 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// APIKey is what the simulator wants unless Options say otherwise.
+// APIKey is the simulator's key unless Options has another.
 const APIKey = "rig-key"
 
 // ExecutorName is the name of the one executor.
 const ExecutorName = "agent"
 
-// Options say what is special. The zero value is a persona-first simulation of
-// eight conversations, answered by an executortest.Fake.
+// Options are deviations from the default: a persona-first simulation of eight
+// conversations, answered by an executortest.Fake.
 type Options struct {
 	Sim      sim.Config
 	Setup    sim.Setup
@@ -44,20 +43,20 @@ type Options struct {
 	Opening  onerun.Opening
 	// Settle: see platforms.Instance. The simulator's personas answer at once.
 	Settle time.Duration
-	// ResponseTimeout is the client's patience with a persona.
+	// ResponseTimeout bounds the client's wait for a persona.
 	ResponseTimeout time.Duration
 	MaxOpen         int
 	Policy          conversation.Policy
-	// Tools are what workers have of them.
+	// Tools are the workers' tools.
 	Tools activities.Tools
-	// APIKey is what the worker sends; the simulator wants Sim.APIKey.
+	// APIKey is the worker's key; the simulator requires Sim.APIKey.
 	APIKey string
 }
 
-// A Rig is what New put together.
+// A Rig is the result of New.
 type Rig struct {
-	// Name is what the simulator is called in refs: rigs on one server must not
-	// share a platform's room.
+	// Name is the platform's name in refs: rigs on one server must not share a platform's
+	// capacity.
 	Name      string
 	Sim       *sim.Simulator
 	URL       string
@@ -66,7 +65,7 @@ type Rig struct {
 	Client    client.Client
 	TaskQueue string
 	Launcher  launch.Launcher
-	Fake      *executortest.Fake // the executor, unless Options had another
+	Fake      *executortest.Fake // the executor, unless Options has another
 
 	opts     Options
 	registry *executors.Registry
@@ -120,7 +119,7 @@ func (r *Rig) Instance() platforms.Instance {
 	return platforms.Instance{Name: r.Name, Platform: r.Platform, Settle: r.opts.Settle, MaxOpen: r.opts.MaxOpen}
 }
 
-// Platforms are what workers are given, and Executors.
+// Platforms and Executors are the workers'.
 func (r *Rig) Platforms() map[string]platforms.Instance {
 	return map[string]platforms.Instance{r.Name: r.Instance()}
 }
@@ -158,8 +157,7 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 		WorkerStopTimeout:            drain,
 		MaxHeartbeatThrottleInterval: time.Second,
 		DeadlockDetectionTimeout:     DeadlockDetection,
-		// Left to the default, the first worker of a test would hand work to itself
-		// and leave the others idle.
+		// With eager activities the first worker of a test would keep all work for itself.
 		DisableEagerActivities: true,
 	})
 	workflows.Register(w)
@@ -190,7 +188,7 @@ func (r *Rig) StopWorkers() {
 	r.stops = nil
 }
 
-// InboxInput is for the seeded agent.
+// InboxInput is the input of the seeded agent's inbox.
 func (r *Rig) InboxInput() workflows.InboxInput {
 	return workflows.InboxInput{
 		Platform: r.Name, Project: r.Seeded.ProjectID, Agent: r.Seeded.AgentID,
@@ -245,7 +243,7 @@ func (r *Rig) Outcome(t testing.TB, workflowID string) (conversation.Outcome, er
 	return out, err
 }
 
-// Status asks a conversation's workflow.
+// Status queries a conversation's workflow.
 func (r *Rig) Status(t testing.TB, workflowID string) workflows.Status {
 	t.Helper()
 	value, err := r.Client.QueryWorkflow(t.Context(), workflowID, "", workflows.QueryStatus)
@@ -255,7 +253,7 @@ func (r *Rig) Status(t testing.TB, workflowID string) workflows.Status {
 	return s
 }
 
-// InboxStatus asks an inbox's workflow.
+// InboxStatus queries an inbox's workflow.
 func (r *Rig) InboxStatus(t testing.TB, workflowID string) workflows.InboxStatus {
 	t.Helper()
 	value, err := r.Client.QueryWorkflow(t.Context(), workflowID, "", workflows.QueryStatus)
@@ -283,12 +281,12 @@ func (r *Rig) WaitDone(t testing.TB, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	if err := r.Sim.Wait(ctx); err != nil {
-		t.Fatalf("conversations still going on after %v: %+v", limit, r.Sim.Report().Simulations)
+		t.Fatalf("conversations still open after %v: %+v", limit, r.Sim.Report().Simulations)
 	}
 }
 
-// RequireOnce checks what Parley promises: every conversation ended, every
-// message of the agent on the platform once, no persona asked twice.
+// RequireOnce checks Parley's promises: every conversation ended, every message of the
+// agent on the platform once, no persona's message requested twice.
 func (r *Rig) RequireOnce(t testing.TB) {
 	t.Helper()
 	// The last workflows may still be closing after the simulator's last end.
@@ -306,7 +304,7 @@ func (r *Rig) RequireOnce(t testing.TB) {
 	for _, hint := range report.Hints {
 		switch hint.Hint {
 		case sim.HintStartedTwice, sim.HintResponsesAfterEnd:
-			// The race for a claim, and an exchange that looked too late: both harmless.
+			// A lost race for a claim, and an exchange after the end: both harmless.
 		default:
 			t.Errorf("%+v", hint)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// Toolbox is one set of tools, whose calls it counts by key.
+// Toolbox is one tool set, which counts its calls by key.
 type Toolbox struct {
 	// Tools are offered to every agent that names the set.
 	Tools []tools.Offered

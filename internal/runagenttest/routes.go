@@ -49,8 +49,8 @@ func (s *Server) routes() http.Handler {
 	})
 }
 
-// mayEnter looks at the key where one is required. The info and health routes
-// are open; a stream has its key in the address.
+// mayEnter checks the key where one is required. The info and health routes are open; a
+// stream has its key in the address.
 func (s *Server) mayEnter(r *http.Request) bool {
 	s.mu.Lock()
 	key := s.key
@@ -63,10 +63,10 @@ func (s *Server) mayEnter(r *http.Request) bool {
 		subtle.ConstantTimeCompare([]byte(given), []byte(key)) == 1
 }
 
-// lost is what FastAPI says where there is no route: no envelope.
+// lost is FastAPI's answer for an unknown route: no envelope.
 func lost(w http.ResponseWriter) { writeJSON(w, http.StatusNotFound, object{"detail": "Not Found"}) }
 
-// agent finds the agent in the path. The real server has routes for no other.
+// agent finds the agent in the path. The real server has no routes for others.
 func (s *Server) agent(w http.ResponseWriter, r *http.Request) (Agent, bool) {
 	a, ok := s.agents[r.PathValue("agent")]
 	if !ok {

@@ -43,7 +43,7 @@ type Call struct {
 	UserID           string          `json:"user_id"`
 	PersistentMemory bool            `json:"persistent_memory"`
 	Body             json.RawMessage `json:"-"` // as it came
-	// Gone is closed when the caller is not there any more. The agent goes on.
+	// Gone is closed when the caller has gone. The agent continues.
 	Gone <-chan struct{} `json:"-"`
 }
 
@@ -54,7 +54,7 @@ type Entrypoint func(ctx context.Context, call Call) (any, error)
 // A Stream is an entrypoint that streams: it sends chunk by chunk.
 type Stream func(ctx context.Context, call Call, send func(chunk any)) error
 
-// An Agent is what is served under an id, its entrypoints by their tags.
+// An Agent is served under an id, with its entrypoints by tag.
 type Agent struct {
 	ID          string
 	Entrypoints map[string]Entrypoint
@@ -90,13 +90,13 @@ type Server struct {
 	unlisted    bool
 	lists       int
 
-	// running ends when the server closes: an agent's own thread goes on when its
+	// running ends when the server closes: an agent's own thread continues after its
 	// caller has gone.
 	running context.Context //nolint:containedctx // of the server's life
 	stop    context.CancelFunc
 }
 
-// idleTimeout is after how long Uvicorn closes a connection that no request uses.
+// idleTimeout is the time after which Uvicorn closes an unused connection.
 const idleTimeout = 5 * time.Second
 
 // Start serves the agents until the test ends.
@@ -115,7 +115,7 @@ func Start(t testing.TB, agents ...Agent) *Server {
 	return s
 }
 
-// Close ends the server: who connects from now on is refused.
+// Close ends the server: new connections are refused.
 func (s *Server) Close() {
 	s.stop()
 	s.http.CloseClientConnections()
@@ -128,22 +128,22 @@ func (s *Server) URL() string { return s.http.URL }
 // Client is a client that keeps no connection once the server has closed.
 func (s *Server) Client() *http.Client { return s.http.Client() }
 
-// Address is where the server listens.
+// Address is the server's address.
 func (s *Server) Address() (host string, port int) {
 	host, text, _ := net.SplitHostPort(s.http.Listener.Addr().String()) // a listener's address has both
 	port, _ = strconv.Atoi(text)
 	return host, port
 }
 
-// RequireKey has the server look like the cloud: without the key it answers 401,
-// and a stream takes it as a token in its address.
+// RequireKey makes the server act as the cloud: without the key it answers 401, and a
+// stream has it as a token in its address.
 func (s *Server) RequireKey(key string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.key = key
 }
 
-// HideEntrypoints has the server not know the route that lists entrypoints.
+// HideEntrypoints removes the route that lists entrypoints.
 func (s *Server) HideEntrypoints() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,6 @@
-// Command server is an MCP server with the tools of a small shop, for agents to
-// call: what became of an order, when the shop is open, and a refund that a
-// person should approve. It talks over standard input and output.
+// Command server is an MCP server with the tools of a small shop, for agents to call:
+// the state of an order, the opening hours, and a refund that an operator should
+// approve. It uses standard input and output.
 package main
 
 import (
@@ -26,7 +26,7 @@ func main() {
 	}
 }
 
-// keyName is where Parley puts the key of a call: the same for every attempt.
+// keyName is the field of a call's key: the same for every attempt.
 const keyName = "parley/idempotency-key"
 
 type shop struct {
@@ -39,8 +39,8 @@ type shop struct {
 func newServer(now func() time.Time) *mcp.Server {
 	s := &shop{now: now, refunds: make(map[string]string)}
 	server := mcp.NewServer(&mcp.Implementation{Name: "shop", Version: "1"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "find_order", Description: "Finds an order by its number and tells where it is."}, s.findOrder)
-	mcp.AddTool(server, &mcp.Tool{Name: "opening_hours", Description: "Tells when the shop is open, and whether it is open now."}, s.openingHours)
+	mcp.AddTool(server, &mcp.Tool{Name: "find_order", Description: "Finds an order by its number and returns its state."}, s.findOrder)
+	mcp.AddTool(server, &mcp.Tool{Name: "opening_hours", Description: "Returns the opening hours, and whether the shop is open now."}, s.openingHours)
 	mcp.AddTool(server, &mcp.Tool{Name: "refund", Description: "Pays the price of an order back."}, s.refund)
 	return server
 }
@@ -54,7 +54,7 @@ var orders = map[int]string{
 	1043: "two ferns, still being packed",
 }
 
-// What a tool returns as an error is for the model: it can ask again.
+// A tool's error is for the model, which can call again.
 func (s *shop) findOrder(_ context.Context, _ *mcp.CallToolRequest, in orderArguments) (*mcp.CallToolResult, any, error) {
 	order, ok := orders[in.Number]
 	if !ok {
@@ -71,8 +71,8 @@ func (s *shop) openingHours(context.Context, *mcp.CallToolRequest, struct{}) (*m
 	return say("Monday to Saturday from 9:00 to 18:00. Now it is " + now.Format("Monday 15:04") + ": " + state + "."), nil, nil
 }
 
-// A call may come again when its answer was lost. Its key is the same then, and
-// nobody is paid twice.
+// A call whose answer was lost may come again. Its key is the same then, and the refund
+// is paid once.
 func (s *shop) refund(_ context.Context, request *mcp.CallToolRequest, in orderArguments) (*mcp.CallToolResult, any, error) {
 	if _, ok := orders[in.Number]; !ok {
 		return nil, nil, fmt.Errorf("there is no order %d", in.Number)
