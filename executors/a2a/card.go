@@ -121,7 +121,7 @@ type noCardError struct{ error }
 
 func (e *noCardError) Unwrap() error { return e.error }
 
-var errNoCard = errors.New("what is there is no agent card")
+var errNoCard = errors.New("the document is not an agent card")
 
 const (
 	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json"

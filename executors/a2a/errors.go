@@ -234,7 +234,7 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 	out.Kind = cmp.Or(r.kind, kind)
 	switch {
 	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed, e.status == http.StatusGone:
-		out.Remedy = "check the address on the agent's card, or set endpoint: nothing takes a POST there"
+		out.Remedy = "check the address on the agent's card, or set endpoint: no POST is accepted there"
 	}
 	if out.Kind != kind {
 		out.Remedy = remedies[out.Kind]

@@ -44,7 +44,7 @@ func TestErrors(t *testing.T) {
 		"RetryAfterHuge":     {429, http.Header{"Retry-After": {"1e300"}}, "", limited, 7 * 24 * time.Hour, ""},
 		"PaymentRequired":    {402, nil, "", quota, 0, "(add credit"},
 		"TooLong":            {413, nil, "", long, 0, ""},
-		"NotFound":           {404, nil, rpc(-32000, "no such path"), invalid, 0, "nothing takes a POST there"},
+		"NotFound":           {404, nil, rpc(-32000, "no such path"), invalid, 0, "no POST is accepted there"},
 		"NoRoute":            {404, nil, `{"message": "Not Found"}`, down, 0, "this is not the agent's own answer (check that url leads to the agent)"},
 		"AnotherServer":      {404, nil, "404 page not found", down, 0, "“404 page not found”; this is not"},
 		"Page403":            {403, nil, "<html>", down, 0, "403 Forbidden: a web page"},
@@ -92,7 +92,7 @@ func TestErrors(t *testing.T) {
 		"TaskWithoutWord": {200, nil, result(`{"kind": "task", "id": "t1"}`), invalid, 0, "a task has no status"},
 		"WrongType":       {200, nil, result(`{"kind": "message", "parts": "Hi"}`), invalid, 0, "parts is of the wrong type"},
 		"InvalidUTF8":     {200, nil, result("{\"kind\": \"message\", \"parts\": [{\"kind\": \"text\", \"text\": \"a\xff\xfe\"}]}"), down, 0, "not valid UTF-8"},
-		"TwentyMegabytes": {200, nil, result(reply(strings.Repeat("x", 20<<20))), invalid, 0, "larger than allowed (have the agent say less)"},
+		"TwentyMegabytes": {200, nil, result(reply(strings.Repeat("x", 20<<20))), invalid, 0, "larger than allowed (have the agent answer with less)"},
 		"SlightlyTooLong": {200, nil, result(reply(strings.Repeat("x", 1<<20+1))), invalid, 0, "larger than allowed"},
 
 		"Failed":           {200, nil, result(task("failed", "no luck")), down, 0, "the task has failed: “no luck”"},

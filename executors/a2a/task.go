@@ -36,7 +36,7 @@ func (x *exchange) take(ev *event) (bool, error) {
 		}
 		return false, x.answer.artifact(ev.Artifact, ev.Append)
 	case "":
-		return false, fmt.Errorf("%w: what came is neither a message nor a task", errOffProtocol)
+		return false, fmt.Errorf("%w: the event is neither a message nor a task", errOffProtocol)
 	}
 	return false, nil // an unknown kind
 }
@@ -136,7 +136,7 @@ func (e *stateError) Error() string {
 	case sdk.TaskStateCanceled:
 		text = "the task was cancelled"
 	case sdk.TaskStateAuthRequired:
-		text = "the task needs somebody to log in"
+		text = "the task requires a login"
 	}
 	if e.said != "" {
 		text += ": " + conversation.Quote(e.said)

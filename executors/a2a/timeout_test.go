@@ -73,7 +73,7 @@ func TestTimers(t *testing.T) {
 		"NoEvent":           {slow{}, 90 * time.Second, "first_token_timeout"},
 		"OnlyComments":      {slow{steps: trickling}, 90 * time.Second, "first_token_timeout"},
 		"OnlyAtWork":        {slow{steps: steps{at(time.Second, working), at(80*time.Second, working)}}, 90 * time.Second, "first_token_timeout"},
-		"Stalls":            {slow{steps: steps{at(10*time.Second, hello)}}, 40 * time.Second, "the answer did not go on within 30s (gap_timeout)"},
+		"Stalls":            {slow{steps: steps{at(10*time.Second, hello)}}, 40 * time.Second, "the answer did not continue within 30s (gap_timeout)"},
 		"CommentsKeepAlive": {slow{steps: append(steps{at(0, hello)}, trickling...)}, 4 * time.Minute, "the answer was not complete within 4m0s (timeout)"},
 		"NeverEnds":         {slow{steps: forever}, 4 * time.Minute, "(timeout)"},
 		"WholeIsSlow":       {slow{whole: "{}", header: time.Hour}, 4 * time.Minute, "(timeout)"},

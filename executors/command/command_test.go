@@ -169,7 +169,7 @@ func TestErrors(t *testing.T) {
 		"CutOffStream":    {nil, "crashes", []string{`{"delta": "Hel"}`, "", "gone"}, down, "gone", 0},
 		"Empty":           {nil, "says", []string{`{"message": ""}`}, down, "the answer is empty", 0},
 		"InvalidUTF8":     {nil, "says", []string{"{\"message\": \"a\xff\"}"}, down, "not valid UTF-8", 0},
-		"TwentyMegabytes": {nil, "large", nil, invalid, "larger than allowed (have the agent say less)", 0},
+		"TwentyMegabytes": {nil, "large", nil, invalid, "larger than allowed (have the agent answer with less)", 0},
 		"LargeDeltas":     {func(c *command.Config) { c.MaxReplyBytes = 10 }, "says", []string{`{"delta": "Hello!"}`, `{"delta": "Hello!"}`}, invalid, "larger than allowed", 0},
 		"Chatter":         {nil, "says", []string{"Loading the model " + key}, invalid, `a line begins “Loading the model [redacted]`, 0},
 		"ForeignWords":    {nil, "says", []string{`{"end": false, "output": "Hi"}`}, invalid, "it has none of message", 0},

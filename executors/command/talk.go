@@ -28,7 +28,7 @@ type call struct {
 var (
 	errNoID     = fmt.Errorf("%w: a line has no id, which concurrency above 1 requires", wire.ErrOffContract)
 	errOtherID  = fmt.Errorf("%w: a line has the id of another request", wire.ErrOffContract)
-	errUnasked  = fmt.Errorf("%w: the program wrote a line that nobody had asked for", wire.ErrOffContract)
+	errUnasked  = fmt.Errorf("%w: the program wrote a line that answers no request", wire.ErrOffContract)
 	errHung     = errors.New("the program has been silent for a whole timeout")
 	errGivenUp  = errors.New("the program was stopped in the middle of an answer")
 	errNotTaken = errors.New("the program does not read its standard input")

@@ -28,7 +28,7 @@ func (p *place) recall(attach json.RawMessage) {
 	}
 }
 
-var errNowhere = fmt.Errorf("%w: status 202 comes without Location and without attach", wire.ErrOffContract)
+var errNowhere = fmt.Errorf("%w: status 202 has neither Location nor attach", wire.ErrOffContract)
 
 // accepted handles a 202: the run has started. It returns the delay before the next
 // poll.

@@ -30,7 +30,7 @@ func (e *statusError) Error() string { return fmt.Sprintf("status %d", e.status)
 func (e *statusError) remedy() string {
 	switch {
 	case e.status == http.StatusNotFound, e.status == http.StatusMethodNotAllowed:
-		return "check url: nothing takes a POST there"
+		return "check url: no POST is accepted there"
 	case e.status == http.StatusUnprocessableEntity:
 		return "check request: the agent expects other fields"
 	}

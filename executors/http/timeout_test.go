@@ -65,7 +65,7 @@ func TestTimers(t *testing.T) {
 		"NoResponse":        {slow{Header: time.Hour}, true, 90 * time.Second, "the answer did not begin within 1m30s (first_token_timeout)"},
 		"NoEvent":           {slow{}, true, 90 * time.Second, "first_token_timeout"},
 		"OnlyComments":      {slow{Steps: trickling}, true, 90 * time.Second, "first_token_timeout"},
-		"Stalls":            {slow{Steps: steps{at(10*time.Second, hello)}}, true, 40 * time.Second, "the answer did not go on within 30s (gap_timeout)"},
+		"Stalls":            {slow{Steps: steps{at(10*time.Second, hello)}}, true, 40 * time.Second, "the answer did not continue within 30s (gap_timeout)"},
 		"StallsUnbidden":    {slow{Steps: steps{at(100*time.Second, hello)}}, false, 130 * time.Second, "gap_timeout"},
 		"CommentsKeepAlive": {slow{Steps: append(steps{at(0, sign)}, trickling...)}, true, 4 * time.Minute, "the answer was not complete within 4m0s (timeout)"},
 		"NeverEnds":         {slow{Steps: forever}, true, 4 * time.Minute, "(timeout)"},

@@ -213,8 +213,8 @@ func TestAnswer(t *testing.T) {
 		"ModelObject": {nil, `{"content": "Hi", "model": {"provider": "p", "model": "m"}, "usage": null, "iterations": 0, "durationMs": 1}`, result("Hi", "agentos", "m", 0, 0, 0, 1), "", ""},
 		"Unadorned":   {nil, `{"content": "Hi"}`, result("Hi", "agentos", "support", 0, 0, 0, 1), "", ""},
 		"Big":         {nil, `{"content": "` + big + `", "model": "m", "iterations": 0}`, result(big, "agentos", "m", 0, 0, 0, 1), "", ""},
-		"TooBig":      {nil, `{"content": "` + big + beyond + `", "model": "m", "iterations": 0}`, executors.Result{}, conversation.Invalid, "have the agent say less"},
-		"FarTooBig":   {nil, `{"content": "` + strings.Repeat(big, 7) + `"}`, executors.Result{}, conversation.Invalid, "have the agent say less"},
+		"TooBig":      {nil, `{"content": "` + big + beyond + `", "model": "m", "iterations": 0}`, executors.Result{}, conversation.Invalid, "have the agent answer with less"},
+		"FarTooBig":   {nil, `{"content": "` + strings.Repeat(big, 7) + `"}`, executors.Result{}, conversation.Invalid, "have the agent answer with less"},
 		"Empty":       {nil, `{"content": "", "model": "m", "iterations": 0}`, executors.Result{}, conversation.Unavailable, "the answer is empty"},
 		"NoContent":   {nil, `{"text": "Hi"}`, executors.Result{}, conversation.Invalid, `at "content" is nothing (check function and dialect)`},
 		"OddContent":  {nil, `{"content": 7}`, executors.Result{}, conversation.Invalid, `at "content" is no text`},
@@ -228,7 +228,7 @@ func TestAnswer(t *testing.T) {
 		"PlainMapped":   {plain("out.text"), `{"out": {"text": ["H", {"text": "i"}]}, "in": 4}`, result("Hi", "iii", "", 4, 0, 0, 1), "", ""},
 		"PlainNowhere":  {plain("out.text"), `{"text": "Hi"}`, executors.Result{}, conversation.Invalid, `at "out.text" is nothing (check response)`},
 		"PlainFault":    {plain("out.text"), `{"fault": {"message": "slow", "code": "E42"}}`, executors.Result{}, conversation.RateLimited, "slow"},
-		"PlainLongText": {plain("@this"), `"` + big + beyond + `"`, executors.Result{}, conversation.Invalid, "have the agent say less"},
+		"PlainLongText": {plain("@this"), `"` + big + beyond + `"`, executors.Result{}, conversation.Invalid, "have the agent answer with less"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -190,7 +190,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 
 // judge handles a failure reported with status 2xx.
 func (c *call) judge(out *conversation.Error, said *reported) {
-	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(said.text), "the run failed, and nothing says why")))
+	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(said.text), "the run failed without a reason")))
 	out.Answered = true
 	kind, ok := codes[said.code]
 	switch {
@@ -201,7 +201,7 @@ func (c *call) judge(out *conversation.Error, said *reported) {
 	case !c.local && said.code != codeInternal && speaksOfPermission(said.text):
 		out.Kind, out.Remedy = conversation.Unauthorized, c.remedy(conversation.Unauthorized, "")
 	case !c.cfg.RetryAgentErrors:
-		out.Kind, out.Remedy = conversation.Invalid, "look at the agent's log; retry_agent_errors: true tries such runs again"
+		out.Kind, out.Remedy = conversation.Invalid, "read the agent's log; retry_agent_errors: true retries such runs"
 	}
 	out.Ambiguous = out.Ambiguous && said.started
 	out.Remedy = cmp.Or(c.clean(conversation.Quote(said.suggestion)), out.Remedy)

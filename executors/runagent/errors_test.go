@@ -90,7 +90,7 @@ func TestErrors(t *testing.T) {
 		"ThenTheError":       {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"message": "two"}, "message": "three"}`}, want: invalid, landed: true, text: "two” ("},
 		"TheErrorAsText":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": "two", "message": "three"}`}, want: invalid, landed: true, text: "two” ("},
 		"ThenTheMessage":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": null, "message": "three"}`}, want: invalid, landed: true, text: "three” ("},
-		"NothingIsSaid":      {fault: runagenttest.Fault{Raw: `{"success": false}`}, want: invalid, landed: true, text: "the run failed, and nothing says why"},
+		"NothingIsSaid":      {fault: runagenttest.Fault{Raw: `{"success": false}`}, want: invalid, landed: true, text: "the run failed without a reason"},
 		"ErrorWithoutSucces": {fault: runagenttest.Fault{Raw: `{"error": "two"}`}, want: invalid, landed: true, text: "two” ("},
 		"LostRequest":        {fault: runagenttest.Fault{Drop: true}, want: unavailable, landed: true, text: "the server closed the connection without an answer"},
 		"LostAnswer":         {fault: runagenttest.Fault{Drop: true, AfterRun: true}, want: unavailable, landed: true, text: "the server closed the connection without an answer"},

@@ -49,7 +49,7 @@ func (e *Executor) registered(ctx context.Context) ([]localAgent, error) {
 	agents, err := readRegistry(ctx, path)
 	if err != nil {
 		return nil, &conversation.Error{
-			Kind: conversation.Unavailable, Op: op, Err: err, Remedy: "if it goes on, give host and port instead",
+			Kind: conversation.Unavailable, Op: op, Err: err, Remedy: "if it persists, set host and port instead",
 		}
 	}
 	return agents, nil

@@ -13,7 +13,7 @@ import (
 )
 
 // errNoText is returned for an answer that a conversation cannot use.
-var errNoText = errors.New("the agent's answer has no text to say")
+var errNoText = errors.New("the agent's answer has no text")
 
 // reply returns the message for a whole answer.
 func (c *call) reply(v value) (conversation.Message, error) {

@@ -99,7 +99,7 @@ func (e *Executor) newRun(req executors.Request) (run, error) {
 	})
 	if err != nil {
 		return run{}, &conversation.Error{
-			Kind: conversation.Invalid, Op: "runagent: run an agent", Err: fmt.Errorf("the arguments are no JSON: %w", err),
+			Kind: conversation.Invalid, Op: "runagent: run an agent", Err: fmt.Errorf("the arguments are not JSON: %w", err),
 			Remedy: "give args as a list and params as an object",
 		}
 	}

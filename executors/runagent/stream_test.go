@@ -152,7 +152,7 @@ func TestStreamTimers(t *testing.T) {
 		want   string
 	}{
 		"FirstToken": {0, func(c *runagent.Config) { c.FirstTokenTimeout = 2 * time.Second }, "the answer did not begin within 2s (first_token_timeout)"},
-		"Gap":        {2, func(c *runagent.Config) { c.GapTimeout = 2 * time.Second }, "the answer did not go on within 2s (gap_timeout)"},
+		"Gap":        {2, func(c *runagent.Config) { c.GapTimeout = 2 * time.Second }, "the answer did not continue within 2s (gap_timeout)"},
 		"Total":      {100_000, func(c *runagent.Config) { c.Timeout = 2 * time.Second }, "the answer was not complete within 2s (timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -207,6 +207,6 @@ func (f *failure) play(ctx context.Context, req executors.Request) error {
 		Op:         fmt.Sprintf("scripted: turn %d attempt %d", req.Turn, req.Attempt),
 		RetryAfter: f.retryAfter,
 		Err:        errors.New(f.message),
-		Remedy:     "the script says so under failures",
+		Remedy:     "the script lists this failure under failures",
 	}
 }

@@ -66,7 +66,7 @@ func (a *Answer) Add(f Frame) error {
 	}
 	if f.Attach != nil && !bytes.Equal(f.Attach, a.attach) {
 		if len(f.Attach) > MaxToken {
-			return fmt.Errorf("%w: attach takes %d bytes, and at most %d are possible", ErrOffContract, len(f.Attach), MaxToken)
+			return fmt.Errorf("%w: attach has %d bytes; at most %d are allowed", ErrOffContract, len(f.Attach), MaxToken)
 		}
 		a.attach = f.Attach
 		if a.OnAttach != nil {
@@ -205,7 +205,7 @@ func (a *Answer) compactState() (json.RawMessage, error) {
 		return nil, ErrOffContract
 	}
 	if b.Len() > MaxToken {
-		return nil, fmt.Errorf("%w: state takes %d bytes, and at most %d are possible: keep it on the agent's side and hand out an id", ErrOffContract, b.Len(), MaxToken)
+		return nil, fmt.Errorf("%w: state has %d bytes; at most %d are allowed: keep it on the agent's side and hand out an id", ErrOffContract, b.Len(), MaxToken)
 	}
 	return b.Bytes(), nil
 }

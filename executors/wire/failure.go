@@ -58,7 +58,7 @@ func (f Failure) Broken(err error) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: f.Op, Err: errors.New(f.Clean(plainjson.Error(err).Error()))}
 	switch {
 	case errors.Is(err, modelcall.ErrTooLarge):
-		out.Kind, out.Remedy = conversation.Invalid, "have the agent say less"
+		out.Kind, out.Remedy = conversation.Invalid, "have the agent answer with less"
 	case errors.Is(err, ErrNotJSON), errors.Is(err, ErrOffContract):
 		out.Kind, out.Remedy = conversation.Invalid, f.Remedies[conversation.Invalid]
 	case errors.Is(err, errFiltered):

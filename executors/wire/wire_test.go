@@ -59,7 +59,7 @@ func TestAnswers(t *testing.T) {
 		"WrongPart":          {`{"message": {"parts": [{"type": "image"}]}}`, invalid, `part 1 is of type “image”`},
 		"ToolResult":         {`{"message": {"parts": [{"type": "tool_result"}]}}`, invalid, "only tools give"},
 		"NamelessTool":       {`{"message": {"parts": [{"type": "tool_call","tool_call":{}}]}}`, invalid, "no tool_call with a name"},
-		"TooLarge":           {`{"message": "` + strings.Repeat("x", 2000) + `"}`, invalid, "larger than allowed (have the agent say less"},
+		"TooLarge":           {`{"message": "` + strings.Repeat("x", 2000) + `"}`, invalid, "larger than allowed (have the agent answer with less"},
 		"TooLargeDeltas":     {`{"delta": "` + strings.Repeat("x", 900) + `"}` + "\n" + `{"delta": "` + strings.Repeat("x", 900) + `"}`, invalid, "larger than allowed"},
 		"TooLargeState":      {`{"message": "Hi", "state": "` + strings.Repeat("x", 5000) + `"}`, invalid, "hand out an id"},
 		"TooLargeToken":      {`{"attach": "` + strings.Repeat("x", 5000) + `"}`, invalid, "attach takes 5002 bytes"},

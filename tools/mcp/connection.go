@@ -18,7 +18,7 @@ const protocol = "2025-11-25"
 
 var (
 	errClosed = errors.New("the tools are closed")
-	errGone   = errors.New("the connection has been given up")
+	errGone   = errors.New("the connection was abandoned")
 )
 
 // A connection is a session with the server that all calls share. It belongs to no

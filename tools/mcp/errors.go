@@ -136,7 +136,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		// A server that answers with the SDK's own code is indistinguishable.
 		out.Err = errors.New("the connection has ended")
 	case errors.Is(err, errTooLarge):
-		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server say less"
+		out.Kind, out.Err, out.Remedy = conversation.Invalid, errTooLarge, "have the server answer with less"
 	default:
 		out.Answered = answerOf(err) != nil
 		text := plainjson.Error(httpclient.Reason(err)).Error()

@@ -239,7 +239,7 @@ func (g *guard) cancel(of *http.Request, call jsonrpc.ID) {
 	if of.Header.Get("Mcp-Protocol-Version") == "" {
 		return
 	}
-	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "nobody waits for the answer"}) // cannot fail
+	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "the call was abandoned"}) // cannot fail
 	body, err := jsonrpc.EncodeMessage(&jsonrpc.Request{Method: cancelled, Params: params})
 	if err != nil {
 		return

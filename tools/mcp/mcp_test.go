@@ -85,7 +85,7 @@ func TestResults(t *testing.T) {
 			"[resource file:///b: application/zip, 9 bytes]\n[link https://example.com/c.pdf: application/pdf, 2048 bytes]\n[link https://example.com/d]"},
 		"structured":      {Content: `{"number":1042,"state":"\u003csent\u003e"}`},
 		"structured_only": {Content: "An order:\n" + `{"number":1042,"state":"<sent>"}`},
-		"says_nothing":    {Content: "The tool failed and did not say why.", IsError: true},
+		"says_nothing":    {Content: "The tool failed without a reason.", IsError: true},
 		"refuses":         {Content: "The tool server refuses the call: not [redacted] today", IsError: true},
 	} {
 		t.Run(tool, func(t *testing.T) {

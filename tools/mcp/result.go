@@ -36,7 +36,7 @@ func translate(r *sdk.CallToolResult) tools.Result {
 	}
 	out := tools.Result{Content: strings.Join(texts, "\n"), IsError: r.IsError}
 	if out.IsError && out.Content == "" {
-		out.Content = "The tool failed and did not say why."
+		out.Content = "The tool failed without a reason."
 	}
 	return out
 }
@@ -70,7 +70,7 @@ func describe(content sdk.Content) string {
 		}
 		return thing("link "+c.URI, c.MIMEType, size)
 	}
-	return "[something that is no text]"
+	return "[content that is not text]"
 }
 
 // thing returns "[image: image/png, 120 bytes]".

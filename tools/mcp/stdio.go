@@ -105,7 +105,7 @@ func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 		if err == nil {
 			return message, nil
 		}
-		c.junk.Line(slog.LevelWarn, "tool server writes what is no message: its log belongs on standard error",
+		c.junk.Line(slog.LevelWarn, "tool server wrote a line that is no message: it should log to standard error",
 			func() string { return c.program.clean(string(line.text)) })
 	}
 }

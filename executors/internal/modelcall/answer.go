@@ -48,7 +48,7 @@ func (a *Answer) Result(op, provider, model string, maxReplyBytes int) (executor
 			errors.New("the answer reached its limit of tokens while calling tools"))
 	case empty && a.Finish == executors.FinishLength:
 		return fail(conversation.Invalid, "raise max_output_tokens: reasoning counts towards it",
-			errors.New("the answer reached its limit of tokens before its first word"))
+			errors.New("the answer reached its token limit before any text"))
 	case empty:
 		return fail(conversation.Unavailable, "", ErrNoAnswer)
 	}

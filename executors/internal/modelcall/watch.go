@@ -77,7 +77,7 @@ func (t Timers) Watch(ctx context.Context, stream bool) (context.Context, *Watch
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.started {
-			cancel(&TimeoutError{"gap_timeout", "the answer did not go on", t.Gap})
+			cancel(&TimeoutError{"gap_timeout", "the answer did not continue", t.Gap})
 		} else {
 			cancel(&TimeoutError{"first_token_timeout", "the answer did not begin", t.FirstToken})
 		}

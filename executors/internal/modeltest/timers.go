@@ -83,7 +83,7 @@ func (v Vendor) timers(t *testing.T) {
 	}
 	v.Timed(t, "NoEvent", nil, 90*time.Second, "first_token_timeout")
 	v.Timed(t, "OnlyBegun", begin, 90*time.Second, "first_token_timeout")
-	v.Timed(t, "Stalls", append(begin, After(10*time.Second, v.Delta("Hello"))), 40*time.Second, "the answer did not go on within 30s (gap_timeout)")
+	v.Timed(t, "Stalls", append(begin, After(10*time.Second, v.Delta("Hello"))), 40*time.Second, "the answer did not continue within 30s (gap_timeout)")
 	v.Timed(t, "StallsInReasoning", []Step{After(time.Second, v.Thinking("hm"))}, 31*time.Second, "gap_timeout")
 	v.Timed(t, "NeverEnds", forever, 4*time.Minute, "the answer was not complete within 4m0s (timeout)")
 	v.timed(t, "LateButInTime", via(Slow{Steps: late, Close: true}), 147*time.Second, "")
