@@ -141,18 +141,18 @@ func TestReply(t *testing.T) {
 }
 
 // heard collects what an agent is told.
-type heard struct {
+type received struct {
 	mu       sync.Mutex
 	messages []*sdk.Message
 }
 
-func (h *heard) add(m *sdk.Message) {
+func (h *received) add(m *sdk.Message) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.messages = append(h.messages, m)
 }
 
-func (h *heard) all() []*sdk.Message {
+func (h *received) all() []*sdk.Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.messages)
@@ -161,7 +161,7 @@ func (h *heard) all() []*sdk.Message {
 // The agent keeps the conversation: what follows carries only what is new.
 func TestCarriesTheContext(t *testing.T) {
 	t.Parallel()
-	var h heard
+	var h received
 	server, _ := serveSDK(t, true, func(ctx context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 		h.add(req.Message)
 		return inTask(ctx, say, req)
@@ -193,7 +193,7 @@ func TestInputRequired(t *testing.T) {
 	for mode, streaming := range map[string]bool{"Streaming": true, "Polled": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			var h heard
+			var h received
 			server, _ := serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 				h.add(req.Message)
 				if req.StoredTask == nil {
@@ -350,12 +350,12 @@ func TestAnswers(t *testing.T) {
 					}
 				})
 				req := executortest.Request("c1", "Hi")
-				told := ""
-				req.OnDelta = func(text string) { told += text }
+				streamed := ""
+				req.OnDelta = func(text string) { streamed += text }
 				res, err := newExecutor(t, server).Execute(t.Context(), req)
 				require.NoError(t, err)
 				require.Equal(t, c.want, res.Message.Text())
-				require.Equal(t, c.want, told)
+				require.Equal(t, c.want, streamed)
 				if c.data != "" {
 					require.Equal(t, c.data, string(res.Message.Parts[len(res.Message.Parts)-1].Data)) //nolint:testifylint // long numbers are the point
 				} else {
@@ -371,9 +371,9 @@ func TestStreams(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 300<<10)
 	for name, c := range map[string]struct {
-		events []string
-		want   string
-		told   string // what was told, where that is not what it has become
+		events   []string
+		want     string
+		streamed string // what was told, where that is not what it has become
 	}{
 		"Pieces":      {[]string{task("submitted", ""), ": still here", piece("a", "Hel", false), piece("a", "lo", true), status("completed", "")}, "Hello", ""},
 		"TwoAtATime":  {[]string{piece("a", "A", false), piece("b", "B", false), piece("b", "B", true), status("completed", "")}, "A\n\nBB", ""},
@@ -397,15 +397,15 @@ func TestStreams(t *testing.T) {
 				writeEvents(w, c.events...)
 			})
 			req := executortest.Request("c1", "Hi")
-			told := ""
-			req.OnDelta = func(text string) { told += text }
+			streamed := ""
+			req.OnDelta = func(text string) { streamed += text }
 			res, err := newExecutor(t, server).Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, c.want, res.Message.Text())
-			if c.told == "" {
-				c.told = c.want
+			if c.streamed == "" {
+				c.streamed = c.want
 			}
-			require.Equal(t, c.told, told)
+			require.Equal(t, c.streamed, streamed)
 		})
 	}
 }

@@ -70,7 +70,7 @@ type answer struct {
 	artifacts []*content
 	closing   *content // the message that is the answer, or the last status's
 	progress  *content // the latest message while the task was working
-	told      strings.Builder
+	streamed  strings.Builder
 	mute      bool // the text no longer continues the one passed to OnDelta
 }
 
@@ -106,7 +106,7 @@ func (a *answer) artifact(in *artifact, more bool) error {
 	switch {
 	case piece == "" && grows:
 	case grows && at == len(a.artifacts)-1: // the whole text is assembled only where needed
-		if before == 0 && a.told.Len() > 0 {
+		if before == 0 && a.streamed.Len() > 0 {
 			piece = blank + piece
 		}
 		a.tell(piece)
@@ -164,7 +164,7 @@ func (a *answer) tell(piece string) {
 	if a.onDelta == nil || a.mute || piece == "" {
 		return
 	}
-	a.told.WriteString(piece)
+	a.streamed.WriteString(piece)
 	a.onDelta(piece)
 }
 
@@ -173,10 +173,10 @@ func (a *answer) catchUp(text string) {
 	if a.onDelta == nil {
 		return
 	}
-	told := a.told.String()
-	if rest, ok := strings.CutPrefix(text, told); ok {
+	streamed := a.streamed.String()
+	if rest, ok := strings.CutPrefix(text, streamed); ok {
 		a.tell(rest)
-	} else if !strings.HasPrefix(told, text) {
+	} else if !strings.HasPrefix(streamed, text) {
 		a.mute = true
 	}
 }
@@ -198,7 +198,7 @@ func (a *answer) reply() (string, []json.RawMessage, error) {
 	if last != nil {
 		data, file = append(data, last.data...), file || last.file
 		// Many agents repeat the artifact in their last status.
-		if said := strings.TrimSpace(last.text.String()); said != "" && !strings.Contains(text, said) {
+		if failure := strings.TrimSpace(last.text.String()); failure != "" && !strings.Contains(text, failure) {
 			if text != "" {
 				text += blank
 			}

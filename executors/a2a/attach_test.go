@@ -52,7 +52,7 @@ func TestRetryReattaches(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			goOn := make(chan struct{})
-			var h heard
+			var h received
 			server, agent := serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 				h.add(req.Message)
 				say(sdk.NewStatusUpdateEvent(req, sdk.TaskStateSubmitted, nil))
@@ -190,7 +190,7 @@ func TestForgetfulAgents(t *testing.T) {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
-				var h heard
+				var h received
 				server := serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, asked call) {
 					h.add(asked.Params.Message)
 					if asked.Params.Message.TaskID != "" {
@@ -273,12 +273,12 @@ func TestStreamThatBreaksOff(t *testing.T) {
 				ends()
 			})
 			req := executortest.Request("c1", "Hi")
-			told := ""
-			req.OnDelta = func(text string) { told += text }
+			streamed := ""
+			req.OnDelta = func(text string) { streamed += text }
 			res, err := newExecutor(t, server).Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, "Hello World", res.Message.Text())
-			require.Equal(t, "Hello World", told)
+			require.Equal(t, "Hello World", streamed)
 			require.Equal(t, []string{"message/stream", "tasks/get"}, m.asked())
 		})
 	}
@@ -305,7 +305,7 @@ func TestCardThatPromisesTooMuch(t *testing.T) {
 // nothing came back.
 func TestAnswerThatLanded(t *testing.T) {
 	t.Parallel()
-	for mode, landed := range map[string]bool{"Landed": true, "Lost": false} {
+	for mode, delivered := range map[string]bool{"Landed": true, "Lost": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			var m methods
@@ -315,7 +315,7 @@ func TestAnswerThatLanded(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				switch n := m.add(c.Method); {
-				case c.Method == "tasks/get" && landed:
+				case c.Method == "tasks/get" && delivered:
 					modeltest.WriteJSON(w, http.StatusOK, result(`{"kind": "task", "id": "t1", "contextId": "c1", "status": `+state1("completed", "Done.")+`, "history": [`+modeltest.JSON(first)+`]}`))
 				case c.Method == "tasks/get":
 					modeltest.WriteJSON(w, http.StatusOK, result(task("input-required", "Which?")))
@@ -340,7 +340,7 @@ func TestAnswerThatLanded(t *testing.T) {
 			res, err := e.Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, 1, tokens)
-			if landed {
+			if delivered {
 				require.Equal(t, "Done.", res.Message.Text())
 				require.Equal(t, []string{"message/send", "tasks/get", "tasks/get"}, m.asked())
 			} else {

@@ -43,8 +43,8 @@ func (f *fault) Error() string {
 	if f.Code != 0 {
 		text = fmt.Sprintf("the agent reports error %d", f.Code)
 	}
-	if said := f.text(); said != "" {
-		text += ": " + conversation.Quote(said)
+	if failure := f.text(); failure != "" {
+		text += ": " + conversation.Quote(failure)
 	}
 	return text
 }
@@ -94,8 +94,8 @@ func (f *fault) remedy() string {
 }
 
 func isTaskNotFound(err error) bool {
-	var said *fault
-	return errors.As(err, &said) && said.Code == codeTaskNotFound
+	var failure *fault
+	return errors.As(err, &failure) && failure.Code == codeTaskNotFound
 }
 
 // A statusError is an HTTP status other than 2xx.
@@ -161,7 +161,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 		out     = &conversation.Error{Op: x.failure.Op}
 		timeout *modelcall.TimeoutError
 		refused *statusError
-		said    *fault
+		failure *fault
 		state   *stateError
 		bad     *cardError
 		noCard  *noCardError
@@ -178,13 +178,13 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.As(err, &bad):
 		out.Kind, out.Err, out.Remedy = conversation.Invalid, errors.New(x.failure.Clean(bad.Error())), bad.remedy
 		return out // no request was sent
-	case errors.As(err, &said):
-		x.forget(said.Code == codeMethodNotFound)
-		r := said.reason()
-		out.Kind, out.RetryAfter = cmp.Or(r.kind, said.kind()), r.retryAfter
-		out.Err = errors.New(x.failure.Clean(said.Error()))
-		if said.kind() == out.Kind {
-			out.Remedy = said.remedy()
+	case errors.As(err, &failure):
+		x.forget(failure.Code == codeMethodNotFound)
+		r := failure.reason()
+		out.Kind, out.RetryAfter = cmp.Or(r.kind, failure.kind()), r.retryAfter
+		out.Err = errors.New(x.failure.Clean(failure.Error()))
+		if failure.kind() == out.Kind {
+			out.Remedy = failure.remedy()
 		}
 	case errors.As(err, &state):
 		out = x.ended(state)
@@ -204,7 +204,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 		x.forget(errors.As(err, new(*url.Error)))
 	}
 	out.Remedy = cmp.Or(out.Remedy, remedies[out.Kind])
-	if x.asked {
+	if x.reached {
 		out.Usage.Calls = 1
 	}
 	return out
@@ -215,8 +215,8 @@ func (x *exchange) noCard(e *noCardError) *conversation.Error {
 	out := &conversation.Error{Kind: conversation.Unavailable, Op: x.failure.Op, Err: e.error}
 	if _, foreign := modelcall.IsForeign(e); foreign {
 		out = x.failure.Lost(e)
-	} else if said := (*statusError)(nil); errors.As(e, &said) {
-		out = x.refused(said)
+	} else if failure := (*statusError)(nil); errors.As(e, &failure) {
+		out = x.refused(failure)
 	}
 	out.Remedy = remedyNoCard
 	return out
@@ -224,12 +224,12 @@ func (x *exchange) noCard(e *noCardError) *conversation.Error {
 
 // refused returns the error for an HTTP status.
 func (x *exchange) refused(e *statusError) *conversation.Error {
-	said := &wire.Error{}
+	failure := &wire.Error{}
 	var r reason
 	if e.fault != nil {
-		said.Message, r = e.fault.text(), e.fault.reason()
+		failure.Message, r = e.fault.text(), e.fault.reason()
 	}
-	out := x.failure.Reported(said, e.status, cmp.Or(e.retryAfter, r.retryAfter))
+	out := x.failure.Reported(failure, e.status, cmp.Or(e.retryAfter, r.retryAfter))
 	kind := out.Kind
 	out.Kind = cmp.Or(r.kind, kind)
 	switch {

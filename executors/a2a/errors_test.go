@@ -28,7 +28,7 @@ const (
 )
 
 // said is a type of this package, so that rows go without the names of fields.
-type said modeltest.Said
+type said modeltest.Response
 
 // What an agent may answer, and what that means.
 func TestErrors(t *testing.T) {
@@ -106,7 +106,7 @@ func TestErrors(t *testing.T) {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
-				said := modeltest.Said(c)
+				said := modeltest.Response(c)
 				e := newExecutor(t, serveRaw(t, streaming, func(w http.ResponseWriter, r *http.Request, _ call) { said.ServeHTTP(w, r) }))
 				_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 				said.Require(t, err)

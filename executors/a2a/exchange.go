@@ -43,13 +43,13 @@ type place struct {
 // An exchange is one execution.
 type exchange struct {
 	*Executor
-	req    executors.Request
-	watch  *modelcall.Watch
-	answer *answer
-	agent  *agent
-	memory memory // what the message continues
-	calls  int
-	asked  bool // the agent has accepted a request
+	req     executors.Request
+	watch   *modelcall.Watch
+	answer  *answer
+	agent   *agent
+	memory  memory // what the message continues
+	calls   int
+	reached bool // the agent has accepted a request
 
 	context, task string
 	running       bool   // the task continues if we disconnect
@@ -71,7 +71,7 @@ func (x *exchange) run(ctx context.Context) error {
 	x.memory = recall(x.req.State)
 	var at place
 	x.recorded = json.Unmarshal(x.req.Attach, &at) == nil && at.Task != "" && len(at.Task) <= maxID
-	if x.recorded || x.landed(ctx) {
+	if x.recorded || x.delivered(ctx) {
 		if !x.recorded {
 			at = place{Task: x.memory.Task, Context: x.memory.Context}
 		}
@@ -80,12 +80,12 @@ func (x *exchange) run(ctx context.Context) error {
 		}
 		x.restart()
 	}
-	return x.say(ctx)
+	return x.sendNew(ctx)
 }
 
-// landed reports whether an earlier attempt with an ambiguous result has answered
+// delivered reports whether an earlier attempt with an ambiguous result has answered
 // the task's question: the task then has the message.
-func (x *exchange) landed(ctx context.Context) bool {
+func (x *exchange) delivered(ctx context.Context) bool {
 	if x.req.Attempt <= 1 || x.memory.Task == "" {
 		return false
 	}
@@ -105,18 +105,18 @@ func recall(state json.RawMessage) (m memory) {
 	return m
 }
 
-// say sends the new messages. If the agent does not know what they continue, it
+// sendNew sends the new messages. If the agent does not know what they continue, it
 // sends the whole conversation.
-func (x *exchange) say(ctx context.Context) error {
+func (x *exchange) sendNew(ctx context.Context) error {
 	err := x.send(ctx, x.memory)
-	var said *fault
-	if !errors.As(err, &said) || x.task != "" {
+	var failure *fault
+	if !errors.As(err, &failure) || x.task != "" {
 		return err
 	}
 	switch {
-	case said.Code == codeTaskNotFound && x.memory != (memory{}):
+	case failure.Code == codeTaskNotFound && x.memory != (memory{}):
 		x.memory = memory{}
-	case (said.Code == codeInvalidParams || said.Code == codeInvalidRequest) && x.memory.Task != "": // the task may have ended since
+	case (failure.Code == codeInvalidParams || failure.Code == codeInvalidRequest) && x.memory.Task != "": // the task may have ended since
 		x.memory = memory{Context: x.memory.Context}
 	default:
 		return err
@@ -128,14 +128,14 @@ func (x *exchange) send(ctx context.Context, m memory) error {
 	params := x.request(m)
 	if x.agent.streaming {
 		err := x.stream(ctx, params, x.take)
-		var said *fault
+		var failure *fault
 		switch {
 		case err == nil:
 			return nil
 		case x.task != "" && brokeOff(err) && ctx.Err() == nil:
 			x.answer.restart()
 			return x.poll(ctx)
-		case x.task != "" || !errors.As(err, &said) || said.Code != codeUnsupported && said.Code != codeMethodNotFound:
+		case x.task != "" || !errors.As(err, &failure) || failure.Code != codeUnsupported && failure.Code != codeMethodNotFound:
 			return err
 		}
 		x.cards.set(nil) // the agent does not stream, contrary to its card
@@ -154,11 +154,11 @@ func (x *exchange) send(ctx context.Context, m memory) error {
 // brokeOff reports whether a stream ended for a reason outside of the answer.
 func brokeOff(err error) bool {
 	var (
-		said    *fault
+		failure *fault
 		refused *statusError
 		state   *stateError
 	)
-	return !errors.As(err, &said) && !errors.As(err, &refused) && !errors.As(err, &state) &&
+	return !errors.As(err, &failure) && !errors.As(err, &refused) && !errors.As(err, &state) &&
 		!errors.Is(err, modelcall.ErrTooLarge) && !errors.Is(err, modelcall.ErrWebPage) && !errors.Is(err, modelcall.ErrInvalidUTF8) &&
 		!errors.Is(err, errNotJSON) && !errors.Is(err, errOffProtocol)
 }
@@ -170,7 +170,7 @@ var errGone = errors.New("the task is gone")
 // the position in the task's stream is unknown.
 func (x *exchange) attach(ctx context.Context, at place) error {
 	x.task, x.context, x.running = at.Task, at.Context, true
-	done, err := x.look(ctx)
+	done, err := x.get(ctx)
 	var state *stateError
 	switch {
 	case isTaskNotFound(err):
@@ -203,7 +203,7 @@ func (x *exchange) poll(ctx context.Context) error {
 		if err := x.sleep(ctx); err != nil {
 			return err
 		}
-		if done, err := x.look(ctx); done || err != nil {
+		if done, err := x.get(ctx); done || err != nil {
 			return err
 		}
 	}
@@ -223,8 +223,8 @@ func (x *exchange) sleep(ctx context.Context) error {
 	}
 }
 
-// look gets the task, and reports whether the answer is complete.
-func (x *exchange) look(ctx context.Context) (bool, error) {
+// get gets the task, and reports whether the answer is complete.
+func (x *exchange) get(ctx context.Context) (bool, error) {
 	historyLength := newest
 	ev, err := x.call(ctx, methodGet, sdk.TaskQueryParams{ID: sdk.TaskID(x.task), HistoryLength: &historyLength})
 	if err != nil {

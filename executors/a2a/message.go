@@ -26,7 +26,7 @@ func (x *exchange) request(m memory) *sdk.MessageSendParams {
 			ContextID: m.Context,
 			TaskID:    sdk.TaskID(m.Task),
 			Role:      sdk.MessageRoleUser,
-			Parts:     x.parts(x.news(m)),
+			Parts:     x.parts(x.newMessages(m)),
 		},
 		Config: &sdk.MessageSendConfig{AcceptedOutputModes: x.cfg.Accept, HistoryLength: &historyLength, Blocking: &blocking},
 	}
@@ -36,8 +36,8 @@ func (x *exchange) request(m memory) *sdk.MessageSendParams {
 // recognise a message it has received.
 func messageID(key string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(key)).String() }
 
-// news returns the messages to send.
-func (x *exchange) news(m memory) []conversation.Message {
+// newMessages returns the messages to send.
+func (x *exchange) newMessages(m memory) []conversation.Message {
 	all := x.req.Messages
 	if m.Context == "" && m.Task == "" {
 		return all
@@ -55,16 +55,16 @@ func (x *exchange) parts(messages []conversation.Message) sdk.ContentParts {
 		}
 	}
 	var out sdk.ContentParts
-	if told := transcript(messages[:last]); told != "" {
-		out = append(out, sdk.TextPart{Text: told})
+	if streamed := transcript(messages[:last]); streamed != "" {
+		out = append(out, sdk.TextPart{Text: streamed})
 	}
-	said := len(out)
+	failure := len(out)
 	for _, m := range messages[last:] {
 		for _, p := range m.Parts {
 			out = x.part(out, p)
 		}
 	}
-	if len(out) == said && (last == 0 || !heard(messages)) {
+	if len(out) == failure && (last == 0 || !hasDialogue(messages)) {
 		out = append(out, sdk.TextPart{Text: x.cfg.Opening})
 	}
 	return out
@@ -95,8 +95,8 @@ func decodeObject(data []byte) map[string]any {
 	return out
 }
 
-// heard reports whether the messages have one that is not a system message.
-func heard(messages []conversation.Message) bool {
+// hasDialogue reports whether the messages have one that is not a system message.
+func hasDialogue(messages []conversation.Message) bool {
 	for _, m := range messages {
 		if m.Role != conversation.RoleSystem {
 			return true

@@ -60,7 +60,7 @@ func (x *exchange) post(ctx context.Context, method string, params any, accept s
 	if !modelcall.Succeeded(res) {
 		return nil, refusal(res)
 	}
-	x.asked = true
+	x.reached = true
 	if foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
 		return nil, modelcall.ErrWebPage
@@ -219,9 +219,9 @@ func refusal(res *http.Response) error {
 		Error   string `json:"error"`
 	}
 	_ = json.Unmarshal(body, &plain) // a field of another type stays empty
-	for _, said := range []string{plain.Message, plain.Detail, plain.Error} {
-		if said != "" {
-			out.fault = &fault{Message: said}
+	for _, failure := range []string{plain.Message, plain.Detail, plain.Error} {
+		if failure != "" {
+			out.fault = &fault{Message: failure}
 			break
 		}
 	}

@@ -95,26 +95,26 @@ func (x *exchange) stale(ev *event) bool {
 
 // settle handles a task's state, and reports whether the answer is complete.
 func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
-	var said *content
+	var failure *content
 	if s.Message != nil {
-		said = message(s.Message.Parts)
+		failure = message(s.Message.Parts)
 	}
 	switch s.State {
 	case sdk.TaskStateCompleted:
-		x.running, x.answer.closing = false, said
+		x.running, x.answer.closing = false, failure
 		return true, nil
 	case sdk.TaskStateInputRequired:
-		x.running, x.answer.closing, x.asks = false, said, true
+		x.running, x.answer.closing, x.asks = false, failure, true
 		if s.Message != nil {
 			x.question = s.Message.MessageID
 		}
 		return true, nil
 	case sdk.TaskStateFailed, sdk.TaskStateRejected, sdk.TaskStateCanceled, sdk.TaskStateAuthRequired:
 		x.running = false
-		return false, newStateError(s, said, metadata)
+		return false, newStateError(s, failure, metadata)
 	}
-	if !said.empty() {
-		x.answer.progress = said
+	if !failure.empty() {
+		x.answer.progress = failure
 	}
 	return false, nil // submitted, working, or an unknown state
 }
@@ -122,8 +122,8 @@ func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 // A stateError is a task that ended without an answer, or that waits for something
 // the executor cannot give.
 type stateError struct {
-	state sdk.TaskState
-	said  string
+	state   sdk.TaskState
+	failure string
 	// reason is the machine-readable cause.
 	reason reason
 }
@@ -138,18 +138,18 @@ func (e *stateError) Error() string {
 	case sdk.TaskStateAuthRequired:
 		text = "the task requires a login"
 	}
-	if e.said != "" {
-		text += ": " + conversation.Quote(e.said)
+	if e.failure != "" {
+		text += ": " + conversation.Quote(e.failure)
 	}
 	return text
 }
 
-func newStateError(s *status, said *content, metadata json.RawMessage) *stateError {
+func newStateError(s *status, failure *content, metadata json.RawMessage) *stateError {
 	e := &stateError{state: s.State}
 	if s.Message != nil {
-		e.said = strings.TrimSpace(said.text.String())
+		e.failure = strings.TrimSpace(failure.text.String())
 		e.reason.read(s.Message.Metadata)
-		for _, d := range said.data {
+		for _, d := range failure.data {
 			e.reason.read(d)
 		}
 	}

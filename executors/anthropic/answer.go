@@ -13,9 +13,9 @@ import (
 // An answer is the part of the model's answer received so far.
 type answer struct {
 	modelcall.Answer
-	stop sdk.StopReason // the API's stop_reason; empty: not finished
-	why  string         // the API's explanation of a refusal
-	told tokens
+	stop    sdk.StopReason // the API's stop_reason; empty: not finished
+	why     string         // the API's explanation of a refusal
+	counted tokens
 
 	thoughts thinking
 	calling  map[int64]*modelcall.Call // tool calls of a stream, by the index of their block
@@ -29,8 +29,8 @@ type tokens struct{ input, cacheRead, cacheWritten, output int64 }
 // fill reads a whole answer.
 func (a *answer) fill(m *sdk.Message) error {
 	a.Usage.Calls = 1
-	if said := errorIn(m.RawJSON()); said != nil {
-		return said
+	if failure := errorIn(m.RawJSON()); failure != nil {
+		return failure
 	}
 	a.begin(m)
 	for _, block := range m.Content {
@@ -103,14 +103,14 @@ func (a *answer) end(reason sdk.StopReason, details sdk.RefusalStopDetails) {
 
 // count updates the counts, which only grow: an event may omit some.
 func (a *answer) count(t tokens) {
-	a.told = tokens{
-		max(a.told.input, t.input), max(a.told.cacheRead, t.cacheRead),
-		max(a.told.cacheWritten, t.cacheWritten), max(a.told.output, t.output),
+	a.counted = tokens{
+		max(a.counted.input, t.input), max(a.counted.cacheRead, t.cacheRead),
+		max(a.counted.cacheWritten, t.cacheWritten), max(a.counted.output, t.output),
 	}
-	a.Usage.InputTokens = a.told.input + a.told.cacheRead + a.told.cacheWritten
-	a.Usage.CachedInputTokens = a.told.cacheRead
-	a.Usage.CacheWriteTokens = a.told.cacheWritten
-	a.Usage.OutputTokens = a.told.output
+	a.Usage.InputTokens = a.counted.input + a.counted.cacheRead + a.counted.cacheWritten
+	a.Usage.CachedInputTokens = a.counted.cacheRead
+	a.Usage.CacheWriteTokens = a.counted.cacheWritten
+	a.Usage.OutputTokens = a.counted.output
 }
 
 // result turns a complete answer into the executor's result or error.

@@ -132,7 +132,7 @@ func TestMessages(t *testing.T) {
 	user, agent, data := modeltest.User, modeltest.Agent, modeltest.Data
 	lookup := func(arguments string) conversation.Message {
 		return conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
-			modeltest.Words("Let me see."), modeltest.Call("t:1", "find", arguments),
+			modeltest.TextPart("Let me see."), modeltest.Call("t:1", "find", arguments),
 		}}
 	}
 	found := func(text string, isError bool) conversation.Message {
@@ -235,7 +235,7 @@ func TestCheck(t *testing.T) {
 		"WrongKeyInWords":   {401, nil, apiError("authentication_error", "invalid x-api-key "+key), unauth, 0, "check api_key"},
 		"QuotaIsKnown":      {400, nil, apiError("billing_error", "pay"), quota, 0, "add credit"},
 	} {
-		vendor.Checks(t, name, modeltest.Said(c))
+		vendor.Checks(t, name, modeltest.Response(c))
 	}
 }
 

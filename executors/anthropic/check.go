@@ -32,10 +32,10 @@ func (e *Executor) find(ctx context.Context) error {
 	if res != nil {
 		_ = res.Body.Close()
 	}
-	var said *statusError
+	var failure *statusError
 	status := modelcall.ForeignStatus(err)
-	if errors.As(err, &said) {
-		status = said.status
+	if errors.As(err, &failure) {
+		status = failure.status
 	}
 	if e.tellsNothing(status) {
 		return nil

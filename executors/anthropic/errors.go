@@ -22,7 +22,7 @@ type statusError struct {
 	message    string
 }
 
-func (e *statusError) Error() string { return modelcall.Said(e.status, e.message, e.kind) }
+func (e *statusError) Error() string { return modelcall.ErrorText(e.status, e.message, e.kind) }
 
 func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
@@ -131,23 +131,23 @@ var setting = map[string]string{
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
-		said     *statusError
+		failure  *statusError
 		inStream *sdk.Error
 	)
 	if errors.As(err, &inStream) {
-		said = parseError([]byte(inStream.RawJSON()))
+		failure = parseError([]byte(inStream.RawJSON()))
 	} else {
-		errors.As(err, &said)
+		errors.As(err, &failure)
 	}
-	if said == nil || ctx.Err() != nil {
+	if failure == nil || ctx.Err() != nil {
 		out := modelcall.Failure(ctx, e.op(), err, e.clean)
 		if out.Usage = usage; out.Remedy == modelcall.RemedyAPI {
 			out.Remedy += ", without the /v1"
 		}
 		return out
 	}
-	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
-	out.Remedy = said.remedy(out.Kind)
-	out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
+	out := &conversation.Error{Kind: failure.classify(), Op: e.op(), RetryAfter: failure.retryAfter, Usage: usage}
+	out.Remedy = failure.remedy(out.Kind)
+	out.Err = errors.New(e.clean(failure.Error())) // not the error itself: it holds the provider's text unredacted
 	return out
 }

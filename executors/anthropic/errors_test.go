@@ -22,7 +22,7 @@ const (
 
 // As types of this package, so that rows go without the names of fields.
 type (
-	said     modeltest.Said
+	said     modeltest.Response
 	streamed modeltest.Streamed
 )
 
@@ -63,7 +63,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"Refused":             {200, nil, message("Well, ", "refusal"), refused, 0, "the model declined"},
 		"RefusedWithReason":   {200, nil, strings.Replace(message("", "refusal"), `"stop_sequence"`, `"stop_details":{"type":"refusal","category":"bio","explanation":"Not this."},"stop_sequence"`, 1), refused, 0, "the model declined: “Not this.”"},
 	} {
-		vendor.Says(t, name, modeltest.Said(c))
+		vendor.Rejects(t, name, modeltest.Response(c))
 	}
 }
 

@@ -85,7 +85,7 @@ var weather = conversation.Tool{
 
 func TestToolCalls(t *testing.T) {
 	t.Parallel()
-	part, words := modeltest.Call, modeltest.Words("Let me see.")
+	part, words := modeltest.Call, modeltest.TextPart("Let me see.")
 	type parts = []conversation.Part
 	for name, c := range map[string]struct {
 		blocks []fields

@@ -13,16 +13,16 @@ import (
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error) *conversation.Error {
 	var (
-		timeout *modelcall.TimeoutError
-		said    *wire.Error
+		timeout  *modelcall.TimeoutError
+		reported *wire.Error
 	)
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		return &conversation.Error{Kind: conversation.Unavailable, Op: e.failure.Op, Err: timeout}
 	case ctx.Err() != nil:
 		return e.stopped(ctx)
-	case errors.As(err, &said):
-		return e.failure.Reported(said, 0, 0)
+	case errors.As(err, &reported):
+		return e.failure.Reported(reported, 0, 0)
 	}
 	var known *conversation.Error
 	if errors.As(err, &known) { // the attempt lost the right to act: nothing was written

@@ -27,12 +27,12 @@ type process struct {
 	dead  chan struct{} // closed when the program sends no more answers
 	gone  chan struct{} // closed when the whole process group has exited
 
-	mu      sync.Mutex
-	calls   map[string]*call
-	err     error // why dead is closed, or will be
-	heard   time.Time
-	isDead  bool
-	isReady bool
+	mu         sync.Mutex
+	calls      map[string]*call
+	err        error // why dead is closed, or will be
+	lastOutput time.Time
+	isDead     bool
+	isReady    bool
 }
 
 // startProcess starts the program. It does not wait until the program is ready.

@@ -26,12 +26,12 @@ type call struct {
 
 // Violations of the contract by a program.
 var (
-	errNoID     = fmt.Errorf("%w: a line has no id, which concurrency above 1 requires", wire.ErrOffContract)
-	errOtherID  = fmt.Errorf("%w: a line has the id of another request", wire.ErrOffContract)
-	errUnasked  = fmt.Errorf("%w: the program wrote a line that answers no request", wire.ErrOffContract)
-	errHung     = errors.New("the program has been silent for a whole timeout")
-	errGivenUp  = errors.New("the program was stopped in the middle of an answer")
-	errNotTaken = errors.New("the program does not read its standard input")
+	errNoID        = fmt.Errorf("%w: a line has no id, which concurrency above 1 requires", wire.ErrOffContract)
+	errOtherID     = fmt.Errorf("%w: a line has the id of another request", wire.ErrOffContract)
+	errUnrequested = fmt.Errorf("%w: the program wrote a line that answers no request", wire.ErrOffContract)
+	errHung        = errors.New("the program has been silent for a whole timeout")
+	errGivenUp     = errors.New("the program was stopped in the middle of an answer")
+	errNotTaken    = errors.New("the program does not read its standard input")
 )
 
 // expect registers a call, before its request is written.
@@ -108,7 +108,7 @@ func (p *process) endSoon(reason error) {
 // abandon ends a call whose answer is not complete.
 func (p *process) abandon(ctx context.Context, c *call, reason error) {
 	p.mu.Lock()
-	silent := !p.heard.After(c.begun)
+	silent := !p.lastOutput.After(c.begun)
 	p.mu.Unlock()
 	var timeout *modelcall.TimeoutError
 	switch {
@@ -177,7 +177,7 @@ func (p *process) answered(line []byte, last bool) (answers bool, err error) {
 		return false, nil
 	}
 	p.mu.Lock()
-	p.heard = time.Now()
+	p.lastOutput = time.Now()
 	c, err := p.addressee(frame.ID)
 	p.mu.Unlock()
 	if c == nil || err != nil {
@@ -206,7 +206,7 @@ func (p *process) addressee(id string) (*call, error) {
 	case p.cfg.Concurrency > 1:
 		return nil, nil
 	case len(p.calls) == 0:
-		return nil, errUnasked
+		return nil, errUnrequested
 	case id != "":
 		return nil, errOtherID
 	}

@@ -26,19 +26,19 @@ func (e *Executor) Check(ctx context.Context) error {
 // find requests the description of the model.
 func (e *Executor) find(ctx context.Context) error {
 	_, err := e.models.Get(with(ctx, &exchange{checkOnly: true}), e.cfg.Model, &genai.GetModelConfig{})
-	said := &statusError{code: modelcall.ForeignStatus(err)}
-	errors.As(err, &said)
-	if e.tellsNothing(said) {
+	failure := &statusError{code: modelcall.ForeignStatus(err)}
+	errors.As(err, &failure)
+	if e.tellsNothing(failure) {
 		return nil
 	}
 	return err
 }
 
 // tellsNothing reports whether the error does not predict the result of Execute.
-func (e *Executor) tellsNothing(said *statusError) bool {
-	switch said.code {
+func (e *Executor) tellsNothing(failure *statusError) bool {
+	switch failure.code {
 	case http.StatusForbidden:
-		for _, reason := range said.reasons {
+		for _, reason := range failure.reasons {
 			if _, ok := reasons[reason]; ok {
 				return false // the key or the account is at fault
 			}

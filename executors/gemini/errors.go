@@ -43,7 +43,7 @@ func (e *statusError) Error() string {
 	for _, q := range e.quotas {
 		words = append(words, q.ID)
 	}
-	return modelcall.Said(status, e.message, words...)
+	return modelcall.ErrorText(status, e.message, words...)
 }
 
 func newStatusError(res *http.Response, body []byte) error {
@@ -70,7 +70,7 @@ func errorIn(data []byte) *statusError {
 // parseError reads an error, and returns nil if there is none. Some of Google's
 // servers wrap it in a list.
 func parseError(body []byte) *statusError {
-	var said struct {
+	var failure struct {
 		Error *struct {
 			Code    int               `json:"code"`
 			Message string            `json:"message"`
@@ -82,11 +82,11 @@ func parseError(body []byte) *statusError {
 	if list := []json.RawMessage(nil); json.Unmarshal(body, &list) == nil && len(list) > 0 {
 		body = list[0]
 	}
-	if json.Unmarshal(body, &said) != nil || said.Error == nil {
+	if json.Unmarshal(body, &failure) != nil || failure.Error == nil {
 		return nil
 	}
-	e := &statusError{code: said.Error.Code, status: said.Error.Status, message: said.Error.Message}
-	for _, raw := range said.Error.Details {
+	e := &statusError{code: failure.Error.Code, status: failure.Error.Status, message: failure.Error.Message}
+	for _, raw := range failure.Error.Details {
 		var d struct {
 			Type       string  `json:"@type"`
 			Reason     string  `json:"reason"`
@@ -223,24 +223,24 @@ func (e *statusError) remedy(kind conversation.Kind) string {
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
-		said     *statusError
+		failure  *statusError
 		inStream genai.APIError
 	)
 	if errors.As(err, &inStream) {
 		raw, _ := json.Marshal(map[string]any{"error": inStream}) // cannot fail: it was decoded from JSON
-		said = errorIn(raw)
+		failure = errorIn(raw)
 	} else {
-		errors.As(err, &said)
+		errors.As(err, &failure)
 	}
-	if said == nil || ctx.Err() != nil {
+	if failure == nil || ctx.Err() != nil {
 		out := modelcall.Failure(ctx, e.op(), err, e.clean)
 		if out.Usage = usage; out.Remedy == modelcall.RemedyAPI {
 			out.Remedy += ", without the /v1beta"
 		}
 		return out
 	}
-	out := &conversation.Error{Kind: said.classify(), Op: e.op(), RetryAfter: said.retryAfter, Usage: usage}
-	out.Remedy = said.remedy(out.Kind)
-	out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
+	out := &conversation.Error{Kind: failure.classify(), Op: e.op(), RetryAfter: failure.retryAfter, Usage: usage}
+	out.Remedy = failure.remedy(out.Kind)
+	out.Err = errors.New(e.clean(failure.Error())) // not the error itself: it holds the provider's text unredacted
 	return out
 }

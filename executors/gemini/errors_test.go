@@ -22,7 +22,7 @@ const (
 
 // As types of this package, so that rows go without the names of fields.
 type (
-	said     modeltest.Said
+	said     modeltest.Response
 	streamed modeltest.Streamed
 )
 
@@ -89,7 +89,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"BrokenOffJSON":       {200, nil, piece("a", "STOP")[:40], down, 0, "the answer cannot be read"},
 		"OddShape":            {200, nil, `{"candidates":5}`, down, 0, "the answer cannot be read"},
 	} {
-		vendor.Says(t, name, modeltest.Said(c))
+		vendor.Rejects(t, name, modeltest.Response(c))
 	}
 }
 

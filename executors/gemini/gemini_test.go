@@ -200,7 +200,7 @@ func TestMessages(t *testing.T) {
 	user, agent, data := modeltest.User, modeltest.Agent, modeltest.Data
 	lookup := func(arguments string) conversation.Message {
 		return conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
-			modeltest.Words("Let me see."), modeltest.Call("t:1", "find", arguments),
+			modeltest.TextPart("Let me see."), modeltest.Call("t:1", "find", arguments),
 		}}
 	}
 	found := func(text string, isError bool) conversation.Message {
@@ -308,7 +308,7 @@ func TestCheck(t *testing.T) {
 		"WrongKeyInWords":   {400, nil, apiError(400, "INVALID_ARGUMENT", "API key not valid: "+key, info("API_KEY_INVALID")), unauth, 0, "check api_key"},
 		"QuotaIsKnown":      {429, nil, apiError(429, "RESOURCE_EXHAUSTED", "no", exceeded(perDay)), quota, 0, perDay},
 	} {
-		vendor.Checks(t, name, modeltest.Said(c))
+		vendor.Checks(t, name, modeltest.Response(c))
 	}
 }
 

@@ -89,8 +89,8 @@ func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config 
 
 // read reads a whole answer.
 func (a *answer) read(data []byte) error {
-	if said := errorIn(data); said != nil {
-		return said
+	if failure := errorIn(data); failure != nil {
+		return failure
 	}
 	if string(bytes.TrimSpace(data)) == "null" { // the SDK panics on it
 		return modelcall.ErrNoAnswer

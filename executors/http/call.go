@@ -23,12 +23,12 @@ import (
 // A call is one execution.
 type call struct {
 	*Executor
-	req    executors.Request
-	watch  *modelcall.Watch
-	answer *wire.Answer
-	place  place  // where to poll or attach
-	asked  bool   // the agent has accepted a request
-	body   []byte // of the request
+	req     executors.Request
+	watch   *modelcall.Watch
+	answer  *wire.Answer
+	place   place  // where to poll or attach
+	reached bool   // the agent has accepted a request
+	body    []byte // of the request
 }
 
 // run starts a run or attaches to one, polls while the agent answers 202, and reads
@@ -43,7 +43,7 @@ func (c *call) run(ctx context.Context) error {
 		if err = c.sleep(ctx, wait); err != nil {
 			break
 		}
-		res, err = c.comeBack(ctx)
+		res, err = c.poll(ctx)
 	}
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func (c *call) begin(ctx context.Context) (*http.Response, error) {
 	if !c.place.known() {
 		return c.post(ctx)
 	}
-	res, err := c.comeBack(ctx)
+	res, err := c.poll(ctx)
 	// A web page does not come from the agent: its run may continue.
 	if err == nil && (res.StatusCode == http.StatusNotFound || res.StatusCode == http.StatusGone) && !foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
@@ -85,7 +85,7 @@ func (c *call) post(ctx context.Context) (*http.Response, error) {
 }
 
 // comeBack polls a run.
-func (c *call) comeBack(ctx context.Context) (*http.Response, error) {
+func (c *call) poll(ctx context.Context) (*http.Response, error) {
 	if c.place.Location == "" {
 		return c.post(ctx)
 	}
@@ -114,7 +114,7 @@ func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte)
 	}
 	c.sign(req, body)
 	res, err := c.client.Do(req)
-	c.asked = c.asked || err == nil
+	c.reached = c.reached || err == nil
 	if err == nil {
 		limit.ReportHeaders(ctx, res.Header)
 	}

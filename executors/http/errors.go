@@ -18,7 +18,7 @@ import (
 
 // A statusError is an answer with a status other than 2xx.
 type statusError struct {
-	said       *wire.Error
+	reported   *wire.Error
 	status     int
 	retryAfter time.Duration
 }
@@ -42,14 +42,14 @@ type requestError struct{ error }
 
 // refusal reads a response other than 2xx.
 func (c *call) refusal(res *http.Response) error {
-	said, body := &wire.Error{}, modelcall.ErrorBody(res)
+	reported, body := &wire.Error{}, modelcall.ErrorBody(res)
 	if err := modelcall.Foreign(res, body, func() bool { return c.own(res.StatusCode, body) }); err != nil {
 		return err
 	}
 	if utf8.Valid(body) {
-		said = c.reported(body)
+		reported = c.reported(body)
 	}
-	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+	return &statusError{reported: reported, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
 }
 
 // own reports whether a body may come from the agent. Agents have formats of their
@@ -75,26 +75,26 @@ func (c *call) reported(body []byte) *wire.Error {
 		Message string          `json:"message"`
 		Detail  json.RawMessage `json:"detail"`
 	}
-	said := &wire.Error{}
+	reported := &wire.Error{}
 	if json.Unmarshal(body, &plain) != nil {
-		return said
+		return reported
 	}
-	said.Message = plain.Message
-	if said.Message == "" && len(plain.Detail) > 0 && json.Unmarshal(plain.Detail, &said.Message) != nil {
-		said.Message = string(bytes.TrimSpace(plain.Detail))
+	reported.Message = plain.Message
+	if reported.Message == "" && len(plain.Detail) > 0 && json.Unmarshal(plain.Detail, &reported.Message) != nil {
+		reported.Message = string(bytes.TrimSpace(plain.Detail))
 	}
-	return said
+	return reported
 }
 
 // failed turns any failure of a call into an error with a kind.
 func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	var (
-		out     *conversation.Error
-		timeout *modelcall.TimeoutError
-		status  *statusError
-		said    *wire.Error
-		request *requestError
-		broken  = func(kind conversation.Kind, text, remedy string) *conversation.Error {
+		out      *conversation.Error
+		timeout  *modelcall.TimeoutError
+		status   *statusError
+		reported *wire.Error
+		request  *requestError
+		broken   = func(kind conversation.Kind, text, remedy string) *conversation.Error {
 			return &conversation.Error{Kind: kind, Op: c.failure.Op, Err: errors.New(c.failure.Clean(text)), Remedy: remedy}
 		}
 	)
@@ -104,15 +104,15 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	case ctx.Err() != nil:
 		out = &conversation.Error{Kind: conversation.Unavailable, Op: c.failure.Op, Err: ctx.Err()}
 	case errors.As(err, &status):
-		out = c.failure.Reported(status.said, status.status, status.retryAfter)
-		if out.Kind == conversation.Invalid && status.said.Remedy == "" {
+		out = c.failure.Reported(status.reported, status.status, status.retryAfter)
+		if out.Kind == conversation.Invalid && status.reported.Remedy == "" {
 			out.Remedy = status.remedy()
 		}
-		if status.said.Kind == "" { // not from the agent: it may not have received the request
+		if status.reported.Kind == "" { // not from the agent: it may not have received the request
 			return out
 		}
-	case errors.As(err, &said):
-		out = c.failure.Reported(said, 0, 0)
+	case errors.As(err, &reported):
+		out = c.failure.Reported(reported, 0, 0)
 	case errors.As(err, &request):
 		out = broken(conversation.Invalid, request.Error(), "check request.body")
 	case errors.Is(err, errElsewhere):
@@ -127,7 +127,7 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 			return out // the agent was not called
 		}
 	}
-	if c.asked {
+	if c.reached {
 		out.Usage = c.answer.Usage()
 	}
 	return out

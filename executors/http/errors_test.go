@@ -28,7 +28,7 @@ const (
 )
 
 // said is a type of this package, so that rows go without the names of fields.
-type said modeltest.Said
+type said modeltest.Response
 
 // What an agent may answer, and what that means.
 func TestErrors(t *testing.T) {
@@ -85,7 +85,7 @@ func TestErrors(t *testing.T) {
 		for mode, change := range map[string]func(*agent.Config){"Streaming": streaming, "Whole": nil} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
-				said := modeltest.Said(c)
+				said := modeltest.Response(c)
 				server := serve(t, func(w http.ResponseWriter, r *http.Request, _ wire.Request) { said.ServeHTTP(w, r) })
 				e := newExecutor(t, server, change, func(c *agent.Config) { c.PollInterval = time.Millisecond })
 				_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))

@@ -176,11 +176,11 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 	}
 	doc, err := parseJSON(e.Data)
 	if isError {
-		said := m.paths.Reported(doc)
-		if said == nil {
-			said = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.Data))}
+		reported := m.paths.Reported(doc)
+		if reported == nil {
+			reported = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.Data))}
 		}
-		return wire.Frame{Error: said}, true, nil
+		return wire.Frame{Error: reported}, true, nil
 	}
 	if err != nil {
 		return frame, false, err
@@ -218,11 +218,11 @@ func plainEvent(e wire.Event) (wire.Frame, bool, error) {
 		return frame, false, err
 	}
 	if e.Name == "error" && frame.Error == nil {
-		said := &wire.Error{Message: string(e.Data)}
+		reported := &wire.Error{Message: string(e.Data)}
 		if frame.Message != nil && frame.Message.Text != "" {
-			said.Message = frame.Message.Text
+			reported.Message = frame.Message.Text
 		}
-		frame.Error = said
+		frame.Error = reported
 	}
 	return frame, frame.Final(), nil
 }

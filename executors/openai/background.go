@@ -45,12 +45,12 @@ func (x *exchange) attach(ctx context.Context, r run) error {
 	if errors.Is(err, errNoStream) {
 		err = x.poll(ctx)
 	}
-	var said *statusError
+	var failure *statusError
 	switch {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, errCancelled),
-		errors.As(err, &said) && (said.status == http.StatusNotFound || x.a.Usage.Calls > 0): // the run ended with this error
+		errors.As(err, &failure) && (failure.status == http.StatusNotFound || x.a.Usage.Calls > 0): // the run ended with this error
 		return errGone
 	case err == nil && !x.a.cut && x.a.length() == 0: // its answer is empty for good
 		return errGone
@@ -64,8 +64,8 @@ var errNoStream = errors.New("the run cannot be streamed")
 func (x *exchange) resume(ctx context.Context) error {
 	var raw *http.Response
 	err := x.client.Get(ctx, responsePath(x.id), nil, &raw, x.limits(true), option.WithQuery("stream", "true"), eventStream)
-	var said *statusError
-	if errors.As(err, &said) && (said.status == http.StatusBadRequest || said.status == http.StatusNotFound || said.status == http.StatusUnprocessableEntity) {
+	var failure *statusError
+	if errors.As(err, &failure) && (failure.status == http.StatusBadRequest || failure.status == http.StatusNotFound || failure.status == http.StatusUnprocessableEntity) {
 		return errNoStream
 	}
 	return x.read(ctx, raw, err)

@@ -30,10 +30,10 @@ func (e *Executor) list(ctx context.Context) error {
 	if res != nil {
 		_ = res.Body.Close()
 	}
-	var said *statusError
+	var failure *statusError
 	status := modelcall.ForeignStatus(err)
-	if errors.As(err, &said) {
-		status = said.status
+	if errors.As(err, &failure) {
+		status = failure.status
 	}
 	switch status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:

@@ -27,7 +27,7 @@ type statusError struct {
 }
 
 func (e *statusError) Error() string {
-	return modelcall.Said(e.status, e.message, cmp.Or(e.code, e.kind))
+	return modelcall.ErrorText(e.status, e.message, cmp.Or(e.code, e.kind))
 }
 
 func newStatusError(res *http.Response, body []byte) error {
@@ -158,20 +158,20 @@ var setting = map[string]string{
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
 	var (
-		said     *statusError
+		failure  *statusError
 		inStream *ssestream.StreamError
 	)
 	if errors.As(err, &inStream) {
-		said = errorInside(inStream.Event.Data)
+		failure = errorInside(inStream.Event.Data)
 	} else {
-		errors.As(err, &said)
+		errors.As(err, &failure)
 	}
 	out := &conversation.Error{Op: e.op()}
-	if said != nil && ctx.Err() == nil {
-		out.Kind = said.classify()
-		out.RetryAfter = said.retryAfter
-		out.Remedy = said.remedy(out.Kind)
-		out.Err = errors.New(e.clean(said.Error())) // not the error itself: it holds the provider's text unredacted
+	if failure != nil && ctx.Err() == nil {
+		out.Kind = failure.classify()
+		out.RetryAfter = failure.retryAfter
+		out.Remedy = failure.remedy(out.Kind)
+		out.Err = errors.New(e.clean(failure.Error())) // not the error itself: it holds the provider's text unredacted
 	} else {
 		out = modelcall.Failure(ctx, e.op(), err, e.clean)
 	}

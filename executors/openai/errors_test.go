@@ -21,7 +21,7 @@ const (
 
 // As types of this package, so that rows go without the names of fields.
 type (
-	said     modeltest.Said
+	said     modeltest.Response
 	streamed modeltest.Streamed
 )
 
@@ -57,7 +57,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"Filtered":            {200, nil, completion("Well, ", "content_filter"), refused, 0, "content filter"},
 		"Declined":            {200, nil, `{"choices":[{"finish_reason":"stop","message":{"content":null,"refusal":"I can't help with that."}}]}`, refused, 0, "I can't help with that."},
 	} {
-		chat.Says(t, name, modeltest.Said(c))
+		chat.Rejects(t, name, modeltest.Response(c))
 	}
 }
 

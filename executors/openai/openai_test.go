@@ -185,6 +185,6 @@ func TestCheck(t *testing.T) {
 		"WrongKeyInWords":   {401, nil, apiError("Incorrect API key provided: "+key, "invalid_api_key"), unauth, 0, "check api_key"},
 		"QuotaIsKnown":      {429, nil, apiError("pay", "insufficient_quota"), quota, 0, "add credit"},
 	} {
-		chat.Checks(t, name, modeltest.Said(c))
+		chat.Checks(t, name, modeltest.Response(c))
 	}
 }

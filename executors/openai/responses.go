@@ -61,9 +61,9 @@ func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executor
 			return x, err
 		}
 		*a = answer{} // its usage was counted when it ended
-		said := x.before
+		failure := x.before
 		x = begin()
-		x.before = said
+		x.before = failure
 	}
 	previous, news := e.continues(req)
 	err := x.create(ctx, previous, news)
@@ -126,9 +126,9 @@ func callsDigest(m conversation.Message) string {
 // forgotten reports whether the provider does not have the response that the
 // request follows. Such a request costs nothing.
 func forgotten(err error) bool {
-	var said *statusError
-	return errors.As(err, &said) && (said.status == http.StatusNotFound || said.status == http.StatusBadRequest) &&
-		(said.code == "previous_response_not_found" || said.param == "previous_response_id")
+	var failure *statusError
+	return errors.As(err, &failure) && (failure.status == http.StatusNotFound || failure.status == http.StatusBadRequest) &&
+		(failure.code == "previous_response_not_found" || failure.param == "previous_response_id")
 }
 
 func (x *exchange) params(previous string, news []conversation.Message) responses.ResponseNewParams {
@@ -217,10 +217,10 @@ func (x *exchange) read(ctx context.Context, raw *http.Response, err error) erro
 
 func brokeOff(err error) bool {
 	var (
-		said     *statusError
+		failure  *statusError
 		inStream *ssestream.StreamError
 	)
-	return !errors.As(err, &said) && !errors.As(err, &inStream) && !errors.Is(err, modelcall.ErrTooLarge) && !errors.Is(err, modelcall.ErrWebPage)
+	return !errors.As(err, &failure) && !errors.As(err, &inStream) && !errors.Is(err, modelcall.ErrTooLarge) && !errors.Is(err, modelcall.ErrWebPage)
 }
 
 // stream reads events until the response has ended.
@@ -257,7 +257,7 @@ func (x *exchange) take(ev *event) (done bool, err error) {
 	}
 	switch ev.Type {
 	case "response.output_text.delta":
-		x.say(ev.OutputIndex, ev.text())
+		x.appendText(ev.OutputIndex, ev.text())
 	case "response.refusal.delta":
 		x.a.refusal.WriteString(ev.text())
 	case "response.function_call_arguments.delta":
@@ -277,9 +277,9 @@ func (x *exchange) take(ev *event) (done bool, err error) {
 	return false, nil
 }
 
-// say appends the text of an item, with a blank line between items as between the
+// appendText appends the text of an item, with a blank line between items as between the
 // parts of a message.
-func (x *exchange) say(item int64, text string) {
+func (x *exchange) appendText(item int64, text string) {
 	if text == "" {
 		return
 	}
@@ -337,7 +337,7 @@ func (x *exchange) fill(r *response) error {
 		case "message":
 			for _, c := range it.parts() {
 				if c.Type == "output_text" && text {
-					x.say(int64(i), c.Text)
+					x.appendText(int64(i), c.Text)
 				}
 				if c.Type == "refusal" && refusal {
 					a.refusal.WriteString(c.Refusal)

@@ -64,9 +64,9 @@ func TestResponse(t *testing.T) {
 				c.Instructions, c.Temperature, c.MaxOutputTokens = "Be kind.", &warm, 300
 				c.Extra = map[string]any{"reasoning": map[string]any{"effort": "low"}, "tool_choice": "auto"}
 			})
-			var told strings.Builder
+			var streamed strings.Builder
 			req := executortest.Request("c1", "Hi")
-			req.OnDelta = func(text string) { told.WriteString(text) }
+			req.OnDelta = func(text string) { streamed.WriteString(text) }
 			res, err := e.Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, executors.Result{
@@ -77,7 +77,7 @@ func TestResponse(t *testing.T) {
 				Model:        "test-1-0601",
 				FinishReason: executors.FinishStop,
 			}, res)
-			require.Equal(t, res.Message.Text(), told.String())
+			require.Equal(t, res.Message.Text(), streamed.String())
 			body := p.bodies()[0]
 			require.Equal(t, "Be kind.", body["instructions"])
 			require.InDelta(t, 0.5, body["temperature"], 0)
@@ -335,12 +335,12 @@ func TestAttach(t *testing.T) {
 
 			close(p.hold)
 			req.Attempt, req.Attach = 2, tokens[0]
-			var told strings.Builder
-			req.OnDelta = func(text string) { told.WriteString(text) }
+			var streamed strings.Builder
+			req.OnDelta = func(text string) { streamed.WriteString(text) }
 			res, err := e.Execute(t.Context(), req)
 			require.NoError(t, err)
 			require.Equal(t, "Good day! Müller here.", res.Message.Text())
-			require.Equal(t, res.Message.Text(), told.String())
+			require.Equal(t, res.Message.Text(), streamed.String())
 			require.Equal(t, conversation.Usage{InputTokens: 12, OutputTokens: 5, CachedInputTokens: 8, Calls: 1}, res.Usage)
 			require.JSONEq(t, `{"response":"resp_1"}`, string(res.State))
 			require.Len(t, p.bodies(), 1, "bought once")
@@ -397,13 +397,13 @@ func TestBackgroundStreamBreaksOff(t *testing.T) {
 		modeltest.WriteEvents(w, modeltest.Events(`{"type":"response.created","response":{"id":"r1","status":"queued"}}`, `{"type":"response.output_text.delta","output_index":0,"delta":"Good "}`)...)
 		panic(http.ErrAbortHandler)
 	})), viaBackground)
-	var told []string
+	var streamed []string
 	req := executortest.Request("c1", "Hi")
-	req.OnDelta = func(text string) { told = append(told, text) }
+	req.OnDelta = func(text string) { streamed = append(streamed, text) }
 	res, err := e.Execute(t.Context(), req)
 	require.NoError(t, err)
 	require.Equal(t, "Good day!", res.Message.Text())
-	require.Equal(t, []string{"Good ", "day!"}, told)
+	require.Equal(t, []string{"Good ", "day!"}, streamed)
 	require.Len(t, creates, 1)
 }
 

@@ -27,7 +27,7 @@ type call struct {
 	base base
 	// asked means that a connection was established, over which the request may
 	// have been sent.
-	asked atomic.Bool
+	connected atomic.Bool
 }
 
 func (c *call) op() string {
@@ -91,7 +91,7 @@ func (c *call) ask(ctx context.Context) (conversation.Message, error) {
 // the agent.
 func (c *call) traced(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { c.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
 	})
 }
 

@@ -48,10 +48,10 @@ func (e *Executor) checkServerless(ctx context.Context) error {
 	}
 	c := &call{Executor: e, client: e.client, base: e.cloud, run: run{agent: e.cfg.AgentID}}
 	_, err := c.get(ctx, at)
-	var said *statusError
+	var failure *statusError
 	status := modelcall.ForeignStatus(err)
-	if errors.As(err, &said) {
-		status = said.status
+	if errors.As(err, &failure) {
+		status = failure.status
 	}
 	if e.cfg.AgentID == "" && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed) {
 		return nil

@@ -60,7 +60,7 @@ func (r *reported) Error() string { return r.text }
 
 // A statusError is an answer with a status other than 2xx.
 type statusError struct {
-	said       *reported
+	failure    *reported
 	status     int
 	retryAfter time.Duration
 }
@@ -130,15 +130,15 @@ func (f frame) reported(begun bool) *reported {
 
 // refusal reads a response other than 2xx.
 func (c *call) refusal(res *http.Response) error {
-	said, body := &reported{}, modelcall.ErrorBody(res)
+	failure, body := &reported{}, modelcall.ErrorBody(res)
 	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body, "detail") }); err != nil && !c.turnsAway(res, body) {
 		return err
 	}
 	var e envelope
 	if json.Unmarshal(body, &e) == nil {
-		said = e.reported()
+		failure = e.reported()
 	}
-	return &statusError{said: said, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+	return &statusError{failure: failure, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
 }
 
 // turnsAway reports whether a local server rejects a stream: with 403 and no
@@ -154,7 +154,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 		own     *conversation.Error
 		timeout *modelcall.TimeoutError
 		status  *statusError
-		said    *reported
+		failure *reported
 	)
 	if refused := c.refusedAddress(err); refused != nil {
 		return refused
@@ -165,7 +165,7 @@ func (c *call) failed(ctx context.Context, err error) error {
 	if errors.As(err, &own) && ctx.Err() == nil { // no request was sent
 		return own
 	}
-	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), Ambiguous: c.asked.Load()}
+	out := &conversation.Error{Kind: conversation.Unavailable, Op: c.op(), Ambiguous: c.connected.Load()}
 	switch {
 	case errors.As(context.Cause(ctx), &timeout):
 		out.Err = timeout
@@ -173,8 +173,8 @@ func (c *call) failed(ctx context.Context, err error) error {
 		out.Err = ctx.Err()
 	case errors.As(err, &status):
 		c.refused(out, status)
-	case errors.As(err, &said):
-		c.judge(out, said)
+	case errors.As(err, &failure):
+		c.judge(out, failure)
 	default:
 		if e, ok := modelcall.IsForeign(err); ok {
 			c.foreign(out, e)
@@ -182,36 +182,36 @@ func (c *call) failed(ctx context.Context, err error) error {
 		}
 		c.broken(out, err)
 	}
-	if c.asked.Load() {
+	if c.connected.Load() {
 		out.Usage = conversation.Usage{Calls: 1}
 	}
 	return out
 }
 
 // judge handles a failure reported with status 2xx.
-func (c *call) judge(out *conversation.Error, said *reported) {
-	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(said.text), "the run failed without a reason")))
+func (c *call) judge(out *conversation.Error, failure *reported) {
+	out.Err = errors.New(c.clean(cmp.Or(conversation.Quote(failure.text), "the run failed without a reason")))
 	out.Answered = true
-	kind, ok := codes[said.code]
+	kind, ok := codes[failure.code]
 	switch {
 	case ok && kind != conversation.Unavailable: // the run was rejected
 		out.Ambiguous = false
-		out.Kind, out.Remedy = kind, c.remedy(kind, said.code)
+		out.Kind, out.Remedy = kind, c.remedy(kind, failure.code)
 	case ok:
-	case !c.local && said.code != codeInternal && speaksOfPermission(said.text):
+	case !c.local && failure.code != codeInternal && speaksOfPermission(failure.text):
 		out.Kind, out.Remedy = conversation.Unauthorized, c.remedy(conversation.Unauthorized, "")
 	case !c.cfg.RetryAgentErrors:
 		out.Kind, out.Remedy = conversation.Invalid, "read the agent's log; retry_agent_errors: true retries such runs"
 	}
-	out.Ambiguous = out.Ambiguous && said.started
-	out.Remedy = cmp.Or(c.clean(conversation.Quote(said.suggestion)), out.Remedy)
+	out.Ambiguous = out.Ambiguous && failure.started
+	out.Remedy = cmp.Or(c.clean(conversation.Quote(failure.suggestion)), out.Remedy)
 }
 
 // refused handles a status other than 2xx.
 func (c *call) refused(out *conversation.Error, e *statusError) {
 	text := strings.TrimSpace(fmt.Sprintf("%d %s", e.status, http.StatusText(e.status)))
-	if e.said.text != "" {
-		text += ": " + conversation.Quote(e.said.text)
+	if e.failure.text != "" {
+		text += ": " + conversation.Quote(e.failure.text)
 	}
 	out.Err = errors.New(c.clean(text))
 	out.RetryAfter = e.retryAfter
@@ -221,7 +221,7 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 	out.Ambiguous = out.Ambiguous && (e.status >= 500 || e.status == http.StatusRequestTimeout)
 	out.Answered = e.status < 500 || e.status == http.StatusInternalServerError
 	switch {
-	case !c.local && e.status >= 500 && speaksOfPermission(e.said.text):
+	case !c.local && e.status >= 500 && speaksOfPermission(e.failure.text):
 		out.Kind = conversation.Unauthorized
 	case c.local && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
 		// FastAPI rejects a WebSocket to an unknown path with 403. A local server
@@ -231,14 +231,14 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 		return
 	}
 	switch {
-	case e.status == http.StatusNotFound && c.local && e.said.code == "":
+	case e.status == http.StatusNotFound && c.local && e.failure.code == "":
 		out.Remedy = c.remedy(out.Kind, "AGENT_NOT_FOUND_LOCAL")
 	case out.Kind == conversation.QuotaExhausted:
 		out.Remedy = "raise the limit of your RunAgent account"
 	case out.Kind == conversation.Unauthorized, out.Kind == conversation.Invalid:
-		out.Remedy = c.remedy(out.Kind, e.said.code)
+		out.Remedy = c.remedy(out.Kind, e.failure.code)
 	}
-	out.Remedy = cmp.Or(c.clean(conversation.Quote(e.said.suggestion)), out.Remedy)
+	out.Remedy = cmp.Or(c.clean(conversation.Quote(e.failure.suggestion)), out.Remedy)
 }
 
 // remedy returns what to check.

@@ -39,17 +39,17 @@ func TestErrors(t *testing.T) {
 		unauthorized = conversation.Unauthorized
 	)
 	for name, c := range map[string]struct {
-		fault  runagenttest.Fault
-		cloud  bool
-		change func(*runagent.Config)
-		want   conversation.Kind
-		landed bool
-		text   string
+		fault     runagenttest.Fault
+		cloud     bool
+		change    func(*runagent.Config)
+		want      conversation.Kind
+		ambiguous bool
+		text      string
 	}{
-		"AgentRaised": {change: entrypoint("fail"), want: invalid, landed: true,
+		"AgentRaised": {change: entrypoint("fail"), want: invalid, ambiguous: true,
 			text: "the harbour is closed: permission of the master needed” (look at the agent's log"},
 		"AgentRaisedAndMayBeRetried": {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail", true },
-			want: unavailable, landed: true, text: "the harbour is closed"},
+			want: unavailable, ambiguous: true, text: "the harbour is closed"},
 		"UnknownEntrypoint": {change: func(c *runagent.Config) { c.Entrypoint = "nope"; unvalidated(c) },
 			want: invalid, text: "404 Not Found: “Entrypoint nope not found” (check entrypoint_tag"},
 		"UnknownAgent": {change: func(c *runagent.Config) { c.AgentID = "nobody" },
@@ -63,16 +63,16 @@ func TestErrors(t *testing.T) {
 		"KeyTurnedDown": {fault: runagenttest.Fault{Status: 401, Body: `{"detail": "Invalid key ` + key + `"}`}, cloud: true,
 			want: unauthorized, text: "401 Unauthorized: “Invalid key [redacted]” (check api_key"},
 		"NoAccess":             {fault: runagenttest.Fault{Status: 403, Body: `{"detail": "not yours"}`}, cloud: true, want: unauthorized, text: "(check api_key, and that it may run this agent)"},
-		"NoAccessAs500":        {fault: runagenttest.Fault{Status: 500, Body: `{"detail": "403: You do not have permission"}`}, cloud: true, want: unauthorized, landed: true, text: "permission"},
+		"NoAccessAs500":        {fault: runagenttest.Fault{Status: 500, Body: `{"detail": "403: You do not have permission"}`}, cloud: true, want: unauthorized, ambiguous: true, text: "permission"},
 		"NoAccessAs200":        {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "PERMISSION_ERROR", "message": "no"}}`}, cloud: true, want: unauthorized, text: "no” (check api_key"},
-		"NoAccessInWords":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": "Access denied"}`}, cloud: true, want: unauthorized, landed: true, text: "Access denied"},
-		"AgentLacksPermission": {cloud: true, change: entrypoint("fail"), want: invalid, landed: true, text: "permission of the master needed” (look at the agent's log"},
-		"ServerBroken":         {fault: runagenttest.Fault{Status: 500, Body: "Internal Server Error"}, want: unavailable, landed: true, text: "500 Internal Server Error"},
+		"NoAccessInWords":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": "Access denied"}`}, cloud: true, want: unauthorized, ambiguous: true, text: "Access denied"},
+		"AgentLacksPermission": {cloud: true, change: entrypoint("fail"), want: invalid, ambiguous: true, text: "permission of the master needed” (look at the agent's log"},
+		"ServerBroken":         {fault: runagenttest.Fault{Status: 500, Body: "Internal Server Error"}, want: unavailable, ambiguous: true, text: "500 Internal Server Error"},
 		"500OfALocalAgent": {fault: runagenttest.Fault{Status: 500, Body: `{"success": false, "error": {"code": "INTERNAL_ERROR", "message": "no permission to read file"}}`},
-			want: unavailable, landed: true, text: "no permission to read file"},
-		"BadGateway":         {fault: runagenttest.Fault{Status: 502, AfterRun: true}, cloud: true, want: unavailable, landed: true, text: "502 Bad Gateway"},
-		"GatewayTimeout":     {fault: runagenttest.Fault{Status: 504}, cloud: true, want: unavailable, landed: true, text: "504"},
-		"Busy":               {fault: runagenttest.Fault{Status: 503}, cloud: true, want: unavailable, landed: true, text: "503"},
+			want: unavailable, ambiguous: true, text: "no permission to read file"},
+		"BadGateway":         {fault: runagenttest.Fault{Status: 502, AfterRun: true}, cloud: true, want: unavailable, ambiguous: true, text: "502 Bad Gateway"},
+		"GatewayTimeout":     {fault: runagenttest.Fault{Status: 504}, cloud: true, want: unavailable, ambiguous: true, text: "504"},
+		"Busy":               {fault: runagenttest.Fault{Status: 503}, cloud: true, want: unavailable, ambiguous: true, text: "503"},
 		"TooMany":            {fault: runagenttest.Fault{Status: 429, RetryAfter: "9"}, cloud: true, want: conversation.RateLimited, text: "429"},
 		"Redirect":           {fault: runagenttest.Fault{Status: 307}, cloud: true, want: unavailable, text: "set url to where the server redirects"},
 		"EmptyForbidden":     {fault: runagenttest.Fault{Status: 403}, cloud: true, want: unavailable, text: "403 Forbidden: an empty body; this is not the agent's own answer (check that url, or host and port, lead to RunAgent)"},
@@ -82,25 +82,25 @@ func TestErrors(t *testing.T) {
 		"PageNotFound":       {fault: runagenttest.Fault{Status: 404, Body: "<html>"}, cloud: true, want: unavailable, text: "404 Not Found: a web page"},
 		"AnotherServer":      {fault: runagenttest.Fault{Status: 404, Body: "404 page not found"}, want: unavailable, text: "404 Not Found: “404 page not found”; this is not"},
 		"NoRoute":            {fault: runagenttest.Fault{Status: 404, Body: `{"message": "no Route matched"}`}, cloud: true, want: unavailable, text: "this is not the agent's own answer"},
-		"PageInPlaceOfText":  {fault: runagenttest.Fault{Raw: "<!DOCTYPE html><html>"}, want: unavailable, landed: true, text: "200 OK: a web page; this is not"},
+		"PageInPlaceOfText":  {fault: runagenttest.Fault{Raw: "<!DOCTYPE html><html>"}, want: unavailable, ambiguous: true, text: "200 OK: a web page; this is not"},
 		"ValidationAs200":    {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "VALIDATION_ERROR", "message": "no such field"}}`}, want: invalid, text: "no such field” (check entrypoint_tag, args and params)"},
 		"NotFoundAs200":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "AGENT_NOT_FOUND_REMOTE", "message": "not deployed", "suggestion": "runagent start"}}`}, cloud: true, want: invalid, text: "not deployed” (“runagent start”)"},
-		"ConnectionAs200":    {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "CONNECTION_ERROR", "message": "lost"}}`}, cloud: true, want: unavailable, landed: true, text: "lost"},
-		"DetailComesFirst":   {fault: runagenttest.Fault{Raw: `{"success": false, "detail": "one", "error": {"message": "two"}, "message": "three"}`}, want: invalid, landed: true, text: "one” ("},
-		"ThenTheError":       {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"message": "two"}, "message": "three"}`}, want: invalid, landed: true, text: "two” ("},
-		"TheErrorAsText":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": "two", "message": "three"}`}, want: invalid, landed: true, text: "two” ("},
-		"ThenTheMessage":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": null, "message": "three"}`}, want: invalid, landed: true, text: "three” ("},
-		"NothingIsSaid":      {fault: runagenttest.Fault{Raw: `{"success": false}`}, want: invalid, landed: true, text: "the run failed without a reason"},
-		"ErrorWithoutSucces": {fault: runagenttest.Fault{Raw: `{"error": "two"}`}, want: invalid, landed: true, text: "two” ("},
-		"LostRequest":        {fault: runagenttest.Fault{Drop: true}, want: unavailable, landed: true, text: "the server closed the connection without an answer"},
-		"LostAnswer":         {fault: runagenttest.Fault{Drop: true, AfterRun: true}, want: unavailable, landed: true, text: "the server closed the connection without an answer"},
-		"CutOffAnswer":       {fault: runagenttest.Fault{Raw: `{"success": true, "data`}, want: unavailable, landed: true, text: "the stream ended before"},
-		"EmptyAnswer":        {fault: runagenttest.Fault{Raw: ` `}, want: unavailable, landed: true, text: "the answer is empty"},
+		"ConnectionAs200":    {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "CONNECTION_ERROR", "message": "lost"}}`}, cloud: true, want: unavailable, ambiguous: true, text: "lost"},
+		"DetailComesFirst":   {fault: runagenttest.Fault{Raw: `{"success": false, "detail": "one", "error": {"message": "two"}, "message": "three"}`}, want: invalid, ambiguous: true, text: "one” ("},
+		"ThenTheError":       {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"message": "two"}, "message": "three"}`}, want: invalid, ambiguous: true, text: "two” ("},
+		"TheErrorAsText":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": "two", "message": "three"}`}, want: invalid, ambiguous: true, text: "two” ("},
+		"ThenTheMessage":     {fault: runagenttest.Fault{Raw: `{"success": false, "error": null, "message": "three"}`}, want: invalid, ambiguous: true, text: "three” ("},
+		"NothingIsSaid":      {fault: runagenttest.Fault{Raw: `{"success": false}`}, want: invalid, ambiguous: true, text: "the run failed without a reason"},
+		"ErrorWithoutSucces": {fault: runagenttest.Fault{Raw: `{"error": "two"}`}, want: invalid, ambiguous: true, text: "two” ("},
+		"LostRequest":        {fault: runagenttest.Fault{Drop: true}, want: unavailable, ambiguous: true, text: "the server closed the connection without an answer"},
+		"LostAnswer":         {fault: runagenttest.Fault{Drop: true, AfterRun: true}, want: unavailable, ambiguous: true, text: "the server closed the connection without an answer"},
+		"CutOffAnswer":       {fault: runagenttest.Fault{Raw: `{"success": true, "data`}, want: unavailable, ambiguous: true, text: "the stream ended before"},
+		"EmptyAnswer":        {fault: runagenttest.Fault{Raw: ` `}, want: unavailable, ambiguous: true, text: "the answer is empty"},
 		"TooLarge": {change: func(c *runagent.Config) { c.MaxReplyBytes = 4 }, fault: runagenttest.Fault{Raw: `"Hello"`},
-			want: invalid, landed: true, text: "have the agent answer with less"},
+			want: invalid, ambiguous: true, text: "have the agent answer with less"},
 		"FarTooLarge": {change: func(c *runagent.Config) { c.MaxReplyBytes = 4 }, fault: runagenttest.Fault{Raw: strings.Repeat("x", 1<<17)},
-			want: invalid, landed: true, text: "have the agent answer with less"},
-		"InvalidUTF8": {fault: runagenttest.Fault{Raw: "\"a\xff\""}, want: unavailable, landed: true, text: "not valid UTF-8"},
+			want: invalid, ambiguous: true, text: "have the agent answer with less"},
+		"InvalidUTF8": {fault: runagenttest.Fault{Raw: "\"a\xff\""}, want: unavailable, ambiguous: true, text: "not valid UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -115,7 +115,7 @@ func TestErrors(t *testing.T) {
 			_, err := create(t, server, c.change).Execute(t.Context(), executortest.Request("c1", "Hi"))
 			ce := asError(t, err)
 			require.Equal(t, c.want, ce.Kind, "%v", err)
-			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
+			require.Equal(t, c.ambiguous, ce.Ambiguous, "%v", err)
 			require.ErrorContains(t, err, c.text)
 			if c.fault.RetryAfter != "" {
 				require.Equal(t, 9*time.Second, ce.RetryAfter)

@@ -124,7 +124,7 @@ func (e *Executor) limit(task *conversation.Task, run conversation.Run) (time.Du
 func (e *Executor) arguments(req executors.Request, task conversation.Run) (args, kwargs json.RawMessage, err error) {
 	args, kwargs = json.RawMessage("[]"), json.RawMessage("{}")
 	if req.Task == nil {
-		kwargs, err = e.said(req)
+		kwargs, err = e.keywords(req)
 		return args, kwargs, err
 	}
 	// Decoded again with raw values: numbers must keep their digits.
@@ -149,8 +149,8 @@ func (e *Executor) arguments(req executors.Request, task conversation.Run) (args
 	return args, kwargs, err
 }
 
-// said returns a turn of a conversation as keyword arguments.
-func (e *Executor) said(req executors.Request) (json.RawMessage, error) {
+// keywords returns a turn of a conversation as keyword arguments.
+func (e *Executor) keywords(req executors.Request) (json.RawMessage, error) {
 	type line struct {
 		Role    conversation.Role `json:"role"`
 		Content string            `json:"content"`

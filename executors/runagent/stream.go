@@ -52,7 +52,7 @@ func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 	if err := lease.Check(ctx); err != nil {
 		return conversation.Message{}, err
 	}
-	c.asked.Store(true)
+	c.connected.Store(true)
 	if err := conn.Write(ctx, websocket.MessageText, c.body); err != nil {
 		return conversation.Message{}, err
 	}

@@ -80,30 +80,30 @@ func TestStreamErrors(t *testing.T) {
 		unavailable = conversation.Unavailable
 	)
 	for name, c := range map[string]struct {
-		fault  runagenttest.Fault
-		change func(*runagent.Config)
-		cloud  bool
-		want   conversation.Kind
-		landed bool
-		text   string
+		fault     runagenttest.Fault
+		change    func(*runagent.Config)
+		cloud     bool
+		want      conversation.Kind
+		ambiguous bool
+		text      string
 	}{
-		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, landed: true, text: "Streaming error: the harbour is closed” (look at the agent's log"},
-		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, landed: true, text: "permission denied” (look at the agent's log"},
-		"MayBeRetried":   {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail_stream", true }, want: unavailable, landed: true, text: "Streaming error"},
+		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, ambiguous: true, text: "Streaming error: the harbour is closed” (look at the agent's log"},
+		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, ambiguous: true, text: "permission denied” (look at the agent's log"},
+		"MayBeRetried":   {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail_stream", true }, want: unavailable, ambiguous: true, text: "Streaming error"},
 		"UnknownTag":     {change: func(c *runagent.Config) { c.Entrypoint = "no_stream"; unvalidated(c) }, want: invalid, text: "Entrypoint no_stream not found” (check entrypoint_tag"},
-		"CutOff":         {fault: runagenttest.Fault{Drop: true}, want: unavailable, landed: true, text: "the stream ended before the answer did"},
-		"EndsEarly":      {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "x"}`}, want: unavailable, landed: true, text: "the stream ended before the answer did (the server closed it with code 1000)"},
+		"CutOff":         {fault: runagenttest.Fault{Drop: true}, want: unavailable, ambiguous: true, text: "the stream ended before the answer did"},
+		"EndsEarly":      {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "x"}`}, want: unavailable, ambiguous: true, text: "the stream ended before the answer did (the server closed it with code 1000)"},
 		"ClosedAtStart":  {fault: runagenttest.Fault{Close: 1003}, want: invalid, text: "the stream did not start: the server closed it with code 1003"},
 		"TurnedAway":     {fault: runagenttest.Fault{Close: 1008}, cloud: true, want: conversation.Unauthorized, text: "code 1008” (check api_key"},
 		"KeyTurnedDown":  {fault: runagenttest.Fault{Status: 401, Body: `{"detail": "bad token"}`}, cloud: true, want: conversation.Unauthorized, text: "401 Unauthorized: “bad token” (check api_key"},
 		"Unavailable":    {fault: runagenttest.Fault{Status: 502}, cloud: true, want: unavailable, text: "502 Bad Gateway"},
-		"NoPermission":   {fault: runagenttest.Fault{Raw: `{"type": "error", "error": "You do not have permission"}`}, cloud: true, want: conversation.Unauthorized, landed: true, text: "permission"},
+		"NoPermission":   {fault: runagenttest.Fault{Raw: `{"type": "error", "error": "You do not have permission"}`}, cloud: true, want: conversation.Unauthorized, ambiguous: true, text: "permission"},
 		"StartUpFault":   {fault: runagenttest.Fault{Raw: `{"type": "error", "detail": "Missing required field: input_args"}`}, want: invalid, text: "Missing required field"},
-		"ErrorAsObject":  {fault: runagenttest.Fault{Raw: `{"type": "error", "error": {"code": "SERVER_ERROR", "message": "down"}}`}, want: unavailable, landed: true, text: "down"},
-		"ErrorOfNothing": {fault: runagenttest.Fault{Raw: `{"type": "error"}`}, want: invalid, landed: true, text: "the stream reports an error"},
-		"NoJSON":         {fault: runagenttest.Fault{Raw: `hello`}, want: invalid, landed: true, text: "a frame of the stream is none"},
-		"GiantFrame":     {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "` + strings.Repeat("x", 10<<20) + `"}`}, want: invalid, landed: true, text: "have the agent answer with less"},
-		"TooLarge":       {change: func(c *runagent.Config) { c.MaxReplyBytes = 8 }, want: invalid, landed: true, text: "have the agent answer with less"},
+		"ErrorAsObject":  {fault: runagenttest.Fault{Raw: `{"type": "error", "error": {"code": "SERVER_ERROR", "message": "down"}}`}, want: unavailable, ambiguous: true, text: "down"},
+		"ErrorOfNothing": {fault: runagenttest.Fault{Raw: `{"type": "error"}`}, want: invalid, ambiguous: true, text: "the stream reports an error"},
+		"NoJSON":         {fault: runagenttest.Fault{Raw: `hello`}, want: invalid, ambiguous: true, text: "a frame of the stream is none"},
+		"GiantFrame":     {fault: runagenttest.Fault{Raw: `{"type": "data", "content": "` + strings.Repeat("x", 10<<20) + `"}`}, want: invalid, ambiguous: true, text: "have the agent answer with less"},
+		"TooLarge":       {change: func(c *runagent.Config) { c.MaxReplyBytes = 8 }, want: invalid, ambiguous: true, text: "have the agent answer with less"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,7 +118,7 @@ func TestStreamErrors(t *testing.T) {
 			_, err := create(t, server, entrypoint("chat_stream"), c.change).Execute(t.Context(), task(`{}`))
 			ce := asError(t, err)
 			require.Equal(t, c.want, ce.Kind, "%v", err)
-			require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
+			require.Equal(t, c.ambiguous, ce.Ambiguous, "%v", err)
 			require.ErrorContains(t, err, c.text)
 		})
 	}

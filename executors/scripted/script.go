@@ -46,7 +46,7 @@ func (c condition) empty() bool {
 }
 
 // holds also returns the matches of the expression's named groups.
-func (c condition) holds(turn int, heard, folded string) (map[string]string, bool) {
+func (c condition) holds(turn int, userText, folded string) (map[string]string, bool) {
 	if c.empty() || c.turn != 0 && c.turn != turn {
 		return nil, false
 	}
@@ -62,7 +62,7 @@ func (c condition) holds(turn int, heard, folded string) (map[string]string, boo
 	if c.matches == nil {
 		return nil, true
 	}
-	groups := c.matches.FindStringSubmatch(heard)
+	groups := c.matches.FindStringSubmatch(userText)
 	if groups == nil {
 		return nil, false
 	}
@@ -115,11 +115,11 @@ func (s *script) reply(req executors.Request) candidate {
 // conversation's id selects the first.
 func (s *script) candidates(req executors.Request) []candidate {
 	var (
-		out    []candidate
-		heard  = heard(req.Messages)
-		folded = fold(heard)
-		start  = int(hash(req.Conversation) % (1 << 16))
-		turn   = max(req.Turn, 1)
+		out      []candidate
+		userText = userText(req.Messages)
+		folded   = fold(userText)
+		start    = int(hash(req.Conversation) % (1 << 16))
+		turn     = max(req.Turn, 1)
 	)
 	add := func(replies []template, caught map[string]string, end bool) {
 		for i := range replies {
@@ -127,15 +127,15 @@ func (s *script) candidates(req executors.Request) []candidate {
 			out = append(out, candidate{text: t.render(turn, caught), end: end})
 		}
 	}
-	if caught, ends := s.endWhen.holds(turn, heard, folded); ends || s.endAfter > 0 && turn >= s.endAfter {
+	if caught, ends := s.endWhen.holds(turn, userText, folded); ends || s.endAfter > 0 && turn >= s.endAfter {
 		add(s.farewell, caught, true)
 		return out
 	}
-	if heard == "" {
+	if userText == "" {
 		add(s.greeting, nil, false)
 	}
 	for _, r := range s.rules {
-		if caught, ok := r.when.holds(turn, heard, folded); ok {
+		if caught, ok := r.when.holds(turn, userText, folded); ok {
 			add(r.replies, caught, r.end)
 		}
 	}
@@ -143,8 +143,8 @@ func (s *script) candidates(req executors.Request) []candidate {
 	return out
 }
 
-// heard returns the text of the user since the agent's last message.
-func heard(messages []conversation.Message) string {
+// userText returns the text of the user since the agent's last message.
+func userText(messages []conversation.Message) string {
 	first := 0
 	for i, m := range messages {
 		if m.Role == conversation.RoleAssistant {

@@ -44,7 +44,7 @@ func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conve
 	}
 	text := e.Error()
 	if status != 0 {
-		text = modelcall.Said(status, e.Message)
+		text = modelcall.ErrorText(status, e.Message)
 	}
 	out := &conversation.Error{Kind: kind, Op: f.Op, RetryAfter: retryAfter, Err: errors.New(f.Clean(text))}
 	if out.Remedy = f.Clean(conversation.Quote(e.Remedy)); out.Remedy == "" {

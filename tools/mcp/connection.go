@@ -183,8 +183,8 @@ func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
 func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
 	odd := &oddTools{logger: cfg.Logger, clean: w.clean}
 	return func(context.Context) link {
-		t := &stdio{odd: odd, heard: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
-		return link{transport: t, silence: t.heard.silence, settle: func() {}, end: func() {
+		t := &stdio{odd: odd, lastOutput: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
+		return link{transport: t, silence: t.lastOutput.silence, settle: func() {}, end: func() {
 			if t.program != nil {
 				t.program.stop()
 				<-t.program.Gone()

@@ -54,8 +54,8 @@ func TestUnfinishedLine(t *testing.T) {
 	})
 	require.NoError(t, err)
 	c := &stdioConnection{
-		program: &process{Process: started, clean: func(s string) string { return s }, logger: slog.New(slog.DiscardHandler)},
-		heard:   &pulse{}, stdout: bufio.NewReader(started.Stdout), lineTimeout: time.Millisecond,
+		program:    &process{Process: started, clean: func(s string) string { return s }, logger: slog.New(slog.DiscardHandler)},
+		lastOutput: &pulse{}, stdout: bufio.NewReader(started.Stdout), lineTimeout: time.Millisecond,
 		junk: program.NewLineLog(slog.New(slog.DiscardHandler)), writing: make(chan struct{}, 1),
 	}
 	_, err = c.Read(t.Context())

@@ -178,10 +178,10 @@ func TestAnswersToACall(t *testing.T) {
 	}
 	const asJSON, asEvents = "application/json", "text/event-stream"
 	for name, c := range map[string]struct {
-		answer func(http.ResponseWriter, *http.Request, string)
-		want   conversation.Kind // empty: a result for the model
-		text   string
-		landed bool
+		answer    func(http.ResponseWriter, *http.Request, string)
+		want      conversation.Kind // empty: a result for the model
+		text      string
+		ambiguous bool
 	}{
 		"Unauthorized":      {status(401, "bad token "+key), no, "the server answers 401 Unauthorized: “bad token [redacted]” (check headers", false},
 		"Forbidden":         {status(403, wire(-32602)), no, "the server answers 403 Forbidden: “no: [redacted]” (check headers", false},
@@ -253,7 +253,7 @@ func TestAnswersToACall(t *testing.T) {
 				require.ErrorContains(t, err, c.text)
 				require.ErrorContains(t, err, `mcp: call "pid" of "shop": `)
 				require.NotContains(t, err.Error(), key)
-				require.Equal(t, c.landed, ce.Ambiguous, "%v", err)
+				require.Equal(t, c.ambiguous, ce.Ambiguous, "%v", err)
 				if ce.Kind == conversation.RateLimited {
 					require.Equal(t, 20*time.Second, ce.RetryAfter)
 				}

@@ -21,10 +21,10 @@ import (
 // every call regardless of its context, an invalid or overlong line ends the
 // connection, and child processes are left running.
 type stdio struct {
-	start   func() (*process, error)
-	odd     *oddTools
-	heard   *pulse
-	program *process // nil: it did not start
+	start      func() (*process, error)
+	odd        *oddTools
+	lastOutput *pulse
+	program    *process // nil: it did not start
 }
 
 func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
@@ -33,9 +33,9 @@ func (t *stdio) Connect(context.Context) (sdk.Connection, error) {
 		return nil, err
 	}
 	t.program = p
-	t.heard.note()
+	t.lastOutput.note()
 	return &stdioConnection{
-		program: p, odd: t.odd, heard: t.heard, junk: program.NewLineLog(p.logger), lineTimeout: lineTimeout,
+		program: p, odd: t.odd, lastOutput: t.lastOutput, junk: program.NewLineLog(p.logger), lineTimeout: lineTimeout,
 		stdout: bufio.NewReaderSize(p.Stdout, 64<<10), writing: make(chan struct{}, 1),
 	}, nil
 }
@@ -45,7 +45,7 @@ const lineTimeout = time.Minute
 
 type stdioConnection struct {
 	program     *process
-	heard       *pulse
+	lastOutput  *pulse
 	stdout      *bufio.Reader
 	lineTimeout time.Duration
 	flood       program.Flood    // counts output that answers no call
@@ -91,7 +91,7 @@ func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 			}
 			return nil, &errBroken{c.program.Exit()}
 		}
-		c.heard.note()
+		c.lastOutput.note()
 		message, err := c.message(line)
 		if _, answers := message.(*jsonrpc.Response); !answers {
 			if flood := c.flood.Add(len(line.text)); flood != nil {

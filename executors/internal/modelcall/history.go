@@ -52,7 +52,7 @@ func Window(conv []conversation.Message, n int) []conversation.Message {
 	if n <= 0 || len(conv) <= n {
 		return conv
 	}
-	start := min(len(conv)-max(n-1, 1), Spoken(conv))
+	start := min(len(conv)-max(n-1, 1), TurnStart(conv))
 	if start == 0 {
 		return conv
 	}
@@ -66,9 +66,9 @@ func Window(conv []conversation.Message, n int) []conversation.Message {
 	return append([]conversation.Message{conv[0]}, newest...)
 }
 
-// Spoken returns the index of the last message that is neither a tool call nor a
+// TurnStart returns the index of the last message that is neither a tool call nor a
 // tool result, or 0.
-func Spoken(conv []conversation.Message) int {
+func TurnStart(conv []conversation.Message) int {
 	for i := len(conv) - 1; i > 0; i-- {
 		if !conv[i].Internal() {
 			return i

@@ -46,10 +46,9 @@ func Status(status int) string {
 // code matches an error code. Anything else is a message.
 var code = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
 
-// Said puts together what a provider said instead of an answer: a status, codes if
-// there are any, and a message if there is one. The message is quoted: it may repeat
-// what the conversation says.
-func Said(status int, message string, codes ...string) string {
+// ErrorText returns the text of a provider's error: the status, codes and message. It
+// quotes the message, which may repeat the conversation.
+func ErrorText(status int, message string, codes ...string) string {
 	out := Status(status)
 	for _, c := range codes {
 		switch {

@@ -12,7 +12,7 @@ import (
 
 // Checks tests Check against a server's response about its models. Without a Kind
 // the check must pass; without a Status no server listens.
-func (v Vendor) Checks(t *testing.T, name string, s Said) {
+func (v Vendor) Checks(t *testing.T, name string, s Response) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
@@ -38,7 +38,7 @@ func (v Vendor) Checks(t *testing.T, name string, s Said) {
 }
 
 func (v Vendor) check(t *testing.T) {
-	for name, s := range map[string]Said{
+	for name, s := range map[string]Response{
 		"Works":         {Status: 200, Body: "{}"},
 		"AnyBody":       {Status: 200, Body: "whatever"},
 		"NoList":        {Status: 404, Body: "404 page not found"},

@@ -23,8 +23,8 @@ const (
 	invalid = conversation.Invalid
 )
 
-// Says tests, in both modes, the error for a response that is no answer.
-func (v Vendor) Says(t *testing.T, name string, s Said) {
+// Rejects tests, in both modes, the error for a response that is no answer.
+func (v Vendor) Rejects(t *testing.T, name string, s Response) {
 	t.Helper()
 	eachMode(t, name+"/", func(t *testing.T, whole bool) {
 		_, err := v.asking(t, whole, s).Execute(t.Context(), executortest.Request("c1", "Hi"))
@@ -38,7 +38,7 @@ func (v Vendor) Says(t *testing.T, name string, s Said) {
 // errors are failures with an HTTP status, and unusable answers.
 func (v Vendor) errors(t *testing.T) {
 	after := func(s string) http.Header { return http.Header{"Retry-After": {s}} }
-	for name, s := range map[string]Said{
+	for name, s := range map[string]Response{
 		"RateLimitNoBody":    {429, nil, "", limited, 0, "429"},
 		"RetryAfterSeconds":  {429, after("20"), "{}", limited, 20 * time.Second, ""},
 		"RetryAfterFraction": {429, after("1.5"), "{}", limited, 1500 * time.Millisecond, ""},
@@ -75,15 +75,15 @@ func (v Vendor) errors(t *testing.T) {
 		"TwentyMegabytes":    {200, nil, v.Whole(strings.Repeat("x", 20<<20)), invalid, 0, "larger than allowed (bound the reply with max_output_tokens)"},
 		"SlightlyTooLarge":   {200, nil, v.Whole(strings.Repeat("x", 1<<20+1)), invalid, 0, "larger than allowed"},
 	} {
-		v.Says(t, name, s)
+		v.Rejects(t, name, s)
 	}
 	for name, s := range foreignAnswers() {
-		v.Says(t, "Foreign"+name, s)
+		v.Rejects(t, "Foreign"+name, s)
 	}
 	t.Run("RetryAfterDate", func(t *testing.T) {
 		t.Parallel()
 		in := time.Now().Add(time.Minute).UTC().Format(http.TimeFormat)
-		_, err := v.asking(t, false, Said{Status: 429, Header: after(in), Body: "{}"}).Execute(t.Context(), executortest.Request("c1", "Hi"))
+		_, err := v.asking(t, false, Response{Status: 429, Header: after(in), Body: "{}"}).Execute(t.Context(), executortest.Request("c1", "Hi"))
 		require.InDelta(t, 60, RequireError(t, err, limited, "").RetryAfter.Seconds(), 5)
 	})
 }

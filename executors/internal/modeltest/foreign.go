@@ -8,7 +8,7 @@ import (
 
 // foreignAnswers come from a proxy or gateway in front of the model. Whatever the
 // status, the error is retryable and names that cause.
-func foreignAnswers() map[string]Said {
+func foreignAnswers() map[string]Response {
 	page := http.Header{"Content-Type": {"text/html; charset=utf-8"}}
 	text := http.Header{"Content-Type": {"text/plain; charset=utf-8"}}
 	const (
@@ -16,7 +16,7 @@ func foreignAnswers() map[string]Said {
 		aPage  = "a web page; this is not the agent's own answer (check that base_url leads to the API"
 		notOwn = "this is not the agent's own answer (check that base_url leads to the API"
 	)
-	out := map[string]Said{
+	out := map[string]Response{
 		"PageAsJSON":       {Status: 200, Body: "\n " + body, Kind: down, Text: aPage},
 		"PageAsText":       {Status: 200, Header: text, Body: body, Kind: down, Text: aPage},
 		"PageAsEvents":     {Status: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body + "\n\n", Kind: down, Text: aPage},
@@ -33,10 +33,10 @@ func foreignAnswers() map[string]Said {
 		"LoginElsewhere":   {Status: 302, Header: http.Header{"Content-Type": page["Content-Type"], "Location": {"https://login.example/"}}, Body: body, Kind: down, Text: "set base_url to where the server redirects"},
 	}
 	for _, status := range []int{200, 400, 401, 403, 404, 405, 410, 418, 422, 451} {
-		out[fmt.Sprintf("Page%d", status)] = Said{Status: status, Header: page, Body: body, Kind: down, Text: aPage}
+		out[fmt.Sprintf("Page%d", status)] = Response{Status: status, Header: page, Body: body, Kind: down, Text: aPage}
 	}
 	for _, status := range []int{400, 401, 403, 404, 405, 422} {
-		out[fmt.Sprintf("Empty%d", status)] = Said{Status: status, Kind: down, Text: fmt.Sprintf("%d %s: an empty body; %s", status, http.StatusText(status), notOwn)}
+		out[fmt.Sprintf("Empty%d", status)] = Response{Status: status, Kind: down, Text: fmt.Sprintf("%d %s: an empty body; %s", status, http.StatusText(status), notOwn)}
 	}
 	return out
 }

@@ -24,14 +24,14 @@ func Agent(text string) conversation.Message {
 func Data(text, data string) conversation.Message {
 	m := conversation.Message{Role: conversation.RoleUser}
 	if text != "" {
-		m.Parts = append(m.Parts, Words(text))
+		m.Parts = append(m.Parts, TextPart(text))
 	}
 	m.Parts = append(m.Parts, conversation.Part{Type: conversation.PartData, Data: json.RawMessage(data)})
 	return m
 }
 
-// Words returns a text part.
-func Words(text string) conversation.Part {
+// TextPart returns a text part.
+func TextPart(text string) conversation.Part {
 	return conversation.Part{Type: conversation.PartText, Text: text}
 }
 

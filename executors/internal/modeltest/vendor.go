@@ -183,7 +183,7 @@ func (v Vendor) reply(t *testing.T) {
 
 // doesNotStream requests a stream from a server that supports none.
 func (v Vendor) doesNotStream(t *testing.T) {
-	e := v.asking(t, false, Said{Status: http.StatusOK, Body: v.Whole("Hello")})
+	e := v.asking(t, false, Response{Status: http.StatusOK, Body: v.Whole("Hello")})
 	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.NoError(t, err)
 	require.Equal(t, "Hello", res.Message.Text())

@@ -62,8 +62,8 @@ func (p Paths) ValidateKinds(f *settings.Faults) {
 // Frame reads everything but the text of an answer. If it holds an error, the frame
 // has only that and the usage.
 func (p Paths) Frame(doc gjson.Result) wire.Frame {
-	if said := p.Reported(doc); said != nil {
-		return wire.Frame{Error: said, Usage: p.usage(doc)}
+	if reported := p.Reported(doc); reported != nil {
+		return wire.Frame{Error: reported, Usage: p.usage(doc)}
 	}
 	frame := wire.Frame{Usage: p.usage(doc), Model: stringAt(doc, p.Model), FinishReason: stringAt(doc, p.FinishReason)}
 	if state := At(doc, p.State); state.Exists() && state.Type != gjson.Null {
@@ -109,15 +109,15 @@ func (p Paths) Reported(doc gjson.Result) *wire.Error {
 	if !found.Exists() || found.Type == gjson.Null || found.Type == gjson.False || found.Raw == `""` {
 		return nil
 	}
-	said := &wire.Error{}
+	reported := &wire.Error{}
 	if found.IsObject() {
-		_ = json.Unmarshal([]byte(found.Raw), said) // fields of another type are skipped
+		_ = json.Unmarshal([]byte(found.Raw), reported) // fields of another type are skipped
 	}
-	said.Message = cmp.Or(stringAt(doc, p.ErrorMessage), said.Message, found.String())
+	reported.Message = cmp.Or(stringAt(doc, p.ErrorMessage), reported.Message, found.String())
 	if kind := p.ErrorKinds[stringAt(doc, p.ErrorCode)]; kind != "" {
-		said.Kind = string(kind)
+		reported.Kind = string(kind)
 	}
-	return said
+	return reported
 }
 
 // ParseJSON requires UTF-8 and JSON.

@@ -12,8 +12,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Said is a server's response to every request, and the expected error.
-type Said struct {
+// Response is a server's response to every request, and the expected error.
+type Response struct {
 	Status int
 	Header http.Header
 	Body   string
@@ -24,7 +24,7 @@ type Said struct {
 }
 
 // ServeHTTP writes the response, as JSON unless Header has another type.
-func (s Said) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (s Response) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	maps.Copy(w.Header(), s.Header)
 	w.WriteHeader(s.Status)
@@ -33,7 +33,7 @@ func (s Said) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // Require requires the expected error, of bounded length, and with a remedy for the
 // kinds that an operator has to act on.
-func (s Said) Require(t *testing.T, err error) *conversation.Error {
+func (s Response) Require(t *testing.T, err error) *conversation.Error {
 	t.Helper()
 	ce := RequireError(t, err, s.Kind, s.Text)
 	require.Equal(t, s.After, ce.RetryAfter)

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// HasError reports whether what should be an answer holds an error instead.
+// HasError reports whether an answer holds an error.
 func HasError(raw string) bool {
 	var probe struct {
 		Error json.RawMessage `json:"error"`
@@ -13,9 +13,9 @@ func HasError(raw string) bool {
 	return json.Unmarshal([]byte(raw), &probe) == nil && len(probe.Error) > 0 && string(probe.Error) != "null"
 }
 
-// ErrorFields are those of an error's body, and its message: in an object called
-// error, as vendors have them, or, as gateways do, at the top or with a text in
-// place of the object. What is not a JSON object has none.
+// ErrorFields returns the fields of an error's body, and its message. Vendors put them
+// into an object called error; gateways put them at the top, or a string in place of
+// the object. A body that is not a JSON object has no fields.
 func ErrorFields(body []byte) (fields map[string]any, message string) {
 	if json.Unmarshal(body, &fields) != nil {
 		return nil, ""
