@@ -13,13 +13,13 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// Whether streams are asked for.
+// Values of Config.Streaming.
 const (
-	StreamingAuto = "auto" // where the agent's card offers them
+	StreamingAuto = "auto" // if the agent's card offers it
 	StreamingOff  = "off"
 )
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider          = "a2a"
 	DefaultOpening           = modelcall.DefaultOpening
@@ -30,28 +30,28 @@ const (
 	DefaultPollInterval      = time.Second
 )
 
-// Config says where the agent is and how to talk to it.
+// Config names the agent's address and how to call it.
 type Config struct {
 	// URL is the agent's base address, below which its card is at
 	// /.well-known/agent-card.json, or the address of the card itself if it ends
 	// in .json. Required.
 	URL string `yaml:"url"`
-	// Endpoint is where requests are posted. Default: where the card says.
+	// Endpoint is the address that requests are posted to. Default: the card's.
 	Endpoint string `yaml:"endpoint"`
-	// CardHosts are the hosts, as "name" or "name:port", that the card may lead to
-	// beside its own server; keys go there too. From https it never leads to http.
-	// Default: none. Endpoint needs no entry.
+	// CardHosts are the hosts, as "name" or "name:port", that the card may name
+	// besides its own server; keys are sent there too. A card read over https may
+	// never name an http address. Default: none. Endpoint needs no entry.
 	CardHosts []string `yaml:"card_hosts"`
 	// BearerToken is sent as the Authorization header.
 	BearerToken secret.String `yaml:"bearer_token"`
-	// Headers are sent with every request: an API key by any name, for instance.
+	// Headers are sent with every request, for example an API key. Default: none.
 	Headers map[string]secret.String `yaml:"headers"`
-	// Provider and Model are the names that results carry. Defaults:
-	// DefaultProvider, the name on the card.
+	// Provider and Model are the names in results. Defaults: DefaultProvider, the
+	// name on the card.
 	Provider string `yaml:"provider"`
 	Model    string `yaml:"model"`
-	// Opening is what the agent is told, as if by the other side, where it has to
-	// speak first. Default: DefaultOpening.
+	// Opening is the user message sent if the agent has the first turn. Default:
+	// DefaultOpening.
 	Opening string `yaml:"opening"`
 	// Streaming is StreamingAuto or StreamingOff. Default: StreamingAuto.
 	Streaming string `yaml:"streaming"`
@@ -67,10 +67,10 @@ type Config struct {
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// PollInterval is the pause between two questions for a task that is not
-	// streamed. Default: DefaultPollInterval.
+	// PollInterval is the pause between polls of a task that is not streamed.
+	// Default: DefaultPollInterval.
 	PollInterval time.Duration `yaml:"poll_interval"`
-	// HTTPClient sends the requests. Default: one of our own.
+	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 
@@ -89,7 +89,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c Config) validate() error {
 	var f settings.Faults
 	if c.URL == "" {
@@ -106,7 +106,7 @@ func (c Config) validate() error {
 		}
 	}
 	f.Sender(c.BearerToken, c.Headers, "Accept", "Content-Type", "Content-Length", "Host")
-	// Go's client takes a POST with it for one that may be sent twice.
+	// Go's client resends a POST that has one of these.
 	for _, own := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if written, ok := settings.Header(c.Headers, own); ok {
 			f.Add("headers."+written, "leave it out, it would be the same for all requests", "cannot be set here")
@@ -124,7 +124,7 @@ func (c Config) validate() error {
 	return f.Err()
 }
 
-// sameServer reports whether what is meant for one may be sent to the other.
+// sameServer reports whether the secrets for one address may be sent to the other.
 func sameServer(a, b *url.URL) bool {
 	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }

@@ -16,14 +16,14 @@ import (
 // officialURL is the vendor's own API.
 const officialURL = "https://api.anthropic.com"
 
-// keyHeader is what the key is sent in.
+// keyHeader is the header with the key.
 const keyHeader = "X-Api-Key"
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider = "anthropic"
-	// The API requires a limit. This one every model takes, and it is far above
-	// what anybody says in a turn.
+	// The API requires a limit. Every model accepts this one, and it is far above
+	// the length of a turn.
 	DefaultMaxOutputTokens   = 4096
 	DefaultTimeout           = modelcall.DefaultTimeout
 	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
@@ -32,28 +32,28 @@ const (
 	DefaultOpening           = modelcall.DefaultOpening
 )
 
-// Config says which model answers, where, and within which limits.
+// Config selects the model, its server, and the limits of a call.
 type Config struct {
 	// Model is the model's name. Required.
 	Model string `yaml:"model"`
 	// APIKey is sent as x-api-key. The vendor's own API needs one; compatible
-	// servers may not, or want an Authorization header in its place.
+	// servers may not, or may need an Authorization header instead.
 	APIKey secret.String `yaml:"api_key"`
-	// BaseURL is where /v1/messages is. Default: the vendor's own API.
+	// BaseURL is the address before /v1/messages. Default: the vendor's own API.
 	BaseURL string `yaml:"base_url"`
-	// Provider is the name that results carry. Default: DefaultProvider.
+	// Provider is the provider's name in results. Default: DefaultProvider.
 	Provider string `yaml:"provider"`
 	// Instructions are the agent's system prompt. Default: none.
 	Instructions string `yaml:"instructions"`
-	// Opening is what the model is told, as if by the other side, where it has to
-	// speak first: the API wants something to answer. Default: DefaultOpening.
+	// Opening is the user message sent if the agent has the first turn: the API
+	// needs a message to answer. Default: DefaultOpening.
 	Opening string `yaml:"opening"`
-	// PromptCache has the provider keep the system prompt and the conversation so
-	// far, so that the next turn pays a tenth for them. Default: true.
+	// PromptCache makes the provider cache the system prompt and the conversation,
+	// so that the next turn pays a tenth for them. Default: true.
 	PromptCache *bool `yaml:"prompt_cache"`
 	// Temperature is the sampling temperature, 0 to 1. Default: the model's own.
 	Temperature *float64 `yaml:"temperature"`
-	// MaxOutputTokens bounds a reply, reasoning included. Default:
+	// MaxOutputTokens bounds a reply, including reasoning. Default:
 	// DefaultMaxOutputTokens.
 	MaxOutputTokens int `yaml:"max_output_tokens"`
 	// MaxHistoryMessages bounds the messages sent: the first one and the newest.
@@ -61,8 +61,8 @@ type Config struct {
 	MaxHistoryMessages int `yaml:"max_history_messages"`
 	// MaxReplyBytes bounds a reply's text. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// Stream has the reply come piece by piece, so that a stall is noticed.
-	// Default: true.
+	// Stream requests a streamed reply, which makes a stall noticeable. Default:
+	// true.
 	Stream *bool `yaml:"stream"`
 	// Timeout bounds a whole call. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
@@ -73,8 +73,8 @@ type Config struct {
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// Headers are sent with every request, such as anthropic-beta.
 	Headers map[string]secret.String `yaml:"headers"`
-	// Extra are fields of the request's body that have no key here, such as
-	// thinking or top_p. Null takes a field out that would be sent.
+	// Extra are fields of the request's body without a setting here, such as
+	// thinking or top_p. Null removes a field that would be sent. Default: none.
 	Extra map[string]any `yaml:"extra"`
 	// HTTPClient sends the requests. It is copied, and follows no redirects.
 	// Default: one with Go's default transport.
@@ -101,7 +101,7 @@ func (c *Config) setDefaults() {
 	c.HTTPClient = modelcall.Client(c.HTTPClient)
 }
 
-// Quota is what the provider counts together, for package limit.
+// Quota identifies what the provider's limits count together, for package limit.
 func (c Config) Quota() limit.Key {
 	c.setDefaults()
 	return limit.NewKey(c.Provider, c.BaseURL, c.APIKey, c.Headers, keyHeader, "Authorization")
@@ -111,7 +111,7 @@ func (c *Config) timers() modelcall.Timers {
 	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c *Config) validate() error {
 	var f settings.Faults
 	f.Required("model", c.Model, "name the model to ask")

@@ -16,7 +16,7 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider          = "command"
 	DefaultProcesses         = 2
@@ -29,43 +29,42 @@ const (
 	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
 )
 
-// Config says which program to run and how to talk to it.
+// Config names the program and how to call it.
 type Config struct {
-	// Command is the program and its arguments, each as it is: no shell sees
-	// them. Required.
+	// Command is the program and its arguments, passed unchanged: no shell is
+	// involved. Required.
 	Command []string `yaml:"command"`
-	// Dir is where the program runs; a relative path in Command starts there.
-	// Default: where the worker runs.
+	// Dir is the program's working directory; a relative path in Command is
+	// relative to it. Default: the worker's.
 	Dir string `yaml:"dir"`
 	// Env are variables for the program. Their values are treated as secrets.
 	Env map[string]secret.String `yaml:"env"`
-	// PassEnv names further variables of the worker's own environment that the
-	// program may see. It always sees PATH, HOME, USER, LANG,
-	// LC_ALL, LC_CTYPE, TZ, TMPDIR and SYSTEMROOT,
-	// and no others.
+	// PassEnv names variables of the worker's environment that the program receives
+	// in addition to PATH, HOME, USER, LANG, LC_ALL, LC_CTYPE, TZ, TMPDIR and
+	// SYSTEMROOT. Default: none.
 	PassEnv []string `yaml:"pass_env"`
-	// Processes is how many programs may run at the same time. They are started as
-	// they are needed, and kept. Default: DefaultProcesses.
+	// Processes is the maximum number of programs. They are started as needed, and
+	// kept running. Default: DefaultProcesses.
 	Processes int `yaml:"processes"`
-	// Concurrency is how many requests one program takes at the same time. Above
-	// 1, it must repeat their ids. Default: DefaultConcurrency.
+	// Concurrency is the maximum number of requests of one program at a time. Above
+	// 1, the program must repeat their ids. Default: DefaultConcurrency.
 	Concurrency int `yaml:"concurrency"`
-	// Handshake means that the program writes {"ready": true} when it can take
+	// Handshake means that the program writes {"ready": true} when it accepts
 	// requests. Default: false.
 	Handshake bool `yaml:"handshake"`
 	// StartTimeout bounds the wait for the handshake. Default: DefaultStartTimeout.
 	StartTimeout time.Duration `yaml:"start_timeout"`
-	// StopTimeout is how long a program has to end after SIGTERM. Then comes
-	// SIGKILL. Default: DefaultStopTimeout.
+	// StopTimeout is how long a program may run after SIGTERM, before SIGKILL.
+	// Default: DefaultStopTimeout.
 	StopTimeout time.Duration `yaml:"stop_timeout"`
-	// Provider and Model are the names that results carry where the program does
-	// not say. Defaults: DefaultProvider, none.
+	// Provider and Model are used in results if the answer names none. Defaults:
+	// DefaultProvider, none.
 	Provider string `yaml:"provider"`
 	Model    string `yaml:"model"`
-	// Send says which messages go along. Default: wire.SendAll.
+	// Send selects the messages of a request. Default: wire.SendAll.
 	Send wire.Send `yaml:"send"`
-	// Stream means that the program answers in pieces, so that a stall is noticed.
-	// Default: false.
+	// Stream means that the program answers in pieces, which makes a stall
+	// noticeable. Default: false.
 	Stream bool `yaml:"stream"`
 	// Timeout bounds a whole answer. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
@@ -76,7 +75,8 @@ type Config struct {
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// Logger gets what the programs write to their standard error. Default: nobody.
+	// Logger receives what the programs write to their standard error. Default:
+	// silent.
 	Logger *slog.Logger `yaml:"-"`
 	// LookupEnv looks up the variables to pass on. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`
@@ -103,7 +103,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c Config) validate() error {
 	var f settings.Faults
 	switch {

@@ -15,10 +15,10 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// An API is one of the two that serve the models.
+// An API is one of the two APIs for the models.
 type API string
 
-// The APIs.
+// Values of API.
 const (
 	GeminiAPI API = "gemini" // Google AI Studio's, with a key
 	VertexAPI API = "vertex" // Google Cloud's, with a key or a bearer token
@@ -27,10 +27,10 @@ const (
 // officialURL is the Gemini API.
 const officialURL = "https://generativelanguage.googleapis.com"
 
-// keyHeader is what the key is sent in.
+// keyHeader is the header with the key.
 const keyHeader = "X-Goog-Api-Key"
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider          = "gcp.gemini"
 	DefaultVertexProvider    = "gcp.vertex_ai"
@@ -41,54 +41,56 @@ const (
 	DefaultOpening           = modelcall.DefaultOpening
 )
 
-// Config says which model answers, where, and within which limits.
+// Config selects the model, its server, and the limits of a call.
 type Config struct {
 	// Model is the model's name. Required.
 	Model string `yaml:"model"`
 	// APIKey is sent as x-goog-api-key. Google's own servers need one, or an
-	// Authorization header in its place; others may not.
+	// Authorization header instead; others may not.
 	APIKey secret.String `yaml:"api_key"`
-	// API says in which of its two forms the API is spoken. Default: GeminiAPI.
+	// API is the variant of the API to call. Default: GeminiAPI.
 	API API `yaml:"api"`
 	// Project and Location are those of Google Cloud, for VertexAPI. Without them
 	// the key must be one for express mode.
 	Project  string `yaml:"project"`
 	Location string `yaml:"location"`
-	// BaseURL is where /v1beta/models is (VertexAPI: /v1beta1/projects or
+	// BaseURL is the address before /v1beta/models (VertexAPI: /v1beta1/projects or
 	// /v1beta1/publishers). Default: Google's own server.
 	BaseURL string `yaml:"base_url"`
-	// Provider is the name that results carry. Default: DefaultProvider, and
+	// Provider is the provider's name in results. Default: DefaultProvider, and
 	// DefaultVertexProvider for VertexAPI.
 	Provider string `yaml:"provider"`
 	// Instructions are the agent's system prompt. Default: none.
 	Instructions string `yaml:"instructions"`
-	// Opening is what the model is told, as if by the other side, where it has to
-	// speak first: the API wants something to answer. Default: DefaultOpening.
+	// Opening is the user message sent if the agent has the first turn: the API
+	// needs a message to answer. Default: DefaultOpening.
 	Opening string `yaml:"opening"`
 	// Temperature is the sampling temperature, 0 to 2. Default: the model's own.
 	Temperature *float64 `yaml:"temperature"`
-	// MaxOutputTokens bounds a reply, reasoning included. Default: the model's own.
+	// MaxOutputTokens bounds a reply, including reasoning. Default: the model's own
+	// limit.
 	MaxOutputTokens int `yaml:"max_output_tokens"`
 	// MaxHistoryMessages bounds the messages sent: the first one and the newest.
 	// Default: all.
 	MaxHistoryMessages int `yaml:"max_history_messages"`
 	// MaxReplyBytes bounds a reply's text. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// Stream has the reply come piece by piece, so that a stall is noticed.
-	// Default: true.
+	// Stream requests a streamed reply, which makes a stall noticeable. Default:
+	// true.
 	Stream *bool `yaml:"stream"`
 	// Timeout bounds a whole call. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// FirstTokenTimeout bounds the wait for the first piece of a streamed reply.
-	// Models that reason in silence need more. Default: DefaultFirstTokenTimeout.
+	// Models that reason without output need more. Default:
+	// DefaultFirstTokenTimeout.
 	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
 	// GapTimeout bounds the wait for each further piece. Default: DefaultGapTimeout.
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// Headers are sent with every request.
 	Headers map[string]secret.String `yaml:"headers"`
-	// Extra are fields of the request's body that have no key here, such as
-	// safetySettings or generationConfig: {topP: 0.9}. Null takes a field out that
-	// would be sent.
+	// Extra are fields of the request's body without a setting here, such as
+	// safetySettings or generationConfig: {topP: 0.9}. Null removes a field that
+	// would be sent. Default: none.
 	Extra map[string]any `yaml:"extra"`
 	// HTTPClient sends the requests. It is copied, and follows no redirects.
 	// Default: one with Go's default transport.
@@ -118,8 +120,8 @@ func (c *Config) setDefaults() {
 	c.HTTPClient = modelcall.Client(c.HTTPClient)
 }
 
-// vertexURL is Google Cloud's server for a location. Without one it is that of
-// express mode.
+// vertexURL returns Google Cloud's server for a location. Without a location it is
+// the one of express mode.
 func vertexURL(location string) string {
 	switch location {
 	case "", "global":
@@ -130,11 +132,11 @@ func vertexURL(location string) string {
 	return fmt.Sprintf("https://%s-aiplatform.googleapis.com", location)
 }
 
-// Quota is what the provider counts together, for package limit.
+// Quota identifies what the provider's limits count together, for package limit.
 func (c Config) Quota() limit.Key {
 	c.setDefaults()
 	endpoint := c.BaseURL
-	if c.Project != "" { // where the quotas of the other API are
+	if c.Project != "" { // express mode has no project to count by
 		endpoint += "projects/" + c.Project + "/locations/" + c.Location
 	}
 	return limit.NewKey(c.Provider, endpoint, c.APIKey, c.Headers, keyHeader, "Authorization")
@@ -144,11 +146,10 @@ func (c *Config) timers() modelcall.Timers {
 	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
 }
 
-// cloudName is what projects and locations are called: they become parts of an
-// address.
+// cloudName matches projects and locations, which become parts of an address.
 var cloudName = regexp.MustCompile(`^[a-z0-9.:-]*$`)
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c *Config) validate() error {
 	var f settings.Faults
 	f.Required("model", c.Model, "name the model to ask")

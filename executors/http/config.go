@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider          = "http"
 	DefaultTimeout           = modelcall.DefaultTimeout
@@ -24,45 +24,46 @@ const (
 	DefaultSignatureHeader   = "X-Parley-Signature"
 )
 
-// Config says where the agent is and how to talk to it.
+// Config names the agent's address and how to call it.
 type Config struct {
-	// URL is where requests are posted. Required.
+	// URL is the address that requests are posted to. Required.
 	URL string `yaml:"url"`
 	// BearerToken is sent as the Authorization header.
 	BearerToken secret.String `yaml:"bearer_token"`
-	// HMAC signs requests, so that the agent knows that they are yours.
+	// HMAC signs requests, so that the agent can verify their sender. Default:
+	// unsigned.
 	HMAC HMAC `yaml:"hmac"`
-	// Headers are sent with every request: an API key by any name, for instance.
+	// Headers are sent with every request, for example an API key. Default: none.
 	Headers map[string]secret.String `yaml:"headers"`
-	// Provider and Model are the names that results carry where the agent does
-	// not say. Defaults: DefaultProvider, none.
+	// Provider and Model are used in results if the answer names none. Defaults:
+	// DefaultProvider, none.
 	Provider string `yaml:"provider"`
 	Model    string `yaml:"model"`
-	// Send says which messages go along. Default: wire.SendAll.
+	// Send selects the messages of a request. Default: wire.SendAll.
 	Send wire.Send `yaml:"send"`
-	// Stream asks for server-sent events, so that a stall is noticed. An agent may
-	// stream without being asked to, and need not although it is. Default: false.
+	// Stream requests server-sent events, which make a stall noticeable. An agent
+	// may stream without the request, and may ignore it. Default: false.
 	Stream bool `yaml:"stream"`
 	// Timeout bounds a whole call, polls included. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
-	// FirstTokenTimeout bounds the wait for an answer that was asked to stream, or
-	// its first piece. Default: DefaultFirstTokenTimeout.
+	// FirstTokenTimeout bounds the wait for the first piece of a requested stream.
+	// Default: DefaultFirstTokenTimeout.
 	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
 	// GapTimeout bounds the wait for each further piece, and for the answer to a
 	// poll. Default: DefaultGapTimeout.
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// MaxReplyBytes bounds a reply. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// PollInterval is the pause between polls where the agent names none.
-	// Default: DefaultPollInterval.
+	// PollInterval is the pause between polls if the agent states none. Default:
+	// DefaultPollInterval.
 	PollInterval time.Duration `yaml:"poll_interval"`
-	// Health is what Check gets: a path, or a URL of the same server. Default: a
-	// connection to the server is enough.
+	// Health is what Check requests: a path, or a URL of the same server. Default:
+	// Check only connects to the server.
 	Health string `yaml:"health"`
-	// Request and Response are for agents that do not keep to the contract.
+	// Request and Response are for agents with another format than the contract's.
 	Request  RequestMapping  `yaml:"request"`
 	Response ResponseMapping `yaml:"response"`
-	// HTTPClient sends the requests. Default: one of our own.
+	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 
@@ -81,7 +82,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c Config) validate() (*mapping, error) {
 	var f settings.Faults
 	if c.URL == "" {
@@ -118,7 +119,7 @@ func checkHealth(base, s string) error {
 	return nil
 }
 
-// sameServer reports whether what is meant for one may be sent to the other.
+// sameServer reports whether the secrets for one address may be sent to the other.
 func sameServer(a, b *url.URL) bool {
 	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Host, b.Host) && b.User == nil
 }

@@ -16,13 +16,13 @@ import (
 // officialURL is the vendor's own API.
 const officialURL = "https://api.openai.com/v1"
 
-// How a model is asked.
+// Values of Config.API.
 const (
 	APIChat      = "chat"
 	APIResponses = "responses"
 )
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultProvider          = "openai"
 	DefaultTimeout           = modelcall.DefaultTimeout
@@ -32,61 +32,65 @@ const (
 	DefaultOpening           = modelcall.DefaultOpening
 )
 
-// Config says which model answers, where, and within which limits.
+// Config selects the model, its server, and the limits of a call.
 type Config struct {
 	// Model is the model's name. Required.
 	Model string `yaml:"model"`
 	// APIKey is sent as the bearer token. The vendor's own API needs one;
 	// compatible servers may not.
 	APIKey secret.String `yaml:"api_key"`
-	// API is how the model is asked, APIChat or APIResponses. Default: the
-	// Responses API where there is no BaseURL, Chat Completions where there is one,
-	// because that is what compatible servers know.
+	// API is the API to call, APIChat or APIResponses. Default: APIResponses
+	// without a BaseURL, APIChat with one, because compatible servers support that.
 	API string `yaml:"api"`
-	// Store has the provider keep the responses, so that a request carries only
-	// what is new (Responses API). Default: true at the vendor's own API and for
-	// Background, false elsewhere: servers that keep nothing may not say so.
+	// Store makes the provider keep the responses, so that a request carries only
+	// new messages (Responses API). Default: true for the vendor's own API and for
+	// Background, false elsewhere: a server that keeps nothing may not report it.
 	Store *bool `yaml:"store"`
-	// Background has the provider go on with a response that nobody waits for, so
-	// that a later attempt takes it over (Responses API). Default: false.
+	// Background makes the provider continue a response after a disconnect, so that
+	// a later attempt attaches to it (Responses API). Default: false.
 	Background bool `yaml:"background"`
-	// BaseURL is where /chat/completions and /responses are. Default: the vendor's own API.
+	// BaseURL is the address before /chat/completions and /responses. Default: the
+	// vendor's own API.
 	BaseURL string `yaml:"base_url"`
-	// Organization and Project are the vendor's ids. Default: the key's own.
+	// Organization and Project are the vendor's ids. Default: those of the key.
 	Organization string `yaml:"organization"`
 	Project      string `yaml:"project"`
-	// Provider is the name that results carry. Default: DefaultProvider.
+	// Provider is the provider's name in results. Default: DefaultProvider.
 	Provider string `yaml:"provider"`
 	// Instructions are the agent's system prompt. Default: none.
 	Instructions string `yaml:"instructions"`
-	// Opening is what the model is told, as if by the other side, where it has to
-	// speak first: many models need something to answer. Default: DefaultOpening.
+	// Opening is the user message sent if the agent has the first turn: many models
+	// need a message to answer. Default: DefaultOpening.
 	Opening string `yaml:"opening"`
 	// Temperature is the sampling temperature, 0 to 2. Default: the model's own.
 	Temperature *float64 `yaml:"temperature"`
-	// MaxOutputTokens bounds a reply, reasoning included. Default: the model's own.
+	// MaxOutputTokens bounds a reply, including reasoning. Default: the model's own
+	// limit.
 	MaxOutputTokens int `yaml:"max_output_tokens"`
-	// MaxHistoryMessages bounds the messages sent: the first one and the newest. The
-	// provider's memory is not used where it leaves some out. Default: all.
+	// MaxHistoryMessages bounds the messages sent: the first one and the newest. If
+	// it leaves some out, the provider's stored conversation is not used. Default:
+	// all.
 	MaxHistoryMessages int `yaml:"max_history_messages"`
 	// MaxReplyBytes bounds a reply's text and tool calls. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// Stream has the reply come piece by piece, so that a stall is noticed.
-	// Default: true.
+	// Stream requests a streamed reply, which makes a stall noticeable. Default:
+	// true.
 	Stream *bool `yaml:"stream"`
 	// Timeout bounds a whole call. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// FirstTokenTimeout bounds the wait for the first piece of a streamed reply.
-	// Models that reason in silence need more. Default: DefaultFirstTokenTimeout.
+	// Models that reason without output need more. Default:
+	// DefaultFirstTokenTimeout.
 	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
 	// GapTimeout bounds the wait for each further piece. Default: DefaultGapTimeout.
 	GapTimeout time.Duration `yaml:"gap_timeout"`
 	// Headers are sent with every request.
 	Headers map[string]secret.String `yaml:"headers"`
-	// Extra are fields of the request's body that have no key here, such as
-	// reasoning_effort or top_p. Null takes a field out that would be sent.
+	// Extra are fields of the request's body without a setting here, such as
+	// reasoning_effort or top_p. Null removes a field that would be sent. Default:
+	// none.
 	Extra map[string]any `yaml:"extra"`
-	// HTTPClient sends the requests. Default: one of our own.
+	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 }
 
@@ -122,7 +126,7 @@ func (c *Config) api() string {
 	return cmp.Or(c.API, APIChat)
 }
 
-// Quota is what the provider counts together, for package limit.
+// Quota identifies what the provider's limits count together, for package limit.
 func (c Config) Quota() limit.Key {
 	c.setDefaults()
 	return limit.NewKey(c.Provider, c.BaseURL, c.APIKey, c.Headers, "Authorization")
@@ -132,7 +136,7 @@ func (c *Config) timers() modelcall.Timers {
 	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c *Config) validate() error {
 	var f settings.Faults
 	f.Required("model", c.Model, "name the model to ask")

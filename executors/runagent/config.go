@@ -13,16 +13,16 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// A Mode says where agents run.
+// A Mode is where agents run.
 type Mode string
 
-// The modes.
+// Values of Mode.
 const (
 	ModeServerless Mode = "serverless"
 	ModeLocal      Mode = "local"
 )
 
-// The defaults of a [Config].
+// Defaults of a [Config].
 const (
 	DefaultMode              = ModeServerless
 	DefaultURL               = "https://backend.run-agent.ai"
@@ -35,52 +35,53 @@ const (
 	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
 )
 
-// Provider is the name that results carry.
+// Provider is the provider's name in results.
 const Provider = "runagent"
 
-// Config says where agents run and, for requests that do not say, which.
+// Config names where agents run, and the agent for requests that name none.
 type Config struct {
-	// Mode is ModeServerless or ModeLocal. A task may send a serverless run to a
-	// local agent, but not the other way round. Default: DefaultMode.
+	// Mode is ModeServerless or ModeLocal. A task may redirect a serverless run to
+	// a local agent, but not the reverse. Default: DefaultMode.
 	Mode Mode `yaml:"mode"`
-	// URL is where RunAgent Serverless is; /api/v1 is added. Default: DefaultURL.
+	// URL is the address of RunAgent Serverless; /api/v1 is appended. Default:
+	// DefaultURL.
 	URL string `yaml:"url"`
 	// APIKey is sent to RunAgent Serverless, never to a local agent. Required for
 	// ModeServerless.
 	APIKey secret.String `yaml:"api_key"`
-	// Host and Port are where a local agent listens. Default: what RunAgent's
-	// registry says of the agent; if one of the two is given, DefaultHost or
-	// DefaultPort for the other.
+	// Host and Port are the address of a local agent. Default: the agent's entry in
+	// RunAgent's registry; if only one is given, DefaultHost or DefaultPort for the
+	// other.
 	Host string `yaml:"host"`
 	Port int    `yaml:"port"`
 	// AgentHosts are further addresses to which a task may send its run by
-	// agent_host and agent_port: "host", which is every port of it, "host:port", a
-	// range of addresses such as "10.0.0.0/8", or "all". The answer of whatever is
-	// there becomes the task's result. Without any, a task may name the configured
-	// host and port (default: this machine's port DefaultPort) and what the registry
-	// has for this machine.
+	// agent_host and agent_port: "host", which includes all its ports, "host:port",
+	// a range of addresses such as "10.0.0.0/8", or "all". The answer from that
+	// address becomes the task's result. Default: a task may name only the
+	// configured host and port (default: DefaultPort of this machine) and the
+	// registry's entries for this machine.
 	AgentHosts []string `yaml:"agent_hosts"`
 	// CacheDir is the folder with RunAgent's registry of local agents. Default:
 	// RUNAGENT_CACHE_DIR, or .runagent in the home folder.
 	CacheDir string `yaml:"cache_dir"`
-	// AgentID and Entrypoint are what is run where no task says so.
+	// AgentID and Entrypoint are used if no task names them.
 	AgentID    string `yaml:"agent_id"`
 	Entrypoint string `yaml:"entrypoint"`
-	// UserID and PersistentMemory apply where the task does not set them.
+	// UserID and PersistentMemory are used if the task does not set them.
 	UserID           string `yaml:"user_id"`
 	PersistentMemory bool   `yaml:"persistent_memory"`
-	// MessageKey is the keyword argument that carries what has been said to the
-	// agent. Default: DefaultMessageKey.
+	// MessageKey is the keyword argument with the new user messages. Default:
+	// DefaultMessageKey.
 	MessageKey string `yaml:"message_key"`
-	// HistoryKey is the keyword argument that carries the conversation so far.
-	// Empty: it is not sent.
+	// HistoryKey is the keyword argument with the conversation so far. Empty: it is
+	// not sent.
 	HistoryKey string `yaml:"history_key"`
-	// ReplyPath is where the text of the reply is in an agent's answer that is no
-	// text, in the words of github.com/tidwall/gjson. It is not used for tasks:
-	// their result is the whole answer.
+	// ReplyPath is the path of the reply's text in an answer that is not a string,
+	// in the syntax of github.com/tidwall/gjson. It does not apply to tasks: their
+	// result is the whole answer.
 	ReplyPath string `yaml:"reply_path"`
-	// Timeout bounds a run unless its task states a time of its own. The server is
-	// told too. Default: DefaultTimeout.
+	// Timeout bounds a run unless its task states a timeout. The server receives it
+	// too. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// FirstTokenTimeout bounds the wait for the first piece of a stream, GapTimeout
 	// for each further one. Defaults: DefaultFirstTokenTimeout, DefaultGapTimeout.
@@ -88,16 +89,16 @@ type Config struct {
 	GapTimeout        time.Duration `yaml:"gap_timeout"`
 	// MaxReplyBytes bounds a result. Default: DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// AtMostOnce is for agents that must not run twice: an attempt whose end nobody
-	// knows is then the last one.
+	// AtMostOnce is for agents that must not run twice: an attempt with an
+	// ambiguous result is not retried. Default: false.
 	AtMostOnce bool `yaml:"at_most_once"`
-	// RetryAgentErrors has a run that the agent itself failed be tried again.
-	// Default: it is final.
+	// RetryAgentErrors makes a failure of the agent itself retryable. Default:
+	// false, it is final.
 	RetryAgentErrors bool `yaml:"retry_agent_errors"`
-	// Validate asks the agent for its entrypoints before a run, so that an unknown
-	// one is told with the names there are. Default: true.
+	// Validate requests the agent's entrypoints before a run, so that the error for
+	// an unknown one lists the known ones. Default: true.
 	Validate *bool `yaml:"validate"`
-	// HTTPClient sends the requests. Default: one of our own.
+	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 	// LookupEnv looks up RUNAGENT_CACHE_DIR. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`
@@ -136,7 +137,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c Config) validate() error {
 	var f settings.Faults
 	switch c.Mode {

@@ -47,7 +47,7 @@ func TestErrors(t *testing.T) {
 		text      string
 	}{
 		"AgentRaised": {change: entrypoint("fail"), want: invalid, ambiguous: true,
-			text: "the harbour is closed: permission of the master needed” (look at the agent's log"},
+			text: "the harbour is closed: permission of the master needed” (read the agent's log"},
 		"AgentRaisedAndMayBeRetried": {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail", true },
 			want: unavailable, ambiguous: true, text: "the harbour is closed"},
 		"UnknownEntrypoint": {change: func(c *runagent.Config) { c.Entrypoint = "nope"; unvalidated(c) },
@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		"NoAccessAs500":        {fault: runagenttest.Fault{Status: 500, Body: `{"detail": "403: You do not have permission"}`}, cloud: true, want: unauthorized, ambiguous: true, text: "permission"},
 		"NoAccessAs200":        {fault: runagenttest.Fault{Raw: `{"success": false, "error": {"code": "PERMISSION_ERROR", "message": "no"}}`}, cloud: true, want: unauthorized, text: "no” (check api_key"},
 		"NoAccessInWords":      {fault: runagenttest.Fault{Raw: `{"success": false, "error": "Access denied"}`}, cloud: true, want: unauthorized, ambiguous: true, text: "Access denied"},
-		"AgentLacksPermission": {cloud: true, change: entrypoint("fail"), want: invalid, ambiguous: true, text: "permission of the master needed” (look at the agent's log"},
+		"AgentLacksPermission": {cloud: true, change: entrypoint("fail"), want: invalid, ambiguous: true, text: "permission of the master needed” (read the agent's log"},
 		"ServerBroken":         {fault: runagenttest.Fault{Status: 500, Body: "Internal Server Error"}, want: unavailable, ambiguous: true, text: "500 Internal Server Error"},
 		"500OfALocalAgent": {fault: runagenttest.Fault{Status: 500, Body: `{"success": false, "error": {"code": "INTERNAL_ERROR", "message": "no permission to read file"}}`},
 			want: unavailable, ambiguous: true, text: "no permission to read file"},

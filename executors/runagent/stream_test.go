@@ -87,8 +87,8 @@ func TestStreamErrors(t *testing.T) {
 		ambiguous bool
 		text      string
 	}{
-		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, ambiguous: true, text: "Streaming error: the harbour is closed” (look at the agent's log"},
-		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, ambiguous: true, text: "permission denied” (look at the agent's log"},
+		"AgentRaised":    {change: entrypoint("fail_stream"), want: invalid, ambiguous: true, text: "Streaming error: the harbour is closed” (read the agent's log"},
+		"AgentLacksIt":   {change: entrypoint("denied_stream"), cloud: true, want: invalid, ambiguous: true, text: "permission denied” (read the agent's log"},
 		"MayBeRetried":   {change: func(c *runagent.Config) { c.Entrypoint, c.RetryAgentErrors = "fail_stream", true }, want: unavailable, ambiguous: true, text: "Streaming error"},
 		"UnknownTag":     {change: func(c *runagent.Config) { c.Entrypoint = "no_stream"; unvalidated(c) }, want: invalid, text: "Entrypoint no_stream not found” (check entrypoint_tag"},
 		"CutOff":         {fault: runagenttest.Fault{Drop: true}, want: unavailable, ambiguous: true, text: "the stream ended before the answer did"},

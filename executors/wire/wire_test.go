@@ -62,7 +62,7 @@ func TestAnswers(t *testing.T) {
 		"TooLarge":           {`{"message": "` + strings.Repeat("x", 2000) + `"}`, invalid, "larger than allowed (have the agent answer with less"},
 		"TooLargeDeltas":     {`{"delta": "` + strings.Repeat("x", 900) + `"}` + "\n" + `{"delta": "` + strings.Repeat("x", 900) + `"}`, invalid, "larger than allowed"},
 		"TooLargeState":      {`{"message": "Hi", "state": "` + strings.Repeat("x", 5000) + `"}`, invalid, "hand out an id"},
-		"TooLargeToken":      {`{"attach": "` + strings.Repeat("x", 5000) + `"}`, invalid, "attach takes 5002 bytes"},
+		"TooLargeToken":      {`{"attach": "` + strings.Repeat("x", 5000) + `"}`, invalid, "attach has 5002 bytes"},
 		"Error":              {`{"error": {"kind": "Refused", "message": "I'd rather not"}}`, refused, "the agent reports: “I'd rather not”"},
 		"ErrorAsText":        {`{"error": "out of order"}`, down, "out of order"},
 		"ErrorInSnakeCase":   {`{"error": {"kind": "context_too_long", "message": "m"}}`, conversation.ContextTooLong, "m"},

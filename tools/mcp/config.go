@@ -16,40 +16,41 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// DefaultConnectTimeout bounds the wait for a server to start and to introduce
-// itself. It is long because some servers are downloaded when they first start.
+// DefaultConnectTimeout bounds the start and introduction of a server. It is long
+// because some servers are downloaded at their first start.
 const DefaultConnectTimeout = 30 * time.Second
 
-// Config says which server to use: a program or an address.
+// Config names the server: a program or an address.
 type Config struct {
-	// Command is the program and its arguments, each as it is: no shell sees
-	// them. Either Command or URL is required.
+	// Command is the program and its arguments, passed unchanged: no shell is
+	// involved. Either Command or URL is required.
 	Command []string `yaml:"command"`
-	// Dir is where the program runs; a relative path in Command starts there.
-	// Default: where the worker runs.
+	// Dir is the program's working directory; a relative path in Command is
+	// relative to it. Default: the worker's.
 	Dir string `yaml:"dir"`
 	// Env are variables for the program. Their values are treated as secrets. Of
-	// the worker's own environment it sees those of package
-	// program that every program sees, such as PATH and HOME, and no others.
+	// the worker's environment it receives only those of package program that every
+	// program receives, such as PATH and HOME.
 	Env map[string]secret.String `yaml:"env"`
-	// URL is the address of a server that speaks streamable HTTP.
+	// URL is the address of a server with streamable HTTP.
 	URL string `yaml:"url"`
 	// Headers are sent with every request to URL, such as Authorization.
 	Headers map[string]secret.String `yaml:"headers"`
-	// ConnectTimeout bounds the start of the program, or the way to the server,
-	// and the introduction. Default: DefaultConnectTimeout.
+	// ConnectTimeout bounds the start of the program or the connection to the
+	// server, and the introduction. Default: DefaultConnectTimeout.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 
-	// Name is what the set is called in errors and in the log. Default: the
-	// program's name or the server's host.
+	// Name is the name of the set in errors and logs. Default: the program's name
+	// or the server's host.
 	Name string `yaml:"-"`
-	// Version of Parley, for the server to know. Default: none.
+	// Version of Parley, sent to the server. Default: none.
 	Version string `yaml:"-"`
 	// LookupEnv looks up the variables to pass on. Default: os.LookupEnv.
 	LookupEnv func(string) (string, bool) `yaml:"-"`
-	// HTTPClient sends the requests. Default: one of our own.
+	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
-	// Logger gets what the program writes to its standard error. Default: nobody.
+	// Logger receives what the program writes to its standard error. Default:
+	// silent.
 	Logger *slog.Logger `yaml:"-"`
 }
 
@@ -73,10 +74,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// ownHeaders are those that the protocol needs for itself.
+// ownHeaders are set by the protocol.
 var ownHeaders = []string{"Accept", "Content-Type", "Content-Length", "Host", "Mcp-Session-Id", "Mcp-Protocol-Version", "Last-Event-Id"}
 
-// validate reports every fault, each with its key and what would be right.
+// validate reports all faults, each with its field and remedy.
 func (c Config) validate() error {
 	var f settings.Faults
 	switch local, remote := len(c.Command) > 0, c.URL != ""; {
@@ -106,7 +107,7 @@ func (c Config) validateProgram(f *settings.Faults) {
 	}
 }
 
-// validateServer does not quote the URL: it may hold a secret.
+// validateServer does not repeat the URL: it may hold a secret.
 func (c Config) validateServer(f *settings.Faults) {
 	f.Server("url", c.URL, "http://localhost:8000/mcp")
 	f.Headers(c.Headers, "", "")

@@ -212,7 +212,7 @@ func TestAnswersToACall(t *testing.T) {
 		"CutOff":            {status(200, "{", "Content-Type", asJSON, "Content-Length", "100"), down, "the answer breaks off", true},
 		"StreamEnds":        {status(200, "data: \n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n", "Content-Type", asEvents), down, "the stream ended before the answer", true},
 		"StreamCutOff":      {status(200, "data: {", "Content-Type", asEvents, "Content-Length", "100"), down, "the stream broke off before the answer", true},
-		"StreamOfManyLines": {status(200, ": hi\n\ndata: {\"jsonrpc\":\"2.0\",\r\ndata:\"id\":$ID,\ndata: \"result\":{\"content\":[],\"isError\":true}}\n\n", "Content-Type", asEvents), "", "did not say why", false},
+		"StreamOfManyLines": {status(200, ": hi\n\ndata: {\"jsonrpc\":\"2.0\",\r\ndata:\"id\":$ID,\ndata: \"result\":{\"content\":[],\"isError\":true}}\n\n", "Content-Type", asEvents), "", "failed without a reason", false},
 		"LargeJSON":         {status(200, strings.Repeat(" ", 17<<20), "Content-Type", asJSON), "", "larger than 16 MiB", false},
 		"LargeEvent":        {status(200, "data: "+strings.Repeat("x", 17<<20), "Content-Type", asEvents), "", "larger than 16 MiB", false},
 		"EndlessEvents": {func(w http.ResponseWriter, _ *http.Request, _ string) {
