@@ -10,18 +10,18 @@ import (
 
 const (
 	// shownAdvice is how many sentences a poll's status has, maxAdvised how many are
-	// remembered as said.
+	// remembered as logged.
 	shownAdvice = 5
 	maxAdvised  = 100
 )
 
-// advised is what a platform sees that is amiss, and what of it the log has.
+// advised is a platform's newest advice, and which of it the log has.
 type advised struct {
 	advice []string
-	said   map[string]bool
+	logged map[string]bool
 }
 
-// advise takes in what the platform advises, if it does, and logs each sentence once.
+// advise keeps the advice of a platform that gives some, and logs each sentence once.
 func (a *advised) advise(ctx context.Context, in PollInput, on platforms.Platform) {
 	from, ok := platforms.As[platforms.Advised](on)
 	if !ok {
@@ -29,13 +29,13 @@ func (a *advised) advise(ctx context.Context, in PollInput, on platforms.Platfor
 	}
 	all := from.Advice()
 	for _, sentence := range all {
-		if a.said[sentence] {
+		if a.logged[sentence] {
 			continue
 		}
-		if a.said == nil || len(a.said) >= maxAdvised {
-			a.said = make(map[string]bool)
+		if a.logged == nil || len(a.logged) >= maxAdvised {
+			a.logged = make(map[string]bool)
 		}
-		a.said[sentence] = true
+		a.logged[sentence] = true
 		activity.GetLogger(ctx).Warn("Amiss on the platform", "platform", in.Platform, "agent", in.Agent, "advice", clip(sentence))
 	}
 	a.advice = nil

@@ -26,9 +26,9 @@ type attempt struct {
 	clock     clock
 	stopDrain func()
 
-	// tries counts the attempts of activities before this one, and limit how many
-	// there may be in all; zero: the retry policy says.
-	tries, limit int
+	// before counts the attempts of activities before this one, and limit is how many
+	// there may be in all. Zero: as many as the retry policy allows.
+	before, limit int
 }
 
 // begin is called first, because the attempt's clock starts with it.
@@ -51,13 +51,13 @@ func (a *attempt) end() {
 }
 
 // number counts this attempt over all activities that handed the step over, from 1.
-func (a *attempt) number() int { return int(a.info.Attempt) + a.tries }
+func (a *attempt) number() int { return int(a.info.Attempt) + a.before }
 
 // handsOver reports whether the worker stops: the step is handed over.
 func (a *attempt) handsOver() bool { return handedOver(a.work) }
 
-// record has Temporal know what the attempt is about to do, which also proves that it
-// is the current one.
+// record records at Temporal what the attempt is about to do. That also proves that it is
+// the current one.
 func (a *attempt) record(ctx context.Context, detail any, effect string) error {
 	err := a.live.record(ctx, detail)
 	if err == nil || errors.Is(err, lease.ErrNotCurrent) || ctx.Err() != nil {
@@ -65,27 +65,27 @@ func (a *attempt) record(ctx context.Context, detail any, effect string) error {
 	}
 	return &conversation.Error{
 		Kind: conversation.Unavailable, Op: effect,
-		Err:    fmt.Errorf("nothing was sent, because Temporal has not recorded first that it would be: %w", err),
+		Err:    fmt.Errorf("nothing was sent: Temporal did not record the attempt before it: %w", err),
 		Remedy: "check the connection to Temporal and the server's load",
 	}
 }
 
-// act is called right before an effect. It returns an error if the attempt may not
-// have it: because Temporal has given it up, or cannot be asked.
+// act is called right before an effect. It returns an error if the attempt must not have
+// it: another attempt is the current one, or Temporal does not answer.
 func (a *attempt) act(ctx context.Context, effect string) error {
 	if a.beforeEffect != nil {
 		a.beforeEffect(effect)
 	}
 	err := lease.Check(ctx)
 	if err != nil {
-		activity.GetLogger(a.sdk).Warn("Not done: the attempt may not act", "conversation_id", a.info.WorkflowExecution.ID,
+		activity.GetLogger(a.sdk).Warn("The attempt must not act: nothing was done", "conversation_id", a.info.WorkflowExecution.ID,
 			"effect", effect, "attempt", a.number(), "reason", printable.Clip(err.Error(), maxReportText))
 	}
 	return err
 }
 
-// fail counts err, tells of it, and turns it into what Temporal is told. A
-// cancellation by the workflow stays one.
+// fail counts and reports err, and returns it as the error for Temporal. A cancellation
+// by the workflow stays one.
 func (a *attempt) fail(err error, details ErrorDetails) error {
 	if errors.Is(a.sdk.Err(), context.Canceled) {
 		return a.sdk.Err()
@@ -99,52 +99,52 @@ func (a *attempt) fail(err error, details ErrorDetails) error {
 	a.metrics.failure(a.sdk, a.step, conversation.KindOf(err))
 	last := a.limit > 0 && a.number() >= a.limit
 	failed := temporalErrorWith(err, details, last)
-	a.tell(err, retryDelay(failed, a.info))
+	a.report(err, retryDelay(failed, a.info))
 	return failed
 }
 
-// tell has people see that the step is tried again: at its first failure, at each
-// power of two, and at the last.
-func (a *attempt) tell(err error, next time.Duration) {
+// report logs a failed attempt and reports it to the workflow: the first, each power of
+// two, and the last. next is when the step is retried; negative: it is not.
+func (a *attempt) report(err error, next time.Duration) {
 	n := a.number()
 	if next >= 0 && bits.OnesCount(uint(n)) != 1 {
 		return
 	}
-	report := AttemptReport{
+	failed := AttemptReport{
 		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), Reason: printable.Clip(err.Error(), maxReportText), At: a.clock.now().UTC(),
 	}
 	if e := asError(err); e != nil {
-		report.Remedy = printable.Clip(e.Remedy, maxReportText)
+		failed.Remedy = printable.Clip(e.Remedy, maxReportText)
 	}
-	report.ActivityID, report.Of = a.info.ActivityID, a.limit
-	if p := a.info.RetryPolicy; p != nil && report.Of == 0 {
-		report.Of = int(p.MaximumAttempts)
+	failed.ActivityID, failed.Of = a.info.ActivityID, a.limit
+	if p := a.info.RetryPolicy; p != nil && failed.Of == 0 {
+		failed.Of = int(p.MaximumAttempts)
 	}
 	about := []any{
-		"conversation_id", a.info.WorkflowExecution.ID, "step", a.step, "attempt", n, "kind", string(report.Kind), "reason", report.Reason,
+		"conversation_id", a.info.WorkflowExecution.ID, "step", a.step, "attempt", n, "kind", string(failed.Kind), "reason", failed.Reason,
 	}
 	log := activity.GetLogger(a.sdk)
 	if next < 0 {
-		log.Warn("A step has failed; it is not tried again by itself", about...)
-		return // the workflow learns of it with the error
+		log.Warn("A step has failed; it is not retried", about...)
+		return // the workflow gets the error itself
 	}
-	report.Next = report.At.Add(next)
-	log.Warn("A step fails; it is tried again", append(about, "next_in", next.Round(time.Millisecond).String())...)
+	failed.Next = failed.At.Add(next)
+	log.Warn("A step has failed; it is retried", append(about, "next_in", next.Round(time.Millisecond).String())...)
 	if a.reports == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.sdk), tellTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.sdk), reportTimeout)
 	defer cancel()
-	// Best effort: the workflow learns of the last failure in any case.
-	_ = a.reports.Failed(ctx, a.info.WorkflowExecution.ID, a.info.WorkflowExecution.RunID, report)
+	// Best effort: the workflow gets the last failure in any case.
+	_ = a.reports.Failed(ctx, a.info.WorkflowExecution.ID, a.info.WorkflowExecution.RunID, failed)
 }
 
 const (
 	maxReportText = 500
-	tellTimeout   = 2 * time.Second
+	reportTimeout = 2 * time.Second
 )
 
-// Reports tells workflows of attempts that have failed and are followed by others.
+// Reports reports failed attempts to their workflows.
 type Reports interface {
 	Failed(ctx context.Context, workflowID, runID string, report AttemptReport) error
 }

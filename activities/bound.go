@@ -6,7 +6,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Temporal refuses payloads of 2 MiB. What others say is recorded as the result of the
+// Temporal refuses payloads of 2 MiB. What comes from the other side is recorded as the result of the
 // activity that brought it and in the input of the next reply, together with what else
 // is new.
 const (
@@ -79,7 +79,7 @@ func (c *cutter) finding(on conversation.OnOversize) *Finding {
 	}
 }
 
-// bound cuts what came back. An end is not held up for it.
+// bound cuts what came back. A conversation that has ended does not park for it.
 func (e *exchanging) bound(out *ExchangeResult) {
 	c := newCutter(e.in.MaxMessageBytes, maxTaken)
 	out.Messages = c.messages(out.Messages)

@@ -9,8 +9,8 @@ import (
 )
 
 // transcriptCache keeps the transcripts of the conversations that this worker
-// answered last, so that a reply needs only what is new. It is bounded by bytes;
-// what falls out is read again from the workflow.
+// answered last, so that a reply needs only what is new. It is bounded by bytes; a
+// transcript that is not in it is read from the workflow.
 type transcriptCache struct {
 	mu      sync.Mutex
 	limit   int
@@ -54,7 +54,7 @@ func (c *transcriptCache) put(workflowID, digest string, messages []conversation
 	entry := &cached{workflowID: workflowID, digest: digest, messages: messages}
 	entry.size = cacheOverhead + len(workflowID) + len(digest) + (cap(messages)-len(messages))*int(unsafe.Sizeof(conversation.Message{}))
 	for _, m := range messages {
-		entry.size += held(m)
+		entry.size += memoryOf(m)
 	}
 	c.entries[workflowID] = c.order.PushFront(entry)
 	c.size += entry.size
@@ -73,8 +73,8 @@ func (c *transcriptCache) forget(workflowID string) {
 // cacheOverhead is about what an entry takes besides its transcript.
 const cacheOverhead = 512
 
-// held is about how much memory a message takes.
-func held(m conversation.Message) int {
+// memoryOf is about how much memory a message takes.
+func memoryOf(m conversation.Message) int {
 	n := int(unsafe.Sizeof(m)) + cap(m.Parts)*int(unsafe.Sizeof(conversation.Part{}))
 	for _, p := range m.Parts {
 		n += len(p.Text) + cap(p.Data)

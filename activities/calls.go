@@ -22,9 +22,9 @@ import (
 // calls are the requests to models and tools of this worker that are under way, and
 // the results of those that ended a moment ago, by what was asked.
 //
-// An attempt that Temporal has given up, because a heartbeat did not reach the server
-// in time, does not take its call with it: the call has been paid for. The next
-// attempt on this worker joins it. What the workflow cancels is cancelled.
+// An attempt that has timed out, because a heartbeat did not reach the server in time,
+// does not cancel its call: the call has been paid for. The next attempt on this worker
+// joins it. A call that the workflow cancels is cancelled.
 type calls struct {
 	// wanted reports whether Temporal will start another attempt of the activity.
 	wanted func(context.Context, activity.Info) bool
@@ -65,32 +65,32 @@ type call struct {
 	size   int
 	at     time.Time
 
-	mu    sync.Mutex
-	owner *attempt // the newest attempt that waits for it; nil: none
-	token *json.RawMessage
-	hear  func(token json.RawMessage)
+	mu      sync.Mutex
+	owner   *attempt // the newest attempt that waits for it; nil: none
+	token   *json.RawMessage
+	onToken func(token json.RawMessage)
 }
 
-// attached hears of a token by which the provider's run can be found.
+// attached is called with a token by which the provider's run can be found.
 func (k *call) attached(token json.RawMessage) {
 	k.mu.Lock()
 	k.token = &token
-	hear := k.hear
+	onToken := k.onToken
 	k.mu.Unlock()
-	if hear != nil {
-		hear(token)
+	if onToken != nil {
+		onToken(token)
 	}
 }
 
 // join makes a the attempt that the call is for.
-func (k *call) join(a *attempt, hear func(json.RawMessage)) {
+func (k *call) join(a *attempt, onToken func(json.RawMessage)) {
 	k.mu.Lock()
 	k.holder.Pass(a.live)
-	k.owner, k.hear = a, hear
+	k.owner, k.onToken = a, onToken
 	token := k.token
 	k.mu.Unlock()
-	if token != nil && hear != nil {
-		hear(*token)
+	if token != nil && onToken != nil {
+		onToken(*token)
 	}
 }
 
@@ -107,11 +107,11 @@ func (k *call) leave(a *attempt) bool {
 	if k.owner != a {
 		return false
 	}
-	k.owner, k.hear = nil, nil
+	k.owner, k.onToken = nil, nil
 	return true
 }
 
-// has reports whether there is such a call to join.
+// has reports whether there is a call of that key to join.
 func (c *calls) has(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,11 +120,11 @@ func (c *calls) has(key string) bool {
 }
 
 // do returns the result of the call that key names, which must include all that
-// matters about it: of one that is there, or of a new one, made by fn. hear, if not
-// nil, is told of tokens for as long as do waits. Results without an error are kept for
-// a time; fn says how large they are.
+// matters about it: of one that is there, or of a new one, made by fn. onToken, if
+// not nil, is called with tokens for as long as do waits. Results without an error are
+// kept for a time; fn returns their size.
 func (c *calls) do(
-	ctx context.Context, a *attempt, key string, hear func(json.RawMessage),
+	ctx context.Context, a *attempt, key string, onToken func(json.RawMessage),
 	fn func(ctx context.Context, attached func(json.RawMessage)) (result any, size int, err error),
 ) (result any, joined bool, err error) {
 	c.mu.Lock()
@@ -132,13 +132,13 @@ func (c *calls) do(
 	k, joined := c.by[key]
 	if !joined {
 		k = &call{key: key, done: make(chan struct{})}
-		k.join(a, hear)
+		k.join(a, onToken)
 		c.start(ctx, k, fn)
 		c.by[key] = k
 	}
 	c.mu.Unlock()
 	if joined {
-		k.join(a, hear)
+		k.join(a, onToken)
 	}
 	defer k.leave(a)
 	select {
@@ -183,7 +183,7 @@ func (c *calls) start(
 func recovering(ctx context.Context, fn func() (any, int, error)) (result any, size int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			activity.GetLogger(ctx).Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
+			activity.GetLogger(ctx).Error("A call panicked", "panic", p, "stack", string(debug.Stack()))
 			result, size = nil, 0
 			err = &conversation.Error{Kind: conversation.Unavailable, Op: "call", Err: fmt.Errorf("panic: %v", p), Ambiguous: true}
 		}
@@ -218,8 +218,8 @@ func (c *calls) expire() {
 	}
 }
 
-// orphan watches over a call that no attempt waits for. It ends once an attempt has
-// joined. A call that none will join is cancelled.
+// orphan watches a call that no attempt waits for. It ends once an attempt has joined,
+// and cancels a call that none will join.
 func (c *calls) orphan(k *call, last *attempt) {
 	stopping := activity.GetWorkerStopChannel(last.sdk)
 	tick := time.NewTicker(orphanCheck)
@@ -260,8 +260,8 @@ type describer interface {
 	DescribeWorkflowExecution(ctx context.Context, workflowID, runID string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
 }
 
-// wanted reports whether Temporal will start another attempt of the activity. In doubt
-// it will.
+// wanted reports whether Temporal will start another attempt of the activity. It returns
+// true where that is not known.
 func (c *Conversation) wanted(ctx context.Context, info activity.Info) bool {
 	d, ok := c.heartbeats.(describer)
 	if !ok {

@@ -10,10 +10,11 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// Claim takes a waiting conversation for this workflow. A platform that only says
-// "taken" does not say by whom: when an earlier request of ours may have been the one,
-// Claim waits for a rival's messages for as long as a rival's first would take. None
-// means that the claim is ours, since this workflow says nothing before it is recorded.
+// Claim claims a waiting conversation or task for this workflow. A platform that refuses a
+// claim does not say who has made the one before. If an earlier request of this workflow
+// is ambiguous, Claim reads the transcript for as long as another worker's first message
+// may take. No message means that the claim is this workflow's, which sends nothing before
+// its claim is recorded.
 func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, error) {
 	k := &claiming{in: in, mark: sent(earlier(ctx, in.Tried))}
 	k.attempt = c.begin(ctx, "claim", markOrNil(k.mark))
@@ -22,14 +23,14 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	out, err := k.claim(k.work)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && k.handsOver():
-		return ClaimResult{HandedOver: true, Tried: k.mark, Failed: failedTries(ctx)}, nil
+		return ClaimResult{HandedOver: true, Tried: k.mark, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
-		return ClaimResult{}, k.fail(afterTries(err, tried), ErrorDetails{Mark: k.mark})
+		return ClaimResult{}, k.fail(stillAmbiguous(err, tried), ErrorDetails{Mark: k.mark})
 	}
 	return out, nil
 }
 
-// outlast lets the attempt's work go on when the workflow cancels it.
+// outlast has the attempt go on when the workflow cancels it.
 func (a *attempt) outlast() {
 	a.stopDrain()
 	a.work, a.stopDrain = withDrain(lease.With(context.WithoutCancel(a.sdk), a.live), a.drain)
@@ -66,15 +67,15 @@ func (s conversationShape) claim(ctx context.Context, k *claiming) (ClaimResult,
 		k.mark = nil
 		return ClaimResult{Detail: k.refused(ctx, s)}, nil
 	}
-	k.unsent(before) // it was refused: the earlier ones are in question
-	detail, ours, err := k.whose(ctx, s, k.in.Ref, before)
+	k.unsent(before) // it was refused: the earlier ones are ambiguous
+	detail, ours, err := k.reconcileClaim(ctx, s, k.in.Ref, before)
 	if err != nil {
 		return ClaimResult{}, err
 	}
 	return ClaimResult{Claimed: ours, Detail: detail}, nil
 }
 
-// request makes one request of a claim and keeps account of it.
+// request makes one request of a claim and records it.
 func (k *claiming) request(ctx context.Context, do func() error) error {
 	before, mark := k.mark, Mark{Time: k.clock.now(), Sends: 1}
 	if before != nil {
@@ -110,7 +111,7 @@ func (k *claiming) unsent(before *Mark) {
 	k.live.leave(*before)
 }
 
-// refused says what may be behind a first claim that was refused.
+// refused is why a first claim may have been refused.
 func (k *claiming) refused(ctx context.Context, on conversationShape) string {
 	const taken = "another worker has claimed it"
 	transcript, err := on.Transcript(ctx, k.in.Ref)
@@ -121,9 +122,9 @@ func (k *claiming) refused(ctx context.Context, on conversationShape) string {
 	return taken
 }
 
-// whose tells an earlier claim of this workflow from a rival's. Detail says why it is
-// not ours.
-func (a *attempt) whose(
+// reconcileClaim finds out whether an ambiguous claim is this workflow's or another
+// worker's. Detail is why it is not ours.
+func (a *attempt) reconcileClaim(
 	ctx context.Context, on conversationShape, ref conversation.Ref, tried *Mark,
 ) (detail string, ours bool, err error) {
 	running := tried.Time
@@ -140,7 +141,7 @@ func (a *attempt) whose(
 		case transcript.State == platforms.StateEnded:
 			return "another worker has claimed and ended it", false, nil
 		case len(transcript.Messages) > 0:
-			return "another worker has claimed it and talks", false, nil
+			return "another worker has claimed it and sends messages", false, nil
 		case over && transcript.State == platforms.StateWaiting:
 			return "it has not been claimed", false, nil
 		case over:
@@ -154,8 +155,9 @@ func (a *attempt) whose(
 	}
 }
 
-// afterTries says of a claim that failed what an earlier attempt may have done.
-func afterTries(err error, tried bool) error {
+// stillAmbiguous is the error of a claim that failed after another attempt, which is still
+// ambiguous.
+func stillAmbiguous(err error, tried bool) error {
 	e := asError(err)
 	if e == nil || !tried {
 		return err
@@ -206,7 +208,7 @@ func (c *Conversation) FindClaim(ctx context.Context, in FindClaimInput) (FindCl
 	out, err := a.findClaim(a.work, in)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && a.handsOver():
-		return FindClaimResult{HandedOver: true, Tried: in.Tried, Failed: failedTries(ctx)}, nil
+		return FindClaimResult{HandedOver: true, Tried: in.Tried, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return FindClaimResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})
 	}
@@ -223,6 +225,6 @@ func (a *attempt) findClaim(ctx context.Context, in FindClaimInput) (FindClaimRe
 }
 
 func (s conversationShape) findClaim(ctx context.Context, a *attempt, in FindClaimInput) (FindClaimResult, error) {
-	_, ours, err := a.whose(ctx, s, in.Ref, in.Tried)
+	_, ours, err := a.reconcileClaim(ctx, s, in.Ref, in.Tried)
 	return FindClaimResult{Ours: ours}, err
 }

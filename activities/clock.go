@@ -7,8 +7,8 @@ import (
 	"go.temporal.io/sdk/activity"
 )
 
-// A clock tells Temporal's time to an attempt: when the server says that the attempt
-// started, and the time since then by the monotonic clock. Times that decide are
+// A clock is Temporal's time for an attempt: the server's time of its start, and the time
+// since then by the monotonic clock. Times that decide are
 // recorded and compared by it, never by the wall clocks of two workers.
 //
 // It runs late by the time that the task was on its way to the worker. An attempt

@@ -42,18 +42,17 @@ type Config struct {
 	// they are the current one before each effect. Nil: the SDK's throttled heartbeat is
 	// used and every attempt counts as current, which is enough in tests.
 	Heartbeats HeartbeatClient
-	// Reports tells workflows of attempts that have failed and are followed by others.
-	// Nil: they are not told.
+	// Reports reports failed attempts to their workflows. Nil: they are not reported.
 	Reports Reports
 	// BeforeEffect is called between the decision to have an effect and the last check
 	// that the attempt may, with the effect's name: "claim", "exchange", "reply", "tool",
 	// "end", "callback", "report" or "notify". It is a hook for tests of frozen and
 	// killed processes. Nil: nothing is called.
 	BeforeEffect func(effect string)
-	// Callbacks tells who wants to know how tasks have ended. Nil: nobody is told.
+	// Callbacks deliver the results of tasks. Nil: callbacks fail.
 	Callbacks Callbacks
 	// Drain is the worker's stop timeout: how long an activity may go on after the
-	// worker was told to stop. Zero: not at all.
+	// worker has begun to stop. Zero: not at all.
 	Drain time.Duration
 	// CacheBytes bounds the transcripts held in memory. Zero: 64 MiB.
 	CacheBytes int
@@ -118,8 +117,8 @@ func NewConversation(cfg Config) (*Conversation, error) {
 }
 
 // Wait returns when nothing goes on beside the worker's activities any more: watches,
-// and calls that their attempts have left. All of it ends soon after the worker was
-// told to stop. Call it between the worker's Stop and the client's Close.
+// and calls that their attempts have left. All of it ends soon after the worker
+// has begun to stop. Call it between the worker's Stop and the client's Close.
 func (c *Conversation) Wait() {
 	c.aside.Wait()
 	c.calls.wait.Wait()
@@ -142,7 +141,7 @@ func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextRes
 	out, err := c.context(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return ContextResult{HandedOver: true, Failed: failedTries(ctx)}, nil
+		return ContextResult{HandedOver: true, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return ContextResult{}, a.fail(err, ErrorDetails{})
 	}
@@ -193,8 +192,8 @@ func turns(messages []conversation.Message) int {
 	return n
 }
 
-// tooLarge is a task that cannot be recorded, without what it says: whoever waits for
-// its result is to hear that there will be none.
+// tooLarge is the result for a task that cannot be recorded: without its payload, but with
+// its callback, which is told that there is no result.
 func tooLarge(about conversation.Context, transcript platforms.Transcript, fault error) (ContextResult, error) {
 	task := *about.Task
 	task.Payload, task.Metadata, about.Metadata = nil, nil, nil
@@ -208,14 +207,14 @@ func tooLarge(about conversation.Context, transcript platforms.Transcript, fault
 	}, nil
 }
 
-// End closes the conversation on the platform and reads how it took it.
+// End closes the conversation on the platform and reads how it has ended.
 func (c *Conversation) End(ctx context.Context, in EndInput) (EndResult, error) {
 	a := c.begin(ctx, "end", nil)
 	defer a.end()
 	out, err := a.close(in)
 	switch {
 	case err != nil && a.handsOver():
-		return EndResult{HandedOver: true, Failed: failedTries(ctx)}, nil
+		return EndResult{HandedOver: true, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return EndResult{}, a.fail(err, ErrorDetails{})
 	}

@@ -12,21 +12,21 @@ import (
 	"github.com/parley-run/parley/internal/lease"
 )
 
-// How a callback is tried that does not say.
+// Defaults for callbacks without settings of their own.
 const (
 	DefaultCallbackTimeout = 30 * time.Second
 	DefaultCallbackRetries = 3
 )
 
-// What a task may ask for at most: its acknowledgement waits for the callback.
+// The most that a task may ask for: its acknowledgement waits for the callback.
 const (
 	maxCallbackTimeout = time.Hour
 	maxCallbackRetries = 1000
 )
 
-// spareTries are for those whose worker died or stopped: they are not among the
-// tries that the task's settings count.
-const spareTries = 3
+// spareAttempts are for attempts whose worker died or stopped: the task's settings do not
+// count them.
+const spareAttempts = 3
 
 // CallbackAttempts is how many attempts a callback has.
 func CallbackAttempts(c conversation.Callback) int {
@@ -37,7 +37,7 @@ func CallbackAttempts(c conversation.Callback) int {
 	return retries + 1
 }
 
-// Callbacks tells addresses how tasks have ended.
+// Callbacks deliver the results of tasks.
 type Callbacks interface {
 	// Deliver posts the result once. The key is the same for every attempt. The
 	// status is that of the answer, and 0 without one. An error of kind Invalid is
@@ -45,11 +45,11 @@ type Callbacks interface {
 	Deliver(ctx context.Context, url, key string, result conversation.TaskResult) (status int, err error)
 }
 
-// DeliverInput tells a callback's address how a task has ended.
+// DeliverInput asks for a task's result to be delivered to its callback.
 type DeliverInput struct {
 	Callback conversation.Callback   `json:"callback"`
 	Result   conversation.TaskResult `json:"result"`
-	// Attempts is how often it is tried: see [CallbackAttempts].
+	// Attempts is how many attempts it has: see [CallbackAttempts].
 	Attempts int `json:"attempts"`
 	// Made counts the requests of activities before this one.
 	Made int `json:"made,omitempty"`
@@ -67,7 +67,7 @@ type DeliverResult struct {
 }
 
 // DeliverOptions follow the task's own settings: a wait of 1, 2, 4 … seconds, at
-// most a minute, between tries.
+// most a minute, between attempts.
 func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 	timeout := min(c.Timeout, maxCallbackTimeout)
 	if timeout <= 0 {
@@ -80,7 +80,7 @@ func DeliverOptions(c conversation.Callback) workflow.ActivityOptions {
 			InitialInterval:    time.Second,
 			BackoffCoefficient: 2,
 			MaximumInterval:    time.Minute,
-			MaximumAttempts:    int32(CallbackAttempts(c) + spareTries),
+			MaximumAttempts:    int32(CallbackAttempts(c) + spareAttempts),
 		},
 	}
 }
@@ -98,16 +98,16 @@ type deliveryProgress struct {
 
 // resumed is the progress of the attempt after the one that left p.
 func (p deliveryProgress) resumed() deliveryProgress {
-	if p.Open && p.Lost < spareTries {
+	if p.Open && p.Lost < spareAttempts {
 		p.Made, p.Lost = p.Made-1, p.Lost+1
 	}
 	p.Open = false
 	return p
 }
 
-// Deliver makes one try at a callback. When it was the last, or another would be of
-// no use, that is a result: the run itself has not failed. What counts as a try is a
-// request: an attempt that a worker gives up before it is none.
+// Deliver makes one attempt at a callback. A failed last attempt, or a failure that another
+// attempt would repeat, is a result: the task itself has not failed. Only an attempt that
+// has made its request counts.
 func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
 	progress := deliveryProgress{Made: in.Made}
 	if p := earlier[deliveryProgress](ctx, nil); p != nil {
@@ -121,14 +121,14 @@ func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverRes
 	case err == nil:
 		return DeliverResult{Delivery: state}, nil
 	case a.handsOver():
-		return DeliverResult{HandedOver: true, Failed: failedTries(ctx), Delivery: conversation.Delivery{Attempts: progress.Made}}, nil
+		return DeliverResult{HandedOver: true, Failed: failedAttempts(ctx), Delivery: conversation.Delivery{Attempts: progress.Made}}, nil
 	case a.sdk.Err() != nil || progress.Made < in.Attempts && !conversation.IsKind(err, conversation.Invalid),
 		conversation.IsKind(err, conversation.Reset), errors.Is(err, lease.ErrNotCurrent):
-		a.tries = progress.Made - int(a.info.Attempt)
+		a.before = progress.Made - int(a.info.Attempt)
 		return DeliverResult{}, a.fail(err, ErrorDetails{})
 	}
 	c.metrics.failure(ctx, "callback", conversation.KindOf(err))
-	a.tell(err, -1)
+	a.report(err, -1)
 	state.State, state.Error = conversation.DeliveryFailed, clip(err.Error())
 	return DeliverResult{Delivery: state}, nil
 }
@@ -144,7 +144,7 @@ func (a *attempt) deliver(ctx context.Context, in DeliverInput, progress *delive
 	case a.callbacks == nil:
 		return 0, fault("this worker sends no callbacks")
 	case in.Attempts > 0 && progress.Made >= in.Attempts:
-		return 0, fault("the worker was lost during the last try: it is not known whether the callback has arrived")
+		return 0, fault("the worker was lost during the last attempt: it is not known whether the callback has arrived")
 	}
 	next := deliveryProgress{Made: progress.Made + 1, Open: true, Lost: progress.Lost}
 	if err := a.record(ctx, next, "callback"); err != nil {

@@ -8,9 +8,9 @@ import (
 )
 
 // Digest names a transcript: it extends prev, the digest of the messages before,
-// by one message after the other. It tells a worker's cached transcript from one
-// that went another way (a retry that answered differently, a person's answer);
-// it is no protection against anybody. The digest of nothing is empty.
+// by one message after the other. It distinguishes a worker's cached transcript from
+// another one (a retry that was answered differently, an operator's answer). It protects
+// against no attack. The digest of nothing is empty.
 //
 // The workflow records it: the function must not change.
 func Digest(prev string, messages ...conversation.Message) string {

@@ -3,10 +3,9 @@
 //
 // Activities run at least once. What must happen once is made so here: Exchange
 // and Claim record that they are about to act before they act, and a later
-// attempt looks at the platform before it acts again. An attempt that a worker
-// must give up because it is shutting down completes with HandedOver instead of
-// failing, so that a deploy uses up no attempt.
+// attempt reads the platform before it acts again. An attempt of a worker that shuts
+// down completes with HandedOver instead of failing, so that a deploy uses up no attempt.
 //
 // Nothing here retries: errors carry a [conversation.Kind], and temporalError,
-// the one place where our errors become Temporal's, says which are tried again.
+// the one place where our errors become Temporal's, decides which are retried.
 package activities

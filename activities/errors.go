@@ -14,18 +14,17 @@ import (
 )
 
 // LongestRetryDelay is the longest delay asked for by the other side that is
-// waited out. One that asks for more is not busy but closed: the conversation
-// parks, and a person decides.
+// waited out. If it asks for more the conversation parks, and an operator decides.
 const LongestRetryDelay = 5 * time.Minute
 
-// temporalError is temporalErrorWith for an error of which no more is known.
+// temporalError is temporalErrorWith without details.
 func temporalError(err error, spent conversation.Usage) error {
 	return temporalErrorWith(err, ErrorDetails{Spent: spent}, false)
 }
 
 // temporalErrorWith is the only place where our errors become Temporal's. The type
 // is the kind, so that the UI and the workflow see what it means.
-// details say more than the error does; last means that it is not tried again.
+// details say more than the error does; last means that it is not retried.
 func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 	if err == nil {
 		return nil

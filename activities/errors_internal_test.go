@@ -191,7 +191,7 @@ func TestCacheIsBounded(t *testing.T) {
 		{ToolCall: &conversation.ToolCall{Name: "x", Arguments: []byte(strings.Repeat("y", 500))}},
 		{ToolResult: &conversation.ToolResult{Content: strings.Repeat("z", 500)}},
 	}}
-	require.Greater(t, held(calls), 1000)
+	require.Greater(t, memoryOf(calls), 1000)
 }
 
 // Every step notices a worker that has died, and none has a bound over all attempts.

@@ -13,8 +13,8 @@ import (
 )
 
 // Exchange sends the agent's messages to the platform, once, and returns what
-// came back. Before anything is sent, the server has a mark that says so. An
-// attempt that finds a mark reads the platform's transcript first: if it grew by
+// came back. Before anything is sent, Temporal has a mark that records it. An attempt
+// that finds a mark reads the platform's transcript first: if it grew by
 // our messages and an answer, the answer is taken from there. If it has not grown,
 // the messages are sent again only if the earlier request is over; while it may still
 // be running, or may have taken effect without a trace so far, nothing is sent.
@@ -27,7 +27,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	out, err := e.exchange(e.work)
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && e.handsOver():
-		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedTries(ctx), Lag: c.lag.worst()}, nil
+		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
 		return ExchangeResult{}, e.fail(err, ErrorDetails{Mark: e.mark})
 	}
@@ -101,7 +101,7 @@ func (s conversationShape) exchange(ctx context.Context, e *exchanging) (Exchang
 	return e.send(ctx, send)
 }
 
-// send makes the request and keeps account of it.
+// send makes the request and records it.
 func (e *exchanging) send(ctx context.Context, messages []conversation.Message) (ExchangeResult, error) {
 	if e.waited && time.Until(e.info.Deadline) < e.sendTime() {
 		return ExchangeResult{}, errNeedsTime
@@ -120,7 +120,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		e.unsent(before)
 		return ExchangeResult{}, err
 	}
-	// From now on heartbeats say that the request is still running.
+	// From now on heartbeats record that the request is still running.
 	underway := mark
 	e.live.note(ctx, func() any {
 		now := underway
@@ -177,7 +177,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	return found.result, nil
 }
 
-// unsent takes a request that did not go out from the account.
+// unsent is for a request that was not made: the mark before it counts.
 func (e *exchanging) unsent(before *Mark) {
 	e.mark = before
 	if before == nil {

@@ -12,13 +12,13 @@ import (
 
 var errHandOver = errors.New("the worker is shutting down: the work is handed over")
 
-// handOverReserve is the part of the drain time that is kept back to tell
-// Temporal what an unfinished attempt has done.
+// handOverReserve is the part of the drain time that is kept back to record what an
+// unfinished attempt has done.
 const handOverReserve = 2 * time.Second
 
 // withDrain returns a context that is done shortly before a worker that is
 // shutting down would cut the activity off, with a cause by which handedOver
-// tells it from a cancellation. The drain time begins when the worker is told to
+// distinguishes it from a cancellation. The drain time begins when the worker begins to
 // stop. Call stop before the activity returns.
 func withDrain(ctx context.Context, drain time.Duration) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -45,9 +45,9 @@ func withDrain(ctx context.Context, drain time.Duration) (_ context.Context, sto
 	}
 }
 
-// plainCause is why an attempt has ended, as executors and tools are told: they know
-// nothing of Temporal, and must tell a conversation that is over, context.Canceled,
-// from a worker that stops.
+// plainCause is why an attempt has ended, for executors and tools, which know nothing of
+// Temporal: context.Canceled means that the conversation is over, any other cause that
+// the worker stops.
 func plainCause(cause error) error {
 	if temporal.IsCanceledError(cause) {
 		return context.Canceled // the workflow wants it no more
@@ -55,8 +55,8 @@ func plainCause(cause error) error {
 	return cause
 }
 
-// failedTries is how many attempts at this activity have failed before this one.
-func failedTries(ctx context.Context) int { return int(activity.GetInfo(ctx).Attempt) - 1 }
+// failedAttempts is how many attempts at this activity have failed before this one.
+func failedAttempts(ctx context.Context) int { return int(activity.GetInfo(ctx).Attempt) - 1 }
 
 // handedOver reports whether ctx is done because the worker shuts down, as
 // opposed to a cancellation or a timeout.

@@ -18,7 +18,7 @@ import (
 
 // A HeartbeatClient records a heartbeat at once. [client.Client] is one.
 // activity.RecordHeartbeat is no match for it: all but an activity's first are
-// held back for up to most of the heartbeat timeout, and nothing tells when the
+// held back for up to most of the heartbeat timeout, and it does not report when the
 // server has one.
 type HeartbeatClient interface {
 	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
@@ -53,10 +53,10 @@ type liveness struct {
 	detail  any // nil: none
 	version int // of detail
 	// proven is when the newest request that was acknowledged began.
-	proven time.Time
-	lost   error // not nil: the attempt is not the current one
-	told   bool  // the SDK knows of the cancellation
-	flight map[*beat]struct{}
+	proven   time.Time
+	lost     error // not nil: the attempt is not the current one
+	notified bool  // the SDK knows of the cancellation
+	flight   map[*beat]struct{}
 
 	inOrder sync.Mutex // of heartbeats by the SDK
 
@@ -183,13 +183,13 @@ func (l *liveness) sdkBeat() (version int, err error) {
 
 var errSuperseded = errors.New("a heartbeat with newer details was sent instead")
 
-// answered takes in what the server said.
+// answered evaluates the server's answer.
 func (l *liveness) answered(b *beat, begin time.Time, err error) error {
 	gone := (*serviceerror.NotFound)(nil)
 	cancelled := temporal.IsCanceledError(err) || errors.Is(err, activity.ErrActivityPaused) || errors.Is(err, activity.ErrActivityReset)
 	l.mu.Lock()
 	delete(l.flight, b)
-	tell := false
+	notify := false
 	switch {
 	case err == nil, cancelled:
 		// A cancelled attempt is the current one too, until it has returned.
@@ -197,8 +197,8 @@ func (l *liveness) answered(b *beat, begin time.Time, err error) error {
 			l.proven = begin
 		}
 		l.lag.add(time.Since(begin))
-		tell = cancelled && !l.told
-		l.told = l.told || cancelled
+		notify = cancelled && !l.notified
+		l.notified = l.notified || cancelled
 	case errors.As(err, &gone):
 		l.lost = notCurrent(err)
 	case b.superseded:
@@ -210,9 +210,9 @@ func (l *liveness) answered(b *beat, begin time.Time, err error) error {
 	case lost != nil:
 		l.cancel(lost)
 		return lost
-	case tell:
+	case notify:
 		l.cancel(err)
-		// The SDK reports a cancellation as one only if it has heard of it itself.
+		// The SDK reports a cancellation as one only if it has received it itself.
 		l.sdkRecord(l.details()...)
 		return nil
 	case cancelled:
@@ -269,7 +269,7 @@ func (l *liveness) record(ctx context.Context, detail any) error {
 		sent, err := l.beat(ctx)
 		switch {
 		case errors.Is(err, errSuperseded) && ctx.Err() == nil:
-			continue // the newer details say it too, but have to arrive
+			continue // the newer details include these, but have to arrive
 		case err != nil:
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -281,8 +281,8 @@ func (l *liveness) record(ctx context.Context, detail any) error {
 	}
 }
 
-// leave is record for what the next attempt should know and can do without: a server
-// that does not answer is not waited for.
+// leave is record for what helps the next attempt but is not needed: it does not wait for
+// a server that does not answer.
 func (l *liveness) leave(detail any) {
 	ctx, cancel := context.WithTimeout(l.wire, 5*time.Second)
 	defer cancel()

@@ -58,7 +58,7 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	count(&m.repeats, "parley.reply.repeats", "Replies asked for again because a worker died while one was on its way: it may have been paid for.")
 	count(&m.joins, "parley.calls.joined", "Calls of models and tools that were not made again because an earlier attempt on this worker had made them, by step.")
 	count(&m.recovers, "parley.exchange.recoveries", "Answers taken from the platform's transcript because they had got lost on the way.")
-	count(&m.lookups, "parley.transcript.lookups", "Transcripts asked of the worker's memory, by hit.")
+	count(&m.lookups, "parley.transcript.lookups", "Lookups in the worker's cache of transcripts, by hit.")
 	count(&m.started, "parley.conversations.started", "Conversation workflows started by this worker's inboxes.")
 	count(&m.polls, "parley.polls", "Polls for new conversations, by result.")
 	count(&m.skipped, "parley.skipped", "Conversations and simulations that an inbox has begun to leave out, by kind of error.")

@@ -12,15 +12,15 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// NotifyInput tells a platform what has happened.
+// NotifyInput notifies a platform of an event.
 type NotifyInput struct {
 	// Platform is the name of the instance.
 	Platform string             `json:"platform"`
 	Event    conversation.Event `json:"event"`
 }
 
-// NotifyOptions try for about four minutes: nobody waits for an event, and the
-// conversation must not wait for long to end.
+// NotifyOptions retry for about four minutes: no conversation waits longer than that for
+// its end.
 func NotifyOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: 30 * time.Second,
@@ -29,7 +29,7 @@ func NotifyOptions() workflow.ActivityOptions {
 	}
 }
 
-// NotifyResult says that the platform knows, unless it was handed over.
+// NotifyResult means that the platform was notified, unless it was handed over.
 type NotifyResult struct {
 	HandedOver bool `json:"handed_over,omitempty"`
 	// Failed, with HandedOver, is how many attempts at this activity had failed. The
@@ -37,14 +37,14 @@ type NotifyResult struct {
 	Failed int `json:"failed,omitempty"`
 }
 
-// Notify tells a platform that listens what has happened.
+// Notify notifies a platform that is a [platforms.Listener] of an event.
 func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult, error) {
 	a := c.begin(ctx, "notify", nil)
 	defer a.end()
 	err := a.notify(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return NotifyResult{HandedOver: true, Failed: failedTries(ctx)}, nil
+		return NotifyResult{HandedOver: true, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return NotifyResult{}, a.fail(err, ErrorDetails{})
 	}

@@ -9,7 +9,8 @@ import (
 
 var errMayHaveRun = errors.New("it may have run, and is set to run at most once")
 
-// mayHaveRun: an error that does not say is taken for the worst.
+// mayHaveRun reports whether a failed request may have taken effect. An error without a
+// kind may.
 func mayHaveRun(err error) bool {
 	if err == nil {
 		return false
@@ -18,7 +19,7 @@ func mayHaveRun(err error) bool {
 	return e == nil || e.Ambiguous
 }
 
-// notAgain is final. What a person does about it is theirs to decide.
+// notAgain is final: an operator decides what happens next.
 func notAgain(name string, cause error) error {
 	e := &conversation.Error{
 		Kind:      conversation.Invalid,

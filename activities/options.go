@@ -10,8 +10,8 @@ import (
 	"github.com/parley-run/parley/tools"
 )
 
-// heartbeatTimeout is how long a dead worker goes unnoticed. Heartbeats go out
-// five times as often; less would take a busy machine for a dead one.
+// heartbeatTimeout is how long a dead worker goes unnoticed. Heartbeats go out each third
+// of it; with less a busy machine would count as dead.
 const heartbeatTimeout = 15 * time.Second
 
 // HeartbeatTimeout is what an activity's heartbeat timeout has to be where Temporal
@@ -23,10 +23,10 @@ func HeartbeatTimeout(configured, lag time.Duration) time.Duration {
 const maxHeartbeatTimeout = 2 * time.Minute
 
 // None of the options has a schedule-to-close timeout: time without any worker is
-// no failure of the conversation, and must not use up its tries.
+// no failure of the conversation, and must not use up its attempts.
 
-// retries spaces tries from 1 to 30 seconds apart: the first repeats quickly what
-// a blip broke, the later ones leave a struggling service alone.
+// retries spaces attempts from 1 to 30 seconds apart: the first retry is quick, for a short
+// interruption; the later ones spare a service in trouble.
 func retries(attempts int) *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
 		InitialInterval:    time.Second,
@@ -36,9 +36,8 @@ func retries(attempts int) *temporal.RetryPolicy {
 	}
 }
 
-// ClaimOptions leave time to look for a rival's messages after a claim whose
-// answer was lost. A cancelled claim is waited for: what has been claimed must be
-// let go of.
+// ClaimOptions leave time to reconcile an ambiguous claim. A cancelled claim is waited
+// for: what has been claimed must be ended or reported.
 func ClaimOptions(p conversation.Policy) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: p.ExchangeTimeout,
@@ -58,7 +57,7 @@ func ContextOptions(p conversation.Policy) workflow.ActivityOptions {
 }
 
 // ReplyOptions give a model time to think. A cancelled reply is not waited for:
-// whoever cancels has no use for it.
+// it is not needed any more.
 func ReplyOptions(p conversation.Policy) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: p.ReplyTimeout,
@@ -68,8 +67,8 @@ func ReplyOptions(p conversation.Policy) workflow.ActivityOptions {
 }
 
 // ExchangeOptions give a persona's model time to answer, and as much again to
-// look for an earlier answer. A cancelled exchange is waited for, because what is
-// done next depends on whether the message got through.
+// reconcile an earlier request. A cancelled exchange is waited for, because what is
+// done next depends on whether the message was received.
 func ExchangeOptions(p conversation.Policy) workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: p.ExchangeTimeout,
@@ -79,8 +78,8 @@ func ExchangeOptions(p conversation.Policy) workflow.ActivityOptions {
 	}
 }
 
-// ToolOptions give a tool the time its set's rules say, and a little more to
-// report that it has passed.
+// ToolOptions give a tool the time that its set's rules allow, and a little more to
+// report a timeout.
 func ToolOptions(p conversation.Policy, call PlannedCall) workflow.ActivityOptions {
 	timeout := call.Timeout
 	if timeout <= 0 {
@@ -102,9 +101,9 @@ func EndOptions(p conversation.Policy) workflow.ActivityOptions {
 	}
 }
 
-// ReportOptions go on for about a day, however often a platform is tried otherwise:
-// what nobody acknowledges stays claimed for ever, and if it is recurring it never
-// runs again. They are for Held too.
+// ReportOptions retry for about a day, whatever the policy's attempts: a task that is not
+// acknowledged stays claimed for ever, and a recurring one never runs again. They are for
+// FindClaim too.
 func ReportOptions() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		StartToCloseTimeout: 2 * time.Minute,

@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// A finding says what the transcript shows of an exchange that was tried.
+// A finding is what the transcript shows of an earlier request.
 type finding struct {
 	// done: it took effect, or never will; result says how.
 	done   bool
@@ -29,7 +29,7 @@ const (
 	slowestGap = 10 * time.Second
 )
 
-// reconcile reads the transcript until it shows what became of an earlier request.
+// reconcile reads the transcript until it shows the effect of an earlier request.
 // Without an error the caller may take the result, if it is done, or send.
 func (e *exchanging) reconcile(ctx context.Context) (finding, error) {
 	begin := time.Now()
@@ -73,12 +73,12 @@ func (e *exchanging) waitFor(ctx context.Context, begin time.Time, left time.Dur
 	return pause(ctx, min(gap, left))
 }
 
-// mayResend: an operator wants it sent once more, and it has not been since.
+// mayResend reports whether an operator wants it sent once more, and it has not been since.
 func (e *exchanging) mayResend() bool {
 	return e.in.Resend && (e.in.Tried == nil || e.mark.Sends <= e.in.Tried.Sends)
 }
 
-// patience is how much longer an ambiguous request is looked for. It is over when the
+// patience is how much longer an ambiguous request is reconciled. It is over when the
 // longest of three times has passed since the request was last known to be running:
 // the platform's settle, twice the slowest answer of this conversation, and twice the
 // time that the request had taken by then. Each further request doubles it. It is at
@@ -102,7 +102,7 @@ func (e *exchanging) patience() time.Duration {
 	return min(e.clock.until(running, wait), e.clock.until(m.Time, most))
 }
 
-// ambiguous says what is not known, and what was done to find out.
+// ambiguous is the error for a request whose effect is not known.
 func (e *exchanging) ambiguous() error {
 	what, m := "the agent's message", e.mark
 	if len(e.in.Messages) == 0 {
@@ -178,8 +178,8 @@ func (e *exchanging) compare(transcript platforms.Transcript) (finding, error) {
 	return finding{done: true, result: result}, nil
 }
 
-// differs says where what the platform has added is not ours followed by the other
-// side's. Empty: nowhere.
+// differs is where the messages that the platform has added are not ours followed by the
+// other side's. Empty: nowhere.
 func differs(before int, ours, grown []conversation.Message) string {
 	for i, m := range ours {
 		switch {
@@ -206,16 +206,16 @@ func quoted(m conversation.Message) string {
 	return fmt.Sprintf("%s %q", m.Role, printable.Clip(plain(m), quotedBytes))
 }
 
-// spoken: the platform has taken messages of this workflow, or may have.
+// spoken reports whether the platform has messages of this workflow, or may have.
 func (e *exchanging) spoken() bool { return e.in.Spoken || e.mark != nil }
 
-// diverged says that another client, or something between, has written into the
-// conversation. Before this workflow has said anything the claim was another's.
+// diverged is the error where another client, or a gateway, has written into the
+// conversation. Before this workflow has sent anything the claim was another worker's.
 func (e *exchanging) diverged(diff string) error {
 	err := &conversation.Error{
 		Kind: conversation.Claimed, Op: fmt.Sprintf("exchange with %s", e.in.Ref),
 		Err:    fmt.Errorf("another worker speaks for the agent: %s", diff),
-		Remedy: "look for another worker on the same agent",
+		Remedy: "find the other worker on the same agent",
 	}
 	if e.spoken() {
 		err.Kind = conversation.Diverged
@@ -225,7 +225,7 @@ func (e *exchanging) diverged(diff string) error {
 	return err
 }
 
-const divergedRemedy = "look for another worker on the same agent, and for a gateway that repeats requests; starter end ends the conversation"
+const divergedRemedy = "find the other worker on the same agent, or the gateway that repeats requests; starter end ends the conversation"
 
 // shortReads is how often a transcript may be shorter than before: a replica lags, a
 // server restarts. About half a minute, with the backoff of the retries.
@@ -280,7 +280,7 @@ func (e *exchanging) verify(ctx context.Context, sent []conversation.Message, re
 	return e.differs(diff)
 }
 
-// differs has people see a difference. Empty: there is none.
+// differs is a difference as a finding. Empty: there is none.
 func (e *exchanging) differs(diff string) *Finding {
 	if diff == "" {
 		return nil

@@ -20,7 +20,7 @@ import (
 )
 
 // Limits on what an executor may answer. Temporal refuses payloads of 2 MiB; a
-// reply is recorded twice and shown to people.
+// reply is recorded twice and shown to operators.
 const (
 	maxReplyBytes = 512 << 10
 	// maxRecordedReply is for replies of much that JSON has to escape. Twice: when a
@@ -40,7 +40,7 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 		r.progress = *p
 	}
 	r.attempt = c.begin(ctx, "reply", r.progress)
-	r.tries, r.limit = r.progress.Failed, in.Attempts
+	r.before, r.limit = r.progress.Failed, in.Attempts
 	defer r.end()
 
 	begin := time.Now()
@@ -128,14 +128,14 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	}, nil
 }
 
-// An answer is what an executor has said, fit to be recorded.
+// An answer is what an executor has answered, fit to be recorded.
 type answer struct {
 	name   string // the executor's
 	result executors.Result
 }
 
-// ask has the executor answer, or takes the answer to the same request that is under
-// way, or came a moment ago, on this worker.
+// ask asks the executor, or joins the same request that is under way, or ended a moment
+// ago, on this worker.
 func (r *replying) ask(
 	ctx context.Context, name string, executor executors.Executor, in ReplyInput, messages []conversation.Message, offered []tools.Offered,
 ) (answer, error) {
@@ -165,7 +165,7 @@ func (r *replying) ask(
 		if result.Message.Time.IsZero() {
 			result.Message.Time = time.Now().UTC()
 		}
-		return answer{name, result}, held(result.Message) + len(result.State), nil
+		return answer{name, result}, memoryOf(result.Message) + len(result.State), nil
 	})
 	if joined {
 		r.metrics.joined(r.sdk, "reply")
@@ -205,7 +205,7 @@ func (r *replying) request(in ReplyInput, messages []conversation.Message, offer
 	return req
 }
 
-// announce has Temporal know that the executor is about to be asked, which also proves
+// announce records at Temporal that the executor is about to be asked. That also proves
 // that the attempt is the current one.
 func (r *replying) announce(ctx context.Context, name string, once bool) error {
 	before := r.progress
@@ -271,7 +271,7 @@ func nameCalls(m conversation.Message, in ReplyInput) {
 }
 
 // withoutCalls is the result without the tools it calls although none were
-// offered: a message with calls is not sent to anybody.
+// offered: a message with calls is not sent.
 func withoutCalls(result executors.Result) executors.Result {
 	if len(result.Message.ToolCalls()) == 0 {
 		return result
@@ -349,8 +349,8 @@ func hasData(m conversation.Message) bool {
 	return slices.ContainsFunc(m.Parts, func(p conversation.Part) bool { return p.Type == conversation.PartData && len(p.Data) > 0 })
 }
 
-// history is the conversation so far: from memory, else from the workflow, else
-// from the platform.
+// history is the conversation so far: from the cache, else from the workflow, else from
+// the platform.
 func (c *Conversation) history(ctx context.Context, in ReplyInput) ([]conversation.Message, error) {
 	id := activity.GetInfo(ctx).WorkflowExecution.ID
 	var before []conversation.Message

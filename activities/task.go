@@ -23,7 +23,7 @@ type ReportInput struct {
 	Run string `json:"run,omitempty"`
 }
 
-// ReportResult says that the platform knows.
+// ReportResult means that the platform has the report, unless it was handed over.
 type ReportResult struct {
 	HandedOver bool  `json:"handed_over,omitempty"`
 	Tried      *Mark `json:"tried,omitempty"`
@@ -39,8 +39,8 @@ func claimant(ctx context.Context, run string) string {
 	return "parley-" + hex.EncodeToString(sum[:8])
 }
 
-// Report acknowledges a task on its platform. Before that, the server has a mark
-// that says so: an attempt that finds one looks first.
+// Report acknowledges a task on its platform. Before that, Temporal has a mark that
+// records it. The platform reads the task first if an attempt finds one.
 func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult, error) {
 	tried := sent(earlier(ctx, in.Tried))
 	a := c.begin(ctx, "report", markOrNil(tried))
@@ -48,15 +48,15 @@ func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult
 	mark, err := a.acknowledge(a.work, in, tried)
 	switch {
 	case err != nil && a.handsOver():
-		return ReportResult{HandedOver: true, Tried: mark, Failed: failedTries(ctx)}, nil
+		return ReportResult{HandedOver: true, Tried: mark, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return ReportResult{}, a.fail(patient(err), ErrorDetails{Mark: mark})
 	}
 	return ReportResult{}, nil
 }
 
-// patient has an acknowledgement be tried again that waits for somebody to mend a
-// key or an account, or for longer than a conversation would.
+// patient makes an acknowledgement be retried where a conversation would park: a wrong
+// key, an empty account, a long delay.
 func patient(err error) error {
 	e := asError(err)
 	if e == nil {

@@ -19,8 +19,8 @@ type Tools interface {
 	Call(ctx context.Context, set string, call tools.Call) (tools.Result, error)
 }
 
-// CallTool makes one tool call. A set that fails is an error, and tried again with
-// the same key; what a tool says, faults included, is a result.
+// CallTool makes one tool call. A set that fails is an error, and retried with
+// the same key; what a tool returns, faults included, is a result.
 func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
 	a := c.begin(ctx, "tool", nil)
 	defer a.end()
@@ -29,7 +29,7 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	out, err := a.callTool(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
-		return CallToolResult{HandedOver: true, Failed: failedTries(ctx), Lag: c.lag.worst()}, nil
+		return CallToolResult{HandedOver: true, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
 		return CallToolResult{}, a.fail(err, ErrorDetails{})
 	}

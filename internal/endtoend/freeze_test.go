@@ -79,7 +79,7 @@ func (p *workerProcess) awaitFrozen(t *testing.T) {
 func (p *workerProcess) thaw(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
-	require.Eventually(t, func() bool { return strings.Contains(p.log(), "Not done: the attempt may not act") },
+	require.Eventually(t, func() bool { return strings.Contains(p.log(), "The attempt must not act: nothing was done") },
 		time.Minute, 20*time.Millisecond, "it does not go on\n%s", p.log())
 }
 
