@@ -133,7 +133,7 @@ func nilIfAbsent(value json.RawMessage) any {
 	return value
 }
 
-// describe is how a worker says who it is. From 0.23 a name is taken once in a
+// describe handles a worker's description. From 0.23 a name is taken once in a
 // namespace.
 func (e *Engine) describe(r request) (any, error) {
 	s := r.s

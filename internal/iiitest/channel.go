@@ -109,7 +109,7 @@ func (e *Engine) takeWriter(c *channel) bool {
 	return true
 }
 
-// put returns false once nobody reads any more.
+// put returns false once the reader has left.
 func (c *channel) put(ctx context.Context, item channelItem) bool {
 	select {
 	case <-c.gone:

@@ -1,14 +1,13 @@
-// Package iiitest is a practice iii engine: it speaks the engine's worker protocol
-// on a socket of this machine, or without one, and keeps everything in memory. It
-// is for tests of workers and for trying one without an engine:
+// Package iiitest is a practice iii engine: it implements the engine's worker protocol
+// on a socket of this machine, or without one, and keeps everything in memory. It is for
+// tests of workers, and for trials without an engine:
 //
-//	go run ./iii/iiitest/engine
+//	go run ./internal/iiitest/engine
 //
 // Its behaviour follows the era it is given: which functions and trigger types are
 // built in, who gets a function that two workers announce, whether there are
-// reattach tokens, namespaces and refusals. It is stricter than an engine where
-// that finds mistakes: [Engine.Faults] lists the messages that an engine would have
-// dropped.
+// reattach tokens, namespaces and refusals. It is stricter than an engine where that
+// finds mistakes: [Engine.Faults] lists the messages that an engine would have dropped.
 //
 // By default it is as unkind as the engines 0.8.3, 0.11.6, 0.22.1 and 0.23.0-rc.4 are:
 // a topic without a subscriber loses its messages (from era C on), a message that finds
@@ -26,7 +25,7 @@
 //   - State, topics and dead letters outlive [Engine.Stop]. An engine keeps them only if
 //     its store is set to a file.
 //   - A message that is being delivered while the engine stops is delivered again. An
-//     engine may leave it among the active ones, where nobody takes it up.
+//     engine may leave it among the active ones, undelivered.
 //   - Any number of messages wait for a worker that does not read. An engine holds 64,
 //     then its callers wait.
 //   - The list of functions has the shape of 0.12 in era C, and that of 0.22 from era D

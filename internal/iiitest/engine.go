@@ -226,8 +226,8 @@ func (e *Engine) KillConnections() {
 	}
 }
 
-// Freeze has the engine heed and say nothing on the connections of this moment,
-// pings included, without closing them: a peer that has lost its power.
+// Freeze stops all traffic on the present connections, pings included, without closing
+// them, as a peer does that has lost its power.
 func (e *Engine) Freeze() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -236,7 +236,7 @@ func (e *Engine) Freeze() {
 	}
 }
 
-// notify needs mu: it lets all look again who wait for something.
+// notify wakes every Wait. It needs mu.
 func (e *Engine) notify() {
 	close(e.changed)
 	e.changed = make(chan struct{})
@@ -317,8 +317,8 @@ func (e *Engine) Bound(kind, functionID string) int {
 	return n
 }
 
-// Invoke calls a worker's function as the engine itself does, for an HTTP request
-// say: without _caller_worker_id.
+// Invoke calls a worker's function as the engine itself does, for example for an HTTP
+// request: without _caller_worker_id.
 func (e *Engine) Invoke(ctx context.Context, functionID string, data any) (json.RawMessage, error) {
 	encoded, err := json.Marshal(data)
 	if err != nil {
@@ -438,7 +438,7 @@ func (e *Engine) serve(w http.ResponseWriter, r *http.Request) {
 	e.session(running, s)
 }
 
-// authorized tells a worker that is refused, and ends its connection.
+// authorized sends the error to a refused worker, and closes its connection.
 func (e *Engine) authorized(ctx context.Context, ws *websocket.Conn, r *http.Request) bool {
 	if e.opts.Authorize == nil {
 		return true

@@ -185,7 +185,7 @@ func (e *Engine) serveHTTPCall(ctx context.Context, w http.ResponseWriter, m mes
 	}
 }
 
-// httpHead is what a worker's messages say of a streamed response.
+// httpHead has the status and headers that a worker's messages set for a streamed response.
 type httpHead struct {
 	status  int
 	headers map[string]string

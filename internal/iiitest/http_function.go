@@ -69,8 +69,8 @@ func (e *Engine) callHTTP(f *function, id string, m message, c *call) {
 	})
 }
 
-// requestHTTP lets plain HTTP and private addresses pass, which an engine does only
-// if it is told so.
+// requestHTTP permits plain HTTP and private addresses, which an engine does only by
+// configuration.
 func (e *Engine) requestHTTP(ctx context.Context, f *function, id string, m message) (json.RawMessage, *body) {
 	h := f.frame.Invocation
 	timeout := 30 * time.Second
@@ -133,19 +133,19 @@ func httpResult(status int, answer []byte) (json.RawMessage, *body) {
 	switch {
 	case status >= 400:
 		fault := &body{Code: "http_error", Message: fmt.Sprintf("HTTP %d %s", status, http.StatusText(status))}
-		var told struct {
+		var reply struct {
 			Error *struct {
 				Code    *string `json:"code"`
 				Message *string `json:"message"`
 			} `json:"error"`
 		}
-		if json.Unmarshal(answer, &told) == nil && told.Error != nil {
+		if json.Unmarshal(answer, &reply) == nil && reply.Error != nil {
 			fault.Message = "HTTP request failed"
-			if told.Error.Code != nil {
-				fault.Code = *told.Error.Code
+			if reply.Error.Code != nil {
+				fault.Code = *reply.Error.Code
 			}
-			if told.Error.Message != nil {
-				fault.Message = *told.Error.Message
+			if reply.Error.Message != nil {
+				fault.Message = *reply.Error.Message
 			}
 		}
 		return nil, fault

@@ -123,7 +123,7 @@ func decode(raw []byte) (message, error) {
 // A Frame is a message as it was on the wire.
 type Frame struct {
 	WorkerID string
-	// FromWorker tells the directions apart.
+	// FromWorker is true for messages of a worker, false for those of the engine.
 	FromWorker bool
 	Type       string
 	Raw        json.RawMessage

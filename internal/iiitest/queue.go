@@ -20,7 +20,7 @@ type queued struct {
 	to      string // the function it is being delivered to; empty: none
 }
 
-// A DeadLetter is a message a queue has given up.
+// A DeadLetter is a message whose attempts are used up.
 type DeadLetter struct {
 	Topic      string
 	FunctionID string
@@ -44,7 +44,7 @@ func (e *Engine) Unread() []DeadLetter {
 }
 
 // Pending are the messages of topics and named queues that are neither acknowledged nor
-// given up.
+// dead letters.
 func (e *Engine) Pending() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"github.com/parley-run/parley/iii"
 )
 
-// registrationGrace is how long an engine from 0.23 holds registrations back for
-// the worker to say who it is.
+// registrationGrace is how long an engine from 0.23 holds registrations back until it
+// has the worker's description.
 const registrationGrace = 5 * time.Second
 
 // session is one connected worker. Its fields are guarded by Engine.mu.
@@ -69,7 +69,7 @@ func (e *Engine) session(r *run, s *session) {
 	writer.Wait()
 }
 
-// pinged says whether a WebSocket ping is to be answered.
+// pinged reports whether a WebSocket ping is answered.
 func (s *session) pinged() bool {
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
@@ -148,7 +148,7 @@ func (s *session) read() {
 	}
 }
 
-// drop forgets all the worker brought and tells whoever waits for it.
+// drop removes everything that the worker registered and fails the calls it runs.
 func (e *Engine) drop(s *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -201,7 +201,7 @@ func (e *Engine) takesAll(s *session, key functionKey) bool {
 	return e.opts.Era < iii.EraC && !e.opts.Kind.OwnFunctionsOnly && s.announced[key]
 }
 
-// workersChanged fires the triggers that tell of workers. Needs mu.
+// workersChanged fires the triggers on workers. It needs mu.
 func (e *Engine) workersChanged(event, workerID string) {
 	data, _ := json.Marshal(map[string]string{"event": event, "worker_id": workerID}) // strings
 	e.fire("engine::workers-available", data, nil)
@@ -433,7 +433,7 @@ func (e *Engine) invoked(s *session, m message) {
 	e.route(m, c)
 }
 
-// route sends a call to the worker that serves it. c is nil if nobody waits. Needs
+// route sends a call to the worker that serves it. c is nil if no caller waits. Needs
 // mu.
 func (e *Engine) route(m message, c *call) {
 	f := e.functions[functionKey{cmp.Or(m.Namespace, "default"), m.FunctionID}]
