@@ -1,5 +1,5 @@
 """What it takes to run other people's Python programs against ours: a virtual
-environment with the program, installed once, children that leave nobody behind,
+environment with the program, installed once, children that leave no process behind,
 and checks that are counted.
 
 Python's standard library is all that is needed.

@@ -59,8 +59,8 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	t := &talk{s: s, o: o, direct: direct, ref: direct.Input.Ref}
 	// The earlier messages, if there are any.
 	if f.id != "" || f.resume != "" {
-		looking, cancel := s.bounded(ctx)
-		record, err := o.Show(looking, t.id())
+		bounded, cancel := s.bounded(ctx)
+		record, err := o.Show(bounded, t.id())
 		cancel()
 		switch {
 		case err == nil:
@@ -91,7 +91,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	terminal, _ := lookup("TERM")
 	noColour, _ := lookup("NO_COLOR")
 	calm := terminal == "dumb"
-	t.looks = looks{colour: noColour == "" && !calm}
+	t.styles = styles{colour: noColour == "" && !calm}
 	if t.screen, err = chat.OpenScreen(in, out, history, calm); err != nil {
 		return err
 	}

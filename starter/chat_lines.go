@@ -86,9 +86,9 @@ func (t *talk) exchange(ctx context.Context, req workflows.SendRequest, see func
 func (t *talk) remarkTo(seen chat.Condition) error {
 	switch {
 	case seen.Err == nil:
-		t.told.absent = false
-	case seen.Absent(graceful) && !t.told.absent:
-		t.told.absent = true
+		t.shown.absent = false
+	case seen.Absent(graceful) && !t.shown.absent:
+		t.shown.absent = true
 		t.s.say("%v: waiting.", seen.Err)
 	}
 	if seen.Err != nil {
@@ -108,8 +108,8 @@ func (t *talk) remarkTo(seen chat.Condition) error {
 	case a == nil:
 	case seen.Status.State == workflows.StateNeedsAttention:
 		return parked(t.id(), seen.Status)
-	case !a.Since.Equal(t.told.attention):
-		t.told.attention = a.Since
+	case !a.Since.Equal(t.shown.attention):
+		t.shown.attention = a.Since
 		t.s.say("The conversation is paused: %s. `starter resume %s` resumes it.", clip(a.Reason, 300), shellWord(t.id()))
 	}
 	return nil

@@ -33,7 +33,7 @@ var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 // A talk is one conversation on a terminal, or between two streams.
 type talk struct {
-	looks
+	styles
 
 	s            *starter
 	o            *operate.Operator
@@ -47,7 +47,7 @@ type talk struct {
 	waiting  []*chat.Pending // replies that were not shown, oldest first
 	failed   *workflows.SendRequest
 	seen     chat.Condition
-	told     struct {
+	shown    struct {
 		absent    bool      // that no worker answers
 		attention time.Time // the last one reported
 	}
@@ -142,7 +142,7 @@ func (t *talk) recap(ctx context.Context) error {
 
 func (t *talk) show(messages []operate.Message) {
 	for _, m := range messages {
-		t.print("%s", t.looks.said(m, t.ref.Agent, t.screen.Width()))
+		t.print("%s", t.styles.said(m, t.ref.Agent, t.screen.Width()))
 	}
 }
 

@@ -14,10 +14,10 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// looks are the styles of a terminal.
-type looks struct{ colour bool }
+// styles are the styles of a terminal.
+type styles struct{ colour bool }
 
-func (l looks) paint(code, text string) string {
+func (l styles) paint(code, text string) string {
 	text = clean(text)
 	if !l.colour || text == "" {
 		return text
@@ -25,10 +25,10 @@ func (l looks) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-func (l looks) you(text string) string     { return l.paint("1;32", text) }
-func (l looks) agent(text string) string   { return l.paint("1;36", text) }
-func (l looks) faint(text string) string   { return l.paint("2", text) }
-func (l looks) warning(text string) string { return l.paint("33", text) }
+func (l styles) you(text string) string     { return l.paint("1;32", text) }
+func (l styles) agent(text string) string   { return l.paint("1;36", text) }
+func (l styles) faint(text string) string   { return l.paint("2", text) }
+func (l styles) warning(text string) string { return l.paint("33", text) }
 
 const (
 	youLabel  = "you › "
@@ -49,7 +49,7 @@ func speech(label, painted, text string, width int) string {
 }
 
 // said is one message of the transcript.
-func (l looks) said(m operate.Message, agent string, width int) string {
+func (l styles) said(m operate.Message, agent string, width int) string {
 	text := m.Text
 	if len(m.Parts) > 0 {
 		text = partsText(m.Parts)
@@ -72,7 +72,7 @@ func replyText(r workflows.SendReply) string {
 }
 
 // question shows what the decision on a tool call needs.
-func (l looks) question(agent string, a workflows.Approval, now time.Time, width int) string {
+func (l styles) question(agent string, a workflows.Approval, now time.Time, width int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", l.warning(fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))))
 	if text := arguments(a.Arguments); text != "" {
@@ -100,7 +100,7 @@ func arguments(data json.RawMessage) string {
 }
 
 // attention says why the conversation needs attention, and what can be done.
-func (l looks) attention(st workflows.Status, id string, now time.Time) string {
+func (l styles) attention(st workflows.Status, id string, now time.Time) string {
 	a := st.Attention
 	var b strings.Builder
 	head := "The conversation needs attention"

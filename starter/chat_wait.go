@@ -69,7 +69,7 @@ func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 	defer cancel()
 	sightings := t.conversation.Watch(watching)
 	began := time.Now()
-	t.seen, t.told.absent = chat.Condition{Since: began}, false
+	t.seen, t.shown.absent = chat.Condition{Since: began}, false
 	ticker := time.NewTicker(spin)
 	defer ticker.Stop()
 	defer t.screen.Progress("")
@@ -121,18 +121,18 @@ func (t *talk) stopWaiting() error {
 func (t *talk) see(ctx context.Context, seen chat.Condition, done <-chan struct{}, sightings <-chan chat.Condition) error {
 	t.seen = seen
 	switch {
-	case seen.Err == nil && t.told.absent:
-		t.told.absent = false
+	case seen.Err == nil && t.shown.absent:
+		t.shown.absent = false
 		t.remark("the conversation continues")
-	case seen.Absent(graceful) && !t.told.absent:
-		t.told.absent = true
+	case seen.Absent(graceful) && !t.shown.absent:
+		t.shown.absent = true
 		t.remark("%v: waiting", seen.Err)
 	}
 	if seen.Err != nil {
 		return nil
 	}
-	if a := seen.Status.Attention; a != nil && !a.Since.Equal(t.told.attention) {
-		t.told.attention = a.Since
+	if a := seen.Status.Attention; a != nil && !a.Since.Equal(t.shown.attention) {
+		t.shown.attention = a.Since
 		t.print("%s", t.attention(seen.Status, t.id(), time.Now()))
 	}
 	for _, a := range seen.Status.Approvals {

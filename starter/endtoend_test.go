@@ -250,7 +250,7 @@ func TestMany(t *testing.T) {
 		return page.Counts.Total == 3
 	}, time.Minute, 200*time.Millisecond)
 
-	h.starter(2, "end", "--all", "--agent", "support") // nobody is there to answer
+	h.starter(2, "end", "--all", "--agent", "support") // no terminal to ask at
 	h.stdin = "n\n"
 	h.starter(1, "end", "--all", "--agent", "support")
 	h.stdin = "y\n"

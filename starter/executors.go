@@ -25,13 +25,13 @@ func (s *starter) executors(ctx context.Context) error {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	var sets []tools.Listing
-	looked := make(chan struct{})
+	toolsListed := make(chan struct{})
 	go func() { // tool servers may need time to start
-		defer close(looked)
+		defer close(toolsListed)
 		sets = assembly.Tools.List(ctx)
 	}()
 	listed := assembly.Executors.List(ctx)
-	<-looked
+	<-toolsListed
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

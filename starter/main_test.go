@@ -26,7 +26,7 @@ func serveTools() {
 			return &sdk.CallToolResult{}, nil, nil
 		})
 	}
-	_ = server.Run(context.Background(), &sdk.StdioTransport{}) // until nobody is there any more
+	_ = server.Run(context.Background(), &sdk.StdioTransport{}) // until its client is gone
 }
 
 // tests runs the tests of the package and stops the server that they share.

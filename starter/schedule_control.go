@@ -62,9 +62,9 @@ func (s *starter) deleteSchedule(ctx context.Context, name string, yes bool) err
 		return err
 	}
 	if !yes {
-		looking, cancel := s.bounded(ctx)
+		bounded, cancel := s.bounded(ctx)
 		defer cancel()
-		sc, err := k.Show(looking, name)
+		sc, err := k.Show(bounded, name)
 		if err != nil {
 			return err
 		}

@@ -172,7 +172,7 @@ func TestScheduleEverySecond(t *testing.T) {
 	}, time.Minute, 200*time.Millisecond)
 	require.Contains(t, h.starter(0, "schedule", "list"), "every 1s")
 
-	h.fails(2, "schedule", "delete", "tick") // nobody is there to answer
+	h.fails(2, "schedule", "delete", "tick") // no terminal to ask at
 	require.Equal(t, "deleted tick\n", h.starter(0, "schedule", "delete", "tick", "--yes"))
 	h.fails(4, "schedule", "show", "tick")
 }
@@ -248,7 +248,7 @@ func TestScheduleBackfill(t *testing.T) {
 	for _, r := range runs {
 		due[r.Result.ScheduledFor.Unix()] = true
 	}
-	require.Len(t, due, 10, "each is told for which time it is")
+	require.Len(t, due, 10, "each is given its time")
 	require.Equal(t, 12, h.shown("fives").Runs)
 
 	require.Contains(t, h.starter(0, "schedule", "backfill", "fives", "--from", hour.Add(time.Minute).Format(time.RFC3339),

@@ -65,7 +65,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 	said, schedule, inbox := filled[operate.Message](), filled[schedules.Schedule](), filled[operate.Inbox]()
 	reply := filled[workflows.SendReply]()
 	failure := &conversation.Error{Kind: conversation.Invalid, Op: hostile, Remedy: hostile, Err: errors.New(hostile)}
-	coloured := looks{colour: true}
+	coloured := styles{colour: true}
 	for name, write := range map[string]func(s *starter) error{
 		"show": func(s *starter) error { s.print("%s", recordText(record, noon)); return s.document(record) },
 		"list": func(s *starter) error {
@@ -102,7 +102,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		},
 		"question": func(s *starter) error { _ = s.confirm(hostile); return nil },
 		"plain chat": func(s *starter) error {
-			s.print("%s", looks{}.said(said, hostile, 80)+looks{}.question(hostile, approval, noon, 80)+looks{}.attention(status, hostile, noon))
+			s.print("%s", styles{}.said(said, hostile, 80)+styles{}.question(hostile, approval, noon, 80)+styles{}.attention(status, hostile, noon))
 			return nil
 		},
 		"speech": func(s *starter) error { s.print("%s", speech(hostile, hostile, hostile, 80)); return nil },

@@ -149,8 +149,8 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 	known := make(map[string]operate.Conversation)
 	lost, seen := false, false
 	for {
-		looking, stop := s.bounded(ctx)
-		page, err := o.List(looking, filter, boardSize)
+		bounded, stop := s.bounded(ctx)
+		page, err := o.List(bounded, filter, boardSize)
 		stop()
 		switch {
 		case err != nil && operate.KindOf(err) == operate.Unreachable && ctx.Err() == nil && seen:
@@ -202,8 +202,8 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 			continue
 		}
 		delete(known, id)
-		looking, stop := s.bounded(ctx)
-		c, err := o.Describe(looking, id)
+		bounded, stop := s.bounded(ctx)
+		c, err := o.Describe(bounded, id)
 		stop()
 		if err != nil {
 			continue // the next list reports it

@@ -52,7 +52,7 @@ type heard struct {
 }
 
 func meet(t *testing.T, home, sdk string, era iii.Era) {
-	// A message is published while nobody is connected, to see that both clients bind their
+	// A message is published without a subscriber, to see that both clients bind their
 	// triggers again: engines from 0.11 would lose it.
 	e := iiitest.Start(t, iiitest.Options{Era: era, Kind: iiitest.Kindness{KeepTopics: true, FreeRedelivery: true}})
 	w, err := iii.Connect(t.Context(), iii.Options{URL: e.URL(), Name: "go"})

@@ -144,23 +144,23 @@ func (d driver) served() {
 	d.check("a conversation is held", err)
 
 	_, err = run(found, `{"entrypoint_tag": "fail"}`)
-	d.check("what the agent raises is final, and told", fails(err, invalid, true, "the harbour is closed"))
+	d.check("an exception of the agent is final, and reported", fails(err, invalid, true, "the harbour is closed"))
 	_, err = run(d.executor(func(c *runagent.Config) { c.RetryAgentErrors = true }), `{"entrypoint_tag": "fail"}`)
 	d.check("or may be tried again", fails(err, conversation.Unavailable, true, "the harbour is closed"))
 	_, err = run(found, `{"entrypoint_tag": "greet", "params": {"nonsense": 1}}`)
 	d.check("so is a wrong argument", fails(err, invalid, true, "nonsense"))
 	_, err = run(found, `{"entrypoint_tag": "tides"}`)
-	d.check("an unknown entrypoint is told with those there are", fails(err, invalid, false, "no entrypoint of that name", `"answer"`, `"words_stream"`))
+	d.check("an unknown entrypoint is reported with the existing ones", fails(err, invalid, false, "no entrypoint of that name", `"answer"`, `"words_stream"`))
 	_, err = run(unvalidated, `{"entrypoint_tag": "tides"}`)
 	d.check("or by the server", fails(err, invalid, false, "Entrypoint tides not found"))
 	for _, tag := range []string{"answer", "words_stream"} {
 		_, err = run(unvalidated, fmt.Sprintf(`{"agent_id": "another", "entrypoint_tag": %q}`, tag))
-		d.check("another agent is told, by "+tag, fails(err, invalid, false, "another agent is served there"))
+		d.check("another agent is reported, by "+tag, fails(err, invalid, false, "another agent is served there"))
 	}
 	_, err = run(found, `{"agent_id": "another", "entrypoint_tag": "answer"}`)
-	d.check("an agent that is not registered is told with those there are", fails(err, invalid, false, "runagent_local.db", d.agent))
+	d.check("an unregistered agent is reported with the registered ones", fails(err, invalid, false, "runagent_local.db", d.agent))
 	_, err = run(found, `{"entrypoint_tag": "slow", "timeout_seconds": 1}`)
-	d.check("a slow run is given up", fails(err, conversation.Unavailable, true, "within 1s (timeout)"))
+	d.check("a slow run is cancelled", fails(err, conversation.Unavailable, true, "within 1s (timeout)"))
 	d.streams(found, unvalidated)
 }
 
@@ -172,11 +172,11 @@ func (d driver) streams(found, unvalidated executors.Executor) {
 	if err == nil && (res.Message.Text() != "Good day! Müller here." || len(deltas) != 3) {
 		err = fmt.Errorf("%q, in pieces %q", res.Message.Text(), deltas)
 	}
-	d.check("a stream of words is a text, and told piece by piece", err)
+	d.check("a stream of words is a text, and delivered piece by piece", err)
 	d.check("a stream of other things is a list",
 		gives(found, `{"entrypoint_tag": "mixed_stream"}`, `["tide ",{"metres":3.5},"rising"]`))
 	_, err = run(found, `{"entrypoint_tag": "fail_stream"}`)
-	d.check("what a stream raises is final, and told", fails(err, conversation.Invalid, true, "the harbour is closed"))
+	d.check("an exception of a stream is final, and reported", fails(err, conversation.Invalid, true, "the harbour is closed"))
 	_, err = run(unvalidated, `{"entrypoint_tag": "tides_stream"}`)
 	d.check("an unknown stream does not start", fails(err, conversation.Invalid, false, "Entrypoint tides_stream not found"))
 

@@ -6,7 +6,7 @@ RunAgent comes from its package index into a virtual environment in the user's
 cache, once. "runagent serve" then serves the agent in "agent" on this machine,
 from a registry of its own, and main.go runs its entrypoints: plain, streaming,
 failing, unknown, found in the registry and by address. RunAgent is kept offline:
-it has no key, and wherever else it might go leads to a socket on which nobody may
+it has no key, and every other address leads to a socket on which no client may
 have called at the end.
 
     make conformance
@@ -42,7 +42,7 @@ AGENT = json.loads((HERE / "agent" / "runagent.config.json").read_text(encoding=
 
 
 class Trap:
-    """A socket that nobody should call."""
+    """A socket that no client should call."""
 
     def __init__(self) -> None:
         self.socket = socket.socket()
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace, work: pathlib.Path, stack: contextlib.ExitS
     server.stop()
     drive("stopped")
     calls = trap.calls()
-    checks.add("RunAgent called nobody", calls == 0, f"{calls} calls")
+    checks.add("RunAgent made no other call", calls == 0, f"{calls} calls")
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 // Package server runs a whole Temporal server and its web UI inside one
 // process, on SQLite. It is for demonstrations and tests on one machine:
-// nothing is authenticated, so it listens on loopback unless told otherwise.
+// nothing is authenticated, so it listens on loopback by default.
 //
 // [Start] returns once everything answers: the frontend serves, every namespace
 // and search attribute is usable, the UI delivers its page.

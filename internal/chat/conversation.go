@@ -183,9 +183,9 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 		return status, err
 	case operate.Unreachable:
 		// A query without a worker ends like one without a server.
-		looking, cancel := context.WithTimeout(ctx, statusTimeout)
+		bounded, cancel := context.WithTimeout(ctx, statusTimeout)
 		defer cancel()
-		if _, e := c.operator.Describe(looking, c.ID()); operate.KindOf(e) == operate.Unreachable {
+		if _, e := c.operator.Describe(bounded, c.ID()); operate.KindOf(e) == operate.Unreachable {
 			return status, &operate.Fault{
 				Kind: operate.Unreachable, Err: err,
 				Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),

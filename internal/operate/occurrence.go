@@ -22,19 +22,19 @@ const maxOccurrences = 100
 func (o *Operator) newestRuns(ctx context.Context, name string) ([]string, error) {
 	isConversation := "WorkflowType = " + quote(workflows.ConversationName) + " AND "
 	newest := map[string]*workflow.WorkflowExecutionInfo{}
-	for _, look := range []struct {
+	for _, search := range []struct {
 		query  string
 		prefix func(id string) (string, bool)
 	}{
 		{isConversation + workflows.KeySimulation.GetName() + " = " + quote(name), func(id string) (string, bool) { return occurrencePrefix(id, name) }},
 		{isConversation + "TemporalScheduledById = " + quote(name), func(id string) (string, bool) { return schedulePrefix(id, name) }},
 	} {
-		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: look.query, PageSize: maxOccurrences})
+		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: search.query, PageSize: maxOccurrences})
 		if err != nil {
 			return nil, o.Explain("find the task's runs", err)
 		}
 		for _, e := range page.GetExecutions() {
-			if prefix, ok := look.prefix(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[prefix]) {
+			if prefix, ok := search.prefix(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[prefix]) {
 				newest[prefix] = e
 			}
 		}

@@ -109,7 +109,7 @@ func TestTalk(t *testing.T) {
 	require.Empty(t, log())
 }
 
-// A write that nobody reads ends with its context, and spoils no other's.
+// A write without a reader ends with its context, and affects no other.
 func TestWriteIsGivenUp(t *testing.T) {
 	t.Parallel()
 	r := programtest.NewRoll(t)

@@ -44,7 +44,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		_ = conn.Close(websocket.StatusCode(fault.Close), "")
 		return
 	}
-	ctx = conn.CloseRead(ctx) // whoever goes ends the run
+	ctx = conn.CloseRead(ctx) // a client that goes ends the run
 	id := s.begin(call)
 	switch {
 	case fault.Raw != "":

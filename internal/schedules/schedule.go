@@ -137,7 +137,7 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 	group.SetLimit(parallel)
 	for i, a := range recent {
 		group.Go(func() error {
-			run, err := k.look(ctx, a.StartWorkflowResult.WorkflowID, a.StartWorkflowResult.FirstExecutionRunID)
+			run, err := k.read(ctx, a.StartWorkflowResult.WorkflowID, a.StartWorkflowResult.FirstExecutionRunID)
 			run.Due, run.Started = a.ScheduleTime.In(s.Location()), a.ActualTime.In(s.Location())
 			s.Recent[i] = run
 			return err
@@ -146,8 +146,8 @@ func (k *Keeper) show(ctx context.Context, name string, runs int) (Schedule, err
 	return s, group.Wait()
 }
 
-// look reads the state of a run.
-func (k *Keeper) look(ctx context.Context, id, runID string) (Run, error) {
+// read reads the state of a run.
+func (k *Keeper) read(ctx context.Context, id, runID string) (Run, error) {
 	run := Run{ID: id, RunID: runID}
 	c, err := k.Operator.Describe(ctx, id)
 	switch {
@@ -203,7 +203,7 @@ func (k *Keeper) Await(ctx context.Context, id string) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	run, err := k.look(ctx, id, waiting[0].RunID)
+	run, err := k.read(ctx, id, waiting[0].RunID)
 	run.Started = waiting[0].Started
 	return run, err
 }

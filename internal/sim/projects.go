@@ -39,11 +39,11 @@ func (s *Simulator) edit(change func(now time.Time) (any, error)) (any, error) {
 	return change(s.now())
 }
 
-// view runs look without concurrent changes. Its result must not be shared.
-func (s *Simulator) view(look func() (any, error)) (any, error) {
+// view runs read without concurrent changes. Its result must not be shared.
+func (s *Simulator) view(read func() (any, error)) (any, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return look()
+	return read()
 }
 
 func (st *state) findProject(id string) (*project, error) {

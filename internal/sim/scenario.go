@@ -56,10 +56,10 @@ type Objective struct {
 	Forbid []string `yaml:"forbid"`
 }
 
-// A Persona is somebody who talks to the agent. What it says is decided by its
+// A Persona is a user who writes to the agent. Its messages are decided by its
 // mood, which starts at 0, and by its rules:
 //
-//   - Its first message is one of Openings, whoever speaks first.
+//   - Its first message is one of Openings, whichever side opens.
 //   - After that the agent's words are tried on the rules, in order. A rule that
 //     matches changes the mood; the first matching one that has something to say
 //     answers. Rules that only change the mood do not answer.

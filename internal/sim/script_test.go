@@ -149,7 +149,7 @@ func TestLinesAreUsedUpBeforeTheyRepeat(t *testing.T) {
 	}
 }
 
-// An opening comes first, whoever speaks first, unless a rule is for turn 1.
+// An opening comes first, whichever side opens, unless a rule is for turn 1.
 func TestOpening(t *testing.T) {
 	t.Parallel()
 	p := sim.Persona{

@@ -6,9 +6,9 @@
 //	exchange=stop,tool=kill@2
 //
 // An entry names an effect (claim, exchange, reply, tool, end, callback, report,
-// notify), what the process does to itself right before it (stop: SIGSTOP, until
-// somebody sends it SIGCONT; kill: SIGKILL), and at which occurrence, the first if it
-// does not say. Each happens once. It is for tests alone.
+// notify), the signal that the process sends itself right before it (stop: SIGSTOP,
+// until a SIGCONT; kill: SIGKILL), and the occurrence of the effect, by default the
+// first. Each entry acts once. It is for tests only.
 package testhook
 
 import (

@@ -89,7 +89,7 @@ func TestPruneKeepsTheNewest(t *testing.T) {
 func TestLockTellsThatItWaits(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "build.lock")
-	unlock, err := lock(t.Context(), path, func(Progress) { t.Error("nobody holds it") })
+	unlock, err := lock(t.Context(), path, func(Progress) { t.Error("the lock is free") })
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -45,7 +45,7 @@ func (r *Roll) Next(t *testing.T) net.Conn {
 	return conn
 }
 
-// Dies waits until whoever holds the connection is no more.
+// Dies waits until the process that holds the connection has exited.
 func Dies(t *testing.T, conn net.Conn) {
 	t.Helper()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
