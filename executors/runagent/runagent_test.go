@@ -208,7 +208,7 @@ func TestWords(t *testing.T) {
 		"ListOfText": {`{"out": [{"type": "text", "text": "Hel"}, {"type": "image"}, "lo"]}`, "out", "Hello", ""},
 		"NoPath":     {`{"content": {"x": 1}}`, "", "", "the agent's answer has no text: it is an object (set reply_path"},
 		"Number":     {`3`, "", "", "it is a number"},
-		"WrongPath":  {`{"result_data": {"data": {"a": 1}}}`, "b", "", `no text to say at reply_path, "b" (set reply_path`},
+		"WrongPath":  {`{"result_data": {"data": {"a": 1}}}`, "b", "", `no text at reply_path, "b" (set reply_path`},
 		"Null":       {`null`, "", "", "the answer is empty"},
 		"Blank":      {`" "`, "", "", "the answer is empty"},
 	} {
