@@ -1,8 +1,10 @@
 package conversation
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -75,22 +77,41 @@ type Error struct {
 	Err   error
 }
 
-// Error is "op: cause (remedy)".
+// Error is "op: cause (remedy)". Where an Error wraps another, it has one remedy: its
+// own, and else that of the cause.
 func (e *Error) Error() string {
-	s := e.Op
-	if e.Err != nil {
-		if s != "" {
-			s += ": "
+	text, remedy := Explain(e)
+	if remedy != "" {
+		return fmt.Sprintf("%s (%s)", text, remedy)
+	}
+	return text
+}
+
+// Explain takes an error's text and its remedy apart, for those who show the two in
+// different places. Without an [Error] in err's chain there is no remedy.
+func Explain(err error) (text, remedy string) {
+	var e *Error
+	switch {
+	case err == nil:
+		return "", ""
+	case !errors.As(err, &e):
+		return err.Error(), ""
+	case error(e) != err: // what wraps it puts words in front
+		text, remedy = Explain(e)
+		if before, ok := strings.CutSuffix(err.Error(), e.Error()); ok {
+			return before + text, remedy
 		}
-		s += e.Err.Error()
+		return err.Error(), ""
 	}
-	if s == "" {
-		s = string(e.Kind)
+	text = e.Op
+	if e.Err != nil {
+		cause, itsRemedy := Explain(e.Err)
+		if text != "" {
+			text += ": "
+		}
+		text, remedy = text+cause, itsRemedy
 	}
-	if e.Remedy != "" {
-		s = fmt.Sprintf("%s (%s)", s, e.Remedy)
-	}
-	return s
+	return cmp.Or(text, string(e.Kind)), cmp.Or(e.Remedy, remedy)
 }
 
 // Unwrap returns the cause.

@@ -143,6 +143,8 @@ type Listing struct {
 	// Available is whether it could work now; Reason says why not and what to do.
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"`
+	// Err is what Reason is the text of.
+	Err error `json:"-"`
 	// Tools is whether it makes use of an agent's tools.
 	Tools bool `json:"tools"`
 	// Auto marks the one that [Auto] stands for at the moment.
@@ -168,7 +170,7 @@ func (r *Registry) List(ctx context.Context) []Listing {
 	for i, e := range entries {
 		l := Listing{Name: e.name, Backend: e.about.Backend, Model: e.about.Model, Available: true, Tools: TakesTools(e.exec)}
 		if err := e.avail.wait(ctx); err != nil {
-			l.Available, l.Reason = false, err.Error()
+			l.Available, l.Reason, l.Err = false, err.Error(), err
 		}
 		if l.Available && !picked && i < len(candidates) {
 			l.Auto, picked = true, true

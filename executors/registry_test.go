@@ -162,8 +162,12 @@ func TestList(t *testing.T) {
 		{Name: "demo", Backend: "scripted", Model: "scripted-1", Available: true, Tools: true},
 		{Name: "extra", Backend: "http", Model: "http-1", Available: true, Tools: true},
 	}
-	require.Equal(t, want, r.List(t.Context()))
-	require.Equal(t, want, r.List(t.Context()), "the order is stable")
+	for range 2 { // the order is stable
+		listed := r.List(t.Context())
+		require.EqualError(t, listed[0].Err, listed[0].Reason)
+		listed[0].Err = nil
+		require.Equal(t, want, listed)
+	}
 }
 
 func TestChecksRunAtOnceAndAreBounded(t *testing.T) {

@@ -140,28 +140,14 @@ func findingText(f finding) string {
 
 // wrong makes a finding of an error, its remedy apart from it where it has one.
 func wrong(what string, err error) finding {
-	f := finding{Check: what, State: checkWrong, Detail: strings.TrimPrefix(err.Error(), "temporal: ")}
-	var e *conversation.Error
-	if errors.As(err, &e) && e.Remedy != "" {
-		f.Remedy = e.Remedy
-		f.Detail = strings.TrimSuffix(f.Detail, " ("+e.Remedy+")")
+	f := finding{Check: what, State: checkWrong}
+	var temporal *connect.Error
+	if errors.As(err, &temporal) {
+		f.Detail, f.Remedy = temporal.Text, temporal.Remedy
 		return f
 	}
-	// "what is wrong (how to mend it)" is how our errors end. One word is the
-	// setting that something has run into.
-	before, after, ok := cutLast(f.Detail, " (")
-	if remedy, ended := strings.CutSuffix(after, ")"); ok && ended && strings.Contains(remedy, " ") {
-		f.Detail, f.Remedy = before, remedy
-	}
+	f.Detail, f.Remedy = conversation.Explain(err)
 	return f
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(text, sep)
-	if i < 0 {
-		return text, "", false
-	}
-	return text[:i], text[i+len(sep):], true
 }
 
 func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
@@ -278,7 +264,7 @@ func examineExecutors(ctx context.Context, registry *executors.Registry, needed 
 		auto = auto || l.Auto
 		f := finding{Check: "executor " + l.Name, State: checkFine, Detail: strings.TrimSpace(l.Backend + " " + l.Model)}
 		if !l.Available {
-			f = wrong(f.Check, errors.New(l.Reason))
+			f = wrong(f.Check, l.Err)
 			if !slices.Contains(needed, l.Name) {
 				f.State = checkSkipped
 				f.Detail += "; no agent names it"
@@ -317,7 +303,7 @@ func examineTools(ctx context.Context, registry *tools.Registry, agents []config
 		case l.Available && l.Reason != "":
 			f.Detail += "; " + l.Reason
 		case !l.Available:
-			f = wrong(f.Check, errors.New(l.Reason))
+			f = wrong(f.Check, l.Err)
 			if !needed {
 				f.State = checkSkipped
 				f.Detail += "; no agent names it"

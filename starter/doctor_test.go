@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
 )
@@ -82,7 +83,8 @@ func TestWrongPutsTheRemedyApart(t *testing.T) {
 	}{
 		"Error":       {&conversation.Error{Op: "onerun: list", Err: errors.New("401 (really)"), Remedy: "set another"}, "onerun: list: 401 (really)", "set another"},
 		"Wrapped":     {fmt.Errorf("main: %w", &conversation.Error{Op: "list", Err: errors.New("401"), Remedy: "set another"}), "main: list: 401", "set another"},
-		"Parentheses": {errors.New("temporal: no server at x: refused (start one)"), "no server at x: refused", "start one"},
+		"Temporal":    {&connect.Error{Text: "no server at x: refused", Remedy: "start one"}, "no server at x: refused", "start one"},
+		"Parentheses": {errors.New("no server at x (start one)"), "no server at x (start one)", ""},
 		"Setting":     {errors.New("the server was not ready within 2s (connect_timeout)"), "the server was not ready within 2s (connect_timeout)", ""},
 		"None":        {errors.New("plain"), "plain", ""},
 	} {

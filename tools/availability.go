@@ -17,6 +17,8 @@ type Listing struct {
 	// what to do, or names faults of an available set.
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"`
+	// Err is why the set cannot be used; Reason is its text.
+	Err error `json:"-"`
 	// Tools are the names of the tools that may be called, without the set's.
 	Tools []string `json:"tools,omitempty"`
 }
@@ -40,7 +42,7 @@ func (r *Registry) look(ctx context.Context, e *entry) Listing {
 	l := Listing{Name: e.name}
 	listed, err := r.list(ctx, e, true)
 	if err != nil {
-		l.Reason = err.Error()
+		l.Reason, l.Err = err.Error(), err
 		return l
 	}
 	l.Available = true

@@ -302,7 +302,7 @@ func TestList(t *testing.T) {
 	require.NoError(t, r.Add("none", fake(), tools.Rules{}))
 	require.Equal(t, []tools.Listing{
 		{Name: "orders", Available: true, Tools: []string{"find"}, Reason: `allow names "fnd", which it does not have; ask names "fnd", which it does not have`},
-		{Name: "down", Reason: "connection refused"},
+		{Name: "down", Reason: "connection refused", Err: errors.New("connection refused")},
 		{Name: "mail", Available: true, Tools: []string{"send"}},
 		{Name: "none", Available: true, Reason: "it has no tools"},
 	}, r.List(t.Context()))

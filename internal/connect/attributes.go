@@ -45,8 +45,8 @@ func (s SearchAttributes) Refused(namespace string, cause error) error {
 		why = oneLine(cause)
 	}
 	return &Error{Reason: ErrSearchAttributes, Err: cause, Text: fmt.Sprintf(
-		"temporal: namespace %q lacks search attributes (%s) and they cannot be added: %s (run as an operator: go run ./starter setup, or: %s)",
-		namespace, strings.Join(s.Missing, ", "), why, commands(namespace, s.Missing))}
+		"namespace %q lacks search attributes (%s) and they cannot be added: %s", namespace, strings.Join(s.Missing, ", "), why),
+		Remedy: "run as an operator: go run ./starter setup, or: " + commands(namespace, s.Missing)}
 }
 
 // CheckSearchAttributes reads which search attributes the namespace has. One with
@@ -71,9 +71,9 @@ func CheckSearchAttributes(ctx context.Context, c client.Client, namespace strin
 		}
 	}
 	if wrong != nil {
-		text := fmt.Sprintf("temporal: search attributes of namespace %q: %s (remove them: temporal operator search-attribute remove --name …)",
-			namespace, strings.Join(wrong, ", "))
-		return SearchAttributes{Missing: missing}, &Error{Reason: ErrSearchAttributes, Text: text}
+		return SearchAttributes{Missing: missing}, &Error{Reason: ErrSearchAttributes,
+			Text:   fmt.Sprintf("search attributes of namespace %q: %s", namespace, strings.Join(wrong, ", ")),
+			Remedy: "remove them: temporal operator search-attribute remove --name …"}
 	}
 	return SearchAttributes{Missing: missing, Addable: true}, nil
 }
@@ -113,8 +113,8 @@ func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace stri
 		}
 		select {
 		case <-ctx.Done():
-			return missing, fmt.Errorf("temporal: search attributes were added to namespace %q but are not usable yet: %s (start again in a moment)",
-				namespace, strings.Join(left, ", "))
+			return missing, &Error{Reason: ErrSearchAttributes, Err: ctx.Err(), Remedy: "start again in a moment",
+				Text: fmt.Sprintf("search attributes were added to namespace %q but are not usable yet: %s", namespace, strings.Join(left, ", "))}
 		case <-tick.C:
 		}
 	}

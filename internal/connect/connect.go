@@ -79,12 +79,21 @@ var (
 // of the reasons above and the cause.
 type Error struct {
 	Reason error
-	Text   string
+	// Text says what is wrong, without what package says it.
+	Text string
+	// Remedy says what can be done. Empty: nothing is known.
+	Remedy string
 	Err    error
 }
 
-// Error is the line.
-func (e *Error) Error() string { return e.Text }
+// Error is "temporal: what is wrong (remedy)".
+func (e *Error) Error() string {
+	text := "temporal: " + e.Text
+	if e.Remedy != "" {
+		text += " (" + e.Remedy + ")"
+	}
+	return text
+}
 
 // Unwrap returns reason and cause.
 func (e *Error) Unwrap() []error { return []error{e.Reason, e.Err} }
@@ -146,7 +155,7 @@ func (o Options) load() (client.Options, error) {
 	if err != nil {
 		return client.Options{}, &Error{
 			Reason: ErrConfig, Err: err,
-			Text: fmt.Sprintf("temporal: %s (check the TEMPORAL_* variables and the profile)", oneLine(err)),
+			Text: oneLine(err), Remedy: "check the TEMPORAL_* variables and the profile",
 		}
 	}
 	options.HostPort = cmp.Or(o.Address, options.HostPort, client.DefaultHostPort)
@@ -158,8 +167,8 @@ func (o Options) load() (client.Options, error) {
 		o.Change(&options)
 	}
 	if _, _, err := net.SplitHostPort(options.HostPort); err != nil && !strings.Contains(options.HostPort, ":///") {
-		return client.Options{}, &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf(
-			"temporal: the address %q is no host:port (write it like 127.0.0.1:7233, in TEMPORAL_ADDRESS or the profile)", options.HostPort)}
+		return client.Options{}, &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("the address %q is no host:port", options.HostPort),
+			Remedy: "write it like 127.0.0.1:7233, in TEMPORAL_ADDRESS or the profile"}
 	}
 	return options, nil
 }
@@ -186,21 +195,21 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 	at, text := options.HostPort, withoutAddress(oneLine(err), options.HostPort)
 	switch {
 	case errors.As(err, &noNamespace), errors.As(err, &notFound):
-		return &Error{Reason: ErrNamespace, Err: err, Text: fmt.Sprintf(
-			"temporal: the server at %s has no namespace %q (set TEMPORAL_NAMESPACE, or make it: temporal operator namespace create --namespace %s)",
-			at, options.Namespace, options.Namespace)}
+		return &Error{Reason: ErrNamespace, Err: err, Text: fmt.Sprintf("the server at %s has no namespace %q", at, options.Namespace),
+			Remedy: "set TEMPORAL_NAMESPACE, or make it: temporal operator namespace create --namespace " + options.Namespace}
+	// What a proxy in front of the server answers has no type of error.
 	case errors.As(err, &denied), strings.Contains(text, "Unauthenticated"), strings.Contains(text, "nauthorized"):
-		return &Error{Reason: ErrDenied, Err: err, Text: fmt.Sprintf(
-			"temporal: the server at %s refuses the credentials: %s (check TEMPORAL_API_KEY, the TEMPORAL_TLS_* variables and the profile)", at, text)}
+		return &Error{Reason: ErrDenied, Err: err, Text: fmt.Sprintf("the server at %s refuses the credentials: %s", at, text),
+			Remedy: "check TEMPORAL_API_KEY, the TEMPORAL_TLS_* variables and the profile"}
 	case options.ConnectionOptions.TLS != nil && isTLS(err, text):
 		reason := ErrUnreachable
 		if isInsecure(err, text) {
 			reason = errors.Join(ErrUnreachable, ErrInsecure)
 		}
-		return &Error{Reason: reason, Err: err, Text: fmt.Sprintf(
-			"temporal: no secure connection to %s: %s (check the TEMPORAL_TLS* variables)", at, text)}
+		return &Error{Reason: reason, Err: err, Text: fmt.Sprintf("no secure connection to %s: %s", at, text),
+			Remedy: "check the TEMPORAL_TLS* variables"}
 	case errors.As(err, &invalid):
-		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("temporal: the server at %s: %s", at, text)}
+		return &Error{Reason: ErrConfig, Err: err, Text: fmt.Sprintf("the server at %s: %s", at, text)}
 	case strings.Contains(text, "no children to pick from"): // gRPC's text for a name without an address
 		text = "the host is not known"
 	case strings.Contains(text, prefaceError):
@@ -210,8 +219,8 @@ func explain(err error, options client.Options, timeout time.Duration) error {
 		strings.Contains(text, "RST_STREAM with error code: CANCEL"):
 		text = fmt.Sprintf("no answer within %v", timeout)
 	}
-	return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf(
-		"temporal: no Temporal server at %s: %s (start one with make demo or temporal server start-dev, or set TEMPORAL_ADDRESS)", at, text)}
+	return &Error{Reason: ErrUnreachable, Err: err, Text: fmt.Sprintf("no Temporal server at %s: %s", at, text),
+		Remedy: "start one with make demo or temporal server start-dev, or set TEMPORAL_ADDRESS"}
 }
 
 func isTLS(err error, text string) bool {
