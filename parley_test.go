@@ -1,12 +1,14 @@
 package parley_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -32,7 +34,26 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-func TestMain(m *testing.M) { localstacktest.Main(m) }
+// mainVariable has the test binary be a worker instead of running tests.
+const mainVariable = "PARLEY_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainVariable) != "" {
+		parley.Main(parley.Options{Executors: map[string]executors.Executor{"echo": echo{}}})
+	}
+	localstacktest.Main(m)
+}
+
+// A program that embeds Parley reports faults and exits as the worker command does.
+func TestMainReportsFaults(t *testing.T) {
+	t.Parallel()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Dir, cmd.Env, cmd.Stderr = t.TempDir(), []string{mainVariable + "=1", "ONERUN_API_KEY=k", "GOCOVERDIR=" + os.TempDir()}, &stderr
+	require.Error(t, cmd.Run())
+	require.Equal(t, 2, cmd.ProcessState.ExitCode())
+	require.Regexp(t, `^parley\.test: 3 faults:\n  ONERUN_API_BASE_URL is not set: .*\n  ONERUN_PROJECT_ID is not set: .*\n  ONERUN_AGENT_ID is not set: `, stderr.String())
+}
 
 // echo is an agent of one's own: it says what it hears.
 type echo struct{}

@@ -8,9 +8,6 @@ import (
 	"io"
 	"strings"
 
-	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
-
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
@@ -130,11 +127,8 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
-	var convert converter.DataConverter
 	options := connect.Options{
 		Environ: s.environ, Address: s.flags.address, Namespace: s.flags.namespace,
-		// Histories are decoded with the client's converter.
-		Change: func(o *client.Options) { convert = o.DataConverter },
 	}
 	if s.flags.timeoutGiven() {
 		options.Timeout = s.flags.timeout
@@ -148,7 +142,7 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	}
 	s.client = c
 	return &operate.Operator{
-		Client: c, Address: c.Address, Namespace: c.Namespace, TaskQueue: queue, Converter: convert,
+		Client: c, Address: c.Address, Namespace: c.Namespace, TaskQueue: queue, Converter: c.Converter,
 	}, nil
 }
 
