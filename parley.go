@@ -53,6 +53,13 @@ type Options struct {
 	Platforms map[string]platforms.Instance
 	// Tools are ready sets of tools, by the names that agents may use. Nil: none.
 	Tools map[string]Tools
+	// ExecutorTypes are types that the section executors of parley.yaml can name, in
+	// addition to Parley's own. Their executors can have limits, budgets and a place in a
+	// chain. Nil: none.
+	ExecutorTypes []executors.Type
+	// PlatformTypes are types that the section platforms can name, in addition to
+	// Parley's own. Nil: none.
+	PlatformTypes []platforms.Type
 
 	// Config is the configuration file. Empty: $PARLEY_CONFIG, else parley.yaml if
 	// there is one, else the environment.
@@ -196,11 +203,23 @@ func (o Options) validate() (faults config.Faults) {
 	if d := o.Deployment; (d.DeploymentName == "") != (d.BuildID == "") {
 		fault("Deployment", "needs both DeploymentName and BuildID, or neither")
 	}
+	backends := assemble.Builtin()
+	types := func(field string, errs []error) {
+		for _, err := range errs {
+			if err != nil {
+				fault(field, err.Error())
+			}
+		}
+	}
+	types("ExecutorTypes", backends.AddExecutors(o.ExecutorTypes))
+	types("PlatformTypes", backends.AddPlatforms(o.PlatformTypes))
 	return faults
 }
 
 func (o Options) settings(log io.Writer) process.Settings {
 	backends := assemble.Builtin()
+	backends.AddExecutors(o.ExecutorTypes) // validate has the faults
+	backends.AddPlatforms(o.PlatformTypes)
 	backends.Given = assemble.Given{Executors: o.Executors, Platforms: o.Platforms, Tools: map[string]assemble.GivenTools{}}
 	for name, t := range o.Tools {
 		backends.Given.Tools[name] = assemble.GivenTools{Set: t.Set, Rules: t.Rules}

@@ -31,6 +31,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
+	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -217,6 +218,57 @@ func (e traced) Execute(ctx context.Context, req executors.Request) (executors.R
 	defer span.End()
 	return echo{}.Execute(ctx, req)
 }
+
+// greeter is an executor with a setting.
+type greeter struct {
+	Greeting string `yaml:"greeting"`
+}
+
+func (g greeter) Execute(context.Context, executors.Request) (executors.Result, error) {
+	return executors.Result{Message: conversation.Text(conversation.RoleAssistant, g.Greeting)}, nil
+}
+
+// Types of one's own stand in the file as the others do, and their faults have lines.
+func TestTypesInTheConfiguration(t *testing.T) {
+	t.Parallel()
+	opts := parley.Options{
+		Environ: []string{},
+		ExecutorTypes: []executors.Type{{Name: "greeter", New: func(s executors.Settings) (executors.Executor, error) {
+			var g greeter
+			if err := s.Decode(&g); err != nil {
+				return nil, err
+			}
+			if g.Greeting == "" {
+				return nil, &conversation.FieldError{Field: "greeting", Text: "is empty", Remedy: "set it to a text"}
+			}
+			return g, nil
+		}}},
+		PlatformTypes: []platforms.Type{{Name: "silent", New: func(platforms.Settings) (platforms.Instance, error) {
+			return platforms.Instance{Platform: silent{}}, nil
+		}}},
+	}
+	check := func(settings string) error {
+		opts.Config = filepath.Join(t.TempDir(), "parley.yaml")
+		require.NoError(t, os.WriteFile(opts.Config, []byte(`platforms: {main: {type: silent}}
+executors: {hello: {type: greeter, `+settings+`}}
+agents: {desk: {platform: main, executor: hello}}
+`), 0o600))
+		return parley.Check(opts)
+	}
+	require.NoError(t, check("greeting: Hi, limits: {requests_per_minute: 5}"))
+	require.ErrorContains(t, check("greting: Hi"), "parley.yaml:2: executors.hello.greting")
+	require.ErrorContains(t, check(`greeting: ""`), "parley.yaml:2: executors.hello.greeting is empty")
+
+	opts.ExecutorTypes = append(opts.ExecutorTypes, opts.ExecutorTypes[0], executors.Type{Name: "failover"}, executors.Type{})
+	opts.PlatformTypes = append(opts.PlatformTypes, platforms.Type{Name: "onerun", New: opts.PlatformTypes[0].New})
+	require.EqualError(t, parley.Run(t.Context(), opts), `Options.ExecutorTypes has the type "greeter", which there is already: choose another name
+Options.ExecutorTypes has the type "failover" without a constructor: set New
+Options.ExecutorTypes has a type without a name: set Name
+Options.PlatformTypes has the type "onerun", which there is already: choose another name`)
+}
+
+// silent is a platform that never answers.
+type silent struct{ platforms.Transport }
 
 func TestFaultsOfOptions(t *testing.T) {
 	t.Parallel()
