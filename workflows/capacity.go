@@ -19,12 +19,12 @@ const (
 	// UpdateReserve of Capacity: activities.ReserveRequest -> activities.ReserveResult.
 	UpdateReserve = "reserve"
 	// Signals to Capacity, each with a CapacityCall.
-	SignalWait    = "wait"    // asks for a place, in a queue
-	SignalRelease = "release" // gives a place back
+	SignalWait    = "wait"    // queues for a reservation
+	SignalRelease = "release" // releases a reservation
 
 	// Signals from Capacity to a Conversation, each with an activities.Reservation.
-	SignalReserved = "reserved" // it has this place now
-	SignalRevoked  = "revoked"  // it has lost this place: no worker could run it
+	SignalReserved = "reserved" // it holds this reservation
+	SignalRevoked  = "revoked"  // it has lost this reservation: no worker could run it
 )
 
 // CapacityID is the workflow id of what owns the capacity of a platform instance.
@@ -41,24 +41,24 @@ type CapacityInput struct {
 // new.
 type CarriedCapacity struct {
 	activities.CapacityStatus
-	// Seq is the newest token given out.
+	// Seq is the newest number granted.
 	Seq int64 `json:"seq"`
 }
 
-// A CapacityCall is what a conversation tells the Capacity of its platform.
+// A CapacityCall is what a conversation sends to the Capacity of its platform.
 type CapacityCall struct {
-	// Reservation names the conversation and, by Seq, the place it had last.
+	// Reservation names the conversation and, by Seq, the reservation it had last.
 	Reservation activities.Reservation `json:"reservation"`
 	// Limit is as in activities.ReserveRequest.
 	Limit int `json:"limit,omitempty"`
-	// Parked: the conversation gives its place up and waits for a person.
+	// Parked: the conversation releases its reservation and waits for an operator.
 	Parked bool `json:"parked,omitempty"`
 }
 
-// Capacity owns the places of a platform instance: which conversations may be open.
-// Every conversation that counts holds one, however it was started. There are never
-// more than the limit, except for conversations that were found running without
-// one, or when the limit is lowered: then no place is given until enough are free.
+// Capacity grants the reservations of a platform instance: which conversations may be
+// open. Every conversation that counts holds one, however it was started. There are
+// never more than the limit, except for conversations that were found running without
+// one, or when the limit is lowered: then none is granted until enough are released.
 func Capacity(ctx workflow.Context, in CapacityInput) error {
 	c := &capacity{platform: in.Platform}
 	if carried := in.Carried; carried != nil {
@@ -70,10 +70,10 @@ func Capacity(ctx workflow.Context, in CapacityInput) error {
 		return err
 	}
 	c.show(ctx)
-	// Signals that have come must not be lost with the run, nor those that it sends.
+	// Signals that have arrived must not be lost with the run, nor those that it sends.
 	err := workflow.Await(ctx, func() bool {
 		return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) &&
-			c.telling == 0 && workflow.GetSignalChannel(ctx, SignalWait).Len()+workflow.GetSignalChannel(ctx, SignalRelease).Len() == 0
+			c.signalling == 0 && workflow.GetSignalChannel(ctx, SignalWait).Len()+workflow.GetSignalChannel(ctx, SignalRelease).Len() == 0
 	})
 	if err != nil {
 		return err
@@ -85,37 +85,37 @@ func Capacity(ctx workflow.Context, in CapacityInput) error {
 
 // capacity is the state of a Capacity. An id is in at most one of the lists.
 type capacity struct {
-	platform string
-	limit    int // zero or less: none
-	seq      int64
-	open     []activities.Reservation
-	queued   []activities.Reservation
-	parked   []activities.Reservation
-	stranded []activities.Reservation
-	telling  int // signals to conversations under way
+	platform   string
+	limit      int // zero or less: none
+	seq        int64
+	open       []activities.Reservation
+	queued     []activities.Reservation
+	parked     []activities.Reservation
+	stranded   []activities.Reservation
+	signalling int // signals to conversations that are being sent
 }
 
 func (c *capacity) listen(ctx workflow.Context) error {
 	err := errors.Join(
 		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (activities.CapacityStatus, error) { return c.status(), nil },
-			workflow.QueryHandlerOptions{Description: "Which conversations hold a place, wait for one, or have given theirs up."}),
+			workflow.QueryHandlerOptions{Description: "Which conversations hold a reservation, wait for one, or have released theirs."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateReserve, c.onReserve,
-			workflow.UpdateHandlerOptions{Description: "Takes places back and gives places out. For Parley's own use."}),
+			workflow.UpdateHandlerOptions{Description: "Releases and grants reservations. For Parley's own use."}),
 	)
 	if err != nil {
 		return err
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		selector := workflow.NewSelector(ctx)
-		take := func(name string, handle func(workflow.Context, CapacityCall)) {
+		receive := func(name string, handle func(workflow.Context, CapacityCall)) {
 			selector.AddReceive(workflow.GetSignalChannel(ctx, name), func(ch workflow.ReceiveChannel, _ bool) {
 				var call CapacityCall
 				ch.Receive(ctx, &call)
 				handle(ctx, call)
 			})
 		}
-		take(SignalRelease, c.onRelease)
-		take(SignalWait, c.onWait)
+		receive(SignalRelease, c.onRelease)
+		receive(SignalWait, c.onWait)
 		for {
 			selector.Select(ctx)
 		}
@@ -142,17 +142,17 @@ func (c *capacity) onReserve(ctx workflow.Context, req activities.ReserveRequest
 	}
 	for _, p := range req.Found {
 		if !c.knows(p.ID) {
-			c.give(ctx, p)
+			c.grant(ctx, p)
 		}
 	}
-	c.serve(ctx) // those that wait come before those that are new
+	c.grantQueued(ctx) // the queued come before the new
 	var out activities.ReserveResult
 	for _, p := range req.Wanted {
 		switch {
 		case c.knows(p.ID):
 			out.Known = append(out.Known, p.ID)
 		case c.free():
-			out.Granted = append(out.Granted, c.give(ctx, p))
+			out.Granted = append(out.Granted, c.grant(ctx, p))
 		}
 	}
 	out.CapacityCounts = c.counts()
@@ -167,7 +167,7 @@ func (c *capacity) onRelease(ctx workflow.Context, call CapacityCall) {
 	} else {
 		c.release(call.Reservation)
 	}
-	c.serve(ctx)
+	c.grantQueued(ctx)
 	c.show(ctx)
 }
 
@@ -175,7 +175,7 @@ func (c *capacity) onWait(ctx workflow.Context, call CapacityCall) {
 	c.setLimit(call.Limit)
 	id := call.Reservation.ID
 	if i := index(c.open, id); i >= 0 {
-		c.tell(ctx, SignalReserved, c.open[i]) // asked again, or it was counted meanwhile
+		c.signal(ctx, SignalReserved, c.open[i]) // it repeats its request, or was counted meanwhile
 		return
 	}
 	c.parked, c.stranded = without(c.parked, id), without(c.stranded, id)
@@ -184,30 +184,30 @@ func (c *capacity) onWait(ctx workflow.Context, call CapacityCall) {
 		p.Since = workflow.Now(ctx).UTC()
 		c.queued = append(c.queued, p)
 	}
-	c.serve(ctx)
+	c.grantQueued(ctx)
 	c.show(ctx)
 }
 
-// serve gives the free places to those that wait, the first first.
-func (c *capacity) serve(ctx workflow.Context) {
+// grantQueued grants free capacity to the queued, in their order.
+func (c *capacity) grantQueued(ctx workflow.Context) {
 	for len(c.queued) > 0 && c.free() {
 		next := c.queued[0]
 		c.queued = c.queued[1:]
-		c.tell(ctx, SignalReserved, c.give(ctx, next))
+		c.signal(ctx, SignalReserved, c.grant(ctx, next))
 	}
 }
 
-func (c *capacity) give(ctx workflow.Context, p activities.Reservation) activities.Reservation {
+func (c *capacity) grant(ctx workflow.Context, p activities.Reservation) activities.Reservation {
 	now := workflow.Now(ctx)
-	// Ahead of what an earlier chain of runs has given out, if this is a new one.
+	// Ahead of what an earlier chain of runs has granted, if this is a new one.
 	c.seq = max(c.seq+1, now.UnixMicro())
 	p.Seq, p.Since = c.seq, now.UTC()
 	c.open = append(c.open, p)
 	return p
 }
 
-// strand takes a place from a conversation that no worker can run. The signal waits
-// for it: when it runs again, it asks for a place before it goes on.
+// strand revokes the reservation of a conversation that no worker can run. The signal
+// waits for it: when it runs again, it reserves before it goes on.
 func (c *capacity) strand(ctx workflow.Context, p activities.Reservation) {
 	i := held(c.open, p)
 	if i < 0 {
@@ -216,7 +216,7 @@ func (c *capacity) strand(ctx workflow.Context, p activities.Reservation) {
 	p = c.open[i]
 	c.open = slices.Delete(c.open, i, i+1)
 	c.stranded = append(without(c.stranded, p.ID), p)
-	c.tell(ctx, SignalRevoked, p)
+	c.signal(ctx, SignalRevoked, p)
 }
 
 func (c *capacity) park(p activities.Reservation) {
@@ -228,7 +228,7 @@ func (c *capacity) park(p activities.Reservation) {
 	}
 }
 
-// release forgets the conversation, unless it has a newer place than the one named.
+// release forgets the conversation, unless it has a newer reservation than the one named.
 func (c *capacity) release(p activities.Reservation) {
 	for _, list := range []*[]activities.Reservation{&c.open, &c.queued, &c.parked, &c.stranded} {
 		if i := held(*list, p); i >= 0 {
@@ -237,15 +237,15 @@ func (c *capacity) release(p activities.Reservation) {
 	}
 }
 
-// tell signals a conversation. One that is gone needs no place.
-func (c *capacity) tell(ctx workflow.Context, signal string, p activities.Reservation) {
-	c.telling++
+// signal signals a conversation. One that has closed needs no reservation.
+func (c *capacity) signal(ctx workflow.Context, signal string, p activities.Reservation) {
+	c.signalling++
 	future := workflow.SignalExternalWorkflow(ctx, p.ID, "", signal, p)
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		defer func() { c.telling-- }()
+		defer func() { c.signalling-- }()
 		if err := future.Get(ctx, nil); err != nil && !temporal.IsCanceledError(err) {
 			c.release(p)
-			c.serve(ctx)
+			c.grantQueued(ctx)
 			c.show(ctx)
 		}
 	})
@@ -280,7 +280,7 @@ func (c *capacity) show(ctx workflow.Context) {
 	}
 	n := c.counts()
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
-		"**%d open** %s on %s · %d wait for a place · %d parked · %d without a worker that can run them\n",
+		"**%d open** %s on %s · %d wait for capacity · %d parked · %d without a worker that can run them\n",
 		n.Open, limit, c.platform, n.Queued, n.Parked, n.Stranded))
 }
 
@@ -289,9 +289,9 @@ func index(list []activities.Reservation, id string) int {
 	return slices.IndexFunc(list, func(p activities.Reservation) bool { return p.ID == id })
 }
 
-// held is where a place is in a list, or -1.
-func held(list []activities.Reservation, place activities.Reservation) int {
-	return slices.IndexFunc(list, func(p activities.Reservation) bool { return p.ID == place.ID && p.Seq == place.Seq })
+// held is where a reservation is in a list, or -1.
+func held(list []activities.Reservation, r activities.Reservation) int {
+	return slices.IndexFunc(list, func(p activities.Reservation) bool { return p.ID == r.ID && p.Seq == r.Seq })
 }
 
 func without(list []activities.Reservation, id string) []activities.Reservation {

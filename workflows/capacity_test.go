@@ -79,22 +79,22 @@ func (o *owner) run() workflows.CapacityInput {
 	return next
 }
 
-func wanted(ids ...string) (places []activities.Reservation) {
+func wanted(ids ...string) (out []activities.Reservation) {
 	for _, id := range ids {
-		places = append(places, activities.Reservation{ID: id, Simulation: "s"})
+		out = append(out, activities.Reservation{ID: id, Simulation: "s"})
 	}
-	return places
+	return out
 }
 
-func ids(places []activities.Reservation) (out []string) {
-	for _, p := range places {
+func ids(all []activities.Reservation) (out []string) {
+	for _, p := range all {
 		out = append(out, p.ID)
 	}
 	return out
 }
 
 // Places are given up to the limit, once for each conversation, and only who names
-// the very place takes it back.
+// the very reservation takes it back.
 func TestCapacityReserves(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)
@@ -127,7 +127,7 @@ func TestCapacityReserves(t *testing.T) {
 	})
 	o.then(func() {
 		o.reserve(activities.ReserveRequest{Ended: []activities.Reservation{a}, Wanted: wanted("d")}, func(out activities.ReserveResult) {
-			require.Empty(t, out.Granted, "the newer place is still held")
+			require.Empty(t, out.Granted, "the newer reservation is still held")
 			require.Equal(t, 2, out.Open)
 		})
 	})
@@ -143,22 +143,22 @@ func TestCapacityReserves(t *testing.T) {
 	require.NotZero(t, next.Carried.Seq)
 }
 
-// A place for which nothing was started is free again after a while, not before.
-func TestCapacityUnusedPlaces(t *testing.T) {
+// A reservation for which nothing was started is free again after a while, not before.
+func TestCapacityUnusedReservations(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)
-	var places []activities.Reservation
+	var unused []activities.Reservation
 	o.then(func() {
-		o.reserve(activities.ReserveRequest{Limit: 1, Wanted: wanted("a")}, func(out activities.ReserveResult) { places = out.Granted })
+		o.reserve(activities.ReserveRequest{Limit: 1, Wanted: wanted("a")}, func(out activities.ReserveResult) { unused = out.Granted })
 	})
 	o.then(func() {
-		o.reserve(activities.ReserveRequest{Unused: places, Wanted: wanted("b")}, func(out activities.ReserveResult) {
+		o.reserve(activities.ReserveRequest{Unused: unused, Wanted: wanted("b")}, func(out activities.ReserveResult) {
 			require.Empty(t, out.Granted, "whoever reserved it may be about to use it")
 		})
 	})
 	o.at += activities.ReservationLost
 	o.then(func() {
-		o.reserve(activities.ReserveRequest{Unused: places, Wanted: wanted("b")}, func(out activities.ReserveResult) {
+		o.reserve(activities.ReserveRequest{Unused: unused, Wanted: wanted("b")}, func(out activities.ReserveResult) {
 			require.Equal(t, []string{"b"}, ids(out.Granted))
 		})
 	})
@@ -166,7 +166,7 @@ func TestCapacityUnusedPlaces(t *testing.T) {
 }
 
 // Those that wait come first, in their order, and what is parked or stranded holds no
-// place and gets none as something new.
+// reservation and gets none as something new.
 func TestCapacityQueue(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)
@@ -200,7 +200,7 @@ func TestCapacityQueue(t *testing.T) {
 		})
 	})
 	o.then(func() {
-		require.Equal(t, []string{"d", "x"}, ids(o.status().Open), "b has closed, and the next gets its place")
+		require.Equal(t, []string{"d", "x"}, ids(o.status().Open), "b has closed, and the next gets its reservation")
 		require.Equal(t, []string{"revoked b", "reserved x"}, o.told)
 		require.Equal(t, o.status().Open[1].Seq, o.last.Seq)
 		// Asked again, it is told again.
@@ -210,11 +210,11 @@ func TestCapacityQueue(t *testing.T) {
 		require.Len(t, o.told, 3)
 		o.env.SignalWorkflow(workflows.SignalRelease, workflows.CapacityCall{Reservation: activities.Reservation{ID: "a"}})
 	})
-	o.then(func() { require.Empty(t, o.status().Queued, "it wants no place any more") })
+	o.then(func() { require.Empty(t, o.status().Queued, "it wants no reservation any more") })
 	o.run()
 }
 
-// What runs without a place counts, above the limit if need be.
+// What runs without a reservation counts, above the limit if need be.
 func TestCapacityFinds(t *testing.T) {
 	t.Parallel()
 	o := newOwner(t)

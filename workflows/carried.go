@@ -88,7 +88,7 @@ type CarriedInbox struct {
 	Served    []string   `json:"served,omitempty"`
 	State     InboxState `json:"state,omitempty"`
 	Attention *Attention `json:"attention,omitempty"`
-	// Outages, and Cleared, those that are over since a short time.
-	Outages []Outage `json:"outages,omitempty"`
-	Cleared []Outage `json:"cleared,omitempty"`
+	// Outages are those that last, and Recovered those that ended a short time ago.
+	Outages   []Outage `json:"outages,omitempty"`
+	Recovered []Outage `json:"recovered,omitempty"`
 }

@@ -19,9 +19,9 @@ import (
 func Inbox(ctx workflow.Context, in InboxInput) error {
 	b := &inbox{in: in, settings: in.Settings, state: InboxPolling}
 	if c := in.Carried; c != nil {
-		b.started, b.adopted, b.served, b.cleared = c.Started, c.Adopted, c.Served, c.Cleared
-		for _, tr := range c.Outages {
-			b.troubles = append(b.troubles, &tr)
+		b.started, b.adopted, b.served, b.recent = c.Started, c.Adopted, c.Served, c.Recovered
+		for _, o := range c.Outages {
+			b.outages = append(b.outages, &o)
 		}
 		if c.State != "" {
 			b.state = c.State
@@ -33,10 +33,10 @@ func Inbox(ctx workflow.Context, in InboxInput) error {
 	if err := b.listen(ctx); err != nil {
 		return err
 	}
-	workflow.Go(ctx, b.followTroubles)
+	workflow.Go(ctx, b.followOutages)
 	b.show(ctx)
 	for {
-		b.settle(ctx)
+		b.updateState(ctx)
 		switch {
 		case b.stop:
 			b.setState(ctx, InboxStopped)
@@ -66,17 +66,17 @@ type inbox struct {
 	adopted  int
 	served   []string
 	last     activities.PollStatus
-	paused   *Attention // by a person
+	paused   *Attention // by an operator
 	stop     bool
 	changed  bool // the settings have changed since the poll began
 
-	troubles  []*Outage // the oldest first
-	cleared   []Outage  // whose Last is when they ended
-	probing   string    // the conversation that tries again for others
-	recovered *Outage   // of which a conversation says that it is over
-	healing   bool      // it is being found out whether a trouble is over
-	lookNow   bool      // something has changed: a worker has started
-	looks     int
+	outages   []*Outage // the oldest first
+	recent    []Outage  // that are over; Last is when they ended
+	probing   string    // the conversation that retries for others
+	recovered *Outage   // that is over, as a conversation reports
+	checking  bool      // an outage is being probed or ended
+	probeNow  bool      // a worker has started, perhaps with what was missing
+	probes    int
 }
 
 func (b *inbox) pollInput() activities.PollInput {
@@ -129,7 +129,7 @@ func (b *inbox) poll(ctx workflow.Context) error {
 // lostPollPause is the time before another poll follows one that was lost.
 const lostPollPause = time.Second
 
-// count takes over what a poll did, however it ended.
+// count adds what a poll did, however it ended.
 func (b *inbox) count(out activities.PollResult) {
 	b.started += out.Started
 	b.adopted += out.Adopted
@@ -142,8 +142,7 @@ func (b *inbox) count(out activities.PollResult) {
 	b.last = out.PollStatus
 }
 
-// lastPoll is what a poll that ended in an error had done, as far as its heartbeat
-// tells.
+// lastPoll is what a poll that ended in an error had done, as of its last heartbeat.
 func lastPoll(err error) (status activities.PollStatus) {
 	var timeout *temporal.TimeoutError
 	if errors.As(err, &timeout) && timeout.HasLastHeartbeatDetails() {
@@ -152,7 +151,7 @@ func lastPoll(err error) (status activities.PollStatus) {
 	return status
 }
 
-// finalPoll reports whether the poll itself said that it is of no use to try again.
+// finalPoll reports whether the poll's own error says that a retry is of no use.
 func finalPoll(err error) bool {
 	var app *temporal.ApplicationError
 	return errors.As(err, &app) && app.NonRetryable()
@@ -160,21 +159,21 @@ func finalPoll(err error) bool {
 
 // pollFailed stops the claiming: the platform refuses what is asked of it.
 func (b *inbox) pollFailed(ctx workflow.Context, f activities.PollFailure) {
-	b.onTrouble(ctx, OutageReport{
+	b.onOutage(ctx, OutageReport{
 		Conversation: "poll", Source: OutageSource{Type: SourcePlatform, Name: b.in.Platform},
 		Kind: f.Kind, Reason: f.Reason, Remedy: f.Remedy,
 	})
 }
 
-// settle makes the state follow from what is wanted and what is wrong.
-func (b *inbox) settle(ctx workflow.Context) {
+// updateState derives the state from what is paused and which outages there are.
+func (b *inbox) updateState(ctx workflow.Context) {
 	next := InboxPolling
 	switch {
 	case b.state == InboxStopped:
 		return
 	case b.paused != nil:
 		next = InboxPaused
-	case b.stopper() != nil:
+	case b.blocking() != nil:
 		next = InboxNeedsAttention
 	}
 	b.setState(ctx, next)
@@ -186,47 +185,47 @@ func (b *inbox) attention() *Attention {
 	if b.paused != nil {
 		return b.paused
 	}
-	tr := b.stopper()
-	if tr == nil {
+	o := b.blocking()
+	if o == nil {
 		return nil
 	}
-	source := tr.Source
+	source := o.Source
 	return &Attention{
-		Since: tr.Since, Step: tr.Step, Kind: tr.Kind, Reason: tr.Reason, Remedy: tr.Remedy, Source: &source, NextCheck: tr.Next,
+		Since: o.Since, Step: o.Step, Kind: o.Kind, Reason: o.Reason, Remedy: o.Remedy, Source: &source, NextCheck: o.Next,
 	}
 }
 
 func (b *inbox) mayRollOver(ctx workflow.Context) bool {
-	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !b.healing
+	return workflow.GetInfo(ctx).GetContinueAsNewSuggested() && !b.checking
 }
 
 func (b *inbox) rollOver(ctx workflow.Context) error {
-	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) && !b.healing }); err != nil {
+	if err := workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) && !b.checking }); err != nil {
 		return err
 	}
-	// Signals that have come must not be lost with the run.
+	// Signals that have arrived must not be lost with the run.
 	b.drain(ctx)
 	if b.recovered != nil {
-		b.recovered.Next = workflow.Now(ctx) // the next run finds out again
+		b.recovered.Next = workflow.Now(ctx) // the next run probes
 	}
 	in := b.in
 	in.Settings = b.settings
 	in.Carried = &CarriedInbox{
 		Started: b.started, Adopted: b.adopted, Served: b.served, State: b.state, Attention: b.paused,
-		Outages: b.copied(), Cleared: b.cleared,
+		Outages: b.copied(), Recovered: b.recent,
 	}
 	return workflow.NewContinueAsNewError(ctx, InboxName, in)
 }
 
 func (b *inbox) copied() []Outage {
 	var out []Outage
-	for _, tr := range b.troubles {
-		out = append(out, *tr)
+	for _, o := range b.outages {
+		out = append(out, *o)
 	}
 	return out
 }
 
-// listen makes the inbox answer queries, updates and signals.
+// listen registers the handlers of queries, updates and signals.
 func (b *inbox) listen(ctx workflow.Context) error {
 	err := errors.Join(
 		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (InboxStatus, error) { return b.status(), nil },
@@ -246,7 +245,7 @@ func (b *inbox) listen(ctx workflow.Context) error {
 		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalOutage), func(c workflow.ReceiveChannel, _ bool) {
 			var signal OutageReport
 			c.Receive(ctx, &signal)
-			b.onTrouble(ctx, signal)
+			b.onOutage(ctx, signal)
 		})
 		selector.AddReceive(workflow.GetSignalChannel(ctx, SignalRecovered), func(c workflow.ReceiveChannel, _ bool) {
 			var signal Recovered
@@ -265,17 +264,17 @@ func (b *inbox) listen(ctx workflow.Context) error {
 	return nil
 }
 
-// drain takes in the signals that have arrived but not been handled.
+// drain handles the signals that have arrived and are not handled yet.
 func (b *inbox) drain(ctx workflow.Context) {
 	var settings InboxSettings
 	for workflow.GetSignalChannel(ctx, SignalConfigure).ReceiveAsync(&settings) {
 		b.configure(ctx, settings)
 		settings = InboxSettings{}
 	}
-	var trouble OutageReport
-	for workflow.GetSignalChannel(ctx, SignalOutage).ReceiveAsync(&trouble) {
-		b.onTrouble(ctx, trouble)
-		trouble = OutageReport{}
+	var outage OutageReport
+	for workflow.GetSignalChannel(ctx, SignalOutage).ReceiveAsync(&outage) {
+		b.onOutage(ctx, outage)
+		outage = OutageReport{}
 	}
 	var recovered Recovered
 	for workflow.GetSignalChannel(ctx, SignalRecovered).ReceiveAsync(&recovered) {
@@ -284,10 +283,10 @@ func (b *inbox) drain(ctx workflow.Context) {
 	}
 }
 
-// configure takes over the settings of a worker that has started. It may also have
-// brought what was missing, a key say.
+// configure applies the settings of a worker that has started. The worker may also have
+// what was missing, such as a key.
 func (b *inbox) configure(ctx workflow.Context, settings InboxSettings) {
-	b.lookNow = len(b.troubles) > 0
+	b.probeNow = len(b.outages) > 0
 	if reflect.DeepEqual(settings, b.settings) {
 		return
 	}
@@ -304,7 +303,7 @@ func (b *inbox) mayPause(workflow.Context, PauseRequest) error {
 
 func (b *inbox) onPause(ctx workflow.Context, req PauseRequest) (InboxStatus, error) {
 	b.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
-	b.settle(ctx)
+	b.updateState(ctx)
 	return b.status(), nil
 }
 
@@ -315,16 +314,16 @@ func (b *inbox) mayResume(workflow.Context, ResumeRequest) error {
 	return nil
 }
 
-// onResume believes the person: what is parked tries again too.
+// onResume trusts the operator: what is parked retries too.
 func (b *inbox) onResume(ctx workflow.Context, _ ResumeRequest) (InboxStatus, error) {
 	b.paused = nil
-	troubles := slices.Clone(b.troubles)
-	b.troubles, b.cleared = nil, nil
-	b.settle(ctx)
+	outages := slices.Clone(b.outages)
+	b.outages, b.recent = nil, nil
+	b.updateState(ctx)
 	status := b.status()
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		for _, tr := range troubles {
-			b.tellParked(ctx, tr)
+		for _, o := range outages {
+			b.retryParked(ctx, o)
 		}
 	})
 	return status, nil
@@ -362,10 +361,10 @@ func (b *inbox) show(ctx workflow.Context) {
 			fmt.Fprintf(&s, "> %s\n\n", a.Remedy)
 		}
 	}
-	for _, tr := range b.troubles {
-		if !tr.Stops {
-			fmt.Fprintf(&s, "%s %s fails since %s, %d times: %s\n\n", tr.Source.Type, tr.Source.Name,
-				tr.Since.Format("2006-01-02 15:04:05 UTC"), tr.Count, tr.Reason)
+	for _, o := range b.outages {
+		if !o.Stops {
+			fmt.Fprintf(&s, "%s %s fails since %s, %d times: %s\n\n", o.Source.Type, o.Source.Name,
+				o.Since.Format("2006-01-02 15:04:05 UTC"), o.Count, o.Reason)
 		}
 	}
 	fmt.Fprintf(&s, "started %d, of them adopted %d, before the running poll\n\n", b.started, b.adopted)

@@ -42,7 +42,7 @@ type InboxStatus struct {
 	Adopted   int                   `json:"adopted,omitempty"`
 	Poll      activities.PollStatus `json:"poll,omitzero"`
 	Attention *Attention            `json:"attention,omitempty"`
-	// Outages are what the inbox's conversations met and others would meet too.
+	// Outages are failures that the inbox's conversations met and others would meet too.
 	// Those that keep the inbox from claiming are also its Attention.
 	Outages []Outage `json:"outages,omitempty"`
 }
