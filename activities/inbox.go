@@ -82,7 +82,8 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	_, p.tasks = platforms.As[platforms.Tasks](inst.Platform)
 	p.view = i.capacity.acquire(inst)
 	defer i.capacity.release(p.view)
-	p.live = keepAlive(ctx, i.heartbeats, p.status)
+	// The attempt's context ends when the server says so, before the SDK's does.
+	ctx, p.live = hold(ctx, i.heartbeats, nil, p.status)
 	defer p.live.stop()
 	return p.run(ctx), nil
 }

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"go.temporal.io/sdk/temporal"
-
 	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/platforms"
 )
@@ -92,17 +90,13 @@ func (p *poll) startGranted(ctx context.Context, granted []Reservation, byID map
 	return errors.Join(errs...)
 }
 
-// mayStart asks whether the inbox still wants this poll.
+// mayStart asks whether the inbox still wants this poll. A cancelled attempt's context
+// is done.
 func (p *poll) mayStart(ctx context.Context) error {
-	err := p.live.record(ctx, p.status)
-	if err == nil {
-		return nil
+	if err := p.live.record(ctx, p.status); err != nil {
+		return fmt.Errorf("inbox: record heartbeat: %w", err)
 	}
-	if temporal.IsCanceledError(err) {
-		<-ctx.Done() // at the next heartbeat
-		return ctx.Err()
-	}
-	return fmt.Errorf("inbox: record heartbeat: %w", err)
+	return ctx.Err()
 }
 
 // startOne starts one conversation with its reservation.
