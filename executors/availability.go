@@ -16,7 +16,7 @@ const (
 )
 
 // availability is the remembered answer of one executor's [Checker]. At most
-// one check runs at a time, whoever asks.
+// one check runs at a time.
 type availability struct {
 	executor Executor // nil: always available
 
@@ -41,7 +41,7 @@ func newAvailability(e Executor) availability {
 }
 
 // refresh begins a check unless the last result still holds or one is running.
-// A check is not tied to whoever asked first: others may be waiting for it.
+// A check is not tied to its first caller: others may wait for it.
 func (a *availability) refresh() {
 	if a.executor == nil {
 		return
@@ -88,7 +88,7 @@ func (a *availability) wait(ctx context.Context) error {
 	case <-p.ctx.Done():
 	}
 	// The check has just ended, or it does not heed its context: then it stays
-	// the one running check and everybody gets this answer.
+	// the one running check and every caller gets this answer.
 	select {
 	case <-p.done:
 		return p.err

@@ -36,7 +36,7 @@ type Request struct {
 	// not to be changed.
 	Messages []conversation.Message
 	// Tools are what the model may call. A reply that calls some (FinishToolCall)
-	// is not sent to anybody: the next request has the calls and their results
+	// is not sent: the next request has the calls and their results
 	// among Messages, as New, under the same Turn.
 	Tools []conversation.Tool
 	// Task is set where the conversation is one: Messages is then what the task
@@ -60,7 +60,7 @@ type Request struct {
 	// soon as the token is known. An executor made of others takes an earlier token
 	// back with nil.
 	OnAttach func(token json.RawMessage)
-	// OnDelta, if not nil, is told the text of a streaming reply as it comes. The
+	// OnDelta, if not nil, is called with the text of a streaming reply as it comes. The
 	// pieces add up to the reply.
 	OnDelta func(text string)
 }

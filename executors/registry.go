@@ -15,7 +15,7 @@ import (
 // registry's order of preference.
 const Auto = conversation.DefaultExecutor
 
-// A Registry holds executors by name. Whoever wires the program fills it; it is
+// A Registry holds executors by name. The program fills it at start; it is
 // safe for concurrent use.
 type Registry struct {
 	preference []string
@@ -75,7 +75,7 @@ func (r *Registry) Get(name string) (Executor, error) {
 }
 
 // Resolve returns the executor of that name together with its name, so that the
-// choice made for [Auto] can be recorded. Only Auto looks at availability, and
+// choice made for [Auto] can be recorded. Only Auto checks availability, and
 // then each check is bounded in time. If nothing is available the error says
 // why, executor by executor; its kind is Unavailable where waiting may help,
 // and else that of the first candidate.
@@ -151,7 +151,7 @@ type Listing struct {
 	Auto bool `json:"auto,omitempty"`
 }
 
-// List tells of every executor whether it is available: first the candidates
+// List lists every executor with its availability: first the candidates
 // for [Auto], in order of preference, then the others as they were added. It
 // checks all at once and takes no longer than one check may.
 func (r *Registry) List(ctx context.Context) []Listing {

@@ -39,7 +39,7 @@ func (e *RowError) Error() string {
 func (e *RowError) Unwrap() error { return e.Err }
 
 // RowErrors separates the faults of single rows from the fault of the whole that
-// remains, which is nil if there is none. It looks into errors that are joined.
+// remains, which is nil if there is none. It takes joined errors apart.
 func RowErrors(err error) (rows []*RowError, rest error) {
 	var others []error
 	for _, one := range joined.Errors(err) {

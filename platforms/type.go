@@ -15,7 +15,7 @@ type Type struct {
 	//
 	// Nil: the type stands for no platform, as that of direct conversations.
 	New func(Settings) (Instance, error)
-	// NeedsProject and NeedsAgent tell what an agent must name.
+	// NeedsProject and NeedsAgent are what an agent must name.
 	NeedsProject, NeedsAgent bool
 	// Environment are the variables that describe an instance, and an agent of it, where
 	// there is no file. None: it takes a file.

@@ -52,10 +52,10 @@ type Config struct {
 
 	// Name is the executor's, for logs and metrics.
 	Name string `yaml:"-"`
-	// Logger is told when an agent is left alone and when it works again. Nil: silent.
+	// Logger logs when an agent is left alone and when it works again. Nil: silent.
 	Logger *slog.Logger `yaml:"-"`
-	// Observer is told, as of a provider "tasks of <name>", whether any agent is left
-	// alone. Nil: nothing is told.
+	// Observer observes, as of a provider "tasks of <name>", whether any agent is left
+	// alone. Nil: none.
 	Observer failover.Observer `yaml:"-"`
 }
 
@@ -210,7 +210,7 @@ func (e *Executor) forget() {
 	}
 }
 
-// changed tells of the first agent that is left alone, and of the last.
+// changed notifies the observer of the first agent that is left alone, and of the last.
 func (e *Executor) changed(others, more int) {
 	if e.cfg.Observer == nil || others > 0 {
 		return

@@ -5,7 +5,7 @@
 //
 // Every attempt counts, failed ones too, by what the provider says it used. Before
 // a call, what it will probably use is booked, and after it the true amount in
-// its place. So an attempt that nobody knows the end of, because its worker died
+// its place. So an attempt whose end is not known, because its worker died
 // or the caller gave up, counts with the estimate: a crash loses no spending.
 //
 // Money is counted in millionths, without fractions: the same usage costs the same

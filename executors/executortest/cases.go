@@ -190,7 +190,7 @@ func (s suite) leavesRequest(t *testing.T) {
 	require.Equal(t, "not part of the request", spare[len(spare)-1].Text())
 }
 
-// "OnDelta, if not nil, is told the text of a streaming reply as it comes."
+// "OnDelta, if not nil, is called with the text of a streaming reply as it comes."
 func (s suite) deltas(t *testing.T) {
 	req := Request("deltas", "Tell me about your return policy.")
 	var got strings.Builder
@@ -232,7 +232,7 @@ func (s suite) doneBefore(t *testing.T) {
 
 func (s suite) cancelled(t *testing.T) {
 	if s.Stall == nil {
-		t.Skip("this backend waits for nobody")
+		t.Skip("this backend waits for no other side")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -242,7 +242,7 @@ func (s suite) cancelled(t *testing.T) {
 
 func (s suite) deadline(t *testing.T) {
 	if s.Stall == nil {
-		t.Skip("this backend waits for nobody")
+		t.Skip("this backend waits for no other side")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -312,7 +312,7 @@ func (s suite) fails(t *testing.T) {
 			require.NotEmpty(t, ce.Op, "the error says what was tried")
 			switch want.Kind {
 			case conversation.QuotaExhausted, conversation.Unauthorized, conversation.Invalid:
-				require.NotEmpty(t, ce.Remedy, "a person can mend this: say how")
+				require.NotEmpty(t, ce.Remedy, "an operator can correct this: the remedy is missing")
 			}
 			s.noSecrets(t, err.Error(), fmt.Sprintf("%+v", ce), fmt.Sprintf("%#v", ce))
 		})

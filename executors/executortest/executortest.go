@@ -19,7 +19,7 @@ type Fixture struct {
 	// answered.
 	Model bool
 	// Stall returns an executor whose other side has taken the request and never
-	// answers. Nil: the backend waits for nobody.
+	// answers. Nil: the backend has no other side.
 	Stall func(t *testing.T) executors.Executor
 	// Fail returns an executor whose other side fails in the way wanted, or nil
 	// if this backend cannot fail so; the case is skipped then. Nil: it cannot

@@ -86,7 +86,7 @@ func (f *Fake) Execute(ctx context.Context, req executors.Request) (executors.Re
 
 // begin records the request and returns the error that is due, if one is. A
 // call without one is paid for from here on, as with a provider that charges
-// for an answer although nobody waited for it.
+// for an answer although the caller no longer waits.
 func (f *Fake) begin(req executors.Request) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

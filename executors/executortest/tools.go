@@ -51,7 +51,7 @@ func AfterTools(req executors.Request, res executors.Result, results ...conversa
 func (s suite) calls(t *testing.T, e executors.Executor, req executors.Request, want int) (executors.Result, []conversation.ToolCall) {
 	t.Helper()
 	res := s.execute(t, e, req)
-	require.Equal(t, executors.FinishToolCall, res.FinishReason, "a reply that calls tools is to be told by its finish reason")
+	require.Equal(t, executors.FinishToolCall, res.FinishReason, "a reply that calls tools has this finish reason")
 	require.False(t, res.End)
 	calls := res.Message.ToolCalls()
 	require.Len(t, calls, want)
@@ -141,7 +141,7 @@ func (s suite) brokenArguments(t *testing.T) {
 	require.Equal(t, []string{"call-1 the arguments are not valid JSON"}, s.concludes(t, e, req))
 }
 
-// What nobody offered cannot be called: nobody would make the call.
+// What is not offered cannot be called: no part would make the call.
 func (s suite) callsOnlyWhatIsOffered(t *testing.T) {
 	req := toolRequest("none")
 	req.Tools = nil

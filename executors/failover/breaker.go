@@ -78,7 +78,7 @@ func newBreaker(provider string, cfg BreakerConfig, observer Observer) *breaker 
 	return b
 }
 
-// call makes a call unless the provider is to be left alone; isOpen tells then.
+// call makes a call unless the provider is to be left alone: see isOpen.
 func (b *breaker) call(f func() (executors.Result, error)) (executors.Result, error) {
 	called := false
 	result, err := b.inner.Execute(func() (executors.Result, error) {
@@ -90,7 +90,7 @@ func (b *breaker) call(f func() (executors.Result, error)) (executors.Result, er
 	}
 	wait := b.wait()
 	if wait == 0 {
-		wait = b.openFor / 2 // somebody is trying right now, and may take a while
+		wait = b.openFor / 2 // a request tries it right now, and may take a while
 	}
 	return executors.Result{}, &conversation.Error{
 		Kind: conversation.Unavailable, Op: fmt.Sprintf("failover: ask %q", b.provider), Err: errOpen, RetryAfter: wait,
@@ -113,8 +113,8 @@ func isOpen(err error) bool {
 	return errors.As(err, &ce) && ce.Err == errOpen //nolint:errorlint // not further down
 }
 
-// saysNothing reports whether an error tells nothing about the provider: nobody
-// waited for its answer, it was not asked, or it was asked wrongly.
+// saysNothing reports whether an error shows nothing about the provider: its answer was
+// not waited for, it was not asked, or it was asked wrongly.
 func saysNothing(err error) bool {
 	if err == nil {
 		return false

@@ -48,7 +48,7 @@ type Config struct {
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default: DefaultFailures.
 	Failures int `yaml:"failures"`
-	// OpenFor is how long nobody asks then. Default: DefaultOpenFor.
+	// OpenFor is how long the provider is left alone then. Default: DefaultOpenFor.
 	OpenFor time.Duration `yaml:"open_for"`
 }
 

@@ -18,7 +18,7 @@
 // # The breaker
 //
 // Each provider has a breaker that all conversations of the process share: after
-// three failures in a row nobody asks it for a minute, then one request tries
+// three failures in a row it is left alone for a minute, then one request tries
 // whether it is back. Only [conversation.Unavailable] counts as a failure. A 429
 // shows that the provider is there, and says when to come again; that pauses
 // requests where a rate limit is set, and three in a row are nothing unusual
@@ -110,7 +110,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		}
 		trouble.add(l.Name, err)
 		if i+1 < len(order) {
-			e.tell(ctx, l, order[i+1], err)
+			e.observe(ctx, l, order[i+1], err)
 		}
 	}
 	return executors.Result{}, trouble.verdict(e.op())
@@ -163,7 +163,7 @@ func (e *Executor) unhurried(req executors.Request, l *link, err error) error {
 	return ce
 }
 
-func (e *Executor) tell(ctx context.Context, from, to *link, err error) {
+func (e *Executor) observe(ctx context.Context, from, to *link, err error) {
 	if e.observer != nil {
 		e.observer.Switched(ctx, Switch{Chain: e.name, From: from.Name, To: to.Name, Kind: conversation.KindOf(err), Err: err})
 	}

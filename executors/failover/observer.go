@@ -26,7 +26,7 @@ type Switch struct {
 	Err  error
 }
 
-// An Observer is told what chains and breakers do, for logs and metrics: a chain
+// An Observer observes chains and breakers, for logs and metrics: a chain
 // that works also hides that its first link does not.
 type Observer interface {
 	Switched(ctx context.Context, s Switch)

@@ -32,7 +32,7 @@ func wrapState(link string, state json.RawMessage) json.RawMessage {
 	return nil
 }
 
-// unwrap returns whose memory it is. No name: nobody's.
+// unwrap returns the link whose memory it is. No name: of none.
 func unwrap(data json.RawMessage) (link string, value json.RawMessage) {
 	var m memory
 	if len(data) == 0 || json.Unmarshal(data, &m) != nil {

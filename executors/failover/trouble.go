@@ -47,7 +47,7 @@ func (t trouble) join(err error) error {
 }
 
 // verdict is the error when no link is left. Where waiting may help with any of
-// them, it says so; else a person has to mend something.
+// them, it says so; else an operator has to act.
 func (t trouble) verdict(op string) error {
 	if len(t) == 1 {
 		return t[0].err

@@ -38,7 +38,7 @@ type Config struct {
 	// would wait longer is given back to be tried again when its turn comes.
 	// Default: DefaultMaxWait.
 	MaxWait time.Duration `yaml:"max_wait"`
-	// Quota tells apart quotas of one provider, endpoint and key, where the
+	// Quota distinguishes quotas of one provider, endpoint and key, where the
 	// provider counts more finely: by model, by deployment. Executors that name
 	// the same quota share it. Default: one for the key.
 	Quota string `yaml:"quota"`

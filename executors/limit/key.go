@@ -51,7 +51,7 @@ func (k Key) String() string {
 	return strings.TrimSpace(s)
 }
 
-// Fingerprint tells secrets apart without giving them away. It is empty for an
+// Fingerprint distinguishes secrets without disclosing them. It is empty for an
 // empty secret.
 func Fingerprint(secret string) string {
 	if secret == "" {

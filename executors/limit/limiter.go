@@ -38,7 +38,7 @@ type limiter struct {
 	window      window
 	pausedUntil time.Time
 	queue       queue
-	timer       *time.Timer // looks at the queue again
+	timer       *time.Timer // dispatches the queue again
 	calls       average     // seconds a call takes
 	extra       average     // tokens a call takes beyond those of the messages
 }
@@ -83,7 +83,7 @@ func (l *limiter) acquire(ctx context.Context, id string, size int, maxWait time
 	now := time.Now()
 	switch {
 	case t.granted:
-		l.tell(ctx, EventSent, now.Sub(begin), now)
+		l.observe(ctx, EventSent, now.Sub(begin), now)
 		return &grant{need: t.need, known: known, at: now}, nil
 	case ctx.Err() != nil:
 		l.queue.remove(t)
@@ -103,7 +103,7 @@ func (l *limiter) giveBack(ctx context.Context, t *ticket, now time.Time) error 
 		l.queue.remove(t)
 	}
 	l.dispatch(now)
-	l.tell(ctx, EventQueued, delay, now)
+	l.observe(ctx, EventQueued, delay, now)
 	return &conversation.Error{
 		Kind: conversation.RateLimited, Op: fmt.Sprintf("limits of %s", l.key), RetryAfter: delay,
 		Err: fmt.Errorf("%w, with %d requests before it", ErrQueued, ahead),
@@ -114,7 +114,7 @@ func (l *limiter) stopped(ctx context.Context) error {
 	return &conversation.Error{Kind: conversation.Unavailable, Op: fmt.Sprintf("limits of %s", l.key), Err: ctx.Err()}
 }
 
-// dispatch lets go whoever may, in the order of the queue. Nobody overtakes one
+// dispatch lets requests go, in the order of the queue. None overtakes one
 // who waits here, however much that one needs.
 func (l *limiter) dispatch(now time.Time) {
 	l.fill(now)
@@ -163,8 +163,8 @@ func (l *limiter) fill(now time.Time) {
 }
 
 // wait is how long a request that needs so many tokens has to wait after what
-// others claim. Without a free slot it is a call's usual time: whoever is ready
-// earlier looks at the queue anyway.
+// others claim. Without a free slot it is a call's usual time: a slot that
+// is free earlier dispatches the queue by itself.
 func (l *limiter) wait(before claim, need float64, now time.Time) time.Duration {
 	pace := l.pace.value(now)
 	wait := max(
@@ -221,7 +221,7 @@ func (l *limiter) release(ctx context.Context, g *grant, o outcome) {
 	}
 	l.inFlight--
 	l.dispatch(now)
-	l.tell(ctx, EventEnded, 0, now)
+	l.observe(ctx, EventEnded, 0, now)
 }
 
 // throttle slows down after the provider has asked to.
@@ -246,7 +246,7 @@ func (l *limiter) throttle(ctx context.Context, g *grant, o outcome, now time.Ti
 			l.pace.cut(now)
 		}
 	}
-	l.tell(ctx, EventThrottled, pause, now)
+	l.observe(ctx, EventThrottled, pause, now)
 }
 
 // report takes in what the provider says about its limits.
@@ -260,7 +260,7 @@ func (l *limiter) report(r RateReport) {
 	l.dispatch(now)
 }
 
-func (l *limiter) tell(ctx context.Context, what EventType, wait time.Duration, now time.Time) {
+func (l *limiter) observe(ctx context.Context, what EventType, wait time.Duration, now time.Time) {
 	if l.observer != nil {
 		l.observer.Limited(ctx, Event{
 			Type: what, Key: l.key, Wait: wait,

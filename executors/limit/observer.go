@@ -22,7 +22,7 @@ const (
 	EventEnded EventType = "ended"
 )
 
-// An Event tells about a quota.
+// An Event is what has happened to a quota.
 type Event struct {
 	Type EventType
 	Key  Key
@@ -34,7 +34,7 @@ type Event struct {
 	Pace float64
 }
 
-// An Observer is told what limiters do, for metrics. It is called while the
+// An Observer observes limiters, for metrics. It is called while the
 // limiter is locked: it must be quick and must not call back.
 type Observer interface {
 	Limited(ctx context.Context, e Event)

@@ -40,7 +40,7 @@ func (l *limiter) configure(cfg Config) error {
 	var f settings.Faults
 	differ := func(field string, a, b int64) {
 		if a != 0 && b != 0 && a != b {
-			f.Add(field, "write the same number, or tell the quotas apart with quota",
+			f.Add(field, "write the same number, or name the quotas differently with quota",
 				"is %d here and %d at another executor with the same quota, %s", b, a, l.key)
 		}
 	}

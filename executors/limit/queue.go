@@ -10,7 +10,7 @@ const (
 	// counted with, late how long after it.
 	soon = time.Second
 	late = 5 * time.Second
-	// keptFor is how long after its time a place is kept. Whoever comes later
+	// keptFor is how long after its time a place is kept. A request that comes later
 	// begins at the end.
 	keptFor = 30 * time.Second
 )

@@ -30,7 +30,7 @@ func withReporter(ctx context.Context, l *limiter) context.Context {
 	return context.WithValue(ctx, reporterKey{}, l)
 }
 
-// Report tells the limiter that the call with this context came through, if any
+// Report reports to the limiter that the call with this context came through, if any
 // did, what the provider says about its limits.
 func Report(ctx context.Context, r RateReport) {
 	if l, ok := ctx.Value(reporterKey{}).(*limiter); ok && r != (RateReport{}) {

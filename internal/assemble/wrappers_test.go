@@ -312,7 +312,7 @@ func TestFaultsOfWrappers(t *testing.T) {
 		}},
 		"LimitsDisagree": {gpt + ", limits: {concurrency: 1}}\n" + strings.Replace(gpt, "gpt", "mini", 1) + ", limits: {concurrency: 2}}\n", []string{
 			"executors.mini.limits.concurrency is 2 here and 1 at another executor with the same quota, openai https://api.openai.com/v1 (key " +
-				limit.Fingerprint("s3cret-one") + "): write the same number, or tell the quotas apart with quota",
+				limit.Fingerprint("s3cret-one") + "): write the same number, or name the quotas differently with quota",
 		}},
 		"BesideOthers": {"  gpt: {type: openai, limits: {concurrency: -2}, budget: {time_zone: Mars/Base}}\n", []string{
 			"executors.gpt.model is empty: name the model to ask",

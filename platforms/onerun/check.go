@@ -33,7 +33,7 @@ func (p *Platform) Check(ctx context.Context, project, agent string) error {
 	return p.checkAgent(ctx, project, agent)
 }
 
-// checkHealth tells apart a server that is not there, a web page and an API.
+// checkHealth distinguishes a server that is not there, a web page and an API.
 func (p *Platform) checkHealth(ctx context.Context) error {
 	err := p.client.Health(ctx)
 	var e *conversation.Error
@@ -44,7 +44,7 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	case errors.Is(err, rest.ErrWebPage) && status < 500:
 		e.Kind = conversation.Invalid
 	case status == http.StatusNotFound:
-		// Some other server, perhaps a compatible one: the next requests will tell.
+		// Some other server, perhaps a compatible one: the next requests will show.
 		return nil
 	case status == 0 && e.Remedy == "" && ctx.Err() == nil:
 		e.Remedy = p.client.unreachableRemedy()
@@ -110,7 +110,7 @@ func (p *Platform) checkAgent(ctx context.Context, project, agent string) error 
 	return unknown(err, "agent", "ONERUN_AGENT_ID", known)
 }
 
-// checkAgentAlone looks for the agent where the project is unknown. Servers that
+// checkAgentAlone finds the agent where the project is unknown. Servers that
 // ask for the project cannot say.
 func (p *Platform) checkAgentAlone(ctx context.Context, agent string) error {
 	if agent == "" {
@@ -141,7 +141,7 @@ func (p *Platform) keyed(err error) error {
 	}
 	switch rest.StatusOf(err) {
 	case http.StatusInternalServerError:
-		e.Remedy = "a OneRun started without AUTH_API_KEY fails like this: set it on the server, or look into the server's log"
+		e.Remedy = "a OneRun started without AUTH_API_KEY fails like this: set it on the server, or read the server's log"
 	case http.StatusNotFound:
 		e.Kind = conversation.Invalid
 		e.Remedy = fmt.Sprintf("nothing like OneRun's API is at %s: check base_url", p.client.api.Base)

@@ -9,8 +9,8 @@
 // # What OneRun promises, and what not
 //
 // OneRun pushes nothing and leases nothing. A worker lists the conversations
-// that are queued and claims one by starting it; the loser of a race is told so.
-// Nobody checks later who claimed what, nothing returns a conversation to the
+// that are queued and claims one by starting it; the loser of a race gets an error.
+// The server does not check later who claimed what, nothing returns a conversation to the
 // queue, and there is no way to report a failure: a conversation is either ended
 // or stays in progress until its simulation expires.
 //

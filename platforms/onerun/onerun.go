@@ -97,7 +97,7 @@ func (p *Platform) End(ctx context.Context, ref conversation.Ref) error {
 	return err
 }
 
-// orEnded looks why OneRun refused err's request. The status does not tell a
+// orEnded reads why OneRun refused err's request. The status does not distinguish a
 // conversation that has ended from one that has not begun, and the wording of
 // the detail is nothing to rely on.
 func (p *Platform) orEnded(ctx context.Context, ref conversation.Ref, err error) error {

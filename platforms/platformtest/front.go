@@ -54,7 +54,7 @@ var foreign = map[string]struct{ media, body string }{
 	"half":         {"application/json", `{"detail":"no su`},
 }
 
-// A call is one of a platform's methods. Writes tells whether it changes something.
+// A call is one of a platform's methods. Writes: it changes something.
 type call struct {
 	writes bool
 	do     func() error
@@ -90,7 +90,7 @@ func foreignAnswers(t *testing.T, f *Front, calls map[string]call) {
 	f.open()
 }
 
-// lostRight has the attempt lose its right to act: a write reaches nobody, and says so.
+// lostRight has the attempt lose its right to act: a write is not sent, and the error says so.
 func lostRight(t *testing.T, f *Front, calls func(context.Context) map[string]call) {
 	t.Helper()
 	for checks := range int32(2) {

@@ -23,8 +23,8 @@ type TasksFixture struct {
 	Unknown conversation.Ref
 	// Cancel cancels a task on the platform.
 	Cancel func(testing.TB, conversation.Ref)
-	// Acknowledged counts how often the platform was told that the occurrence is over,
-	// as far as it counts for it.
+	// Acknowledged counts the acknowledgements of the occurrence that count for the
+	// platform.
 	Acknowledged func(testing.TB, conversation.Ref) int
 	// Secrets are what no error may contain.
 	Secrets []string
@@ -158,7 +158,7 @@ func testTaskIsKnown(t *testing.T, f *tasksBundle) {
 	}
 }
 
-// What is over has a context all the same: a callback may have to be told.
+// What is over has a context all the same: its callback may have to be called.
 func testContextEnded(t *testing.T, f *tasksBundle) {
 	ref := f.Fresh(t)
 	receipt := f.claim(t, ref, "parley-one")

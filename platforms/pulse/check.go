@@ -10,8 +10,8 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// Check asks for the server's health, looks whether it has a Pulse's routes, as far
-// as it shows them, and polls, for which the key is needed. It tells of other workers
+// Check asks for the server's health, checks that it has a Pulse's routes, as far
+// as it shows them, and polls, for which the key is needed. It reports other workers
 // that claim the same tasks. Pulse knows no agents, so an agent cannot be checked; and
 // it has no projects.
 func (p *Platform) Check(ctx context.Context, project, _ string) error {
@@ -35,7 +35,7 @@ func (p *Platform) Check(ctx context.Context, project, _ string) error {
 	return errors.Join(append(errs, p.keyed(err))...)
 }
 
-// checkHealth tells apart a server that is not there, a web page and an API.
+// checkHealth distinguishes a server that is not there, a web page and an API.
 func (p *Platform) checkHealth(ctx context.Context) error {
 	err := p.client.Health(ctx)
 	var e *conversation.Error
@@ -46,7 +46,7 @@ func (p *Platform) checkHealth(ctx context.Context) error {
 	case status == 0 && errors.Is(err, rest.ErrWebPage):
 		// Perhaps of a proxy, while Pulse starts: the remedy says what else it may be.
 	case status == http.StatusNotFound:
-		// Some other server, perhaps a compatible one: the next requests will tell.
+		// Some other server, perhaps a compatible one: the next requests will show.
 		return nil
 	case status == 0 && e.Remedy == "" && ctx.Err() == nil:
 		e.Remedy = "is Pulse running there? Check url, or PULSE_SERVER_URL"

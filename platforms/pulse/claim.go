@@ -17,19 +17,19 @@ import (
 // otherwise it would claim the next occurrence of a recurring task, or take a task
 // from the worker that has it, for Pulse lets it. It reads the task again after the
 // claim, to see who was first; who was not, leaves the task alone. If the task came
-// to its next occurrence between the look and the claim, it lets go of that one.
+// to its next occurrence between the read and the claim, it releases that one.
 //
 // Kind Invalid: the occurrence is not due yet. Kind NotFound: there is no such task
 // any more.
 //
 // With Adopt, for a task that [Platform.Open] lists and whose worker is believed
-// dead, a task that somebody has claimed is claimed again, unless a Parley has.
+// dead, a task that another worker has claimed is claimed again, unless that is a Parley.
 func (p *Platform) Claim(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
 	return p.claim(ctx, ref, claim, claim.Adopt)
 }
 
 // FindClaim reads the task, and makes no claim. Of a task that came to its next
-// occurrence in our name it lets go, as [Platform.Claim] does.
+// occurrence in our name it releases that one, as [Platform.Claim] does.
 func (p *Platform) FindClaim(ctx context.Context, ref conversation.Ref, claim platforms.Claim) (platforms.Receipt, error) {
 	a, err := attemptAt(ref, claim, claim.Adopt)
 	if err != nil {
@@ -43,11 +43,11 @@ func (p *Platform) FindClaim(ctx context.Context, ref conversation.Ref, claim pl
 		return platforms.Receipt{}, mayHaveLanded(err, true)
 	}
 	if why := a.occurrence.over(t); why != "" {
-		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+		return platforms.Receipt{}, p.release(ctx, a, t, why)
 	}
 	switch held := t.lock(); {
 	case t.Status != StatusProcessing:
-		return platforms.Receipt{}, a.claimed("nobody has it")
+		return platforms.Receipt{}, a.claimed("no worker has it")
 	case held.By != a.worker:
 		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q has it", rest.Clip(held.By)))
 	default:
@@ -85,7 +85,7 @@ func (p *Platform) claim(ctx context.Context, ref conversation.Ref, claim platfo
 	a.before = t.lock()
 	p.noteClaim(a.before)
 	if why := a.occurrence.over(t); why != "" {
-		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+		return platforms.Receipt{}, p.release(ctx, a, t, why)
 	}
 	if t.Status == StatusProcessing {
 		if a.before.By == a.worker && a.tried {
@@ -112,7 +112,7 @@ func (p *Platform) claim(ctx context.Context, ref conversation.Ref, claim platfo
 	}
 	p.noteClaim(after.lock())
 	if why := a.occurrence.over(after); why != "" {
-		return platforms.Receipt{}, p.letGo(ctx, a, after, why)
+		return platforms.Receipt{}, p.release(ctx, a, after, why)
 	}
 	return a.first(after, id)
 }
@@ -129,7 +129,7 @@ func (a attempt) first(t Task, id string) (platforms.Receipt, error) {
 	case !a.over && slices.Contains(later, id), a.over && len(later) > 0 && later[0] != id:
 		return platforms.Receipt{}, a.claimed("another worker claimed it first")
 	case now.By != a.worker && !strings.HasPrefix(now.By, WorkerPrefix):
-		// It came second, but it will not look.
+		// It came second, but it does not read the task again.
 		return platforms.Receipt{}, a.claimed(fmt.Sprintf("worker %q claimed it at the same time and runs it", rest.Clip(now.By)))
 	}
 	return a.receipt(id), nil
@@ -143,7 +143,7 @@ func (a attempt) landed(now lock) (platforms.Receipt, error) {
 	return a.receipt(now.Current), nil
 }
 
-// refused looks why Pulse refused a claim: the status says 500 whether the task is
+// refused reads why Pulse refused a claim: the status is 500 whether the task is
 // not ours or the server is ill.
 func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms.Receipt, error) {
 	var e *conversation.Error
@@ -160,7 +160,7 @@ func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms
 		return platforms.Receipt{}, err
 	}
 	if why := a.occurrence.over(t); why != "" {
-		return platforms.Receipt{}, p.letGo(ctx, a, t, why)
+		return platforms.Receipt{}, p.release(ctx, a, t, why)
 	}
 	if t.Status == StatusProcessing {
 		now := t.lock()
@@ -173,7 +173,7 @@ func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms
 	case conversation.NotFound, conversation.Invalid:
 		e.Kind = conversation.Invalid
 		if rest.StatusOf(err) == http.StatusConflict {
-			e.Kind = conversation.Unavailable // lost to somebody who has let go of it
+			e.Kind = conversation.Unavailable // lost to a worker that has released it
 			break
 		}
 		e.Remedy = "the task waits, but the server does not let it be claimed: is it a Pulse?"
@@ -184,10 +184,10 @@ func (p *Platform) refused(ctx context.Context, a attempt, err error) (platforms
 	return platforms.Receipt{}, e
 }
 
-// letGo gives up an occurrence that is not to be run any more. Our claim may have
-// met the next occurrence of a recurring task in its stead, which nobody would run
-// then, for Pulse frees nothing.
-func (p *Platform) letGo(ctx context.Context, a attempt, t Task, why string) error {
+// release releases an occurrence that is not to be run any more. Our claim may have
+// met the next occurrence of a recurring task instead, which no worker would run
+// then: Pulse releases nothing.
+func (p *Platform) release(ctx context.Context, a attempt, t Task, why string) error {
 	if t.Status == StatusProcessing && a.moved(t) && t.lock().By == a.worker {
 		if err := p.client.Reactivate(ctx, a.task); err != nil {
 			return mayHaveLanded(err, true)
@@ -204,7 +204,7 @@ func (a attempt) claimed(why string) error {
 	return &conversation.Error{Kind: conversation.Claimed, Op: a.op, Err: errors.New(why)}
 }
 
-// mayHaveLanded marks a failed look at a claim that may be ours.
+// mayHaveLanded marks a failed read of a claim that may be ours.
 func mayHaveLanded(err error, may bool) error {
 	var e *conversation.Error
 	if may && errors.As(err, &e) {

@@ -51,7 +51,7 @@ type Config struct {
 	// one only the status is written. Pulse lets a worker put a result nowhere else.
 	// Nil: MaxResultSummary. Zero: nothing is written.
 	//
-	// Pulse replaces metadata as a whole. What somebody else writes between our
+	// Pulse replaces metadata as a whole. What another client writes between our
 	// reading and our writing is lost; so turn this off where others keep notes in the
 	// metadata of running tasks.
 	ResultSummary *int `yaml:"result_summary"`

@@ -9,21 +9,21 @@
 //
 // # What Pulse promises, and what not
 //
-// Four stages of Pulse can be told apart ([Stage]). All are served; what they do
+// Pulse has four stages ([Stage]). All are served; what they do
 // differently is seen in their answers, not configured.
 //
 //   - A poll shows only what became due in the current minute of the clock. A task
 //     due in its last second is missed easily, and expires after 60 seconds.
 //     [Platform.Assigned] therefore also asks for the list of what is due.
-//   - From stage A2 on, a claim does not exclude: a task that somebody has claimed
-//     can be claimed again. [Platform.Claim] looks before and after. Who claimed
+//   - From stage A2 on, a claim does not exclude: a task that a worker has claimed
+//     can be claimed again. [Platform.Claim] reads it before and after. Who claimed
 //     first runs the task.
 //   - A claim that is refused answers 500. Whether the task is not ours or the
-//     server is ill, is told by reading the task.
+//     server is ill is seen by reading the task.
 //   - Nothing frees a task whose worker died. [Platform.Open] lists it, and
 //     [Platform.Claim] with Adopt claims it again.
 //   - Acknowledging a recurring task twice skips an occurrence. [Platform.Report]
-//     looks first whether the task has moved on.
+//     reads first whether the task has moved on.
 //   - Recurring tasks cannot be acknowledged in stages A to B: the answer is 500
 //     and the task stays claimed. Report says so.
 //   - Pulse has no leases, no heartbeat and no route that stores a result.

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// foreignEvery is how often it is looked who else claims tasks.
+	// foreignEvery is how often other workers are listed.
 	foreignEvery = time.Minute
 	// foreignFor is how long a worker that has claimed a task counts as there.
 	foreignFor = 10 * time.Minute
-	// foreignSample is how many tasks are looked at for it, of a type and a state.
+	// foreignSample is how many tasks are read for it, of a type and a state.
 	foreignSample = 10
 	// maxForeign bounds how many are named.
 	maxForeign = 20
@@ -28,7 +28,7 @@ const (
 type foreign struct {
 	mu     sync.Mutex
 	seen   map[string]time.Time // by Pulse's clock
-	looked time.Time            // by ours
+	listed time.Time            // by ours
 }
 
 func (f *foreign) note(name string, at time.Time) {
@@ -65,14 +65,14 @@ func (f *foreign) names(now time.Time) []string {
 	return names
 }
 
-// due reports whether it is time to look, and notes that it is done.
+// due reports whether it is time to list them, and notes that it is done.
 func (f *foreign) due() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.looked.IsZero() && time.Since(f.looked) < foreignEvery {
+	if !f.listed.IsZero() && time.Since(f.listed) < foreignEvery {
 		return false
 	}
-	f.looked = time.Now()
+	f.listed = time.Now()
 	return true
 }
 

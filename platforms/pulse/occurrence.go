@@ -45,7 +45,7 @@ func (o occurrence) over(t Task) string {
 	switch t.Status {
 	case StatusActive, StatusProcessing:
 	case StatusExpired:
-		return "it has expired: nobody claimed it in time"
+		return "it has expired: no worker claimed it in time"
 	case StatusFailed:
 		return "it has failed: its webhook could not be delivered"
 	default:

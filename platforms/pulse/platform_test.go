@@ -313,7 +313,7 @@ func TestContextOfWhatIsOver(t *testing.T) {
 		{"Open", func(b *bundle, id string) { b.ClaimAs(id, "x") }, ""},
 		{"Completed", func(b *bundle, id string) { b.AckAs(id, "x", "") }, "it is completed"},
 		{"Cancelled", func(b *bundle, id string) { b.Cancel(id) }, "it is cancelled"},
-		{"Expired", func(b *bundle, _ string) { b.clock.Advance(time.Minute); b.Expire() }, "it has expired: nobody claimed it in time"},
+		{"Expired", func(b *bundle, _ string) { b.clock.Advance(time.Minute); b.Expire() }, "it has expired: no worker claimed it in time"},
 		{"Failed", func(b *bundle, id string) { patch(t, b, id, `{"status":"failed"}`) }, "it has failed: its webhook could not be delivered"},
 		{"Strange", func(b *bundle, id string) { patch(t, b, id, `{"status":"pondering"}`) }, ""},
 	} {

@@ -12,7 +12,7 @@ import (
 )
 
 // readTask reads a task field by field. What a run needs has to be there in the right
-// type; anybody may have written what they like into the rest.
+// type; every client may have written anything into the rest.
 func readTask(row rest.Row) (Task, *platforms.RowError) {
 	fields, fault := fieldsOf(row)
 	if fault != nil {

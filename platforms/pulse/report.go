@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// historyLimit is how far back an execution is looked for.
+// historyLimit is how many executions of the history are read.
 const historyLimit = 100
 
 // Cancelled reports whether the task was cancelled or deleted.
@@ -35,10 +35,10 @@ func (p *Platform) Cancelled(ctx context.Context, ref conversation.Ref, _ platfo
 // acknowledgement of a recurring task for another run of it.
 //
 //   - A task that is completed, cancelled, paused, failed or gone, or that is at a
-//     later occurrence, needs no acknowledgement, whoever gave it.
+//     later occurrence, needs no acknowledgement.
 //   - After an attempt that may have landed, a recurring task's history is read too,
 //     and no acknowledgement is given if the execution is in it. Servers without a
-//     readable history (stages A2 and B) have the due second alone to tell.
+//     readable history (stages A2 and B) have the due second alone.
 //   - A task that is not recurring is acknowledged again: Pulse ignores it.
 //
 // A run that was cancelled is reported as failed, so that the task does not stay
@@ -104,7 +104,7 @@ func (p *Platform) awaitDue(ctx context.Context, o occurrence) error {
 }
 
 // ackOf is the report for Pulse. Without a receipt, for a task that was adopted and
-// not claimed again, it is in the name of whoever claimed the task.
+// not claimed again, it is in the name of the worker that claimed the task.
 func ackOf(report platforms.Report, held lock) Ack {
 	ack := Ack{
 		Status: AckSuccess, WorkerID: report.Receipt.Worker, ExecutionID: report.Receipt.ExecutionID,
@@ -129,7 +129,7 @@ func (p *Platform) acknowledged(ctx context.Context, o occurrence, t Task, repor
 		return true, nil
 	}
 	id := report.Receipt.ExecutionID
-	// Somebody may have given the task another time while we ran it.
+	// Another client may have given the task another time while it ran.
 	ours := t.Status == StatusProcessing && id != "" && t.lock().Current == id
 	if o.moved(t) && !ours {
 		return true, nil
@@ -140,7 +140,7 @@ func (p *Platform) acknowledged(ctx context.Context, o occurrence, t Task, repor
 	history, err := p.client.History(ctx, o.task, historyLimit)
 	switch {
 	case rest.StatusOf(err) == http.StatusInternalServerError, conversation.IsKind(err, conversation.NotFound):
-		return false, nil // stages A to B cannot tell; the due second has
+		return false, nil // stages A to B have no history; the due second has decided
 	case err != nil:
 		return false, mayHaveLanded(err, true)
 	}
@@ -158,7 +158,7 @@ func (p *Platform) notAcknowledged(ctx context.Context, o occurrence, report pla
 		e.Kind = conversation.Claimed
 		e.Remedy = "another worker took the task over: its acknowledgement counts"
 		return e
-	case errors.Is(err, errOtherAnswer): // another stage's, perhaps: the task tells
+	case errors.Is(err, errOtherAnswer): // another stage's, perhaps: the task shows it
 	case status < 500:
 		return mayHaveLanded(e, report.Tried)
 	}

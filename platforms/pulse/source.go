@@ -30,7 +30,7 @@ import (
 // late, and its acknowledgement moves it on.
 //
 // Tasks of types other than run_agent and execute_agent that have a webhook are
-// left out: Pulse delivers those itself. Those that cannot be run are told of in the
+// left out: Pulse delivers those itself. Those that cannot be run are in the
 // error, as a [platforms.RowError] each.
 func (p *Platform) Assigned(ctx context.Context, _, agent string) ([]platforms.Assignment, error) {
 	polled, pollErr := p.client.Poll(ctx, p.types, pollLimit)
@@ -182,7 +182,7 @@ func (l occurrences) fails(err error) bool {
 // maxOdd bounds how many tasks that cannot be run are named at once.
 const maxOdd = 1000
 
-// fault tells of those that cannot be run, one by one.
+// fault joins those that cannot be run, one by one.
 func (l occurrences) fault() error {
 	var all []error
 	for _, id := range slices.Sorted(maps.Keys(l.odd)) {

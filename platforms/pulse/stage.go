@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
-// A Stage is a stage of Pulse's development. Nothing has to be told which one a
+// A Stage is a stage of Pulse's development. No setting says which one a
 // server is: answers show what matters.
 type Stage string
 
@@ -37,7 +37,7 @@ func (c *Client) Stage(ctx context.Context) (Stage, error) {
 	}
 	if _, err := c.api.Call(ctx, r, &out); err != nil {
 		if e := (*conversation.Error)(nil); errors.As(err, &e) && rest.StatusOf(err) == http.StatusNotFound {
-			e.Kind = conversation.NotFound // whoever says so: it is asked for information alone
+			e.Kind = conversation.NotFound // also from a proxy: it is asked for information alone
 		}
 		return "", err
 	}

@@ -47,7 +47,7 @@ type ScheduleConfig struct {
 	Repeat json.RawMessage `json:"repeat"`
 }
 
-// UnmarshalJSON implements [json.Unmarshaler]. Anybody may write what they like into
+// UnmarshalJSON implements [json.Unmarshaler]. Every client may write anything into
 // a task's schedule: what is no schedule is a task that is due once.
 func (c *ScheduleConfig) UnmarshalJSON(data []byte) error {
 	type plain ScheduleConfig
@@ -72,7 +72,7 @@ type lock struct {
 
 func (t Task) lock() lock {
 	var l lock
-	// What somebody wrote into the metadata by hand is no lock.
+	// What was written into the metadata by hand is no lock.
 	if json.Unmarshal(t.Metadata, &l) != nil {
 		return lock{}
 	}

@@ -1,6 +1,6 @@
 // Package rest is what clients of platforms have in common that speak JSON over
-// HTTP: one request at a time, never repeated and never redirected to somebody
-// else; bounded answers; and for each failure a [conversation.Error] that says
+// HTTP: one request at a time, never repeated and never redirected to another server;
+// bounded answers; and for each failure a [conversation.Error] that says
 // whether the request may have landed and whether the server has done with it.
 // What a platform's routes, words and odd statuses are stays with the platform.
 package rest

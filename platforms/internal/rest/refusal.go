@@ -36,7 +36,7 @@ func (e *AnswerError) Error() string {
 	return s
 }
 
-// Unwrap tells whether the answer was a web page.
+// Unwrap is [ErrWebPage] if the answer was a web page.
 func (e *AnswerError) Unwrap() error {
 	if e.page {
 		return ErrWebPage

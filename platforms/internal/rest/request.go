@@ -172,7 +172,7 @@ func headerValue(key string) string {
 	return url.QueryEscape(key)
 }
 
-// networkCause is why there is no answer. The caller's own end is told from a
+// networkCause is why there is no answer. The caller's own end is distinguished from a
 // time-out of the client's.
 func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duration, err error, sent bool) error {
 	if ctx.Err() != nil {

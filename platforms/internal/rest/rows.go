@@ -232,7 +232,7 @@ func size(bytes int) string {
 }
 
 // A scanner splits JSON into its parts without holding it. It checks brackets and
-// strings, and leaves the rest to whoever decodes the parts.
+// strings, and leaves the rest to the decoder of the parts.
 type scanner struct {
 	in   *bufio.Reader
 	left int64
@@ -311,7 +311,7 @@ func (s *scanner) key() (string, error) {
 	return name, err
 }
 
-// value reads a value and keeps at most limit bytes of it. Whole tells whether that
+// value reads a value and keeps at most limit bytes of it. Whole reports whether that
 // is all of it.
 func (s *scanner) value(limit int) (data []byte, whole bool, err error) {
 	if _, err := s.next(); err != nil {
@@ -346,7 +346,7 @@ type value struct {
 	text, escaped bool
 }
 
-// take counts the bytes of the chunk that belong to the value, and tells whether it
+// take counts the bytes of the chunk that belong to the value, and reports whether it
 // ends with them.
 func (v *value) take(chunk []byte) (n int, ended bool) {
 	for i := 0; i < len(chunk); i++ {
