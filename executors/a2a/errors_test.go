@@ -101,7 +101,7 @@ func TestErrors(t *testing.T) {
 		"FailedLimited":    {200, nil, result(`{"kind": "task", "id": "t1", "status": {"state": "failed", "message": {"metadata": {"kind": "RateLimited", "retry_after": 3}, "parts": []}}}`), limited, 3 * time.Second, "the task has failed"},
 		"Canceled":         {200, nil, result(task("canceled", "")), down, 0, "the task was cancelled"},
 		"Rejected":         {200, nil, result(task("rejected", "not that")), refused, 0, "the agent has rejected the task: “not that”"},
-		"NeedsLogin":       {200, nil, result(task("auth-required", "Log in to the shop.")), unauth, 0, "log in: “Log in to the shop.” (log in at the agent"},
+		"NeedsLogin":       {200, nil, result(task("auth-required", "Log in to the shop.")), unauth, 0, "requires a login: “Log in to the shop.” (log in at the agent"},
 	} {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 			t.Run(name+mode, func(t *testing.T) {

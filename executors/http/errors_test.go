@@ -51,7 +51,7 @@ func TestErrors(t *testing.T) {
 		"Filtered":           {200, nil, `{"message": "Well", "finish_reason": "content_filter"}`, refused, 0, "content filter"},
 		"BadRequest":         {400, nil, `{"message": "no turn"}`, invalid, 0, "400 Bad Request: “no turn” (check url, request and response"},
 		"NotFound":           {404, nil, `{"detail": "Not Found"}`, invalid, 0, "(check url: no POST is accepted there)"},
-		"NoPost":             {405, nil, `{"detail": "Method Not Allowed"}`, invalid, 0, "nothing takes a POST"},
+		"NoPost":             {405, nil, `{"detail": "Method Not Allowed"}`, invalid, 0, "no POST is accepted"},
 		"OtherFields":        {422, nil, `{"detail": [{"loc": ["body", "input"], "msg": "field required"}]}`, invalid, 0, `"field required"}]” (check request`},
 		"OwnRemedy":          {400, nil, `{"error": {"message": "m", "remedy": "ask Jo"}}`, invalid, 0, "(“ask Jo”)"},
 		"Redirect":           {302, nil, "", down, 0, "where the server redirects"},
@@ -79,7 +79,7 @@ func TestErrors(t *testing.T) {
 		"InvalidUTF8":        {200, nil, "{\"message\": \"a\xff\xfeb\"}", down, 0, "not valid UTF-8"},
 		"TwentyMegabytes":    {200, nil, `{"message": "` + strings.Repeat("x", 20<<20) + `"}`, invalid, 0, "larger than allowed (have the agent answer with less)"},
 		"SlightlyTooLarge":   {200, nil, `{"message": "` + strings.Repeat("x", 1<<20+1000) + `"}`, invalid, 0, "larger than allowed"},
-		"AcceptedNowhere":    {202, nil, `{}`, invalid, 0, "202 comes without Location and without attach"},
+		"AcceptedNowhere":    {202, nil, `{}`, invalid, 0, "202 has neither Location nor attach"},
 		"AcceptedElsewhere":  {202, http.Header{"Location": {"http://elsewhere.example/run/1"}}, "", invalid, 0, "keys go to no other"},
 	} {
 		for mode, change := range map[string]func(*agent.Config){"Streaming": streaming, "Whole": nil} {
