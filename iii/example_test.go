@@ -144,3 +144,41 @@ func ExampleWorker_HTTPHandler() {
 	http.DefaultClient.CloseIdleConnections()
 	// Output: Hello, Ada <nil>
 }
+
+// Two workers offer the same function: one serves it, and when it leaves, the other does.
+func ExampleWorker_RegisterReplica() {
+	ctx, engine, first, stop := practice()
+	defer stop()
+	second, err := iii.Connect(ctx, iii.Options{URL: engine.URL(), Name: "second"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer second.Close()
+	for _, w := range []*iii.Worker{first, second} {
+		_, err := w.RegisterReplica(iii.ReplicaOptions{
+			Service: "greet",
+			Functions: []iii.Function{{ID: "greet::hello", Handler: func(context.Context, iii.Invocation) (any, error) {
+				return "Hello", nil
+			}}},
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if err := engine.Wait(ctx, func() bool { return engine.Serves("", "greet::hello") }); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	fmt.Println("the first serves:", engine.Owner("greet::hello") == first.ID())
+	first.Close()
+	if err := engine.Wait(ctx, func() bool { return engine.Owner("greet::hello") == second.ID() }); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the second serves")
+	// Output:
+	// the first serves: true
+	// the second serves
+}
