@@ -21,9 +21,14 @@ func (r *ExchangeResult) Place(in ExchangeInput) {
 	r.Index = r.Count + in.Internal - min(r.Taken, len(in.Messages)) - len(r.Messages)
 }
 
-// Record is the platform's transcript, of which there may be the newest messages only.
+// Record is the platform's transcript, of which there may be the newest messages only, or
+// else what the task says to the agent.
 func (r ContextResult) Record() conversation.Record {
-	return conversation.Record{Index: r.Index, Messages: r.Messages, Turns: r.Turns, Reread: true}
+	record := conversation.Record{Index: r.Index, Messages: r.Messages, Turns: r.Turns, Reread: true}
+	if task := r.Context.Task; task != nil && len(r.Messages) == 0 && r.Fault == "" {
+		record.Messages = []conversation.Message{task.Message()}
+	}
+	return record
 }
 
 // Record is what the executor is given: everything since its last reply.

@@ -71,6 +71,16 @@ type Start struct {
 	Messages []conversation.Message `json:"messages,omitempty"`
 }
 
+// Record is the transcript at the start: the messages, or else what the task says to the
+// agent.
+func (s Start) Record() conversation.Record {
+	messages := s.Messages
+	if task := s.Context.Task; task != nil && len(messages) == 0 {
+		messages = []conversation.Message{task.Message()}
+	}
+	return conversation.Record{Messages: messages, Turns: assistantMessages(messages)}
+}
+
 const (
 	// DefaultIdleTimeout ends direct conversations that no client goes on with.
 	DefaultIdleTimeout = 24 * time.Hour

@@ -136,20 +136,32 @@ type SendReply struct {
 	Ended bool `json:"ended,omitempty"`
 }
 
-// Record is what the client's message adds to the transcript.
-func (r SendRequest) Record(reply SendReply) conversation.Record {
-	return conversation.Record{
-		Index: reply.MessageIndex, Messages: []conversation.Message{r.Message(time.Time{})}, Turns: reply.Turn - 1, Insert: true,
+// Records are what a client's message and its reply add to a transcript that is read from
+// the history. The executor's part may be there already, and all of it where the message
+// was sent before.
+func (r SendReply) Records(t conversation.Transcript, req SendRequest) []conversation.Record {
+	if r.Turn < t.Turns || r.Turn == t.Turns && r.recorded(t) {
+		return nil
 	}
-}
-
-// Record is what the reply adds to the transcript.
-func (r SendReply) Record() conversation.Record {
+	var records []conversation.Record
+	if !t.Has(r.MessageIndex) { // an operator answered before the executor was asked
+		records = append(records, conversation.Record{
+			Index: r.MessageIndex, Messages: []conversation.Message{req.Message(time.Time{})}, Turns: r.Turn - 1, Insert: true,
+		})
+	}
 	record := conversation.Record{Index: r.Index, Turns: r.Turn}
 	if len(r.Message.Parts) > 0 {
 		record.Messages = []conversation.Message{r.Message}
 	}
-	return record
+	return append(records, record)
+}
+
+// recorded reports that the transcript has the reply.
+func (r SendReply) recorded(t conversation.Transcript) bool {
+	if len(r.Message.Parts) == 0 {
+		return true
+	}
+	return t.Has(r.Index) && t.From(r.Index)[0].Message.PlainText() == r.Message.PlainText()
 }
 
 // EndRequest ends a conversation on its platform, now.
@@ -174,6 +186,14 @@ type TakeoverRequest struct {
 	Text string `json:"text"`
 	// End ends the conversation after this message.
 	End bool `json:"end,omitempty"`
+}
+
+// Record is what the operator's answer adds to the transcript of a task. Nothing else
+// records it: exchanges and the replies to clients are for conversations.
+func (r TakeoverRequest) Record(t conversation.Transcript) conversation.Record {
+	return conversation.Record{
+		Index: t.Count(), Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, r.Text)}, Turns: t.Turns + 1,
+	}
 }
 
 // ApproveRequest decides on a tool call that waits.

@@ -25,6 +25,8 @@ type resets struct {
 type stale struct {
 	// run is the run that goes on, if the workflow was reset. Empty: it was not.
 	run string
+	// back is where the turn began that found it out, if that was one of the executor.
+	back *bookmark
 }
 
 // wasReset takes in that an activity found the workflow reset.
@@ -37,13 +39,16 @@ func (r *run) wasReset(ctx workflow.Context, f failure) {
 
 // catchUp reconciles the conversation with its other side.
 func (r *run) catchUp(ctx workflow.Context) (*ending, error) {
-	reset := r.resets.stale.run != ""
+	reset, back := r.resets.stale.run != "", r.resets.stale.back
 	if reset {
 		r.resets.run, r.resets.mayHaveAsked = r.resets.stale.run, true
 	}
 	r.resets.stale = nil
 	r.resets.reconciled++
 	e, err := r.side.reconcile(ctx, reset)
+	if e == nil && err == nil && back != nil && r.onlyCopy {
+		r.transcript.goBack(*back) // nothing else has replaced what the turn has brought
+	}
 	if e != nil && reset && !strings.Contains(e.detail, "reset") {
 		e.detail = join("the workflow was reset", e.detail)
 	}

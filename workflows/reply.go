@@ -29,7 +29,7 @@ func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 	case err != nil:
 		return nil, nil, err
 	case r.resets.stale != nil && e == nil:
-		r.transcript.goBack(before)
+		r.resets.stale.back = &before
 		return nil, nil, nil
 	case r.wishes.takeover != nil && !r.ends():
 		r.transcript.goBack(before)

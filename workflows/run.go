@@ -106,7 +106,7 @@ func (r *run) open(ctx workflow.Context) {
 	r.claim.held = true
 	if start := r.in.Start; start != nil {
 		r.about = start.Context
-		r.transcript.replace(conversation.Record{Messages: start.Messages, Turns: assistantMessages(start.Messages)})
+		r.transcript.replace(start.Record())
 	}
 	r.notify(ctx, conversation.EventStarted, "")
 	r.setState(ctx, StateTalking)

@@ -66,11 +66,11 @@ func (s *platformSide) learn(ctx workflow.Context) (*ending, error) {
 // take takes in what the platform knows.
 func (s *platformSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
+	s.transcript.replace(out.Record())
 	if out.Context.Task != nil {
 		return &ending{kind: conversation.OutcomeFailed, cause: conversation.Invalid, detail: wrongSide(s.in.Ref.Platform, "task", SideTask)}, nil
 	}
 	s.about = out.Context
-	s.transcript.replace(out.Record())
 	s.agent.choose(s.about, s.policy.Executors)
 	if e, err := s.parkForFinding(ctx, stepContext, out.Park); e != nil || err != nil {
 		return e, err

@@ -62,6 +62,7 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 	if !done {
 		return e, err
 	}
+	s.transcript.replace(out.Record())
 	if out.Context.Task == nil {
 		return &ending{kind: conversation.OutcomeFailed, cause: conversation.Invalid, detail: wrongSide(s.in.Ref.Platform, "conversation", SidePlatform)}, nil
 	}
@@ -84,13 +85,11 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
 	s.about = out.Context
-	s.transcript.replace(out.Record())
 	s.takeTask()
 	if e, err := s.parkForFinding(ctx, stepContext, out.Park); e != nil || err != nil {
 		return e, err
 	}
 	if out.Fault != "" {
-		s.transcript.replace(out.Record()) // the task's message is not known
 		s.stop = &ending{kind: conversation.OutcomeFailed, detail: out.Fault, cause: conversation.Invalid}
 	}
 	if out.State == activities.StateEnded {
@@ -100,13 +99,9 @@ func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*en
 	return nil, nil
 }
 
-// takeTask takes in what the task says to the agent, and its choice of executor.
+// takeTask takes in the task's choice of executor.
 func (s *taskSide) takeTask() {
-	task := *s.about.Task
-	if len(s.transcript.Messages) == 0 {
-		s.transcript.replace(conversation.Record{Messages: []conversation.Message{task.Message()}, Turns: s.transcript.Turns})
-	}
-	if err := s.chooseExecutor(task); err != nil {
+	if err := s.chooseExecutor(*s.about.Task); err != nil {
 		s.stop = &ending{kind: conversation.OutcomeFailed, detail: err.Error(), cause: conversation.Invalid}
 	}
 }

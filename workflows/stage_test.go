@@ -30,6 +30,11 @@ type stage struct {
 	calls map[string]int
 	// recorded is the transcript that a reader of the history would build.
 	recorded conversation.Transcript
+	// takeover is an operator's answer to a task.
+	takeover *workflows.TakeoverRequest
+	// before, if set, is called as each activity begins. It may have it handed over, or
+	// fail, in the place of its script.
+	before func(ctx context.Context, name string, in any) (handOver bool, err error)
 
 	claim    func(n int, in activities.ClaimInput) (activities.ClaimResult, error)
 	context  func(n int, in activities.ContextInput) (activities.ContextResult, error)
@@ -41,6 +46,9 @@ type stage struct {
 	report   func(n int, in activities.ReportInput) (activities.ReportResult, error)
 	deliver  func(n int, in activities.DeliverInput) (activities.DeliverResult, error)
 	notify   func(n int, in activities.NotifyInput) (activities.NotifyResult, error)
+	// watch stands in for one that waits until it is cancelled. This environment's clock
+	// does not run ahead meanwhile.
+	watch func(ctx context.Context) (activities.WatchResult, error)
 }
 
 // runID is the run of workflows in the SDK's test environment.
@@ -114,6 +122,9 @@ func newStage(t *testing.T) *stage {
 		return activities.NotifyResult{}, nil
 	})
 	register(s, activities.WatchName, func(ctx context.Context, _ int, _ activities.WatchInput) (activities.WatchResult, error) {
+		if s.watch != nil {
+			return s.watch(ctx)
+		}
 		<-ctx.Done()
 		return activities.WatchResult{}, ctx.Err()
 	})
@@ -129,13 +140,50 @@ func register[In, Out any](s *stage, name string, f func(context.Context, int, I
 			s.recorded.Apply(in.Record())
 		}
 		s.mu.Unlock()
-		out, err := f(ctx, n, in)
+		var out Out
+		over, err := false, error(nil)
+		if s.before != nil {
+			over, err = s.before(ctx, name, in)
+		}
+		switch {
+		case err != nil:
+		case over:
+			handOver(&out)
+		default:
+			out, err = f(ctx, n, in)
+		}
 		s.place(in, &out)
 		if err == nil && ctx.Err() == nil {
 			s.record(in, out)
 		}
 		return out, err
 	}, activity.RegisterOptions{Name: name})
+}
+
+// handOver makes a result one that is handed over.
+func handOver(out any) {
+	switch out := out.(type) {
+	case *activities.ClaimResult:
+		out.HandedOver = true
+	case *activities.ContextResult:
+		out.HandedOver = true
+	case *activities.ReplyResult:
+		out.HandedOver = true
+	case *activities.CallToolResult:
+		out.HandedOver = true
+	case *activities.ExchangeResult:
+		out.HandedOver = true
+	case *activities.EndResult:
+		out.HandedOver = true
+	case *activities.FindClaimResult:
+		out.HandedOver = true
+	case *activities.ReportResult:
+		out.HandedOver = true
+	case *activities.DeliverResult:
+		out.HandedOver = true
+	case *activities.NotifyResult:
+		out.HandedOver = true
+	}
 }
 
 // place does what activities do to every result.
@@ -180,6 +228,31 @@ func (s *stage) record(in, out any) {
 	}
 }
 
+// sent applies a message of a direct conversation and its reply as a reader of the history
+// does.
+func (s *stage) sent(req workflows.SendRequest, reply workflows.SendReply) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, record := range reply.Records(s.recorded, req) {
+		s.recorded.Apply(record)
+	}
+}
+
+// send sends a message of a client. then gets the reply, or why there is none.
+func (s *stage) send(id, text string, then func(workflows.SendReply, error)) {
+	req := workflows.SendRequest{ID: id, Text: text}
+	s.env.UpdateWorkflow(workflows.UpdateSend, "", &testsuite.TestUpdateCallback{
+		OnAccept: func() {}, OnReject: func(err error) { then(workflows.SendReply{}, err) },
+		OnComplete: func(value any, err error) {
+			reply, _ := value.(workflows.SendReply)
+			if err == nil {
+				s.sent(req, reply)
+			}
+			then(reply, err)
+		},
+	}, req)
+}
+
 func (s *stage) called(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,6 +282,9 @@ func (s *stage) sameTranscript() {
 	require.NoError(s.t, value.Get(&page))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.takeover != nil {
+		s.recorded.Apply(s.takeover.Record(s.recorded))
+	}
 	require.Equal(s.t, page.Total, s.recorded.Next)
 	first, messages := s.recorded.Tail()
 	require.LessOrEqual(s.t, first, page.First)

@@ -22,7 +22,9 @@ func (s *taskSide) end(ctx workflow.Context, e *ending) {
 		return
 	}
 	if s.about.Task == nil && e.cause != conversation.NotFound {
-		s.findCallback(ctx, e)
+		if !s.cancelled { // else nothing is reported
+			s.findCallback(ctx, e)
+		}
 		s.identify(ctx)
 	}
 	s.report(ctx, *e)
@@ -43,6 +45,7 @@ func (s *taskSide) findCallback(ctx workflow.Context, e *ending) {
 		e.detail = join(e.detail, "whether a callback waits could not be found out: "+failureOf(err).String())
 		return
 	}
+	s.transcript.replace(out.Record())
 	if out.State != activities.StateEnded { // else nothing waits
 		s.about = out.Context
 	}

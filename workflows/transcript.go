@@ -169,7 +169,7 @@ func (in ConversationInput) Transcript() conversation.Transcript {
 		t.Internal = c.Internal - internalMessages(c.Messages) // those that are not carried
 		t.Apply(conversation.Record{Index: c.Count + c.Internal - len(c.Messages), Messages: c.Messages, Turns: c.Turn})
 	case in.Start != nil:
-		t.Apply(conversation.Record{Messages: in.Start.Messages, Turns: assistantMessages(in.Start.Messages)})
+		t.Apply(in.Start.Record())
 	}
 	return t
 }

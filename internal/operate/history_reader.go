@@ -20,6 +20,7 @@ type historyReader struct {
 	convert   converter.DataConverter
 	scheduled map[int64]*history.ActivityTaskScheduledEventAttributes
 	sent      map[int64]*common.Payloads // arguments of UpdateSend, by the events that accepted them
+	takeover  *workflows.TakeoverRequest // the newest
 	run       runRecord
 }
 
@@ -44,8 +45,12 @@ func (r *historyReader) read(event *history.HistoryEvent) error {
 	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
 		r.activityFailed(event.GetActivityTaskFailedEventAttributes().GetFailure())
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-		if in := event.GetWorkflowExecutionUpdateAcceptedEventAttributes().GetAcceptedRequest().GetInput(); in.GetName() == workflows.UpdateSend {
+		switch in := event.GetWorkflowExecutionUpdateAcceptedEventAttributes().GetAcceptedRequest().GetInput(); in.GetName() {
+		case workflows.UpdateSend:
 			r.sent[event.GetEventId()] = in.GetArgs()
+		case workflows.UpdateTakeover:
+			r.takeover = new(workflows.TakeoverRequest)
+			return r.convert.FromPayloads(in.GetArgs(), r.takeover)
 		}
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED:
 		done := event.GetWorkflowExecutionUpdateCompletedEventAttributes()
@@ -144,8 +149,7 @@ func (r *historyReader) activityFailed(f *failure.Failure) {
 	}
 }
 
-// sendCompleted reads a message of a direct conversation and its reply. A client that
-// sends a message again gets the reply of the first time, which is no news.
+// sendCompleted reads a message of a direct conversation and its reply.
 func (r *historyReader) sendCompleted(sent, result *common.Payloads) error {
 	var (
 		req   workflows.SendRequest
@@ -154,19 +158,25 @@ func (r *historyReader) sendCompleted(sent, result *common.Payloads) error {
 	if err := errors.Join(r.convert.FromPayloads(sent, &req), r.convert.FromPayloads(result, &reply)); err != nil {
 		return err
 	}
-	if reply.Index+1 < r.run.transcript.Next {
-		return nil
+	for _, record := range reply.Records(r.run.transcript, req) {
+		r.run.apply(record)
 	}
-	if !r.run.transcript.Has(reply.MessageIndex) {
-		// An operator answered before the executor was asked.
-		r.run.apply(req.Record(reply))
-	}
-	r.run.apply(reply.Record())
 	return nil
 }
 
 // closed reads how the workflow closed.
 func (r *historyReader) closed(event *history.HistoryEvent) error {
+	if err := r.outcome(event); err != nil {
+		return err
+	}
+	if o := r.run.outcome; o != nil && r.takeover != nil && r.run.input.Side == workflows.SideTask && o.Turns > r.run.transcript.Turns {
+		r.run.apply(r.takeover.Record(r.run.transcript))
+	}
+	return nil
+}
+
+// outcome reads the outcome, or why there is none.
+func (r *historyReader) outcome(event *history.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
 		var outcome conversation.Outcome
