@@ -64,7 +64,7 @@ func (r Runs) RemoveLimit(ctx context.Context, platform string) error {
 }
 
 // Capacity implements activities.Runs. Where no conversation has ever counted, all
-// places are free.
+// capacity is free.
 func (r Runs) Capacity(ctx context.Context, platform string) (status activities.CapacityStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, capacityPatience)
 	defer cancel()

@@ -78,10 +78,10 @@ func (l Launcher) over(ctx context.Context, ref conversation.Ref) error {
 	return fmt.Errorf("launch: conversation %q: %w", ref, ErrOver)
 }
 
-// Send says something in a direct conversation, which begins with it if it has to,
+// Send sends a message to a direct conversation, which begins with it if necessary,
 // and waits for the reply. A message that was sent before, by its id, gets the
 // reply it had then, even if the conversation is over. While ctx lasts, a
-// conversation that is busy, or that nobody works on, is asked again.
+// conversation that is busy, or that no worker runs, gets it again.
 func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest) (workflows.SendReply, error) {
 	ref := d.Input.Ref
 	if err := ref.Validate(); err != nil {

@@ -65,7 +65,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		// Otherwise the SDK answers with the existing run as if it had been started.
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		// No retry policy and no execution timeout: a second run would pay for the
-		// same replies again, and waiting for a person is not a failure.
+		// same replies again, and waiting for an operator is not a failure.
 		StaticSummary:         printable.Clip(summary(ref, c.Persona), 200),
 		StaticDetails:         details(ref, c),
 		TypedSearchAttributes: attributes(ref, c.Input.FirstState()),
@@ -142,7 +142,7 @@ func details(ref conversation.Ref, c Conversation) string {
 	row("conversation", ref.ID)
 	row("executor", c.Input.Policy.Executor)
 	if c.Input.Adopt {
-		b.WriteString("- adopted: somebody else had claimed it and left it\n")
+		b.WriteString("- adopted: another worker had claimed it and left it\n")
 	}
 	return b.String()
 }

@@ -93,7 +93,7 @@ func (l *Ledger) flush(ctx context.Context, account budget.Account, b *batch) {
 		StaticSummary:         printable.Clip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), 200),
 	}, workflows.LedgerName, workflows.LedgerInput{Account: account})
 	if err != nil {
-		b.err = fmt.Errorf("launch: book on %q: %w", id, err)
+		b.err = fmt.Errorf("launch: record usage in %q: %w", id, err)
 	}
 	close(b.done)
 }

@@ -35,7 +35,7 @@ func (r Runs) Start(ctx context.Context, req activities.StartRequest) (string, b
 			Ref: req.Ref, Policy: req.Policy, Side: workflows.ListedSide(req.Task), Adopt: req.Adopt, CountedIn: counted(req),
 		},
 		Persona: req.Persona,
-		// A conversation that we lost to somebody who then left it has a completed
+		// A conversation whose claim was lost to a worker that then left it has a completed
 		// workflow of ours.
 		Again: req.Adopt,
 		Once:  req.Task,
