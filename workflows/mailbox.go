@@ -117,7 +117,7 @@ func answersSize(answers []answer) int {
 	size := 0
 	for _, a := range answers {
 		if size += a.idSize(); a.Reply != nil {
-			size += a.Reply.Message.RecordedSize()
+			size += a.idSize() + a.Reply.Message.RecordedSize() // the reply has the id too
 		}
 	}
 	return size
