@@ -77,7 +77,7 @@ func (m *mailbox) knows(id string) bool {
 			return true
 		}
 	}
-	return m.current == id || m.find(id) != nil
+	return id != "" && m.current == id || m.find(id) != nil
 }
 
 // keep records an answer, and drops what is too much: the texts of old replies first,

@@ -62,6 +62,7 @@ func TestMailboxOrder(t *testing.T) {
 	require.True(t, m.busy())
 	require.True(t, m.knows("m1") && m.knows("m2"))
 	require.False(t, m.knows("m3"))
+	require.False(t, m.knows(""), "nothing is being answered")
 
 	req, ok := m.take()
 	require.True(t, ok)
