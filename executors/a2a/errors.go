@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Error codes that are handled separately.
@@ -132,7 +133,7 @@ func (r *reason) read(data json.RawMessage) {
 		r.kind, _ = wire.ParseKind(name)
 	}
 	if after, _ := fields["retry_after"].(float64); after > 0 && r.retryAfter == 0 {
-		r.retryAfter = time.Duration(min(after*float64(time.Second), float64(modelcall.MaxRetryAfter)))
+		r.retryAfter = httpclient.Delay(after, time.Second)
 	}
 	for _, key := range []string{"status", "code"} {
 		if n, _ := fields[key].(float64); r.kind == "" && n >= 400 && n <= 599 {

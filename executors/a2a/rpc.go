@@ -9,12 +9,12 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"time"
 	"unicode/utf8"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Methods of the protocol.
@@ -203,7 +203,7 @@ func refusal(res *http.Response) error {
 	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
 		return err
 	}
-	out := &statusError{status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+	out := &statusError{status: res.StatusCode, retryAfter: httpclient.RetryAfter(res.Header)}
 	if !utf8.Valid(body) {
 		return out
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A statusError is a provider's error response.
@@ -27,7 +28,7 @@ func (e *statusError) Error() string { return modelcall.ErrorText(e.status, e.me
 func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
 	e.status = res.StatusCode
-	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
+	e.retryAfter = httpclient.RetryAfter(res.Header)
 	return e
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A statusError is a provider's error response.
@@ -53,7 +54,7 @@ func newStatusError(res *http.Response, body []byte) error {
 	}
 	e.code = res.StatusCode
 	if e.retryAfter == 0 {
-		e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
+		e.retryAfter = httpclient.RetryAfter(res.Header)
 	}
 	return e
 }
@@ -103,7 +104,7 @@ func parseError(body []byte) *statusError {
 			e.quotas = append(e.quotas, d.Violations...)
 		case "RetryInfo":
 			if delay, err := time.ParseDuration(d.RetryDelay); err == nil {
-				e.retryAfter = min(max(delay, 0), modelcall.MaxRetryAfter)
+				e.retryAfter = min(max(delay, 0), httpclient.MaxRetryAfter)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A place identifies a run for a later attempt.
@@ -53,7 +54,7 @@ func (c *call) accepted(res *http.Response) (time.Duration, error) {
 	if !c.place.known() {
 		return 0, errNowhere
 	}
-	if wait := modelcall.RetryAfter(res.Header, time.Now()); wait > 0 {
+	if wait := httpclient.RetryAfter(res.Header); wait > 0 {
 		return wait, nil
 	}
 	return c.cfg.PollInterval, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A statusError is an answer with a status other than 2xx.
@@ -49,7 +50,7 @@ func (c *call) refusal(res *http.Response) error {
 	if utf8.Valid(body) {
 		reported = c.reported(body)
 	}
-	return &statusError{reported: reported, status: res.StatusCode, retryAfter: modelcall.RetryAfter(res.Header, time.Now())}
+	return &statusError{reported: reported, status: res.StatusCode, retryAfter: httpclient.RetryAfter(res.Header)}
 }
 
 // own reports whether a body may come from the agent. Agents have formats of their

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A refusal is an answer of AgentOS in place of the agent's: a result in its TypeScript
@@ -81,5 +81,5 @@ func retryAfter(text string) time.Duration {
 		return 0
 	}
 	seconds, _ := strconv.ParseFloat(found[1], 64) // digits
-	return min(time.Duration(seconds*float64(time.Second)), modelcall.MaxRetryAfter)
+	return httpclient.Delay(seconds, time.Second)
 }

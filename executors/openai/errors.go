@@ -14,6 +14,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A statusError is a provider's error response.
@@ -33,7 +34,7 @@ func (e *statusError) Error() string {
 func newStatusError(res *http.Response, body []byte) error {
 	e := parseError(body)
 	e.status = res.StatusCode
-	e.retryAfter = modelcall.RetryAfter(res.Header, time.Now())
+	e.retryAfter = httpclient.RetryAfter(res.Header)
 	return e
 }
 

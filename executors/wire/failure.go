@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ type Failure struct {
 // response, or 0, and the delay of its header.
 func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
 	if retryAfter == 0 {
-		retryAfter = seconds(e.RetryAfter)
+		retryAfter = httpclient.Delay(e.RetryAfter, time.Second)
 	}
 	kind, ok := ParseKind(e.Kind)
 	if !ok {
@@ -125,11 +124,4 @@ func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 		return conversation.Unavailable
 	}
 	return modelcall.StatusKind(status, retryAfter)
-}
-
-func seconds(n float64) time.Duration {
-	if math.IsNaN(n) || n <= 0 {
-		return 0
-	}
-	return time.Duration(min(n*float64(time.Second), float64(modelcall.MaxRetryAfter)))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -153,7 +154,7 @@ func TestReportedDelay(t *testing.T) {
 	f := wire.Failure{Op: "test", Clean: asIs, Remedies: map[conversation.Kind]string{conversation.RateLimited: "wait"}}
 	require.Equal(t, 1500*time.Millisecond, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, 0).RetryAfter)
 	require.Equal(t, time.Second, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, time.Second).RetryAfter, "the header comes from whom is asked")
-	require.Equal(t, modelcall.MaxRetryAfter, f.Reported(&wire.Error{RetryAfter: 1e300}, 429, 0).RetryAfter)
+	require.Equal(t, httpclient.MaxRetryAfter, f.Reported(&wire.Error{RetryAfter: 1e300}, 429, 0).RetryAfter)
 	require.Equal(t, "wait", f.Reported(&wire.Error{}, 429, 0).Remedy)
 	require.Equal(t, "“ask Jo”", f.Reported(&wire.Error{Remedy: "ask Jo"}, 429, 0).Remedy)
 }

@@ -120,7 +120,7 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 	return res.StatusCode, &conversation.Error{
 		Kind: conversation.Unavailable, Op: op, Ambiguous: true, Answered: true,
 		Err:        fmt.Errorf("it answered %s", res.Status),
-		RetryAfter: retryAfter(res.Header.Get("Retry-After")),
+		RetryAfter: min(httpclient.RetryAfter(res.Header), longestWait),
 	}
 }
 
@@ -157,12 +157,3 @@ func orNull(data json.RawMessage) json.RawMessage {
 // longestWait bounds the wait between two attempts: the task is acknowledged after the
 // last.
 const longestWait = time.Minute
-
-// retryAfter reads seconds only; receivers rarely send a date.
-func retryAfter(header string) time.Duration {
-	seconds, err := strconv.Atoi(header)
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(min(seconds, int(longestWait/time.Second))) * time.Second
-}

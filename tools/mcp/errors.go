@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -155,15 +153,15 @@ func (s *Set) refused(out *conversation.Error, e *statusError) {
 	case e.foreign != nil && e.status < 300: // the answer is a web page with status 2xx: the tool may have run
 		out.Ambiguous, out.Remedy = true, "check url"
 	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
-		out.RetryAfter, out.Remedy = retryAfter(e.header, time.Now()), "check url"
+		out.RetryAfter, out.Remedy = httpclient.RetryAfter(e.header), "check url"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
 		out.Kind = conversation.Unauthorized
 		out.Remedy = "check headers: the server turned us down with what it got there"
 	case e.status == http.StatusTooManyRequests:
-		out.Kind, out.RetryAfter = conversation.RateLimited, retryAfter(e.header, time.Now())
+		out.Kind, out.RetryAfter = conversation.RateLimited, httpclient.RetryAfter(e.header)
 	case e.status >= 500:
 		out.Ambiguous, out.Answered = true, true
-		out.RetryAfter = retryAfter(e.header, time.Now())
+		out.RetryAfter = httpclient.RetryAfter(e.header)
 	case e.status >= 300 && e.status <= 399:
 		out.Remedy = "set url to where the server is: redirects to another server are not followed, as they would take headers along"
 	case e.status == http.StatusNotFound, e.status == http.StatusBadRequest:
@@ -172,19 +170,4 @@ func (s *Set) refused(out *conversation.Error, e *statusError) {
 	default:
 		out.Remedy = "check url"
 	}
-}
-
-// longestRetryAfter bounds delays: a longer one makes no sense.
-const longestRetryAfter = 7 * 24 * time.Hour
-
-// retryAfter is how long the server asks to wait, in seconds or until a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, longestRetryAfter)
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return min(max(at.Sub(now), 0), longestRetryAfter)
-	}
-	return 0
 }

@@ -3,10 +3,10 @@ package modelcall
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/foreign"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // ErrWebPage is a web page with a status of success.
@@ -27,7 +27,7 @@ func Foreign(res *http.Response, body []byte, own func() bool) error {
 	if e == nil {
 		return nil
 	}
-	e.RetryAfter = RetryAfter(res.Header, time.Now())
+	e.RetryAfter = httpclient.RetryAfter(res.Header)
 	return e
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // An AnswerError is an answer whose status says failure.
@@ -72,17 +73,17 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	switch {
 	case a.Status >= 500:
 		e.Kind = conversation.Unavailable
-		e.RetryAfter = a.RetryAfter()
+		e.RetryAfter = httpclient.RetryAfter(a.Header)
 		e.Ambiguous = r.Writes
 		// The server's own failure. Behind 502, 503 and 504 it may still be at work.
 		e.Answered = a.Status == http.StatusInternalServerError && !a.cut && !a.isPage()
 	case a.Status == http.StatusTooManyRequests:
 		e.Kind = conversation.RateLimited
-		e.RetryAfter = a.RetryAfter()
+		e.RetryAfter = httpclient.RetryAfter(a.Header)
 	case foreign, a.Status >= 300 && a.Status < 400:
 		answer.foreign = c.Words.Service
 		e.Kind = conversation.Unavailable
-		e.RetryAfter = a.RetryAfter()
+		e.RetryAfter = httpclient.RetryAfter(a.Header)
 		e.Ambiguous = r.Writes
 		// What is in front of the service has answered by itself: it has not passed the
 		// request on, or has done with it. Only 408 and 425 leave that open.
