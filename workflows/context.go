@@ -6,7 +6,8 @@ import (
 	"github.com/parley-run/parley/activities"
 )
 
-// readContext reads what the platform knows of the conversation or task.
+// readContext reads what the platform knows of the conversation or task, and replaces the
+// transcript by it.
 func (r *run) readContext(ctx workflow.Context) (out activities.ContextResult, done bool, e *ending, err error) {
 	done, e, err = r.runStep(ctx, step{
 		name: stepContext, options: activities.ContextOptions(r.policy), activity: activities.ContextName,
@@ -18,6 +19,9 @@ func (r *run) readContext(ctx workflow.Context) (out activities.ContextResult, d
 			return handedOver(out.HandedOver, 0, out.Failed), err
 		},
 	})
+	if done {
+		r.transcript.replace(out.Record())
+	}
 	return out, done, e, err
 }
 

@@ -66,7 +66,6 @@ func (s *platformSide) learn(ctx workflow.Context) (*ending, error) {
 // take takes in what the platform knows.
 func (s *platformSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
-	s.transcript.replace(out.Record())
 	if out.Context.Task != nil {
 		return &ending{kind: conversation.OutcomeFailed, cause: conversation.Invalid, detail: wrongSide(s.in.Ref.Platform, "task", SideTask)}, nil
 	}

@@ -62,7 +62,6 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 	if !done {
 		return e, err
 	}
-	s.transcript.replace(out.Record())
 	if out.Context.Task == nil {
 		return &ending{kind: conversation.OutcomeFailed, cause: conversation.Invalid, detail: wrongSide(s.in.Ref.Platform, "conversation", SidePlatform)}, nil
 	}
