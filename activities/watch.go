@@ -15,9 +15,9 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// watchEvery is how often a platform is asked whether a task that runs has been
-// cancelled, and how long it may take to say so: with a heartbeat before each look,
-// the two stay well below heartbeatTimeout.
+// watchEvery is how often the platform is asked whether a running task has been
+// cancelled, and how long each request may take. A heartbeat precedes each request: both
+// together stay well below heartbeatTimeout.
 const watchEvery = 5 * time.Second
 
 // WatchInput asks to watch for the cancellation of a task.
@@ -28,7 +28,7 @@ type WatchInput struct {
 
 // WatchResult says why watching has ended.
 type WatchResult struct {
-	// Cancelled means that the task's result is not wanted any more.
+	// Cancelled means that the platform has cancelled the task: it expects no result.
 	Cancelled  bool `json:"cancelled,omitempty"`
 	HandedOver bool `json:"handed_over,omitempty"`
 }
@@ -47,12 +47,11 @@ func WatchOptions(run time.Duration) workflow.ActivityOptions {
 	}
 }
 
-// Watch ends once nobody wants the task's result any more. A platform that does
-// not answer is asked again: the run does not depend on it.
+// Watch ends once the platform has cancelled the task. If the platform does not answer,
+// Watch asks again at the next interval: the run does not depend on it.
 //
-// It returns at once and goes on beside the worker's activities: a watch for each
-// task that waits for its turn would otherwise take the places of the replies
-// that they wait for.
+// Watch returns at once and continues outside of the worker's activity slots. Otherwise
+// the watches of many tasks would occupy the slots that their replies need.
 func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, error) {
 	p, err := c.platform(in.Ref)
 	if err != nil {
@@ -73,7 +72,7 @@ func (c *Conversation) Watch(ctx context.Context, in WatchInput) (WatchResult, e
 	return WatchResult{}, activity.ErrResultPending
 }
 
-// A watch is one attempt at a Watch.
+// A watch is one attempt of a Watch.
 type watch struct {
 	*Conversation
 	in       WatchInput
@@ -82,13 +81,13 @@ type watch struct {
 	stopping <-chan struct{}
 }
 
-// beside runs the watch outside of its activity, and ends that. It returns soon after
-// the worker was told to stop: see [Conversation.Wait].
+// beside runs the watch after its activity function has returned, and completes the
+// activity. It returns soon after the worker begins to stop: see [Conversation.Wait].
 func (w *watch) beside(ctx context.Context) {
 	token := w.info.TaskToken
 	work, stop := context.WithCancel(ctx)
 	over := make(chan struct{})
-	go func() { // a stopping worker waits for no answer
+	go func() { // a stopping worker does not wait for the platform's answer
 		defer close(over)
 		select {
 		case <-w.stopping:
@@ -107,11 +106,11 @@ func (w *watch) beside(ctx context.Context) {
 		result, err = WatchResult{HandedOver: true}, nil
 	}
 	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
-		return // the run is over, or another attempt watches
+		return // the run is over, or another attempt is the current one
 	}
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	// If the server is not told, it notices that no heartbeat comes.
+	// Without this message the server notices that heartbeats are missing.
 	_ = w.heartbeats.CompleteActivityWithOptions(ctx, client.CompleteActivityOptions{
 		TaskToken: token, Result: result, Err: err, Namespace: w.info.Namespace,
 		WorkflowID: w.info.WorkflowExecution.ID, WorkflowType: w.info.WorkflowType.Name,
@@ -119,8 +118,8 @@ func (w *watch) beside(ctx context.Context) {
 	})
 }
 
-// run looks again and again. beat tells the server that somebody does, and its
-// error that the server wants nobody to.
+// run asks the platform at each interval. beat sends a heartbeat; its error says whether
+// the activity is over.
 func (w *watch) run(ctx context.Context, beat func(context.Context) error) (WatchResult, error) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -132,11 +131,11 @@ func (w *watch) run(ctx context.Context, beat func(context.Context) error) (Watc
 			return WatchResult{}, ctx.Err()
 		case <-tick.C:
 		}
-		if err := beat(ctx); unwanted(err) {
+		if err := beat(ctx); isOver(err) {
 			return WatchResult{}, err
 		}
-		look, cancel := context.WithTimeout(ctx, watchEvery)
-		cancelled, err := w.tasks.Cancelled(look, w.in.Ref, w.in.Receipt)
+		request, cancel := context.WithTimeout(ctx, watchEvery)
+		cancelled, err := w.tasks.Cancelled(request, w.in.Ref, w.in.Receipt)
 		cancel()
 		if cancelled {
 			return WatchResult{Cancelled: true}, nil
@@ -156,9 +155,9 @@ func isClosed(stopping <-chan struct{}) bool {
 	}
 }
 
-// unwanted reports whether a heartbeat's error means that the activity is over. All
-// others pass.
-func unwanted(err error) bool {
+// isOver reports whether a heartbeat's error means that the activity is over. All other
+// errors are temporary.
+func isOver(err error) bool {
 	var gone *serviceerror.NotFound
 	return temporal.IsCanceledError(err) || errors.Is(err, context.Canceled) || errors.As(err, &gone)
 }
