@@ -81,8 +81,9 @@ type Options struct {
 	// set here. Other programs need the same one: the starter command and the web
 	// interface have the SDK's default unless a codec server decodes for them. A worker
 	// whose converter cannot read an open conversation's history cannot go on with it: a
-	// codec must decode what was written before it was set. It must use one key for the
-	// namespace: the ids of a converter.SerializationContext are incomplete for heartbeats.
+	// codec must decode what was written before it was set. It may use one key for each
+	// workflow: every payload of a workflow and of its activities has the namespace and
+	// the workflow's id in its converter.SerializationContext. It must not depend on more.
 	//
 	// Options.Logger, MeterProvider and TracerProvider set the client's logger, metrics
 	// handler and tracing interceptor; what this function sets instead counts. It is

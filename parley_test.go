@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -124,12 +126,13 @@ func TestEmbeddedWorker(t *testing.T) {
 }
 
 // With a codec, no payload of a history is readable without it, and what the worker
-// itself reads of Temporal it still reads: the readiness page knows the last poll.
+// itself reads of Temporal it still reads: the readiness page knows the last poll. The
+// codec may use one key for each workflow.
 func TestPayloadCodec(t *testing.T) {
 	t.Parallel()
 	r, opts := setup(t)
 	waiting := r.Waiting(t)
-	codec := converter.NewZlibCodec(converter.ZlibCodecOptions{AlwaysEncode: true})
+	codec := &keyed{}
 	opts.Client = func(o *client.Options) {
 		o.DataConverter = converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), codec)
 	}
@@ -163,12 +166,61 @@ func TestPayloadCodec(t *testing.T) {
 			input := append(event.GetWorkflowExecutionStartedEventAttributes().GetInput().GetPayloads(),
 				event.GetActivityTaskScheduledEventAttributes().GetInput().GetPayloads()...)
 			for _, p := range append(input, event.GetActivityTaskCompletedEventAttributes().GetResult().GetPayloads()...) {
-				require.Equal(t, "binary/zlib", string(p.GetMetadata()[converter.MetadataEncoding]), event.GetEventType())
+				require.Equal(t, keyedEncoding, string(p.GetMetadata()[converter.MetadataEncoding]), event.GetEventType())
 				payloads++
 			}
 		}
 	}
 	require.Positive(t, payloads)
+}
+
+const keyedEncoding = "binary/keyed"
+
+// keyed is a codec that decodes a payload only for the workflow it was encoded for.
+type keyed struct{ namespace, workflow string }
+
+func (k *keyed) WithSerializationContext(sc converter.SerializationContext) converter.PayloadCodec {
+	switch sc := sc.(type) {
+	case converter.WorkflowSerializationContext:
+		return &keyed{sc.Namespace, sc.WorkflowID}
+	case converter.ActivitySerializationContext:
+		return &keyed{sc.Namespace, sc.WorkflowID}
+	}
+	return k
+}
+
+func (k *keyed) key() string { return k.namespace + "/" + k.workflow }
+
+func (k *keyed) Encode(payloads []*common.Payload) ([]*common.Payload, error) {
+	if k.workflow == "" {
+		return nil, errors.New("a payload is encoded for no workflow")
+	}
+	out := make([]*common.Payload, len(payloads))
+	for i, p := range payloads {
+		data, err := p.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		out[i] = &common.Payload{
+			Metadata: map[string][]byte{converter.MetadataEncoding: []byte(keyedEncoding), "key": []byte(k.key())},
+			Data:     data,
+		}
+	}
+	return out, nil
+}
+
+func (k *keyed) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
+	out := make([]*common.Payload, len(payloads))
+	for i, p := range payloads {
+		if have := string(p.GetMetadata()["key"]); have != k.key() {
+			return nil, fmt.Errorf("a payload encoded for %q is decoded for %q", have, k.key())
+		}
+		out[i] = &common.Payload{}
+		if err := out[i].Unmarshal(p.GetData()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // addressOf finds the address of the readiness page in a log.

@@ -32,7 +32,7 @@ func (s *temporalServer) set(err error) {
 	s.answer = err
 }
 
-func (s *temporalServer) RecordActivityHeartbeat(context.Context, []byte, ...any) error {
+func (s *temporalServer) RecordActivityHeartbeatWithOptions(context.Context, client.RecordActivityHeartbeatOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.answer

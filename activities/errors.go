@@ -6,7 +6,9 @@ import (
 	"math"
 	"time"
 
+	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
@@ -24,6 +26,7 @@ func temporalError(err error, spent conversation.Usage) error {
 
 // temporalErrorWith is the only place where our errors become Temporal's. The type
 // is the kind, so that the UI and the workflow see what it means.
+// The message does not contain the remedy, which is in the details.
 // details say more than the error does; last means that it is not retried.
 func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 	if err == nil {
@@ -36,10 +39,10 @@ func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 		}
 	}
 	kind := conversation.KindOf(err)
-	details.Kind = kind
+	text, remedy := conversation.Explain(err)
+	details.Kind, details.Remedy = kind, clip(printable.Text(remedy))
 	var e *conversation.Error
 	if errors.As(err, &e) {
-		details.Remedy = clip(printable.Text(e.Remedy))
 		details.RetryAfter = e.RetryAfter
 		details.Ambiguous = e.Ambiguous
 	}
@@ -61,7 +64,26 @@ func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 	default:
 		opts.NonRetryable = true
 	}
-	return temporal.NewApplicationErrorWithOptions(clip(printable.Text(err.Error())), string(kind), opts)
+	return temporal.NewApplicationErrorWithOptions(clip(printable.Text(text)), string(kind), opts)
+}
+
+// FailureText is the text and, in parentheses, the remedy of a pending activity's last
+// failure.
+func FailureText(dc converter.DataConverter, failed *failure.Failure) string {
+	if failed == nil {
+		return ""
+	}
+	failures := temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: dc})
+	err := failures.FailureToError(failed)
+	var app *temporal.ApplicationError
+	if !errors.As(err, &app) {
+		return err.Error()
+	}
+	var details ErrorDetails
+	if app.HasDetails() && app.Details(&details) == nil && details.Remedy != "" {
+		return app.Message() + " (" + details.Remedy + ")"
+	}
+	return app.Message()
 }
 
 // maxErrorText keeps failures well below what Temporal keeps of a failure while

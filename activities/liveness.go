@@ -21,10 +21,29 @@ import (
 // held back for up to most of the heartbeat timeout, and it does not report when the
 // server has one.
 type HeartbeatClient interface {
-	RecordActivityHeartbeat(ctx context.Context, taskToken []byte, details ...any) error
+	RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error
 	// CompleteActivityWithOptions ends an activity that has returned and is not over:
 	// see [Conversation.Watch].
 	CompleteActivityWithOptions(ctx context.Context, options client.CompleteActivityOptions) error
+}
+
+// heartbeat is a heartbeat of an activity. Everything in it but the token and the details
+// is for a data converter that reads the converter.ActivitySerializationContext, and must
+// say the same as the SDK does when it decodes them.
+func heartbeat(info activity.Info, details ...any) client.RecordActivityHeartbeatOptions {
+	return client.RecordActivityHeartbeatOptions{
+		TaskToken: info.TaskToken, Details: details, Namespace: info.Namespace,
+		WorkflowID: info.WorkflowExecution.ID, WorkflowType: workflowType(info),
+		ActivityType: info.ActivityType.Name, TaskQueue: info.TaskQueue,
+	}
+}
+
+// workflowType is empty for an activity without a workflow, as in tests.
+func workflowType(info activity.Info) string {
+	if info.WorkflowType == nil {
+		return ""
+	}
+	return info.WorkflowType.Name
 }
 
 // liveness is an attempt's lease. It sends heartbeats for as long as the attempt
@@ -39,7 +58,7 @@ type HeartbeatClient interface {
 type liveness struct {
 	client  HeartbeatClient
 	lag     *lagMeter
-	token   []byte
+	info    activity.Info
 	timeout time.Duration // the heartbeat timeout
 
 	sdk       context.Context // the activity's own
@@ -83,7 +102,7 @@ func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *livenes
 func hold(ctx context.Context, client HeartbeatClient, lag *lagMeter, detail any) (context.Context, *liveness) {
 	info := activity.GetInfo(ctx)
 	l := &liveness{
-		client: client, lag: lag, token: info.TaskToken, timeout: info.HeartbeatTimeout, detail: detail,
+		client: client, lag: lag, info: info, timeout: info.HeartbeatTimeout, detail: detail,
 		sdk: ctx, sdkRecord: func(details ...any) { activity.RecordHeartbeat(ctx, details...) },
 	}
 	return l.start(ctx)
@@ -166,7 +185,7 @@ func (l *liveness) beat(ctx context.Context) (version int, err error) {
 	defer context.AfterFunc(ctx, cancel)()
 
 	begin := time.Now()
-	err = l.client.RecordActivityHeartbeat(rpc, l.token, details...)
+	err = l.client.RecordActivityHeartbeatWithOptions(rpc, heartbeat(l.info, details...))
 	return b.version, l.answered(b, begin, err)
 }
 

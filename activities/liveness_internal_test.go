@@ -27,7 +27,7 @@ type server struct {
 	answer  func(ctx context.Context, n int) error // n counts from 1
 }
 
-func (s *server) RecordActivityHeartbeat(ctx context.Context, _ []byte, details ...any) error {
+func (s *server) RecordActivityHeartbeatWithOptions(ctx context.Context, options client.RecordActivityHeartbeatOptions) error {
 	s.mu.Lock()
 	s.asked++
 	n, answer := s.asked, s.answer
@@ -39,7 +39,7 @@ func (s *server) RecordActivityHeartbeat(ctx context.Context, _ []byte, details 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.details = append(s.details, details...)
+	s.details = append(s.details, options.Details...)
 	return nil
 }
 

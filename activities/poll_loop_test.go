@@ -417,7 +417,10 @@ func TestPollIsCancelled(t *testing.T) {
 // refusing answers heartbeats with an error.
 type refusing struct{ err error }
 
-func (r refusing) RecordActivityHeartbeat(context.Context, []byte, ...any) error { return r.err }
+func (r refusing) RecordActivityHeartbeatWithOptions(context.Context, client.RecordActivityHeartbeatOptions) error {
+	return r.err
+}
+
 func (refusing) CompleteActivityWithOptions(context.Context, client.CompleteActivityOptions) error {
 	return nil
 }

@@ -159,18 +159,19 @@ func TestReplyRecordsAttachToken(t *testing.T) {
 func TestErrorsBecomeTemporals(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		err      error
-		kind     conversation.Kind
-		final    bool
-		delay    time.Duration
-		benign   bool
-		contains string
+		err    error
+		kind   conversation.Kind
+		final  bool
+		delay  time.Duration
+		benign bool
+		text   string
+		remedy string
 	}{
 		"no kind":                {err: errors.New("odd"), kind: conversation.Unavailable, benign: true},
 		"rate limited":           {err: &conversation.Error{Kind: conversation.RateLimited, RetryAfter: 7 * time.Second}, kind: conversation.RateLimited, delay: 7 * time.Second, benign: true},
 		"rate limited for hours": {err: &conversation.Error{Kind: conversation.RateLimited, RetryAfter: time.Hour}, kind: conversation.RateLimited, final: true, benign: true},
 		"quota":                  {err: &conversation.Error{Kind: conversation.QuotaExhausted}, kind: conversation.QuotaExhausted, final: true},
-		"unauthorized":           {err: &conversation.Error{Kind: conversation.Unauthorized, Remedy: "mend the key"}, kind: conversation.Unauthorized, final: true, contains: "mend the key"},
+		"unauthorized":           {err: &conversation.Error{Kind: conversation.Unauthorized, Op: "ask", Remedy: "replace the key"}, kind: conversation.Unauthorized, final: true, text: "ask", remedy: "replace the key"},
 		"unavailable, with time": {err: &conversation.Error{Kind: conversation.Unavailable, RetryAfter: time.Second}, kind: conversation.Unavailable, delay: time.Second, benign: true},
 		"invalid":                {err: &conversation.Error{Kind: conversation.Invalid}, kind: conversation.Invalid, final: true},
 		"refused":                {err: &conversation.Error{Kind: conversation.Refused}, kind: conversation.Refused, final: true, benign: true},
@@ -188,7 +189,12 @@ func TestErrorsBecomeTemporals(t *testing.T) {
 			require.Equal(t, tc.final, app.NonRetryable())
 			require.Equal(t, tc.delay, app.NextRetryDelay())
 			require.Equal(t, tc.benign, app.Category() == temporal.ApplicationErrorCategoryBenign)
-			require.Contains(t, app.Message(), tc.contains)
+			if tc.text != "" {
+				require.Equal(t, tc.text, app.Message())
+			}
+			var details activities.ErrorDetails
+			require.NoError(t, app.Details(&details))
+			require.Equal(t, tc.remedy, details.Remedy, "the message does not contain it")
 			require.Less(t, len(app.Message()), 4<<10)
 		})
 	}

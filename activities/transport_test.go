@@ -100,8 +100,8 @@ func TestNotify(t *testing.T) {
 
 	e = on(t, p)
 	_, err = run[activities.NotifyResult](t, e, e.activities.Notify, activities.NotifyInput{Platform: "another"})
-	detailsOf(t, conversation.Unavailable, err)
-	require.ErrorContains(t, err, "this worker knows only fake (give all workers of a task queue the same platforms)")
+	require.ErrorContains(t, err, "this worker knows only fake")
+	require.Equal(t, "give all workers of a task queue the same platforms", detailsOf(t, conversation.Unavailable, err).Remedy)
 }
 
 // wrapped changes nothing about a platform.

@@ -84,7 +84,6 @@ type watch struct {
 // beside runs the watch after its activity function has returned, and completes the
 // activity. It returns soon after the worker begins to stop: see [Conversation.Wait].
 func (w *watch) beside(ctx context.Context) {
-	token := w.info.TaskToken
 	work, stop := context.WithCancel(ctx)
 	over := make(chan struct{})
 	go func() { // a stopping worker does not wait for the platform's answer
@@ -98,7 +97,7 @@ func (w *watch) beside(ctx context.Context) {
 	result, err := w.run(work, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, watchEvery)
 		defer cancel()
-		return w.heartbeats.RecordActivityHeartbeat(ctx, token)
+		return w.heartbeats.RecordActivityHeartbeatWithOptions(ctx, heartbeat(w.info))
 	})
 	stop()
 	<-over
@@ -112,8 +111,8 @@ func (w *watch) beside(ctx context.Context) {
 	defer cancel()
 	// Without this message the server notices that heartbeats are missing.
 	_ = w.heartbeats.CompleteActivityWithOptions(ctx, client.CompleteActivityOptions{
-		TaskToken: token, Result: result, Err: err, Namespace: w.info.Namespace,
-		WorkflowID: w.info.WorkflowExecution.ID, WorkflowType: w.info.WorkflowType.Name,
+		TaskToken: w.info.TaskToken, Result: result, Err: err, Namespace: w.info.Namespace,
+		WorkflowID: w.info.WorkflowExecution.ID, WorkflowType: workflowType(w.info),
 		ActivityType: w.info.ActivityType.Name, TaskQueue: w.info.TaskQueue,
 	})
 }

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"strings"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -46,8 +45,6 @@ func failureOf(err error) failure {
 		if app.HasDetails() && app.Details(&details) == nil {
 			f.kind, f.remedy, f.spent, f.ambiguous = details.Kind, details.Remedy, details.Spent, details.Ambiguous
 			f.mark, f.runID = details.Mark, details.RunID
-			// An error's text ends with its remedy, which is shown beside it.
-			f.reason = strings.Replace(f.reason, " ("+f.remedy+")", "", 1)
 		}
 		return f
 	}

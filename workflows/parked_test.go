@@ -45,11 +45,7 @@ func TestParkedSaysReasonRemedyAndChoices(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			s.env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil).Maybe()
-			text := "agent: it is out of order"
-			if tt.remedy != "" {
-				text += " (" + tt.remedy + ")"
-			}
-			err := fails(tt.kind, text, activities.ErrorDetails{Remedy: tt.remedy})
+			err := fails(tt.kind, "agent: it is out of order", activities.ErrorDetails{Remedy: tt.remedy})
 			switch tt.at {
 			case activities.ReplyName:
 				s.reply = func(context.Context, int, activities.ReplyInput) (activities.ReplyResult, error) {

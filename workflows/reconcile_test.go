@@ -90,7 +90,7 @@ func TestDivergedParks(t *testing.T) {
 					in.Turn = 1
 					return answered(in), nil
 				case 3:
-					return activities.ExchangeResult{}, fails(kind, "the platform holds another message (remove the other worker)", activities.ErrorDetails{Remedy: "remove the other worker"})
+					return activities.ExchangeResult{}, fails(kind, "the platform holds another message", activities.ErrorDetails{Remedy: "remove the other worker"})
 				}
 				return answered(in), nil
 			}

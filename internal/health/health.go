@@ -59,6 +59,8 @@ type Config struct {
 	// Converter decodes heartbeats, with the codec if there is one. Nil: the SDK's
 	// default.
 	Converter converter.DataConverter
+	// Namespace is Temporal's: a codec may keep one key for each workflow in it.
+	Namespace string
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 }
@@ -99,10 +101,11 @@ func NewChecker(cfg Config) *Checker {
 
 // Connected sets the fields of [Config] that exist only after the start; payloads is
 // Converter.
-func (c *Checker) Connected(temporal Temporal, payloads converter.DataConverter, inboxes []workflows.InboxInput) {
+func (c *Checker) Connected(temporal Temporal, namespace string, payloads converter.DataConverter, inboxes []workflows.InboxInput) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cfg.Temporal, c.cfg.Converter, c.cfg.Inboxes, c.last = temporal, payloads, inboxes, Report{}
+	c.cfg.Temporal, c.cfg.Namespace, c.cfg.Converter = temporal, namespace, payloads
+	c.cfg.Inboxes, c.last = inboxes, Report{}
 }
 
 // Drain makes the worker not ready until its end.

@@ -120,12 +120,14 @@ func (c *Checker) attention(ctx context.Context, id, otherwise string) string {
 	return status.Attention.Reason
 }
 
-// converter reads heartbeats.
-func (c *Checker) converter() converter.DataConverter {
+// converter reads the heartbeats of one workflow's activities.
+func (c *Checker) converter(workflowID string) converter.DataConverter {
 	if c.cfg.Converter == nil {
 		return converter.GetDefaultDataConverter()
 	}
-	return c.cfg.Converter
+	return converter.WithDataConverterSerializationContext(c.cfg.Converter, converter.WorkflowSerializationContext{
+		Namespace: c.cfg.Namespace, WorkflowID: workflowID,
+	})
 }
 
 // poll judges the running poll by its heartbeat. Between two polls, and before
@@ -138,9 +140,9 @@ func (c *Checker) poll(it *Inbox, described *workflowservice.DescribeWorkflowExe
 			continue
 		}
 		if details := pending.GetHeartbeatDetails(); details != nil {
-			ok = c.converter().FromPayloads(details, &status) == nil
+			ok = c.converter(it.ID).FromPayloads(details, &status) == nil
 		}
-		failure = pending.GetLastFailure().GetMessage()
+		failure = activities.FailureText(c.converter(it.ID), pending.GetLastFailure())
 	}
 	if !ok {
 		before, known := c.seen[it.ID]

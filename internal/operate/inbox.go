@@ -123,8 +123,8 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 			in.Adopted += beat.Adopted
 		}
 	}
-	if failure := pending.GetLastFailure(); failure != nil && in.LastError == "" {
-		in.LastError = failure.GetMessage()
+	if in.LastError == "" {
+		in.LastError = activities.FailureText(o.converter(in.ID), pending.GetLastFailure())
 	}
 }
 

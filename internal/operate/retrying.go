@@ -47,7 +47,7 @@ func reasonOf(err error) (kind conversation.Kind, reason, remedy string) {
 		if app.HasDetails() && app.Details(&details) == nil {
 			remedy = details.Remedy
 		}
-		return conversation.Kind(app.Type()), strings.Replace(firstLine(app), " ("+remedy+")", "", 1), remedy
+		return conversation.Kind(app.Type()), firstLine(app), remedy
 	case errors.As(err, &timeout):
 		return conversation.Unavailable, "it did not finish in time, or its worker died: " + firstLine(err), ""
 	}

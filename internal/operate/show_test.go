@@ -289,7 +289,7 @@ func TestShowRetrying(t *testing.T) {
 	s.put(workflows.ConversationName, id, "run1", running, func(e *execution) {
 		e.events = record(t, workflows.ConversationInput{Ref: ref}, "").events
 		failure := temporal.GetDefaultFailureConverter().ErrorToFailure(temporal.NewApplicationErrorWithOptions(
-			"reply: connection refused (start the agent)", "Unavailable",
+			"reply: connection refused", "Unavailable",
 			temporal.ApplicationErrorOptions{Details: []any{activities.ErrorDetails{Kind: conversation.Unavailable, Remedy: "start the agent"}}}))
 		e.pending = []*workflow.PendingActivityInfo{
 			{

@@ -137,7 +137,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if options.Services, err = s.services(a, temporal); err != nil {
 		return err
 	}
-	checker.Connected(temporal, temporal.Converter, options.Inboxes)
+	checker.Connected(temporal, temporal.Namespace, temporal.Converter, options.Inboxes)
 	if err := countConnections(metrics.Meter, a); err != nil {
 		return err
 	}
