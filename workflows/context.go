@@ -35,9 +35,9 @@ func (r *run) contextInput() activities.ContextInput {
 // that was reset may have been sending one, of which this run's history does not know.
 func (r *run) awaitLateMessages(ctx workflow.Context, out activities.ContextResult) (activities.ContextResult, bool, *ending, error) {
 	for out.State == activities.StateOpen && out.Settle > 0 {
-		r.step = "what was sent before the reset may still arrive"
+		r.steps.now = "what was sent before the reset may still arrive"
 		r.show(ctx)
-		if _, err := r.waitUpTo(ctx, out.Settle, r.step, r.interrupted); err != nil {
+		if _, err := r.waitUpTo(ctx, out.Settle, r.steps.now, r.interrupted); err != nil {
 			return out, false, nil, err
 		}
 		if r.interrupted() {

@@ -204,7 +204,7 @@ func (r *run) conclude(ctx workflow.Context, e ending) error {
 		Started: r.started, Duration: workflow.Now(ctx).Sub(r.started), Task: status.Task,
 	}
 	r.outcome = &outcome
-	r.step, r.state = "", StateClosed
+	r.steps.now, r.state = "", StateClosed
 	if err := r.upsertOutcome(ctx); err != nil {
 		return err
 	}

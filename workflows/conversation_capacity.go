@@ -110,7 +110,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	if counted == nil || counted.Holds {
 		return nil
 	}
-	step := r.step
+	step := r.steps.now
 	r.waiting = true
 	defer func() { r.waiting = false }()
 	for requests := 0; !counted.Holds && !r.ends() && !r.expired(ctx); requests++ {
@@ -129,7 +129,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 				break
 			}
 		}
-		r.step = stepWaiting
+		r.steps.now = stepWaiting
 		r.setState(ctx, StateWaiting)
 		r.show(ctx)
 		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
@@ -143,7 +143,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r.step = step
+	r.steps.now = step
 	if r.state == StateWaiting {
 		r.setState(ctx, r.activeState())
 	}

@@ -61,10 +61,10 @@ func (r *run) onHealed(ctx workflow.Context, h Retry) {
 	if !h.Probe {
 		return
 	}
-	step := r.step
+	step := r.steps.now
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		err := workflow.Await(ctx, func() bool {
-			return r.attention != nil || r.outcome != nil || !r.waiting && r.step != step
+			return r.attention != nil || r.outcome != nil || !r.waiting && r.steps.now != step
 		})
 		if err != nil || r.attention != nil {
 			return // parked again, of which the inbox knows

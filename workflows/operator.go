@@ -136,7 +136,7 @@ func (r *run) onTakeover(_ workflow.Context, req TakeoverRequest) (Status, error
 
 func (r *run) status() Status {
 	s := Status{
-		Ref: r.in.Ref, State: r.state, Step: r.step, Turn: r.transcript.turn(), Messages: r.transcript.Count(),
+		Ref: r.in.Ref, State: r.state, Step: r.steps.now, Turn: r.transcript.turn(), Messages: r.transcript.Count(),
 		Persona: r.about.Persona, Executor: r.agent.executor, Model: r.agent.model, Usage: r.usage.total,
 		Started: r.started, Attention: r.attention, Outcome: r.outcome, Approvals: r.approvals.waiting(),
 		Retrying: r.steps.retrying(),

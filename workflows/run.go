@@ -38,9 +38,7 @@ type run struct {
 	// attention is set while the conversation is parked.
 	attention *Attention
 
-	step  string // what is being done now, for operators
 	steps steps
-	queue queue
 	// waiting: for capacity of the platform.
 	waiting bool
 	// sending: an exchange may have reached the platform.
@@ -65,15 +63,6 @@ func (a *agent) choose(about conversation.Context, allowed []string) {
 	if name := about.Executor(); name != "" && slices.Contains(allowed, name) {
 		a.executor = name
 	}
-}
-
-// queue says how the run waits for its turn under a rate limit.
-type queue struct {
-	waits bool
-	// waited is for how long it has done so, all in all.
-	waited time.Duration
-	// until is when the waiting ended that came before the executor's first call.
-	until time.Time
 }
 
 func newRun(ctx workflow.Context, in ConversationInput) *run {

@@ -36,7 +36,7 @@ func (r *run) details() string {
 	case r.wishes.paused != nil:
 		fmt.Fprintf(&b, "**paused** since %s\n\n", r.wishes.paused.Since.Format("2006-01-02 15:04:05 UTC"))
 	default:
-		fmt.Fprintf(&b, "**%s** · %s\n\n", r.state, plain(r.step, shownRunes))
+		fmt.Fprintf(&b, "**%s** · %s\n\n", r.state, plain(r.steps.now, shownRunes))
 	}
 	for _, s := range r.steps.retrying() {
 		fmt.Fprintf(&b, "**retries**: %s, %s\n\n", plain(s.Step, shownRunes), plain(s.String(), 2*shownRunes))

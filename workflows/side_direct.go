@@ -51,7 +51,7 @@ func (s *directSide) nextMessage(ctx workflow.Context) (bool, *ending, error) {
 	}
 	ready := func() bool { return len(s.mailbox.queue) > 0 || s.ends() || s.wishes.paused != nil }
 	if !ready() {
-		s.step = ""
+		s.steps.now = ""
 		s.setState(ctx, StateListening)
 		inTime, err := s.awaitMessage(ctx, ready)
 		switch {

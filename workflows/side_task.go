@@ -218,20 +218,20 @@ func (s *taskSide) watch(ctx workflow.Context) {
 func (s *taskSide) limitTime(ctx workflow.Context) {
 	limit := s.about.Task.Timeout
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		begun, waited := workflow.Now(ctx), s.queue.waited
+		begun, waited := workflow.Now(ctx), s.steps.queue.waited
 		for left := limit; left > 0; {
 			err := workflow.NewTimerWithOptions(ctx, left, workflow.TimerOptions{Summary: "the task's time"}).Get(ctx, nil)
 			if err != nil || s.stop != nil {
 				return
 			}
 			parked := s.waitsForOperator()
-			if workflow.Await(ctx, func() bool { return !s.waitsForOperator() && !s.queue.waits }) != nil {
+			if workflow.Await(ctx, func() bool { return !s.waitsForOperator() && !s.steps.queue.waits }) != nil {
 				return
 			}
 			if parked {
-				begun, waited = workflow.Now(ctx), s.queue.waited
+				begun, waited = workflow.Now(ctx), s.steps.queue.waited
 			}
-			left = limit - (workflow.Now(ctx).Sub(begun) - (s.queue.waited - waited))
+			left = limit - (workflow.Now(ctx).Sub(begun) - (s.steps.queue.waited - waited))
 		}
 		s.stop = &ending{
 			kind: conversation.OutcomeFailed, open: true,
@@ -310,8 +310,8 @@ func (s *taskSide) describe(status *Status) {
 // startTime is when the run began: the time before the executor's first call that it had
 // to wait for its turn is none of it.
 func (s *taskSide) startTime() time.Time {
-	if s.queue.until.After(s.result.Started) {
-		return s.queue.until
+	if s.steps.queue.until.After(s.result.Started) {
+		return s.steps.queue.until
 	}
 	return s.result.Started
 }

@@ -86,7 +86,7 @@ func (r *run) runStep(ctx workflow.Context, s step) (done bool, e *ending, err e
 
 // await schedules the step's activity and waits for it, or until it is interrupted.
 func (r *run) await(ctx workflow.Context, s step, failed int) (*handover, error) {
-	r.step = s.name
+	r.steps.now = s.name
 	r.show(ctx)
 	stepCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
@@ -143,15 +143,15 @@ func (r *run) waitTurn(ctx workflow.Context, wait time.Duration, interrupted fun
 		return nil
 	}
 	begun := workflow.Now(ctx)
-	r.queue.waits = true
+	r.steps.queue.waits = true
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      wait,
 		TimerOptions: workflow.TimerOptions{Summary: "its turn under the rate limit"},
 	}, interrupted)
 	now := workflow.Now(ctx)
-	r.queue.waits, r.queue.waited = false, r.queue.waited+now.Sub(begun)
+	r.steps.queue.waits, r.steps.queue.waited = false, r.steps.queue.waited+now.Sub(begun)
 	if r.usage.total.Calls == 0 {
-		r.queue.until = now.UTC()
+		r.steps.queue.until = now.UTC()
 	}
 	return err
 }
@@ -163,7 +163,7 @@ func (r *run) runToEnd(
 	input func(failed int) any,
 	get func(workflow.Future) (handedOver bool, failed int, err error),
 ) error {
-	r.step = name
+	r.steps.now = name
 	r.show(ctx)
 	for failed := 0; ; {
 		over, more, err := get(r.steps.schedule(ctx, name, failed, opts, activity, input(failed)))

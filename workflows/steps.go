@@ -54,8 +54,19 @@ func (r Retrying) String() string {
 	return s
 }
 
-// steps are the activities of a conversation that are under way.
+// queue says how the run waits for its turn under a rate limit.
+type queue struct {
+	waits bool
+	// waited is for how long it has done so, all in all.
+	waited time.Duration
+	// until is when the waiting ended that came before the executor's first call.
+	until time.Time
+}
+
+// steps are what a conversation does, and its activities that are under way.
 type steps struct {
+	now   string // what is being done, for operators
+	queue queue
 	// lag is how slowly Temporal acknowledges heartbeats.
 	lag       time.Duration
 	scheduled int // how many there have been in this run

@@ -24,7 +24,7 @@ func (r *run) callTools(ctx workflow.Context, calls []activities.PlannedCall, fi
 	open, next := len(calls), r.transcript.Next
 	r.approvals = nil
 	share := min(r.policy.ToolResultBytes, conversation.MaxToolResultBytes, maxRoundBytes/max(len(calls), 1))
-	r.step = fmt.Sprintf("turn %d · tools", r.transcript.nextTurn())
+	r.steps.now = fmt.Sprintf("turn %d · tools", r.transcript.nextTurn())
 	r.show(ctx)
 	for i, call := range calls {
 		workflow.Go(roundCtx, func(ctx workflow.Context) {

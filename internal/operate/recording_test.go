@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/update/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/activities"
@@ -147,4 +148,27 @@ func (r *recording) terminated(reason string) []*history.HistoryEvent {
 		},
 	})
 	return r.events
+}
+
+// update records an update that was accepted and, unless out is nil, completed.
+func (r *recording) update(name string, in, out any) *recording {
+	r.t.Helper()
+	id := r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
+			WorkflowExecutionUpdateAcceptedEventAttributes: &history.WorkflowExecutionUpdateAcceptedEventAttributes{
+				AcceptedRequest: &update.Request{Input: &update.Input{Name: name, Args: payloads(r.t, in)}},
+			},
+		},
+	})
+	if out == nil {
+		return r
+	}
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateCompletedEventAttributes{
+			WorkflowExecutionUpdateCompletedEventAttributes: &history.WorkflowExecutionUpdateCompletedEventAttributes{
+				AcceptedEventId: id, Outcome: &update.Outcome{Value: &update.Outcome_Success{Success: payloads(r.t, out)}},
+			},
+		},
+	})
+	return r
 }

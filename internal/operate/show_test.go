@@ -1,12 +1,14 @@
 package operate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -320,4 +322,42 @@ func TestShowRetrying(t *testing.T) {
 	r, err = o.Show(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, []workflows.Retrying{want}, r.Retrying)
+}
+
+// What an operator answered is shown where no exchange records it: in a task, and in a
+// direct conversation whose agent was calling tools.
+func TestShowAnswersOfOperators(t *testing.T) {
+	t.Parallel()
+	var s server
+	task := &conversation.Task{Payload: []byte(`{"message":"sum it up"}`)}
+	calls := activities.ReplyResult{
+		Message: conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
+			{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "1", Name: "find"}},
+		}},
+		Calls: []activities.PlannedCall{{CallID: "1", Tool: "find"}},
+	}
+	ended := conversation.Outcome{Kind: conversation.OutcomeEnded, EndedBy: conversation.EndedByAgent, Turns: 1, Messages: 2}
+	for name, events := range map[string][]*history.HistoryEvent{
+		"task": record(t, workflows.ConversationInput{Ref: ref, Side: workflows.SideTask}, "").
+			activity(activities.ContextName, activities.ContextInput{}, activities.ContextResult{Context: conversation.Context{Task: task}}).
+			update(workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by an operator"}, nil).
+			completed(ended),
+		"private task": record(t, workflows.ConversationInput{
+			Ref: ref, Side: workflows.SideTask, Start: &workflows.Start{Context: conversation.Context{Task: task}},
+		}, "").
+			update(workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by an operator"}, nil).
+			completed(ended),
+		"direct": record(t, workflows.ConversationInput{Ref: ref, Side: workflows.SideDirect}, "").
+			activity(activities.ReplyName, activities.ReplyInput{Turn: 1, New: said("sum it up")}, calls).
+			update(workflows.UpdateSend, workflows.SendRequest{ID: "m1", Text: "sum it up"},
+				workflows.SendReply{ID: "m1", Index: 1, Turn: 1, Message: conversation.Text(conversation.RoleAssistant, "by an operator")}).
+			completed(ended),
+	} {
+		run := strings.ReplaceAll(name, " ", "-")
+		s.put(workflows.ConversationName, "mem/p/"+run, run, completed, func(e *execution) { e.events = events })
+		r, err := newOperator(&s).Show(t.Context(), "mem/p/"+run)
+		require.NoError(t, err, name)
+		require.Equal(t, []string{"sum it up", "by an operator"}, texts(r.Messages), name)
+		require.Equal(t, 1, r.Turns, name)
+	}
 }
