@@ -40,7 +40,7 @@ func (c *cutter) note(what string, size int) {
 	}
 }
 
-// messages returns them cut, the newest with the most room left.
+// messages returns them cut; the newest ones have the most bytes left.
 func (c *cutter) messages(messages []conversation.Message) []conversation.Message {
 	out := make([]conversation.Message, len(messages))
 	for i := len(messages) - 1; i >= 0; i-- {
@@ -75,7 +75,7 @@ func (c *cutter) finding(on conversation.OnOversize) *Finding {
 	return &Finding{
 		Kind:   conversation.Invalid,
 		Reason: fmt.Sprintf("%s has %d KiB as JSON; max_message_bytes allows %d KiB, and %d KiB can be recorded at once", c.what, c.largest>>10, c.setting>>10, maxTaken>>10),
-		Remedy: "starter resume goes on with the message cut; starter end ends the conversation",
+		Remedy: "starter resume continues with the message cut; starter end ends the conversation",
 	}
 }
 

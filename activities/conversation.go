@@ -193,7 +193,7 @@ func turns(messages []conversation.Message) int {
 }
 
 // tooLarge is the result for a task that cannot be recorded: without its payload, but with
-// its callback, which is told that there is no result.
+// its callback, which receives that there is no result.
 func tooLarge(about conversation.Context, transcript platforms.Transcript, fault error) (ContextResult, error) {
 	task := *about.Task
 	task.Payload, task.Metadata, about.Metadata = nil, nil, nil

@@ -6,7 +6,7 @@ import (
 )
 
 // A lagMeter remembers how slowly Temporal has acknowledged this worker's heartbeats
-// of late. A nil one measures nothing.
+// recently. A nil one measures nothing.
 type lagMeter struct {
 	mu          sync.Mutex
 	now, before time.Duration // the worst of this period, and of the one before

@@ -369,7 +369,7 @@ type AttemptReport struct {
 	// Reason is what went wrong, at most a few hundred bytes.
 	Reason string `json:"reason,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
-	// At is when it failed, by Temporal's clock, and Next about when it is tried again.
+	// At is when it failed, by Temporal's clock, and Next about when it is retried.
 	// Next is zero if this attempt was the last.
 	At   time.Time `json:"at,omitzero"`
 	Next time.Time `json:"next,omitzero"`

@@ -24,7 +24,7 @@
 //   - executor: produces the agent's side of a turn; configured by name, built on a backend.
 //   - inbox: the workflow that lists an agent's assignments and starts their conversations.
 //   - message: one contribution of one side, made of parts ([Message]).
-//   - operator: a person who runs Parley, with the CLI or through updates.
+//   - operator: runs Parley, with the CLI or through updates.
 //   - outcome: how a conversation ended, with its counts ([Outcome]); also called its ending.
 //   - persona: the user that a platform plays ([Persona]).
 //   - platform: where conversations come from, and where their other side is.

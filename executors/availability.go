@@ -87,7 +87,7 @@ func (a *availability) wait(ctx context.Context) error {
 		return context.Cause(ctx)
 	case <-p.ctx.Done():
 	}
-	// The check has just ended, or it does not heed its context: then it stays
+	// The check has just ended, or it ignores its context: then it stays
 	// the one running check and every caller gets this answer.
 	select {
 	case <-p.done:

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Auto is the name that stands for the first executor that is available, in the
+// Auto names the first executor that is available, in the
 // registry's order of preference.
 const Auto = conversation.DefaultExecutor
 
@@ -40,7 +40,7 @@ type entry struct {
 }
 
 // NewRegistry returns an empty registry. The preference says what [Auto] tries,
-// first to last: names of executors, or backends ("openai"), which stand for
+// first to last: names of executors, or backends ("openai"), which mean
 // all executors of that backend in the order they are added. Executors that it
 // does not mention are never picked automatically. Without a preference, all
 // are candidates in the order they are added.
@@ -147,7 +147,7 @@ type Listing struct {
 	Err error `json:"-"`
 	// Tools is whether it makes use of an agent's tools.
 	Tools bool `json:"tools"`
-	// Auto marks the one that [Auto] stands for at the moment.
+	// Auto marks the one that [Auto] names at the moment.
 	Auto bool `json:"auto,omitempty"`
 }
 

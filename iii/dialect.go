@@ -55,7 +55,7 @@ func dialectOf(era Era) Dialect {
 
 // Dialect returns the dialect of [Options.Era] or, without that, detects it from the
 // engine's list of functions, once per connection. Engine 0.9 counts as an older one: they
-// cannot be told apart, and an older one would run a call that should be queued.
+// cannot be distinguished, and an older one would run a call that should be queued.
 // If the engine has no queue loaded, the error is [ErrUnsupported].
 //
 // Where access rules hide the list, Dialect calls the functions that publish to topics

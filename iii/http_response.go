@@ -90,7 +90,7 @@ func (w *Worker) answer(ctx context.Context, r *Response, channel ChannelRef) (a
 }
 
 // sendsText reports whether the engine uses the headers of an envelope and sends its
-// text as it is. In era C all versions but the first do; they cannot be told apart.
+// text as it is. In era C all versions but the first do; they cannot be distinguished.
 func (w *Worker) sendsText(ctx context.Context) bool {
 	d, err := w.Dialect(ctx)
 	return err == nil && d.Era >= EraD

@@ -4,25 +4,25 @@ package platforms
 // one, and a registry lists them: what reads a configuration, runs the process and
 // prints help names no platform.
 type Type struct {
-	// Name is what "type" says in parley.yaml, and what the platform is called that the
+	// Name is the value of "type" in parley.yaml, and the name of the platform that the
 	// environment describes: "onerun".
 	Name string
-	// Title is what people call it: "OneRun".
+	// Title is its name in texts for operators: "OneRun".
 	Title string
 	// New makes an instance from its settings, without touching the network. It reports
 	// every fault at once, each setting's as a [conversation.FieldError]. It need not
-	// set the instance's name, nor heed what every platform has.
+	// set the instance's name, nor read the settings that every platform has.
 	//
-	// Nil: the type stands for no platform, as that of direct conversations.
+	// Nil: conversations of the type have no platform, such as direct ones.
 	New func(Settings) (Instance, error)
 	// NeedsProject and NeedsAgent are what an agent must name.
 	NeedsProject, NeedsAgent bool
 	// Environment are the variables that describe an instance, and an agent of it, where
-	// there is no file. None: it takes a file.
+	// there is no file. None: it needs a file.
 	Environment []Variable
-	// Executors are the types of the executors that its tasks name. Agents that do not
-	// say otherwise may use every executor of these types, and only those there are of
-	// them by default.
+	// Executors are the types of the executors that its tasks name. By default, an agent
+	// may use every executor of these types; without configured ones, the default
+	// executors of these types are made.
 	Executors []string
 }
 

@@ -48,7 +48,7 @@ type filterFlags struct {
 	query                                string
 }
 
-// filter turns the flags into a filter. A configured agent's name stands for its id,
+// filter turns the flags into a filter. A configured agent's name means its id,
 // platform and project.
 func (s *starter) filter(f filterFlags) operate.Filter {
 	out := operate.Filter{

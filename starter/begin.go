@@ -193,7 +193,7 @@ func (s *starter) sayBegun(all []begun) {
 
 // reportBegun writes the output, and returns the exit code.
 func (s *starter) reportBegun(all []begun) error {
-	var started, failed, troubled int
+	var started, failed, needsOperator int
 	for _, b := range all {
 		switch {
 		case b.err != nil:
@@ -205,14 +205,14 @@ func (s *starter) reportBegun(all []begun) error {
 			}
 		}
 		if b.Result != nil && b.Result.NeedsOperator() {
-			troubled++
+			needsOperator++
 		}
 	}
 	if s.inJSON() {
 		if all == nil {
 			all = []begun{}
 		}
-		err := s.document(map[string]any{"conversations": all, "started": started, "failed": failed, "troubled": troubled})
+		err := s.document(map[string]any{"conversations": all, "started": started, "failed": failed, "needs_operator": needsOperator})
 		if err != nil {
 			return err
 		}
@@ -220,8 +220,8 @@ func (s *starter) reportBegun(all []begun) error {
 	switch {
 	case failed > 0:
 		return exit(codeFailed)
-	case troubled > 0:
-		return exit(codeTroubled)
+	case needsOperator > 0:
+		return exit(codeNeedsOperator)
 	}
 	return nil
 }

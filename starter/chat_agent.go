@@ -187,7 +187,7 @@ func refused(o *operate.Operator, ref conversation.Ref, err error) error {
 	case errors.Is(err, launch.ErrUnknown):
 		return unknownDirect(o, ref)
 	case errors.Is(err, launch.ErrOver), errors.Is(err, launch.ErrForgotten):
-		return &exitError{codeTroubled, err}
+		return &exitError{codeNeedsOperator, err}
 	}
 	return o.Explain("send", err)
 }

@@ -121,9 +121,9 @@ func parked(id string, st workflows.Status) error {
 	if st.Attention.Remedy != "" {
 		text += " (" + clip(st.Attention.Remedy, 500) + ")"
 	}
-	return &exitError{codeTroubled, errors.New(text)}
+	return &exitError{codeNeedsOperator, errors.New(text)}
 }
 
 func over(c operate.Conversation) error {
-	return &exitError{codeTroubled, errors.New("conversation " + c.ID + " has ended (" + c.Result() + "): it accepts no more messages")}
+	return &exitError{codeNeedsOperator, errors.New("conversation " + c.ID + " has ended (" + c.Result() + "): it accepts no more messages")}
 }

@@ -35,7 +35,7 @@ type checkState string
 const (
 	checkFine    checkState = "fine"
 	checkWrong   checkState = "wrong"
-	checkSkipped checkState = "skipped" // it could not be looked at, or does not matter
+	checkSkipped checkState = "skipped" // it could not be checked, or does not matter
 )
 
 // A finding is one line of doctor's checklist.
@@ -43,11 +43,11 @@ type finding struct {
 	Check  string     `json:"check"`
 	State  checkState `json:"state"`
 	Detail string     `json:"detail,omitempty"`
-	// Remedy says how to mend what is wrong.
+	// Remedy says how to repair it.
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// A check looks at one thing. Checks run at once and are told of in their order.
+// A check examines one thing. Checks run at the same time; their findings are shown in order.
 type check func(ctx context.Context) []finding
 
 func (s *starter) doctor(ctx context.Context) error {
@@ -83,12 +83,12 @@ func (s *starter) doctor(ctx context.Context) error {
 	findings := configuration
 	s.showFindings(configuration)
 	results := make([]chan []finding, len(checks))
-	for i, look := range checks {
+	for i, run := range checks {
 		results[i] = make(chan []finding, 1)
 		go func() {
 			ctx, cancel := s.bounded(ctx)
 			defer cancel()
-			results[i] <- look(ctx)
+			results[i] <- run(ctx)
 		}()
 	}
 	for _, result := range results {
@@ -168,8 +168,8 @@ func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
 	return nil, found
 }
 
-// examineTemporal looks at the server, its namespace, the search attributes, the
-// workers, and what they work on. Each needs those before it.
+// examineTemporal checks the server, its namespace, the search attributes, the
+// workers, and their workflows. Each check needs those before it.
 func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.InboxInput) []finding {
 	rest := []string{"namespace", "search attributes", "workers", "inboxes", "conversations"}
 	skip := func(found []finding, from int, why string) []finding {
@@ -191,14 +191,14 @@ func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.Inbox
 	}
 	attributes, usable := examineAttributes(ctx, o)
 	found = append(found, attributes, examineWorkers(ctx, o))
-	if !usable { // no workflow of ours has ever started there
+	if !usable { // no workflow of Parley can have started there
 		return skip(found, 3, "no search attributes")
 	}
 	found = append(found, s.examineInboxes(ctx, o, inboxes)...)
 	return append(found, examineConversations(ctx, o)...)
 }
 
-// examineAttributes judges as a worker does that starts: it adds what it can.
+// examineAttributes decides as a starting worker does, which adds missing attributes if it may.
 func examineAttributes(ctx context.Context, o *operate.Operator) (f finding, usable bool) {
 	f = finding{Check: "search attributes", State: checkFine}
 	have, err := connect.CheckSearchAttributes(ctx, o.Client, o.Namespace)
@@ -215,7 +215,7 @@ func examineAttributes(ctx context.Context, o *operate.Operator) (f finding, usa
 	return wrong(f.Check, have.Refused(o.Namespace, nil)), false
 }
 
-// examineWorkers looks who asks the task queue for work.
+// examineWorkers lists the workers that poll the task queue.
 func examineWorkers(ctx context.Context, o *operate.Operator) finding {
 	const name = "workers"
 	var pollers []string
@@ -231,7 +231,7 @@ func examineWorkers(ctx context.Context, o *operate.Operator) finding {
 		}
 	}
 	if len(pollers) == 0 {
-		return finding{Check: name, State: checkWrong, Detail: fmt.Sprintf("none has polled task queue %q of late", o.TaskQueue),
+		return finding{Check: name, State: checkWrong, Detail: fmt.Sprintf("no worker polls task queue %q", o.TaskQueue),
 			Remedy: "start one (go run ./worker), with the same address, namespace and task queue"}
 	}
 	return finding{Check: name, State: checkFine, Detail: fmt.Sprintf("%s on task queue %q", strings.Join(pollers, ", "), o.TaskQueue)}
@@ -255,8 +255,8 @@ func examineAgent(ctx context.Context, assembly *assemble.Assembly, agent config
 	return found
 }
 
-// examineExecutors finds the agents that nothing could speak for. An executor that
-// no agent needs may be unavailable.
+// examineExecutors finds unavailable executors. One that no agent needs may be
+// unavailable.
 func examineExecutors(ctx context.Context, registry *executors.Registry, needed []string) []finding {
 	var found []finding
 	auto := false
@@ -274,13 +274,12 @@ func examineExecutors(ctx context.Context, registry *executors.Registry, needed 
 	}
 	if slices.Contains(needed, executors.Auto) && !auto {
 		found = append(found, finding{Check: "executor " + executors.Auto, State: checkWrong, Detail: "no executor is available",
-			Remedy: "mend one of those above"})
+			Remedy: "repair one of those above"})
 	}
 	return found
 }
 
-// neededExecutors are those of all agents: also the link of a chain that is missed
-// only when it is needed.
+// neededExecutors are those of all agents, the links of chains included.
 func neededExecutors(assembly *assemble.Assembly) []string {
 	var names []string
 	for _, a := range assembly.Config.Agents {
@@ -289,7 +288,7 @@ func neededExecutors(assembly *assemble.Assembly) []string {
 	return names
 }
 
-// examineTools looks what the servers of tools have to offer. One that no agent
+// examineTools lists the tools of the configured sets. A set that no agent
 // needs may be unavailable.
 func examineTools(ctx context.Context, registry *tools.Registry, agents []config.Agent) []finding {
 	var found []finding
@@ -318,7 +317,7 @@ func examineTools(ctx context.Context, registry *tools.Registry, agents []config
 }
 
 // missedTools are the single tools that agents name and the set does not offer:
-// the agent's model never hears of them.
+// the agent's model does not see them.
 func missedTools(l tools.Listing, agents []config.Agent) []finding {
 	var found []finding
 	for _, a := range agents {
@@ -343,7 +342,7 @@ func setOf(name string) string {
 	return set
 }
 
-// examineUse finds the agents whose tools are of no use to who may speak for them.
+// examineUse finds the agents whose executors do not offer their tools.
 func examineUse(listed []executors.Listing, agents []config.Agent, speakers func(config.Agent) []string) []finding {
 	var found []finding
 	for _, a := range agents {
@@ -366,11 +365,11 @@ func examineUse(listed []executors.Listing, agents []config.Agent, speakers func
 			continue
 		}
 		f := finding{Check: "tools of agent " + a.Name, State: checkWrong,
-			Detail: "never told to " + strings.Join(none, ", "),
-			Remedy: fmt.Sprintf("choose an executor that asks a model, or leave agents.%s.tools out: what is behind this one has its own", a.Name)}
+			Detail: "not offered by " + strings.Join(none, ", "),
+			Remedy: fmt.Sprintf("choose an executor that calls a model, or remove agents.%s.tools: the agent behind this executor has its own tools", a.Name)}
 		if some {
 			f.State = checkSkipped // whether it matters is not known
-			f.Detail += ", should it speak"
+			f.Detail += ", if it replies"
 		}
 		found = append(found, f)
 	}

@@ -15,10 +15,10 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// doctorLists is how many open conversations doctor looks at for steps that fail.
+// doctorLists is how many open conversations doctor reads for steps that fail.
 const doctorLists = 100
 
-// examineInboxes looks at the inboxes of the configuration's agents and at others
+// examineInboxes checks the inboxes of the configuration's agents and at others
 // of its task queue.
 func (s *starter) examineInboxes(ctx context.Context, o *operate.Operator, configured []workflows.InboxInput) []finding {
 	ids, err := o.Inboxes(ctx, o.OfTaskQueue())
@@ -58,7 +58,7 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 	switch {
 	case in.State == string(workflows.InboxNeedsAttention):
 		f.State, f.Detail = checkWrong, "has stopped claiming"
-		f.Remedy = fmt.Sprintf("it finds out by itself, about every minute, whether it can go on; starter inbox resume %s makes it go on at once", name)
+		f.Remedy = fmt.Sprintf("it checks about every minute whether it can continue; starter inbox resume %s makes it continue at once", name)
 		if a := in.Attention; a != nil {
 			f.Detail = fmt.Sprintf("has stopped claiming since %s: %s", clock(a.Since, now), a.Reason)
 			if a.Remedy != "" {
@@ -70,14 +70,14 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 		f.State, f.Detail, f.Remedy = checkSkipped, "is paused", "starter inbox resume "+name
 		return f
 	case in.State == operate.InboxAbsent:
-		f.State, f.Detail = checkSkipped, "does not run; a worker that starts, starts it"
+		f.State, f.Detail = checkSkipped, "does not run; a starting worker starts it"
 		return f
 	case in.LastError != "":
 		f.State, f.Detail = checkWrong, in.LastError
 		return f
 	}
 	f.Detail = inboxCounts(in)
-	in.Queued = 0 // to wait for a place is nothing wrong
+	in.Queued = 0 // waiting for capacity is no fault
 	if remarks := inboxRemarks(in, now); len(remarks) > 0 {
 		f.State, f.Detail = checkWrong, strings.Join(remarks, "; ")
 	}
@@ -93,7 +93,7 @@ func inboxCounts(in operate.Inbox) string {
 	return text
 }
 
-// examineConversations counts the conversations that wait for a person.
+// examineConversations counts the conversations that need an operator.
 func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	const name = "conversations"
 	parked, err := o.Parked(ctx)
@@ -109,10 +109,10 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	return []finding{parkedFinding(parked), retryingFinding(page)}
 }
 
-// retryingFinding counts the steps that have failed and are tried again. They may
-// succeed yet: that alone is nothing wrong.
+// retryingFinding counts the steps that failed and are retried. A retry may succeed,
+// so this is no fault.
 func retryingFinding(p operate.Page) finding {
-	f := finding{Check: "steps", State: checkFine, Detail: "none is being tried again"}
+	f := finding{Check: "steps", State: checkFine, Detail: "none is retrying"}
 	n := int64(0)
 	newest := ""
 	for _, c := range p.Conversations {
@@ -126,7 +126,7 @@ func retryingFinding(p operate.Page) finding {
 		return f
 	}
 	f.State = checkSkipped
-	f.Detail = plural(n, "is", "are") + " being tried again; the newest: " + newest
+	f.Detail = plural(n, "is", "are") + " retrying; the newest: " + newest
 	if p.Counts.Shown < p.Counts.Open {
 		f.Detail = fmt.Sprintf("of the newest %d conversations ", p.Counts.Shown) + f.Detail
 	}
@@ -134,18 +134,18 @@ func retryingFinding(p operate.Page) finding {
 }
 
 func parkedFinding(p operate.Parked) finding {
-	f := finding{Check: "conversations", State: checkFine, Detail: "none waits for a person"}
+	f := finding{Check: "conversations", State: checkFine, Detail: "none needs an operator"}
 	if p.Total == 0 {
 		return f
 	}
 	f.State = checkWrong
-	f.Detail = fmt.Sprintf("%s for a person", plural(p.Total, "waits", "wait"))
+	f.Detail = plural(p.Total, "needs", "need") + " an operator"
 	var kinds []string
 	for _, kind := range slices.Sorted(maps.Keys(p.Kinds)) {
 		kinds = append(kinds, fmt.Sprintf("%d %s", p.Kinds[kind], kindWords(kind)))
 	}
 	if p.Unanswered > 0 {
-		kinds = append(kinds, fmt.Sprintf("%d that no worker answers for", p.Unanswered))
+		kinds = append(kinds, fmt.Sprintf("%d whose query no worker answers", p.Unanswered))
 	}
 	if len(kinds) > 0 {
 		of := ""
@@ -158,7 +158,7 @@ func parkedFinding(p operate.Parked) finding {
 		f.Detail += "; the newest: " + a.Reason
 		f.Remedy = a.Remedy
 	}
-	f.Remedy = strings.TrimPrefix(f.Remedy+"; starter list --status needs_attention shows them, starter resume --all goes on with them", "; ")
+	f.Remedy = strings.TrimPrefix(f.Remedy+"; starter list --status needs_attention shows them, starter resume --all resumes them", "; ")
 	return f
 }
 
@@ -169,7 +169,7 @@ func plural(n int64, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// kindWords is a kind of error for people: "quota exhausted".
+// kindWords is a kind of error in words: "quota exhausted".
 func kindWords(kind conversation.Kind) string {
 	if kind == "" {
 		return "of no kind"

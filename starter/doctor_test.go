@@ -23,7 +23,7 @@ func TestFindingText(t *testing.T) {
 	require.Equal(t, "✗ key: wrong\n    → set another\n", findingText(finding{Check: "key", State: checkWrong, Detail: "wrong", Remedy: "set another"}))
 }
 
-// What has stopped, waits for a person or is left out is never a check mark.
+// A stopped, parked or skipped thing never gets a check mark.
 func TestInboxFindings(t *testing.T) {
 	t.Parallel()
 	polling := string(workflows.InboxPolling)
@@ -41,7 +41,7 @@ func TestInboxFindings(t *testing.T) {
 		"Skipped":  {operate.Inbox{State: polling, SkippedCount: 1, Skipped: []activities.Skipped{{ID: "cv1", Reason: "no persona"}}}, checkWrong, "conversation cv1: no persona"},
 		"Parked": {operate.Inbox{
 			State: string(workflows.InboxNeedsAttention), Attention: &workflows.Attention{Since: noon, Reason: "wrong key", Remedy: "set another"},
-		}, checkWrong, "has stopped claiming since 12:00:00: wrong key\n    → set another; it finds out by itself, about every minute"},
+		}, checkWrong, "has stopped claiming since 12:00:00: wrong key\n    → set another; it checks about every minute"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -55,9 +55,9 @@ func TestInboxFindings(t *testing.T) {
 
 func TestParkedFinding(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "✓ conversations: none waits for a person\n", findingText(parkedFinding(operate.Parked{})))
-	require.Equal(t, "✗ conversations: 30 wait for a person (of the newest 20: 2 ambiguous, 17 unauthorized, 1 that no worker answers for); the newest: wrong key\n"+
-		"    → set another; starter list --status needs_attention shows them, starter resume --all goes on with them\n",
+	require.Equal(t, "✓ conversations: none needs an operator\n", findingText(parkedFinding(operate.Parked{})))
+	require.Equal(t, "✗ conversations: 30 need an operator (of the newest 20: 2 ambiguous, 17 unauthorized, 1 whose query no worker answers); the newest: wrong key\n"+
+		"    → set another; starter list --status needs_attention shows them, starter resume --all resumes them\n",
 		findingText(parkedFinding(operate.Parked{
 			Total: 30, Asked: 20, Unanswered: 1, Newest: &workflows.Attention{Reason: "wrong key", Remedy: "set another"},
 			Kinds: map[conversation.Kind]int{conversation.Unauthorized: 17, conversation.Ambiguous: 2},
@@ -66,13 +66,13 @@ func TestParkedFinding(t *testing.T) {
 
 func TestRetryingFinding(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "✓ steps: none is being tried again\n", findingText(retryingFinding(operate.Page{})))
+	require.Equal(t, "✓ steps: none is retrying\n", findingText(retryingFinding(operate.Page{})))
 	f := retryingFinding(operate.Page{
 		Conversations: []operate.Conversation{{ID: "a/b/c", Retrying: []workflows.Retrying{{Step: "reply", Attempt: 2, Of: 10, Reason: "503"}}}},
 		Counts:        operate.Counts{Shown: 1, Open: 4},
 	})
 	require.Equal(t, checkSkipped, f.State)
-	require.Contains(t, f.Detail, "of the newest 1 conversations 1 is being tried again; the newest: a/b/c: reply, attempt 2 of 10 failed: 503")
+	require.Contains(t, f.Detail, "of the newest 1 conversations 1 is retrying; the newest: a/b/c: reply, attempt 2 of 10 failed: 503")
 }
 
 func TestWrongPutsTheRemedyApart(t *testing.T) {
@@ -98,7 +98,7 @@ func TestWrongPutsTheRemedyApart(t *testing.T) {
 	}
 }
 
-// An agent that names tools, and who speaks for it is never told of them.
+// An agent names tools that its executor does not offer to a model.
 func TestExamineUse(t *testing.T) {
 	t.Parallel()
 	listed := []executors.Listing{{Name: "model", Tools: true}, {Name: "http"}, {Name: "chain", Tools: true}, {Name: "script"}}
@@ -110,10 +110,10 @@ func TestExamineUse(t *testing.T) {
 	}{
 		"Model":     {[]string{"model"}, []string{"shop"}, "", ""},
 		"NoTools":   {[]string{"http"}, nil, "", ""},
-		"Own":       {[]string{"http"}, []string{"shop"}, checkWrong, "never told to http"},
-		"AllOwn":    {[]string{"http", "script"}, []string{"shop/find"}, checkWrong, "never told to http, script"},
-		"OneOfTwo":  {[]string{"chain", "model", "http"}, []string{"shop"}, checkSkipped, "never told to http, should it speak"},
-		"Auto":      {[]string{executors.Auto}, []string{"shop"}, checkSkipped, "never told to http, script, should it speak"},
+		"Own":       {[]string{"http"}, []string{"shop"}, checkWrong, "not offered by http"},
+		"AllOwn":    {[]string{"http", "script"}, []string{"shop/find"}, checkWrong, "not offered by http, script"},
+		"OneOfTwo":  {[]string{"chain", "model", "http"}, []string{"shop"}, checkSkipped, "not offered by http, if it replies"},
+		"Auto":      {[]string{executors.Auto}, []string{"shop"}, checkSkipped, "not offered by http, script, if it replies"},
 		"NotListed": {[]string{"elsewhere"}, []string{"shop"}, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

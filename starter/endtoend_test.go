@@ -72,7 +72,7 @@ func (h *house) json(into any, code int, args ...string) {
 type runDocument struct {
 	Conversations []begun `json:"conversations"`
 	Started       int     `json:"started"`
-	Troubled      int     `json:"troubled"`
+	NeedsOperator int     `json:"needs_operator"`
 }
 
 func TestConversationsFromTheCommandLine(t *testing.T) {
@@ -164,8 +164,8 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	found := h.starter(1, "doctor")
 	require.Regexp(t, `✗ inbox of agent support on \S+: has stopped claiming since .+`, found)
 	require.Contains(t, found, "starter inbox resume support")
-	require.Regexp(t, `✗ conversations: 2 wait for a person \(2 unauthorized\); the newest: .+`, found)
-	require.Contains(t, found, "starter resume --all goes on with them")
+	require.Regexp(t, `✗ conversations: 2 need an operator \(2 unauthorized\); the newest: .+`, found)
+	require.Contains(t, found, "starter resume --all resumes them")
 
 	// The key is restored: all continue, the inbox too.
 	h.Sim.SetAPIKey("rig-key")
@@ -226,7 +226,7 @@ func TestAPersonAnswers(t *testing.T) {
 	h.StartWorker(t)
 	var ran runDocument
 	h.json(&ran, 3, "run", "--agent", "support", "--wait")
-	require.Equal(t, 1, ran.Troubled)
+	require.Equal(t, 1, ran.NeedsOperator)
 	id := ran.Conversations[0].ID
 	require.Contains(t, h.starter(0, "show", id), "set another key")
 

@@ -13,11 +13,11 @@ import (
 
 // Exit codes. Scripts rely on them: see docs/starter.md.
 const (
-	codeOK       = 0
-	codeFailed   = 1 // a failure: no Temporal, no worker, a refusal by a platform
-	codeUsage    = 2 // a fault in the command line or the configuration
-	codeTroubled = 3 // a conversation failed, was cut off, or needs an operator
-	codeNotFound = 4 // no such conversation or schedule
+	codeOK            = 0
+	codeFailed        = 1 // a failure: no Temporal, no worker, a refusal by a platform
+	codeUsage         = 2 // a fault in the command line or the configuration
+	codeNeedsOperator = 3 // a conversation failed, was cut off, or needs an operator
+	codeNotFound      = 4 // no such conversation or schedule
 )
 
 // An exitError ends the command with a code. Without an error it writes nothing more:

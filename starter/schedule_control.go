@@ -130,7 +130,7 @@ func (s *starter) runSchedule(ctx context.Context, name string, wait bool) error
 		s.print("%s\n", compact(run.Result.Result))
 	}
 	if run.NeedsOperator() {
-		return exit(codeTroubled)
+		return exit(codeNeedsOperator)
 	}
 	return nil
 }

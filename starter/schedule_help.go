@@ -76,7 +76,7 @@ run failed or needs attention.
 Usage: starter schedule run NAME [--wait] [flags]`
 
 const scheduleBackfillHelp = `backfill runs a schedule now for its times from --from to --to, both included,
-whether or not it ran then. Each run is given the time that it stands for.
+whether or not it ran then. Each run receives the time it was due at.
 
 Usage: starter schedule backfill NAME --from TIME --to TIME [--overlap WAY]
 

@@ -142,10 +142,10 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 		case t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound:
 			text += ": " + t.seen.Err.Error()
 		case len(st.Approvals) > 0:
-			return &exitError{codeTroubled, fmt.Errorf("%s: the call of the tool %s waits for approval: starter approve %s",
+			return &exitError{codeNeedsOperator, fmt.Errorf("%s: the call of the tool %s waits for approval: starter approve %s",
 				text, clip(st.Approvals[0].Tool, 200), shellWord(t.id()))}
 		case st.State == workflows.StatePaused:
-			return &exitError{codeTroubled, fmt.Errorf("%s: the conversation is paused: starter resume %s", text, shellWord(t.id()))}
+			return &exitError{codeNeedsOperator, fmt.Errorf("%s: the conversation is paused: starter resume %s", text, shellWord(t.id()))}
 		case st.Step != "":
 			text += ": current step: " + st.Step
 		}
@@ -153,7 +153,7 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 	}
 	switch operate.KindOf(err) {
 	case operate.NoWorker, operate.Unreachable, operate.Failed:
-		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeTroubled && !errors.Is(err, launch.ErrOver) && !errors.Is(err, launch.ErrForgotten) {
+		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeNeedsOperator && !errors.Is(err, launch.ErrOver) && !errors.Is(err, launch.ErrForgotten) {
 			t.s.say("The reply may still come. To send the message again safely: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
 		}
 	}

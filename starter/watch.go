@@ -86,7 +86,7 @@ func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) 
 		s.print("%s", header(record, time.Now()))
 	}
 	if record.NeedsOperator() {
-		return exit(codeTroubled)
+		return exit(codeNeedsOperator)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func (r *Registry) begin() bool {
 	return true
 }
 
-// all in [Rules.Ask] stands for every tool.
+// all in [Rules.Ask] means every tool.
 const all = "*"
 
 // Validate reports all faults.

@@ -145,7 +145,7 @@ func TestOutageBehindARateLimitParks(t *testing.T) {
 	require.LessOrEqual(t, s.called(activities.ReplyName), 30)
 }
 
-// After a person has resumed a step, it has all its attempts again.
+// After an operator has resumed a step, it has all its attempts again.
 func TestResumeGivesAllAttemptsAgain(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -205,7 +205,7 @@ func TestTaskEndsCountOverHandOvers(t *testing.T) {
 	require.Equal(t, 1, acknowledged)
 }
 
-// A step that is tried again is seen: in the status and in the details. It is not any
+// A step that is retried is seen: in the status and in the details. It is not any
 // more once it has its result, and a report that comes late changes nothing.
 func TestRetryingIsShown(t *testing.T) {
 	t.Parallel()

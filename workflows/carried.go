@@ -67,7 +67,7 @@ func (r *run) carried() *Carried {
 	return c
 }
 
-// restore takes in the state of the run before this one.
+// restore applies the state of the previous run.
 func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.claim.held, r.state = true, StateTalking
 	r.about, r.started = c.Context, c.Started

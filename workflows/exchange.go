@@ -18,7 +18,7 @@ type exchange struct {
 	out   activities.ExchangeResult
 }
 
-// exchange sends the agent's reply, if there is one, and takes in what comes back.
+// exchange sends the agent's reply, if there is one, and records what comes back.
 func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error) {
 	x := &exchange{platformSide: s, name: stepOpening, reply: r}
 	var messages []conversation.Message

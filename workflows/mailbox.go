@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Limits on what a direct conversation takes in and keeps.
+// Limits on what a direct conversation accepts and keeps.
 const (
 	maxSendBytes   = 256 << 10
 	maxSendID      = 200

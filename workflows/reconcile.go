@@ -29,7 +29,7 @@ type stale struct {
 	back *bookmark
 }
 
-// wasReset takes in that an activity found the workflow reset.
+// wasReset records that an activity found the workflow reset.
 func (r *run) wasReset(ctx workflow.Context, f failure) {
 	if r.resets.stale == nil {
 		workflow.GetLogger(ctx).Warn("the run was reset: the conversation is reconciled before it goes on", "run", f.runID)

@@ -90,7 +90,7 @@ func firstRunID(ctx workflow.Context) string {
 	return cmp.Or(info.OriginalRunID, info.WorkflowExecution.RunID)
 }
 
-// open takes in a conversation that is known beforehand.
+// open begins a conversation that is known beforehand.
 func (r *run) open(ctx workflow.Context) {
 	r.claim.held = true
 	if start := r.in.Start; start != nil {

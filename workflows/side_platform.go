@@ -63,7 +63,7 @@ func (s *platformSide) learn(ctx workflow.Context) (*ending, error) {
 	return e, err
 }
 
-// take takes in what the platform knows.
+// take records what the platform holds.
 func (s *platformSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
 	if out.Context.Task != nil {

@@ -80,7 +80,7 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 	return nil, s.prepare(ctx)
 }
 
-// take takes in what the platform knows.
+// take records what the platform holds.
 func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*ending, error) {
 	s.resets.run = out.RunID
 	s.about = out.Context
@@ -98,7 +98,7 @@ func (s *taskSide) take(ctx workflow.Context, out activities.ContextResult) (*en
 	return nil, nil
 }
 
-// takeTask takes in the task's choice of executor.
+// takeTask applies the task's choice of executor.
 func (s *taskSide) takeTask() {
 	if err := s.chooseExecutor(*s.about.Task); err != nil {
 		s.stop = &ending{kind: conversation.OutcomeFailed, detail: err.Error(), cause: conversation.Invalid}

@@ -129,7 +129,7 @@ func (s *steps) retrying() []Retrying {
 	return out
 }
 
-// report takes in that an attempt has failed. It says whether anything has changed: a
+// report records that an attempt failed, and returns whether anything changed: a
 // report may come after the end of its activity.
 func (s *steps) report(r activities.AttemptReport) bool {
 	for _, o := range s.underWay() {

@@ -109,7 +109,7 @@ func TestTaskWaitsForItsTurn(t *testing.T) {
 	require.InDelta(t, (5*40*time.Second + time.Minute).Seconds(), env.Now().Sub(begun).Seconds(), 10)
 }
 
-// A task that fails is over. That it may wait for a person is shown by
+// A task that fails is over. That it may park is shown by
 // TestPulseTaskWaitsForPerson in internal/endtoend.
 func TestTaskFails(t *testing.T) {
 	broken := &conversation.Error{Kind: conversation.Invalid, Err: errors.New("it broke")}

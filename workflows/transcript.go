@@ -23,7 +23,7 @@ type transcript struct {
 	digest string
 }
 
-// replace takes in a conversation as the other side holds it. The executor has seen none
+// replace records a conversation as the other side holds it. The executor has seen none
 // of it.
 func (t *transcript) replace(r conversation.Record) {
 	t.Apply(r)
@@ -88,8 +88,8 @@ func (t *transcript) sent(r *reply) {
 // sentNothing records a turn in which the agent sent no message.
 func (t *transcript) sentNothing() { t.Turns++ }
 
-// exchanged takes in an exchange: the reply, if the other side has taken it, and how many
-// messages have come back.
+// exchanged records an exchange: the reply, if the other side accepted it, and how many
+// messages came back.
 func (t *transcript) exchanged(r conversation.Record, taken *reply, received int) {
 	t.outgoing = false
 	t.Apply(r)

@@ -13,7 +13,7 @@ import (
 // DynamicConfig maps settings of the Temporal server to values.
 type DynamicConfig = dynamicconfig.StaticClient
 
-// unlimited stands for a rate no single machine reaches.
+// unlimited is a rate that no single machine reaches.
 const unlimited = 100_000
 
 // speed holds what keeps Temporal's defaults, meant for clusters of many
@@ -26,7 +26,7 @@ var speed = DynamicConfig{
 	// The same for timers. Not for the visibility queue: that lists are 50 ms
 	// behind matters less than its writes between those of the workflows.
 	dynamicconfig.TimerProcessorMaxPollRPS.Key(): unlimited,
-	// A timer fires up to this much late. The default, a second, makes room for
+	// A timer fires up to this much late. The default, a second, allows for
 	// clocks that differ between hosts.
 	dynamicconfig.TimerProcessorMaxTimeShift.Key(): 10 * time.Millisecond,
 	// A worker may take an activity along with the answer that scheduled it,

@@ -11,7 +11,7 @@ const iii = registerWorker(process.argv[2] ?? "ws://127.0.0.1:49134", {
   otel: { enabled: false },
 });
 
-/** Calls a function. What went wrong on the way is tried again for a minute: with ids of its own, a call that is made twice
+/** Calls a function. A failed call is retried for a minute: with ids of its own, a call that is made twice
  * has the effect of one. */
 async function call(id, data) {
   const passing = /function_not_found|not found|invocation_stopped|unavailable|timeout/i;

@@ -127,7 +127,7 @@ func (e *Executor) result(req executors.Request, a *answer) (executors.Result, e
 	case a.stop == sdk.StopReasonModelContextWindowExceeded && (blank(a.Text.String()) || len(a.Calls) > 0):
 		return executors.Result{}, &conversation.Error{
 			Kind: conversation.ContextTooLong, Op: e.op(), Usage: a.Usage,
-			Err:    errors.New("the conversation left the model no room for an answer"),
+			Err:    errors.New("the conversation left the model no tokens for an answer"),
 			Remedy: modelcall.RemedyTooLong,
 		}
 	}

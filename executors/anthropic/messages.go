@@ -14,7 +14,7 @@ import (
 
 type block = sdk.ContentBlockParamUnion
 
-// silence stands for a user's turn without content: the API continues a
+// silence is sent for a user's turn without content: the API continues a
 // conversation that ends with an assistant message.
 const silence = "(no answer)"
 

@@ -172,7 +172,7 @@ func (a agent) String() string {
 	return fmt.Sprintf("agent %q", printable.Name(a.id, printable.MaxName))
 }
 
-// leave takes in how a request has ended.
+// leave records how a request ended.
 func (e *Executor) leave(of agent, trying bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -201,7 +201,7 @@ func (e *Executor) leave(of agent, trying bool, err error) {
 	}
 }
 
-// forget makes room: of those whose time is over the next task finds out anew.
+// forget drops agents whose time is over: their next task tries again.
 func (e *Executor) forget() {
 	for of, s := range e.open {
 		if !s.trying && time.Now().After(s.until) {

@@ -17,8 +17,8 @@ const DefaultCurrency = "USD"
 // Config says how much an executor may spend, and what things cost.
 type Config struct {
 	// Name is the account that is spent from. Executors with the same name share
-	// their budget. Default: the executor's own name, which whoever reads the
-	// configuration puts in.
+	// their budget. [New] requires it; the reader of the configuration fills in the
+	// executor's own name.
 	Name string `yaml:"name"`
 	// Day bounds what is spent in a day, by all workers together.
 	Day Limits `yaml:"day"`

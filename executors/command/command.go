@@ -114,7 +114,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 }
 
 // ask sends the request and reads the answer frame by frame. After a failure the
-// program is told to cancel, or stopped if that is impossible: it must not continue
+// program receives a cancel request, or is stopped if that is impossible: it must not continue
 // a call without a reader, and the rest of an answer must not count as the next.
 // Sent reports whether the program has the request.
 func (p *process) ask(ctx context.Context, req wire.Request, take func(wire.Frame) error) (sent bool, err error) {

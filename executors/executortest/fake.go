@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/executors"
 )
 
-// Fake is an executor for tests: it answers, waits and fails as told, and
+// Fake is an executor for tests: it answers, waits and fails as its fields say, and
 // remembers what it was asked. The zero value answers every turn with "reply 1",
 // "reply 2" and so on. Set the fields before the first call; the methods are
 // safe for concurrent use.
@@ -49,7 +49,7 @@ func (f *Fake) FailTurn(turn int, errs ...error) *Fake {
 	return f
 }
 
-// Execute records the request and then fails, waits and answers as told.
+// Execute records the request and then fails, waits and answers as the fields say.
 func (f *Fake) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	if f.OnCall != nil {
 		f.OnCall(req)

@@ -127,8 +127,8 @@ func (s suite) goesOnAfterTools(t *testing.T) {
 	s.execute(t, e, req)
 }
 
-// Arguments that are no JSON are either kept as a JSON string, so that the model
-// can be told, or the answer counts as none and is asked for again.
+// Arguments that are no JSON are either kept as a JSON string, which the model
+// receives, or the answer counts as none and the call is retried.
 func (s suite) brokenArguments(t *testing.T) {
 	e, req := s.Calls(t, []ToolCall{{"call-1", "find_order", `{"order": `}}), toolRequest("broken")
 	if res, err := e.Execute(t.Context(), req); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // The defaults of a [Config].
 const (
-	// DefaultAttempts lets a blip pass before the model changes.
+	// DefaultAttempts keeps one failed attempt from changing the model.
 	DefaultAttempts = 2
 	// DefaultMaxDelay is about as long as the other side of a conversation waits
 	// without wondering.
@@ -86,7 +86,7 @@ func (c *Config) validate() error {
 	return f.Err()
 }
 
-// Validate reports every fault that can be told before there are executors, each
+// Validate reports every fault that can be found before there are executors, each
 // with its key and what would be right.
 func (c Config) Validate() error { return errors.Join(c.validate(), validateNames(c.Links)) }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// silence stands for a user's turn without content: a request must end with the
+// silence is sent for a user's turn without content: a request must end with the
 // user.
 const silence = "(no answer)"
 

@@ -35,7 +35,7 @@ type Config struct {
 	// Zero: as with RequestsPerMinute.
 	TokensPerMinute int64 `yaml:"tokens_per_minute"`
 	// MaxWait is how long a request waits for its turn within the worker. One that
-	// would wait longer is given back to be tried again when its turn comes.
+	// would wait longer is given back, to be retried when its turn comes.
 	// Default: DefaultMaxWait.
 	MaxWait time.Duration `yaml:"max_wait"`
 	// Quota distinguishes quotas of one provider, endpoint and key, where the

@@ -197,7 +197,7 @@ func (l *limiter) slots() int {
 	return slots
 }
 
-// release takes in how a call went and lets the next one go.
+// release records how a call went and starts the next one.
 func (l *limiter) release(ctx context.Context, g *grant, o outcome) {
 	now := time.Now()
 	l.mu.Lock()
@@ -233,7 +233,7 @@ func (l *limiter) throttle(ctx context.Context, g *grant, o outcome, now time.Ti
 	}
 	if until := now.Add(pause); until.After(l.pausedUntil) {
 		l.pausedUntil = until
-		// By then there is room for one like this one, not for more.
+		// By then one request like this one fits, and no more.
 		l.requests.holdUntil(until, 1)
 		l.tokens.holdUntil(until, g.need)
 	}
@@ -249,7 +249,7 @@ func (l *limiter) throttle(ctx context.Context, g *grant, o outcome, now time.Ti
 	l.observe(ctx, EventThrottled, pause, now)
 }
 
-// report takes in what the provider says about its limits.
+// report records what the provider reports about its limits.
 func (l *limiter) report(r RateReport) {
 	now := time.Now()
 	l.mu.Lock()

@@ -32,7 +32,7 @@ type Assembly struct {
 	Platforms map[string]platforms.Instance
 	Executors *executors.Registry
 	Tools     *tools.Registry
-	// Callbacks tells addresses how tasks have ended.
+	// Callbacks reports to addresses how tasks have ended.
 	Callbacks *callback.Sender
 	ledger    *ledger
 	links     map[string][]string // what chains are made of, by the chain's name
@@ -159,7 +159,7 @@ func (a *Assembly) Close() error {
 	errs := []error{a.Tools.Close()}
 	for name, instance := range a.Platforms {
 		if p, _ := a.Config.Platform(name); p.Given {
-			continue // whoever gave it closes it
+			continue // the embedding program closes it
 		}
 		if c, ok := platforms.As[io.Closer](instance.Platform); ok {
 			errs = append(errs, c.Close())
@@ -258,8 +258,8 @@ func (a *Assembly) Speakers(agent config.Agent) []string {
 const checkTimeout = 15 * time.Second
 
 // Check asks the platforms about address, key and every agent, all at once.
-// Faults need mending before the worker can be of use; warnings, such as a
-// platform that cannot be reached, may pass by themselves.
+// Faults must be repaired before the worker can work; a warning, such as a platform
+// that cannot be reached, may pass by itself.
 func (a *Assembly) Check(ctx context.Context) (warnings []error, faults error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -43,10 +43,10 @@ type Process struct {
 	// LookupEnv finds the variables that programs are given. Nil: the
 	// configuration's own lookup.
 	LookupEnv func(name string) (string, bool)
-	// Logger is told what happens. Nil: silent.
+	// Logger receives the logs of executors and tools. Nil: silent.
 	Logger *slog.Logger
-	// Limits and Chains are told what rate limits and fail-over chains do. Nil:
-	// nobody is.
+	// Limits and Chains observe the rate limits and fail-over chains. Nil: no
+	// observer.
 	Limits limit.Observer
 	Chains failover.Observer
 	// Dir is what relative paths are relative to: [Build] says so.
@@ -108,8 +108,8 @@ func newExecutor[C any, E executors.Executor](backend string, create func(C) (E,
 	}
 }
 
-// a2aQuota and agentQuota are those of somebody's own agent: its server counts what
-// comes to it. The rest of its address may be a secret.
+// a2aQuota and agentQuota are those of an agent on its own server, which counts its
+// requests itself. The rest of its address may be a secret.
 func a2aQuota(c a2a.Config) limit.Key {
 	return limit.NewKey(cmp.Or(c.Provider, a2a.DefaultProvider), server(cmp.Or(c.Endpoint, c.URL)), c.BearerToken, c.Headers, "Authorization", "X-Api-Key")
 }
@@ -155,7 +155,7 @@ func newRunAgent(e config.Executor, process Process) (Executor, error) {
 		return Executor{}, err
 	}
 	made := Executor{Executor: executor, About: executors.About{Backend: "runagent"}}
-	if cfg.Mode != runagent.ModeLocal { // there, nobody counts
+	if cfg.Mode != runagent.ModeLocal { // a local server counts nothing
 		made.Quota = limit.NewKey("runagent", server(cmp.Or(cfg.URL, runagent.DefaultURL)), cfg.APIKey, nil)
 	}
 	return made, nil

@@ -108,7 +108,7 @@ func (m *maker) addLimits(e config.Executor, made *Executor) error {
 	}
 	key := made.Quota
 	if key == (limit.Key{}) {
-		key = limit.Key{Provider: e.Type, Endpoint: e.Name} // nobody else's
+		key = limit.Key{Provider: e.Type, Endpoint: e.Name} // shared with no other executor
 	}
 	var cfg limit.Config
 	build := func() error {

@@ -36,8 +36,8 @@ type Platform struct {
 	MaxOpen *int
 	// PollInterval is the time between two polls. Never zero.
 	PollInterval time.Duration
-	// AdoptAfter is the age at which conversations that somebody claimed and left
-	// are taken over. Zero: never.
+	// AdoptAfter is the age at which conversations that another worker claimed and left
+	// are adopted. Zero: never.
 	AdoptAfter time.Duration
 	// Given: the embedding program has made it.
 	Given bool

@@ -228,7 +228,7 @@ func TestFaults(t *testing.T) {
 			"parley.yaml:5: agents.b serves the same agent as agents.support: keep one of them",
 		}},
 		{"ExecutorCalledAuto", valid + "executors:\n  auto: {type: scripted}\n", []string{
-			"parley.yaml:6: executors.auto is taken: it stands for the first executor that is available, choose another name",
+			"parley.yaml:6: executors.auto is reserved: it means the first executor that is available; choose another name",
 		}},
 		{"PlatformCalledInbox", strings.Replace(valid, "agents:", "  inbox: {type: onerun}\nagents:", 1), []string{
 			"parley.yaml:3: platforms.inbox is taken: choose another name",

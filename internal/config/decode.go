@@ -12,8 +12,8 @@ import (
 )
 
 // decode fills the struct that into points to from a mapping, by the yaml tags
-// of its fields. Unlike the YAML package it is strict, goes on after a fault,
-// says how each is to be mended, and takes no bare number for a duration. A
+// of its fields. Unlike the YAML package it is strict, continues after a fault,
+// says how to repair each, and takes no bare number for a duration. A
 // field that is null or left out keeps its value. Keys in ignore are left alone.
 func (d *document) decode(at string, node *yaml.Node, into any, what string, ignore ...string) {
 	d.mapping(at, node, reflect.ValueOf(into).Elem(), what, ignore)

@@ -16,14 +16,14 @@
 // Every value may refer to the environment and to files: ${NAME} is a variable
 // that must be set, ${NAME:-default} one that need not be, ${file:path} the
 // content of a file without its last line break, relative to parley.yaml. $${
-// stands for ${ itself. A variable with a secret's name that is not set takes its value
+// is ${ itself. A variable with a secret's name that is not set takes its value
 // from a file, if NAME_FILE names one. Secrets, which are the keys named api_key, password and
 // the like, are accepted only so.
 //
 // With no file at all, the variables of a platform describe one agent; see [Load].
 //
 // The settings of a backend belong to its package. This package keeps them as
-// [Settings], which whoever builds the backend decodes; so it knows no backend
+// [Settings], which the backend's constructor decodes; so it knows no backend
 // and holds no secret that could be printed. Whatever is wrong is a [Fault], and
 // all faults are reported at once.
 package config

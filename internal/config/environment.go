@@ -127,7 +127,7 @@ func (src Source) anySet(t platforms.Type) (name string, ok bool) {
 	return "", false
 }
 
-// platformText is the file that stands for what the variables of a type describe.
+// platformText is the file that means the same as the variables of a type.
 func platformText(t platforms.Type) string {
 	if t.Name == "" {
 		return ""
@@ -216,7 +216,7 @@ func (src Source) chooseForTasks(c *Config) {
 	}
 }
 
-// executorText is the entry that stands for a default executor.
+// executorText is the entry of a default executor.
 func executorText(d executors.Default) string {
 	text := fmt.Sprintf("  %s:\n    type: %s\n", d.Name, d.Type)
 	for _, key := range slices.Sorted(maps.Keys(d.Settings)) {

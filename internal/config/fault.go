@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A Fault is one thing that is wrong with the configuration, and how to mend it.
+// A Fault is one thing that is wrong with the configuration, and how to repair it.
 type Fault struct {
 	// File and Line say where. Empty: the fault is in the environment. Line 0:
 	// the file as a whole.
@@ -15,10 +15,10 @@ type Fault struct {
 	Line int
 	// Key is the setting, such as platforms.main.base_url, or the variable.
 	Key string
-	// Text goes on after the key: "is empty".
+	// Text follows the key: "is empty".
 	Text string
-	// Sentence means that the text does not go on after the key, but stands for
-	// itself.
+	// Sentence means that the text is a sentence of its own and does not follow
+	// the key.
 	Sentence bool
 	// Remedy says what would be right, where the text does not.
 	Remedy string

@@ -122,7 +122,7 @@ func (d *document) executor(e pair) Executor {
 	}
 	d.loose(at, e.value, &s)
 	if e.name == executors.Auto {
-		d.fault(e.key, at, "is taken: it stands for the first executor that is available, choose another name")
+		d.fault(e.key, at, "is reserved: it means the first executor that is available; choose another name")
 	}
 	return Executor{Name: e.name, Type: s.Type, Settings: Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "limits", "budget", "task_breaker"}}}
 }

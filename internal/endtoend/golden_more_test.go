@@ -177,7 +177,7 @@ func goldenReset(t *testing.T) (*rig.Rig, string) {
 	return r, id
 }
 
-// Another speaks for the agent between its messages, and a person resumes.
+// Another speaks for the agent between its messages, and an operator resumes.
 func goldenDiverged(t *testing.T) (*rig.Rig, string) {
 	r, gate, ref := gated(t, 9)
 	id := r.Start(t, ref)

@@ -18,7 +18,7 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// The claim has landed, nobody could see it, and a person has it tried again.
+// The claim took effect, the answer was lost, and an operator resumes it.
 func TestPulseClaimIsResumed(t *testing.T) {
 	t.Parallel()
 	r := newPulseRig(t, pulsetest.Config{}, &summariser{})

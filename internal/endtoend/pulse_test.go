@@ -331,7 +331,7 @@ func TestPulseTaskTakesTooLong(t *testing.T) {
 	require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 }
 
-// A task that waits for a person may do so for longer than its run may take.
+// A parked task may wait for longer than its run may take.
 func TestPulseTaskWaitsForPerson(t *testing.T) {
 	t.Parallel()
 	gate := rig.NewGate()

@@ -42,7 +42,7 @@ func TestContinueAsNewLosesNothing(t *testing.T) {
 	require.Zero(t, r.Fake.Duplicates())
 }
 
-// What a person wants is carried over, too.
+// What an operator asked for is carried over, too.
 func TestPauseSurvivesContinueAsNew(t *testing.T) {
 	t.Parallel()
 	gate := rig.NewGate()

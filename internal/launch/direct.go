@@ -228,8 +228,8 @@ func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 	}
 }
 
-// conflictPolicy: a message goes to the conversation that is open. To begin one
-// that is open is told apart from beginning it.
+// conflictPolicy: a message goes to the conversation that is open. Beginning one
+// that is already open is recognised as such.
 func conflictPolicy(d Direct) enums.WorkflowIdConflictPolicy {
 	if d.Open {
 		return enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING

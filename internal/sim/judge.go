@@ -15,7 +15,7 @@ import (
 func (s *Simulator) judge(row conversationRow, items []itemRow, now time.Time) []evaluationRow {
 	sim := s.st.simulation[row.Simulation]
 	p := s.st.persona[row.Persona].row
-	v := newVerdict(s.script[p.Key], items, s.seedOf(sim, p, row))
+	v := newJudgement(s.script[p.Key], items, s.seedOf(sim, p, row))
 	var out []evaluationRow
 	for _, o := range sim.row.Objectives {
 		score, reason := v.score(o)
@@ -27,17 +27,17 @@ func (s *Simulator) judge(row conversationRow, items []itemRow, now time.Time) [
 	return out
 }
 
-// A verdict collects the facts about a conversation that the judge uses.
-type verdict struct {
+// A judgement collects the facts about a conversation that the judge uses.
+type judgement struct {
 	persona Persona
 	mind    mind
 	said    []string // the agent's messages, normalised
 }
 
-// newVerdict reads the agent's messages as the script does, even if a model has played
+// newJudgement reads the agent's messages as the script does, even if a model has played
 // the persona.
-func newVerdict(p Persona, items []itemRow, seed uint64) verdict {
-	v := verdict{persona: p}
+func newJudgement(p Persona, items []itemRow, seed uint64) judgement {
+	v := judgement{persona: p}
 	var messages []conversation.Message
 	for _, item := range items {
 		m := item.message()
@@ -54,7 +54,7 @@ func newVerdict(p Persona, items []itemRow, seed uint64) verdict {
 	return v
 }
 
-func (v verdict) score(o objectiveRow) (float64, string) {
+func (v judgement) score(o objectiveRow) (float64, string) {
 	measure := o.Measure
 	if len(o.Forbid) > 0 {
 		measure = cmp.Or(measure, MeasureRestraint)

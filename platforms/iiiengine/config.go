@@ -69,7 +69,7 @@ type Config struct {
 	// messages wait. Zero: [DefaultConcurrency].
 	Concurrency int `yaml:"concurrency"`
 	// Personas are patterns of the functions that a caller may name as a persona; "*"
-	// stands for any text. They receive the agent's messages. Nil: [DefaultPersonas].
+	// matches any text. They receive the agent's messages. Nil: [DefaultPersonas].
 	// Empty: none.
 	Personas []string `yaml:"personas"`
 	// ReplyTimeout is how long a call waits for an agent's reply. A later call with the
@@ -172,7 +172,7 @@ func (cfg Config) PersonaAllowed(functionID string) bool {
 	return slices.ContainsFunc(cfg.Personas, func(pattern string) bool { return matches(pattern, functionID) })
 }
 
-// matches reports whether a text matches a pattern, in which "*" stands for any text.
+// matches reports whether a text matches a pattern, in which "*" matches any text.
 func matches(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

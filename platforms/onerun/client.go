@@ -102,7 +102,7 @@ func (c *Client) Agent(ctx context.Context, project, id string) (Agent, error) {
 }
 
 // Simulations lists all simulations of a project, oldest first. An empty agent
-// or status stands for any.
+// or status means any.
 func (c *Client) Simulations(ctx context.Context, project, agent, status string) iter.Seq2[Simulation, error] {
 	return pages(ctx, c, listSimulations(project, agent, status), func(s Simulation) string { return s.ID })
 }
@@ -142,7 +142,7 @@ func (c *Client) Simulation(ctx context.Context, project, id string) (Simulation
 }
 
 // Conversations lists all conversations of a simulation, newest first. An empty
-// status stands for any.
+// status means any.
 func (c *Client) Conversations(ctx context.Context, project, simulation, status string) iter.Seq2[Conversation, error] {
 	return pages(ctx, c, listConversations(project, simulation, status), func(cv Conversation) string { return cv.ID })
 }

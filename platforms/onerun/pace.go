@@ -20,7 +20,7 @@ const (
 	waveEarly = 5 * time.Second
 	waveLate  = 15 * time.Second
 	waves     = 3
-	// A simulation that cannot be listed is tried again after this time, twice as long
+	// A simulation that cannot be listed is retried after this time, twice as long
 	// each time, up to the longest. Its fault is reported all the while.
 	faultFirst   = 2 * time.Second
 	faultLongest = 30 * time.Second
@@ -30,7 +30,7 @@ const (
 	impatience = 5 * time.Second
 )
 
-// A pace knows when it is worth listing the queued conversations of a simulation.
+// A pace decides when to list the queued conversations of a simulation.
 type pace struct {
 	mu sync.Mutex
 	by map[string]*beat
@@ -89,7 +89,7 @@ func (p *pace) patienceFor(id string) time.Duration {
 	return patience
 }
 
-// note takes in how a listing went.
+// note records how a listing went.
 func (p *pace) note(id string, queued int, fault error, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

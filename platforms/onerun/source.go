@@ -21,7 +21,7 @@ import (
 const listers = 4
 
 // Assigned lists the queued conversations of the agent's simulations in progress,
-// oldest first. An empty agent stands for any. What cannot be read, be it one
+// oldest first. An empty agent means any. What cannot be read, be it one
 // conversation or all of a simulation, is a [platforms.RowError], and comes with all
 // the others.
 func (p *Platform) Assigned(ctx context.Context, project, agent string) ([]platforms.Assignment, error) {
@@ -31,7 +31,7 @@ func (p *Platform) Assigned(ctx context.Context, project, agent string) ([]platf
 
 // Open lists the conversations in progress of the agent's simulations in
 // progress, oldest first. Touched is the newest message's time, or the
-// conversation's last change if that is later. An empty agent stands for any.
+// conversation's last change if that is later. An empty agent means any.
 // Conversations that cannot be read, or of which no time can be read, are left out,
 // and the error says why.
 func (p *Platform) Open(ctx context.Context, project, agent string) ([]platforms.Assignment, error) {
@@ -120,7 +120,7 @@ func (p *Platform) list(ctx context.Context, project, agent, status string) ([]f
 
 // listDue lists what is queued in the simulations where something is to be expected,
 // and now and then in the others. Where a simulation could not be listed and is not
-// tried again yet, its fault comes as before.
+// retried yet, its fault comes as before.
 func (p *Platform) listDue(ctx context.Context, project string, simulations []listedSimulation) ([]found, error) {
 	now, many := time.Now(), len(simulations) > pacedFrom
 	var due []listedSimulation

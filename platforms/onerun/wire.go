@@ -116,7 +116,7 @@ type Conversation struct {
 	UpdatedAt        Timestamp       `json:"updated_at"`
 }
 
-// An Evaluation is the judge's verdict on one objective.
+// An Evaluation is the judge's result for one objective.
 type Evaluation struct {
 	ID             string     `json:"id"`
 	ConversationID string     `json:"conversation_id"`

@@ -31,7 +31,7 @@ type ConversationsFixture struct {
 	LoseAnswer func(testing.TB)
 	// Front stands before the service that the platform asks by HTTP. Nil: it does not
 	// speak HTTP, and the cases about foreign answers and the right to act have nothing
-	// to look at.
+	// to check.
 	Front *Front
 	// BadRow adds to each list of conversations, from now on, a row that
 	// cannot be read. Nil: the platform lists none, or the lists are its own.

@@ -18,7 +18,7 @@ import (
 
 // Assigned lists what is due now, the longest due first. What Pulse calls due is due:
 // its Date header may be seconds behind its clock, so no time is compared with it to
-// leave out what a poll lists. An empty agent stands for any; another one is held
+// leave out what a poll lists. An empty agent means any; another one is held
 // against the payload's agent_id. There are no projects.
 //
 // It polls, and asks for the list of what is due, type by type: polls do not show
@@ -163,7 +163,7 @@ func (p *Platform) occurrences(agent string) occurrences {
 	return occurrences{platform: p, agent: agent, by: map[string]platforms.Assignment{}, odd: map[string]error{}}
 }
 
-// fails takes in the fault of one row, if err is one. It holds up no other.
+// fails records the fault of one row, if err is one. The other rows are still read.
 func (l occurrences) fails(err error) bool {
 	var row *platforms.RowError
 	if !errors.As(err, &row) {
@@ -197,7 +197,7 @@ type about struct {
 	payload, metadata json.RawMessage
 }
 
-// maxTaskID leaves room for the platform's name and the second in a workflow's id, and
+// maxTaskID leaves bytes for the platform's name and the second in a workflow's id, and
 // for what Temporal takes as a search attribute.
 const maxTaskID = 200
 

@@ -53,7 +53,7 @@ func CheckName(name string) error {
 	return nil
 }
 
-// CheckTimeout says what is wrong with a timeout. Zero stands for a default.
+// CheckTimeout says what is wrong with a timeout. Zero means the default.
 func CheckTimeout(field string, d time.Duration, example string) error {
 	if d < 0 {
 		return settings.Fault(field, "use a positive duration such as "+example+", or leave it out", "is %s", d)
