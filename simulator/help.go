@@ -32,24 +32,25 @@ What happens in it:
   --seed N                  the same seed makes the same personas say the same (default 1)
   --latency MIN[..MAX]      how long personas think about each message, such as
                             200ms..800ms, or 5m for a very slow one
-  --lenient LIST            be better than OneRun in some things: keys, turns, claims,
+  --lenient LIST            leave out some of OneRun's quirks: keys, turns, claims,
                             capacity, missing, items, markers, empty, connections
-  --strict                  be as OneRun is (default); --strict=false is better in all
+  --strict                  behave as OneRun does (default); --strict=false sets every
+                            --lenient item
   --exit-when-done          stop once every conversation has ended
 
 Personas played by a model, through OpenAI's chat API or one like it:
   --persona-model NAME      the model (key: OPENAI_API_KEY; default: the scenario's rules)
   --persona-base-url URL    the API (default: OPENAI_BASE_URL, else OpenAI's own)
 
-What goes wrong in it (rates from 0 to 1):
+Faults on purpose (rates from 0 to 1):
   --error-rate RATE         500 in plain text, nothing done
   --rate-limit-rate RATE    429, nothing done
   --retry-after DURATION    what such a 429 asks for (default 1s)
   --lost-answer-rate RATE   done, but the connection is cut or answers 500
-  --slow-rate RATE          done, but later
+  --slow-rate RATE          done, but the answer comes late
   --slow-by DURATION        how much later (default 5s)
   --malformed-rate RATE     done, but the answer is half a JSON document
-  --fault-only OPERATIONS   only there: start,responses,end,items,list,get
+  --fault-only OPERATIONS   faults only in these: start,responses,end,items,list,get
 
 Other:
   --print-env               print the environment of the simulator that runs at --addr;

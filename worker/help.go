@@ -41,7 +41,7 @@ func environmentHelp(types config.Types) string {
 		text.WriteString(".\n")
 	}
 	return text.String() +
-		"Set those of one of them, or describe platforms and agents in parley.yaml: worker --help has an example. To only look, run worker --dev."
+		"Set those of one of them, or describe platforms and agents in parley.yaml: worker --help has an example. For a demonstration without any settings, run worker --dev."
 }
 
 func and(words []string) string {
@@ -127,7 +127,7 @@ func defaultNames(types config.Types) []string {
 const helpText = `Usage: worker [flags]
 
 Runs Parley's worker. It finds conversations newly assigned to your agent, runs
-each as a Temporal workflow, and lets an executor speak for the agent.
+each as a Temporal workflow, and has an executor write the agent's replies.
 
 {{environment}}For more agents and platforms, describe them in parley.yaml:
 
@@ -143,7 +143,7 @@ To see it work with nothing set up at all: worker --dev
 
 What it serves
   --config file             configuration ($PARLEY_CONFIG, then parley.yaml if it is there)
-  --executor name           who speaks, where there is no file: {{executors}}
+  --executor name           the executor, if there is no file: {{executors}}
                             or auto, the first of these that is available (auto)
   --task-queue name         Temporal task queue, overriding the file (parley)
   --no-inbox                run conversations, but open no inboxes for the agents
@@ -155,32 +155,34 @@ Temporal (otherwise from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE 
   --build-id id             worker versioning: this build
 
 How it runs
-  --drain-timeout duration  on SIGTERM, time for work under way to end; what is left is
-                            handed over (30s). A second signal stops at once
+  --drain-timeout duration  on SIGTERM, how long running steps may take to end; the rest
+                            is handed over to other workers (30s). A second signal stops
+                            at once
   --temporal-wait duration  at the start, how long to wait for a Temporal that does not
                             answer; /readyz says not ready meanwhile (5m; 0: not at all)
-  --max-activities n        activities at once (400: with many more, Temporal hears too
-                            late from some, and begins their work again elsewhere)
-  --max-pollers n           requests for work that wait at Temporal at most, for workflows
-                            and for activities each; they grow with the work (50)
+  --max-activities n        activities at once (400; with many more, heartbeats come too
+                            late, and Temporal gives the activities to other workers)
+  --max-pollers n           most polls that wait at Temporal at once, for workflows and
+                            for activities each; their number grows with the load (50)
   --sticky-cache n          conversations kept in memory between events, about 60 KiB each
                             when idle (2000, so 120 MiB); others are replayed
-  --transcript-cache MiB    memory for transcripts; what is not there is asked of
-                            Temporal and the platform (64)
+  --transcript-cache MiB    memory for transcripts; others are read from Temporal and
+                            the platform (64)
   --health-addr host:port   /healthz, /readyz and /metrics; "" for none (127.0.0.1:8089).
-                            There is no key: keep to addresses that only you reach
+                            They need no key: use an address that only you can reach
   --log-level level         debug, info, warn or error (info)
   --log-format format       text or json (text); logs go to stderr
 
 Demonstration
   --dev                     start Temporal, a simulator and a worker, all local, and show
-                            conversations go by
-  --dev-conversations n     how many of them
-  --exit                    exit when they are over
+                            the conversations
+  --dev-conversations n     how many conversations
+  --exit                    exit when all conversations have ended
   --output format           results as text or json (text)
 
   --version                 print the version and exit
   -h, --help                print this and exit
 
-Exit codes: 0 stopped in order, 1 failed while running, 2 command line or configuration.
+Exit codes: 0 stopped by a signal or --exit, 1 failed while running, 2 the command line
+or the configuration is at fault.
 `
