@@ -59,7 +59,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"BadWithGoodStatus":   {200, nil, bad("no"), invalid, 0, ""},
 		"NoContent":           {200, nil, `{"type":"message","content":[],"stop_reason":"end_turn"}`, down, 0, "the answer is empty"},
 		"OnlyReasoned":        {200, nil, message("", "max_tokens"), invalid, 0, "raise max_output_tokens"},
-		"NoTokensLeft":          {200, nil, message("", "model_context_window_exceeded"), long, 0, "max_history_messages"},
+		"NoTokensLeft":        {200, nil, message("", "model_context_window_exceeded"), long, 0, "max_history_messages"},
 		"Refused":             {200, nil, message("Well, ", "refusal"), refused, 0, "the model declined"},
 		"RefusedWithReason":   {200, nil, strings.Replace(message("", "refusal"), `"stop_sequence"`, `"stop_details":{"type":"refusal","category":"bio","explanation":"Not this."},"stop_sequence"`, 1), refused, 0, "the model declined: “Not this.”"},
 	} {
@@ -87,7 +87,7 @@ func TestErrorsInStreams(t *testing.T) {
 		"UnknownEvents":    {then(event("something_new", map[string]any{"x": 1}), ": a comment", messageDelta("end_turn")), "", "Hello", known},
 		"OnlyStarted":      {[]string{start}, down, "the stream ended before the answer did", begun},
 		"Reasoned":         {[]string{start, thinking("hm"), messageDelta("max_tokens")}, invalid, "raise max_output_tokens", known},
-		"NoTokensLeft":       {[]string{start, messageDelta("model_context_window_exceeded")}, long, "no tokens for an answer", known},
+		"NoTokensLeft":     {[]string{start, messageDelta("model_context_window_exceeded")}, long, "no tokens for an answer", known},
 		"Refused":          {then(refusal), refused, "the model declined: “Not this.”", known},
 		"Overloaded":       {then(oops("overloaded_error", "Overloaded")), down, "error in the answer, overloaded_error: “Overloaded”", begun},
 		"OverloadedAtOnce": {[]string{oops("overloaded_error", "Overloaded")}, down, "Overloaded", once},

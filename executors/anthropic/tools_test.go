@@ -102,7 +102,7 @@ func TestToolCalls(t *testing.T) {
 		"OddStop":      {[]fields{toolUse("t1", "weather", `{}`)}, "end_turn", parts{part("t1", "weather", `{}`)}, "", ""},
 		"Thought":      {[]fields{thought("hm", ""), toolUse("t1", "weather", `{}`)}, "tool_use", parts{part("t1", "weather", `{}`)}, "", ""},
 		"CutOff":       {[]fields{text("Let me see."), toolUse("t1", "weather", `{}`)}, "max_tokens", nil, conversation.Invalid, "while calling tools (raise max_output_tokens"},
-		"NoTokensLeft":       {[]fields{toolUse("t1", "weather", `{}`)}, "model_context_window_exceeded", nil, conversation.ContextTooLong, "no tokens for an answer"},
+		"NoTokensLeft": {[]fields{toolUse("t1", "weather", `{}`)}, "model_context_window_exceeded", nil, conversation.ContextTooLong, "no tokens for an answer"},
 		"Nameless":     {[]fields{toolUse("t1", "", `{}`)}, "tool_use", nil, conversation.Unavailable, "without a name"},
 		"TooManyBytes": {[]fields{toolUse("t1", "weather", `{"z":"`+strings.Repeat("x", 5000)+`"}`)}, "tool_use", nil, conversation.Invalid, "larger than allowed"},
 		"OtherTools":   {[]fields{{"type": "server_tool_use", "id": "s", "name": "web_search", "input": json.RawMessage(`{}`)}}, "end_turn", nil, conversation.Unavailable, "the answer is empty"},
