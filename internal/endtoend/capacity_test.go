@@ -130,7 +130,7 @@ func TestCapacityOverWorkersAndAgents(t *testing.T) {
 	}
 	for _, a := range byHand {
 		_, err := r.Launcher.Conversation(t.Context(), launch.Conversation{Input: workflows.ConversationInput{
-			Ref: a.Ref, Policy: conversation.Policy{Executor: rig.ExecutorName}, CountedIn: workflows.Counted(limit),
+			Ref: a.Ref, Side: workflows.SidePlatform, Policy: conversation.Policy{Executor: rig.ExecutorName}, CountedIn: workflows.Counted(limit),
 		}})
 		require.NoError(t, err)
 	}
