@@ -40,8 +40,10 @@ func (e withoutCards) Execute(ctx context.Context, req executors.Request) (execu
 // newModel is a model of OpenAI's, or without a key a stand-in that this process serves.
 func newModel(key, name string) (executors.Executor, error) {
 	config := openai.Config{
-		Model: name, APIKey: secret.String(key),
-		Instructions: "You answer the customers of a shop, in one or two sentences. Look orders up before you answer.",
+		ModelConfig: executors.ModelConfig{
+			Model: name, APIKey: secret.String(key),
+			Instructions: "You answer the customers of a shop, in one or two sentences. Look orders up before you answer.",
+		},
 	}
 	if key == "" {
 		address, err := serveStandIn()

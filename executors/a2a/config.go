@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
@@ -22,11 +23,11 @@ const (
 // Defaults of a [Config].
 const (
 	DefaultProvider          = "a2a"
-	DefaultOpening           = modelcall.DefaultOpening
-	DefaultTimeout           = modelcall.DefaultTimeout
-	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
-	DefaultGapTimeout        = modelcall.DefaultGapTimeout
-	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultOpening           = executors.DefaultOpening
+	DefaultTimeout           = executors.DefaultTimeout
+	DefaultFirstTokenTimeout = executors.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = executors.DefaultGapTimeout
+	DefaultMaxReplyBytes     = executors.DefaultMaxReplyBytes
 	DefaultPollInterval      = time.Second
 )
 

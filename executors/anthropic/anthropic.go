@@ -19,7 +19,6 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/settings"
 )
 
 // An Executor calls one model. Create it with [New].
@@ -45,7 +44,7 @@ func New(cfg Config) (*Executor, error) {
 	cfg.setDefaults()
 	e := &Executor{
 		cfg:    cfg,
-		hasKey: cfg.APIKey != "" || settings.HasHeader(cfg.Headers, keyHeader) || settings.HasHeader(cfg.Headers, "Authorization"),
+		hasKey: modelcall.HasKey(cfg.ModelConfig, keyHeader, "Authorization"),
 		clean:  modelcall.NewCleaner(cfg.APIKey, cfg.Headers),
 	}
 
@@ -93,7 +92,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	if err := e.missingKey(); err != nil {
 		return executors.Result{}, err
 	}
-	ctx, watch := e.cfg.timers().Watch(ctx, *e.cfg.Stream)
+	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(ctx, *e.cfg.Stream)
 	defer watch.Stop()
 
 	var (

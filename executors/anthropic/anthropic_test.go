@@ -139,7 +139,7 @@ func TestMessages(t *testing.T) {
 		return conversation.ToolResultMessage(conversation.ToolResult{CallID: "t:1", Content: text, IsError: isError})
 	}
 	type messages = []conversation.Message
-	const opening = "user: " + anthropic.DefaultOpening
+	const opening = "user: " + executors.DefaultOpening
 	for name, c := range map[string]struct {
 		in      messages
 		keep    int
@@ -203,17 +203,19 @@ func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	hot := 1.5
 	_, err := anthropic.New(anthropic.Config{
-		APIKey:             "two words\n",
-		BaseURL:            "ftp://user:" + key + "@host/v1/messages?x=1",
-		Temperature:        &hot,
-		MaxOutputTokens:    -1,
-		MaxHistoryMessages: -1,
-		MaxReplyBytes:      -1,
-		Timeout:            time.Second,
-		FirstTokenTimeout:  time.Minute,
-		GapTimeout:         -1,
-		Headers:            map[string]secret.String{"Bad Name": "x", "x-api-key": "y", "X-Ok": "a\nb"},
-		Extra:              map[string]any{"system": 1, "a.b": 2, "odd": func() {}},
+		ModelConfig: executors.ModelConfig{
+			APIKey:             "two words\n",
+			BaseURL:            "ftp://user:" + key + "@host/v1/messages?x=1",
+			Temperature:        &hot,
+			MaxOutputTokens:    -1,
+			MaxHistoryMessages: -1,
+			MaxReplyBytes:      -1,
+			Timeout:            time.Second,
+			FirstTokenTimeout:  time.Minute,
+			GapTimeout:         -1,
+			Headers:            map[string]secret.String{"Bad Name": "x", "x-api-key": "y", "X-Ok": "a\nb"},
+			Extra:              map[string]any{"system": 1, "a.b": 2, "odd": func() {}},
+		},
 	})
 	vendor.RequireFaults(t, err,
 		"model is empty: name the model to ask",
@@ -224,7 +226,7 @@ func TestConfigFaults(t *testing.T) {
 	)
 	require.ErrorContains(t, err, "write one like https://api.anthropic.com")
 
-	_, err = anthropic.New(anthropic.Config{Model: "m", BaseURL: "https://host/v1/"})
+	_, err = anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: "m", BaseURL: "https://host/v1/"}})
 	require.ErrorContains(t, err, "base_url contains /v1: leave it out, it is added")
 }
 
@@ -241,14 +243,14 @@ func TestCheck(t *testing.T) {
 
 func TestTheOfficialAPIKnowsItsModels(t *testing.T) {
 	t.Parallel()
-	e, err := anthropic.New(anthropic.Config{Model: "claude-typo", APIKey: key, HTTPClient: &http.Client{
+	e, err := anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: "claude-typo", APIKey: key, HTTPClient: &http.Client{
 		Transport: modeltest.RoundTrip(func(req *http.Request) *http.Response {
 			return &http.Response{
 				StatusCode: http.StatusNotFound, Request: req, Header: http.Header{},
 				Body: modeltest.OneByte{Reader: strings.NewReader(apiError("not_found_error", "model: claude-typo"))},
 			}
 		}),
-	}})
+	}}})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, not_found_error: “model: claude-typo” (check model)")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/anthropic"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/secret"
@@ -211,9 +212,11 @@ func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c cal
 
 func config(s modeltest.Settings) anthropic.Config {
 	cfg := anthropic.Config{
-		Model: "test-1", APIKey: key, BaseURL: s.BaseURL, HTTPClient: s.Client,
-		Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
-		Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+		ModelConfig: executors.ModelConfig{
+			Model: "test-1", APIKey: key, BaseURL: s.BaseURL, HTTPClient: s.Client,
+			Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
+			Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+		},
 	}
 	if s.NoKey {
 		cfg.APIKey = ""

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/program"
@@ -21,12 +22,12 @@ const (
 	DefaultProvider          = "command"
 	DefaultProcesses         = 2
 	DefaultConcurrency       = 1
-	DefaultTimeout           = modelcall.DefaultTimeout
-	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
-	DefaultGapTimeout        = modelcall.DefaultGapTimeout
+	DefaultTimeout           = executors.DefaultTimeout
+	DefaultFirstTokenTimeout = executors.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = executors.DefaultGapTimeout
 	DefaultStartTimeout      = 30 * time.Second
 	DefaultStopTimeout       = 5 * time.Second
-	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultMaxReplyBytes     = executors.DefaultMaxReplyBytes
 )
 
 // Config names the program and how to call it.

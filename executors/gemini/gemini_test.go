@@ -154,7 +154,7 @@ func TestGooglesOwnServers(t *testing.T) {
 		"https://aiplatform.googleapis.com/v1beta1/publishers/google/models/m":                            {API: gemini.VertexAPI},
 		"https://aiplatform.eu.rep.googleapis.com/v1beta1/publishers/google/models/m":                     {API: gemini.VertexAPI, Project: "p", Location: "eu"},
 		"https://europe-west4-aiplatform.googleapis.com/v1beta1/publishers/google/models/m":               {API: gemini.VertexAPI, Project: "p", Location: "europe-west4"},
-		"https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/publishers/x/models/other": {API: gemini.VertexAPI, Project: "p", Location: "global", Model: "projects/p/locations/global/publishers/x/models/other"},
+		"https://aiplatform.googleapis.com/v1beta1/projects/p/locations/global/publishers/x/models/other": {ModelConfig: executors.ModelConfig{Model: "projects/p/locations/global/publishers/x/models/other"}, API: gemini.VertexAPI, Project: "p", Location: "global"},
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -207,7 +207,7 @@ func TestMessages(t *testing.T) {
 		return conversation.ToolResultMessage(conversation.ToolResult{CallID: "t:1", Content: text, IsError: isError})
 	}
 	type messages = []conversation.Message
-	const opening = "user: " + gemini.DefaultOpening
+	const opening = "user: " + executors.DefaultOpening
 	const signed = " skip_thought_signature_validator"
 	for name, c := range map[string]struct {
 		in   messages
@@ -264,19 +264,21 @@ func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	hot := 2.5
 	_, err := gemini.New(gemini.Config{
-		Model:              "a?b=c",
-		APIKey:             "two words\n",
-		API:                "other",
-		BaseURL:            "ftp://user:" + key + "@host/v1beta/models?x=1",
-		Temperature:        &hot,
-		MaxOutputTokens:    -1,
-		MaxHistoryMessages: -1,
-		MaxReplyBytes:      -1,
-		Timeout:            time.Second,
-		FirstTokenTimeout:  time.Minute,
-		GapTimeout:         -1,
-		Headers:            map[string]secret.String{"Bad Name": "x", "x-goog-api-key": "y", "X-Ok": "a\nb"},
-		Extra:              map[string]any{"contents": 1, "a.b": 2, "odd": func() {}},
+		ModelConfig: executors.ModelConfig{
+			Model:              "a?b=c",
+			APIKey:             "two words\n",
+			BaseURL:            "ftp://user:" + key + "@host/v1beta/models?x=1",
+			Temperature:        &hot,
+			MaxOutputTokens:    -1,
+			MaxHistoryMessages: -1,
+			MaxReplyBytes:      -1,
+			Timeout:            time.Second,
+			FirstTokenTimeout:  time.Minute,
+			GapTimeout:         -1,
+			Headers:            map[string]secret.String{"Bad Name": "x", "x-goog-api-key": "y", "X-Ok": "a\nb"},
+			Extra:              map[string]any{"contents": 1, "a.b": 2, "odd": func() {}},
+		},
+		API: "other",
 	})
 	vendor.RequireFaults(t, err,
 		`model is "a?b=c", which cannot be part of an address`,
@@ -290,10 +292,10 @@ func TestConfigFaults(t *testing.T) {
 
 	for want, cfg := range map[string]gemini.Config{
 		"model is empty":                      {},
-		"is for api: vertex":                  {Model: "m", Project: "p"},
-		"belong together: give both or none":  {Model: "m", API: gemini.VertexAPI, Location: "eu"},
-		"contains a character that none has":  {Model: "m", API: gemini.VertexAPI, Project: "a/b", Location: "eu"},
-		"base_url contains /v1beta: leave it": {Model: "m", BaseURL: "https://host/v1beta/"},
+		"is for api: vertex":                  {ModelConfig: executors.ModelConfig{Model: "m"}, Project: "p"},
+		"belong together: give both or none":  {ModelConfig: executors.ModelConfig{Model: "m"}, API: gemini.VertexAPI, Location: "eu"},
+		"contains a character that none has":  {ModelConfig: executors.ModelConfig{Model: "m"}, API: gemini.VertexAPI, Project: "a/b", Location: "eu"},
+		"base_url contains /v1beta: leave it": {ModelConfig: executors.ModelConfig{Model: "m", BaseURL: "https://host/v1beta/"}},
 	} {
 		_, err := gemini.New(cfg)
 		require.ErrorContains(t, err, want)
@@ -314,14 +316,14 @@ func TestCheck(t *testing.T) {
 
 func TestTheOfficialAPIKnowsItsModels(t *testing.T) {
 	t.Parallel()
-	e, err := gemini.New(gemini.Config{Model: "gemini-typo", APIKey: key, HTTPClient: &http.Client{
+	e, err := gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: "gemini-typo", APIKey: key, HTTPClient: &http.Client{
 		Transport: modeltest.RoundTrip(func(req *http.Request) *http.Response {
 			return &http.Response{
 				StatusCode: http.StatusNotFound, Request: req, Header: http.Header{},
 				Body: modeltest.OneByte{Reader: strings.NewReader(apiError(404, "NOT_FOUND", "models/gemini-typo is not found for API version v1beta"))},
 			}
 		}),
-	}})
+	}}})
 	require.NoError(t, err)
 	require.ErrorContains(t, e.Check(t.Context()), "404 Not Found, NOT_FOUND: “models/gemini-typo is not found for API version v1beta” (check model")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/settings"
@@ -16,10 +17,10 @@ import (
 // Defaults of a [Config].
 const (
 	DefaultProvider          = "http"
-	DefaultTimeout           = modelcall.DefaultTimeout
-	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
-	DefaultGapTimeout        = modelcall.DefaultGapTimeout
-	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultTimeout           = executors.DefaultTimeout
+	DefaultFirstTokenTimeout = executors.DefaultFirstTokenTimeout
+	DefaultGapTimeout        = executors.DefaultGapTimeout
+	DefaultMaxReplyBytes     = executors.DefaultMaxReplyBytes
 	DefaultPollInterval      = 2 * time.Second
 	DefaultSignatureHeader   = "X-Parley-Signature"
 )

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/settings"
@@ -48,8 +48,8 @@ const (
 	DefaultLLMTimeout     = 2 * time.Minute
 	DefaultTimeout        = 30 * time.Second
 	DefaultConnectTimeout = 5 * time.Second
-	DefaultMaxReplyBytes  = modelcall.DefaultMaxReplyBytes
-	DefaultOpening        = modelcall.DefaultOpening
+	DefaultMaxReplyBytes  = executors.DefaultMaxReplyBytes
+	DefaultOpening        = executors.DefaultOpening
 	DefaultScan           = "security::scan_injection"
 	DefaultMaxRisk        = 0.5
 	DefaultGuardTimeout   = 10 * time.Second

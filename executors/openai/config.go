@@ -2,19 +2,23 @@ package openai
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/internal/settings"
-	"github.com/parley-run/parley/secret"
 )
 
 // officialURL is the vendor's own API.
 const officialURL = "https://api.openai.com/v1"
+
+// vendor is what the common settings depend on.
+var vendor = modelcall.Vendor{
+	Example: "http://localhost:11434/v1", Paths: []string{"/chat/completions", "/responses"},
+	KeyHeader: "Authorization", MaxTemperature: 2,
+}
 
 // Values of Config.API.
 const (
@@ -22,23 +26,16 @@ const (
 	APIResponses = "responses"
 )
 
-// Defaults of a [Config].
-const (
-	DefaultProvider          = "openai"
-	DefaultTimeout           = modelcall.DefaultTimeout
-	DefaultFirstTokenTimeout = modelcall.DefaultFirstTokenTimeout
-	DefaultGapTimeout        = modelcall.DefaultGapTimeout
-	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
-	DefaultOpening           = modelcall.DefaultOpening
-)
+// DefaultProvider is the default of Config.Provider.
+const DefaultProvider = "openai"
 
-// Config selects the model, its server, and the limits of a call.
+// Config selects the model, its server, and the limits of a call. APIKey is sent as
+// the bearer token. BaseURL is the address before /chat/completions and /responses.
+// Temperature is at most 2. If MaxHistoryMessages leaves messages out, the provider's
+// stored conversation is not used.
 type Config struct {
-	// Model is the model's name. Required.
-	Model string `yaml:"model"`
-	// APIKey is sent as the bearer token. The vendor's own API needs one;
-	// compatible servers may not.
-	APIKey secret.String `yaml:"api_key"`
+	executors.ModelConfig `yaml:",inline"`
+
 	// API is the API to call, APIChat or APIResponses. Default: APIResponses
 	// without a BaseURL, APIChat with one, because compatible servers support that.
 	API string `yaml:"api"`
@@ -49,49 +46,9 @@ type Config struct {
 	// Background makes the provider continue a response after a disconnect, so that
 	// a later attempt attaches to it (Responses API). Default: false.
 	Background bool `yaml:"background"`
-	// BaseURL is the address before /chat/completions and /responses. Default: the
-	// vendor's own API.
-	BaseURL string `yaml:"base_url"`
 	// Organization and Project are the vendor's ids. Default: those of the key.
 	Organization string `yaml:"organization"`
 	Project      string `yaml:"project"`
-	// Provider is the provider's name in results. Default: DefaultProvider.
-	Provider string `yaml:"provider"`
-	// Instructions are the agent's system prompt. Default: none.
-	Instructions string `yaml:"instructions"`
-	// Opening is the user message sent if the agent has the first turn: many models
-	// need a message to answer. Default: DefaultOpening.
-	Opening string `yaml:"opening"`
-	// Temperature is the sampling temperature, 0 to 2. Default: the model's own.
-	Temperature *float64 `yaml:"temperature"`
-	// MaxOutputTokens bounds a reply, including reasoning. Default: the model's own
-	// limit.
-	MaxOutputTokens int `yaml:"max_output_tokens"`
-	// MaxHistoryMessages bounds the messages sent: the first one and the newest. If
-	// it leaves some out, the provider's stored conversation is not used. Default:
-	// all.
-	MaxHistoryMessages int `yaml:"max_history_messages"`
-	// MaxReplyBytes bounds a reply's text and tool calls. Default: DefaultMaxReplyBytes.
-	MaxReplyBytes int `yaml:"max_reply_bytes"`
-	// Stream requests a streamed reply, which makes a stall noticeable. Default:
-	// true.
-	Stream *bool `yaml:"stream"`
-	// Timeout bounds a whole call. Default: DefaultTimeout.
-	Timeout time.Duration `yaml:"timeout"`
-	// FirstTokenTimeout bounds the wait for the first piece of a streamed reply.
-	// Models that reason without output need more. Default:
-	// DefaultFirstTokenTimeout.
-	FirstTokenTimeout time.Duration `yaml:"first_token_timeout"`
-	// GapTimeout bounds the wait for each further piece. Default: DefaultGapTimeout.
-	GapTimeout time.Duration `yaml:"gap_timeout"`
-	// Headers are sent with every request.
-	Headers map[string]secret.String `yaml:"headers"`
-	// Extra are fields of the request's body without a setting here, such as
-	// reasoning_effort or top_p. Null removes a field that would be sent. Default:
-	// none.
-	Extra map[string]any `yaml:"extra"`
-	// HTTPClient sends the requests. Default: the package's own.
-	HTTPClient *http.Client `yaml:"-"`
 }
 
 // official reports whether the requests go to the vendor's own API.
@@ -106,17 +63,7 @@ func (c *Config) setDefaults() {
 		store := c.official() || c.Background
 		c.Store = &store
 	}
-	c.BaseURL = strings.TrimSuffix(cmp.Or(c.BaseURL, officialURL), "/") + "/"
-	c.Provider = cmp.Or(c.Provider, DefaultProvider)
-	c.Opening = cmp.Or(c.Opening, DefaultOpening)
-	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
-	t := c.timers().WithDefaults()
-	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
-	if c.Stream == nil {
-		stream := true
-		c.Stream = &stream
-	}
-	c.HTTPClient = modelcall.Client(c.HTTPClient)
+	modelcall.SetDefaults(&c.ModelConfig, officialURL, DefaultProvider)
 }
 
 func (c *Config) api() string {
@@ -132,24 +79,12 @@ func (c Config) Quota() limit.Key {
 	return limit.NewKey(c.Provider, c.BaseURL, c.APIKey, c.Headers, "Authorization")
 }
 
-func (c *Config) timers() modelcall.Timers {
-	return modelcall.Timers{Total: c.Timeout, FirstToken: c.FirstTokenTimeout, Gap: c.GapTimeout}
-}
-
 // validate reports all faults, each with its field and remedy.
 func (c *Config) validate() error {
 	var f settings.Faults
-	f.Required("model", c.Model, "name the model to ask")
-	f.Key(c.APIKey)
-	f.BaseURL(c.BaseURL, "http://localhost:11434/v1", "/chat/completions", "/responses")
+	vendor.Validate(&f, c.ModelConfig)
 	f.Printable("organization", c.Organization)
 	f.Printable("project", c.Project)
-	f.Range("temperature", c.Temperature, 2)
-	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
-	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
-	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
-	c.timers().Validate(&f)
-	f.Headers(c.Headers, c.APIKey, "Authorization")
 	switch own := []string{"model", "stream", "tools"}; c.api() {
 	case APIChat:
 		f.Extra(c.Extra, append(own, "messages", "n")...)

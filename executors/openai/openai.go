@@ -21,7 +21,6 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
-	"github.com/parley-run/parley/internal/settings"
 )
 
 // An Executor calls one model. Create it with [New].
@@ -46,7 +45,7 @@ func New(cfg Config) (*Executor, error) {
 		return nil, fmt.Errorf("openai: %w", err)
 	}
 	cfg.setDefaults()
-	e := &Executor{cfg: cfg, hasKey: cfg.APIKey != "" || settings.HasHeader(cfg.Headers, "Authorization"), clean: modelcall.NewCleaner(cfg.APIKey, cfg.Headers)}
+	e := &Executor{cfg: cfg, hasKey: modelcall.HasKey(cfg.ModelConfig, "Authorization"), clean: modelcall.NewCleaner(cfg.APIKey, cfg.Headers)}
 
 	opts := []option.RequestOption{
 		option.WithHTTPClient(cfg.HTTPClient),
@@ -113,7 +112,7 @@ func (e *Executor) executeChat(ctx context.Context, req executors.Request, opts 
 	if err != nil {
 		return executors.Result{}, err
 	}
-	ctx, watch := e.cfg.timers().Watch(ctx, *e.cfg.Stream)
+	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(ctx, *e.cfg.Stream)
 	defer watch.Stop()
 	var a answer
 	if *e.cfg.Stream {
@@ -139,7 +138,7 @@ func (e *Executor) executeResponses(caller context.Context, req executors.Reques
 	if err != nil {
 		return executors.Result{}, err
 	}
-	ctx, watch := e.cfg.timers().Watch(caller, *e.cfg.Stream)
+	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(caller, *e.cfg.Stream)
 	defer watch.Stop()
 	var a answer
 	x, err := e.respond(ctx, watch, req, &a, tools, opts)

@@ -107,7 +107,7 @@ func TestMessages(t *testing.T) {
 	user, agent, data := modeltest.User, modeltest.Agent, modeltest.Data
 	lookup := conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{modeltest.Call("t1", "find", "")}}
 	found := conversation.ToolResultMessage(conversation.ToolResult{CallID: "t1", Content: "found"})
-	const opening = "user: " + openai.DefaultOpening
+	const opening = "user: " + executors.DefaultOpening
 	for name, c := range map[string]struct {
 		in   []conversation.Message
 		keep int
@@ -154,19 +154,21 @@ func TestConfigFaults(t *testing.T) {
 	t.Parallel()
 	hot, stream := 3.0, true
 	_, err := openai.New(openai.Config{
-		APIKey:             "two words\n",
-		BaseURL:            "ftp://user:" + key + "@host/v1/chat/completions?x=1",
-		Organization:       "a\nb",
-		Temperature:        &hot,
-		MaxOutputTokens:    -1,
-		MaxHistoryMessages: -1,
-		MaxReplyBytes:      -1,
-		Stream:             &stream,
-		Timeout:            time.Second,
-		FirstTokenTimeout:  time.Minute,
-		GapTimeout:         -1,
-		Headers:            map[string]secret.String{"Bad Name": "x", "Authorization": "y", "X-Ok": "a\nb"},
-		Extra:              map[string]any{"messages": 1, "a.b": 2, "odd": func() {}},
+		ModelConfig: executors.ModelConfig{
+			APIKey:             "two words\n",
+			BaseURL:            "ftp://user:" + key + "@host/v1/chat/completions?x=1",
+			Temperature:        &hot,
+			MaxOutputTokens:    -1,
+			MaxHistoryMessages: -1,
+			MaxReplyBytes:      -1,
+			Stream:             &stream,
+			Timeout:            time.Second,
+			FirstTokenTimeout:  time.Minute,
+			GapTimeout:         -1,
+			Headers:            map[string]secret.String{"Bad Name": "x", "Authorization": "y", "X-Ok": "a\nb"},
+			Extra:              map[string]any{"messages": 1, "a.b": 2, "odd": func() {}},
+		},
+		Organization: "a\nb",
 	})
 	chat.RequireFaults(t, err,
 		"model is empty: name the model to ask",

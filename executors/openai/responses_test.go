@@ -433,7 +433,7 @@ func TestCancellingIsBounded(t *testing.T) {
 		server := cancelHangs{modeltest.Slow{Steps: []modeltest.Step{
 			modeltest.After(0, `data: {"type":"response.created","response":{"id":"r1","status":"queued"}}`),
 		}}}
-		e, err := openai.New(openai.Config{Model: "m", APIKey: key, Background: true, HTTPClient: &http.Client{Transport: server}})
+		e, err := openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: key, HTTPClient: &http.Client{Transport: server}}, Background: true})
 		require.NoError(t, err)
 		req := executortest.Request("c1", "Hi")
 		req.OnAttach = func(json.RawMessage) { cancel() }
@@ -482,7 +482,7 @@ func TestResponsesTimers(t *testing.T) {
 			t.Run(name+"/"+mode, func(t *testing.T) {
 				t.Parallel()
 				modeltest.Takes(t, c.after, c.want, func(t *testing.T) executors.Executor {
-					e, err := openai.New(openai.Config{Model: "m", APIKey: key, Background: background, HTTPClient: &http.Client{Transport: c.server}})
+					e, err := openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: key, HTTPClient: &http.Client{Transport: c.server}}, Background: background})
 					require.NoError(t, err)
 					return e
 				})
@@ -506,7 +506,7 @@ func TestBackgroundPollsAreNoPieces(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		cfg := openai.Config{Model: "m", APIKey: key, Background: true, GapTimeout: time.Millisecond, HTTPClient: &http.Client{Transport: server}}
+		cfg := openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: key, GapTimeout: time.Millisecond, HTTPClient: &http.Client{Transport: server}}, Background: true}
 		noStream(&cfg)
 		e, err := openai.New(cfg)
 		require.NoError(t, err)
@@ -523,10 +523,10 @@ func TestAPIFaults(t *testing.T) {
 	for want, cfg := range map[string]openai.Config{
 		"api is \"smoke\": write chat or responses": {API: "smoke"},
 		"store is for the Responses API":            {API: openai.APIChat, Store: &yes},
-		"background is for the Responses API":       {BaseURL: "http://localhost/v1", Background: true},
+		"background is for the Responses API":       {ModelConfig: executors.ModelConfig{BaseURL: "http://localhost/v1"}, Background: true},
 		"store is false, and background needs it":   {Background: true, Store: &no},
-		"extra.input cannot be set here":            {Extra: map[string]any{"input": 1}},
-		"base_url contains /responses":              {BaseURL: "http://localhost/v1/responses"},
+		"extra.input cannot be set here":            {ModelConfig: executors.ModelConfig{Extra: map[string]any{"input": 1}}},
+		"base_url contains /responses":              {ModelConfig: executors.ModelConfig{BaseURL: "http://localhost/v1/responses"}},
 	} {
 		cfg.Model = "m"
 		_, err := openai.New(cfg)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/secret"
@@ -117,9 +118,12 @@ func api(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, c cal
 
 func config(s modeltest.Settings, api string) openai.Config {
 	cfg := openai.Config{
-		Model: "test-1", APIKey: key, API: api, HTTPClient: s.Client,
-		Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
-		Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+		ModelConfig: executors.ModelConfig{
+			Model: "test-1", APIKey: key, HTTPClient: s.Client,
+			Headers: map[string]secret.String{"X-Gateway-Key": headerKey},
+			Timeout: s.Timeout, FirstTokenTimeout: s.FirstTokenTimeout,
+		},
+		API: api,
 	}
 	if s.BaseURL != "" {
 		cfg.BaseURL = s.BaseURL + "/v1"

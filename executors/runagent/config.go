@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/settings"
 	"github.com/parley-run/parley/secret"
@@ -32,7 +33,7 @@ const (
 	DefaultTimeout           = 10 * time.Minute
 	DefaultFirstTokenTimeout = 2 * time.Minute
 	DefaultGapTimeout        = 2 * time.Minute
-	DefaultMaxReplyBytes     = modelcall.DefaultMaxReplyBytes
+	DefaultMaxReplyBytes     = executors.DefaultMaxReplyBytes
 )
 
 // Provider is the provider's name in results.

@@ -145,27 +145,27 @@ func TestEveryBackend(t *testing.T) {
 		"openai responses": {keeps: true, calls: true, start: func(t *testing.T) speaker {
 			store := true
 			return standin(t, modelstandin.Responses{}, func(url string) (*openai.Executor, error) {
-				return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", API: openai.APIResponses, Store: &store})
+				return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1"}, API: openai.APIResponses, Store: &store})
 			})
 		}},
 		"openai responses, nothing stored": {calls: true, start: func(t *testing.T) speaker {
 			return standin(t, modelstandin.Responses{}, func(url string) (*openai.Executor, error) {
-				return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", API: openai.APIResponses})
+				return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1"}, API: openai.APIResponses})
 			})
 		}},
 		"openai chat": {calls: true, start: func(t *testing.T) speaker {
 			return standin(t, modelstandin.Chat{}, func(url string) (*openai.Executor, error) {
-				return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1"})
+				return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1"}})
 			})
 		}},
 		"anthropic": {calls: true, start: func(t *testing.T) speaker {
 			return standin(t, modelstandin.Messages{}, func(url string) (*anthropic.Executor, error) {
-				return anthropic.New(anthropic.Config{Model: model, APIKey: key, BaseURL: url})
+				return anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url}})
 			})
 		}},
 		"gemini": {calls: true, start: func(t *testing.T) speaker {
 			return standin(t, modelstandin.Generate{}, func(url string) (*gemini.Executor, error) {
-				return gemini.New(gemini.Config{Model: model, APIKey: key, BaseURL: url})
+				return gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url}})
 			})
 		}},
 		"http JSON": {keeps: true, calls: true, start: func(t *testing.T) speaker {

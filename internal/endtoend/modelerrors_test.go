@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/modelstandin"
@@ -132,7 +133,7 @@ func TestModelErrors(t *testing.T) {
 				failed.Add(1)
 				return modelstandin.Said{By: row.fails}
 			})
-			e, err := openai.New(openai.Config{Model: "standin-1", APIKey: "test-key", BaseURL: model.URL + "/v1"})
+			e, err := openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "standin-1", APIKey: "test-key", BaseURL: model.URL + "/v1"}})
 			require.NoError(t, err)
 			r := rig.New(t, localstacktest.Client(t), rig.Options{
 				Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 5},

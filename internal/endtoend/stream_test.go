@@ -72,7 +72,7 @@ func TestStreamOutlastsTheHeartbeat(t *testing.T) {
 	model := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Chat{}, func(modelstandin.Asked) modelstandin.Said {
 		return modelstandin.Said{By: slowly(n, pause)}
 	})
-	e, err := openai.New(openai.Config{Model: "standin-1", APIKey: "test-key", BaseURL: model.URL + "/v1"})
+	e, err := openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "standin-1", APIKey: "test-key", BaseURL: model.URL + "/v1"}})
 	require.NoError(t, err)
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 1, MaxTurns: 3},
@@ -99,8 +99,10 @@ func TestTenMinutesOfStreaming(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				e, err := openai.New(openai.Config{
-					Model: "standin-1", BaseURL: "http://model.test/v1", Timeout: 11 * time.Minute,
-					HTTPClient: &http.Client{Transport: streaming(slowly(n, pause))},
+					ModelConfig: executors.ModelConfig{
+						Model: "standin-1", BaseURL: "http://model.test/v1", Timeout: 11 * time.Minute,
+						HTTPClient: &http.Client{Transport: streaming(slowly(n, pause))},
+					},
 				})
 				require.NoError(t, err)
 				registry := executors.NewRegistry()
@@ -175,9 +177,9 @@ func TestStalledStreamFailsOver(t *testing.T) {
 	speaks := modelstandin.StartLenient(t, modelstandin.Lenient{Load: true}, modelstandin.Messages{}, func(a modelstandin.Asked) modelstandin.Said {
 		return modelstandin.Said{Text: fmt.Sprintf("the second link, having heard %d", len(a.Lines))}
 	})
-	first, err := openai.New(openai.Config{Model: "standin-1", APIKey: "test-key", BaseURL: stalls.URL + "/v1", GapTimeout: 500 * time.Millisecond})
+	first, err := openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "standin-1", APIKey: "test-key", BaseURL: stalls.URL + "/v1", GapTimeout: 500 * time.Millisecond}})
 	require.NoError(t, err)
-	second, err := anthropic.New(anthropic.Config{Model: "standin-1", APIKey: "test-key", BaseURL: speaks.URL})
+	second, err := anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: "standin-1", APIKey: "test-key", BaseURL: speaks.URL}})
 	require.NoError(t, err)
 	chain, err := failover.New(rig.ExecutorName, failover.Config{Attempts: 1}, []failover.Link{
 		{Name: "first", Executor: first}, {Name: "second", Executor: second},

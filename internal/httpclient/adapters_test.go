@@ -80,16 +80,16 @@ func adapters() []adapter {
 			}
 		}},
 		{"openai chat", executor(func(server string) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIChat, BaseURL: server})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}, API: openai.APIChat})
 		})},
 		{"openai responses", executor(func(server string) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIResponses, BaseURL: server})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}, API: openai.APIResponses})
 		})},
 		{"anthropic", executor(func(server string) (executors.Executor, error) {
-			return anthropic.New(anthropic.Config{Model: "m", APIKey: "key", BaseURL: server})
+			return anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}})
 		})},
 		{"gemini", executor(func(server string) (executors.Executor, error) {
-			return gemini.New(gemini.Config{Model: "m", APIKey: "key", BaseURL: server})
+			return gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}})
 		})},
 		{"http", executor(func(server string) (executors.Executor, error) {
 			return executorhttp.New(executorhttp.Config{URL: server})

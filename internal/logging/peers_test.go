@@ -88,12 +88,12 @@ func peers(t *testing.T, server string) map[string]func() error {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = set.Close() })
 	return map[string]func() error{
-		"openai chat":      ask(openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIChat, BaseURL: server, Stream: &no})),
-		"openai responses": ask(openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIResponses, BaseURL: server})),
-		"anthropic":        ask(anthropic.New(anthropic.Config{Model: "m", APIKey: "key", BaseURL: server})),
-		"gemini":           ask(gemini.New(gemini.Config{Model: "m", APIKey: "key", BaseURL: server, Stream: &no})),
-		"openai stream":    ask(openai.New(openai.Config{Model: "m", APIKey: "key", API: openai.APIChat, BaseURL: server})),
-		"gemini stream":    ask(gemini.New(gemini.Config{Model: "m", APIKey: "key", BaseURL: server})),
+		"openai chat":      ask(openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server, Stream: &no}, API: openai.APIChat})),
+		"openai responses": ask(openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}, API: openai.APIResponses})),
+		"anthropic":        ask(anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}})),
+		"gemini":           ask(gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server, Stream: &no}})),
+		"openai stream":    ask(openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}, API: openai.APIChat})),
+		"gemini stream":    ask(gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: "m", APIKey: "key", BaseURL: server}})),
 		"http":             ask(executorhttp.New(executorhttp.Config{URL: server})),
 		"a2a":              ask(a2a.New(a2a.Config{URL: server, Endpoint: server + "/rpc"})),
 		"runagent": ask(runagent.New(runagent.Config{

@@ -37,31 +37,31 @@ func TestContract(t *testing.T) {
 		tools   bool
 	}{
 		"openai chat": {modelstandin.Chat{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", HTTPClient: c})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", HTTPClient: c}})
 		}, true},
 		"openai chat, whole": {modelstandin.Chat{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", Stream: &no, HTTPClient: c})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", Stream: &no, HTTPClient: c}})
 		}, true},
 		"openai responses": {modelstandin.Responses{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", API: openai.APIResponses, HTTPClient: c})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", HTTPClient: c}, API: openai.APIResponses})
 		}, true},
 		"openai responses, stored": {modelstandin.Responses{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", API: openai.APIResponses, Store: &yes, HTTPClient: c})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", HTTPClient: c}, API: openai.APIResponses, Store: &yes})
 		}, true},
 		"openai responses, stored, whole": {modelstandin.Responses{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return openai.New(openai.Config{Model: model, APIKey: key, BaseURL: url + "/v1", API: openai.APIResponses, Store: &yes, Stream: &no, HTTPClient: c})
+			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", Stream: &no, HTTPClient: c}, API: openai.APIResponses, Store: &yes})
 		}, true},
 		"anthropic": {modelstandin.Messages{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return anthropic.New(anthropic.Config{Model: model, APIKey: key, BaseURL: url, HTTPClient: c})
+			return anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url, HTTPClient: c}})
 		}, true},
 		"anthropic, whole": {modelstandin.Messages{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return anthropic.New(anthropic.Config{Model: model, APIKey: key, BaseURL: url, Stream: &no, HTTPClient: c})
+			return anthropic.New(anthropic.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url, Stream: &no, HTTPClient: c}})
 		}, true},
 		"gemini": {modelstandin.Generate{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return gemini.New(gemini.Config{Model: model, APIKey: key, BaseURL: url, HTTPClient: c})
+			return gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url, HTTPClient: c}})
 		}, true},
 		"gemini, whole": {modelstandin.Generate{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return gemini.New(gemini.Config{Model: model, APIKey: key, BaseURL: url, Stream: &no, HTTPClient: c})
+			return gemini.New(gemini.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url, Stream: &no, HTTPClient: c}})
 		}, true},
 		"http": {modelstandin.Agent{}, func(url string, c *http.Client) (executors.Executor, error) {
 			return agent.New(agent.Config{URL: url + "/reply", BearerToken: key, Model: model, HTTPClient: c})

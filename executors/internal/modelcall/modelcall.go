@@ -8,18 +8,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
-	"time"
 
 	"github.com/parley-run/parley/internal/httpclient"
-)
-
-// Defaults of the settings that every vendor's executor has.
-const (
-	DefaultTimeout           = 4 * time.Minute
-	DefaultFirstTokenTimeout = 90 * time.Second
-	DefaultGapTimeout        = 30 * time.Second
-	DefaultMaxReplyBytes     = 1 << 20
-	DefaultOpening           = "Begin the conversation: greet the other person and offer your help."
 )
 
 // Client returns the client for a provider's requests. If given is not nil, its

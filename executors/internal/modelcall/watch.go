@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/settings"
 )
 
@@ -20,15 +21,15 @@ type Timers struct {
 // WithDefaults fills zero fields. A Total below the defaults of the other timers
 // replaces them.
 func (t Timers) WithDefaults() Timers {
-	t.Total = cmp.Or(t.Total, DefaultTimeout)
-	t.FirstToken = cmp.Or(t.FirstToken, min(DefaultFirstTokenTimeout, t.Total))
-	t.Gap = cmp.Or(t.Gap, min(DefaultGapTimeout, t.Total))
+	t.Total = cmp.Or(t.Total, executors.DefaultTimeout)
+	t.FirstToken = cmp.Or(t.FirstToken, min(executors.DefaultFirstTokenTimeout, t.Total))
+	t.Gap = cmp.Or(t.Gap, min(executors.DefaultGapTimeout, t.Total))
 	return t
 }
 
 // Validate requires times above zero, and inner ones within the total.
 func (t Timers) Validate(f *settings.Faults) {
-	total := cmp.Or(t.Total, DefaultTimeout)
+	total := cmp.Or(t.Total, executors.DefaultTimeout)
 	for field, d := range map[string]time.Duration{"timeout": t.Total, "first_token_timeout": t.FirstToken, "gap_timeout": t.Gap} {
 		f.Duration(field, d)
 		if d > total && total > 0 && field != "timeout" {
