@@ -30,7 +30,7 @@ func TestFailureOf(t *testing.T) {
 		want failure
 	}{
 		"Details": {
-			failed("openai: reply: 401 (set another key)", conversation.Unauthorized, activities.ErrorDetails{
+			failed("openai: reply: 401", conversation.Unauthorized, activities.ErrorDetails{
 				Kind: conversation.Unauthorized, Remedy: "set another key", Spent: spent, Mark: mark,
 			}),
 			failure{kind: conversation.Unauthorized, reason: "openai: reply: 401", remedy: "set another key", spent: spent, mark: mark},
