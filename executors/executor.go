@@ -1,5 +1,5 @@
-// Package executors is the seam to whatever speaks for the agent: a model, a
-// program, a service. Each backend is a package below this one; package
+// Package executors is the seam to the source of the agent's replies: a model,
+// a program, a service. Each backend is a package below this one; package
 // executortest holds the suite that every backend passes.
 package executors
 
@@ -25,23 +25,22 @@ type Request struct {
 	Conversation conversation.Ref
 	// Turn counts the agent's replies, from 1.
 	Turn int
-	// Attempt counts tries of this turn, from 1.
+	// Attempt counts the attempts at this turn, from 1.
 	Attempt int
 	// IdempotencyKey is the same for all attempts of this request and different for
 	// any other. It is made from the workflow's id and run, the turn and the round,
 	// not from text.
 	IdempotencyKey string
 	// Messages is the conversation so far, oldest first, without the agent's own
-	// instructions (those are the executor's). Empty: the agent opens. They are
-	// not to be changed.
+	// instructions (those are the executor's). Empty: the agent opens. They
+	// must not be changed.
 	Messages []conversation.Message
 	// Tools are what the model may call. A reply that calls some (FinishToolCall)
 	// is not sent: the next request has the calls and their results
 	// among Messages, as New, under the same Turn.
 	Tools []conversation.Tool
-	// Task is set where the conversation is one: Messages is then what the task
-	// says, and Task which agent it wants to run, for executors that run agents by
-	// name. It is not to be changed.
+	// Task is set if the conversation is a task. Messages then has the task's message; Task
+	// names the agent, for executors that run agents by name. It must not be changed.
 	Task *conversation.Task
 	// Round counts the requests of this turn that follow tool calls, from 0.
 	Round int
@@ -49,8 +48,8 @@ type Request struct {
 	// earlier turn. Executors that keep state on their own side send only these.
 	New int
 	// State is what the executor returned with its last reply in this
-	// conversation. Nil at first, and again when another executor has spoken in
-	// between: New is then len(Messages).
+	// conversation. Nil in the first turn, and after a reply of another
+	// executor: New is then len(Messages).
 	State json.RawMessage
 	// Attach is the token that an earlier attempt handed to OnAttach. Nil if none
 	// did: there is nothing to attach to.
@@ -60,8 +59,8 @@ type Request struct {
 	// soon as the token is known. An executor made of others takes an earlier token
 	// back with nil.
 	OnAttach func(token json.RawMessage)
-	// OnDelta, if not nil, is called with the text of a streaming reply as it comes. The
-	// pieces add up to the reply.
+	// OnDelta, if not nil, is called with the text of a streaming reply as it comes. Together
+	// the pieces are the reply.
 	OnDelta func(text string)
 }
 
@@ -72,7 +71,7 @@ type Result struct {
 	// of at most 4 KiB: a session id, a previous response id. Nil: none.
 	State json.RawMessage
 	Usage conversation.Usage
-	// Provider and Model say who answered, in OpenTelemetry's words ("openai").
+	// Provider and Model are those that answered, in OpenTelemetry's terms ("openai").
 	Provider string
 	Model    string
 	// FinishReason says why the model stopped.

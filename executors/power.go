@@ -37,25 +37,27 @@ func As[T any](e Executor) (T, bool) {
 	return none, false
 }
 
-// A Once is an executor that may be set to do nothing twice. It is an optional power,
-// found with [As]. An attempt whose end is not known is then the last one.
+// A Once is an executor that can be set to run at most once: an attempt whose effect is
+// unknown is then the last one. It is an optional power, found with [As].
 type Once interface {
 	AtMostOnce() bool
 }
 
-// AtMostOnce reports whether e does nothing twice. One that does not say so may.
+// AtMostOnce reports whether e must not be retried after an ambiguous attempt. An
+// executor without the power Once may be.
 func AtMostOnce(e Executor) bool {
 	once, ok := As[Once](e)
 	return ok && once.AtMostOnce()
 }
 
-// A Toolless is an executor that may make no use of Request.Tools. It is an optional
+// A Toolless is an executor that may ignore Request.Tools. It is an optional
 // power, found with [As].
 type Toolless interface {
 	Toolless() bool
 }
 
-// TakesTools reports whether e makes use of Request.Tools. One that does not say so does.
+// TakesTools reports whether e uses Request.Tools. An executor without the power
+// Toolless does.
 func TakesTools(e Executor) bool {
 	t, ok := As[Toolless](e)
 	return !ok || !t.Toolless()

@@ -143,9 +143,9 @@ type Listing struct {
 	// Available is whether it could work now; Reason says why not and what to do.
 	Available bool   `json:"available"`
 	Reason    string `json:"reason,omitempty"`
-	// Err is what Reason is the text of.
+	// Err is the error; Reason is its text.
 	Err error `json:"-"`
-	// Tools is whether it makes use of an agent's tools.
+	// Tools is whether it offers an agent's tools to its model.
 	Tools bool `json:"tools"`
 	// Auto marks the one that [Auto] names at the moment.
 	Auto bool `json:"auto,omitempty"`

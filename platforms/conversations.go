@@ -6,8 +6,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Conversations is a platform whose conversations go on in turns and whose transcript
-// the platform keeps.
+// Conversations is a platform whose conversations have turns, and which keeps their
+// transcript.
 type Conversations interface {
 	Platform
 
@@ -24,7 +24,7 @@ type Conversations interface {
 	Transcript(ctx context.Context, ref conversation.Ref) (Transcript, error)
 
 	// Send sends the agent's messages and waits for the reply. No messages means that
-	// the other side speaks. It is not idempotent: after an error whose Ambiguous is
+	// the other side writes next. It is not idempotent: after an error whose Ambiguous is
 	// set, read the Transcript before sending again. Kind Ended means that the
 	// conversation was over before. Reply.Messages has only the other side's messages.
 	Send(ctx context.Context, ref conversation.Ref, in Send) (Reply, error)
@@ -50,9 +50,9 @@ type Reply struct {
 	// Ended means that the other side has ended the conversation: End must not be
 	// called.
 	Ended bool
-	// Echo is what the platform says it stored as the agent's for this Send. Where it
-	// is not Send.Messages, something between us and the platform changed, doubled or
-	// lost one. Nil: the platform does not say.
+	// Echo are the agent's messages of this Send as the platform stored them. If they
+	// differ from Send.Messages, something between us and the platform changed, doubled
+	// or lost one. Nil: the platform does not return them.
 	Echo []conversation.Message
 }
 

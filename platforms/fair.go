@@ -5,19 +5,19 @@ import (
 	"slices"
 )
 
-// Fair chooses up to room of the waiting assignments so that no simulation waits
-// for another's backlog. One after the other it takes from the simulation with
-// the fewest open conversations; among those from the one served longest ago,
-// never before first of all; then the oldest assignment. Inside a simulation the
+// Fair chooses at most capacity of the waiting assignments, so that no simulation waits
+// for another's backlog. Each next one is from the simulation with the fewest open
+// conversations; among those from the one served longest ago, one never served first;
+// then the oldest assignment. Inside a simulation the
 // oldest comes first.
 //
 // Open counts the open conversations by simulation id. Served holds the ids of
 // simulations in the order they were served, the latest last. Neither they nor
 // waiting are changed, and the same arguments give the same choice.
-func Fair(waiting []Assignment, open map[string]int, served []string, room int) []Assignment {
+func Fair(waiting []Assignment, open map[string]int, served []string, capacity int) []Assignment {
 	queues := simulationQueues(waiting, open, served)
 	var chosen []Assignment
-	for turn := len(served); len(chosen) < room && len(queues) > 0; turn++ {
+	for turn := len(served); len(chosen) < capacity && len(queues) > 0; turn++ {
 		next := slices.MinFunc(queues, (*simulationQueue).compare)
 		chosen = append(chosen, next.waiting[0])
 		next.waiting = next.waiting[1:]

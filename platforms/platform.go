@@ -36,7 +36,7 @@ import (
 // Platform is what every platform implements: the base of [Conversations], [Tasks] and
 // [Transport].
 type Platform interface {
-	// Check finds out cheaply whether the platform can be worked with: address,
+	// Check finds out cheaply whether the platform can be used: address,
 	// key, and the project and agent named (either may be empty). It reports
 	// every fault found, joined, each with its remedy.
 	Check(ctx context.Context, project, agent string) error

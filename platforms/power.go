@@ -46,12 +46,12 @@ type Source interface {
 // A Hinted is a Source that knows when it is worth listing again. It is an optional
 // power, found with [As].
 type Hinted interface {
-	// Next is when there will be something, as far as is known. Zero: unknown.
+	// Next is when the next assignment is expected. Zero: unknown.
 	Next() time.Time
 }
 
-// An Advised is a Source that can see that something is amiss which is no failure of
-// its own. It is an optional power, found with [As].
+// An Advised is a Source that can detect a problem which is not an error of its own.
+// It is an optional power, found with [As].
 type Advised interface {
 	// Advice are sentences for the operator, each with what to do. One stays the same
 	// for as long as it holds. It makes no request.
@@ -79,6 +79,6 @@ type Assignment struct {
 	// Touched is the newest message's time, or the time of the last change the
 	// platform knows. Only Open fills it.
 	Touched time.Time `json:"touched,omitzero"`
-	// Persona is a few words about the other side, for people.
+	// Persona is a short description of the other side, for operators.
 	Persona string `json:"persona,omitempty"`
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Tasks is a platform that has things done: each conversation is one occurrence of a
+// Tasks is a platform that schedules work: each conversation is one occurrence of a
 // task. What is to be done is the Task of its Context, and the agent's reply goes to
 // Report.
 type Tasks interface {
@@ -22,37 +22,37 @@ type Tasks interface {
 	Claim(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
 
 	// FindClaim finds out, without claiming anything, whether an earlier attempt at this
-	// claim has landed and is ours. Kind Claimed means that nothing of it is left to us:
-	// there is nothing to run and nothing to report.
+	// claim took effect and is ours. Kind Claimed means that it is not: there is nothing
+	// to run and nothing to report.
 	FindClaim(ctx context.Context, ref conversation.Ref, claim Claim) (Receipt, error)
 
-	// Context returns what is to be done: its Task is set. Kind Ended means that the
+	// Context returns the work: its Task is set. Kind Ended means that the
 	// occurrence is over for the platform: it was cancelled, acknowledged, or has
-	// expired. What is known of it comes with this error all the same.
+	// expired. The context may be returned along with this error.
 	Context(ctx context.Context, ref conversation.Ref) (conversation.Context, error)
 
-	// Cancelled reports whether the task's result is not wanted any more: the task was
-	// cancelled or deleted while it ran.
+	// Cancelled reports whether the task was cancelled or deleted while it ran, so that its
+	// result is no longer needed.
 	Cancelled(ctx context.Context, ref conversation.Ref, receipt Receipt) (bool, error)
 
-	// Report acknowledges the task. Doing it twice for one receipt has the effect
-	// of once, even where the service's own acknowledgement has not: a call with
+	// Report acknowledges the task. Two reports for one receipt have the effect
+	// of one, even where the service's own acknowledgement is not idempotent: a call with
 	// Tried reads the task first. A task that is over for the platform is no error.
 	Report(ctx context.Context, ref conversation.Ref, report Report) error
 }
 
-// A Claim is the wish to claim a task.
+// A Claim is a request to claim a task.
 type Claim struct {
 	// Worker names the claimant. It is the same for every attempt of this claim and
 	// different for any other.
 	Worker string
-	// Tried means that an earlier attempt may have landed.
+	// Tried means that an earlier attempt may have taken effect.
 	Tried bool
 	// Adopt claims what another worker has claimed and left.
 	Adopt bool
 }
 
-// A Receipt is what a claim gave.
+// A Receipt is the result of a claim, and is shown when the task is reported.
 type Receipt struct {
 	// ExecutionID is the platform's name for this run. Empty where it gives none:
 	// Parley then makes one.
@@ -62,7 +62,7 @@ type Receipt struct {
 	State json.RawMessage `json:"state,omitempty"`
 }
 
-// A Report is how a task has ended.
+// A Report is the result of a task, for its platform.
 type Report struct {
 	Receipt Receipt                 `json:"receipt"`
 	Status  conversation.TaskStatus `json:"status"`
@@ -71,6 +71,6 @@ type Report struct {
 	// Result is a short form of the result, for platforms that keep one. Nil: it
 	// was not wanted, or is too long.
 	Result json.RawMessage `json:"result,omitempty"`
-	// Tried means that an earlier attempt may have landed.
+	// Tried means that an earlier attempt may have taken effect.
 	Tried bool `json:"-"`
 }

@@ -1,6 +1,6 @@
 package platforms
 
-// A Type is what a type of platform says about itself. Each platform's package exports
+// A Type describes a type of platform. Each platform's package exports
 // one, and a registry lists them: what reads a configuration, runs the process and
 // prints help names no platform.
 type Type struct {
@@ -26,12 +26,12 @@ type Type struct {
 	Executors []string
 }
 
-// Settings are those of one instance in the configuration.
+// Settings are the settings of one instance in the configuration.
 type Settings interface {
 	// Name is the instance's.
 	Name() string
-	// Decode fills the struct that into points to, by its yaml tags. Fields that are not
-	// mentioned keep their values. What New still finds wrong is joined to its error.
+	// Decode fills the struct that into points to, by its yaml tags. Fields without a
+	// setting keep their values. New joins its own faults to the error of Decode.
 	Decode(into any) error
 }
 
@@ -39,12 +39,12 @@ type Settings interface {
 type Variable struct {
 	// Name is the variable's: "ONERUN_API_KEY".
 	Name string
-	// Setting is the key that it is for: that of the instance, or if Agent is set, that
-	// of the agent.
+	// Setting is the key that it sets: of the agent if Agent is set, else of the
+	// instance.
 	Setting string
 	Agent   bool
-	// Text says what a required one must hold, after "is not set: ", and of another
-	// when it is to be set: "if it checks a key".
+	// Text is for the operator. Of a required variable it is the value to set, after
+	// "is not set: "; of another, when to set it: "if it checks a key".
 	Text string
 	// Example is a value to show. Empty: "...".
 	Example string
