@@ -110,11 +110,10 @@ func (a *attempt) report(err error, next time.Duration) {
 	if next >= 0 && bits.OnesCount(uint(n)) != 1 {
 		return
 	}
+	reason, remedy := conversation.Explain(err)
 	failed := AttemptReport{
-		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), Reason: printable.Clip(err.Error(), maxReportText), At: a.clock.now().UTC(),
-	}
-	if e := asError(err); e != nil {
-		failed.Remedy = printable.Clip(e.Remedy, maxReportText)
+		Step: a.step, Attempt: n, Kind: conversation.KindOf(err), At: a.clock.now().UTC(),
+		Reason: printable.Clip(reason, maxReportText), Remedy: printable.Clip(remedy, maxReportText),
 	}
 	failed.ActivityID, failed.Of = a.info.ActivityID, a.limit
 	if p := a.info.RetryPolicy; p != nil && failed.Of == 0 {
@@ -122,6 +121,9 @@ func (a *attempt) report(err error, next time.Duration) {
 	}
 	about := []any{
 		"conversation_id", a.info.WorkflowExecution.ID, "step", a.step, "attempt", n, "kind", string(failed.Kind), "reason", failed.Reason,
+	}
+	if failed.Remedy != "" {
+		about = append(about, "remedy", failed.Remedy)
 	}
 	log := activity.GetLogger(a.sdk)
 	if next < 0 {

@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // How much of the transcript the Temporal UI shows. All of it is to be had from
@@ -121,11 +122,7 @@ func capital(s string) string {
 // plain cuts a text of others to at most limit runes and makes Markdown of it that
 // shows it as it is: on one line, with nothing that formats, folds or leaves its place.
 func plain(text string, limit int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > limit {
-		text = string(runes[:limit]) + "…"
-	}
-	return markdown.Replace(text)
+	return markdown.Replace(printable.ClipLetters(strings.Join(strings.Fields(text), " "), limit))
 }
 
 // markdown escapes what Markdown and the HTML in it give a meaning.

@@ -25,7 +25,7 @@ func TestPlain(t *testing.T) {
 	} {
 		require.Equal(t, want, plain(text, 100))
 	}
-	require.Equal(t, "ab…", plain("abc", 2))
+	require.Equal(t, "a…", plain("abc", 2))
 }
 
 // The details of a parked conversation say each thing once.

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/internal/settings"
 )
 
@@ -84,7 +85,7 @@ func (e *Executor) newRun(req executors.Request) (run, error) {
 	f.Include(err)
 	if err := f.Err(); err != nil {
 		return run{}, &conversation.Error{
-			Kind: conversation.Invalid, Op: "runagent: run an agent", Err: errors.New(oneLine(err)),
+			Kind: conversation.Invalid, Op: "runagent: run an agent", Err: errors.New(joined.Line(err)),
 			Remedy: "correct the task, or the executor's configuration",
 		}
 	}
@@ -171,5 +172,3 @@ func (e *Executor) keywords(req executors.Request) (json.RawMessage, error) {
 	}
 	return json.Marshal(kwargs)
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

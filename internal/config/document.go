@@ -11,6 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/internal/yamlbound"
 )
 
@@ -57,9 +58,8 @@ func (d *document) isBroken(key string) bool {
 
 // add notes faults that have been made already.
 func (d *document) add(err error) {
-	for _, one := range flatten(err) {
-		var f *Fault
-		if errors.As(one, &f) {
+	for _, f := range joined.As(err, func(error) *Fault { return nil }) {
+		if f != nil {
 			d.faults = append(d.faults, f)
 			d.broken[f.Key] = true
 		}

@@ -1,10 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/parley-run/parley/internal/joined"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // A Fault is one thing that is wrong with the configuration, and how to repair it.
@@ -50,14 +52,7 @@ func (f *Fault) Error() string {
 }
 
 // clip keeps what a file has on a line or two.
-func clip(text string) string {
-	const most = 400
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most]) + "…"
-}
+func clip(text string) string { return printable.ClipLetters(text, 400) }
 
 // Faults is every [Fault] found, in the order of the file's lines.
 type Faults []*Fault
@@ -86,11 +81,7 @@ func (fs Faults) Unwrap() []error {
 func Join(errs ...error) error {
 	var all Faults
 	for _, err := range errs {
-		for _, one := range flatten(err) {
-			var f *Fault
-			if !errors.As(one, &f) {
-				f = &Fault{Text: one.Error()}
-			}
+		for _, f := range joined.As(err, func(err error) *Fault { return &Fault{Text: err.Error()} }) {
 			if !slices.ContainsFunc(all, func(have *Fault) bool { return *have == *f }) {
 				all = append(all, f)
 			}
@@ -106,26 +97,4 @@ func Join(errs ...error) error {
 		return a.Line - b.Line
 	})
 	return all
-}
-
-// flatten takes joined errors apart.
-func flatten(err error) []error {
-	if err == nil {
-		return nil
-	}
-	var out []error
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if _, ok := e.(*Fault); ok {
-			return []error{e}
-		}
-		joined, ok := e.(interface{ Unwrap() []error })
-		if !ok {
-			continue
-		}
-		for _, one := range joined.Unwrap() {
-			out = append(out, flatten(one)...)
-		}
-		return out
-	}
-	return []error{err}
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/internal/settings"
 )
 
@@ -61,13 +61,12 @@ func (s Settings) Build(into any, backend string, build func() error) error {
 // settings as a whole. Faults among them stay as they are.
 func (s Settings) Place(err error) error {
 	var faults []error
-	for _, one := range flatten(err) {
-		if f := (*Fault)(nil); errors.As(one, &f) {
+	for _, f := range joined.As(err, func(err error) *Fault {
+		f, _ := s.where.field(settings.Fields(err)[0]).(*Fault)
+		return f
+	}) {
+		if f != nil { // nil: the field's fault is known already
 			faults = append(faults, f)
-			continue
-		}
-		for _, field := range settings.Fields(one) {
-			faults = append(faults, s.where.field(field))
 		}
 	}
 	return Join(faults...)

@@ -38,7 +38,7 @@ func coded(err error) error {
 		given *iii.Error
 		fault *operate.Fault
 	)
-	text := printable.Text(strings.TrimPrefix(err.Error(), "launch: "))
+	text := printable.Text(err.Error())
 	switch {
 	case errors.As(err, &given):
 		return given

@@ -1,7 +1,10 @@
 // Package joined takes joined errors apart.
 package joined
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Errors returns the errors that [errors.Join] has joined in err, those joined within
 // them included: each is one fault, with a text of its own. An error that wraps several
@@ -28,3 +31,27 @@ func Errors(err error) []error {
 	}
 	return all
 }
+
+// As takes err apart, however its parts are wrapped, into errors of one type. A part that
+// is and wraps none becomes what other makes of it. Nil has none.
+func As[T error](err error, other func(error) T) []T {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		if found, ok := inner.(T); ok {
+			return []T{found}
+		}
+		if parts, ok := inner.(interface{ Unwrap() []error }); ok {
+			var all []T
+			for _, part := range parts.Unwrap() {
+				all = append(all, As(part, other)...)
+			}
+			return all
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	return []T{other(err)}
+}
+
+// Line is err's text on one line, with a semicolon between the texts of joined errors.
+func Line(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -53,7 +53,7 @@ type Direct struct {
 // is open already; one that is over is ErrOver.
 func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error) {
 	if err := d.Input.Ref.Validate(); err != nil {
-		return false, fmt.Errorf("launch: %w", err)
+		return false, err
 	}
 	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, asDirect(d.Input))
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
@@ -61,7 +61,7 @@ func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error)
 	case errors.As(err, &already):
 		return false, l.over(ctx, d.Input.Ref)
 	case err != nil:
-		return false, fmt.Errorf("launch: start conversation %q: %w", d.Input.Ref, err)
+		return false, fmt.Errorf("start conversation %q: %w", d.Input.Ref, err)
 	}
 	return run.GetRunID() != "", nil
 }
@@ -71,11 +71,11 @@ func (l Launcher) over(ctx context.Context, ref conversation.Ref) error {
 	info, err := l.Client.DescribeWorkflowExecution(ctx, workflows.ConversationID(ref), "")
 	switch {
 	case err != nil:
-		return fmt.Errorf("launch: conversation %q: %w", ref, err)
+		return fmt.Errorf("conversation %q: %w", ref, err)
 	case info.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return nil
 	}
-	return fmt.Errorf("launch: conversation %q: %w", ref, ErrOver)
+	return fmt.Errorf("conversation %q: %w", ref, ErrOver)
 }
 
 // Send sends a message to a direct conversation, which begins with it if necessary,
@@ -85,7 +85,7 @@ func (l Launcher) over(ctx context.Context, ref conversation.Ref) error {
 func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest) (workflows.SendReply, error) {
 	ref := d.Input.Ref
 	if err := ref.Validate(); err != nil {
-		return workflows.SendReply{}, fmt.Errorf("launch: %w", err)
+		return workflows.SendReply{}, err
 	}
 	if err := req.Validate(); err != nil { // before it opens a conversation
 		return workflows.SendReply{}, fmt.Errorf("conversation %q: %w", ref, err)

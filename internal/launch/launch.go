@@ -44,11 +44,11 @@ type Conversation struct {
 func (l Launcher) Conversation(ctx context.Context, c Conversation) (started bool, err error) {
 	ref := c.Input.Ref
 	if err := ref.Validate(); err != nil {
-		return false, &conversation.Error{Kind: conversation.Invalid, Op: "launch", Err: err}
+		return false, &conversation.Error{Kind: conversation.Invalid, Op: "start conversation", Err: err}
 	}
 	c.Input = c.Input.WithDefaults()
 	if err := c.Input.Validate(); err != nil {
-		return false, &conversation.Error{Kind: conversation.Invalid, Op: "launch", Err: err}
+		return false, &conversation.Error{Kind: conversation.Invalid, Op: "start conversation", Err: err}
 	}
 	reuse := enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY
 	if c.Once {
@@ -79,11 +79,11 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		return false, nil
 	case errors.As(err, &refused):
 		return false, &conversation.Error{
-			Kind: conversation.Invalid, Op: fmt.Sprintf("launch: start conversation %q", printable.Clip(ref.String(), 100)), Err: err,
+			Kind: conversation.Invalid, Op: fmt.Sprintf("start conversation %q", printable.Clip(ref.String(), 100)), Err: err,
 			Remedy: "if it is about search attributes, run `starter setup`",
 		}
 	case err != nil:
-		return false, fmt.Errorf("launch: start conversation %q: %w", ref, err)
+		return false, fmt.Errorf("start conversation %q: %w", ref, err)
 	}
 	return true, nil
 }
@@ -109,7 +109,7 @@ func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
 		),
 	}, workflows.InboxName, in)
 	if err != nil {
-		return fmt.Errorf("launch: start inbox %q: %w", id, err)
+		return fmt.Errorf("start inbox %q: %w", id, err)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -122,9 +123,5 @@ func firstLine(err error) string {
 	}
 	text = strings.TrimPrefix(text, "rpc error: ")
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	const limit = 300
-	if runes := []rune(line); len(runes) > limit {
-		line = string(runes[:limit]) + "…"
-	}
-	return line
+	return printable.ClipLetters(line, 300)
 }

@@ -27,7 +27,7 @@ func TestExplain(t *testing.T) {
 		"Attributes": {serviceerror.NewInvalidArgument("'ParleyAgent' is not a valid search attribute"), operate.Failed, "list: 'ParleyAgent' is not a valid search attribute: run `starter setup` once to register the search attributes"},
 		"Denied":     {serviceerror.NewPermissionDenied("no", ""), operate.Failed, "list: Temporal at localhost:7233 does not permit it: no"},
 		"Canceled":   {context.Canceled, operate.Failed, "list: interrupted"},
-		"Long":       {errors.New(strings.Repeat("x", 1000)), operate.Failed, "list: " + strings.Repeat("x", 300) + "…"},
+		"Long":       {errors.New(strings.Repeat("x", 1000)), operate.Failed, "list: " + strings.Repeat("x", 299) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

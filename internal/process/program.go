@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/interrupt"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/process/private"
 )
@@ -38,14 +39,14 @@ func End(stderr io.Writer, name string, err error) int {
 // Report writes an error, a line for each fault in it.
 func Report(stderr io.Writer, name string, err error) {
 	stderr = printable.Writer(stderr)
-	lines := strings.Split(err.Error(), "\n")
-	if _, joined := err.(interface{ Unwrap() []error }); !joined || len(lines) == 1 {
+	faults := joined.Errors(err)
+	if len(faults) == 1 {
 		_, _ = fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return
 	}
-	_, _ = fmt.Fprintf(stderr, "%s: %d faults:\n", name, len(lines))
-	for _, line := range lines {
-		_, _ = fmt.Fprintf(stderr, "  %s\n", line)
+	_, _ = fmt.Fprintf(stderr, "%s: %d faults:\n", name, len(faults))
+	for _, fault := range faults {
+		_, _ = fmt.Fprintf(stderr, "  %s\n", strings.ReplaceAll(fault.Error(), "\n", "\n  "))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/secret"
 )
 
@@ -49,26 +50,9 @@ func (f *Faults) Err() error {
 // Fields takes joined errors apart. An error that is no field's is one of the settings
 // as a whole.
 func Fields(errs ...error) []*conversation.FieldError {
-	var all []*conversation.FieldError
-	for _, err := range errs {
-		all = append(all, fieldsOf(err)...)
-	}
-	return all
-}
-
-func fieldsOf(err error) []*conversation.FieldError {
-	if err == nil {
-		return nil
-	}
-	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
-		switch e := inner.(type) {
-		case *conversation.FieldError:
-			return []*conversation.FieldError{e}
-		case interface{ Unwrap() []error }:
-			return Fields(e.Unwrap()...)
-		}
-	}
-	return []*conversation.FieldError{{Text: err.Error()}}
+	return joined.As(errors.Join(errs...), func(err error) *conversation.FieldError {
+		return &conversation.FieldError{Text: err.Error()}
+	})
 }
 
 // Required requires a value.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -274,7 +273,7 @@ func (s *Simulator) putFaults(r *http.Request) (any, error) {
 		return nil, badRequest("faults: " + err.Error())
 	}
 	if err := s.SetFaults(f); err != nil {
-		return nil, badRequest(strings.TrimPrefix(err.Error(), "sim: "))
+		return nil, badRequest(err.Error())
 	}
 	return f, nil
 }

@@ -119,7 +119,7 @@ func (s *Simulator) Close() error {
 // are returned as an error.
 func (s *Simulator) SetFaults(f Faults) error {
 	if err := f.Validate(); err != nil {
-		return fmt.Errorf("sim: %w", err)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
@@ -78,7 +79,7 @@ func readField(fields map[string]json.RawMessage, name, right string, into any) 
 
 // rowFault is one task that cannot be run. It holds up no other.
 func rowFault(id string, err error) *platforms.RowError {
-	return &platforms.RowError{ID: rest.Clip(id), Err: fmt.Errorf("%s (correct the task on Pulse, or delete it there)", strings.ReplaceAll(err.Error(), "\n", "; "))}
+	return &platforms.RowError{ID: rest.Clip(id), Err: fmt.Errorf("%s (correct the task on Pulse, or delete it there)", joined.Line(err))}
 }
 
 // tooLarge says which fields of a task are too long for it to run. Empty: none is.
