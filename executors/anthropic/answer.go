@@ -116,7 +116,7 @@ func (a *answer) count(t tokens) {
 // result turns a complete answer into the executor's result or error.
 func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
 	if len(req.Tools) == 0 || len(a.Calls) == 0 {
-		a.IgnoreCalls()
+		a.Calls = nil
 	}
 	switch {
 	case a.stop == sdk.StopReasonRefusal:

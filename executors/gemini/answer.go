@@ -84,7 +84,7 @@ func (a *answer) count(u *genai.GenerateContentResponseUsageMetadata) {
 // result turns a complete answer into the executor's result or error.
 func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
 	if len(req.Tools) == 0 {
-		a.IgnoreCalls()
+		a.Calls = nil
 	}
 	because := ""
 	if a.why != "" {

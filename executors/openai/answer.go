@@ -1,9 +1,8 @@
 package openai
 
 import (
-	"cmp"
 	"context"
-	"errors"
+	"slices"
 	"strings"
 
 	sdk "github.com/openai/openai-go/v3"
@@ -17,15 +16,14 @@ import (
 type answer struct {
 	modelcall.Answer
 	refusal strings.Builder
-	calls   []*toolCall
-	size    int // of the calls
-	pending int // bytes of calls that are not complete
+	indexes []int64 // of Calls
+	pending int     // bytes of calls that are not complete
 	// cut means that the model was stopped before it was done.
 	cut bool
 }
 
 // length returns how many bytes of text the answer has.
-func (a *answer) length() int { return a.Text.Len() + a.refusal.Len() + a.size + a.pending }
+func (a *answer) length() int { return a.Size() + a.refusal.Len() + a.pending }
 
 // fill reads a whole answer.
 func (a *answer) fill(c *sdk.ChatCompletion) error {
@@ -61,47 +59,21 @@ func (a *answer) count(u sdk.CompletionUsage) {
 // calls if the request offers no tools.
 func (e *Executor) result(ctx context.Context, a *answer, req executors.Request) (executors.Result, error) {
 	if len(req.Tools) == 0 {
-		a.calls = nil
+		a.Calls = nil
 	}
 	switch {
 	case a.length() > e.cfg.MaxReplyBytes:
 		return executors.Result{}, e.failed(ctx, modelcall.ErrTooLarge, a.Usage)
 	case a.Finish == executors.FinishContentFilter:
 		a.Declined = "a content filter stopped the answer"
-	case strings.TrimSpace(a.Text.String()) == "" && a.refusal.Len() > 0 && len(a.calls) == 0:
+	case strings.TrimSpace(a.Text.String()) == "" && a.refusal.Len() > 0 && len(a.Calls) == 0:
 		a.Declined = e.clean("the model declined: " + conversation.Quote(a.refusal.String()))
 	}
-	if a.Declined == "" && len(a.calls) > 0 {
-		return e.calling(a, req)
+	if a.Finish == executors.FinishLength && len(a.Calls) > 0 && !slices.ContainsFunc(a.Calls, func(c *modelcall.Call) bool { return !c.Whole() }) {
+		a.Finish = executors.FinishToolCall // the limit was reached after the calls
 	}
-	if a.Finish == executors.FinishToolCall {
-		a.Finish = executors.FinishStop
-	}
+	a.Key = modelcall.CallKey(req)
 	return a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
-}
-
-// calling returns the result of an answer with tool calls. Servers give them
-// different finish reasons.
-func (e *Executor) calling(a *answer, req executors.Request) (executors.Result, error) {
-	calls, err := a.parts(req.IdempotencyKey)
-	if err != nil {
-		out := &conversation.Error{Kind: conversation.Unavailable, Op: e.op(), Err: err, Usage: a.Usage}
-		if errors.Is(err, errCutCall) {
-			out.Kind, out.Remedy = conversation.Invalid, "raise max_output_tokens: reasoning counts towards it"
-		}
-		return executors.Result{}, out
-	}
-	var parts []conversation.Part
-	if text := a.Text.String(); strings.TrimSpace(text) != "" {
-		parts = append(parts, conversation.Part{Type: conversation.PartText, Text: text})
-	}
-	return executors.Result{
-		Message:      conversation.Message{Role: conversation.RoleAssistant, Parts: append(parts, calls...)},
-		Usage:        a.Usage,
-		Provider:     e.cfg.Provider,
-		Model:        cmp.Or(a.Model, e.cfg.Model),
-		FinishReason: executors.FinishToolCall,
-	}, nil
 }
 
 func finishReason(s string) executors.FinishReason {

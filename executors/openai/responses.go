@@ -331,7 +331,7 @@ func (x *exchange) fill(r *response) error {
 	if r.Status == "failed" || r.Status == "cancelled" || r.hasError() {
 		return r.fault()
 	}
-	text, refusal, calls := a.Text.Len() == 0, a.refusal.Len() == 0, len(a.calls) == 0
+	text, refusal, calls := a.Text.Len() == 0, a.refusal.Len() == 0, len(a.Calls) == 0
 	for i, it := range r.Output {
 		switch it.Type {
 		case "message":

@@ -63,12 +63,15 @@ func (a *Answer) Result(op, provider, model string, maxReplyBytes int) (executor
 		Model:        cmp.Or(a.Model, model),
 		FinishReason: cmp.Or(a.Finish, executors.FinishStop),
 	}
-	if len(calls) > 0 {
+	switch {
+	case len(calls) > 0:
 		out.FinishReason = executors.FinishToolCall
 		if blank {
 			out.Message.Parts = nil
 		}
 		out.Message.Parts = append(out.Message.Parts, calls...)
+	case out.FinishReason == executors.FinishToolCall:
+		out.FinishReason = executors.FinishStop
 	}
 	return out, nil
 }

@@ -20,18 +20,20 @@ const (
 	// maxCalls bounds the calls of one answer: each becomes an activity.
 	maxCalls = 128
 	// callSize is counted for each call in addition to its texts.
-	callSize = 16
+	callSize = 64
 )
 
 // A Call is the part of a tool call received so far.
 type Call struct {
 	ID, Name  string
 	arguments strings.Builder
+	received  int  // bytes of arguments, also of those that are not kept
 	cut       bool // the arguments are longer than MaxArguments
 }
 
 // Write appends a piece of the arguments.
 func (c *Call) Write(piece string) {
+	c.received += len(piece)
 	if room := MaxArguments - c.arguments.Len(); len(piece) > room {
 		piece, c.cut = piece[:room], true
 	}
@@ -40,6 +42,9 @@ func (c *Call) Write(piece string) {
 
 // Empty reports whether no arguments have arrived.
 func (c *Call) Empty() bool { return c.arguments.Len() == 0 }
+
+// Whole reports whether the arguments are valid JSON, so that none are missing.
+func (c *Call) Whole() bool { return !c.cut && json.Valid([]byte(c.arguments.String())) }
 
 // json returns valid arguments unchanged, and others as a JSON string of their
 // beginning.
@@ -66,21 +71,13 @@ func (a *Answer) Call(id, name string) *Call {
 	return c
 }
 
-// Size returns how many bytes of the answer are kept.
+// Size returns how many bytes the answer has.
 func (a *Answer) Size() int {
 	n := a.Text.Len()
 	for _, c := range a.Calls {
-		n += callSize + len(c.ID) + len(c.Name) + c.arguments.Len()
+		n += callSize + len(c.ID) + len(c.Name) + c.received
 	}
 	return n
-}
-
-// IgnoreCalls drops the tool calls of a request that offers no tools.
-func (a *Answer) IgnoreCalls() {
-	a.Calls = nil
-	if a.Finish == executors.FinishToolCall {
-		a.Finish = executors.FinishStop
-	}
 }
 
 // toolCalls returns the calls as parts of a message. A call without an id, or with
