@@ -46,7 +46,7 @@ func New(cfg Config) (*Executor, error) {
 	cfg = cfg.withDefaults()
 	at := cardAddress(cfg.URL)
 	e := &Executor{
-		cardURL: at, client: modelcall.Client(cfg.HTTPClient), sign: signer(cfg),
+		cardURL: at, client: modelcall.Client(cfg.HTTPClient), sign: modelcall.Sender(cfg.Headers, cfg.BearerToken),
 		hasKeys: cfg.BearerToken != "" || len(cfg.Headers) > 0,
 		failure: wire.Failure{Op: "a2a: ask the agent at " + at.Host, Clean: cleaner(cfg), Remedies: remedies},
 	}

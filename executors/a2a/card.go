@@ -199,14 +199,14 @@ const maxHost = 200
 // allowed reports whether a card may name this address: on its own server or a
 // configured host, and not http if the card came over https.
 func (e *Executor) allowed(at *url.URL) bool {
-	if sameServer(e.cardURL, at) {
+	if modelcall.SameServer(e.cardURL, at) {
 		return true
 	}
 	if strings.EqualFold(e.cardURL.Scheme, "https") && !strings.EqualFold(at.Scheme, "https") {
 		return false
 	}
 	return slices.ContainsFunc(e.cfg.CardHosts, func(host string) bool {
-		return strings.EqualFold(host, at.Hostname()) || strings.EqualFold(host, net.JoinHostPort(at.Hostname(), port(at)))
+		return strings.EqualFold(host, at.Hostname()) || strings.EqualFold(host, net.JoinHostPort(at.Hostname(), modelcall.Port(at)))
 	})
 }
 

@@ -124,18 +124,3 @@ func (c Config) validate() error {
 	f.Duration("poll_interval", c.PollInterval)
 	return f.Err()
 }
-
-// sameServer reports whether the secrets for one address may be sent to the other.
-func sameServer(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
-}
-
-func port(u *url.URL) string {
-	if p := u.Port(); p != "" {
-		return p
-	}
-	if strings.EqualFold(u.Scheme, "https") {
-		return "443"
-	}
-	return "80"
-}

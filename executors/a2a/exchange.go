@@ -200,26 +200,12 @@ func (x *exchange) poll(ctx context.Context) error {
 		return modelcall.ErrCutOff
 	}
 	for {
-		if err := x.sleep(ctx); err != nil {
+		if err := x.watch.Sleep(ctx, x.cfg.PollInterval); err != nil {
 			return err
 		}
 		if done, err := x.get(ctx); done || err != nil {
 			return err
 		}
-	}
-}
-
-// sleep waits until the next poll. The timers pause.
-func (x *exchange) sleep(ctx context.Context) error {
-	x.watch.Pause()
-	timer := time.NewTimer(x.cfg.PollInterval)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		x.watch.Alive(true)
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -59,17 +58,11 @@ func (h HMAC) Sign(body []byte, now time.Time) string {
 	return "t=" + t + ",v1=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// signer returns a function that adds credentials to a request. No field holds the
-// secrets, because fmt would print it.
+// signer returns a function that adds credentials and a signature to a request.
 func signer(cfg Config) func(*http.Request, []byte) {
-	headers := maps.Clone(cfg.Headers)
+	send := modelcall.Sender(cfg.Headers, cfg.BearerToken)
 	return func(req *http.Request, body []byte) {
-		for name, value := range headers {
-			req.Header.Set(name, value.Reveal())
-		}
-		if cfg.BearerToken != "" {
-			req.Header.Set("Authorization", "Bearer "+cfg.BearerToken.Reveal())
-		}
+		send(req)
 		if cfg.HMAC.Secret != "" {
 			req.Header.Set(cfg.HMAC.Header, cfg.HMAC.Sign(body, time.Now()))
 		}

@@ -40,7 +40,7 @@ func (c *call) run(ctx context.Context) error {
 		if wait, err = c.accepted(res); err != nil {
 			break
 		}
-		if err = c.sleep(ctx, wait); err != nil {
+		if err = c.watch.Sleep(ctx, wait); err != nil {
 			break
 		}
 		res, err = c.poll(ctx)
@@ -84,7 +84,7 @@ func (c *call) post(ctx context.Context) (*http.Response, error) {
 	return c.send(ctx, http.MethodPost, c.url, c.body)
 }
 
-// comeBack polls a run.
+// poll asks for the answer of a run.
 func (c *call) poll(ctx context.Context) (*http.Response, error) {
 	if c.place.Location == "" {
 		return c.post(ctx)
@@ -119,20 +119,6 @@ func (c *call) send(ctx context.Context, method string, u *url.URL, body []byte)
 		limit.ReportHeaders(ctx, res.Header)
 	}
 	return res, err
-}
-
-// sleep waits until the next poll. The timers pause.
-func (c *call) sleep(ctx context.Context, d time.Duration) error {
-	c.watch.Pause()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		c.watch.Alive(true)
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // read reads the answer in the form it has.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/parley-run/parley/executors"
@@ -122,5 +121,5 @@ func checkHealth(base, s string) error {
 
 // sameServer reports whether the secrets for one address may be sent to the other.
 func sameServer(a, b *url.URL) bool {
-	return strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Host, b.Host) && b.User == nil
+	return modelcall.SameServer(a, b) && b.User == nil
 }

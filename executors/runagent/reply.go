@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/executors/internal/translate"
 )
 
 // errNoText is returned for an answer that a conversation cannot use.
@@ -54,30 +55,11 @@ func (c *call) words(v value) (string, error) {
 		return "", fmt.Errorf("%w: it is %s", errNoText, shape(v.raw))
 	}
 	found := gjson.GetBytes(v.raw, c.cfg.ReplyPath)
-	text, ok := textOf(found)
-	if !ok {
+	text, err := translate.Text(found)
+	if err != nil || text == "" && found.Type != gjson.String {
 		return "", fmt.Errorf("%w at reply_path, %q", errNoText, c.cfg.ReplyPath)
 	}
 	return text, nil
-}
-
-// textOf returns the text of a value: a string, or the pieces of a list, each a
-// string or an object with a text field, as in answers of models.
-func textOf(v gjson.Result) (string, bool) {
-	switch {
-	case v.Type == gjson.String:
-		return v.Str, true
-	case v.IsArray():
-		var b strings.Builder
-		for _, item := range v.Array() {
-			if item.IsObject() {
-				item = item.Get("text")
-			}
-			b.WriteString(item.Str)
-		}
-		return b.String(), b.Len() > 0
-	}
-	return "", false
 }
 
 func shape(raw json.RawMessage) string {

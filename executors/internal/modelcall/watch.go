@@ -106,6 +106,21 @@ func (w *Watch) Pause() {
 	w.next.Stop()
 }
 
+// Sleep waits between polls, with the timers paused. It returns early with the
+// context's error.
+func (w *Watch) Sleep(ctx context.Context, d time.Duration) error {
+	w.Pause()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		w.Alive(true)
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Stop ends the watch and cancels the context.
 func (w *Watch) Stop() {
 	w.mu.Lock()
