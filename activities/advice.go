@@ -36,7 +36,7 @@ func (a *advised) advise(ctx context.Context, in PollInput, on platforms.Platfor
 			a.logged = make(map[string]bool)
 		}
 		a.logged[sentence] = true
-		activity.GetLogger(ctx).Warn("Amiss on the platform", "platform", in.Platform, "agent", in.Agent, "advice", clip(sentence))
+		activity.GetLogger(ctx).Warn("The platform gives advice", "platform", in.Platform, "agent", in.Agent, "advice", clip(sentence))
 	}
 	a.advice = nil
 	for _, sentence := range all[:min(len(all), shownAdvice)] {

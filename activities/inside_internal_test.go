@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,6 +18,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/worker"
@@ -31,6 +33,7 @@ import (
 func inside(t *testing.T, stopping chan struct{}, fn func(ctx context.Context)) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	e := suite.NewTestActivityEnvironment()
 	e.SetWorkerStopChannel(stopping)
 	f := func(ctx context.Context) error { fn(ctx); return nil }
@@ -242,22 +245,6 @@ func TestCallsKeepResults(t *testing.T) {
 			require.Empty(t, c.by)
 			c.wait.Wait()
 		})
-	})
-}
-
-// A call that panics is an error that may be retried: the process goes on.
-func TestCallsRecoverPanics(t *testing.T) {
-	t.Parallel()
-	inside(t, nil, func(ctx context.Context) {
-		c := newCalls(wantedAlways)
-		a := joined(ctx, nil)
-		defer a.live.stop()
-		_, _, err := c.do(a.work, a, "k", nil, func(context.Context, func(json.RawMessage)) (any, int, error) { panic("index out of range") })
-		require.True(t, conversation.IsKind(err, conversation.Unavailable))
-		require.ErrorContains(t, err, "panic: index out of range")
-		require.True(t, asError(err).Ambiguous, "it may have had its effect before")
-		require.False(t, c.has("k"))
-		c.wait.Wait()
 	})
 }
 
