@@ -90,15 +90,9 @@ type beat struct {
 	superseded bool
 }
 
-// keepAlive starts the heartbeats. The details begin with what an earlier attempt
-// left, so that a heartbeat of this one does not wipe it out.
-func keepAlive(ctx context.Context, client HeartbeatClient, detail any) *liveness {
-	_, l := hold(ctx, client, nil, detail)
-	return l
-}
-
 // hold starts the heartbeats and returns the attempt's context, which carries the
-// lease. Stop ends both.
+// lease. Stop ends both. The details begin with what an earlier attempt left, so that a
+// heartbeat of this one does not wipe it out.
 func hold(ctx context.Context, client HeartbeatClient, lag *lagMeter, detail any) (context.Context, *liveness) {
 	info := activity.GetInfo(ctx)
 	l := &liveness{
