@@ -198,7 +198,7 @@ func TestOfferAsksOnceForAll(t *testing.T) {
 				errs <- err
 			}()
 		}
-		require.ErrorIs(t, <-errs, context.DeadlineExceeded, "whoever asked first does not wait for longer than it wants")
+		require.ErrorIs(t, <-errs, context.DeadlineExceeded, "the first caller does not wait beyond its own deadline")
 		for range 9 {
 			require.NoError(t, <-errs)
 		}

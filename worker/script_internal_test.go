@@ -20,7 +20,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			// An address where nobody is: the port was free a moment ago.
+			// An address without a server: the port was free a moment ago.
 			listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 			if err != nil {
 				return err

@@ -84,7 +84,7 @@ func TestCards(t *testing.T) {
 				require.Equal(t, c.want, ce.Kind, "%v", err)
 				require.ErrorContains(t, err, op)
 				require.ErrorContains(t, err, c.text)
-				require.Zero(t, ce.Usage, "nobody was asked")
+				require.Zero(t, ce.Usage, "no request was sent")
 			}
 			try("a2a: check the agent at 127.0.0.1:", e.Check(t.Context()))
 			if !c.check {

@@ -252,7 +252,7 @@ func TestMultiplexed(t *testing.T) {
 	}
 }
 
-// A program that serves several is told when nobody waits any more, and stays.
+// A program that serves several receives the cancellation of an abandoned request, and stays.
 func TestMultiplexedCancel(t *testing.T) {
 	t.Parallel()
 	e := newExecutor(t, multiplexed, "hears")

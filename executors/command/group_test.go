@@ -20,8 +20,8 @@ import (
 	"github.com/parley-run/parley/internal/program/programtest"
 )
 
-// Close leaves nobody behind: not the program, and none of its children, even if
-// they do not heed SIGTERM.
+// Close leaves no process behind: not the program, and none of its children, even if
+// they ignore SIGTERM.
 func TestCloseEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"Child": nil, "Both": {"stubborn"}} {
@@ -38,7 +38,7 @@ func TestCloseEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
-// So does a program that somebody else kills.
+// So does a program that another process kills.
 func TestCrashEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	r := programtest.NewRoll(t)

@@ -84,7 +84,7 @@ func programs() map[string]func(args []string) error {
 				return nil
 			})
 		},
-		// handshake is ready once somebody accepts its connection.
+		// handshake is ready once its connection is accepted.
 		"handshake": func(args []string) error {
 			conn, err := net.Dial("unix", args[0])
 			if err != nil {

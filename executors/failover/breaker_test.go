@@ -147,7 +147,7 @@ func TestWhatOpensTheBreaker(t *testing.T) {
 		"Unavailable":    {fail(conversation.Unavailable), true},
 		"WithoutAKind":   {fmt.Errorf("oops"), true},
 		"Timeout":        {fmt.Errorf("too slow: %w", context.DeadlineExceeded), true},
-		"Cancelled":      {fmt.Errorf("nobody waits: %w", context.Canceled), false},
+		"Cancelled":      {fmt.Errorf("no caller waits: %w", context.Canceled), false},
 		"RateLimited":    {fail(conversation.RateLimited), false},
 		"Queued":         {queued(time.Second), false},
 		"Unauthorized":   {fail(conversation.Unauthorized), false},

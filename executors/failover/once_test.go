@@ -65,7 +65,7 @@ func TestAtMostOnce(t *testing.T) {
 }
 
 // A run that must not happen twice does not hide behind the token of another
-// link's: whoever finds that token would take the run for one that can be picked up.
+// link's: an attempt with that token would take the run for one that it can continue.
 func TestAtMostOnceTakesBackTokens(t *testing.T) {
 	t.Parallel()
 	hands := executor(func(_ context.Context, req executors.Request) (executors.Result, error) {

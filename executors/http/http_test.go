@@ -225,7 +225,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		health string
-		status int // 0: nobody listens
+		status int // 0: no server listens
 		body   string
 		want   conversation.Kind
 		text   string
@@ -266,7 +266,7 @@ func TestCheck(t *testing.T) {
 // Keys go to the agent's server and to no other.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	other := modeltest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody else was asked") }))
+	other := modeltest.NewServer(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("another server received the request") }))
 	server := modeltest.NewServer(t, http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
 	_, err := newExecutor(t, server).Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)

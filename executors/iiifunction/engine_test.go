@@ -106,7 +106,7 @@ func failsWith(code, text string) iii.Handler {
 	return func(context.Context, iii.Invocation) (any, error) { return nil, iii.Errorf(code, "%s", text) }
 }
 
-// stalls answers only once nobody can be answered any more.
+// stalls answers only once no caller can receive the answer.
 func stalls(ctx context.Context, _ iii.Invocation) (any, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
@@ -116,7 +116,7 @@ func stalls(ctx context.Context, _ iii.Invocation) (any, error) {
 type heard struct {
 	mu    sync.Mutex
 	calls []iii.Invocation
-	began chan struct{} // closed with the first call; nil until somebody waits
+	began chan struct{} // closed with the first call; nil until a test waits
 }
 
 // wait returns once the function has been called.

@@ -82,7 +82,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// AgentOS's words mean nothing in a function of somebody else's, but its codes can
+// AgentOS's texts mean nothing in another function, but its codes can
 // be given a meaning.
 func TestErrorsOfPlainFunctions(t *testing.T) {
 	t.Parallel()
@@ -134,7 +134,7 @@ func TestMayHaveRun(t *testing.T) {
 	}
 }
 
-// Nobody serves the function: it may be back in a moment.
+// No worker serves the function: one may be back in a moment.
 func TestFunctionNotThere(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)
@@ -232,7 +232,7 @@ func TestCancelledWithoutEngine(t *testing.T) {
 	require.False(t, ce.Ambiguous)
 }
 
-// A connection that breaks is nobody's answer.
+// A broken connection is no answer.
 func TestConnectionLost(t *testing.T) {
 	t.Parallel()
 	e := practice(t, iii.EraC)

@@ -19,7 +19,7 @@ func TestGuard(t *testing.T) {
 	t.Parallel()
 	none := 0.0
 	for name, c := range map[string]struct {
-		scan  iii.Handler // nil: nobody serves it
+		scan  iii.Handler // nil: no worker serves it
 		guard iiifunction.Guard
 		want  conversation.Kind // empty: the agent answers
 		text  string

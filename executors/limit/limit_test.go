@@ -251,7 +251,7 @@ func TestAPlaceIsNotKeptForever(t *testing.T) {
 			require.Equal(t, i > 0, errors.Is(err, limit.ErrQueued))
 		}
 		require.Equal(t, 9, seen.last().Waiting)
-		time.Sleep(3 * time.Minute) // nobody comes back
+		time.Sleep(3 * time.Minute) // no request comes back
 		_, err := e.Execute(t.Context(), executortest.Request("other", "Hello"))
 		require.NoError(t, err)
 		require.Zero(t, seen.last().Waiting)

@@ -329,7 +329,7 @@ func TestAttach(t *testing.T) {
 			require.ErrorIs(t, err, context.Canceled)
 			var ce *conversation.Error
 			require.ErrorAs(t, err, &ce)
-			require.Zero(t, ce.Usage, "whoever gets the answer counts it")
+			require.Zero(t, ce.Usage, "the attempt that gets the answer counts it")
 			require.Len(t, tokens, 1)
 			require.Contains(t, string(tokens[0]), "resp_1")
 
@@ -345,7 +345,7 @@ func TestAttach(t *testing.T) {
 			require.JSONEq(t, `{"response":"resp_1"}`, string(res.State))
 			require.Len(t, p.bodies(), 1, "bought once")
 			require.Len(t, tokens, 1)
-			require.Empty(t, p.cancelled, "somebody was to take it over")
+			require.Empty(t, p.cancelled, "a later attempt was to continue it")
 		})
 	}
 }
@@ -425,7 +425,7 @@ func TestCancelledRunsAreCancelled(t *testing.T) {
 	}
 }
 
-// What is done for a run that nobody wants takes two seconds at most.
+// Cancelling an abandoned run takes two seconds at most.
 func TestCancellingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

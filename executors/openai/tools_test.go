@@ -193,7 +193,7 @@ func TestNoTools(t *testing.T) {
 	})
 	res, err := e.Execute(t.Context(), executortest.Request("none", "Hi"))
 	require.NoError(t, err)
-	require.Empty(t, res.Message.ToolCalls(), "nobody offered a tool")
+	require.Empty(t, res.Message.ToolCalls(), "no tool was offered")
 	require.Equal(t, executors.FinishStop, res.FinishReason)
 	body := <-bodies
 	for _, field := range []string{"tools", "tool_choice", "parallel_tool_calls"} {

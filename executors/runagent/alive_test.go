@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A silent agent is pinged, so that nobody on the way takes the connection for a
+// A silent agent is pinged, so that no proxy takes the connection for a
 // dead one; where no pong comes it is dead, and the run is told.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()

@@ -124,7 +124,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Where nobody took the request, the agent has not run for certain.
+// Where no server accepted the request, the agent certainly has not run.
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
 	server := runagenttest.Start(t, harbour())

@@ -179,7 +179,7 @@ func (c checked) Check(_ context.Context, project, agent string) error { return 
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	failing := func(kind conversation.Kind, text string) error {
-		return &conversation.Error{Kind: kind, Op: "fake: check", Err: errors.New(text), Remedy: "mend it"}
+		return &conversation.Error{Kind: kind, Op: "fake: check", Err: errors.New(text), Remedy: "repair it"}
 	}
 	backends := assemble.Builtin()
 	backends.Platforms = []assemble.PlatformType{{Type: platforms.Type{Name: "fake", New: func(p platforms.Settings) (platforms.Instance, error) {
@@ -211,12 +211,12 @@ agents:
 	require.NoError(t, err)
 	warnings, faults := a.Check(t.Context())
 	require.EqualError(t, faults, strings.Join([]string{
-		"parley.yaml:4: platforms.locked: fake: check: wrong key (mend it)",
-		"parley.yaml:11: agents.e: fake: check: no project p (mend it)",
-		"parley.yaml:11: agents.e: fake: check: no agent gone (mend it)",
+		"parley.yaml:4: platforms.locked: fake: check: wrong key (repair it)",
+		"parley.yaml:11: agents.e: fake: check: no project p (repair it)",
+		"parley.yaml:11: agents.e: fake: check: no agent gone (repair it)",
 	}, "\n"))
 	require.Len(t, warnings, 1)
-	require.EqualError(t, warnings[0], `platform "down": fake: check: connection refused (mend it)`)
+	require.EqualError(t, warnings[0], `platform "down": fake: check: connection refused (repair it)`)
 }
 
 func TestExecutorsOfOnesOwn(t *testing.T) {

@@ -32,7 +32,7 @@ func serveTools() {
 			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: dir}}}, nil, err
 		})
 	}
-	_ = server.Run(context.Background(), &sdk.StdioTransport{}) // until nobody is there any more
+	_ = server.Run(context.Background(), &sdk.StdioTransport{}) // until the client is gone
 }
 
 const withTools = `

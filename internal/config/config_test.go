@@ -477,7 +477,7 @@ func TestSettings(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "b"}, into.Headers)
 }
 
-// What somebody has scheduled is not to be answered by whatever is at hand.
+// A scheduled task names its executor: no other one replies.
 func TestExecutorsOfPulse(t *testing.T) {
 	t.Parallel()
 	names := func(c *config.Config) (names []string) {

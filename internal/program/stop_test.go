@@ -24,7 +24,7 @@ func serves(t *testing.T, p *program.Process) {
 	require.NoError(t, err)
 }
 
-// However a program ends, it leaves no process behind, though its child heeds no
+// However a program ends, it leaves no process behind, though its child ignores the
 // signal.
 func TestEndOfTheWholeGroup(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ func TestLinksLead(t *testing.T) {
 	}
 }
 
-// machinePath finds paths of whoever wrote the text.
+// machinePath finds paths of the author's machine.
 var machinePath = regexp.MustCompile(`(?:^|[\s"'=(` + "`" + `])(/(?:root|Users|work)/[^\s"')` + "`" + `]*|/home/[^\s"')` + "`" + `]*|[A-Z]:\\\\?Users)`)
 
 func TestNoMachinePaths(t *testing.T) {

@@ -155,7 +155,7 @@ func TestRequest(t *testing.T) {
 
 func TestFaultsOfTheEngine(t *testing.T) {
 	t.Parallel()
-	t.Run("nobody serves the persona", func(t *testing.T) {
+	t.Run("no worker serves the persona", func(t *testing.T) {
 		t.Parallel()
 		e := iiitest.Start(t, iiitest.Options{})
 		_, err := newPlatform(t, e.URL(), nil).Send(soon(t), ref, platforms.Send{})
@@ -251,7 +251,7 @@ func TestLifecycle(t *testing.T) {
 		Type: "ended", Number: 3, ConversationID: "c1", AgentID: "desk", WorkflowID: "iii/desk/c1", PersonaFunction: "persona::ada", Turn: 2,
 		Outcome: &iiiengine.LifecycleOutcome{Kind: "ended", EndedBy: "persona", Turns: 2, Messages: 5},
 	}, got)
-	require.NoError(t, newPlatform(t, "ws://127.0.0.1:1", func(c *iiiengine.Config) { c.Lifecycle = iiiengine.Off }).Notify(soon(t), event), "it asks nobody")
+	require.NoError(t, newPlatform(t, "ws://127.0.0.1:1", func(c *iiiengine.Config) { c.Lifecycle = iiiengine.Off }).Notify(soon(t), event), "it makes no call")
 }
 
 // An engine without pub/sub is told of once: no event fails by it, and no conversation

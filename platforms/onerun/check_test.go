@@ -101,7 +101,7 @@ func TestCheckNobodyThere(t *testing.T) {
 	require.ErrorContains(t, err, "no connection to "+strings.TrimPrefix(closed.URL, "http://")+": connection refused (start OneRun, or check base_url)")
 }
 
-// TestCheckPort3000 has the web app, or nobody, on the port of the stock web app.
+// TestCheckPort3000 has the web app, or no server, on the port of the stock web app.
 func TestCheckPort3000(t *testing.T) {
 	t.Parallel()
 	web := &webApp{}

@@ -248,7 +248,7 @@ func TestOwnHTTPClient(t *testing.T) {
 	require.Equal(t, time.Nanosecond, own.Timeout)
 
 	transport.fail = io.ErrUnexpectedEOF
-	require.True(t, asError(t, c.Start(t.Context(), at)).Ambiguous, "nobody says how far it went")
+	require.True(t, asError(t, c.Start(t.Context(), at)).Ambiguous, "its effect is unknown")
 }
 
 type counting struct {

@@ -326,7 +326,7 @@ func cut(start string) http.HandlerFunc {
 	}
 }
 
-// hang answers only when nobody is waiting any more.
+// hang answers only when no caller waits any more.
 func hang(arrived chan<- struct{}) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -182,7 +182,7 @@ func TestOpenWithoutATime(t *testing.T) {
 	require.ErrorContains(t, err, "no time that can be read")
 }
 
-// Fields that are only for people cost nobody the conversation.
+// A fault in a descriptive field loses no conversation.
 func TestContextOfOddFields(t *testing.T) {
 	t.Parallel()
 	server := serve(t, map[string]http.HandlerFunc{

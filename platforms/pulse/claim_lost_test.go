@@ -69,7 +69,7 @@ func behindARival(t *testing.T) (*bundle, conversation.Ref) {
 	return b, ref
 }
 
-// TestClaimAnswerLostAndLost: our claim landed, but somebody else's before it.
+// TestClaimAnswerLostAndLost: our claim took effect, but another worker's before it.
 func TestClaimAnswerLostAndLost(t *testing.T) {
 	t.Parallel()
 	b, ref := behindARival(t)

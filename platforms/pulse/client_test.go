@@ -225,7 +225,7 @@ func TestWire(t *testing.T) {
 	require.True(t, polled.Tasks[1].ScheduledFor.IsZero())
 }
 
-// TestOddTask: one task that somebody has written nonsense into holds up no other.
+// TestOddTask: one task with nonsense in its fields holds up no other.
 func TestOddTask(t *testing.T) {
 	t.Parallel()
 	const due = `"schedule_type":"run_agent","status":"active","next_execution":1.9e9`

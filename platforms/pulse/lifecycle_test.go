@@ -112,7 +112,7 @@ func TestMinuteBorder(t *testing.T) {
 	}
 }
 
-// TestExpiry: nobody claimed it for 60 seconds.
+// TestExpiry: no worker claimed it for 60 seconds.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pulsetest.Config{})

@@ -68,7 +68,7 @@ func TestRecurringAckLateToTheNext(t *testing.T) {
 	require.Len(t, b.Acks(id), 2)
 }
 
-// TestHistoryTells: somebody has set the task back to an occurrence that was
+// TestHistoryTells: an operator has set the task back to an occurrence that was
 // acknowledged. The history knows.
 func TestHistoryTells(t *testing.T) {
 	t.Parallel()
@@ -127,7 +127,7 @@ func TestRecurringInOldStages(t *testing.T) {
 	}
 }
 
-// TestOldHistoryCannotBeRead: a server of stage B that was mended by hand, so that
+// TestOldHistoryCannotBeRead: a server of stage B that was repaired by hand, so that
 // it can acknowledge, but still not show a history.
 func TestOldHistoryCannotBeRead(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ func TestHangs(t *testing.T) {
 	t.Parallel()
 	silent := func(d time.Duration) *connection { return &connection{silence: func() time.Duration { return d }} }
 	require.False(t, (&connection{}).hangs(time.Hour, 0), "that of a server at an address is not known")
-	require.False(t, silent(59*time.Second).hangs(time.Minute, hangsAfter), "it has answered somebody meanwhile")
+	require.False(t, silent(59*time.Second).hangs(time.Minute, hangsAfter), "it has answered another call meanwhile")
 	require.True(t, silent(time.Minute).hangs(time.Minute, hangsAfter))
 	require.False(t, silent(10*time.Second).hangs(10*time.Second, hangsAfter), "a short wait says little")
 }

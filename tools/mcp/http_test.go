@@ -52,7 +52,7 @@ func newSite(t *testing.T, asJSON bool, reached chan<- struct{}) *site {
 	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
 		s.Close()
-		for session := range s.server.Sessions() { // those that nobody could end
+		for session := range s.server.Sessions() { // those that no client could end
 			_ = session.Close()
 		}
 	})
@@ -232,7 +232,7 @@ func TestAnswersToACall(t *testing.T) {
 			site.at("pid", c.answer)
 			s := visit(t, site.URL, nil)
 
-			// Somebody else's call is under way, and goes on whatever this one hears.
+			// Another call is under way, and continues whatever this one receives.
 			ctx, cancel := context.WithCancel(t.Context())
 			other := make(chan error, 1)
 			go func() {
@@ -325,7 +325,7 @@ func TestRedirectToAnotherServer(t *testing.T) {
 	require.Empty(t, other.seen())
 }
 
-// What keeps a connection from being made, and what mends it.
+// What keeps a connection from being made, and what repairs it.
 func TestConnecting(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

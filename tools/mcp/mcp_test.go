@@ -139,7 +139,7 @@ func largeAnswer(t *testing.T, s *mcp.Set) {
 	require.Equal(t, before, call(t, s, "pid"), "it is the same program")
 }
 
-// An internal error is none of the model's business: nobody knows what the tool
+// An internal error is none of the model's business: it is unknown what the tool
 // would have said.
 func TestInternalErrorOfTheServer(t *testing.T) {
 	t.Parallel()

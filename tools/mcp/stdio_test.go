@@ -53,7 +53,7 @@ func callUntil(t *testing.T, s *mcp.Set, tool string) string {
 	}
 }
 
-// So does one that is killed while nobody calls it.
+// So does one that is killed between calls.
 func TestKilledInBetween(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t, nil, "server")
@@ -113,7 +113,7 @@ func TestConnectingIsNobodysOwn(t *testing.T) {
 	require.Equal(t, first, call(t, s, "pid"))
 }
 
-// A program that does not read holds nobody up.
+// A program that does not read blocks no caller.
 func TestDeafProgram(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t, nil, "deaf")
@@ -155,8 +155,8 @@ func TestChattyProgram(t *testing.T) {
 	require.NotContains(t, log.String(), key)
 }
 
-// Close leaves nobody behind: not the program, and none of its children, even if
-// they heed no signal.
+// Close leaves no process behind: not the program, and none of its children, even if
+// they ignore signals.
 func TestCloseEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{"Child": nil, "Both": {"stubborn"}} {

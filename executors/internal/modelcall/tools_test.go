@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// parse reads messages written as "u" (somebody speaks), "c:a,b" (calls) and
+// parse reads messages written as "u" (a user message), "c:a,b" (calls) and
 // "r:a" (a result).
 func parse(line string) []conversation.Message {
 	var out []conversation.Message

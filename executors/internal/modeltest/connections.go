@@ -26,7 +26,7 @@ func Unreachable(t *testing.T, remedy string, create func(*testing.T, *httptest.
 		server.Close()
 		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 		ce := RequireError(t, err, down, "connection refused ("+remedy+")")
-		require.Zero(t, ce.Usage, "nobody was asked")
+		require.Zero(t, ce.Usage, "no request was sent")
 	})
 	t.Run("UntrustedCertificate", func(t *testing.T) {
 		t.Parallel()
