@@ -80,7 +80,7 @@ type Options struct {
 	// The worker reads histories, heartbeats and queries with the data converter that is
 	// set here. Other programs need the same one: the starter command and the web
 	// interface have the SDK's default unless a codec server decodes for them. A worker
-	// whose converter cannot read an open conversation's history cannot go on with it: a
+	// whose converter cannot read an open conversation's history cannot continue it: a
 	// codec must decode what was written before it was set. It may use one key for each
 	// workflow: every payload of a workflow and of its activities has the namespace and
 	// the workflow's id in its converter.SerializationContext. It must not depend on more.
@@ -121,7 +121,7 @@ type Options struct {
 	// TranscriptBytes bounds the transcripts in memory; others are read from the
 	// workflow or the platform. Zero: 64 MiB.
 	TranscriptBytes int
-	// Drain is how long work under way may go on after a stop. What is left then is
+	// Drain is how long running steps may continue after a stop. What is left then is
 	// handed over to another worker. Zero: 30 seconds.
 	Drain time.Duration
 	// HealthAddress is where /healthz, /readyz and /metrics are. Empty:

@@ -124,7 +124,7 @@ func (e *exchanging) ambiguous() error {
 	return &conversation.Error{
 		Kind: conversation.Ambiguous, Op: fmt.Sprintf("exchange with %s", e.in.Ref),
 		Err:       fmt.Errorf("%s: it may still be answered", reason),
-		Remedy:    "wait: it goes on by itself when the transcript shows it; starter resume sends it again; starter end ends the conversation",
+		Remedy:    "wait: the conversation continues by itself when the transcript shows it; starter resume sends it again; starter end ends the conversation",
 		Ambiguous: true,
 	}
 }

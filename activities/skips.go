@@ -155,7 +155,7 @@ func (s *skipped) waiting(all []platforms.Assignment) {
 
 func (s *skipped) log(ctx context.Context, it Skipped, err error) {
 	s.metrics.rowSkipped(ctx, s.in, it.Kind)
-	activity.GetLogger(ctx).Warn("Skipped a conversation that cannot be run; the others go on",
+	activity.GetLogger(ctx).Warn("Skipped a conversation that cannot be run; the others continue",
 		"platform", s.in.Platform, "project", s.in.Project, "agent", s.in.Agent,
 		"conversation_id", it.ID, "simulation", it.Simulation, "kind", string(it.Kind), "reason", clip(it.Reason), "remedy", remedyOf(err))
 }

@@ -60,7 +60,7 @@
 //   - notify: send an event to a listener.
 //   - park: stop before a step, with status "needs attention", until an operator acts or the
 //     cause is gone.
-//   - pause, resume: stop before the next step on request; go on after a pause or after parking.
+//   - pause, resume: stop before the next step on request; continue after a pause or after parking.
 //   - probe: one trial during an outage, to detect that it is over.
 //   - reconcile: compare our transcript with the platform's after an ambiguous request.
 //   - report: send a task's result to its platform.

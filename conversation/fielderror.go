@@ -7,7 +7,7 @@ type FieldError struct {
 	// Field is the path of the setting within those of the backend: "base_url",
 	// "headers.X-Key", "servers[2].url". Empty: the settings as a whole.
 	Field string
-	// Text says what is wrong and goes on after the field: "is empty". It must not
+	// Text says what is wrong and follows the field: "is empty". It must not
 	// contain a secret.
 	Text string
 	// Remedy says what would be right: "set it to the address of the server". Empty:

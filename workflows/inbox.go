@@ -231,11 +231,11 @@ func (b *inbox) listen(ctx workflow.Context) error {
 		workflow.SetQueryHandlerWithOptions(ctx, QueryStatus, func() (InboxStatus, error) { return b.status(), nil },
 			workflow.QueryHandlerOptions{Description: "What the inbox is doing. The running poll's heartbeat is newer."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdatePause, b.onPause, workflow.UpdateHandlerOptions{
-			Validator: b.mayPause, Description: "Stops claiming conversations; those that run go on."}),
+			Validator: b.mayPause, Description: "Stops claiming conversations; open ones continue."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, b.onResume, workflow.UpdateHandlerOptions{
-			Validator: b.mayResume, Description: "Claims conversations again."}),
+			Validator: b.mayResume, Description: "Resumes claiming conversations."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, b.onStop, workflow.UpdateHandlerOptions{
-			Description: "Ends the inbox; conversations that run go on. A worker that starts, starts it again."}),
+			Description: "Ends the inbox; open conversations continue. A worker that starts, starts it again."}),
 	)
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ func (r *run) mayResume(workflow.Context, ResumeRequest) error {
 		return err
 	}
 	if r.wishes.paused == nil && r.attention == nil {
-		return errors.New("the conversation is going on: there is nothing to resume")
+		return errors.New("the conversation is neither paused nor parked: there is nothing to resume")
 	}
 	return nil
 }

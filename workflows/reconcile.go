@@ -32,7 +32,7 @@ type stale struct {
 // wasReset records that an activity found the workflow reset.
 func (r *run) wasReset(ctx workflow.Context, f failure) {
 	if r.resets.stale == nil {
-		workflow.GetLogger(ctx).Warn("the run was reset: the conversation is reconciled before it goes on", "run", f.runID)
+		workflow.GetLogger(ctx).Warn("the run was reset: the conversation is reconciled before it continues", "run", f.runID)
 		r.resets.stale = &stale{run: f.runID}
 	}
 }

@@ -185,7 +185,7 @@ func (e *Executor) leave(of agent, trying bool, err error) {
 	switch {
 	case failed && (s != nil || len(e.open) < maxAgents):
 		if s == nil {
-			e.cfg.Logger.Warn("An agent's tasks are left alone for a while", "executor", e.cfg.Name, "agent_id", printable.Name(of.id, printable.MaxName),
+			e.cfg.Logger.Warn("An agent is blocked for a while: its key or account fails", "executor", e.cfg.Name, "agent_id", printable.Name(of.id, printable.MaxName),
 				"kind", string(reason.Kind), "reason", reason.Error(), "for", e.cfg.OpenFor.String())
 			e.changed(len(e.open), 1)
 		}
@@ -193,7 +193,7 @@ func (e *Executor) leave(of agent, trying bool, err error) {
 	case s == nil:
 	case err == nil:
 		delete(e.open, of)
-		e.cfg.Logger.Info("An agent's tasks run again", "executor", e.cfg.Name, "agent_id", printable.Name(of.id, printable.MaxName))
+		e.cfg.Logger.Info("An agent is no longer blocked: its tasks run", "executor", e.cfg.Name, "agent_id", printable.Name(of.id, printable.MaxName))
 		e.changed(len(e.open), 0)
 	case trying:
 		// It says nothing about key and account: the next may try at once.

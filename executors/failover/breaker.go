@@ -104,7 +104,7 @@ func (b *breaker) wait() time.Duration {
 	return max(0, time.Until(b.openTo))
 }
 
-var errOpen = errors.New("it has failed several times in a row and is left alone for a while")
+var errOpen = errors.New("it has failed several times in a row and gets no requests for a while")
 
 // isOpen reports whether err is from a breaker, so that nothing was sent. An
 // error of a chain within the chain is not: that one has asked others.

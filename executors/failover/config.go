@@ -65,7 +65,7 @@ func (c *Config) setDefaults() {
 func (c *Config) switches(kind conversation.Kind) bool { return slices.Contains(c.SwitchOn, kind) }
 
 // kinds are those that may stand in switch_on. BudgetSpent is what package
-// budget reports: a chain may go on with a model that costs nothing.
+// budget reports: a chain may continue with a model that costs nothing.
 var kinds = []conversation.Kind{
 	conversation.RateLimited, conversation.QuotaExhausted, conversation.Unauthorized, conversation.Unavailable,
 	conversation.ContextTooLong, conversation.Refused, conversation.Invalid, "BudgetSpent",

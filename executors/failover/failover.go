@@ -88,13 +88,13 @@ func New(name string, cfg Config, links []Link, breakers *Breakers) (*Executor, 
 // better wait.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	var (
-		trouble  trouble
+		failed   failures
 		streamed bool
 		order    = e.order(req, req.Attempt)
 	)
 	for i, l := range order {
 		if ctx.Err() != nil {
-			return executors.Result{}, trouble.join(e.stopped(ctx))
+			return executors.Result{}, failed.join(e.stopped(ctx))
 		}
 		result, err := l.breaker.call(func() (executors.Result, error) {
 			return l.Executor.Execute(ctx, l.request(req, &streamed))
@@ -102,18 +102,18 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		if err == nil {
 			result.State = wrapState(l.Name, result.State)
 			result.Provider = cmp.Or(result.Provider, l.Name)
-			result.Usage = result.Usage.Add(trouble.usage())
+			result.Usage = result.Usage.Add(failed.usage())
 			return result, nil
 		}
 		if !e.passesOn(ctx, l, err, streamed) {
-			return executors.Result{}, trouble.join(e.unhurried(req, l, err))
+			return executors.Result{}, failed.join(e.unhurried(req, l, err))
 		}
-		trouble.add(l.Name, err)
+		failed.add(l.Name, err)
 		if i+1 < len(order) {
 			e.observe(ctx, l, order[i+1], err)
 		}
 	}
-	return executors.Result{}, trouble.verdict(e.op())
+	return executors.Result{}, failed.final(e.op())
 }
 
 // order is the links as this attempt asks them.
@@ -205,17 +205,17 @@ func (e *Executor) Check(ctx context.Context) error {
 		results[i] = make(chan error, 1)
 		go func() { results[i] <- executors.Check(ctx, l.Executor) }()
 	}
-	var trouble trouble
+	var failed failures
 	for i, l := range e.links {
 		select {
 		case err := <-results[i]:
 			if err == nil {
 				return nil
 			}
-			trouble.add(l.Name, err)
+			failed.add(l.Name, err)
 		case <-ctx.Done():
-			return trouble.join(e.stopped(ctx))
+			return failed.join(e.stopped(ctx))
 		}
 	}
-	return trouble.verdict(fmt.Sprintf("failover: check %q", e.name))
+	return failed.final(fmt.Sprintf("failover: check %q", e.name))
 }

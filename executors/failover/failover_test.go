@@ -256,7 +256,7 @@ func TestFailedLinksAreCounted(t *testing.T) {
 		var ce *conversation.Error
 		require.ErrorAs(t, err, &ce)
 		require.Equal(t, conversation.Usage{InputTokens: 107, Calls: 2}, ce.Usage)
-		require.ErrorContains(t, err, `"link1"`, "the trouble of both is told")
+		require.ErrorContains(t, err, `"link1"`, "the error has the failures of both")
 	}
 }
 

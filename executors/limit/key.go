@@ -37,7 +37,7 @@ func NewKey(provider, endpoint string, key secret.String, headers map[string]sec
 	return k
 }
 
-// String is the key as people read it. It holds no secret.
+// String is the key in logs and metrics. It holds no secret.
 func (k Key) String() string {
 	s := k.Provider
 	for _, part := range []string{k.Endpoint, k.Quota} {

@@ -118,7 +118,7 @@ func (c *Config) Platform(name string) (Platform, bool) {
 	return Platform{}, false
 }
 
-// From says where the configuration is from, for people.
+// From says where the configuration is from, for operators.
 func (c *Config) From() string {
 	if c.Path == "" {
 		return "environment"

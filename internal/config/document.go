@@ -197,7 +197,7 @@ func isNull(node *yaml.Node) bool {
 	return node == nil || node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null"
 }
 
-// shape says what a node is, for people.
+// shape describes a node in errors.
 func shape(node *yaml.Node) string {
 	switch node.Kind {
 	case yaml.MappingNode:

@@ -86,7 +86,7 @@ type place struct {
 	key, node *yaml.Node
 }
 
-// fault is a fault of the setting, whose text goes on after the setting's name.
+// fault is a fault of the setting, whose text follows the setting's name.
 func (p place) fault(setting, text string) error {
 	return p.of(setting, Fault{Text: text})
 }

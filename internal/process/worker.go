@@ -74,7 +74,7 @@ type Options struct {
 	// Services run beside the worker and bring it work. They are stopped before it.
 	Services []Service
 
-	// Drain is how long work under way may go on after a stop.
+	// Drain is how long running steps may continue after a stop.
 	// Zero: [DefaultDrain].
 	Drain time.Duration
 	// MaxActivities is how many activities may run at once. Zero:
@@ -255,7 +255,7 @@ func (w *Worker) pollers() worker.PollerBehavior {
 
 // Run works until ctx is done, and then drains: it takes no new work, hands the
 // inboxes over, and lets what is under way end within the drain time. It returns
-// nil after that, and an error if the worker could not start or go on.
+// nil after that, and an error if the worker could not start or continue.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.sdk.Start(); err != nil {
 		return fmt.Errorf("process: start worker: %w", err)
@@ -294,7 +294,7 @@ func (w *Worker) work(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case err := <-w.fatal:
-		return fmt.Errorf("process: the worker cannot go on: %w", err)
+		return fmt.Errorf("process: the worker cannot continue: %w", err)
 	}
 }
 

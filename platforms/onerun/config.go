@@ -21,7 +21,7 @@ const (
 	DefaultTimeout         = 30 * time.Second
 	DefaultResponseTimeout = 2 * time.Minute
 
-	// DefaultSettle is how long OneRun may go on with a send whose answer was
+	// DefaultSettle is how long OneRun may continue a send whose answer was
 	// lost: a large model's reply, stored when it is there.
 	DefaultSettle = 2 * time.Minute
 	// DefaultMaxOpen keeps clear of the number of simultaneous sends, about

@@ -1,4 +1,4 @@
-// Package onerun connects Parley to OneRun, where simulated people, personas,
+// Package onerun connects Parley to OneRun, where simulated users, personas,
 // talk to an agent under test.
 //
 // [Client] is the API as it is on the wire: one method a route, OneRun's own

@@ -61,7 +61,7 @@ type call struct {
 }
 
 // foreignAnswers has something in front of the service answer in its place: no such
-// answer is final. A write may have landed all the same, and is over: the transcript or
+// answer is final. A write may still have taken effect, and is over: the transcript or
 // the task shows what it has done.
 func foreignAnswers(t *testing.T, f *Front, calls map[string]call) {
 	t.Helper()

@@ -129,7 +129,7 @@ func testTaskClaimTried(t *testing.T, f *tasksBundle) {
 	require.NoError(t, err, "an attempt that has not landed")
 }
 
-// Whether a claim has landed can be asked without making it.
+// FindClaim finds out whether a claim took effect, without making one.
 func testFindClaim(t *testing.T, f *tasksBundle) {
 	ref := f.Fresh(t)
 	one, two := platforms.Claim{Worker: "parley-one", Tried: true}, platforms.Claim{Worker: "parley-two", Tried: true}

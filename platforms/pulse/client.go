@@ -133,7 +133,7 @@ type Filter struct {
 // Tasks are handed out while the answer is read, one at a time. One that cannot be
 // understood, for every client may write anything into most of their columns, is
 // reported by a [platforms.RowError] in its place: it holds up no other. A page that
-// is longer than is read at once goes on where it broke off.
+// is longer than is read at once continues where it broke off.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[Task, error] {
 	return c.tasks(ctx, f, pageLimit)
 }

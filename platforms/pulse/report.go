@@ -36,7 +36,7 @@ func (p *Platform) Cancelled(ctx context.Context, ref conversation.Ref, _ platfo
 //
 //   - A task that is completed, cancelled, paused, failed or gone, or that is at a
 //     later occurrence, needs no acknowledgement.
-//   - After an attempt that may have landed, a recurring task's history is read too,
+//   - After an attempt that may have taken effect, a recurring task's history is read too,
 //     and no acknowledgement is given if the execution is in it. Servers without a
 //     readable history (stages A2 and B) have the due second alone.
 //   - A task that is not recurring is acknowledged again: Pulse ignores it.

@@ -1,7 +1,7 @@
 // Package rest is what clients of platforms have in common that speak JSON over
 // HTTP: one request at a time, never repeated and never redirected to another server;
 // bounded answers; and for each failure a [conversation.Error] that says
-// whether the request may have landed and whether the server has done with it.
+// whether the request may have taken effect and whether the server has done with it.
 // What a platform's routes, words and odd statuses are stays with the platform.
 package rest
 
@@ -34,7 +34,7 @@ type Client struct {
 
 	// Own reports whether an answer of failure is in the service's own shape, such as
 	// [FastAPI]. What is not comes from something in front of the service: it is
-	// Unavailable, may have landed, and says nothing final. Nil: every answer is its own.
+	// Unavailable, may have taken effect, and says nothing final. Nil: every answer is its own.
 	Own func(Answer) bool
 	// Judge gives an answer that says failure another meaning, where the service
 	// has one of its own. Nil: there is none.
@@ -57,7 +57,7 @@ type Words struct {
 
 // idleTimeout is shorter than the five seconds after which uvicorn, on which such
 // services run, closes an unused connection. A request that meets the closing is one
-// that may have landed.
+// that may have taken effect.
 const idleTimeout = 4 * time.Second
 
 // NewHTTPClient returns the client that [Client].HTTP needs. It has no Timeout: each

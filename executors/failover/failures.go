@@ -10,52 +10,52 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// trouble is what went wrong with links before another one was asked.
-type trouble []fault
+// failures are those of the links that were called, in order.
+type failures []failure
 
-type fault struct {
+type failure struct {
 	link string
 	err  *conversation.Error
 }
 
-func (t *trouble) add(link string, err error) { *t = append(*t, fault{link, asError(link, err)}) }
+func (fs *failures) add(link string, err error) { *fs = append(*fs, failure{link, asError(link, err)}) }
 
-// usage is what it has cost.
-func (t trouble) usage() conversation.Usage {
+// usage is the sum of what they cost.
+func (fs failures) usage() conversation.Usage {
 	var sum conversation.Usage
-	for _, f := range t {
+	for _, f := range fs {
 		sum = sum.Add(f.err.Usage)
 	}
 	return sum
 }
 
-// mayHaveLanded reports whether any of the links may have done what it was asked.
-func (t trouble) mayHaveLanded() bool {
-	return slices.ContainsFunc(t, func(f fault) bool { return f.err.Ambiguous })
+// ambiguous reports whether the request to any of the links may have taken effect.
+func (fs failures) ambiguous() bool {
+	return slices.ContainsFunc(fs, func(f failure) bool { return f.err.Ambiguous })
 }
 
-// join is the error of the last link asked, together with the trouble before it.
-func (t trouble) join(err error) error {
-	if len(t) == 0 {
+// join is the error of the last link, with the failures before it.
+func (fs failures) join(err error) error {
+	if len(fs) == 0 {
 		return err
 	}
 	ce := asError("", err)
-	ce.Usage = ce.Usage.Add(t.usage())
-	ce.Ambiguous = ce.Ambiguous || t.mayHaveLanded()
-	ce.Err = fmt.Errorf("%w; before that, %s", ce.Err, t)
+	ce.Usage = ce.Usage.Add(fs.usage())
+	ce.Ambiguous = ce.Ambiguous || fs.ambiguous()
+	ce.Err = fmt.Errorf("%w; before that, %s", ce.Err, fs)
 	return ce
 }
 
-// verdict is the error when no link is left. Where waiting may help with any of
-// them, it says so; else an operator has to act.
-func (t trouble) verdict(op string) error {
-	if len(t) == 1 {
-		return t[0].err
+// final is the error when no link is left. If waiting may help with any of them, it is
+// Unavailable, with the delay; otherwise an operator has to act.
+func (fs failures) final(op string) error {
+	if len(fs) == 1 {
+		return fs[0].err
 	}
-	out := &conversation.Error{Kind: t[0].err.Kind, Op: op, Usage: t.usage(), Ambiguous: t.mayHaveLanded(), Err: fmt.Errorf("no link can answer: %s", t)}
+	out := &conversation.Error{Kind: fs[0].err.Kind, Op: op, Usage: fs.usage(), Ambiguous: fs.ambiguous(), Err: fmt.Errorf("no link can answer: %s", fs)}
 	var remedies []string
 	waiting := false
-	for _, f := range t {
+	for _, f := range fs {
 		switch f.err.Kind {
 		case conversation.Unavailable, conversation.RateLimited:
 			if !waiting || f.err.RetryAfter < out.RetryAfter {
@@ -71,11 +71,11 @@ func (t trouble) verdict(op string) error {
 	return out
 }
 
-// String has no remedies, and no more of each error than helps.
-func (t trouble) String() string {
+// String has the beginning of each error, without remedies.
+func (fs failures) String() string {
 	const most = 300
 	var parts []string
-	for _, f := range t {
+	for _, f := range fs {
 		e := *f.err
 		e.Remedy = ""
 		text := e.Error()
@@ -98,7 +98,7 @@ func asError(link string, err error) *conversation.Error {
 		}
 		return &e
 	}
-	// One that does not say how far it came is taken for the worst.
+	// An error without these details counts as ambiguous.
 	return &conversation.Error{Kind: conversation.Unavailable, Op: fmt.Sprintf("executor %q", link), Ambiguous: true, Err: err}
 }
 
