@@ -46,7 +46,7 @@ func (e *Error) Error() string {
 	return s + "; this is not the " + of + "'s own answer"
 }
 
-// Clean is the error with its text made printable.
+// Redirects reports whether the answer was a redirect.
 func (e *Error) Redirects() bool { return e.Status >= 300 && e.Status < 400 }
 
 // Clean is the error with its text made fit to be shown.

@@ -2,6 +2,7 @@ package schedules
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -100,7 +101,7 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 		s := u.Description.Schedule
 		action, ok := s.Action.(*client.ScheduleWorkflowAction)
 		if !ok {
-			return nil, fmt.Errorf("Parley did not create it")
+			return nil, errors.New("it was not created by Parley")
 		}
 		in, err := k.input(action)
 		if err != nil {
