@@ -80,16 +80,17 @@ func exports(types config.Types) string {
 
 // platformExample is an entry of parley.yaml.
 func platformExample(types config.Types) string {
-	for _, t := range described(types) {
-		text := "{type: " + t.Name
-		for _, v := range t.Environment {
-			if v.Required && !v.Agent {
-				text += fmt.Sprintf(", %s: \"${%s}\"", v.Setting, v.Name)
-			}
-		}
-		return text + "}"
+	all := described(types)
+	if len(all) == 0 {
+		return "{type: ...}"
 	}
-	return "{type: ...}"
+	text := "{type: " + all[0].Name
+	for _, v := range all[0].Environment {
+		if v.Required && !v.Agent {
+			text += fmt.Sprintf(", %s: \"${%s}\"", v.Setting, v.Name)
+		}
+	}
+	return text + "}"
 }
 
 // executorExample is an entry of parley.yaml: that of a model with a key.

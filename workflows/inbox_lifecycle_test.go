@@ -271,8 +271,7 @@ func TestInboxPollErrors(t *testing.T) {
 		"without a status": {temporal.NewHeartbeatTimeoutError(), workflows.InboxPolling},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var env *testsuite.TestWorkflowEnvironment
-			env = inboxEnvironment(t, func(n int, in activities.PollInput) (out activities.PollResult, _ error) {
+			env := inboxEnvironment(t, func(n int, in activities.PollInput) (out activities.PollResult, _ error) {
 				if n == 1 || in.Probe {
 					return out, c.err
 				}
