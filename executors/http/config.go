@@ -61,8 +61,8 @@ type Config struct {
 	// Check only connects to the server.
 	Health string `yaml:"health"`
 	// Request and Response are for agents with another format than the contract's.
-	Request  RequestMapping  `yaml:"request"`
-	Response ResponseMapping `yaml:"response"`
+	Request  wire.RequestMapping `yaml:"request"`
+	Response ResponseMapping     `yaml:"response"`
 	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 }

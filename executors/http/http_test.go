@@ -183,9 +183,11 @@ func TestNewReportsEveryFault(t *testing.T) {
 		MaxReplyBytes:     -1,
 		PollInterval:      -1,
 		Health:            "http://elsewhere/healthz",
-		Request:           agent.RequestMapping{Body: `{"input": "{{.Input}}"}`},
+		Request:           wire.RequestMapping{Body: `{"input": "{{.Input}}"}`},
 		Response: agent.ResponseMapping{
-			State: " id", ErrorKinds: map[string]conversation.Kind{"x": "Claimed"},
+			ResponseMapping: wire.ResponseMapping{
+				State: " id", ErrorKinds: map[string]conversation.Kind{"x": "Claimed"},
+			},
 		},
 	})
 	require.Error(t, err)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/internal/translate"
@@ -19,44 +18,12 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// RequestMapping makes requests in another format than the contract's.
-type RequestMapping struct {
-	// Body is a text/template of the JSON to post. It sees the fields of
-	// wire.Request, with State and Attach decoded, and two more: NewMessages, the
-	// messages the agent has not received, and Input, their text. The function json
-	// must encode every value. Empty: the contract's request.
-	Body string `yaml:"body"`
-}
-
-// ResponseMapping names the places of values in an answer. Every value but
-// ErrorKinds is a path in the syntax of github.com/tidwall/gjson: "output.content",
-// "messages.@reverse.0.content", "@this". An empty path reads nothing, unless its
-// field says otherwise.
+// ResponseMapping names the places of values in an answer, streamed or whole.
 type ResponseMapping struct {
-	// Text is the path of the reply: a string, or a list of strings or of objects
-	// with a text field. Empty: the answer has the contract's format, and no other
-	// path is used.
-	Text string `yaml:"text"`
-	// State is the path of the state to send with the next request.
-	State string `yaml:"state"`
-	// Paths of the token counts.
-	InputTokens       string `yaml:"input_tokens"`
-	OutputTokens      string `yaml:"output_tokens"`
-	CachedInputTokens string `yaml:"cached_input_tokens"`
-	Model             string `yaml:"model"`
-	FinishReason      string `yaml:"finish_reason"`
-	// End is the path of the value that ends the conversation if it is true.
-	End string `yaml:"end"`
-	// Error is the path of the error. There is one if the value is neither null,
-	// false nor empty.
-	Error string `yaml:"error"`
-	// ErrorMessage is the path of the error's message. Default: Error.
-	ErrorMessage string `yaml:"error_message"`
-	// ErrorCode is the path of the error's code; ErrorKinds are the kinds by code.
-	ErrorCode  string                       `yaml:"error_code"`
-	ErrorKinds map[string]conversation.Kind `yaml:"error_kinds"`
-	// Stream maps answers that are server-sent events. The paths above, other than
-	// Text, apply to the data of each event.
+	wire.ResponseMapping `yaml:",inline"`
+
+	// Stream maps answers that are server-sent events. The other paths, except Text,
+	// apply to the data of each event.
 	Stream StreamMapping `yaml:"stream"`
 }
 
@@ -86,7 +53,7 @@ type mapping struct {
 }
 
 // newMapping returns nil if nothing is mapped.
-func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *mapping {
+func newMapping(req wire.RequestMapping, res ResponseMapping, f *settings.Faults) *mapping {
 	m := &mapping{paths: res.paths(), stream: res.Stream, mapped: res.Text != "" || res.Stream.Delta != "" || res.Stream.Text != ""}
 	if req.Body != "" {
 		m.body = translate.ParseBody(req.Body, f)
@@ -98,13 +65,7 @@ func newMapping(req RequestMapping, res ResponseMapping, f *settings.Faults) *ma
 	return m
 }
 
-func (r ResponseMapping) paths() translate.Paths {
-	return translate.Paths{
-		Text: r.Text, State: r.State, InputTokens: r.InputTokens, OutputTokens: r.OutputTokens,
-		CachedInputTokens: r.CachedInputTokens, Model: r.Model, FinishReason: r.FinishReason, End: r.End,
-		Error: r.Error, ErrorMessage: r.ErrorMessage, ErrorCode: r.ErrorCode, ErrorKinds: r.ErrorKinds,
-	}
-}
+func (r ResponseMapping) paths() translate.Paths { return translate.Paths(r.ResponseMapping) }
 
 func (r ResponseMapping) validate(f *settings.Faults) {
 	s, paths := r.Stream, r.paths().ByKey()

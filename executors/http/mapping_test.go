@@ -14,6 +14,7 @@ import (
 	"github.com/parley-run/parley/executors/executortest"
 	agent "github.com/parley-run/parley/executors/http"
 	"github.com/parley-run/parley/executors/internal/modeltest"
+	"github.com/parley-run/parley/executors/wire"
 )
 
 // mapped is an agent that says one thing, in its own words.
@@ -86,17 +87,19 @@ func TestRequestMappingFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := agent.New(agent.Config{URL: "http://agent/", Request: agent.RequestMapping{Body: c.body}})
+			_, err := agent.New(agent.Config{URL: "http://agent/", Request: wire.RequestMapping{Body: c.body}})
 			require.ErrorContains(t, err, c.want)
 		})
 	}
 }
 
 var chain = agent.ResponseMapping{
-	Text: "output.content", State: "metadata.run_id", InputTokens: "output.usage.in", OutputTokens: "output.usage.out",
-	CachedInputTokens: "output.usage.cached", Model: "output.model", FinishReason: "output.stop", End: "output.bye",
-	Error: "fault", ErrorMessage: "fault.text", ErrorCode: "fault.code",
-	ErrorKinds: map[string]conversation.Kind{"E42": "rate_limited"},
+	ResponseMapping: wire.ResponseMapping{
+		Text: "output.content", State: "metadata.run_id", InputTokens: "output.usage.in", OutputTokens: "output.usage.out",
+		CachedInputTokens: "output.usage.cached", Model: "output.model", FinishReason: "output.stop", End: "output.bye",
+		Error: "fault", ErrorMessage: "fault.text", ErrorCode: "fault.code",
+		ErrorKinds: map[string]conversation.Kind{"E42": "rate_limited"},
+	},
 }
 
 // What a foreign agent answers, and what that means.

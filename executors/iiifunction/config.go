@@ -98,8 +98,8 @@ type Config struct {
 
 	// Request and Response translate for functions of DialectPlain that do not follow
 	// the contract of package wire. Zero: the contract.
-	Request  RequestMapping  `yaml:"request"`
-	Response ResponseMapping `yaml:"response"`
+	Request  wire.RequestMapping  `yaml:"request"`
+	Response wire.ResponseMapping `yaml:"response"`
 
 	// Guard scans messages before the agent gets them. Nil: no scan.
 	Guard *Guard `yaml:"guard"`
@@ -248,7 +248,7 @@ func (c Config) validateDialect(f *settings.Faults) {
 		{"max_tokens", c.MaxTokens != 0, []Dialect{DialectLLM}},
 		{"send", c.Send != "", []Dialect{DialectAgentOS, DialectPlain}},
 		{"request", c.Request.Body != "", []Dialect{DialectPlain}},
-		{"response", c.Response.given(), []Dialect{DialectPlain}},
+		{"response", given(c.Response), []Dialect{DialectPlain}},
 	} {
 		if only.given && !slices.Contains(only.dialects, d) {
 			f.Add(only.key, "leave it out, or change dialect", "is for dialect: %s, and this is %s", join(only.dialects), d)

@@ -308,7 +308,7 @@ func TestConfig(t *testing.T) {
 		"Shape":           {iiifunction.Config{Dialect: iiifunction.DialectLLM, Shape: "round"}, `shape is "round"`},
 		"ModelMissing":    {iiifunction.Config{Dialect: iiifunction.DialectLLM, Shape: iiifunction.ShapeTypeScript}, "model is missing"},
 		"AgentInPlain":    {iiifunction.Config{Function: "f", AgentID: "a"}, "agent_id is for dialect: agentos, and this is plain"},
-		"MappingInChat":   {iiifunction.Config{AgentID: "a", Request: iiifunction.RequestMapping{Body: "{}"}}, "request is for dialect: plain"},
+		"MappingInChat":   {iiifunction.Config{AgentID: "a", Request: wire.RequestMapping{Body: "{}"}}, "request is for dialect: plain"},
 		"Send":            {iiifunction.Config{AgentID: "a", Send: "some"}, `send is "some"`},
 		"Scheme":          {iiifunction.Config{AgentID: "a", URL: "ftp://hunter2.example"}, "url begins with none of ws, wss, http and https"},
 		"Password":        {iiifunction.Config{AgentID: "a", URL: "ws://me:hunter2@example.com"}, "url contains a user name or password"},
@@ -317,10 +317,10 @@ func TestConfig(t *testing.T) {
 		"Timeout":         {iiifunction.Config{AgentID: "a", Timeout: -1}, "timeout is -1ns"},
 		"Risk":            {iiifunction.Config{AgentID: "a", Guard: &iiifunction.Guard{MaxRisk: &risk}}, "guard.max_risk is 2: write 0 to 1"},
 		"GuardFail":       {iiifunction.Config{AgentID: "a", Guard: &iiifunction.Guard{Fail: "maybe"}}, `guard.fail is "maybe": write closed or open`},
-		"Template":        {iiifunction.Config{Function: "f", Request: iiifunction.RequestMapping{Body: `{"a": "{{.Input}}"}`}}, "is not safe"},
-		"TemplateNoJSON":  {iiifunction.Config{Function: "f", Request: iiifunction.RequestMapping{Body: `{"a": }`}}, "the output is not JSON"},
-		"Paths":           {iiifunction.Config{Function: "f", Response: iiifunction.ResponseMapping{End: "bye"}}, "response.text is missing"},
-		"Kinds":           {iiifunction.Config{Function: "f", Response: iiifunction.ResponseMapping{ErrorKinds: map[string]conversation.Kind{"E": "Odd"}}}, `"Odd", which is no kind of error`},
+		"Template":        {iiifunction.Config{Function: "f", Request: wire.RequestMapping{Body: `{"a": "{{.Input}}"}`}}, "is not safe"},
+		"TemplateNoJSON":  {iiifunction.Config{Function: "f", Request: wire.RequestMapping{Body: `{"a": }`}}, "the output is not JSON"},
+		"Paths":           {iiifunction.Config{Function: "f", Response: wire.ResponseMapping{End: "bye"}}, "response.text is missing"},
+		"Kinds":           {iiifunction.Config{Function: "f", Response: wire.ResponseMapping{ErrorKinds: map[string]conversation.Kind{"E": "Odd"}}}, `"Odd", which is no kind of error`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

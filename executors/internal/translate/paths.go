@@ -9,28 +9,13 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// Paths name the places of values in an answer, in the syntax of
-// github.com/tidwall/gjson. Empty: the answer has no such value.
-type Paths struct {
-	Text              string
-	State             string
-	InputTokens       string
-	OutputTokens      string
-	CachedInputTokens string
-	Model             string
-	FinishReason      string
-	End               string
-	Error             string // an error is present if the value is neither null, false nor empty
-	ErrorMessage      string // default: the value at Error
-	ErrorCode         string
-	ErrorKinds        map[string]conversation.Kind // kinds by code
-}
+// Paths name the places of values in an answer.
+type Paths wire.ResponseMapping
 
 // ByKey returns the paths by configuration key.
 func (p Paths) ByKey() map[string]string {
