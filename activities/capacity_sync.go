@@ -200,9 +200,9 @@ func (v *capacityView) judge(req *ReserveRequest, r Reservation, info RunInfo, h
 		req.Unused = append(req.Unused, r)
 	case holds && info.Parked && v.suspects.confirmed(r.ID, "parked", 0):
 		req.Parked = append(req.Parked, r)
-	case holds && info.Stuck != "" && v.suspects.confirmed(r.ID, info.Stuck, strandedAfter):
+	case holds && info.Untaken != "" && v.suspects.confirmed(r.ID, info.Untaken, strandedAfter):
 		req.Stranded = append(req.Stranded, r)
-	case !info.Parked && info.Stuck == "":
+	case !info.Parked && info.Untaken == "":
 		delete(v.suspects.seen, r.ID)
 	}
 }

@@ -697,7 +697,7 @@ func TestPollReconcilesCapacity(t *testing.T) {
 		"runs":                       {held: true, info: activities.RunInfo{Exists: true, Running: true}},
 		"was never started":          {held: true, want: "unused"},
 		"parked":                     {held: true, info: activities.RunInfo{Exists: true, Running: true, Parked: true}, want: "parked"},
-		"stranded":                   {held: true, info: activities.RunInfo{Exists: true, Running: true, Stuck: "activity 7"}, want: "stranded"},
+		"stranded":                   {held: true, info: activities.RunInfo{Exists: true, Running: true, Untaken: "activity 7"}, want: "stranded"},
 		"has ended":                  {held: true, info: activities.RunInfo{Exists: true, Closed: time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)}, want: "ended"},
 		"an earlier run has ended":   {held: true, info: activities.RunInfo{Exists: true, Closed: time.Unix(1, 0)}, want: "unused"},
 	} {

@@ -59,9 +59,9 @@ type RunInfo struct {
 	Closed time.Time
 	// Parked: it waits for an operator, or for capacity.
 	Parked bool
-	// Stuck names the task that no worker can take, as far as Temporal knows. Empty:
+	// Untaken names the task that no worker can take, as far as Temporal knows. Empty:
 	// there is none.
-	Stuck string
+	Untaken string
 }
 
 // endedAfter reports whether the newest run has closed since a reservation was made.

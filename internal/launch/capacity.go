@@ -106,7 +106,7 @@ func (r Runs) Describe(ctx context.Context, workflowID string) (activities.RunIn
 	case workflows.StateNeedsAttention, workflows.StatePaused, workflows.StateWaiting:
 		out.Parked = true
 	}
-	out.Stuck, err = r.stuck(ctx, d)
+	out.Untaken, err = r.untaken(ctx, d)
 	return out, err
 }
 
@@ -114,10 +114,10 @@ func (r Runs) Describe(ctx context.Context, workflowID string) (activities.RunIn
 // take it at all.
 const unstarted = 30 * time.Second
 
-// stuck names a task of the workflow that no worker has taken, where that may be
+// untaken names a task of the workflow that no worker has taken, where that may be
 // because none can: a workflow task takes a worker no time, and an activity may wait
 // for a busy worker, but not for one that is not there.
-func (r Runs) stuck(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (string, error) {
+func (r Runs) untaken(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (string, error) {
 	if task := d.GetPendingWorkflowTask(); task.GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
 		return "workflow task of " + task.GetOriginalScheduledTime().AsTime().Format(time.RFC3339Nano), nil
 	}

@@ -49,7 +49,7 @@ type Direct struct {
 	Accepted func()
 }
 
-// Start opens a direct conversation without saying anything. Started is false if it
+// Start opens a direct conversation without a message. Started is false if it
 // is open already; one that is over is ErrOver.
 func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error) {
 	if err := d.Input.Ref.Validate(); err != nil {
@@ -144,7 +144,7 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &already), notFound(err):
-		return l.said(ctx, id, req.ID)
+		return l.recordedReply(ctx, id, req.ID)
 	case err != nil:
 		return reply, err
 	}
@@ -152,14 +152,14 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 		d.Accepted()
 	}
 	if err = handle.Get(ctx, &reply); forgotten(err) {
-		return l.said(ctx, id, req.ID)
+		return l.recordedReply(ctx, id, req.ID)
 	}
 	return reply, err
 }
 
-// said is the reply that a message had, of a conversation that takes no more or has
+// recordedReply is the reply that a message had, of a conversation that takes no more or has
 // forgotten it. The server knows the updates of each run for as long as it keeps it.
-func (l Launcher) said(ctx context.Context, id, message string) (reply workflows.SendReply, err error) {
+func (l Launcher) recordedReply(ctx context.Context, id, message string) (reply workflows.SendReply, err error) {
 	info, err := l.Client.DescribeWorkflowExecution(ctx, id, "")
 	if notFound(err) {
 		return reply, ErrUnknown

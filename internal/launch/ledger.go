@@ -63,7 +63,7 @@ func (l *Ledger) Record(ctx context.Context, account budget.Account, entry budge
 	b.entries = append(b.entries, entry)
 	l.mu.Unlock()
 	if first {
-		l.flush(ctx, account, b)
+		l.write(ctx, account, b)
 	}
 	select {
 	case <-b.done:
@@ -73,9 +73,9 @@ func (l *Ledger) Record(ctx context.Context, account budget.Account, entry budge
 	}
 }
 
-// flush waits for others and writes. It goes on when ctx is done: others rely on
+// write waits for other entries and writes. It goes on when ctx is done: others rely on
 // it.
-func (l *Ledger) flush(ctx context.Context, account budget.Account, b *batch) {
+func (l *Ledger) write(ctx context.Context, account budget.Account, b *batch) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(gather):
