@@ -54,7 +54,7 @@ func (r *Registry) Add(name string, e Executor, about About) error {
 	case strings.TrimSpace(name) == "":
 		return errors.New("executors: add: the name is empty")
 	case name == Auto:
-		return fmt.Errorf("executors: add %q: the name is taken, it stands for the first executor available", name)
+		return fmt.Errorf("executors: add %q: the name is reserved for the first executor that is available", name)
 	case e == nil:
 		return fmt.Errorf("executors: add %q: the executor is nil", name)
 	}

@@ -56,7 +56,7 @@ func TestAdd(t *testing.T) {
 		"Empty":     {"", &plain{}, "the name is empty"},
 		"Blank":     {" ", &plain{}, "the name is empty"},
 		"Duplicate": {"demo", &plain{}, `add "demo": there is one of that name`},
-		"Auto":      {"auto", &plain{}, `add "auto": the name is taken`},
+		"Auto":      {"auto", &plain{}, `add "auto": the name is reserved`},
 		"Nil":       {"other", nil, "the executor is nil"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// TypeQueue stands for the type of triggers that fire for each message of a durable
+// TypeQueue means the type of triggers that fire for each message of a durable
 // topic: "queue" before 0.11, "durable:subscriber" since. The worker sends the engine's
 // own, see [Worker.Dialect].
 const TypeQueue = "queue:by-era"

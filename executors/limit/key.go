@@ -20,7 +20,7 @@ type Key struct {
 }
 
 // NewKey names the quota of an API key at an endpoint. Without a key, the first
-// of the named headers that is set stands for it. Of the endpoint's address only
+// of the named headers that is set is used instead. Of the endpoint's address only
 // server and path count.
 func NewKey(provider, endpoint string, key secret.String, headers map[string]secret.String, names ...string) Key {
 	for _, name := range names {

@@ -28,7 +28,7 @@ type agentHosts struct {
 	prefixes []netip.Prefix
 }
 
-// A hostPort is one address. Port 0 stands for every port.
+// A hostPort is one address. Port 0 means every port.
 type hostPort struct {
 	host string
 	port int

@@ -98,7 +98,7 @@ func (e *Executor) checkLocal(ctx context.Context) error {
 }
 
 // healthy reports whether a local server answers and serves the agent. An empty id
-// stands for any agent.
+// means any agent.
 func (e *Executor) healthy(ctx context.Context, at base, id string) error {
 	op := "runagent: check the local server at " + at.host
 	c := &call{Executor: e, client: e.client, base: at, run: run{agent: id, local: true}}

@@ -115,7 +115,7 @@ func ParseKind(name string) (conversation.Kind, bool) {
 }
 
 // StatusKind returns the kind of an HTTP status without a reported kind; status 0
-// stands for none.
+// means none.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	switch status {
 	case http.StatusUnavailableForLegalReasons:

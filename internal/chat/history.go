@@ -15,7 +15,7 @@ const (
 	// keptEntries and keptBytes bound the history.
 	keptEntries = 500
 	keptBytes   = 256 << 10
-	// lineBreak stands for a line break where an entry is shown on one line.
+	// lineBreak marks a line break where an entry is shown on one line.
 	lineBreak = "⏎"
 )
 
@@ -137,7 +137,7 @@ func (h *History) At(i int) string {
 	return strings.ReplaceAll(entry, "\n", lineBreak)
 }
 
-// Meant is the message that a typed line stands for: in a recalled entry, line break
+// Meant is the message that a typed line means: in a recalled entry, line break
 // marks become line breaks again.
 func (h *History) Meant(line string) string {
 	if h.recalled {

@@ -81,7 +81,7 @@ func (x *expander) scalar(at string, node *yaml.Node, secret bool) {
 
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// resolve is what stands for ${inner}.
+// resolve returns the value of ${inner}.
 func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool) string {
 	if path, ok := strings.CutPrefix(inner, "file:"); ok {
 		if !filepath.IsAbs(path) {

@@ -99,7 +99,7 @@ func (g *Guard) dial(timeout time.Duration) func(context.Context, string, string
 }
 
 // notPublic are ranges that netip does not classify: shared address space, protocol
-// assignments, documentation, benchmarks, reserved; and IPv6 that stands for IPv4.
+// assignments, documentation, benchmarks, reserved; and IPv6 that embeds IPv4.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),

@@ -12,10 +12,10 @@ import (
 // maxPrefixes bounds the platforms and projects in which a bare id is searched.
 const maxPrefixes = 50
 
-// Find returns the workflow id of the conversation that name stands for. A name is a
+// Find returns the workflow id of the conversation of that name. A name is a
 // workflow id, "<platform>/<project>/<conversation>"; the conversation's id alone, if it
 // is unique; the execution id of a task's run; or the id of a task or the name of a
-// schedule, which stand for their newest run, an open one first.
+// schedule, which name their newest run, an open one first.
 func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {

@@ -16,8 +16,8 @@ import (
 // maxOccurrences bounds the runs of one task that are read.
 const maxOccurrences = 100
 
-// newestRuns finds the run that the id of a scheduled task or the name of a schedule
-// stands for: the newest open one, or else the newest. There is one for each platform
+// newestRuns finds the run for the id of a scheduled task or the name of a
+// schedule: the newest open one, or else the newest. There is one for each platform
 // with such a task.
 func (o *Operator) newestRuns(ctx context.Context, name string) ([]string, error) {
 	isConversation := "WorkflowType = " + quote(workflows.ConversationName) + " AND "

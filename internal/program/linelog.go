@@ -35,7 +35,7 @@ func NewLineLog(logger *slog.Logger) *LineLog { return &LineLog{logger: logger} 
 // Line writes a line with a message and attributes, or counts it. Text builds the line
 // and is called only if the line will be written; empty: there is nothing to write.
 func (l *LineLog) Line(level slog.Level, message string, text func() string, attrs ...any) {
-	if !l.room() {
+	if !l.mayWrite() {
 		return
 	}
 	line := text()
@@ -49,7 +49,7 @@ func (l *LineLog) Line(level slog.Level, message string, text func() string, att
 	l.logger.Log(context.Background(), level, message, append(attrs, "line", line)...)
 }
 
-func (l *LineLog) room() bool {
+func (l *LineLog) mayWrite() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now := time.Now(); l.since.IsZero() || now.Sub(l.since) >= logEvery {

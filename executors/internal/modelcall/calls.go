@@ -34,8 +34,8 @@ type Call struct {
 // Write appends a piece of the arguments.
 func (c *Call) Write(piece string) {
 	c.received += len(piece)
-	if room := MaxArguments - c.arguments.Len(); len(piece) > room {
-		piece, c.cut = piece[:room], true
+	if free := MaxArguments - c.arguments.Len(); len(piece) > free {
+		piece, c.cut = piece[:free], true
 	}
 	c.arguments.WriteString(piece)
 }

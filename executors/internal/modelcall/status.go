@@ -11,7 +11,7 @@ import (
 )
 
 // StatusKind returns the kind of an HTTP status without an error code; status 0
-// stands for an error inside an answer.
+// means an error inside an answer.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	switch {
 	case status == http.StatusPaymentRequired && retryAfter > 0:
@@ -31,7 +31,7 @@ func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 	return conversation.Invalid
 }
 
-// Status returns an HTTP status as errors show it; status 0 stands for an error
+// Status returns an HTTP status as errors show it; status 0 means an error
 // inside an answer.
 func Status(status int) string {
 	switch status {

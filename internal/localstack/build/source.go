@@ -154,7 +154,7 @@ func (s source) key() (string, error) {
 	}
 	slices.Sort(files)
 	h := sha256.New()
-	// This program's Go version stands for the go command's: with "go run" and "go test"
+	// This program's Go version is used as the go command's: with "go run" and "go test"
 	// they are the same.
 	fmt.Fprintf(h, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	for _, path := range files {

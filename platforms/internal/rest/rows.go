@@ -100,7 +100,7 @@ func (l List) read(s *scanner, a *Answer, row func(Row) error) error {
 	}
 	_, _ = s.read()
 	other, found := map[string]json.RawMessage{}, false
-	room := maxOther
+	remaining := maxOther
 	err = s.each('}', func() error {
 		name, err := s.key()
 		if err != nil {
@@ -110,9 +110,9 @@ func (l List) read(s *scanner, a *Answer, row func(Row) error) error {
 			found = true
 			return l.rows(s, row)
 		}
-		data, whole, err := s.value(room)
+		data, whole, err := s.value(remaining)
 		if err == nil && whole {
-			room -= len(data)
+			remaining -= len(data)
 			other[name] = data
 		}
 		return err
@@ -172,8 +172,8 @@ func (l List) row(s *scanner, maxRow int, cut *[]string) (data []byte, whole boo
 	if l.MaxField <= 0 {
 		return s.value(maxRow)
 	}
-	room := maxRow
-	return s.trimmed(l.MaxField, &room, trimDepth, "", cut)
+	remaining := maxRow
+	return s.trimmed(l.MaxField, &remaining, trimDepth, "", cut)
 }
 
 // idOf is the field of an object that may have been cut off, or empty.
@@ -392,8 +392,8 @@ func (v *value) keep(part []byte) {
 	if !v.whole {
 		return
 	}
-	if room := v.limit - len(v.data); len(part) > room {
-		part, v.whole = part[:max(room, 0)], false
+	if remaining := v.limit - len(v.data); len(part) > remaining {
+		part, v.whole = part[:max(remaining, 0)], false
 	}
 	v.data = append(v.data, part...)
 }

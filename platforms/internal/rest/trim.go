@@ -31,8 +31,8 @@ func (c *Client) Trimmed(ctx context.Context, r Request, maxField int, maxAll in
 			a.read(io.LimitReader(s.in, 1<<10))
 			return a.decode(r, out)
 		}
-		room := maxBody
-		data, _, err := s.trimmed(maxField, &room, trimDepth, "", &cut)
+		remaining := maxBody
+		data, _, err := s.trimmed(maxField, &remaining, trimDepth, "", &cut)
 		if err != nil {
 			return err
 		}
@@ -43,22 +43,22 @@ func (c *Client) Trimmed(ctx context.Context, r Request, maxField int, maxAll in
 }
 
 // trimmed reads a value. Of an object it leaves out the fields that are longer than
-// maxField, or than the room that is left; whole is false where the value itself is
+// maxField, or than the bytes that remain; whole is false where the value itself is
 // left out.
-func (s *scanner) trimmed(maxField int, room *int, depth int, path string, cut *[]string) (data []byte, whole bool, err error) {
+func (s *scanner) trimmed(maxField int, remaining *int, depth int, path string, cut *[]string) (data []byte, whole bool, err error) {
 	first, err := s.next()
 	if err != nil {
 		return nil, false, err
 	}
 	if first != '{' || depth == 0 {
-		data, whole, err := s.value(min(maxField, max(0, *room)))
+		data, whole, err := s.value(min(maxField, max(0, *remaining)))
 		if err == nil && !whole {
 			if len(*cut) < maxCut {
 				*cut = append(*cut, path)
 			}
 			return nil, false, nil
 		}
-		*room -= len(data)
+		*remaining -= len(data)
 		return data, whole, err
 	}
 	_, _ = s.read()
@@ -72,7 +72,7 @@ func (s *scanner) trimmed(maxField int, room *int, depth int, path string, cut *
 		if path != "" {
 			at = path + "." + name
 		}
-		value, whole, err := s.trimmed(maxField, room, depth-1, at, cut)
+		value, whole, err := s.trimmed(maxField, remaining, depth-1, at, cut)
 		if err != nil || !whole {
 			return err
 		}
@@ -86,7 +86,7 @@ func (s *scanner) trimmed(maxField int, room *int, depth int, path string, cut *
 		out.Write(quoted)
 		out.WriteByte(':')
 		out.Write(value)
-		*room -= len(quoted) + 2
+		*remaining -= len(quoted) + 2
 		return nil
 	})
 	out.WriteByte('}')
