@@ -43,6 +43,10 @@ func parameters(t conversation.Tool) (map[string]any, error) {
 			Err: errors.New("its schema is not a JSON object"), Remedy: "correct the schema of the tool's arguments",
 		}
 	}
+	clear(fields)
+	if err := json.Unmarshal(modelcall.Schema(t), &fields); err != nil {
+		return nil, err
+	}
 	out := make(map[string]any, len(fields))
 	for name, value := range fields {
 		out[name] = value
