@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -189,7 +188,7 @@ func (c Config) withDefaults() Config {
 // validate reports every fault, each with its key and a remedy.
 func (c Config) validate() (*mapping, error) {
 	var f settings.Faults
-	f.Include(checkURL(c.URL))
+	f.Include(settings.WebSocketURL(c.URL, DefaultURL))
 	f.Headers(c.Headers, "", "")
 	for name := range c.Query {
 		if strings.TrimSpace(name) == "" {
@@ -273,24 +272,4 @@ func (g Guard) validate(f *settings.Faults) {
 	}
 	settings.OneOf(f, "guard.fail", g.Fail, FailClosed, FailOpen)
 	f.Duration("guard.timeout", g.Timeout)
-}
-
-// checkURL does not quote the URL: it may hold a secret.
-func checkURL(s string) error {
-	if s == "" {
-		return nil
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return settings.Fault("url", "write one like "+DefaultURL, "is no address of an engine")
-	}
-	switch u.Scheme {
-	case "ws", "wss", "http", "https":
-	default:
-		return settings.Fault("url", "write one like "+DefaultURL, "begins with none of ws, wss, http and https")
-	}
-	if u.User != nil {
-		return settings.Fault("url", "use headers, with Authorization: Basic …", "contains a user name or password")
-	}
-	return nil
 }

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // A link is the executor's one connection, made when it is first needed.
@@ -29,15 +28,9 @@ func newLink(cfg Config, log *slog.Logger) *link {
 	headers, query := maps.Clone(cfg.Headers), maps.Clone(cfg.Query)
 	return &link{open: func() (*iii.Worker, error) {
 		opts := iii.Options{
-			URL: cfg.URL, Headers: http.Header{}, Query: url.Values{}, HTTPClient: cfg.HTTPClient, Logger: log,
+			URL: cfg.URL, Headers: settings.RevealHeaders(headers), Query: settings.RevealQuery(query), HTTPClient: cfg.HTTPClient, Logger: log,
 			// Engines from 0.23 have one worker of a name, and this process may have more.
 			Name: "parley-executor-" + uuid.NewString()[:13], Description: "calls " + cfg.Function + " for Parley",
-		}
-		for name, value := range headers {
-			opts.Headers.Set(name, value.Reveal())
-		}
-		for name, value := range query {
-			opts.Query.Set(name, value.Reveal())
 		}
 		// It outlives the first request; close ends it.
 		return iii.Connect(context.Background(), opts)

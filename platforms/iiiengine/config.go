@@ -195,18 +195,11 @@ func matches(pattern, text string) bool {
 
 // checkURL quotes nothing that may be a password.
 func checkURL(raw string) error {
-	if raw == "" {
-		return nil
+	if err := settings.WebSocketURL(raw, iii.DefaultURL); err != nil || raw == "" {
+		return err
 	}
 	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return settings.Fault("url", "write it in full, such as "+iii.DefaultURL, "is no address")
-	case u.User != nil:
-		return settings.Fault("url", "leave them out, headers and query are for credentials", "contains a user name or password")
-	case !slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme) || u.Host == "":
-		return settings.Fault("url", "write it in full, such as "+iii.DefaultURL, "is no ws:// or wss:// address")
-	case u.RawQuery != "" || u.Fragment != "":
+	if err == nil && (u.RawQuery != "" || u.Fragment != "") {
 		return settings.Fault("url", fmt.Sprintf("leave them out, query is for parameters: %s://%s%s", u.Scheme, u.Host, u.Path), "has a query or a fragment")
 	}
 	return nil

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/settings"
 )
 
 // closeTimeout bounds the drain in Close.
@@ -88,18 +88,12 @@ func (p *Platform) Close() error {
 
 func (p *Platform) options() iii.Options {
 	o := iii.Options{
-		URL: p.cfg.URL, Headers: http.Header{}, Query: url.Values{}, HTTPClient: p.cfg.HTTPClient,
+		URL: p.cfg.URL, Headers: settings.RevealHeaders(p.cfg.Headers), Query: settings.RevealQuery(p.cfg.Query), HTTPClient: p.cfg.HTTPClient,
 		Name: uniqueName(p.cfg.WorkerName), Description: "Durable conversations with agents", Version: p.cfg.Version,
 		Namespace: p.cfg.Namespace, Logger: p.cfg.Logger, OnState: p.onState,
 	}
 	if p.cfg.Era != "" {
 		o.Era = iii.Era(p.cfg.Era[0])
-	}
-	for name, value := range p.cfg.Headers {
-		o.Headers.Set(name, strings.TrimSpace(value.Reveal()))
-	}
-	for name, value := range p.cfg.Query {
-		o.Query.Set(name, strings.TrimSpace(value.Reveal()))
 	}
 	return o
 }

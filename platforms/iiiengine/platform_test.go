@@ -386,7 +386,7 @@ func TestConfigFaults(t *testing.T) {
 		cfg   iiiengine.Config
 		fault string
 	}{
-		"scheme":      {iiiengine.Config{URL: "localhost:49134"}, "url is no ws:// or wss:// address"},
+		"scheme":      {iiiengine.Config{URL: "localhost:49134"}, "url is no address of an engine"},
 		"password":    {iiiengine.Config{URL: "ws://a:pw1234@host"}, "url contains a user name or password"},
 		"query":       {iiiengine.Config{URL: "ws://host/?token=pw1234"}, "url has a query"},
 		"header":      {iiiengine.Config{Headers: map[string]secret.String{"X-Key": "pw1234\nfoo"}}, "headers.X-Key contains a line break"},
