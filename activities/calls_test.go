@@ -228,18 +228,18 @@ func TestResetRunDoesNothing(t *testing.T) {
 }
 
 // Whether an ambiguous claim is ours, for a run that is not to go on.
-func TestHeld(t *testing.T) {
+func TestFindClaim(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		state    platforms.State
 		messages []conversation.Message
 		ours     bool
 	}{
-		"it did not land":         {state: platforms.StateWaiting},
-		"ours":                    {state: platforms.StateOpen, ours: true},
-		"a rival talks":           {state: platforms.StateOpen, messages: []conversation.Message{persona("hello")}},
-		"it has ended":            {state: platforms.StateEnded},
-		"a state not known to us": {state: platforms.StateUnknown, ours: true},
+		"it did not land":               {state: platforms.StateWaiting},
+		"ours":                          {state: platforms.StateOpen, ours: true},
+		"another worker sends messages": {state: platforms.StateOpen, messages: []conversation.Message{persona("hello")}},
+		"it has ended":                  {state: platforms.StateEnded},
+		"a state not known to us":       {state: platforms.StateUnknown, ours: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -260,21 +260,21 @@ func (c callbacks) Deliver(context.Context, string, string, conversation.TaskRes
 	return 500, c.err
 }
 
-// A try of a callback is a request, whichever attempt of whichever activity made it.
+// An attempt at a callback is a request, whichever attempt of whichever activity made it.
 func TestDeliverCountsRequests(t *testing.T) {
 	t.Parallel()
 	down := &conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}
 	for name, tc := range map[string]struct {
-		made  int // before
-		err   error
-		again bool
-		state conversation.DeliveryState
-		total int
+		made    int // before
+		err     error
+		retried bool
+		state   conversation.DeliveryState
+		total   int
 	}{
 		"delivered":           {state: conversation.DeliveryDelivered, total: 1},
 		"delivered later":     {made: 2, state: conversation.DeliveryDelivered, total: 3},
-		"tried again":         {made: 2, err: down, again: true},
-		"the last try":        {made: 3, err: down, state: conversation.DeliveryFailed, total: 4},
+		"retried":             {made: 2, err: down, retried: true},
+		"the last":            {made: 3, err: down, state: conversation.DeliveryFailed, total: 4},
 		"lost in the last":    {made: 4, err: down, state: conversation.DeliveryFailed, total: 4},
 		"of no use":           {err: &conversation.Error{Kind: conversation.Invalid, Err: errors.New("no")}, state: conversation.DeliveryFailed, total: 1},
 		"delivered the third": {made: 3, state: conversation.DeliveryDelivered, total: 4},
@@ -286,7 +286,7 @@ func TestDeliverCountsRequests(t *testing.T) {
 				Executors: oneExecutor{}, Callbacks: callbacks{tc.err},
 			})
 			out, err := run[activities.DeliverResult](t, e, e.activities.Deliver, activities.DeliverInput{Attempts: 4, Made: tc.made})
-			if tc.again {
+			if tc.retried {
 				require.Error(t, err)
 				return
 			}

@@ -87,7 +87,7 @@ func TestConversationSteps(t *testing.T) {
 	require.Equal(t, activities.EndResult{EndedBy: conversation.EndedByPersona, EndDetail: "all was said", Count: 5, Turns: 2}, ended)
 }
 
-// failing fails as it is told to, method by method.
+// failing fails as a test sets it, method by method.
 type failing struct {
 	*platformtest.FakeConversations
 	context, transcript, end error

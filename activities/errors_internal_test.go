@@ -15,7 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// What each kind becomes: whether Temporal tries again, after which delay, and whether it
+// What each kind becomes: whether Temporal retries, after which delay, and whether it
 // raises an alarm.
 func TestTemporalErrors(t *testing.T) {
 	t.Parallel()

@@ -24,7 +24,7 @@ func TestExchange(t *testing.T) {
 	const settle = 50 * time.Millisecond
 	resend := func(in *activities.ExchangeInput) { in.OnAmbiguous = conversation.ResendAmbiguous }
 	once := func(in *activities.ExchangeInput) { in.Resend = true }
-	look := func(in *activities.ExchangeInput) { in.ReadOnly = true }
+	readOnly := func(in *activities.ExchangeInput) { in.ReadOnly = true }
 
 	for name, tc := range map[string]struct {
 		held  []conversation.Message // by the platform, before
@@ -67,7 +67,7 @@ func TestExchange(t *testing.T) {
 			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("found")) },
 			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("found")}, Count: 3, Taken: 1},
 		},
-		"an earlier attempt gets through while we look": {
+		"an earlier attempt gets through while the transcript is read": {
 			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now().Add(time.Minute)},
 			setup: func(p *fakePlatform) {
 				p.onRead = func(p *fakePlatform) {
@@ -105,12 +105,12 @@ func TestExchange(t *testing.T) {
 			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("found")) },
 			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("found")}, Count: 3, Taken: 1},
 		},
-		"a look shows nothing": {
-			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: look,
+		"reading alone shows nothing": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: readOnly,
 			kind: conversation.Ambiguous,
 		},
-		"a look shows the answer": {
-			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: look,
+		"reading alone shows the answer": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: readOnly,
 			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("late")) },
 			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("late")}, Count: 3, Taken: 1},
 		},
@@ -390,11 +390,11 @@ func TestClaim(t *testing.T) {
 		"free":                        {want: true},
 		"taken":                       {setup: func(p *fakePlatform) { p.claim = taken }},
 		"taken by an earlier attempt": {setup: func(p *fakePlatform) { p.claim = taken }, tried: tried, want: true},
-		"taken by a rival who talks": {setup: func(p *fakePlatform) {
+		"taken by another worker, which sends": {setup: func(p *fakePlatform) {
 			p.claim = taken
 			p.take(persona("hello"))
 		}, tried: tried},
-		"taken and ended by a rival": {setup: func(p *fakePlatform) {
+		"taken and ended by another worker": {setup: func(p *fakePlatform) {
 			p.claim = taken
 			p.transcript.State = platforms.StateEnded
 		}, tried: tried},

@@ -169,15 +169,15 @@ func TestHeartbeatsEndTheAttempt(t *testing.T) {
 func TestCancelledAttemptStaysCurrent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var told atomic.Int32
+		var notified atomic.Int32
 		s := &server{answer: func(context.Context, int) error { return temporal.NewCanceledError() }}
-		l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) { told.Add(1) }, lag: &lagMeter{}}
+		l := &liveness{client: s, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) { notified.Add(1) }, lag: &lagMeter{}}
 		ctx, _ := l.start(t.Context())
 		defer l.stop()
 		time.Sleep(4 * testTimeout)
 		synctest.Wait()
 		require.Error(t, ctx.Err())
-		require.EqualValues(t, 1, told.Load(), "the SDK is told once")
+		require.EqualValues(t, 1, notified.Load(), "the SDK is notified once")
 		require.GreaterOrEqual(t, s.count(), 8)
 		require.NoError(t, l.Hold(context.WithoutCancel(ctx)))
 	})

@@ -263,9 +263,9 @@ func TestPollKeepsTheLimit(t *testing.T) {
 	})
 }
 
-// A place whose worker died before it used it is free again after a minute, one whose
+// Capacity reserved by a worker that died before it used it is free again after a minute, one whose
 // conversation was terminated at once.
-func TestPollFindsLostPlaces(t *testing.T) {
+func TestPollFindsLostCapacity(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(2)
@@ -313,7 +313,7 @@ func TestPollSkips(t *testing.T) {
 		for id, at := range w.began {
 			require.Less(t, at.Sub(begun), 2*time.Second, id)
 		}
-		require.LessOrEqual(t, refusals, 5, "it is tried again less and less often")
+		require.LessOrEqual(t, refusals, 5, "it is retried less and less often")
 		require.Equal(t, 3, out.SkippedCount)
 		var reasons []string
 		for _, s := range out.Skipped {

@@ -61,8 +61,8 @@ func (l *logged) add(level, msg string, args []any) {
 	}
 }
 
-// A platform that is away is told of once, whatever the number of polls, and so is
-// what it suffers from next, and its return.
+// A platform that is away is logged once, whatever the number of polls, and so is
+// another fault after it, and its return.
 func TestPollLogsOutages(t *testing.T) {
 	t.Parallel()
 	away := &conversation.Error{Kind: conversation.Unavailable, Op: "poll", Err: errors.New("connection refused"), Remedy: "start it"}
@@ -110,11 +110,11 @@ func TestPollLogsOutages(t *testing.T) {
 // partial lists what it can and tells of what it cannot.
 type partial struct {
 	scripted
-	looked chan struct{}
+	listed chan struct{}
 }
 
 func (p *partial) Open(context.Context, string, string) ([]platforms.Assignment, error) {
-	close(p.looked)
+	close(p.listed)
 	return nil, nil
 }
 
@@ -134,8 +134,8 @@ func TestPollAdoptsBesideFaults(t *testing.T) {
 	_, err = env.ExecuteActivity(inbox.Poll, activities.PollInput{Platform: "fake", Settings: activities.InboxSettings{Interval: time.Millisecond, AdoptAfter: time.Hour}})
 	require.NoError(t, err)
 	select {
-	case <-source.looked:
+	case <-source.listed:
 	default:
-		t.Fatal("nobody looked for orphans")
+		t.Fatal("no poll listed the orphans")
 	}
 }

@@ -106,13 +106,13 @@ func TestAtMostOnceAmongSeveral(t *testing.T) {
 		left activities.ReplyProgress
 		asks bool
 	}{
-		"it was asked":                 {activities.ReplyProgress{Asked: true, Executor: "only", Once: true}, false},
-		"somebody was, long ago":       {activities.ReplyProgress{Asked: true}, false},
-		"another like it was":          {activities.ReplyProgress{Asked: true, Executor: "other", Once: true}, false},
-		"another like it has a token":  {activities.ReplyProgress{Asked: true, Executor: "other", Once: true, Attach: json.RawMessage(`1`)}, false},
-		"another was, that may repeat": {activities.ReplyProgress{Asked: true, Executor: "other"}, true},
-		"it has failed":                {activities.ReplyProgress{Executor: "only", Once: true}, true},
-		"its run can be found":         {activities.ReplyProgress{Asked: true, Executor: "only", Once: true, Attach: json.RawMessage(`1`)}, true},
+		"it was asked":                   {activities.ReplyProgress{Asked: true, Executor: "only", Once: true}, false},
+		"an executor without a name was": {activities.ReplyProgress{Asked: true}, false},
+		"another like it was":            {activities.ReplyProgress{Asked: true, Executor: "other", Once: true}, false},
+		"another like it has a token":    {activities.ReplyProgress{Asked: true, Executor: "other", Once: true, Attach: json.RawMessage(`1`)}, false},
+		"another was, that may repeat":   {activities.ReplyProgress{Asked: true, Executor: "other"}, true},
+		"it has failed":                  {activities.ReplyProgress{Executor: "only", Once: true}, true},
+		"its run can be found":           {activities.ReplyProgress{Asked: true, Executor: "only", Once: true, Attach: json.RawMessage(`1`)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,14 +132,14 @@ func TestAtMostOnceAmongSeveral(t *testing.T) {
 }
 
 // An attempt that gets nowhere does not forget that an earlier one may have run.
-func TestAtMostOnceOutlivesAttemptsThatAskNobody(t *testing.T) {
+func TestAtMostOnceOutlivesAttemptsThatAskNoExecutor(t *testing.T) {
 	t.Parallel()
 	left := activities.ReplyProgress{Asked: true, Executor: "only", Once: true}
 	down := &executortest.Fake{Unavailable: &conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}}
 	after, err := attempt(t, choice(t, map[string]executors.Executor{"only": sole{down}}), &left)
 	var app *temporal.ApplicationError
 	require.ErrorAs(t, err, &app)
-	require.Equal(t, string(conversation.Unavailable), app.Type(), "it is tried again")
+	require.Equal(t, string(conversation.Unavailable), app.Type(), "it is retried")
 	require.True(t, after.Asked)
 
 	up := &executortest.Fake{}

@@ -12,7 +12,7 @@ import (
 	"github.com/parley-run/parley/platforms"
 )
 
-// How long an ambiguous request is looked for, from the moment that it is known to be.
+// How long an ambiguous request is reconciled, from the moment that it is known to be.
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	const settle = 2 * time.Minute

@@ -35,7 +35,7 @@ func TestReplyRejectsBadAnswers(t *testing.T) {
 		"too long as JSON":       {executors.Result{Message: agent(strings.Repeat("<", 400<<10))}, conversation.Invalid},
 		"too much state":         {executors.Result{Message: agent("hi"), State: json.RawMessage(`"` + strings.Repeat("x", 20<<10) + `"`)}, conversation.Invalid},
 		"no message and no end":  {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant}}, conversation.Unavailable},
-		"nothing said by nobody": {executors.Result{}, conversation.Invalid},
+		"no role and no message": {executors.Result{}, conversation.Invalid},
 		"data that is not JSON":  {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{{Type: conversation.PartData, Data: json.RawMessage(`{"a":`)}}}}, conversation.Invalid},
 		"state that is not JSON": {executors.Result{Message: agent("hi"), State: json.RawMessage("{")}, conversation.Invalid},
 		"arguments that are not": {executors.Result{Message: conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
@@ -74,7 +74,7 @@ func (r *transcripts) Messages(context.Context, string, string, int) (int, []con
 	return r.first, r.messages, r.err
 }
 
-// Where the rest of the transcript comes from: memory, the workflow, the platform.
+// Where the rest of the transcript comes from: the cache, the workflow, the platform.
 func TestReplyHistory(t *testing.T) {
 	t.Parallel()
 	all := []conversation.Message{persona("1"), agent("2"), persona("3"), agent("4"), persona("5")}
@@ -104,19 +104,19 @@ func TestReplyHistory(t *testing.T) {
 			require.Equal(t, all, fake.Requests()[0].Messages)
 			require.Equal(t, 1, fake.Requests()[0].New)
 
-			// The next turn comes from memory, if it continues what was answered.
+			// The next turn comes from the cache, if it continues what was answered.
 			next := activities.ReplyInput{Ref: ref, Turn: 4, Before: 6, New: []conversation.Message{persona("7")}}
 			next.Digest = activities.Digest(in.Digest, all[4], out.Message)
 			_, err = run[activities.ReplyResult](t, e, e.activities.Reply, next)
 			require.NoError(t, err)
-			require.Equal(t, 1, tc.workflow.asked, "memory was not used")
+			require.Equal(t, 1, tc.workflow.asked, "the cache was not used")
 			require.Len(t, fake.Requests()[1].Messages, 7)
 
 			// And not if another attempt's answer was recorded.
 			next.Digest = activities.Digest(in.Digest, all[4], agent("another answer"))
 			_, err = run[activities.ReplyResult](t, e, e.activities.Reply, next)
 			require.NoError(t, err)
-			require.Equal(t, 2, tc.workflow.asked, "memory was used for another transcript")
+			require.Equal(t, 2, tc.workflow.asked, "the cache was used for another transcript")
 		})
 	}
 }

@@ -159,7 +159,7 @@ func TestTaskContext(t *testing.T) {
 	require.Equal(t, platforms.StateEnded, over.State)
 	require.Equal(t, conversation.EndedByPlatform, over.EndedBy)
 	require.Equal(t, "it was cancelled", over.EndDetail)
-	require.Equal(t, about.Context, over.Context, "a callback may have to be told")
+	require.Equal(t, about.Context, over.Context, "a callback may have to be sent")
 
 	e := on(t, p)
 	missing := ref
@@ -179,7 +179,7 @@ func TestTaskTooLarge(t *testing.T) {
 	require.Contains(t, out.Fault, "at most")
 	require.Empty(t, out.Messages)
 	require.Empty(t, out.Context.Task.Payload)
-	require.Equal(t, "http://example.com", out.Context.Task.Callback.URL, "the callback is told all the same")
+	require.Equal(t, "http://example.com", out.Context.Task.Callback.URL, "the callback is sent all the same")
 
 	p = oneTask(conversation.Task{Callback: &conversation.Callback{URL: "http://example.com/" + strings.Repeat("x", conversation.MaxTask)}})
 	e = on(t, p)

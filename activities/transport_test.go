@@ -96,7 +96,7 @@ func TestNotify(t *testing.T) {
 	events := p.Events()
 	require.Len(t, events, 1)
 	require.Equal(t, conversation.EventStarted, events[0].Type)
-	require.NotEmpty(t, events[0].Run, "events are told apart by the run")
+	require.NotEmpty(t, events[0].Run, "events are distinguished by the run")
 
 	e = on(t, p)
 	_, err = run[activities.NotifyResult](t, e, e.activities.Notify, activities.NotifyInput{Platform: "another"})

@@ -127,10 +127,10 @@ func TestInboxSkipsClosedConversations(t *testing.T) {
 			r.env.SignalWorkflow(workflows.SignalRecovered, workflows.Recovered{Conversation: id, Source: h.Source, Kind: h.Kind})
 		}
 	}
-	r.after(time.Second, func() { r.trouble("c1", model, false); r.trouble("c2", model, false); r.trouble("c3", model, false) })
+	r.after(time.Second, func() { r.outage("c1", model, false); r.outage("c2", model, false); r.outage("c3", model, false) })
 	r.after(3*time.Minute, func() {
 		require.Equal(t, workflows.InboxPolling, r.state())
-		require.Equal(t, []string{"c2 probe", "c3"}, r.told())
+		require.Equal(t, []string{"c2 probe", "c3"}, r.signalled())
 	})
 	r.run()
 }
@@ -142,10 +142,10 @@ func TestInboxEndsAnOutageThatNothingWaitsFor(t *testing.T) {
 	r.onHeal = func(id string, h workflows.Retry) {
 		r.env.SignalWorkflow(workflows.SignalRecovered, workflows.Recovered{Conversation: id, Source: h.Source, Kind: h.Kind, Gone: true})
 	}
-	r.after(time.Second, func() { r.trouble("c1", model, false) })
+	r.after(time.Second, func() { r.outage("c1", model, false) })
 	r.after(3*time.Minute, func() {
 		require.Equal(t, workflows.InboxPolling, r.state())
-		require.Equal(t, []string{"c1 probe"}, r.told())
+		require.Equal(t, []string{"c1 probe"}, r.signalled())
 	})
 	r.run()
 }
@@ -153,7 +153,7 @@ func TestInboxEndsAnOutageThatNothingWaitsFor(t *testing.T) {
 // An answer that arrives after the probe's time ends the outage as well.
 func TestInboxTakesALateAnswer(t *testing.T) {
 	r := newRecoveries(t)
-	r.after(time.Second, func() { r.trouble("c1", model, false); r.trouble("c2", model, false) })
+	r.after(time.Second, func() { r.outage("c1", model, false); r.outage("c2", model, false) })
 	r.after(2*time.Minute+30*time.Second, func() {
 		require.Equal(t, workflows.InboxNeedsAttention, r.state())
 		r.env.SignalWorkflow(workflows.SignalRecovered, workflows.Recovered{Conversation: "c1", Source: model, Kind: conversation.QuotaExhausted})
@@ -161,7 +161,7 @@ func TestInboxTakesALateAnswer(t *testing.T) {
 	})
 	r.after(5*time.Second, func() {
 		require.Equal(t, workflows.InboxPolling, r.state())
-		require.Contains(t, r.told(), "c2")
+		require.Contains(t, r.signalled(), "c2")
 	})
 	r.run()
 }
@@ -171,10 +171,10 @@ func TestInboxBoundsOutages(t *testing.T) {
 	r := newRecoveries(t)
 	r.after(time.Second, func() {
 		for i := range 30 {
-			r.trouble(fmt.Sprint("c", i), workflows.OutageSource{Type: workflows.SourceExecutor, Name: fmt.Sprint("e", i)}, false)
+			r.outage(fmt.Sprint("c", i), workflows.OutageSource{Type: workflows.SourceExecutor, Name: fmt.Sprint("e", i)}, false)
 		}
 		for i := range 600 {
-			r.trouble(fmt.Sprint("d", i), other, false)
+			r.outage(fmt.Sprint("d", i), other, false)
 		}
 	})
 	r.after(time.Second, func() {
@@ -203,7 +203,7 @@ func TestInboxOutageOfAuto(t *testing.T) {
 			r.after(time.Second, func() {
 				r.env.SignalWorkflow(workflows.SignalConfigure, workflows.InboxSettings{Policy: conversation.Policy{Executor: "auto", Executors: c.executors}})
 			})
-			r.after(time.Second, func() { r.trouble("c1", model, false) })
+			r.after(time.Second, func() { r.outage("c1", model, false) })
 			r.after(time.Second, func() { require.Equal(t, c.want, r.state()) })
 			r.run()
 		})
@@ -218,7 +218,7 @@ func TestInboxContinuesAsNew(t *testing.T) {
 	r.after(time.Second, func() { r.update(workflows.UpdatePause, workflows.PauseRequest{Reason: "a deploy"}) })
 	r.after(time.Second, func() {
 		r.env.SignalWorkflow(workflows.SignalConfigure, settings)
-		r.trouble("c1", model, false)
+		r.outage("c1", model, false)
 	})
 	r.after(time.Second, func() {
 		r.env.SetContinueAsNewSuggested(true)

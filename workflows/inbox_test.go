@@ -80,16 +80,16 @@ func TestInboxCountsLostPolls(t *testing.T) {
 // recoveries is an inbox whose polls fail or find nothing, and whose conversations are
 // in the test's hands.
 type recoveries struct {
-	t      *testing.T
-	env    *testsuite.TestWorkflowEnvironment
-	key    bool // the platform's key is good
-	polls  int  // that were not only asking
-	probes int
-	mu     sync.Mutex // signals go out at the same time
-	healed []string   // "id" or "id probe"
-	gone   map[string]bool
-	onHeal func(id string, h workflows.Retry)
-	at     time.Duration
+	t         *testing.T
+	env       *testsuite.TestWorkflowEnvironment
+	key       bool // the platform's key is good
+	polls     int  // that were not only asking
+	probes    int
+	mu        sync.Mutex // signals go out at the same time
+	recovered []string   // "id" or "id probe"
+	gone      map[string]bool
+	onHeal    func(id string, h workflows.Retry)
+	at        time.Duration
 }
 
 func newRecoveries(t *testing.T) *recoveries {
@@ -122,7 +122,7 @@ func newRecoveries(t *testing.T) *recoveries {
 				said += " probe"
 			}
 			r.mu.Lock()
-			r.healed = append(r.healed, said)
+			r.recovered = append(r.recovered, said)
 			r.mu.Unlock()
 			if r.onHeal != nil {
 				r.onHeal(id, h)
@@ -132,11 +132,11 @@ func newRecoveries(t *testing.T) *recoveries {
 	return r
 }
 
-// told is who has been signalled so far.
-func (r *recoveries) told() []string {
+// signalled is which conversations have been signalled so far.
+func (r *recoveries) signalled() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.healed)
+	return slices.Clone(r.recovered)
 }
 
 func (r *recoveries) after(d time.Duration, do func()) {
@@ -161,7 +161,7 @@ func (r *recoveries) run() {
 	require.Equal(r.t, workflows.InboxStopped, r.state())
 }
 
-func (r *recoveries) trouble(id string, source workflows.OutageSource, task bool) {
+func (r *recoveries) outage(id string, source workflows.OutageSource, task bool) {
 	r.env.SignalWorkflow(workflows.SignalOutage, workflows.OutageReport{
 		Conversation: id, Source: source, Kind: conversation.QuotaExhausted, Reason: "the account is empty", Task: task, Parked: !task,
 	})
@@ -206,12 +206,12 @@ func TestInboxStaysPaused(t *testing.T) {
 	r := newRecoveries(t)
 	r.after(time.Second, func() {
 		r.update(workflows.UpdatePause, workflows.PauseRequest{Reason: "a deploy"})
-		r.trouble("c1", thePlatform, false)
+		r.outage("c1", thePlatform, false)
 	})
 	r.after(time.Hour, func() {
 		require.Equal(t, workflows.InboxPaused, r.state())
 		require.Contains(t, inboxStatus(t, r.env).Attention.Reason, "a deploy")
-		require.Contains(t, r.told(), "c1 probe")
+		require.Contains(t, r.signalled(), "c1 probe")
 	})
 	r.run()
 }
@@ -220,14 +220,14 @@ func TestInboxStaysPaused(t *testing.T) {
 // another one is only shown.
 func TestInboxTroubleOfExecutors(t *testing.T) {
 	r := newRecoveries(t)
-	r.after(time.Second, func() { r.trouble("c1", other, false) })
+	r.after(time.Second, func() { r.outage("c1", other, false) })
 	r.after(time.Second, func() {
 		s := inboxStatus(t, r.env)
 		require.Equal(t, workflows.InboxPolling, s.State)
 		require.Len(t, s.Outages, 1)
 		require.Equal(t, other, s.Outages[0].Source)
-		r.trouble("t1", model, true)
-		r.trouble("t2", model, true)
+		r.outage("t1", model, true)
+		r.outage("t2", model, true)
 	})
 	r.after(time.Second, func() {
 		s := inboxStatus(t, r.env)
@@ -235,7 +235,7 @@ func TestInboxTroubleOfExecutors(t *testing.T) {
 		require.Len(t, s.Outages, 2)
 		require.Equal(t, 2, s.Outages[1].Count)
 		require.Equal(t, 1, r.polls)
-		r.trouble("c2", model, false)
+		r.outage("c2", model, false)
 	})
 	r.after(time.Second, func() {
 		s := inboxStatus(t, r.env)
@@ -245,16 +245,16 @@ func TestInboxTroubleOfExecutors(t *testing.T) {
 	r.run()
 }
 
-// The trouble of tasks is forgotten when it is not met any more.
+// An outage of tasks is forgotten once no task reports it any more.
 func TestInboxForgetsTrouble(t *testing.T) {
 	r := newRecoveries(t)
-	r.after(time.Second, func() { r.trouble("t1", model, true) })
+	r.after(time.Second, func() { r.outage("t1", model, true) })
 	r.after(8*time.Minute, func() { require.Len(t, inboxStatus(t, r.env).Outages, 1) })
 	r.after(4*time.Minute, func() { require.Empty(t, inboxStatus(t, r.env).Outages) })
 	r.run()
 }
 
-// One of the parked conversations tries again, and when it has got further, all do.
+// One of the parked conversations retries, and once it has succeeded, all do.
 func TestInboxProbesWithOne(t *testing.T) {
 	r := newRecoveries(t)
 	well := false
@@ -264,12 +264,12 @@ func TestInboxProbesWithOne(t *testing.T) {
 		case well:
 			r.env.SignalWorkflow(workflows.SignalRecovered, workflows.Recovered{Conversation: id, Source: h.Source, Kind: h.Kind})
 		default:
-			r.trouble(id, h.Source, false)
+			r.outage(id, h.Source, false)
 		}
 	}
 	r.after(time.Second, func() {
 		for _, id := range []string{"c1", "c2", "c3", "c2"} {
-			r.trouble(id, model, false)
+			r.outage(id, model, false)
 		}
 		r.gone["c1"] = true
 	})
@@ -278,12 +278,12 @@ func TestInboxProbesWithOne(t *testing.T) {
 	})
 	r.after(150*time.Second, func() {
 		require.Equal(t, workflows.InboxNeedsAttention, r.state())
-		require.Equal(t, []string{"c2 probe", "c3 probe"}, r.told(), "one at a time, not always the same")
+		require.Equal(t, []string{"c2 probe", "c3 probe"}, r.signalled(), "one at a time, not always the same")
 		well = true
 	})
 	r.after(70*time.Second, func() {
 		require.Equal(t, workflows.InboxPolling, r.state())
-		require.Equal(t, []string{"c2 probe", "c3 probe", "c2 probe", "c3"}, r.told())
+		require.Equal(t, []string{"c2 probe", "c3 probe", "c2 probe", "c3"}, r.signalled())
 		require.Equal(t, 2, r.polls, "it claims again")
 	})
 	r.run()
@@ -294,12 +294,12 @@ func TestInboxResumeTellsTheParked(t *testing.T) {
 	r := newRecoveries(t)
 	r.after(time.Second, func() {
 		for _, id := range []string{"c1", "c2"} {
-			r.trouble(id, model, false)
+			r.outage(id, model, false)
 		}
 	})
 	r.after(time.Second, func() { r.update(workflows.UpdateResume, workflows.ResumeRequest{}) })
 	r.after(time.Second, func() {
-		require.ElementsMatch(t, []string{"c1", "c2"}, r.told())
+		require.ElementsMatch(t, []string{"c1", "c2"}, r.signalled())
 		require.Equal(t, workflows.InboxPolling, r.state())
 	})
 	r.run()

@@ -193,7 +193,7 @@ func TestCapacitySurvivesKills(t *testing.T) {
 
 // A parked conversation gives its place to another, and asks for one when it is
 // resumed. Until it has one, it says so, and can be ended.
-func TestParkedConversationsHoldNoPlace(t *testing.T) {
+func TestParkedConversationsHoldNoCapacity(t *testing.T) {
 	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
@@ -243,7 +243,7 @@ func TestParkedConversationsHoldNoPlace(t *testing.T) {
 
 // A conversation whose build nobody runs any more gives its place to another. When a
 // worker of its build is there again, it waits for a place before its next turn.
-func TestStrandedConversationsHoldNoPlace(t *testing.T) {
+func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{

@@ -407,7 +407,7 @@ func TestPulseManyTasksAtOnce(t *testing.T) {
 
 // Watching for cancellations takes no place of the worker's: four runs and the poll
 // fit where there are six places, and a cancellation is seen all the same.
-func TestPulseWatchingTakesNoPlace(t *testing.T) {
+func TestPulseWatchingTakesNoActivitySlot(t *testing.T) {
 	t.Parallel()
 	agent := idler{begun: make(chan struct{}, 9), ended: make(chan error, 9)}
 	r := newPulseRig(t, pulsetest.Config{}, agent)
