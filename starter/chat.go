@@ -40,21 +40,9 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if f.resume == "" { // usage errors come before connection errors
-		if _, err := s.spokenFor(agentOf(agent, f.id), f.executor); err != nil {
-			return err
-		}
-	}
-	o, err := s.operator(ctx)
+	o, direct, err := s.connectDirect(ctx, agent, f.directFlags)
 	if err != nil {
 		return err
-	}
-	direct, err := s.direct(ctx, o, agent, f.directFlags)
-	if err != nil {
-		return err
-	}
-	if err := direct.Input.Ref.Validate(); err != nil {
-		return usage(err)
 	}
 	t := &talk{s: s, o: o, direct: direct, ref: direct.Input.Ref}
 	// The earlier messages, if there are any.

@@ -50,6 +50,28 @@ func (f *directFlags) check() error {
 	return nil
 }
 
+// connectDirect connects and determines the conversation and its agent. agent may be
+// empty. Usage errors come before connection errors.
+func (s *starter) connectDirect(ctx context.Context, agent string, f directFlags) (*operate.Operator, launch.Direct, error) {
+	if f.resume == "" {
+		if _, err := s.spokenFor(agentOf(agent, f.id), f.executor); err != nil {
+			return nil, launch.Direct{}, err
+		}
+	}
+	o, err := s.operator(ctx)
+	if err != nil {
+		return nil, launch.Direct{}, err
+	}
+	direct, err := s.direct(ctx, o, agent, f)
+	if err != nil {
+		return nil, launch.Direct{}, err
+	}
+	if err := direct.Input.Ref.Validate(); err != nil {
+		return nil, launch.Direct{}, usage(err)
+	}
+	return o, direct, nil
+}
+
 // direct determines the conversation and its agent. agent may be empty.
 func (s *starter) direct(ctx context.Context, o *operate.Operator, agent string, f directFlags) (launch.Direct, error) {
 	id := cmp.Or(f.resume, f.id)

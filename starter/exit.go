@@ -84,7 +84,7 @@ func message(err error) []string {
 		return []string{"--timeout has passed"}
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	if strings.HasPrefix(text, "unknown command") {
+	if strings.HasPrefix(text, "unknown command") { // cobra has no type for it
 		text += ": `starter --help` lists the commands"
 	}
 	return []string{text}

@@ -85,21 +85,9 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 	if err := req.Validate(); err != nil {
 		return usage(err)
 	}
-	if f.resume == "" {
-		if _, err := s.spokenFor(agentOf(agent, f.id), f.executor); err != nil {
-			return err
-		}
-	}
-	o, err := s.operator(ctx)
+	o, direct, err := s.connectDirect(ctx, agent, f.directFlags)
 	if err != nil {
 		return err
-	}
-	direct, err := s.direct(ctx, o, agent, f.directFlags)
-	if err != nil {
-		return err
-	}
-	if err := direct.Input.Ref.Validate(); err != nil {
-		return usage(err)
 	}
 	sending, cancel := s.lasting(ctx)
 	defer cancel()
