@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,7 @@ type lossy struct {
 	delay  time.Duration
 	states platforms.State
 
+	mu       sync.Mutex // of what delayed requests change
 	messages []conversation.Message
 	owner    string // of the claim
 	// rival claims before this many requests; negative: never.
@@ -36,7 +39,12 @@ type lossy struct {
 
 // commit applies the effect of a request as the network has it: now, later or never. The
 // error is the caller's answer.
-func (l *lossy) commit(ctx context.Context, effect func()) error {
+func (l *lossy) commit(ctx context.Context, do func()) error {
+	effect := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		do()
+	}
 	fault := func(answered, ambiguous bool) error {
 		return &conversation.Error{
 			Kind: conversation.Unavailable, Op: "send", Err: errors.New("lost"), Ambiguous: ambiguous, Answered: answered,
@@ -90,7 +98,34 @@ func (l *lossy) Transcript(context.Context, conversation.Ref) (platforms.Transcr
 	if err := l.read(); err != nil {
 		return platforms.Transcript{}, err
 	}
-	return platforms.Transcript{Messages: append([]conversation.Message(nil), l.messages...), State: l.states}, nil
+	return l.held(), nil
+}
+
+// held is what the platform has.
+func (l *lossy) held() platforms.Transcript {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return platforms.Transcript{Messages: slices.Clone(l.messages), State: l.states}
+}
+
+// claimed is who has the claim, and how many claimants ever had it.
+func (l *lossy) claimed() (owner string, claimants int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owner, len(l.claims)
+}
+
+// mayClaim lets the rival claim in time, and reports whether a claim of claimant finds the
+// conversation free.
+func (l *lossy) mayClaim(claimant string, again bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rival == 0 && l.owner == "" {
+		l.owner, l.states = "rival", platforms.StateOpen
+		l.messages = append(l.messages, persona("to the rival"))
+	}
+	l.rival--
+	return l.owner == "" || again && l.owner == claimant
 }
 
 func (l *lossy) Send(ctx context.Context, _ conversation.Ref, in platforms.Send) (platforms.Reply, error) {
@@ -113,12 +148,7 @@ func (l *lossy) Claim(ctx context.Context, _ conversation.Ref) error {
 // claim is one request of a claim: refused if the conversation has an owner. again lets
 // the owner repeat its claim.
 func (l *lossy) claim(ctx context.Context, claimant string, again bool) error {
-	if l.rival == 0 && l.owner == "" {
-		l.owner, l.states = "rival", platforms.StateOpen
-		l.messages = append(l.messages, persona("to the rival"))
-	}
-	l.rival--
-	if l.owner != "" && !(again && l.owner == claimant) {
+	if !l.mayClaim(claimant, again) {
 		return &conversation.Error{Kind: conversation.Claimed, Op: "claim", Err: errors.New("it has an owner")}
 	}
 	return l.commit(ctx, func() {
@@ -146,7 +176,7 @@ func (t lossyTasks) FindClaim(_ context.Context, _ conversation.Ref, claim platf
 	if err := t.l.read(); err != nil {
 		return platforms.Receipt{}, err
 	}
-	if t.l.owner != claim.Worker {
+	if owner, _ := t.l.claimed(); owner != claim.Worker {
 		return platforms.Receipt{}, &conversation.Error{Kind: conversation.Claimed, Op: "find claim", Err: errors.New("not its claim")}
 	}
 	return platforms.Receipt{Worker: claim.Worker}, nil
@@ -160,16 +190,23 @@ func (t lossyTasks) Report(context.Context, conversation.Ref, platforms.Report) 
 
 // A history is what Temporal knows of an activity between its attempts.
 type history struct {
+	mu      sync.Mutex
 	details any // of the newest heartbeat; nil: none
 	tried   *activities.Mark
 }
 
-// try runs one attempt. A killed attempt's result is lost, as is that of a worker that
+func (h *history) newest() any {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.details
+}
+
+// try runs one attempt. A heartbeat that arrives after it counts for nothing. A killed attempt's result is lost, as is that of a worker that
 // died: only its heartbeats stay.
 func (h *history) try(t *testing.T, a *activities.Conversation, stop bool, do func(env, *activities.Mark) (*activities.Mark, bool, error)) error {
-	e := newEnvOf(t, a)
-	if h.details != nil {
-		e.SetHeartbeatDetails(h.details)
+	e, over := newEnvOf(t, a), false
+	if details := h.newest(); details != nil {
+		e.SetHeartbeatDetails(details)
 	}
 	if stop {
 		stopping := make(chan struct{})
@@ -178,11 +215,16 @@ func (h *history) try(t *testing.T, a *activities.Conversation, stop bool, do fu
 	}
 	e.SetOnActivityHeartbeatListener(func(_ *activity.Info, values converter.EncodedValues) {
 		var mark activities.Mark
-		if values.HasValues() && values.Get(&mark) == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if !over && values.HasValues() && values.Get(&mark) == nil {
 			h.details = mark
 		}
 	})
 	tried, handedOver, err := do(e, h.tried)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	over = true
 	if handedOver { // the next activity has the mark in its input, and no heartbeat
 		h.details, h.tried = nil, tried
 	}
@@ -236,7 +278,7 @@ func TestExchangeIsOnceOrAmbiguous(t *testing.T) {
 						Messages: []conversation.Message{agent(fmt.Sprintf("message %d", turn))},
 					}
 					out, err := exchangeUntilOver(t, a, rng, in)
-					copies := count(p.messages, in.Messages[0])
+					copies := count(p.held().Messages, in.Messages[0])
 					switch kind := kindOf(err); {
 					case kind == conversation.Ambiguous:
 						require.NotEqual(t, conversation.ResendAmbiguous, policy)
@@ -252,11 +294,11 @@ func TestExchangeIsOnceOrAmbiguous(t *testing.T) {
 					}
 					require.Equal(t, 1, out.Taken)
 					time.Sleep(2 * settle) // what was delayed arrives by now
-					copies = count(p.messages, in.Messages[0])
+					copies = count(p.held().Messages, in.Messages[0])
 					if policy != conversation.ResendAmbiguous {
 						require.Equal(t, 1, copies)
 						require.Equal(t, []conversation.Message{persona("answer")}, timeless(t, out).Messages)
-						require.Len(t, p.messages, out.Count)
+						require.Len(t, p.held().Messages, out.Count)
 					}
 					if copies > 1 {
 						outcomes["sent twice by policy"]++
@@ -349,9 +391,10 @@ func TestClaimIsOursOrAnothers(t *testing.T) {
 					time.Sleep(time.Duration(1+rng.IntN(20)) * time.Second)
 				}
 				time.Sleep(2 * settle)
-				ours := p.owner != "" && p.owner != "rival"
-				require.Equal(t, ours, out.Claimed, "owner %q, detail %q", p.owner, out.Detail)
-				require.LessOrEqual(t, len(p.claims), 1)
+				owner, claimants := p.claimed()
+				ours := owner != "" && owner != "rival"
+				require.Equal(t, ours, out.Claimed, "owner %q, detail %q", owner, out.Detail)
+				require.LessOrEqual(t, claimants, 1)
 				outcomes[fmt.Sprint(ours)]++
 			})
 			require.Greater(t, outcomes["true"], 30, "%v", outcomes)
