@@ -230,6 +230,8 @@ func newBench(t *testing.T, limit int) *bench {
 }
 
 func (b *bench) waiting(ids ...string) {
+	b.source.mu.Lock()
+	defer b.source.mu.Unlock()
 	b.source.assigned = func(int) ([]platforms.Assignment, error) { return assignments(ids...), nil }
 }
 
