@@ -108,3 +108,12 @@ func TestNotify(t *testing.T) {
 type wrapped struct{ platforms.Platform }
 
 func (w wrapped) Unwrap() platforms.Platform { return w.Platform }
+
+// A platform that does not listen is not notified, however often: that is final.
+func TestNotifyWithoutAListener(t *testing.T) {
+	t.Parallel()
+	e := on(t, oneTask(conversation.Task{}))
+	_, err := run[activities.NotifyResult](t, e, e.activities.Notify, activities.NotifyInput{Platform: "fake"})
+	detailsOf(t, conversation.Invalid, err)
+	require.ErrorContains(t, err, `platform "fake": it does not listen to events`)
+}
