@@ -67,7 +67,8 @@ type Report struct {
 	Receipt Receipt                 `json:"receipt"`
 	Status  conversation.TaskStatus `json:"status"`
 	Error   string                  `json:"error,omitempty"`
-	Took    time.Duration           `json:"took_ns,omitempty"`
+	// Duration is how long the run took. Zero: it did not begin.
+	Duration time.Duration `json:"duration_ns,omitempty"`
 	// Result is a short form of the result, for platforms that keep one. Nil: it
 	// was not wanted, or is too long.
 	Result json.RawMessage `json:"result,omitempty"`

@@ -146,7 +146,7 @@ func callbackFailed(ctx workflow.Context, address string, d conversation.Deliver
 func (s *taskSide) acknowledge(ctx workflow.Context) error {
 	r := &s.result
 	in := activities.ReportInput{Ref: s.in.Ref, Run: s.resets.run, Report: activities.TaskReport{
-		Receipt: s.receipt(), Status: r.Status, Error: r.Error, Took: r.Duration(),
+		Receipt: s.receipt(), Status: r.Status, Error: r.Error, Duration: r.Duration(),
 	}}
 	if len(r.Result) <= maxSummaryBytes {
 		in.Report.Result = r.Result

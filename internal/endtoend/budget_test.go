@@ -72,8 +72,7 @@ func TestBudgetAmongTools(t *testing.T) {
 }
 
 // What is booked is in Temporal: another worker's ledger knows of it.
-func TestLedgerOutlivesWorkers(t *testing.T) {
-	t.Parallel()
+func goldenLedger(t *testing.T) (*rig.Rig, string) {
 	r := rig.New(t, localstacktest.Client(t), rig.Options{})
 	r.StartWorker(t)
 	account := budget.Account{Name: r.Name, Day: "2026-01-31"}
@@ -95,7 +94,9 @@ func TestLedgerOutlivesWorkers(t *testing.T) {
 	total, err = second.Total(t.Context(), account)
 	require.NoError(t, err)
 	require.EqualValues(t, 207, total.Tokens)
-	require.NoError(t, r.Client.TerminateWorkflow(t.Context(), workflows.LedgerID(account), "", "test over"))
+	id := workflows.LedgerID(account)
+	require.NoError(t, r.Client.TerminateWorkflow(t.Context(), id, "", "test over"))
+	return r, id
 }
 
 // A request that must queue for its turn waits in a timer, and that is no attempt.

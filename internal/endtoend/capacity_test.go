@@ -193,8 +193,7 @@ func TestCapacitySurvivesKills(t *testing.T) {
 
 // A parked conversation gives its place to another, and asks for one when it is
 // resumed. Until it has one, it says so, and can be ended.
-func TestParkedConversationsHoldNoCapacity(t *testing.T) {
-	t.Parallel()
+func goldenCapacity(t *testing.T) (*rig.Rig, string) {
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
 		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 3, MaxTurns: 3}, MaxOpen: 1, Executor: gate,
@@ -239,6 +238,7 @@ func TestParkedConversationsHoldNoCapacity(t *testing.T) {
 	require.Empty(t, status.Open)
 	require.Empty(t, status.Queued)
 	require.Empty(t, status.Parked)
+	return r, workflows.CapacityID(r.Name)
 }
 
 // A conversation whose build nobody runs any more gives its place to another. When a

@@ -24,8 +24,11 @@ import (
 
 var record = flag.String("record", "", "record the golden histories of this release under workflows/testdata/histories")
 
-// machine is what a history says of the machine it was recorded on.
-var machine = regexp.MustCompile(`"identity": "[0-9]+@[^"]*"`)
+// machine and sticky are what a history says of the machine it was recorded on.
+var (
+	machine = regexp.MustCompile(`"identity": "[0-9]+@[^"]*"`)
+	sticky  = regexp.MustCompile(`"name": "[^":]*:([0-9a-f-]{36})"`)
+)
 
 // TestGoldenHistories goes every path through the workflows once. With -record it
 // keeps the histories; without, it only proves that the paths can be gone.
@@ -59,6 +62,8 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-task-unclear":   goldenTaskUnclear,
 		"conversation-task-too-large": goldenTaskTooLarge,
 		"inbox-lifecycle":             goldenInbox,
+		"capacity-parked":             goldenCapacity,
+		"ledger-two-workers":          goldenLedger,
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, id := walk(t)
@@ -85,6 +90,7 @@ func save(t *testing.T, r *rig.Rig, id, name string) {
 		raw, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(&h)
 		require.NoError(t, err)
 		raw = machine.ReplaceAll(raw, []byte(`"identity": "recorder"`))
+		raw = sticky.ReplaceAll(raw, []byte(`"name": "recorder:$1"`))
 		file := name
 		if i > 0 {
 			file += "-run" + string(rune('1'+i))

@@ -199,7 +199,7 @@ func testClaimCancelled(t *testing.T, f *tasksBundle) {
 // first has landed.
 func testReportOnce(t *testing.T, f *tasksBundle) {
 	ref := f.Fresh(t)
-	report := platforms.Report{Receipt: f.claim(t, ref, "parley-one"), Status: conversation.TaskSuccess, Took: time.Second}
+	report := platforms.Report{Receipt: f.claim(t, ref, "parley-one"), Status: conversation.TaskSuccess, Duration: time.Second}
 	require.Zero(t, f.Acknowledged(t, ref))
 	for _, tried := range []bool{false, true, true} {
 		report.Tried = tried

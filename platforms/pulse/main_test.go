@@ -99,7 +99,7 @@ func (b *bundle) claim(t testing.TB, ref conversation.Ref, worker string) platfo
 
 // report is a run that succeeded.
 func report(receipt platforms.Receipt) platforms.Report {
-	return platforms.Report{Receipt: receipt, Status: conversation.TaskSuccess, Took: 1500 * time.Millisecond}
+	return platforms.Report{Receipt: receipt, Status: conversation.TaskSuccess, Duration: 1500 * time.Millisecond}
 }
 
 func (b *bundle) status(t testing.TB, id string) string {

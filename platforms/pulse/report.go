@@ -108,7 +108,7 @@ func (p *Platform) awaitDue(ctx context.Context, o occurrence) error {
 func ackOf(report platforms.Report, held lock) Ack {
 	ack := Ack{
 		Status: AckSuccess, WorkerID: report.Receipt.Worker, ExecutionID: report.Receipt.ExecutionID,
-		ExecutionTimeMS: report.Took.Milliseconds(), Error: report.Error,
+		ExecutionTimeMS: report.Duration.Milliseconds(), Error: report.Error,
 	}
 	if ack.WorkerID == "" {
 		ack.WorkerID = cmp.Or(held.By, WorkerPrefix+"report")
