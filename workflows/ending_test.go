@@ -42,6 +42,8 @@ func TestEndWhileAStepHangs(t *testing.T) {
 		ends      bool
 		turns     int
 		platforms int // turns that the platform knows of
+		// after is the time from the beginning of the step to the end or cancellation.
+		after time.Duration
 	}{
 		"claim, which is ours": {
 			hangs: func(s *stage, begun func()) {
@@ -68,6 +70,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 					return activities.ClaimResult{}, fails(conversation.Unauthorized, "wrong key", activities.ErrorDetails{})
 				}
 			},
+			after: time.Minute, // it is parked by then
 		},
 		"context": {
 			hangs: func(s *stage, begun func()) {
@@ -122,7 +125,7 @@ func TestEndWhileAStepHangs(t *testing.T) {
 						return
 					}
 					once = true
-					s.after(0, func() {
+					s.after(tt.after, func() {
 						if how == "cancel" {
 							s.env.CancelWorkflow()
 							return
