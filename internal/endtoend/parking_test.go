@@ -72,7 +72,7 @@ func TestExhaustedRetriesEnd(t *testing.T) {
 }
 
 // A bad key in the middle of twenty conversations: they park, the inbox stops
-// claiming, and after the key is mended everything goes on where it was.
+// claiming, and after the key is replaced everything goes on where it was.
 func TestBadKeyInTheMiddle(t *testing.T) {
 	t.Parallel()
 	fake := &executortest.Fake{}
@@ -110,7 +110,7 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 	require.Len(t, parked, started)
 	require.Len(t, r.Waiting(t), 30-started, "still not claiming")
 
-	key.mend()
+	key.replace()
 	// Left alone, it goes on within two minutes; both ways must end well.
 	if err := r.Update(t, inbox, workflows.UpdateResume, workflows.ResumeRequest{}); err != nil {
 		require.ErrorContains(t, err, "nothing to resume")
