@@ -10,7 +10,7 @@ import (
 
 // brokenKey lets the first turn through and refuses the others until replaced.
 type brokenKey struct {
-	inner  executors.Executor
+	inner    executors.Executor
 	replaced atomic.Bool
 }
 
