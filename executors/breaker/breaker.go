@@ -26,14 +26,14 @@ import (
 	"github.com/parley-run/parley/internal/settings"
 )
 
-// DefaultOpenFor is how long an agent is left alone unless the configuration says
+// DefaultOpenFor is how long an agent is blocked unless the configuration says
 // otherwise.
 const DefaultOpenFor = time.Minute
 
 // maxOpenFor is below what a conversation waits for before it parks.
 const maxOpenFor = 5 * time.Minute
 
-// maxAgents bounds how many agents are left alone at once: tasks name them.
+// maxAgents bounds how many agents are blocked at once: tasks name them.
 const maxAgents = 1000
 
 // What tasks do while the breaker of their agent is open.
@@ -42,7 +42,7 @@ const (
 	Wait = "wait" // for the agent's next try, as long as the task's time allows
 )
 
-// Config says how long an agent is left alone.
+// Config says how long an agent is blocked.
 type Config struct {
 	// OpenFor is how long, up to 5 minutes. Default: [DefaultOpenFor].
 	OpenFor time.Duration `yaml:"open_for"`
@@ -52,7 +52,7 @@ type Config struct {
 
 	// Name is the executor's, for logs and metrics.
 	Name string `yaml:"-"`
-	// Logger logs when an agent is left alone and when it works again. Nil: silent.
+	// Logger logs when an agent is blocked and when it works again. Nil: silent.
 	Logger *slog.Logger `yaml:"-"`
 	// Observer observes, as of a provider "tasks of <name>", whether any agent is left
 	// alone. Nil: none.
@@ -106,7 +106,7 @@ func New(next executors.Executor, cfg Config) (*Executor, error) {
 	return &Executor{next: next, cfg: cfg, open: make(map[agent]*state)}, nil
 }
 
-// Execute passes the request on unless its agent is left alone.
+// Execute passes the request on unless its agent is blocked.
 func (e *Executor) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
 	of, ok := agentOf(req)
 	if !ok {
@@ -158,7 +158,7 @@ func (e *Executor) enter(of agent) (trying bool, refused error) {
 	out := *s.reason
 	out.Usage, out.Ambiguous, out.Answered, out.RetryAfter = conversation.Usage{}, false, false, 0
 	out.Op = fmt.Sprintf("executor %q", e.cfg.Name)
-	out.Err = fmt.Errorf("%s is left alone until %s: %w", of, s.until.UTC().Format("15:04:05 UTC"), s.reason.Err)
+	out.Err = fmt.Errorf("%s is blocked until %s: %w", of, s.until.UTC().Format("15:04:05 UTC"), s.reason.Err)
 	if e.cfg.WhileOpen == Wait {
 		out.Kind, out.RetryAfter = conversation.RateLimited, max(left, time.Second)
 	}
@@ -210,7 +210,7 @@ func (e *Executor) forget() {
 	}
 }
 
-// changed notifies the observer of the first agent that is left alone, and of the last.
+// changed notifies the observer of the first agent that is blocked, and of the last.
 func (e *Executor) changed(others, more int) {
 	if e.cfg.Observer == nil || others > 0 {
 		return

@@ -74,7 +74,7 @@ func broke(kind conversation.Kind) error {
 	return &conversation.Error{Kind: kind, Op: "agent", Err: errors.New("402 Payment Required"), Remedy: "pay", Answered: true}
 }
 
-func TestOneAgentIsLeftAlone(t *testing.T) {
+func TestOneAgentIsBlocked(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []conversation.Kind{conversation.QuotaExhausted, conversation.Unauthorized} {
 		synctest.Test(t, func(t *testing.T) {
@@ -95,8 +95,8 @@ func TestOneAgentIsLeftAlone(t *testing.T) {
 			require.Equal(t, 1, within.count("poor"), "asked once")
 			require.Equal(t, 5, within.count("rich"), "the others run")
 			_, err = e.Execute(t.Context(), task("poor"))
-			require.ErrorContains(t, err, `executor "cloud": agent "poor" is left alone until 00:01:00 UTC`)
-			require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("left alone")), log.String())
+			require.ErrorContains(t, err, `executor "cloud": agent "poor" is blocked until 00:01:00 UTC`)
+			require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("is blocked")), log.String())
 
 			// After a minute one tries.
 			time.Sleep(time.Minute)
@@ -115,7 +115,7 @@ func TestOneAgentIsLeftAlone(t *testing.T) {
 				_, err = e.Execute(t.Context(), task("poor"))
 				require.NoError(t, err)
 			}
-			require.Contains(t, log.String(), "run again")
+			require.Contains(t, log.String(), "no longer blocked")
 			require.Equal(t, []failover.State{failover.StateOpen, failover.StateClosed}, seen.states)
 		})
 	}

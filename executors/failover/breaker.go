@@ -78,7 +78,7 @@ func newBreaker(provider string, cfg BreakerConfig, observer Observer) *breaker 
 	return b
 }
 
-// call makes a call unless the provider is to be left alone: see isOpen.
+// call makes a call unless the provider is blocked: see isOpen.
 func (b *breaker) call(f func() (executors.Result, error)) (executors.Result, error) {
 	called := false
 	result, err := b.inner.Execute(func() (executors.Result, error) {

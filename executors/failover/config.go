@@ -39,16 +39,16 @@ type Config struct {
 	// Stay lets a conversation keep to the link that spoke last. Otherwise each
 	// turn begins with the first link.
 	Stay bool `yaml:"stay"`
-	// Breaker says when a provider is left alone.
+	// Breaker says when a provider is blocked.
 	Breaker BreakerConfig `yaml:"breaker"`
 }
 
-// BreakerConfig says when a provider is left alone. Chains with the same settings
+// BreakerConfig says when a provider is blocked. Chains with the same settings
 // share their breakers.
 type BreakerConfig struct {
 	// Failures in a row open the breaker. Default: DefaultFailures.
 	Failures int `yaml:"failures"`
-	// OpenFor is how long the provider is left alone then. Default: DefaultOpenFor.
+	// OpenFor is how long the provider is blocked then. Default: DefaultOpenFor.
 	OpenFor time.Duration `yaml:"open_for"`
 }
 

@@ -18,7 +18,7 @@
 // # The breaker
 //
 // Each provider has a breaker that all conversations of the process share: after
-// three failures in a row it is left alone for a minute, then one request tries
+// three failures in a row it is blocked for a minute, then one request tries
 // whether it is back. Only [conversation.Unavailable] counts as a failure. A 429
 // shows that the provider is there, and says when to come again; that pauses
 // requests where a rate limit is set, and three in a row are nothing unusual

@@ -125,7 +125,7 @@ func (m *maker) addLimits(e config.Executor, made *Executor) error {
 	return section.Build(&cfg, "limits", build)
 }
 
-// addBreaker is outermost: what is left alone waits for no turn.
+// addBreaker is outermost: a blocked agent waits for no turn.
 func (m *maker) addBreaker(e config.Executor, made *Executor) error {
 	cfg := breaker.Config{Name: e.Name, Logger: m.process.Logger, Observer: m.process.Chains}
 	add := func() error {
