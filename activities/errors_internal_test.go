@@ -47,7 +47,7 @@ func TestTemporalErrors(t *testing.T) {
 		t.Run(fmt.Sprint(tt.kind, tt.after, tt.last), func(t *testing.T) {
 			t.Parallel()
 			err := fmt.Errorf("around: %w", &conversation.Error{
-				Kind: tt.kind, Op: "x", Err: errors.New("no\x1b luck"), RetryAfter: tt.after, Remedy: "mend\x07 it", Ambiguous: true,
+				Kind: tt.kind, Op: "x", Err: errors.New("no\x1b luck"), RetryAfter: tt.after, Remedy: "fix\x07 it", Ambiguous: true,
 			})
 			var app *temporal.ApplicationError
 			require.ErrorAs(t, temporalErrorWith(err, ErrorDetails{Spent: conversation.Usage{Calls: 2}}, tt.last), &app)
@@ -59,7 +59,7 @@ func TestTemporalErrors(t *testing.T) {
 			var details ErrorDetails
 			require.NoError(t, app.Details(&details))
 			require.Equal(t, ErrorDetails{
-				Kind: tt.kind, Remedy: "mend\uFFFD it", RetryAfter: tt.after, Ambiguous: true, Spent: conversation.Usage{Calls: 2},
+				Kind: tt.kind, Remedy: "fix\uFFFD it", RetryAfter: tt.after, Ambiguous: true, Spent: conversation.Usage{Calls: 2},
 			}, details)
 		})
 	}

@@ -70,7 +70,7 @@ func TestFailureOf(t *testing.T) {
 func TestFailureString(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "it broke", failure{reason: "it broke"}.String())
-	require.Equal(t, "it broke (mend it)", failure{reason: "it broke", remedy: "mend it"}.String())
+	require.Equal(t, "it broke (fix it)", failure{reason: "it broke", remedy: "fix it"}.String())
 }
 
 // Other conversations of an agent meet a wrong key and a quota that is used up, and

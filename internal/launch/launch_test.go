@@ -167,7 +167,7 @@ func input() workflows.ConversationInput {
 	return workflows.ConversationInput{Ref: ref, Side: workflows.SidePlatform, Policy: conversation.Policy{Executor: "model"}}
 }
 
-// One conversation of a platform is one workflow, whoever starts it and however often.
+// One conversation of a platform is one workflow, however often and by how many it is started.
 func TestConversationStartsOnce(t *testing.T) {
 	t.Parallel()
 	id := workflows.ConversationID(ref)
