@@ -60,7 +60,24 @@ type Message struct {
 	Role  Role      `json:"role"`
 	Parts []Part    `json:"parts"`
 	Time  time.Time `json:"time,omitzero"`
+	// State is what the provider needs back, unchanged, as long as the turn of this
+	// message goes on. Nil: nothing.
+	State *ProviderState `json:"provider_state,omitempty"`
 }
+
+// ProviderState is what a provider returned beside a message with tool calls and
+// requires with their results, such as signed thoughts. It is no part of what is said:
+// only the executor that returned it reads it.
+type ProviderState struct {
+	// Model is the model that returned it. Others reject it.
+	Model string `json:"model,omitempty"`
+	// Data is in the executor's own form, at most [MaxProviderState] bytes.
+	Data json.RawMessage `json:"data"`
+}
+
+// MaxProviderState bounds [ProviderState.Data]: it is recorded twice, and sent with each
+// request of its turn.
+const MaxProviderState = 128 << 10
 
 // Text returns a message of one text part.
 func Text(role Role, text string) Message {
@@ -115,6 +132,9 @@ func (m Message) RecordedSize() int {
 
 func (m Message) sum(text func(string) int, data func([]byte) int) int {
 	n := 64
+	if m.State != nil {
+		n += text(m.State.Model) + data(m.State.Data)
+	}
 	for _, p := range m.Parts {
 		n += 32 + text(p.Text) + data(p.Data)
 		if p.ToolCall != nil {

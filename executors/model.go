@@ -46,6 +46,9 @@ type ModelConfig struct {
 	// MaxReplyBytes bounds a reply's text and tool calls. Default:
 	// DefaultMaxReplyBytes.
 	MaxReplyBytes int `yaml:"max_reply_bytes"`
+	// Thoughts says what happens to what a model thinks aloud before it answers, between
+	// <think> tags or as parts of another type. Default: DropThoughts.
+	Thoughts Thoughts `yaml:"thoughts"`
 	// Stream requests a streamed reply, which makes a stall noticeable. Default:
 	// true.
 	Stream *bool `yaml:"stream"`
@@ -67,3 +70,12 @@ type ModelConfig struct {
 	// Default: one with Go's default transport.
 	HTTPClient *http.Client `yaml:"-"`
 }
+
+// Thoughts says what happens to the thoughts in a model's answer.
+type Thoughts string
+
+// The values of Thoughts.
+const (
+	DropThoughts Thoughts = "drop" // only what is meant for the persona is sent
+	KeepThoughts Thoughts = "keep" // they are sent as they came
+)

@@ -29,6 +29,8 @@ type Offered struct {
 	Ask bool
 	// Timeout bounds one attempt at a call.
 	Timeout time.Duration
+	// Repeatable means that a call whose result was lost may be made again.
+	Repeatable bool
 }
 
 // Offer returns the tools of the named sets for one agent: those that the rules
