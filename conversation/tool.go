@@ -9,6 +9,11 @@ type Tool struct {
 	Description string `json:"description,omitempty"`
 	// Schema is the JSON Schema of the arguments, an object. Nil: it takes none.
 	Schema json.RawMessage `json:"schema,omitempty"`
+	// Repeatable means, as its source says, that a second call with the same arguments
+	// does no harm.
+	Repeatable bool `json:"-"`
+	// Annotations are what else its source says of it. They are compared, and nothing else.
+	Annotations string `json:"-"`
 }
 
 // ToolCalls are the calls the message asks for, in order.

@@ -297,8 +297,11 @@ func examineTools(ctx context.Context, registry *tools.Registry, agents []config
 		for _, a := range agents {
 			needed = needed || slices.ContainsFunc(a.Policy.Tools, func(name string) bool { return setOf(name) == l.Name })
 		}
-		f := finding{Check: "tools " + l.Name, State: checkFine, Detail: count(len(l.Tools), "tool")}
+		f := finding{Check: "tools " + l.Name, State: checkFine, Detail: toolsDetail(l)}
 		switch {
+		case len(l.Faults) > 0:
+			f.State, f.Detail = checkWrong, f.Detail+"; "+l.Reason
+			f.Remedy = fmt.Sprintf("write the names that it has into allow, ask and retry of tools.%s", l.Name)
 		case l.Available && l.Reason != "":
 			f.Detail += "; " + l.Reason
 		case !l.Available:
@@ -314,6 +317,20 @@ func examineTools(ctx context.Context, registry *tools.Registry, agents []config
 		}
 	}
 	return found
+}
+
+// toolsDetail says how many tools there are, and how their calls are treated.
+func toolsDetail(l tools.Listing) string {
+	text := count(len(l.Tools), "tool")
+	for _, of := range []struct {
+		what  string
+		names []string
+	}{{"approval required", l.Ask}, {"called again if an answer is lost", l.Repeatable}} {
+		if len(of.names) > 0 {
+			text += "; " + of.what + ": " + clip(strings.Join(of.names, ", "), 200)
+		}
+	}
+	return text
 }
 
 // missedTools are the single tools that agents name and the set does not offer:

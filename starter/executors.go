@@ -82,11 +82,11 @@ func yesOrNo(yes bool) string {
 func toolsTable(sets []tools.Listing) string {
 	rows := make([][]string, len(sets))
 	for i, l := range sets {
-		available, number := "yes", strconv.Itoa(len(l.Tools))
+		available, number, ask, repeatable := "yes", strconv.Itoa(len(l.Tools)), strconv.Itoa(len(l.Ask)), strconv.Itoa(len(l.Repeatable))
 		if !l.Available {
-			available, number = "no", ""
+			available, number, ask, repeatable = "no", "", "", ""
 		}
-		rows[i] = []string{l.Name, number, available, clip(l.Reason, 300)}
+		rows[i] = []string{l.Name, number, ask, repeatable, available, clip(l.Reason, 300)}
 	}
-	return tabulate([]string{"tools", "number", "available", ""}, rows)
+	return tabulate([]string{"tools", "number", "ask", "repeatable", "available", ""}, rows)
 }

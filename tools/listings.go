@@ -81,7 +81,7 @@ func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversati
 		go func() {
 			defer r.asking.Done()
 			defer cancel()
-			c.run(l, e.set, version)
+			c.run(l, e.set, version, func() { r.notice(e, l.tools) })
 		}()
 	}
 	old := c.tools
@@ -129,10 +129,12 @@ func (l *listing) stopped() error {
 	}
 }
 
-func (c *listings) run(l *listing, set Set, version uint64) {
+func (c *listings) run(l *listing, set Set, version uint64, notice func()) {
 	l.tools, l.err = ask(l.ctx, set)
 	if l.err != nil {
 		l.err = cmp.Or(l.stopped(), l.err)
+	} else {
+		notice()
 	}
 	c.mu.Lock()
 	if c.running = nil; l.err == nil {

@@ -29,8 +29,12 @@ type Offered struct {
 	Ask bool
 	// Timeout bounds one attempt at a call.
 	Timeout time.Duration
-	// Repeatable means that a call whose result was lost may be made again.
+	// Repeatable means that a call whose result was lost may be made again: the tool is
+	// declared repeatable, or the rules say so.
 	Repeatable bool
+	// Digest identifies the set's own name, the description and the schema of the tool:
+	// it is the same in every process as long as these are.
+	Digest string
 }
 
 // Offer returns the tools of the named sets for one agent: those that the rules
@@ -72,12 +76,15 @@ func (r *Registry) Offer(ctx context.Context, sets []string) ([]Offered, error) 
 	var offered []Offered
 	for i, e := range entries {
 		usable, _ := e.usable(lists[i])
+		closed := e.rules.closes(lists[i])
+		r.missed(e, wanted[e], usable)
 		for _, tool := range usable {
 			if only := wanted[e]; only != nil && !only[tool.Name] {
 				continue
 			}
 			offered = append(offered, Offered{
-				Tool: tool, Set: e.name, Name: tool.Name, Ask: e.rules.Asks(tool.Name), Timeout: e.rules.timeout(),
+				Tool: tool, Set: e.name, Name: tool.Name, Ask: e.rules.asks(tool.Name, closed),
+				Timeout: e.rules.timeout(), Repeatable: e.rules.Retry.repeats(tool), Digest: digest(tool),
 			})
 		}
 	}

@@ -48,6 +48,10 @@ func TestOffer(t *testing.T) {
 
 	offered, err := r.Offer(t.Context(), []string{"orders", "mail", "orders"})
 	require.NoError(t, err)
+	for i := range offered {
+		require.Len(t, offered[i].Digest, 32)
+		offered[i].Digest = ""
+	}
 	require.Equal(t, []tools.Offered{
 		{Tool: toolstest.Tool("find"), Set: "orders", Name: "find", Timeout: time.Second},
 		{Tool: toolstest.Tool("refund"), Set: "orders", Name: "refund", Ask: true, Timeout: time.Second},
@@ -301,9 +305,10 @@ func TestList(t *testing.T) {
 	require.NoError(t, r.Add("mail", fake("send"), tools.Rules{Ask: []string{"*"}}))
 	require.NoError(t, r.Add("none", fake(), tools.Rules{}))
 	require.Equal(t, []tools.Listing{
-		{Name: "orders", Available: true, Tools: []string{"find"}, Reason: `allow names "fnd", which it does not have; ask names "fnd", which it does not have`},
+		{Name: "orders", Available: true, Tools: []string{"find"}, Reason: `allow names "fnd", which it does not have; ask names "fnd", which it does not have`,
+			Faults: []string{`allow names "fnd", which it does not have`, `ask names "fnd", which it does not have`}},
 		{Name: "down", Reason: "connection refused", Err: errors.New("connection refused")},
-		{Name: "mail", Available: true, Tools: []string{"send"}},
+		{Name: "mail", Available: true, Tools: []string{"send"}, Ask: []string{"send"}},
 		{Name: "none", Available: true, Reason: "it has no tools"},
 	}, r.List(t.Context()))
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ type Registry struct {
 	ctx    context.Context // done when the registry is closed
 	cancel context.CancelFunc
 	asking sync.WaitGroup // listings in progress
+	logger *slog.Logger
 
 	mu      sync.RWMutex
 	closed  bool
@@ -32,12 +35,30 @@ type entry struct {
 	set   Set
 	rules Rules
 	cache listings
+	notes notes
+}
+
+// An Option changes a registry.
+type Option func(*Registry)
+
+// WithLogger makes the registry log faults of the rules that a listing shows, and tools
+// that change. Nil: silent.
+func WithLogger(logger *slog.Logger) Option {
+	return func(r *Registry) {
+		if logger != nil {
+			r.logger = logger
+		}
+	}
 }
 
 // NewRegistry returns an empty registry.
-func NewRegistry() *Registry {
+func NewRegistry(options ...Option) *Registry {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Registry{ctx: ctx, cancel: cancel}
+	r := &Registry{ctx: ctx, cancel: cancel, logger: slog.New(slog.DiscardHandler)}
+	for _, change := range options {
+		change(r)
+	}
+	return r
 }
 
 // setName leaves space for a tool's name behind it.
@@ -67,7 +88,7 @@ func (r *Registry) Add(name string, set Set, rules Rules) error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tools: add %q: %w", name, err)
 	}
-	rules.Allow, rules.Ask = slices.Clone(rules.Allow), slices.Clone(rules.Ask)
+	rules.Allow, rules.Ask, rules.Retry = slices.Clone(rules.Allow), slices.Clone(rules.Ask), maps.Clone(rules.Retry)
 	r.entries = append(r.entries, &entry{name: name, set: set, rules: rules})
 	return nil
 }
@@ -188,7 +209,7 @@ func (r *Registry) begin() bool {
 	return true
 }
 
-// all in [Rules.Ask] means every tool.
+// all in [Rules.Ask] means every tool, and in [Retry] every other one.
 const all = "*"
 
 // Validate reports all faults.
@@ -213,8 +234,19 @@ func (r Rules) Validate() error {
 			f.Add(fmt.Sprintf("ask[%d]", i), "", "is %q, which is not among those that allow names, so it is never called", name)
 		}
 	}
+	r.Retry.validate(&f, r)
 	return f.Err()
 }
+
+// asks reports whether a call of that tool requires approval in a set that closes, or
+// does not.
+func (r Rules) asks(name string, closed bool) bool {
+	return r.Asks(name) || closed && !slices.Contains(r.Allow, name)
+}
+
+// closes reports whether ask names a tool that the listing lacks. That tool may have got
+// another name, so tools that the rules do not name require approval.
+func (r Rules) closes(listed []conversation.Tool) bool { return len(missing("ask", r.Ask, listed)) > 0 }
 
 // Allows reports whether the tool of that name may be called.
 func (r Rules) Allows(name string) bool { return r.Allow == nil || slices.Contains(r.Allow, name) }

@@ -43,6 +43,9 @@ func TestAddRefuses(t *testing.T) {
 		{"NegativeTimeout", "x", tools.Rules{Timeout: -1}, []string{"timeout is -1ns"}},
 		{"AllowAll", "x", tools.Rules{Allow: []string{"*"}}, []string{"leave allow out"}},
 		{"AskForWhatIsNotAllowed", "x", tools.Rules{Allow: []string{"a"}, Ask: []string{"b"}}, []string{`ask[0] is "b", which is not among`}},
+		{"UnknownRetry", "x", tools.Rules{Retry: tools.Retry{"a": "often", "*": "no"}}, []string{`retry is "no": write never, safe or always`, `retry.a is "often"`}},
+		{"RetryOfWhatIsNotAllowed", "x", tools.Rules{Allow: []string{"a"}, Retry: tools.Retry{"b": tools.RetryNever, "*": tools.RetrySafe}},
+			[]string{"retry.b is of a tool that is not among those that allow names"}},
 		{"EmptyNames", "x", tools.Rules{Allow: []string{""}, Ask: []string{""}}, []string{"allow[0] is empty", "ask[0] is empty"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,8 +2,12 @@
 // come in sets: an MCP server, or Go functions. Each kind of set is a package below
 // this one.
 //
-// A tool's own failure is a [Result] that the model receives; an error means that
-// the tool's result is unknown, and the call is retried with the same key.
+// An answer that arrived is a [Result], readable or not: a tool's failure, and also an
+// answer that breaks the set's own protocol. The model receives it, and the call is
+// never made again. An error means that there is no answer. If it is
+// [conversation.Error.Ambiguous], the call may have been made and its answer was lost:
+// it is made again, with the same key, only if the tool is [Offered.Repeatable]. Otherwise
+// the call was provably not made.
 package tools
 
 import (
@@ -16,7 +20,8 @@ import (
 
 // A Set is a source of tools. Its methods are safe for concurrent use, return
 // promptly once ctx is done, and never retry. Errors are [conversation.Error]
-// values with the kind that fits.
+// values with the kind that fits; those of Call are Ambiguous unless the tool was
+// provably not called.
 type Set interface {
 	// List describes the current tools.
 	List(ctx context.Context) ([]conversation.Tool, error)
@@ -58,6 +63,9 @@ type Rules struct {
 	// Ask names the tools whose calls require an operator's approval; "*" is all.
 	// Empty: none.
 	Ask []string `yaml:"ask"`
+	// Retry says which calls may be made again after their answer was lost. Nil: those
+	// of tools that are declared repeatable.
+	Retry Retry `yaml:"retry"`
 	// Timeout bounds one attempt. Zero: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 }

@@ -86,7 +86,7 @@ func names[T any](types []T, name func(T) string) []string {
 // Build makes a configuration real. Its error is [config.Faults]: all there are.
 func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 	a := &Assembly{
-		Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry(),
+		Config: cfg, Platforms: make(map[string]platforms.Instance), Executors: executors.NewRegistry(), Tools: tools.NewRegistry(tools.WithLogger(backends.Process.Logger)),
 		ledger: &ledger{}, links: make(map[string][]string), backends: backends, sendTimeouts: make(map[string]time.Duration),
 	}
 	process := backends.Process

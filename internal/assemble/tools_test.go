@@ -89,7 +89,7 @@ func TestToolsOfAServer(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, a.Close()) }() // goleak sees that it ends the program
 
-	require.Equal(t, []tools.Listing{{Name: "crm", Available: true, Tools: []string{"delete", "where"}}}, a.Tools.List(t.Context()))
+	require.Equal(t, []tools.Listing{{Name: "crm", Available: true, Tools: []string{"delete", "where"}, Ask: []string{"delete"}}}, a.Tools.List(t.Context()))
 	offered, err := a.Tools.Offer(t.Context(), []string{"crm"})
 	require.NoError(t, err)
 	require.Len(t, offered, 2)
@@ -133,9 +133,15 @@ func TestFaultsOfTools(t *testing.T) {
 	}{
 		"Settings": {"  crm: {type: mcp, command: [x], url: \"http://x\", connect_timeout: -1s, environ: x, timeout: -1s}\n", []string{
 			"tools.crm.timeout is -1s: write more than 0, or leave it out for 1m0s",
-			"tools.crm.environ is no setting of mcp: there are allow, ask, command, connect_timeout, dir, env, headers, timeout, type, url",
+			"tools.crm.environ is no setting of mcp: there are allow, ask, command, connect_timeout, dir, env, headers, retry, timeout, type, url",
 			"tools.crm.connect_timeout is -1s: write more than 0, or leave it out",
 			"tools.crm.url is given, and command too: give one of the two",
+		}},
+		"Retry": {"  crm: {type: mcp, command: [x], allow: [find], retry: {find: sometimes, refund: never}}\n  b: {type: mcp, command: [x], retry: often}\n  c: {type: mcp, command: [x], retry: [find]}\n", []string{
+			`tools.crm.retry.find is "sometimes": write never, safe or always`,
+			"tools.crm.retry.refund is of a tool that is not among those that allow names, so it is never called",
+			`tools.b.retry is "often": write never, safe or always`,
+			"tools.c.retry: write never, safe or always, or a mapping of tools to these",
 		}},
 		"UnknownType": {"  crm: {type: mpc}\n  other: {allow: [x]}\n", []string{
 			`tools.crm.type is "mpc": write one of mcp`,

@@ -134,7 +134,7 @@ func (d *document) tools(e pair) Tools {
 		tools.Rules `yaml:",inline"`
 	}
 	d.loose(at, e.value, &s)
-	own := Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "timeout"}}
+	own := Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "allow", "ask", "retry", "timeout"}}
 	d.add(own.Place(s.Rules.Validate()))
 	return Tools{Name: e.name, Type: s.Type, Rules: s.Rules, Settings: own}
 }

@@ -103,9 +103,11 @@ func (s Settings) serve(ctx context.Context) error {
 		}
 	}()
 	s.Logger.Info("configuration read", "from", a.Config.From(), "agents", len(a.Config.Agents), "task_queue", a.Config.TaskQueue)
-	if err := s.check(ctx, a); err != nil {
+	listed, err := s.check(ctx, a)
+	if err != nil {
 		return err
 	}
+	defer s.examineTools(ctx, a, listed)()
 	if s.Temporal.Metrics == nil {
 		s.Temporal.Metrics = metrics.Temporal
 	}
@@ -243,21 +245,22 @@ func Identity() string {
 	return fmt.Sprintf("%d@%s", os.Getpid(), host)
 }
 
-// check checks platforms and executors. Only faults that waiting cannot repair stop the
-// start.
-func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
+// check checks platforms and executors, and returns a list of the executors. Only faults
+// that waiting cannot repair stop the start.
+func (s Settings) check(ctx context.Context, a *assemble.Assembly) ([]executors.Listing, error) {
 	warnings, faults := a.Check(ctx)
 	for _, warning := range warnings {
 		s.Logger.Warn("not reachable yet, retried while the worker runs", "reason", warning)
 	}
 	if faults != nil {
-		return faults
+		return nil, faults
 	}
 	used := make(map[string]bool)
 	for _, agent := range a.Config.Agents {
 		used[agent.Policy.Executor] = true
 	}
-	for _, e := range a.Executors.List(ctx) {
+	listed := a.Executors.List(ctx)
+	for _, e := range listed {
 		switch {
 		case e.Auto && used[executors.Auto]:
 			s.Logger.Info("executor chosen", "executor", e.Name, "model", e.Model)
@@ -265,7 +268,7 @@ func (s Settings) check(ctx context.Context, a *assemble.Assembly) error {
 			s.Logger.Warn("executor not available", "executor", e.Name, "reason", e.Reason)
 		}
 	}
-	return nil
+	return listed, nil
 }
 
 // prepare adds to the namespace the search attributes that it lacks.

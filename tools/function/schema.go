@@ -55,6 +55,15 @@ func Of[In, Out any](name, description string, f func(ctx context.Context, in In
 	return t
 }
 
+// Idempotent declares that a second call with the same arguments does no harm: the
+// function has no effects, or stores its results under the key of [CallOf]. A call
+// whose answer was lost is then made again. Without it such a call is made again only
+// if the rules of the set say so.
+func (t Tool) Idempotent() Tool {
+	t.tool.Repeatable = true
+	return t
+}
+
 // decode accepts only what the schema accepts.
 func decode[In any](schema *jsonschema.Resolved, arguments json.RawMessage) (in In, err error) {
 	if trimmed := bytes.TrimSpace(arguments); len(trimmed) == 0 || string(trimmed) == "null" {

@@ -174,6 +174,13 @@ func described(t *sdk.Tool) conversation.Tool {
 	if _, ok := t.InputSchema.(map[string]any); ok {
 		out.Schema, _ = json.Marshal(t.InputSchema) // cannot fail: it was decoded from JSON
 	}
+	if hints := t.Annotations; hints != nil {
+		// The protocol's defaults: a tool changes its environment, and again with each
+		// call.
+		out.Repeatable = hints.ReadOnlyHint || hints.IdempotentHint
+		text, _ := json.Marshal(hints)
+		out.Annotations = string(text)
+	}
 	return out
 }
 
