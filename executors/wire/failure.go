@@ -91,6 +91,8 @@ func (f Failure) foreign(e *foreign.Error) *conversation.Error {
 	switch {
 	case e.Status < 300 && e.What != foreign.Page: // it may be an agent that does not keep to the contract
 		out.Remedy = f.Remedies[conversation.Invalid]
+	case e.What == foreign.TooLarge:
+		out.Remedy = modelcall.RemedyTooLarge
 	case e.Redirects():
 		out.Remedy = "set url to where the server redirects: keys do not follow by themselves"
 	}

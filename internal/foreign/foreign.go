@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"mime"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,11 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// Page is the What of a web page.
-const Page = "a web page"
+// The What of a web page, and of a proxy's refusal to pass on a request of that size.
+const (
+	Page     = "a web page"
+	TooLarge = "a proxy's limit on the size of requests"
+)
 
 // An Error is an answer that is not the service's own.
 type Error struct {
@@ -25,7 +29,7 @@ type Error struct {
 	RetryAfter time.Duration
 	// What describes the answer, such as "a web page". Empty: Said has its text.
 	What string
-	// Said is the answer's text, as it came: see Clean.
+	// Said is the answer's text, or the title of a page, as it came: see Clean.
 	Said string
 	// Of names the service. Empty: the agent.
 	Of string
@@ -34,10 +38,12 @@ type Error struct {
 // Error is the status, what came, and that it is not the service's own.
 func (e *Error) Error() string {
 	s := strings.TrimSpace(strconv.Itoa(e.Status) + " " + http.StatusText(e.Status))
-	if e.What != "" {
-		s += ": " + e.What
-	} else if e.Said != "" {
-		s += ": " + conversation.Quote(e.Said)
+	said := conversation.Quote(e.Said)
+	switch {
+	case e.What != "" && said != "":
+		s += ": " + e.What + " (" + said + ")"
+	case e.What != "" || said != "":
+		s += ": " + e.What + said
 	}
 	of := e.Of
 	if of == "" {
@@ -56,22 +62,18 @@ func (e *Error) Clean(clean func(string) string) *Error {
 	return &out
 }
 
-// IsPage reports whether an answer is HTML, by its header or by how its body begins.
-func IsPage(header http.Header, body []byte) bool {
-	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
-	return media == "text/html" || media == "application/xhtml+xml" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<"))
-}
-
 // Find is the answer as an Error if it is not the service's own, and nil if it is, or if
 // its status has the same meaning from any server. Own says whether a body that is no
 // page, and not empty, is in the service's shape.
 func Find(status int, header http.Header, body []byte, own func() bool) *Error {
 	e := &Error{Status: status}
 	switch {
+	case status == http.StatusRequestEntityTooLarge && ofProxy(header, body) && (IsPage(header, body) || !own()):
+		e.What, e.Said = TooLarge, Title(body)
 	case status >= 500, meansTheSame(status):
 		return nil
 	case IsPage(header, body):
-		e.What = Page
+		e.What, e.Said = Page, Title(body)
 	case status == http.StatusUnauthorized && asksForToken(header):
 		return nil
 	case status >= 300 && status < 400:
@@ -91,6 +93,20 @@ func Find(status int, header http.Header, body []byte, own func() bool) *Error {
 func asksForToken(header http.Header) bool {
 	return strings.HasPrefix(strings.ToLower(header.Get("WWW-Authenticate")), "bearer")
 }
+
+// ofProxy reports whether a refusal of a large request is a page or a plain text: the
+// limit is a proxy's, in bytes.
+func ofProxy(header http.Header, body []byte) bool {
+	body = trimmed(body)
+	if IsPage(header, body) {
+		return true
+	}
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return len(body) > 0 && body[0] != '{' && body[0] != '[' && body[0] != '<' && (media == "text/plain" || proxyText.Match(body[:min(len(body), maxTitle)]))
+}
+
+// proxyText matches the texts of common proxies.
+var proxyText = regexp.MustCompile(`(?i)^(413|request entity too large|payload too large|content too large|client intended|http: request body too large|request body too large$)`)
 
 // meansTheSame is for statuses that have the same meaning from any server.
 func meansTheSame(status int) bool {

@@ -17,6 +17,7 @@ var ErrWebPage error = &foreign.Error{Status: http.StatusOK, What: foreign.Page}
 const (
 	RemedyRedirect = "set base_url to where the server redirects"
 	RemedyAPI      = "check that base_url leads to the API"
+	RemedyTooLarge = "raise the proxy's limit on bodies, such as client_max_body_size of nginx"
 )
 
 // Foreign returns an error if the response comes from something between us and the
@@ -50,8 +51,11 @@ func foreignAnswer(op string, e *foreign.Error, clean func(string) string) *conv
 	out := &conversation.Error{
 		Kind: conversation.Unavailable, Op: op, Err: e.Clean(clean), RetryAfter: e.RetryAfter, Remedy: RemedyAPI,
 	}
-	if e.Redirects() {
+	switch {
+	case e.Redirects():
 		out.Remedy = RemedyRedirect
+	case e.What == foreign.TooLarge:
+		out.Remedy = RemedyTooLarge
 	}
 	return out
 }
