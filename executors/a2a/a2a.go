@@ -1,11 +1,12 @@
 // Package a2a is an executor that calls an agent over the Agent2Agent protocol,
-// version 0.3, by JSON-RPC. The agent's card states its address and abilities; an
-// answer is a message, or a task that is followed until it ends. A retry attaches
-// to the task of an earlier attempt.
+// version 0.3 or 1.0, by JSON-RPC. The agent's card states its address, version and
+// abilities; an answer is a message, or a task that is followed until it ends. A
+// retry attaches to the task of an earlier attempt.
 //
-// The types are those of the official SDK. Its client is not used: it reads lines
-// of a stream up to 64 KiB only, and drops the text of an error and the requested
-// delay.
+// A dialect writes the requests of a version; what the agent answers is read by its
+// shape. Requests of version 0.3 have the types of the official SDK. Its client is
+// not used: it reads lines of a stream up to 64 KiB only, and drops the text of an
+// error and the requested delay.
 package a2a
 
 import (
@@ -21,14 +22,17 @@ import (
 
 // An Executor calls one agent. Create it with [New].
 type Executor struct {
-	cfg      Config   // without its secrets
-	cardURL  *url.URL // address of the agent's card
-	endpoint *url.URL // nil: the card names it
-	hasKeys  bool
-	client   *http.Client
-	sign     func(*http.Request)
-	failure  wire.Failure
-	cards    cards
+	cfg     Config   // without its secrets
+	cardURL *url.URL // address of the agent's card
+	// oldCardURL is where else it may be. Nil: nowhere.
+	oldCardURL *url.URL
+	endpoint   *url.URL // nil: the card names it
+	dialect    dialect  // nil: the card names it
+	hasKeys    bool
+	client     *http.Client
+	sign       func(*http.Request)
+	failure    wire.Failure
+	cards      cards
 }
 
 var (
@@ -44,14 +48,17 @@ func New(cfg Config) (*Executor, error) {
 		return nil, fmt.Errorf("a2a: %w", err)
 	}
 	cfg = cfg.withDefaults()
-	at := cardAddress(cfg.URL)
+	at, old := cardAddresses(cfg.URL)
 	e := &Executor{
-		cardURL: at, client: modelcall.Client(cfg.HTTPClient), sign: modelcall.Sender(cfg.Headers, cfg.BearerToken),
+		cardURL: at, oldCardURL: old, client: modelcall.Client(cfg.HTTPClient), sign: modelcall.Sender(cfg.Headers, cfg.BearerToken),
 		hasKeys: cfg.BearerToken != "" || len(cfg.Headers) > 0,
 		failure: wire.Failure{Op: "a2a: ask the agent at " + at.Host, Clean: cleaner(cfg), Remedies: remedies},
 	}
 	if cfg.Endpoint != "" {
 		e.endpoint, _ = url.Parse(cfg.Endpoint) // validated
+	}
+	if cfg.Protocol != ProtocolAuto {
+		e.dialect = dialectOf(cfg.Protocol, nil)
 	}
 	cfg.BearerToken, cfg.Headers = "", nil
 	cfg.URL, cfg.Endpoint = "", "" // a query may hold a key

@@ -68,7 +68,9 @@ func waiting(t *testing.T) turn {
 	}
 }
 
-func TestContract(t *testing.T) {
+func TestContract(t *testing.T) { eachVersion(t, testContract) }
+
+func testContract(t *testing.T, v version) {
 	t.Parallel()
 	for name, do := range map[string]turn{"Message": inWords, "Task": inTask} {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
@@ -76,15 +78,15 @@ func TestContract(t *testing.T) {
 				executortest.Run(t, executortest.Fixture{
 					Secrets: []string{token, headerKey},
 					New: func(t *testing.T) executors.Executor {
-						server, _ := serveSDK(t, streaming, do)
+						server, _ := v.serveSDK(t, streaming, do)
 						return newExecutor(t, server)
 					},
 					Stall: func(t *testing.T) executors.Executor {
-						server, _ := serveSDK(t, streaming, waiting(t))
+						server, _ := v.serveSDK(t, streaming, waiting(t))
 						return newExecutor(t, server)
 					},
 					Fail: func(t *testing.T, want executortest.Failure) executors.Executor {
-						return newExecutor(t, serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, _ call) {
+						return newExecutor(t, v.serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, _ call) {
 							modeltest.WriteJSON(w, http.StatusOK, fault(-32603, "no: "+token, modeltest.JSON(map[string]any{
 								"kind": want.Kind, "retry_after": want.RetryAfter.Seconds(), "error": headerKey,
 							})))
@@ -96,7 +98,9 @@ func TestContract(t *testing.T) {
 	}
 }
 
-func TestReply(t *testing.T) {
+func TestReply(t *testing.T) { eachVersion(t, testReply) }
+
+func testReply(t *testing.T, v version) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		do        turn
@@ -113,7 +117,7 @@ func TestReply(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server, _ := serveSDK(t, c.streaming, c.do)
+			server, _ := v.serveSDK(t, c.streaming, c.do)
 			req := executortest.Request("c1", "Hi")
 			var deltas []string
 			attaches := 0
@@ -159,10 +163,12 @@ func (h *received) all() []*sdk.Message {
 }
 
 // The agent keeps the conversation: what follows carries only what is new.
-func TestCarriesTheContext(t *testing.T) {
+func TestCarriesTheContext(t *testing.T) { eachVersion(t, testCarriesTheContext) }
+
+func testCarriesTheContext(t *testing.T, v version) {
 	t.Parallel()
 	var h received
-	server, _ := serveSDK(t, true, func(ctx context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
+	server, _ := v.serveSDK(t, true, func(ctx context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 		h.add(req.Message)
 		return inTask(ctx, say, req)
 	})
@@ -188,13 +194,15 @@ func TestCarriesTheContext(t *testing.T) {
 }
 
 // An agent that asks gets the answer in the same task.
-func TestInputRequired(t *testing.T) {
+func TestInputRequired(t *testing.T) { eachVersion(t, testInputRequired) }
+
+func testInputRequired(t *testing.T, v version) {
 	t.Parallel()
 	for mode, streaming := range map[string]bool{"Streaming": true, "Polled": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			var h received
-			server, _ := serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
+			server, _ := v.serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 				h.add(req.Message)
 				if req.StoredTask == nil {
 					say(sdk.NewStatusUpdateEvent(req, sdk.TaskStateSubmitted, nil))
@@ -242,7 +250,9 @@ func TestInputRequired(t *testing.T) {
 }
 
 // What has the agent been told of messages that are not the other side's?
-func TestMessages(t *testing.T) {
+func TestMessages(t *testing.T) { eachVersion(t, testMessages) }
+
+func testMessages(t *testing.T, v version) {
 	t.Parallel()
 	user := func(text string) conversation.Message { return conversation.Text(conversation.RoleUser, text) }
 	data := func(json string) conversation.Part {
@@ -273,7 +283,7 @@ func TestMessages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got json.RawMessage
-			server := serve(t, false, func(w http.ResponseWriter, r *http.Request) {
+			server := v.serve(t, false, func(w http.ResponseWriter, r *http.Request) {
 				var asked struct {
 					Params struct {
 						Message struct{ Parts json.RawMessage }
@@ -317,7 +327,9 @@ func TestDataForAgentsOfText(t *testing.T) {
 }
 
 // What a reply is made of.
-func TestAnswers(t *testing.T) {
+func TestAnswers(t *testing.T) { eachVersion(t, testAnswers) }
+
+func testAnswers(t *testing.T, v version) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		events []string // the last one is also the whole answer's
@@ -342,7 +354,7 @@ func TestAnswers(t *testing.T) {
 		for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
-				server := serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, _ call) {
+				server := v.serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, _ call) {
 					if streaming {
 						writeEvents(w, c.events...)
 					} else {
@@ -367,7 +379,9 @@ func TestAnswers(t *testing.T) {
 }
 
 // The text may come in any order, and be longer than a buffer.
-func TestStreams(t *testing.T) {
+func TestStreams(t *testing.T) { eachVersion(t, testStreams) }
+
+func testStreams(t *testing.T, v version) {
 	t.Parallel()
 	long := strings.Repeat("x", 300<<10)
 	for name, c := range map[string]struct {
@@ -386,7 +400,7 @@ func TestStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, asked call) {
+			server := v.serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, asked call) {
 				if asked.Method != "message/stream" {
 					t.Errorf("asked for %s", asked.Method)
 				}
@@ -411,11 +425,13 @@ func TestStreams(t *testing.T) {
 }
 
 // What is asked for.
-func TestAsks(t *testing.T) {
+func TestAsks(t *testing.T) { eachVersion(t, testAsks) }
+
+func testAsks(t *testing.T, v version) {
 	t.Parallel()
 	var got call
 	var header http.Header
-	server := serveRaw(t, false, func(w http.ResponseWriter, r *http.Request, c call) {
+	server := v.serveRaw(t, false, func(w http.ResponseWriter, r *http.Request, c call) {
 		got, header = c, r.Header.Clone()
 		modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
 	})

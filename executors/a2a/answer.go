@@ -13,7 +13,7 @@ type content struct {
 	id   string
 	text strings.Builder
 	data []json.RawMessage
-	file bool // it had a file, which cannot be passed on
+	file bool // it had a file that cannot be passed on
 	size int
 }
 
@@ -27,17 +27,32 @@ const blank = "\n\n"
 // those of a message are paragraphs.
 func (c *content) add(parts []part, between string) {
 	for _, p := range parts {
+		kind := p.kind()
 		switch {
-		case p.Kind == "text" || p.Kind == "" && p.Text != "":
+		case p.internal():
+		case kind == "text":
 			c.write(p.Text, between)
-		case p.Kind == "data" && len(p.Data) > 0 && string(p.Data) != "null":
+		case kind == "data" && len(p.Data) > 0 && string(p.Data) != "null":
 			c.data = append(c.data, p.Data)
 			c.size += len(p.Data)
-		case p.File != nil && p.File.URI != "":
-			c.write(p.File.URI, blank)
-		case p.Kind == "file":
-			c.file = true
+		case kind == "file":
+			c.addFile(p.file())
 		}
+	}
+}
+
+// addFile names a file in the text. A file alone is no text: one that cannot be
+// opened is named only beside others.
+func (c *content) addFile(address, name string) {
+	switch {
+	case address != "" && name != "":
+		c.write(name+": "+address, blank)
+	case address != "":
+		c.write(address, blank)
+	case name != "" && c.text.Len() > 0:
+		c.write("["+name+"]", blank)
+	default:
+		c.file = true
 	}
 }
 
@@ -85,16 +100,16 @@ func (a *answer) restart() { a.artifacts, a.closing, a.progress = nil, nil, nil 
 func (a *answer) artifact(in *artifact, more bool) error {
 	at, had := -1, len(a.artifacts)
 	for i, have := range a.artifacts {
-		if have.id == in.ID {
+		if have.id == in.key() {
 			at = i
 		}
 	}
 	switch {
 	case at < 0:
 		at = len(a.artifacts)
-		a.artifacts = append(a.artifacts, &content{id: in.ID})
+		a.artifacts = append(a.artifacts, &content{id: in.key()})
 	case !more:
-		a.artifacts[at] = &content{id: in.ID}
+		a.artifacts[at] = &content{id: in.key()}
 	}
 	c, grows := a.artifacts[at], more || at == had
 	before := c.text.Len()
@@ -120,7 +135,7 @@ func (a *answer) artifact(in *artifact, more bool) error {
 func (a *answer) snapshot(in []artifact) error {
 	a.artifacts = nil
 	for _, piece := range in {
-		c := &content{id: piece.ID}
+		c := &content{id: piece.key()}
 		c.add(piece.Parts, "")
 		a.artifacts = append(a.artifacts, c)
 	}

@@ -46,14 +46,16 @@ func (m *methods) asked() []string {
 }
 
 // A retry takes over the task that is under way: the agent is told once.
-func TestRetryReattaches(t *testing.T) {
+func TestRetryReattaches(t *testing.T) { eachVersion(t, testRetryReattaches) }
+
+func testRetryReattaches(t *testing.T, v version) {
 	t.Parallel()
 	for mode, streaming := range map[string]bool{"Streaming": true, "Polled": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			goOn := make(chan struct{})
 			var h received
-			server, agent := serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
+			server, agent := v.serveSDK(t, streaming, func(_ context.Context, say func(sdk.Event), req *a2asrv.RequestContext) error {
 				h.add(req.Message)
 				say(sdk.NewStatusUpdateEvent(req, sdk.TaskStateSubmitted, nil))
 				<-goOn
@@ -87,7 +89,9 @@ func TestRetryReattaches(t *testing.T) {
 }
 
 // A task that gives no answer any more is begun anew, one that still may is not.
-func TestAttach(t *testing.T) {
+func TestAttach(t *testing.T) { eachVersion(t, testAttach) }
+
+func testAttach(t *testing.T, v version) {
 	t.Parallel()
 	const get, send = "tasks/get", "message/send"
 	for name, c := range map[string]struct {
@@ -124,7 +128,7 @@ func TestAttach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var m methods
-			server := serveRaw(t, false, func(w http.ResponseWriter, _ *http.Request, asked call) {
+			server := v.serveRaw(t, false, func(w http.ResponseWriter, _ *http.Request, asked call) {
 				n := m.add(asked.Method)
 				switch {
 				case asked.Method != get:
@@ -157,9 +161,11 @@ func TestAttach(t *testing.T) {
 }
 
 // Trouble while picking up is no reason to begin another task.
-func TestPollThatFailsDoesNotAskAgain(t *testing.T) {
+func TestPollThatFailsDoesNotAskAgain(t *testing.T) { eachVersion(t, testPollThatFailsDoesNotAskAgain) }
+
+func testPollThatFailsDoesNotAskAgain(t *testing.T, v version) {
 	t.Parallel()
-	server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
+	server := v.serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
 		if c.Method != "tasks/get" {
 			t.Errorf("asked for %s", c.Method)
 		}
@@ -173,7 +179,9 @@ func TestPollThatFailsDoesNotAskAgain(t *testing.T) {
 }
 
 // An agent that does not know what a message continues is told the conversation.
-func TestForgetfulAgents(t *testing.T) {
+func TestForgetfulAgents(t *testing.T) { eachVersion(t, testForgetfulAgents) }
+
+func testForgetfulAgents(t *testing.T, v version) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		code    int
@@ -191,7 +199,7 @@ func TestForgetfulAgents(t *testing.T) {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
 				var h received
-				server := serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, asked call) {
+				server := v.serveRaw(t, streaming, func(w http.ResponseWriter, _ *http.Request, asked call) {
 					h.add(asked.Params.Message)
 					if asked.Params.Message.TaskID != "" {
 						modeltest.WriteJSON(w, c.status, fault(c.code, "no such task", ""))
@@ -216,13 +224,15 @@ func TestForgetfulAgents(t *testing.T) {
 }
 
 // A caller that cancels wants the task no more. One that stops means to come back.
-func TestCancel(t *testing.T) {
+func TestCancel(t *testing.T) { eachVersion(t, testCancel) }
+
+func testCancel(t *testing.T, v version) {
 	t.Parallel()
 	for mode, streaming := range map[string]bool{"Streaming": true, "Polled": false} {
 		for name, cause := range map[string]error{"Cancelled": nil, "HandedOver": errors.New("the worker stops")} {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
-				server, agent := serveSDK(t, streaming, waiting(t))
+				server, agent := v.serveSDK(t, streaming, waiting(t))
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				req := executortest.Request("c1", "Hi")
@@ -249,22 +259,26 @@ func TestCancel(t *testing.T) {
 }
 
 // The executor's own timers leave the task alone: a later attempt finds it.
-func TestTimeoutDoesNotCancel(t *testing.T) {
+func TestTimeoutDoesNotCancel(t *testing.T) { eachVersion(t, testTimeoutDoesNotCancel) }
+
+func testTimeoutDoesNotCancel(t *testing.T, v version) {
 	t.Parallel()
-	server, agent := serveSDK(t, true, waiting(t))
+	server, agent := v.serveSDK(t, true, waiting(t))
 	_, err := newExecutor(t, server, func(c *a2a.Config) { c.Timeout = 100 * time.Millisecond }).Execute(t.Context(), executortest.Request("c1", "Hi"))
 	require.ErrorContains(t, err, "100ms")
 	require.Empty(t, agent.cancelled)
 }
 
 // A stream that breaks off is no loss where there is a task.
-func TestStreamThatBreaksOff(t *testing.T) {
+func TestStreamThatBreaksOff(t *testing.T) { eachVersion(t, testStreamThatBreaksOff) }
+
+func testStreamThatBreaksOff(t *testing.T, v version) {
 	t.Parallel()
 	for name, ends := range map[string]func(){"Closed": func() {}, "Aborted": func() { panic(http.ErrAbortHandler) }} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var m methods
-			server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
+			server := v.serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
 				if m.add(c.Method); c.Method == "tasks/get" {
 					modeltest.WriteJSON(w, http.StatusOK, result(task("completed", "", "Hello World")))
 					return
@@ -285,11 +299,13 @@ func TestStreamThatBreaksOff(t *testing.T) {
 }
 
 // An agent that does not stream although its card says so is asked otherwise.
-func TestCardThatPromisesTooMuch(t *testing.T) {
+func TestCardThatPromisesTooMuch(t *testing.T) { eachVersion(t, testCardThatPromisesTooMuch) }
+
+func testCardThatPromisesTooMuch(t *testing.T, v version) {
 	t.Parallel()
 	for _, code := range []int{-32004, -32601} {
 		var m methods
-		server := serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
+		server := v.serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, c call) {
 			if m.add(c.Method); c.Method == "message/stream" {
 				modeltest.WriteJSON(w, http.StatusOK, fault(code, "no", ""))
 				return
@@ -303,7 +319,9 @@ func TestCardThatPromisesTooMuch(t *testing.T) {
 
 // An answer to a task's question that has landed is not given twice, although
 // nothing came back.
-func TestAnswerThatLanded(t *testing.T) {
+func TestAnswerThatLanded(t *testing.T) { eachVersion(t, testAnswerThatLanded) }
+
+func testAnswerThatLanded(t *testing.T, v version) {
 	t.Parallel()
 	for mode, delivered := range map[string]bool{"Landed": true, "Lost": false} {
 		t.Run(mode, func(t *testing.T) {
@@ -311,7 +329,7 @@ func TestAnswerThatLanded(t *testing.T) {
 			var m methods
 			var mu sync.Mutex
 			var first *sdk.Message
-			server := serveRaw(t, false, func(w http.ResponseWriter, _ *http.Request, c call) {
+			server := v.serveRaw(t, false, func(w http.ResponseWriter, _ *http.Request, c call) {
 				mu.Lock()
 				defer mu.Unlock()
 				switch n := m.add(c.Method); {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,37 +11,65 @@ import (
 	"strings"
 	"sync"
 
-	sdk "github.com/a2aproject/a2a-go/a2a"
-
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/printable"
-	"github.com/parley-run/parley/internal/settings"
 )
 
 const (
 	cardPath = "/.well-known/agent-card.json"
+	// oldCardPath is where agents of version 0.2 have their card.
+	oldCardPath = "/.well-known/agent.json"
 	// maxCard bounds a card, in bytes.
 	maxCard = 1 << 20
 )
 
-// A card holds the fields of an agent's card that are used. The SDK's type rejects
-// a card with an unknown security scheme.
+// A card holds the fields of an agent's card that are used, in either version of the
+// protocol. The SDK's type rejects a card with an unknown security scheme.
 type card struct {
-	Name                 string                     `json:"name"`
-	URL                  string                     `json:"url"`
-	PreferredTransport   sdk.TransportProtocol      `json:"preferredTransport"`
-	AdditionalInterfaces []sdk.AgentInterface       `json:"additionalInterfaces"`
-	Capabilities         capabilities               `json:"capabilities"`
-	DefaultInputModes    []string                   `json:"defaultInputModes"`
-	DefaultOutputModes   []string                   `json:"defaultOutputModes"`
-	Skills               []skill                    `json:"skills"`
-	Security             []sdk.SecurityRequirements `json:"security"`
-	// SupportedInterfaces are the transports in later versions of the protocol.
-	SupportedInterfaces []struct {
-		URL             string                `json:"url"`
-		Binding         sdk.TransportProtocol `json:"protocolBinding"`
-		ProtocolVersion string                `json:"protocolVersion"`
-	} `json:"supportedInterfaces"`
+	Name               string       `json:"name"`
+	Capabilities       capabilities `json:"capabilities"`
+	DefaultInputModes  []string     `json:"defaultInputModes"`
+	DefaultOutputModes []string     `json:"defaultOutputModes"`
+	Skills             []skill      `json:"skills"`
+
+	// Fields of version 0.3.
+	URL                  string                       `json:"url"`
+	ProtocolVersion      string                       `json:"protocolVersion"`
+	PreferredTransport   string                       `json:"preferredTransport"`
+	AdditionalInterfaces []interface03                `json:"additionalInterfaces"`
+	Security             []map[string]json.RawMessage `json:"security"`
+
+	// Fields of version 1.0.
+	SupportedInterfaces  []interface10   `json:"supportedInterfaces"`
+	SecurityRequirements []requirement10 `json:"securityRequirements"`
+}
+
+type interface03 struct {
+	URL       string `json:"url"`
+	Transport string `json:"transport"`
+}
+
+type interface10 struct {
+	URL             string `json:"url"`
+	Binding         string `json:"protocolBinding"`
+	ProtocolVersion string `json:"protocolVersion"`
+	Tenant          string `json:"tenant"`
+}
+
+type requirement10 struct {
+	Schemes map[string]json.RawMessage `json:"schemes"`
+}
+
+// requirements returns the alternatives of authentication, each with its schemes.
+func (c *card) requirements() []map[string]json.RawMessage {
+	if len(c.SecurityRequirements) == 0 {
+		return c.Security
+	}
+	var out []map[string]json.RawMessage
+	for _, r := range c.SecurityRequirements {
+		out = append(out, r.Schemes)
+	}
+	return out
 }
 
 type capabilities struct {
@@ -54,13 +81,30 @@ type skill struct {
 	OutputModes []string `json:"outputModes"`
 }
 
-// An agent is what the executor needs from a valid card.
+// An agent is what the executor needs from a valid card, and has learnt since.
 type agent struct {
 	name      string
-	endpoint  *url.URL
+	routes    []route // the first one is used
 	streaming bool
 	data      bool // accepts structured data
 	card      *card
+}
+
+// turned returns the agent with its routes in the other order, or nil if it has one.
+func (a *agent) turned() *agent {
+	if len(a.routes) < 2 {
+		return nil
+	}
+	out := *a
+	out.routes = []route{a.routes[1], a.routes[0]}
+	return &out
+}
+
+// unstreamed returns the agent as one that does not stream.
+func (a *agent) unstreamed() *agent {
+	out := *a
+	out.streaming = false
+	return &out
 }
 
 // cards caches the agent's card.
@@ -81,15 +125,16 @@ func (c *cards) set(a *agent) {
 	c.kept = a
 }
 
-// cardAddress returns the address of the card. It has been validated.
-func cardAddress(s string) *url.URL {
+// cardAddresses returns the address of the card, and the one that it may have
+// instead, or nil. The address has been validated.
+func cardAddresses(s string) (at, old *url.URL) {
 	u, _ := url.Parse(s)
 	if strings.HasSuffix(u.Path, ".json") {
-		return u
+		return u, nil
 	}
-	at := u.JoinPath(cardPath)
-	at.RawQuery = u.RawQuery
-	return at
+	at, old = u.JoinPath(cardPath), u.JoinPath(oldCardPath)
+	at.RawQuery, old.RawQuery = u.RawQuery, u.RawQuery
+	return at, old
 }
 
 // readAgent gets the agent from the cached card, or reads the card.
@@ -97,13 +142,34 @@ func (x *exchange) readAgent(ctx context.Context) error {
 	if x.agent = x.cards.get(); x.agent != nil {
 		return nil
 	}
-	a, err := x.fetchCard(ctx)
+	a, err := x.findAgent(ctx)
 	if err != nil {
 		return err
 	}
 	x.agent = a
-	x.cards.set(a)
+	if a.card != nil {
+		x.cards.set(a)
+	}
 	return nil
+}
+
+// findAgent reads the card. An agent without one is what the configuration states, if
+// that names address and version.
+func (e *Executor) findAgent(ctx context.Context) (*agent, error) {
+	a, err := e.fetchCard(ctx, e.cardURL)
+	var missing *noCardError
+	if !errors.As(err, &missing) {
+		return a, err
+	}
+	if e.oldCardURL != nil {
+		if a, again := e.fetchCard(ctx, e.oldCardURL); again == nil {
+			return a, nil
+		}
+	}
+	if e.endpoint != nil && e.dialect != nil {
+		return &agent{name: e.endpoint.Host, routes: []route{{e.dialect, e.endpoint}}}, nil
+	}
+	return nil, err
 }
 
 // A cardError is a missing or unusable card.
@@ -124,13 +190,13 @@ func (e *noCardError) Unwrap() error { return e.error }
 var errNoCard = errors.New("the document is not an agent card")
 
 const (
-	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json"
-	remedyTransport = "have the agent offer JSON-RPC of version 0.3, or set endpoint if it does"
+	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json; for an agent without a card, set endpoint and protocol"
+	remedyTransport = "have the agent offer JSON-RPC of version 0.3 or 1.0, or set endpoint if it does"
 )
 
 // fetchCard reads the card from the agent's server.
-func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.cardURL.String(), nil)
+func (e *Executor) fetchCard(ctx context.Context, at *url.URL) (*agent, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -163,34 +229,15 @@ func (e *Executor) fetchCard(ctx context.Context) (*agent, error) {
 }
 
 func (e *Executor) newAgent(c *card) (*agent, error) {
-	a := &agent{
-		name: printable.Name(c.Name, printable.MaxName), endpoint: e.endpoint, card: c,
+	routes, err := e.routes(c)
+	if err != nil {
+		return nil, err
+	}
+	return &agent{
+		name: printable.Name(c.Name, printable.MaxName), routes: routes, card: c,
 		streaming: c.Capabilities.Streaming && e.cfg.Streaming != StreamingOff,
 		data:      slices.ContainsFunc(c.modes(c.DefaultInputModes, func(s skill) []string { return s.InputModes }), isData),
-	}
-	if a.endpoint != nil {
-		return a, nil
-	}
-	at, err := c.jsonRPC()
-	if err != nil {
-		return nil, &cardError{err, remedyTransport}
-	}
-	ref, err := url.Parse(at)
-	if err != nil {
-		return nil, &cardError{errors.New("the address on the agent's card is none"), "correct the card, or set endpoint"}
-	}
-	a.endpoint = e.cardURL.ResolveReference(ref)
-	switch {
-	case !settings.IsServer(a.endpoint):
-		return nil, &cardError{errors.New("the address on the agent's card is none of a web server"), "correct the card, or set endpoint"}
-	case !e.allowed(a.endpoint):
-		where := printable.Name(a.endpoint.Scheme+"://"+a.endpoint.Host, maxHost)
-		return nil, &cardError{
-			fmt.Errorf("the agent's card leads to another server, %s", where),
-			"if requests may go there, add its host to card_hosts, or set endpoint",
-		}
-	}
-	return a, nil
+	}, nil
 }
 
 // maxHost bounds how much of a card's address an error repeats.
@@ -208,30 +255,6 @@ func (e *Executor) allowed(at *url.URL) bool {
 	return slices.ContainsFunc(e.cfg.CardHosts, func(host string) bool {
 		return strings.EqualFold(host, at.Hostname()) || strings.EqualFold(host, net.JoinHostPort(at.Hostname(), modelcall.Port(at)))
 	})
-}
-
-// jsonRPC returns the address of the first JSON-RPC interface.
-func (c *card) jsonRPC() (string, error) {
-	if c.URL != "" && (c.PreferredTransport == "" || c.PreferredTransport == sdk.TransportProtocolJSONRPC) {
-		return c.URL, nil
-	}
-	offered := []string{}
-	if c.URL != "" {
-		offered = append(offered, string(c.PreferredTransport))
-	}
-	for _, i := range c.AdditionalInterfaces {
-		if i.Transport == sdk.TransportProtocolJSONRPC {
-			return i.URL, nil
-		}
-		offered = append(offered, string(i.Transport))
-	}
-	for _, i := range c.SupportedInterfaces {
-		if i.Binding == sdk.TransportProtocolJSONRPC && (i.ProtocolVersion == "" || strings.HasPrefix(i.ProtocolVersion, "0.")) {
-			return i.URL, nil
-		}
-		offered = append(offered, strings.TrimSpace(string(i.Binding)+" "+i.ProtocolVersion))
-	}
-	return "", fmt.Errorf("the agent offers no transport that is supported, but %s", strings.Join(offered, ", "))
 }
 
 // modes returns the media types of the card and its skills.

@@ -16,6 +16,10 @@ import (
 	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
+func protocol(version string) func(*a2a.Config) {
+	return func(c *a2a.Config) { c.Protocol = version }
+}
+
 func noKeys(c *a2a.Config) { c.BearerToken, c.Headers = "", nil }
 
 // What Check and the first Execute make of what is where the card should be.
@@ -48,10 +52,18 @@ func TestCards(t *testing.T) {
 		"ServerError":     {says(503), nil, down, "503", false},
 		"Redirect":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil, down, "where the server redirects", false},
 		"CutOff":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, down, "the server closed the connection without an answer", false},
-		"OnlyGRPC":        {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "no transport that is supported, but GRPC, HTTP+JSON (have the agent offer JSON-RPC", false},
+		"OnlyGRPC":        {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "HTTP+JSON", "url": "/v1"}]}`), nil, invalid, "the agent's card offers only GRPC, HTTP+JSON: no JSON-RPC of version 0.3 or 1.0 (have the agent offer JSON-RPC", false},
 		"SecondIsRPC":     {answers(`{"url": "host:50051", "preferredTransport": "GRPC", "additionalInterfaces": [{"transport": "JSONRPC", "url": "/rpc"}]}`), nil, "", "", false},
-		"NextVersion":     {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}`), nil, invalid, "but JSONRPC 1.0", false},
-		"BothVersions":    {answers(`{"supportedInterfaces": [{"url": "/1", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}, {"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "0.3"}]}`), nil, "", "", false},
+		"NextVersion":     {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]}`), nil, "", "", false},
+		"Later1.x":        {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "jsonrpc", "protocolVersion": "1.2"}]}`), nil, "", "", false},
+		"Version2":        {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "2.0"}]}`), nil, invalid, "offers only JSONRPC 2.0: no JSON-RPC of version 0.3 or 1.0", false},
+		"Version2Is1":     {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "2.0"}]}`), protocol("1.0"), "", "", false},
+		"NoVersion":       {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC"}]}`), nil, "", "", false},
+		"OnlyHTTPJSON":    {answers(`{"supportedInterfaces": [{"url": "/", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0"}, {"url": "h:1", "protocolBinding": "GRPC", "protocolVersion": "1.0"}]}`), nil, invalid, "offers only HTTP+JSON 1.0, GRPC 1.0: no JSON-RPC of version 0.3 or 1.0 (have the agent offer JSON-RPC", false},
+		"OneNotServed":    {answers(`{"supportedInterfaces": [{"url": "/1", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}, {"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "0.3"}]}`), nil, "", "", false},
+		"OneIsElsewhere":  {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}, {"url": "http://elsewhere.example", "protocolBinding": "JSONRPC", "protocolVersion": "0.3"}]}`), nil, "", "", false},
+		"OldShapeNew":     {answers(`{"url": "/rpc", "protocolVersion": "1.0"}`), nil, "", "", false},
+		"Needs10":         {answers(`{"supportedInterfaces": [{"url": "/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}], "securityRequirements": [{"schemes": {"oauth": {"list": []}}}]}`), noKeys, unauth, "asks for authentication: oauth (set bearer_token, or headers)", true},
 		"NoWebServer":     {answers(`{"url": "ftp://host/rpc"}`), nil, invalid, "none of a web server", false},
 		"Elsewhere":       {answers(`{"url": "http://elsewhere.example/rpc"}`), nil, invalid, "leads to another server, http://elsewhere.example (if requests may go there, add its host to card_hosts, or set endpoint)", false},
 		"ElsewhereNoKeys": {answers(`{"url": "http://elsewhere.example/rpc"}`), noKeys, invalid, "leads to another server", false},

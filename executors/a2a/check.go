@@ -2,12 +2,11 @@ package a2a
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	sdk "github.com/a2aproject/a2a-go/a2a"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
@@ -27,20 +26,21 @@ func (e *Executor) Check(ctx context.Context) error {
 
 // readCard reads the card and caches a valid one.
 func (e *Executor) readCard(ctx context.Context) error {
-	a, err := e.fetchCard(ctx)
-	if err == nil {
-		err = e.fits(a)
+	a, err := e.findAgent(ctx)
+	if err != nil || a.card == nil {
+		return err
 	}
-	if err == nil {
-		e.cards.set(a)
+	if err := e.fits(a); err != nil {
+		return err
 	}
-	return err
+	e.cards.set(a)
+	return nil
 }
 
 // fits validates the card against the configuration.
 func (e *Executor) fits(a *agent) error {
 	c := a.card
-	if !e.hasKeys && len(c.Security) > 0 && !slices.ContainsFunc(c.Security, func(all sdk.SecurityRequirements) bool { return len(all) == 0 }) {
+	if required := c.requirements(); !e.hasKeys && len(required) > 0 && !slices.ContainsFunc(required, func(all map[string]json.RawMessage) bool { return len(all) == 0 }) {
 		return &conversation.Error{
 			Kind: conversation.Unauthorized, Err: fmt.Errorf("the agent's card asks for authentication: %s", e.failure.Clean(schemes(c))),
 			Remedy: "set bearer_token, or headers",
@@ -59,10 +59,10 @@ func (e *Executor) fits(a *agent) error {
 // schemes returns the names of the card's security schemes.
 func schemes(c *card) string {
 	var out []string
-	for _, all := range c.Security {
+	for _, all := range c.requirements() {
 		for name := range all {
-			if !slices.Contains(out, string(name)) {
-				out = append(out, string(name))
+			if !slices.Contains(out, name) {
+				out = append(out, name)
 			}
 		}
 	}

@@ -54,6 +54,10 @@ type Config struct {
 	// Opening is the user message sent if the agent has the first turn. Default:
 	// DefaultOpening.
 	Opening string `yaml:"opening"`
+	// Protocol is the version of the protocol: ProtocolAuto, Protocol03 or
+	// Protocol10. With Endpoint and a version the agent needs no card. Default:
+	// ProtocolAuto.
+	Protocol string `yaml:"protocol"`
 	// Streaming is StreamingAuto or StreamingOff. Default: StreamingAuto.
 	Streaming string `yaml:"streaming"`
 	// Accept are the media types the agent may answer with. Default: any.
@@ -84,6 +88,7 @@ func (c Config) withDefaults() Config {
 	c.Timeout, c.FirstTokenTimeout, c.GapTimeout = t.Total, t.FirstToken, t.Gap
 	c.Provider = cmp.Or(c.Provider, DefaultProvider)
 	c.Opening = cmp.Or(c.Opening, DefaultOpening)
+	c.Protocol = cmp.Or(c.Protocol, ProtocolAuto)
 	c.Streaming = cmp.Or(c.Streaming, StreamingAuto)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
 	c.PollInterval = cmp.Or(c.PollInterval, DefaultPollInterval)
@@ -113,6 +118,7 @@ func (c Config) validate() error {
 			f.Add("headers."+written, "leave it out, it would be the same for all requests", "cannot be set here")
 		}
 	}
+	settings.OneOf(&f, "protocol", c.Protocol, ProtocolAuto, Protocol03, Protocol10)
 	settings.OneOf(&f, "streaming", c.Streaming, StreamingAuto, StreamingOff)
 	for i, mode := range c.Accept {
 		if strings.TrimSpace(mode) == "" {

@@ -30,6 +30,7 @@ const (
 	codeUnsupported    = -32004
 	codeContentType    = -32005
 	codeNoExtendedCard = -32007
+	codeExtension      = -32008
 )
 
 // A fault is a JSON-RPC error of the agent.
@@ -78,7 +79,7 @@ func (f *fault) reason() reason {
 // kind returns the kind of the code. Unknown codes are retryable.
 func (f *fault) kind() conversation.Kind {
 	switch f.Code {
-	case codeParse, codeInvalidRequest, codeMethodNotFound, codeInvalidParams, codeNotCancelable, codeNoPush, codeUnsupported, codeContentType, codeNoExtendedCard:
+	case codeParse, codeInvalidRequest, codeMethodNotFound, codeInvalidParams, codeNotCancelable, codeNoPush, codeUnsupported, codeContentType, codeNoExtendedCard, codeExtension, codeVersion:
 		return conversation.Invalid
 	}
 	return conversation.Unavailable
@@ -86,8 +87,8 @@ func (f *fault) kind() conversation.Kind {
 
 func (f *fault) remedy() string {
 	switch f.Code {
-	case codeMethodNotFound, codeUnsupported:
-		return "the agent must know message/send and tasks/get of version 0.3 of the protocol"
+	case codeMethodNotFound, codeUnsupported, codeVersion:
+		return "check protocol: the agent must know message/send and tasks/get of version 0.3 of the protocol, or SendMessage and GetTask of version 1.0"
 	case codeContentType:
 		return "check accept: the agent answers with other media types, or takes no text"
 	}

@@ -31,7 +31,9 @@ const (
 type said modeltest.Response
 
 // What an agent may answer, and what that means.
-func TestErrors(t *testing.T) {
+func TestErrors(t *testing.T) { eachVersion(t, testErrors) }
+
+func testErrors(t *testing.T, v version) {
 	t.Parallel()
 	rpc := func(code int, message string) string { return fault(code, message, "") }
 	for name, c := range map[string]said{
@@ -107,7 +109,7 @@ func TestErrors(t *testing.T) {
 			t.Run(name+mode, func(t *testing.T) {
 				t.Parallel()
 				said := modeltest.Response(c)
-				e := newExecutor(t, serveRaw(t, streaming, func(w http.ResponseWriter, r *http.Request, _ call) { said.ServeHTTP(w, r) }))
+				e := newExecutor(t, v.serveRaw(t, streaming, func(w http.ResponseWriter, r *http.Request, _ call) { said.ServeHTTP(w, r) }))
 				_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
 				said.Require(t, err)
 				require.ErrorContains(t, err, "a2a: ask the agent at 127.0.0.1:")
@@ -119,7 +121,9 @@ func TestErrors(t *testing.T) {
 }
 
 // What may come of a stream.
-func TestErrorsInStreams(t *testing.T) {
+func TestErrorsInStreams(t *testing.T) { eachVersion(t, testErrorsInStreams) }
+
+func testErrorsInStreams(t *testing.T, v version) {
 	t.Parallel()
 	var large []string
 	for range 80 {
@@ -142,7 +146,7 @@ func TestErrorsInStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := newExecutor(t, serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, asked call) {
+			e := newExecutor(t, v.serveRaw(t, true, func(w http.ResponseWriter, _ *http.Request, asked call) {
 				if asked.Method != "message/stream" {
 					t.Errorf("asked for %s", asked.Method)
 				}
@@ -155,13 +159,15 @@ func TestErrorsInStreams(t *testing.T) {
 }
 
 // A connection that breaks says nothing about the answer: another try may help.
-func TestBrokenConnections(t *testing.T) {
+func TestBrokenConnections(t *testing.T) { eachVersion(t, testBrokenConnections) }
+
+func testBrokenConnections(t *testing.T, v version) {
 	t.Parallel()
 	for mode, streaming := range map[string]bool{"Streaming": true, "Whole": false} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			var asked atomic.Int64
-			e := newExecutor(t, serveRaw(t, streaming, func(http.ResponseWriter, *http.Request, call) {
+			e := newExecutor(t, v.serveRaw(t, streaming, func(http.ResponseWriter, *http.Request, call) {
 				asked.Add(1)
 				panic(http.ErrAbortHandler)
 			}))

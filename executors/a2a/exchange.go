@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
@@ -49,7 +50,9 @@ type exchange struct {
 	agent   *agent
 	memory  memory // what the message continues
 	calls   int
-	reached bool // the agent has accepted a request
+	reached bool   // the agent has accepted a request
+	heard   bool   // it has answered with an event
+	sent    string // the text that was sent
 
 	context, task string
 	running       bool   // the task continues if we disconnect
@@ -57,6 +60,7 @@ type exchange struct {
 	asks          bool   // the task waits for an answer
 	total         int    // the task's artifacts in the latest snapshot
 	recorded      bool
+	moves         int // how often the task's id has changed
 }
 
 // run follows the task of an earlier attempt if it still exists, and else sends the
@@ -89,11 +93,11 @@ func (x *exchange) delivered(ctx context.Context) bool {
 	if x.req.Attempt <= 1 || x.memory.Task == "" {
 		return false
 	}
-	ev, err := x.call(ctx, methodGet, sdk.TaskQueryParams{ID: sdk.TaskID(x.memory.Task)})
+	ev, err := x.call(ctx, opGet, func(d dialect) any { return d.get(x.memory.Task, 0) })
 	if err != nil { // sending reports the cause
 		return false
 	}
-	id := messageID(modelcall.CallKey(x.req))
+	id := x.messageID()
 	return slices.ContainsFunc(ev.History, func(m event) bool { return m.MessageID == id })
 }
 
@@ -125,30 +129,47 @@ func (x *exchange) sendNew(ctx context.Context) error {
 }
 
 func (x *exchange) send(ctx context.Context, m memory) error {
-	params := x.request(m)
+	return x.inEither(func() error { return x.sendInOne(ctx, m) })
+}
+
+// sendInOne sends in the version of the agent's first route.
+func (x *exchange) sendInOne(ctx context.Context, m memory) error {
+	out := x.request(m)
+	x.sent = out.text()
+	params := func(d dialect) any { return d.send(out) }
 	if x.agent.streaming {
-		err := x.stream(ctx, params, x.take)
+		err := x.ask(ctx, opStream, params)
 		var failure *fault
-		switch {
-		case err == nil:
-			return nil
-		case x.task != "" && brokeOff(err) && ctx.Err() == nil:
-			x.answer.restart()
-			return x.poll(ctx)
-		case x.task != "" || !errors.As(err, &failure) || failure.Code != codeUnsupported && failure.Code != codeMethodNotFound:
-			return err
+		if x.heard || !errors.As(err, &failure) || failure.Code != codeUnsupported && failure.Code != codeMethodNotFound {
+			return x.finish(ctx, err)
 		}
-		x.cards.set(nil) // the agent does not stream, contrary to its card
+		x.agent = x.agent.unstreamed() // contrary to its card
 		x.watch.Pause()
 	}
-	ev, err := x.call(ctx, methodSend, params)
-	if err != nil {
+	return x.finish(ctx, x.ask(ctx, opSend, params))
+}
+
+// finish polls the task of an answer that is not complete.
+func (x *exchange) finish(ctx context.Context, err error) error {
+	ended := errors.Is(err, errEnded)
+	switch {
+	case err == nil, !brokeOff(err), ctx.Err() != nil:
 		return err
+	case x.task != "":
+		err = x.poll(ctx)
 	}
-	if done, err := x.take(ev); done || err != nil {
-		return err
+	// An agent without tasks, or without this one, has said all it had to say.
+	if ended && (x.task == "" || noTask(err)) && strings.TrimSpace(x.answer.text()) != "" {
+		x.running = false
+		return nil
 	}
-	return x.poll(ctx)
+	return err
+}
+
+// noTask reports whether the agent answered that it has no such task, or no tasks.
+func noTask(err error) bool {
+	var failure *fault
+	return errors.As(err, &failure) && slices.Contains([]int{codeTaskNotFound, codeMethodNotFound, codeUnsupported}, failure.Code)
 }
 
 // brokeOff reports whether a stream ended for a reason outside of the answer.
@@ -211,10 +232,12 @@ func (x *exchange) poll(ctx context.Context) error {
 
 // get gets the task, and reports whether the answer is complete.
 func (x *exchange) get(ctx context.Context) (bool, error) {
-	historyLength := newest
-	ev, err := x.call(ctx, methodGet, sdk.TaskQueryParams{ID: sdk.TaskID(x.task), HistoryLength: &historyLength})
+	ev, err := x.call(ctx, opGet, func(d dialect) any { return d.get(x.task, newest) })
 	if err != nil {
 		return false, err
+	}
+	if ev.kind() == kindTask && ev.ID != "" {
+		ev.ID = x.task // it is what was asked for
 	}
 	return x.take(ev)
 }
@@ -227,7 +250,7 @@ func (x *exchange) abandon(caller context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(caller), cancelTimeout)
 	defer cancel()
-	_, _ = x.call(ctx, methodCancel, sdk.TaskIDParams{ID: sdk.TaskID(x.task)}) // best effort: an uncancelled task ends by itself
+	_, _ = x.call(ctx, opCancel, func(d dialect) any { return d.cancel(x.task) }) // best effort: an uncancelled task ends by itself
 }
 
 // result returns the complete answer.

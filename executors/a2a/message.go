@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	sdk "github.com/a2aproject/a2a-go/a2a"
 	"github.com/google/uuid"
 
 	"github.com/parley-run/parley/conversation"
@@ -16,25 +15,29 @@ import (
 // their last message only there.
 const newest = 4
 
-// request returns the parameters of a send: the messages that the agent has not
-// received, in the context and task that it knows.
-func (x *exchange) request(m memory) *sdk.MessageSendParams {
-	historyLength, blocking := newest, false // to get the task's id before the task ends
-	return &sdk.MessageSendParams{
-		Message: &sdk.Message{
-			ID:        messageID(modelcall.CallKey(x.req)),
-			ContextID: m.Context,
-			TaskID:    sdk.TaskID(m.Task),
-			Role:      sdk.MessageRoleUser,
-			Parts:     x.parts(x.newMessages(m)),
-		},
-		Config: &sdk.MessageSendConfig{AcceptedOutputModes: x.cfg.Accept, HistoryLength: &historyLength, Blocking: &blocking},
+// request returns the message to send: what the agent has not received, in the
+// context and task that it knows.
+func (x *exchange) request(m memory) outgoing {
+	return outgoing{
+		id: x.messageID(), context: m.Context, task: m.Task,
+		parts: x.parts(x.newMessages(m)), accept: x.cfg.Accept, history: newest,
 	}
 }
 
 // messageID is the same for all attempts of a request, so that an agent can
 // recognise a message it has received.
-func messageID(key string) string { return uuid.NewSHA1(uuid.NameSpaceOID, []byte(key)).String() }
+func (x *exchange) messageID() string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte(modelcall.CallKey(x.req))).String()
+}
+
+// text returns the texts as the agent may repeat them.
+func (m outgoing) text() string {
+	c := &content{}
+	for _, p := range m.parts {
+		c.write(p.text, blank)
+	}
+	return c.text.String()
+}
 
 // newMessages returns the messages to send.
 func (x *exchange) newMessages(m memory) []conversation.Message {
@@ -47,16 +50,16 @@ func (x *exchange) newMessages(m memory) []conversation.Message {
 
 // parts returns the messages as parts of one: in the protocol a client sends user
 // messages only. Messages of other roles precede them as a transcript.
-func (x *exchange) parts(messages []conversation.Message) sdk.ContentParts {
+func (x *exchange) parts(messages []conversation.Message) []outgoingPart {
 	last := 0
 	for i, m := range messages {
 		if m.Role != conversation.RoleUser {
 			last = i + 1
 		}
 	}
-	var out sdk.ContentParts
+	var out []outgoingPart
 	if streamed := transcript(messages[:last]); streamed != "" {
-		out = append(out, sdk.TextPart{Text: streamed})
+		out = append(out, outgoingPart{text: streamed})
 	}
 	failure := len(out)
 	for _, m := range messages[last:] {
@@ -65,20 +68,20 @@ func (x *exchange) parts(messages []conversation.Message) sdk.ContentParts {
 		}
 	}
 	if len(out) == failure && (last == 0 || !hasDialogue(messages)) {
-		out = append(out, sdk.TextPart{Text: x.cfg.Opening})
+		out = append(out, outgoingPart{text: x.cfg.Opening})
 	}
 	return out
 }
 
-func (x *exchange) part(out sdk.ContentParts, p conversation.Part) sdk.ContentParts {
+func (x *exchange) part(out []outgoingPart, p conversation.Part) []outgoingPart {
 	switch {
 	case p.Type == conversation.PartText && strings.TrimSpace(p.Text) != "":
-		return append(out, sdk.TextPart{Text: modelcall.Valid(p.Text)})
+		return append(out, outgoingPart{text: modelcall.Valid(p.Text)})
 	case p.Type == conversation.PartData && len(p.Data) > 0:
 		if object := decodeObject(p.Data); object != nil && x.agent.data {
-			return append(out, sdk.DataPart{Data: object})
+			return append(out, outgoingPart{data: object})
 		}
-		return append(out, sdk.TextPart{Text: modelcall.Valid(string(p.Data))})
+		return append(out, outgoingPart{text: modelcall.Valid(string(p.Data))})
 	}
 	return out
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"unicode/utf8"
@@ -15,14 +14,6 @@ import (
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
-)
-
-// Methods of the protocol.
-const (
-	methodSend   = "message/send"
-	methodStream = "message/stream"
-	methodGet    = "tasks/get"
-	methodCancel = "tasks/cancel"
 )
 
 type rpcRequest struct {
@@ -40,18 +31,20 @@ type rpcResponse struct {
 // post sends a request and returns a successful response. It sends no
 // Idempotency-Key, with which Go's client would resend a POST: the message id
 // identifies the request.
-func (x *exchange) post(ctx context.Context, method string, params any, accept string) (*http.Response, error) {
+func (x *exchange) post(ctx context.Context, op operation, params func(dialect) any, accept string) (*http.Response, error) {
 	x.calls++
-	body, err := json.Marshal(rpcRequest{Version: "2.0", ID: x.calls, Method: method, Params: params})
+	to := x.agent.routes[0]
+	body, err := json.Marshal(rpcRequest{Version: "2.0", ID: x.calls, Method: to.dialect.method(op), Params: params(to.dialect)})
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, x.agent.endpoint.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.endpoint.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", accept)
+	to.dialect.header(req.Header)
 	x.sign(req)
 	res, err := x.client.Do(req)
 	if err != nil {
@@ -73,13 +66,17 @@ func mediaType(res *http.Response) string {
 	return media
 }
 
-// call sends a request for a whole answer.
-func (x *exchange) call(ctx context.Context, method string, params any) (*event, error) {
-	res, err := x.post(ctx, method, params, "application/json")
-	if err != nil {
-		return nil, err
-	}
-	return x.whole(res)
+// call sends a request about a task and returns the whole answer.
+func (x *exchange) call(ctx context.Context, op operation, params func(dialect) any) (ev *event, err error) {
+	err = x.inEither(func() error {
+		res, err := x.post(ctx, op, params, "application/json")
+		if err != nil {
+			return err
+		}
+		ev, err = x.whole(res)
+		return err
+	})
+	return ev, err
 }
 
 func (x *exchange) whole(res *http.Response) (*event, error) {
@@ -104,46 +101,32 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 // maxFrame bounds what is read at a time. A task repeats the messages.
 func (x *exchange) maxFrame() int { return wire.MaxFrame(2 * x.cfg.MaxReplyBytes) }
 
-// stream requests a streamed answer and passes each event to take until that
-// reports the last one. An agent may send a whole answer instead.
-func (x *exchange) stream(ctx context.Context, params any, take func(*event) (bool, error)) error {
-	res, err := x.post(ctx, methodStream, params, "text/event-stream, application/json;q=0.5")
+// Media types that requests accept, by the operation. An agent may answer either
+// operation with a stream or in one piece.
+var accepted = map[operation]string{
+	opSend:   "application/json, text/event-stream;q=0.5",
+	opStream: "text/event-stream, application/json;q=0.5",
+}
+
+// ask sends a message and takes the answer. It returns nil if that is complete, and
+// errEnded if the agent ended it before.
+func (x *exchange) ask(ctx context.Context, op operation, params func(dialect) any) error {
+	res, err := x.post(ctx, op, params, accepted[op])
 	if err != nil {
 		return err
 	}
-	if mediaType(res) != "text/event-stream" {
-		ev, err := x.whole(res)
-		if err != nil {
-			return err
-		}
-		x.watch.Pause()
-		if done, err := take(ev); done || err != nil {
-			return err
-		}
-		return modelcall.ErrCutOff
+	if mediaType(res) == eventStream {
+		return x.events(res)
 	}
-	defer func() { _ = res.Body.Close() }()
-	events := wire.NewEvents(res.Body, x.maxFrame())
-	for {
-		next, err := events.Next()
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return modelcall.ErrCutOff
-		case err != nil:
-			return err
-		case len(next.Data) == 0: // a comment
-			x.watch.Alive(false)
-			continue
-		}
-		ev, err := parseResponse(next.Data)
-		if err != nil {
-			return err
-		}
-		x.watch.Alive(ev.begins())
-		if done, err := take(ev); done || err != nil {
-			return err
-		}
+	ev, err := x.whole(res)
+	if err != nil {
+		return err
 	}
+	x.watch.Pause()
+	if done, err := x.take(ev); done || err != nil {
+		return err
+	}
+	return errEnded
 }
 
 // Unusable answers. Their text is not repeated.
@@ -159,16 +142,13 @@ func parseResponse(data []byte) (*event, error) {
 		return nil, err
 	}
 	if res.Error != nil {
+		res.Error.Data = details(res.Error.Data)
 		return nil, res.Error
 	}
 	if len(res.Result) == 0 || string(res.Result) == "null" {
 		return nil, errNeither
 	}
-	ev := &event{}
-	if err := parse(res.Result, ev); err != nil {
-		return nil, err
-	}
-	return ev, nil
+	return readEvent(res.Result)
 }
 
 func parse(data []byte, into any) error {
@@ -210,6 +190,7 @@ func refusal(res *http.Response) error {
 	var rpc rpcResponse
 	if json.Unmarshal(body, &rpc) == nil && rpc.Error != nil {
 		out.fault = rpc.Error
+		out.fault.Data = details(rpc.Error.Data)
 		return out
 	}
 	// The error bodies of common web frameworks.

@@ -52,27 +52,28 @@ func (a *agent) Cancel(ctx context.Context, req *a2asrv.RequestContext, queue ev
 }
 
 // serveSDK starts an agent made with the SDK, which wants both keys.
-func serveSDK(t *testing.T, streaming bool, do turn) (*httptest.Server, *agent) {
+func (v version) serveSDK(t *testing.T, streaming bool, do turn) (*httptest.Server, *agent) {
 	t.Helper()
 	a := &agent{turn: do, cancelled: make(chan sdk.TaskID, 16)}
 	rpc := a2asrv.NewJSONRPCHandler(a2asrv.NewHandler(a, a2asrv.WithLogger(slog.New(slog.DiscardHandler))))
-	return serve(t, streaming, rpc.ServeHTTP), a
+	return v.serve(t, streaming, rpc.ServeHTTP), a
 }
 
 // serve starts an agent with a card.
-func serve(t *testing.T, streaming bool, rpc http.HandlerFunc) *httptest.Server {
+func (v version) serve(t *testing.T, streaming bool, rpc http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	var server *httptest.Server
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+cardPath, func(w http.ResponseWriter, _ *http.Request) {
-		modeltest.WriteJSON(w, http.StatusOK, modeltest.JSON(newCard(server.URL+"/rpc", streaming)))
+		modeltest.WriteJSON(w, http.StatusOK, v.card(server.URL+"/rpc", streaming))
 	})
+	answer := v.rpc(t, rpc)
 	mux.HandleFunc("/rpc", func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("X-Api-Key") != headerKey {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		rpc(w, r)
+		answer(w, r)
 	})
 	server = modeltest.NewServer(t, mux)
 	return server
@@ -107,9 +108,9 @@ type call struct {
 }
 
 // serveRaw starts an agent that need not behave.
-func serveRaw(t *testing.T, streaming bool, answer func(w http.ResponseWriter, r *http.Request, c call)) *httptest.Server {
+func (v version) serveRaw(t *testing.T, streaming bool, answer func(w http.ResponseWriter, r *http.Request, c call)) *httptest.Server {
 	t.Helper()
-	return serve(t, streaming, func(w http.ResponseWriter, r *http.Request) {
+	return v.serve(t, streaming, func(w http.ResponseWriter, r *http.Request) {
 		var c call
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 			t.Errorf("the request is not JSON: %v", err)

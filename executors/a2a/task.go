@@ -18,8 +18,12 @@ func (x *exchange) take(ev *event) (bool, error) {
 		return false, fmt.Errorf("%w: a task has no id", errOffProtocol)
 	}
 	x.note(ev)
+	x.heard = true
 	switch kind {
 	case kindMessage:
+		if x.echoed(ev) {
+			return false, nil
+		}
 		x.running = false
 		x.answer.closing = message(ev.Parts)
 		return true, nil
@@ -29,7 +33,11 @@ func (x *exchange) take(ev *event) (bool, error) {
 		if ev.Status == nil {
 			return false, nil
 		}
-		return x.settle(ev.Status, ev.Metadata)
+		done, err := x.settle(ev.Status, ev.Metadata)
+		if !done && err == nil && ev.Final {
+			err = errEnded
+		}
+		return done, err
 	case kindArtifactUpdate:
 		if ev.Artifact == nil {
 			return false, nil
@@ -41,13 +49,22 @@ func (x *exchange) take(ev *event) (bool, error) {
 	return false, nil // an unknown kind
 }
 
+// maxMoves bounds how often an answer may continue in another task.
+const maxMoves = 4
+
 // note keeps the ids, and passes a task's id to OnAttach as soon as it is known.
 func (x *exchange) note(ev *event) {
 	if ev.ContextID != "" {
 		x.context = ev.ContextID
 	}
-	if id := ev.task(); id != "" && x.task == "" && ev.kind() != kindMessage {
+	id := ev.task()
+	switch {
+	case id == "", ev.kind() == kindMessage:
+	case x.task == "":
 		x.task, x.running = id, true
+	case ev.kind() == kindTask && id != x.task && x.moves < maxMoves: // the agent continues in another task
+		x.task, x.recorded = id, false
+		x.moves++
 	}
 	if x.recorded || !x.running || len(x.task) > maxID || len(x.context) > maxID || x.req.OnAttach == nil {
 		return
@@ -75,18 +92,35 @@ func (x *exchange) snapshot(ev *event) (bool, error) {
 	if x.stale(ev) && old == len(ev.Artifacts) {
 		return false, nil // the agent has not processed the answer yet
 	}
-	for _, m := range ev.History {
-		if m.Role == string(sdk.MessageRoleAgent) && (x.memory.Question == "" || m.MessageID != x.memory.Question) {
+	for _, m := range x.since(ev.History) {
+		if m.Role == roleAgent && (x.memory.Question == "" || m.MessageID != x.memory.Question) {
 			x.answer.progress = message(m.Parts)
 		}
 	}
 	return x.settle(ev.Status, ev.Metadata)
 }
 
+// since returns the messages of a history after the one that was sent, or all if it
+// is not among them.
+func (x *exchange) since(history []event) []event {
+	id := x.messageID()
+	for i := len(history) - 1; i >= 0; i-- {
+		if history[i].MessageID == id {
+			return history[i+1:]
+		}
+	}
+	return history
+}
+
+// echoed reports whether a message is the one that was sent.
+func (x *exchange) echoed(m *event) bool {
+	return m != nil && m.Role == roleUser && (m.MessageID == x.messageID() || message(m.Parts).text.String() == x.sent)
+}
+
 // stale reports whether the task is still in the state before the answer that it
 // was just sent.
 func (x *exchange) stale(ev *event) bool {
-	if ev.ID != x.memory.Task || ev.Status.State != sdk.TaskStateInputRequired {
+	if ev.ID != x.memory.Task || ev.Status.State != state(sdk.TaskStateInputRequired) {
 		return false
 	}
 	m := ev.Status.Message
@@ -96,10 +130,10 @@ func (x *exchange) stale(ev *event) bool {
 // settle handles a task's state, and reports whether the answer is complete.
 func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 	var failure *content
-	if s.Message != nil {
+	if s.Message != nil && !x.echoed(s.Message) {
 		failure = message(s.Message.Parts)
 	}
-	switch s.State {
+	switch sdk.TaskState(s.State) {
 	case sdk.TaskStateCompleted:
 		x.running, x.answer.closing = false, failure
 		return true, nil
@@ -145,8 +179,8 @@ func (e *stateError) Error() string {
 }
 
 func newStateError(s *status, failure *content, metadata json.RawMessage) *stateError {
-	e := &stateError{state: s.State}
-	if s.Message != nil {
+	e := &stateError{state: sdk.TaskState(s.State)}
+	if failure != nil {
 		e.failure = strings.TrimSpace(failure.text.String())
 		e.reason.read(s.Message.Metadata)
 		for _, d := range failure.data {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -23,32 +22,42 @@ import (
 // slow is an agent in memory, so that the clock can be a fake one. It never
 // closes what it streams.
 type slow struct {
-	card   time.Duration // until the card comes
-	header time.Duration // until the response begins
-	steps  []modeltest.Step
-	whole  string        // what it answers in place of a stream
-	task   string        // what tasks/get gives
-	poll   time.Duration // until it does
+	version version
+	card    time.Duration // until the card comes
+	header  time.Duration // until the response begins
+	steps   []modeltest.Step
+	whole   string        // what it answers in place of a stream
+	task    string        // what tasks/get gives
+	poll    time.Duration // until it does
 }
 
 func (s slow) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method == http.MethodGet {
-		card := fmt.Sprintf(`{"url": "/", "capabilities": {"streaming": %v}}`, s.whole == "")
+		card := s.version.card("/", s.whole == "")
 		return modeltest.Slow{Header: s.card, Whole: card}.RoundTrip(req)
 	}
 	body, err := io.ReadAll(req.Body)
 	switch {
 	case err != nil:
 		return nil, err
-	case strings.Contains(string(body), "tasks/get"):
-		return modeltest.Slow{Header: s.poll, Whole: result(s.task)}.RoundTrip(req)
+	case strings.Contains(string(body), s.version.method("tasks/get")):
+		return modeltest.Slow{Header: s.poll, Whole: s.version.translate(result(s.task), true)}.RoundTrip(req)
 	case s.whole != "":
-		return modeltest.Slow{Header: s.header, Whole: result(s.whole)}.RoundTrip(req)
+		return modeltest.Slow{Header: s.header, Whole: s.version.translate(result(s.whole), false)}.RoundTrip(req)
 	}
-	return modeltest.Slow{Header: s.header, Steps: s.steps}.RoundTrip(req)
+	var steps []modeltest.Step
+	for _, step := range s.steps {
+		if data, ok := strings.CutPrefix(step.Event, "data: "); ok {
+			step.Event = "data: " + s.version.translate(data, false)
+		}
+		steps = append(steps, step)
+	}
+	return modeltest.Slow{Header: s.header, Steps: steps}.RoundTrip(req)
 }
 
-func TestTimers(t *testing.T) {
+func TestTimers(t *testing.T) { eachVersion(t, testTimers) }
+
+func testTimers(t *testing.T, v version) {
 	t.Parallel()
 	var (
 		at      = modeltest.After
@@ -84,6 +93,7 @@ func TestTimers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			c.server.version = v
 			modeltest.Takes(t, c.after, c.want, func(t *testing.T) executors.Executor {
 				e, err := a2a.New(a2a.Config{URL: "http://agent/", HTTPClient: &http.Client{Transport: c.server}})
 				require.NoError(t, err)
@@ -104,7 +114,9 @@ func TestCheckIsBounded(t *testing.T) {
 
 // The caller's own end is told as such, whatever the agent was about to say, and a
 // task is given no more than a moment to be cancelled.
-func TestCancelWhilePolling(t *testing.T) {
+func TestCancelWhilePolling(t *testing.T) { eachVersion(t, testCancelWhilePolling) }
+
+func testCancelWhilePolling(t *testing.T, v version) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		cause error
@@ -113,7 +125,7 @@ func TestCancelWhilePolling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				server := stuck{slow{whole: task("working", ""), task: task("working", "")}}
+				server := stuck{slow{version: v, whole: task("working", ""), task: task("working", "")}}
 				e, err := a2a.New(a2a.Config{URL: "http://agent/", HTTPClient: &http.Client{Transport: server}})
 				require.NoError(t, err)
 				ctx, cancel := context.WithCancelCause(t.Context())
@@ -133,7 +145,7 @@ type stuck struct{ slow }
 func (s stuck) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		body, err := io.ReadAll(req.Body)
-		if err != nil || strings.Contains(string(body), "tasks/cancel") {
+		if err != nil || strings.Contains(string(body), s.version.method("tasks/cancel")) {
 			<-req.Context().Done()
 			return nil, req.Context().Err()
 		}
