@@ -50,125 +50,148 @@ func ReadAll(r io.Reader, limit int) ([]byte, error) {
 	return data, nil
 }
 
-// Bound protects an SDK, which reads bodies of any size and drops invalid bytes: it
-// bounds the body of a successful response and requires UTF-8. A server that is
-// asked for a stream may send a whole answer instead: then Bound returns the answer
-// and closes the response.
-func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, err error) {
-	// JSON needs at most six bytes for one: \u0000.
-	limit := 6*maxReplyBytes + maxErrorBody
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	switch {
-	case foreign.IsPage(res.Header, nil):
+// Receive reads a successful response, of whatever shape: a whole answer, even where a
+// stream was requested, or events, even where none was. One of the two is nil. It bounds the
+// answer, requires UTF-8, and recognises a web page. A whole answer may be any text.
+//
+// It reads the beginning of the body unless a stream was requested and the response is
+// marked as one. A whole answer is then an event.
+func Receive(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, events *Events, err error) {
+	if foreign.IsPage(res.Header, nil) {
 		_ = res.Body.Close()
-		return nil, ErrWebPage
-	case !stream:
-		res.Body = &body{rc: res.Body, limit: limit}
-		res.Header.Set("Content-Type", "application/json") // some servers omit or misstate it
-	case strings.HasSuffix(media, "json"):
-		defer func() { _ = res.Body.Close() }()
-		return io.ReadAll(&body{rc: res.Body, limit: limit})
-	default:
-		res.Body = &body{rc: res.Body, limit: limit, events: true}
+		return nil, nil, ErrWebPage
 	}
-	return nil, nil
+	e := NewEvents(res, maxReplyBytes)
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if stream && !strings.HasSuffix(media, "json") {
+		return nil, e, nil
+	}
+	whole, err = e.whole()
+	if err != nil || whole != nil {
+		_ = res.Body.Close()
+		return whole, nil, err
+	}
+	return nil, e, nil
 }
 
-// A body bounds how much of a response is buffered at a time, either the whole or
-// one event of a stream, and requires UTF-8. A body that begins like HTML is a web
-// page.
-type body struct {
-	rc     io.ReadCloser
-	limit  int
-	events bool // the limit applies to one event: the lines between two blank ones
-
-	size    int  // bytes since the beginning or the last blank line
-	inLine  bool // the current line is not empty
-	begun   bool // a byte other than white space has been read
-	partial []byte
-	err     error
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	n, err := b.rc.Read(p)
-	good, fault := b.check(p[:n], errors.Is(err, io.EOF))
-	if fault != nil {
-		n, err = good, fault // the bytes before the fault may state the usage
-	}
-	b.err = err
-	return n, err
-}
-
-func (b *body) Close() error { return b.rc.Close() }
-
-// check returns how many bytes of data are valid, and the fault of the byte after
-// them.
-func (b *body) check(data []byte, last bool) (int, error) {
-	if text := bytes.TrimSpace(data); !b.begun && len(text) > 0 {
-		if b.begun = true; text[0] == '<' {
-			return 0, ErrWebPage
+// whole returns the body if it is no stream, and nil if it is one, which is not read then.
+func (e *Events) whole() ([]byte, error) {
+	var begin []byte // white space keeps a connection open
+	for {
+		next, err := e.r.Peek(1)
+		switch {
+		case errors.Is(err, io.EOF):
+			return []byte{}, nil
+		case err != nil:
+			return nil, err
+		case next[0] == '<':
+			return nil, ErrWebPage
 		}
-	}
-	if err := b.measure(data); err != nil {
-		return 0, err
-	}
-	// Two reads may split a character.
-	before := len(b.partial)
-	all := data
-	if before > 0 {
-		all = append(b.partial, data...)
-	}
-	whole := all
-	if !last {
-		whole = all[:len(all)-unfinished(all)]
-	}
-	if good := validPrefix(whole); good < len(whole) {
-		return max(0, good-before), ErrInvalidUTF8
-	}
-	b.partial = bytes.Clone(all[len(whole):])
-	return len(data), nil
-}
-
-func validPrefix(data []byte) int {
-	if utf8.Valid(data) {
-		return len(data)
-	}
-	n := 0
-	for n < len(data) {
-		r, size := utf8.DecodeRune(data[n:])
-		if r == utf8.RuneError && size <= 1 {
+		if !bytes.Contains([]byte(" \t\r\n\xef\xbb\xbf"), next) {
 			break
 		}
-		n += size
+		if begin = append(begin, next...); len(begin) > maxIdleBytes {
+			return nil, ErrFlood
+		}
+		_, _ = e.r.Discard(1)
 	}
-	return n
+	next, _ := e.r.Peek(1)
+	switch next[0] {
+	case ':', '[':
+		return nil, nil
+	case '{':
+		return e.only()
+	}
+	word, _ := e.r.Peek(len("event:"))
+	name, _, _ := bytes.Cut(word, []byte(":"))
+	switch string(name) {
+	case "data", "event", "id", "retry":
+		return nil, nil
+	}
+	return e.rest(nil)
 }
 
-// measure counts the bytes that are buffered at a time.
-func (b *body) measure(data []byte) error {
-	for len(data) > 0 {
-		line, rest, ended := data, []byte(nil), false
-		if i := bytes.IndexByte(data, '\n'); b.events && i >= 0 {
-			line, rest, ended = data[:i], data[i+1:], true
+// only returns the body if it is one JSON object.
+func (e *Events) only() ([]byte, error) {
+	for {
+		if _, err := e.r.Peek(1); errors.Is(err, io.EOF) {
+			return nil, ErrCutOff
+		} else if err != nil {
+			return nil, err
 		}
-		b.size += len(line)
-		b.inLine = b.inLine || len(bytes.TrimRight(line, "\r")) > 0
-		if b.size > b.limit {
-			return ErrTooLarge
+		piece, _ := e.r.Peek(e.r.Buffered())
+		n, found, err := e.values.add(piece)
+		_, _ = e.r.Discard(n)
+		if err != nil {
+			return nil, err
 		}
-		if ended {
-			b.size++
-			if !b.inLine {
-				b.size = 0
-			}
-			b.inLine = false
+		if len(found) == 0 {
+			continue
 		}
-		data = rest
+		space, err := e.rest(found[0])
+		if space != nil || err != nil {
+			return space, err
+		}
+		e.first = false
+		return nil, e.put(found[0])
 	}
-	return nil
+}
+
+// rest returns the body after what has been read of it. Nil: another event follows.
+func (e *Events) rest(begin []byte) ([]byte, error) {
+	for begin != nil {
+		next, err := e.r.Peek(1)
+		switch {
+		case errors.Is(err, io.EOF):
+			return checked(begin)
+		case err != nil:
+			return nil, err
+		}
+		if !bytes.Contains([]byte(" \t\r\n"), next) {
+			if next[0] == '{' || next[0] == '[' || next[0] == ',' || next[0] == 'd' || next[0] == ':' {
+				return nil, nil
+			}
+			break
+		}
+		_, _ = e.r.Discard(1)
+	}
+	tail, err := io.ReadAll(io.LimitReader(e.r, int64(e.limit-len(begin))+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(begin)+len(tail) > e.limit:
+		return nil, ErrTooLarge
+	}
+	return checked(append(begin, tail...))
+}
+
+func checked(data []byte) ([]byte, error) {
+	if !utf8.Valid(data) {
+		return nil, ErrInvalidUTF8
+	}
+	return data, nil
+}
+
+// Bound protects an SDK, which reads bodies of any size, drops invalid bytes, and knows one
+// form of events only: it bounds the body of a successful response, requires UTF-8, and
+// rewrites events, as [Receive] reads them. A server that is asked for a stream may send a
+// whole answer instead: then Bound returns the answer and closes the response. If it streams
+// although it is not asked to, the response is marked as text/event-stream.
+func Bound(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, err error) {
+	whole, events, err := Receive(res, stream, maxReplyBytes)
+	switch {
+	case err != nil:
+		return nil, err
+	case events != nil:
+		res.Body = events.Body()
+		res.Header.Set("Content-Type", "text/event-stream")
+		return nil, nil
+	case stream:
+		return whole, nil
+	}
+	res.Body = io.NopCloser(bytes.NewReader(whole))
+	res.Header.Set("Content-Type", "application/json") // some servers omit or misstate it
+	return nil, nil
 }
 
 // unfinished returns how many bytes at the end are the beginning of a character.

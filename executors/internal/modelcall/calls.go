@@ -29,6 +29,9 @@ type Call struct {
 	arguments strings.Builder
 	received  int  // bytes of arguments, also of those that are not kept
 	cut       bool // the arguments are longer than MaxArguments
+	// checked is the length of the arguments that valid is about.
+	checked int
+	valid   bool
 }
 
 // Write appends a piece of the arguments.
@@ -44,17 +47,22 @@ func (c *Call) Write(piece string) {
 func (c *Call) Empty() bool { return c.arguments.Len() == 0 }
 
 // Whole reports whether the arguments are valid JSON, so that none are missing.
-func (c *Call) Whole() bool { return !c.cut && json.Valid([]byte(c.arguments.String())) }
+func (c *Call) Whole() bool {
+	if n := c.arguments.Len(); n != c.checked {
+		c.checked, c.valid = n, json.Valid([]byte(c.arguments.String()))
+	}
+	return c.valid && !c.cut
+}
 
-// json returns valid arguments unchanged, and others as a JSON string of their
-// beginning.
+// json returns the arguments: the object that they are or can only mean, or else a JSON
+// string of their beginning.
 func (c *Call) json() json.RawMessage {
 	raw := strings.TrimSpace(c.arguments.String())
+	if mended, ok := Mend(raw); ok && !c.cut {
+		return mended
+	}
 	var compact bytes.Buffer
-	switch {
-	case raw == "":
-		return json.RawMessage("{}")
-	case !c.cut && json.Compact(&compact, []byte(raw)) == nil:
+	if !c.cut && json.Compact(&compact, []byte(raw)) == nil {
 		return compact.Bytes()
 	}
 	if len(raw) > maxBroken {
@@ -94,14 +102,12 @@ func (a *Answer) toolCalls() ([]conversation.Part, error) {
 		if strings.TrimSpace(c.Name) == "" {
 			return nil, errors.New("the answer calls a tool without a name")
 		}
-		id := Valid(c.ID)
-		if id == "" || !printable.IsName(id, printable.MaxName) || seen[id] {
-			id = fmt.Sprintf("call_%.16s_%d", IdempotencyKey(a.Key), i+1)
+		call := &conversation.ToolCall{ID: Valid(c.ID), Name: printable.Name(c.Name, printable.MaxName), Arguments: c.json()}
+		if call.ID == "" || !printable.IsName(call.ID, printable.MaxName) || seen[call.ID] {
+			call.ID = fmt.Sprintf("call_%.16s_%d", IdempotencyKey(a.Key), i+1)
 		}
-		seen[id] = true
-		parts = append(parts, conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{
-			ID: id, Name: printable.Name(c.Name, printable.MaxName), Arguments: c.json(),
-		}})
+		seen[call.ID] = true
+		parts = append(parts, conversation.Part{Type: conversation.PartToolCall, ToolCall: call})
 	}
 	return parts, nil
 }

@@ -23,8 +23,8 @@ func TestBoundKeepsWhatCameBefore(t *testing.T) {
 		err  error
 	}{
 		"Good":       {"data: Grüße\n\n", "data: Grüße\n\n", nil},
-		"InvalidEnd": {"data: a\n\ndata: b\xff", "data: a\n\ndata: b", modelcall.ErrInvalidUTF8},
-		"Unfinished": {"data: a\n\n\xe2\x82", "data: a\n\n\xe2\x82", modelcall.ErrInvalidUTF8},
+		"InvalidEnd": {"data: a\n\ndata: b\xff\n\n", "data: a\n\n", modelcall.ErrInvalidUTF8},
+		"Unfinished": {"data: a\n\n\xe2\x82", "data: a\n\n", modelcall.ErrInvalidUTF8},
 		"OneEvent":   {strings.Repeat("x", 1<<20), "", modelcall.ErrTooLarge},
 		"ManyEvents": {strings.Repeat("data: abc\n\n", 1<<17), strings.Repeat("data: abc\n\n", 1<<17), nil},
 	} {

@@ -14,6 +14,9 @@ func Send(req *http.Request, next func(*http.Request) (*http.Response, error), r
 	if err != nil {
 		return nil, err
 	}
+	if res.Request == nil {
+		res.Request = req // the reader of the body finds the timers by it
+	}
 	limit.ReportHeaders(req.Context(), res.Header)
 	if !Succeeded(res) {
 		body := ErrorBody(res)

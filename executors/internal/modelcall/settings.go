@@ -30,6 +30,11 @@ func (v Vendor) Validate(f *settings.Faults, c executors.ModelConfig) {
 	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
 	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
 	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	switch c.Thoughts {
+	case "", executors.DropThoughts, executors.KeepThoughts:
+	default:
+		f.Add("thoughts", "write drop or keep", "is %q", c.Thoughts)
+	}
 	TimersOf(c).Validate(f)
 	f.Headers(c.Headers, c.APIKey, v.KeyHeader)
 }
@@ -39,6 +44,7 @@ func SetDefaults(c *executors.ModelConfig, baseURL, provider string) {
 	yes := true
 	c.BaseURL = strings.TrimSuffix(cmp.Or(c.BaseURL, baseURL), "/") + "/"
 	c.Provider = cmp.Or(c.Provider, provider)
+	c.Thoughts = cmp.Or(c.Thoughts, executors.DropThoughts)
 	c.Opening = cmp.Or(c.Opening, executors.DefaultOpening)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, executors.DefaultMaxReplyBytes)
 	c.Stream = cmp.Or(c.Stream, &yes)

@@ -63,12 +63,17 @@ type Watch struct {
 	next    *time.Timer
 }
 
+// watchKey is the key of the call's Watch in its context, by which the reader of the body
+// finds it.
+type watchKey struct{}
+
 // Watch starts the timers: FirstToken only if a stream is expected, Gap when the
 // first piece arrives, since an agent may stream without being asked to. Stop must
 // be called.
 func (t Timers) Watch(ctx context.Context, stream bool) (context.Context, *Watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w := &Watch{cancel: cancel, gap: t.Gap}
+	ctx = context.WithValue(ctx, watchKey{}, w)
 	w.mu.Lock() // a timer may fire before it is stored
 	defer w.mu.Unlock()
 	w.total = time.AfterFunc(t.Total, func() {
