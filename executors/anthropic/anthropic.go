@@ -126,7 +126,7 @@ func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option
 		Model:     e.cfg.Model,
 		MaxTokens: int64(e.cfg.MaxOutputTokens),
 	}
-	p.System, p.Messages = e.messages(req.Messages, e.thoughts(req.State))
+	p.System, p.Messages = e.messages(req, e.thoughts(req.State))
 	if t := e.cfg.Temperature; t != nil {
 		p.Temperature = sdk.Float(*t)
 	}

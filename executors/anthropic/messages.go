@@ -9,6 +9,7 @@ import (
 	sdk "github.com/anthropics/anthropic-sdk-go"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -21,7 +22,7 @@ const silence = "(no answer)"
 // messages returns the instructions and the conversation in the API's format.
 // System messages become part of the instructions. The conversation begins with the
 // user, if only with the opening, and ends with the user.
-func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]thought) ([]sdk.TextBlockParam, []sdk.MessageParam) {
+func (e *Executor) messages(req executors.Request, thoughts map[string][]thought) ([]sdk.TextBlockParam, []sdk.MessageParam) {
 	var (
 		system []sdk.TextBlockParam
 		out    []sdk.MessageParam
@@ -29,7 +30,7 @@ func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]t
 	if e.cfg.Instructions != "" {
 		system = append(system, sdk.TextBlockParam{Text: e.cfg.Instructions})
 	}
-	kept := modelcall.Window(conv, e.cfg.MaxHistoryMessages)
+	kept, whole := modelcall.Window(req, e.cfg.MaxHistoryMessages)
 	for _, m := range modelcall.Pair(kept, callID) {
 		if m.Role == conversation.RoleSystem {
 			if text := modelcall.Content(m); !blank(text) {
@@ -65,7 +66,7 @@ func (e *Executor) messages(conv []conversation.Message, thoughts map[string][]t
 	}
 	if *e.cfg.PromptCache {
 		// A moving window begins differently in every turn: caching it is useless.
-		mark(system, out, len(kept) == len(conv))
+		mark(system, out, whole)
 	}
 	return system, out
 }

@@ -88,7 +88,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		contents []*genai.Content
 		config   = e.config(req)
 	)
-	config.SystemInstruction, contents = e.messages(req.Messages, e.signatures(req.State))
+	config.SystemInstruction, contents = e.messages(req, e.signatures(req.State))
 	a.Key = modelcall.CallKey(req)
 	if sent.stream {
 		err = e.stream(with(ctx, sent), watch, contents, config, &a, req.OnDelta)

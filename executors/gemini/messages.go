@@ -7,6 +7,7 @@ import (
 	"google.golang.org/genai"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -21,7 +22,7 @@ var unsigned = []byte("skip_thought_signature_validator")
 // messages returns the instructions and the conversation in the API's format.
 // System messages become part of the instructions. The conversation begins with the
 // user, if only with the opening, and ends with the user.
-func (e *Executor) messages(conv []conversation.Message, signatures map[string][]byte) (*genai.Content, []*genai.Content) {
+func (e *Executor) messages(req executors.Request, signatures map[string][]byte) (*genai.Content, []*genai.Content) {
 	var (
 		system []*genai.Part
 		out    []*genai.Content
@@ -30,7 +31,8 @@ func (e *Executor) messages(conv []conversation.Message, signatures map[string][
 	if e.cfg.Instructions != "" {
 		system = append(system, &genai.Part{Text: e.cfg.Instructions})
 	}
-	for _, m := range modelcall.Pair(modelcall.Window(conv, e.cfg.MaxHistoryMessages), modelcall.Valid) {
+	kept, _ := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+	for _, m := range modelcall.Pair(conversation.Alternating(kept), modelcall.Valid) {
 		if m.Role == conversation.RoleSystem {
 			if text := modelcall.Content(m); !blank(text) {
 				system = append(system, &genai.Part{Text: text})
