@@ -35,7 +35,7 @@ func (e *Executor) find(ctx context.Context) error {
 	var failure *statusError
 	status := modelcall.ForeignStatus(err)
 	if errors.As(err, &failure) {
-		status = failure.status
+		status = failure.HTTPStatus()
 	}
 	if e.tellsNothing(status) {
 		return nil

@@ -39,5 +39,5 @@ func (e *Executor) guard(req *http.Request, next option.MiddlewareNext) (*http.R
 
 // statusOnly turns an error response into an error with its status.
 func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	return modelcall.Send(req, next, newStatusError)
+	return modelcall.Send(req, next, modelcall.NewRefusal)
 }

@@ -26,7 +26,7 @@ func (e *Executor) Check(ctx context.Context) error {
 // find requests the description of the model.
 func (e *Executor) find(ctx context.Context) error {
 	_, err := e.models.Get(with(ctx, &exchange{checkOnly: true}), e.cfg.Model, &genai.GetModelConfig{})
-	failure := &statusError{code: modelcall.ForeignStatus(err)}
+	failure := &statusError{Status: modelcall.ForeignStatus(err)}
 	errors.As(err, &failure)
 	if e.tellsNothing(failure) {
 		return nil
@@ -36,14 +36,9 @@ func (e *Executor) find(ctx context.Context) error {
 
 // tellsNothing reports whether the error does not predict the result of Execute.
 func (e *Executor) tellsNothing(failure *statusError) bool {
-	switch failure.code {
+	switch failure.HTTPStatus() {
 	case http.StatusForbidden:
-		for _, reason := range failure.reasons {
-			if _, ok := reasons[reason]; ok {
-				return false // the key or the account is at fault
-			}
-		}
-		return true
+		return !failure.Report.IsOfAccount() // else the key or the account is at fault
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return !e.cfg.official() || e.cfg.API == VertexAPI // express mode lists no models
 	}

@@ -66,7 +66,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for name, value := range t.headers {
 		req.Header.Set(name, value.Reveal())
 	}
-	res, err := modelcall.Send(req, t.next.RoundTrip, newStatusError)
+	res, err := modelcall.Send(req, t.next.RoundTrip, modelcall.NewRefusal)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (x *exchange) attach(ctx context.Context, r run) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, errCancelled),
-		errors.As(err, &failure) && (failure.status == http.StatusNotFound || x.a.Usage.Calls > 0): // the run ended with this error
+		errors.As(err, &failure) && (failure.HTTPStatus() == http.StatusNotFound || x.a.Usage.Calls > 0): // the run ended with this error
 		return errGone
 	case err == nil && !x.a.cut && x.a.length() == 0: // its answer is empty for good
 		return errGone
@@ -65,7 +65,7 @@ func (x *exchange) resume(ctx context.Context) error {
 	var raw *http.Response
 	err := x.client.Get(ctx, responsePath(x.id), nil, &raw, x.limits(true), option.WithQuery("stream", "true"), eventStream)
 	var failure *statusError
-	if errors.As(err, &failure) && (failure.status == http.StatusBadRequest || failure.status == http.StatusNotFound || failure.status == http.StatusUnprocessableEntity) {
+	if errors.As(err, &failure) && (failure.HTTPStatus() == http.StatusBadRequest || failure.HTTPStatus() == http.StatusNotFound || failure.HTTPStatus() == http.StatusUnprocessableEntity) {
 		return errNoStream
 	}
 	return x.read(ctx, raw, err)

@@ -33,7 +33,7 @@ func (e *Executor) list(ctx context.Context) error {
 	var failure *statusError
 	status := modelcall.ForeignStatus(err)
 	if errors.As(err, &failure) {
-		status = failure.status
+		status = failure.HTTPStatus()
 	}
 	switch status {
 	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:

@@ -42,7 +42,7 @@ func TestErrorsByStatus(t *testing.T) {
 		"ContentFilter":       {400, nil, apiError("filtered", "content_filter"), refused, 0, "filtered"},
 		"FlaggedPrompt":       {400, nil, apiError("flagged", "invalid_prompt"), refused, 0, ""},
 		"BadRequest":          {400, nil, `{"error":{"message":"bad value","param":"temperature","code":"invalid_value"}}`, invalid, 0, "(check temperature)"},
-		"BadTokens":           {400, nil, `{"error":{"message":"use max_completion_tokens","param":"max_tokens","code":"unsupported_parameter"}}`, invalid, 0, "(check max_output_tokens)"},
+		"BadTokens":           {400, nil, `{"error":{"message":"use max_completion_tokens","param":"max_tokens","code":"unsupported_parameter"}}`, invalid, 0, "(leave out max_output_tokens, and set extra: {max_completion_tokens: …})"},
 		"BadStreamOptions":    {422, nil, `{"error":{"message":"extra inputs","param":"stream_options"}}`, invalid, 0, "extra: {stream_options: null}"},
 		"BadSomething":        {400, nil, `{"detail":"no"}`, invalid, 0, "400 Bad Request: “no” (check model, extra"},
 		"UnknownModel":        {404, nil, apiError("The model does not exist", "model_not_found"), invalid, 0, "(check model)"},

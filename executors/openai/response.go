@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/parley-run/parley/executors/internal/apierror"
 )
 
 // A response holds the fields of a Responses API response that are used. The SDK's
@@ -67,7 +69,7 @@ func (r *response) fault() error {
 	if r.Status == "cancelled" {
 		return errCancelled
 	}
-	return &statusError{message: "the response failed"}
+	return &statusError{Report: apierror.Error{Message: "the response failed"}}
 }
 
 // An event is a piece of a streamed response.
@@ -95,5 +97,5 @@ func (e *event) begins() bool {
 }
 
 func (e *event) fault() error {
-	return &statusError{code: e.Code, param: e.Param, message: e.Message}
+	return &statusError{Report: apierror.Error{Code: e.Code, Param: e.Param, Message: e.Message}}
 }

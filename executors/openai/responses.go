@@ -129,8 +129,8 @@ func callsDigest(m conversation.Message) string {
 // request follows. Such a request costs nothing.
 func forgotten(err error) bool {
 	var failure *statusError
-	return errors.As(err, &failure) && (failure.status == http.StatusNotFound || failure.status == http.StatusBadRequest) &&
-		(failure.code == "previous_response_not_found" || failure.param == "previous_response_id")
+	return errors.As(err, &failure) && (failure.Status == http.StatusNotFound || failure.Status == http.StatusBadRequest) &&
+		(failure.Report.Is("previous_response_not_found") || failure.Report.Param == "previous_response_id")
 }
 
 func (x *exchange) params(previous string, news []conversation.Message) responses.ResponseNewParams {

@@ -46,5 +46,5 @@ func (e *Executor) guarded(req *http.Request, next option.MiddlewareNext, stream
 
 // statusOnly turns an error response into an error with its status.
 func statusOnly(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
-	return modelcall.Send(req, next, newStatusError)
+	return modelcall.Send(req, next, modelcall.NewRefusal)
 }

@@ -3,6 +3,7 @@ package apierror
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type Table struct {
 	Remedies map[conversation.Kind]string
 	// NotFound is the remedy for a 404 whose message names no model.
 	NotFound string
+	// APIRemedy is appended to the advice to check base_url.
+	APIRemedy string
 	// Settings maps a parameter of the vendor to the setting that leads to it, and
 	// Extra says how to set and to remove another: see [Extra].
 	Settings map[string]string
@@ -67,18 +70,16 @@ func (e Error) Meaning(status int, t Table) (conversation.Kind, bool) {
 	if e.lasting {
 		return conversation.QuotaExhausted, true
 	}
-	if kind, ok := spokenKind(e.words()); ok {
-		return kind, true
+	if slices.ContainsFunc(e.Words, perMinute.MatchString) {
+		return conversation.RateLimited, true
+	}
+	if kind, ok := spokenKind(e.words(), e.effective(status)); ok {
+		return e.unlessBrief(kind), true
 	}
 	for _, code := range codes {
-		kind, ok := general[code]
-		switch {
-		case !ok:
-			continue
-		case kind == conversation.Invalid && e.effective(status) >= 500:
-			continue // the status tells that another try may help
+		if kind, ok := general[code]; ok && weighs(kind, e.effective(status)) {
+			return kind, true
 		}
-		return kind, true
 	}
 	return "", false
 }
@@ -177,4 +178,25 @@ func (e Error) numbered() (conversation.Kind, bool) {
 	}
 	kind, ok := zhipu[e.Code]
 	return kind, ok
+}
+
+// unlessBrief is the kind of a message, or RateLimited for a quota that is renewed within
+// the hour.
+func (e Error) unlessBrief(kind conversation.Kind) conversation.Kind {
+	brief := e.RetryAfter > 0 && e.RetryAfter < longWait
+	if kind == conversation.QuotaExhausted && brief && !perDay.MatchString(e.Message) && !empty.MatchString(e.words()) {
+		return conversation.RateLimited
+	}
+	return kind
+}
+
+// IsOfAccount reports whether a code says that the key or the account is at fault, and not
+// the request.
+func (e Error) IsOfAccount() bool {
+	for _, code := range e.codes() {
+		if kind := sure[code]; kind == conversation.Unauthorized || kind == conversation.QuotaExhausted {
+			return true
+		}
+	}
+	return false
 }

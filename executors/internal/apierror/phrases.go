@@ -1,6 +1,7 @@
 package apierror
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -14,14 +15,30 @@ type phrase struct {
 	except  *regexp.Regexp // words that say that the phrase means something else; nil: none
 }
 
-// spokenKind is the kind that a message gives. The first phrase counts.
-func spokenKind(message string) (conversation.Kind, bool) {
+// spokenKind is the kind that a message gives under a status. The first phrase counts.
+func spokenKind(message string, status int) (conversation.Kind, bool) {
 	for _, p := range phrases {
+		if !weighs(p.kind, status) {
+			continue
+		}
 		if p.pattern.MatchString(message) && (p.except == nil || !p.except.MatchString(message)) {
 			return p.kind, true
 		}
 	}
 	return "", false
+}
+
+// weighs reports whether words may change the meaning of a status into the kind. A status
+// about the account or the rate is not overruled by words about the request or the server,
+// and one about the server not by words about the request, since another try may help.
+func weighs(kind conversation.Kind, status int) bool {
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusPaymentRequired, status == http.StatusForbidden, status == http.StatusTooManyRequests:
+		return kind != down && kind != invalid
+	case status >= 500:
+		return kind != invalid
+	}
+	return true
 }
 
 // alternatives makes a pattern of any of the given ones, in any case.
@@ -59,7 +76,7 @@ var tooLong = alternatives(
 	`(maximum|max|model'?s?|available|allowed|configured|loaded with|token) (allowed )?context[- ]?(length|window|size|limit)?\b`,
 	`context[-_ ]?(length|window|size|limit|overflow)s?\b.{0,60}(exceed|too (long|small|large)|not enough|overflow|smaller|limit)`,
 	`(exceed|overflow|longer than|greater than|larger than|beyond|too large for|fit|surpass)\w*\b.{0,60}\bcontext\b`,
-	`context (overflow|window overflow)|reached context length`,
+	`context (overflow|window overflow)|reached context length|context( length| window| size)? (is |was )?too (long|large)`,
 	`\bcontext (length|window|size) (of|is|has been|was) (only )?(\d|exceeded)`,
 	`(prompt|input|conversation|messages?|request|query|history)( text| token count)?( is| was| are)? (far |way |much )?(too long|too large for (the |this )?model)`,
 	`(prompt|input|message|token|sequence|total)( token)?s?( length| count)?.{0,60}(exceed|longer than|greater than|more than|over the|larger than)\w*.{0,60}(max|limit|length|allowed|supports?|configured)`,
@@ -145,5 +162,5 @@ var tooFast = alternatives(
 // overloaded matches a server that cannot answer now.
 var overloaded = alternatives(
 	`overload(ed)?\b|(at|over|no|out of|insufficient|exceeded) capacity|capacity (exceeded|constraints)|temporarily (unavailable|overloaded|unable)|(server|service|system|model|cluster|engine|upstream|backend)s? .{0,30}(is |are )?(currently |too |very )?(busy|unavailable|down|unreachable|not responding)`, `high (demand|load|traffic)|try again (later|in a)|no healthy (upstream|deployment|backend)|no (available|healthy) .{0,30}(server|instance|worker|deployment|channel|backend|provider)s?|无可用渠道|(繁忙|稍后(再试|重试)|负载)`,
-	`upstream (connect|request|server|service)? ?(error|timeout|timed out|disconnect)|bad gateway|gateway time-?out|connection (refused|reset|aborted|closed|error)|timed? ?out\b|worker .{0,30}(gone|died|dead|lost)|internal (server )?error`,
+	`upstream (connect|request|server|service)? ?(error|timeout|timed out|disconnect)|bad gateway|gateway time-?out|connection (refused|reset|aborted|closed|error)|timed out\b|(request|connection|upstream|gateway|read|connect|operation|server) time-?out\b|worker .{0,30}(gone|died|dead|lost)|internal (server )?error`,
 )

@@ -3,7 +3,9 @@ package apierror
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/parley-run/parley/conversation"
 )
@@ -27,8 +29,11 @@ const (
 // response. It names the parameter at fault and what leads to it.
 func (e Error) Remedy(kind conversation.Kind, status int, t Table) string {
 	if kind != conversation.Invalid {
-		if kind == conversation.Unavailable && unloaded.MatchString(e.Message) {
+		switch {
+		case kind == conversation.Unavailable && unloaded.MatchString(e.Message):
 			return "load the model on its server, or check model"
+		case kind == conversation.Unavailable && unknownModel.MatchString(e.words()):
+			return "check model"
 		}
 		return t.Remedies[kind]
 	}
@@ -49,12 +54,9 @@ var unloaded = alternatives(`no models? (is |are )?(currently )?loaded`, `model 
 // parameter is the remedy for a parameter at fault.
 func (e Error) parameter(t Table) string {
 	param := last(e.Param)
-	if param == "" {
-		return ""
-	}
-	setting, wanted := t.Settings[param], last(e.Replacement())
+	setting, wanted := e.setting(t), last(e.Replacement())
 	switch {
-	case wanted != "" && t.Extra.Set != "" && param != wanted:
+	case wanted != "" && t.Extra.Set != "" && param != wanted && plainName.MatchString(wanted):
 		return leave(setting) + "set " + fmt.Sprintf(t.Extra.Set, wanted)
 	case setting != "":
 		return "check " + setting
@@ -62,6 +64,25 @@ func (e Error) parameter(t Table) string {
 		return ""
 	}
 	return fmt.Sprintf("take %s out of extra, or out of the request with "+t.Extra.Remove, param, param)
+}
+
+// setting is the setting that leads to the parameter at fault, or else to one that the
+// message names.
+func (e Error) setting(t Table) string {
+	path := strings.FieldsFunc(e.Param, func(c rune) bool { return c == '.' || c == '[' || c == ']' })
+	slices.Reverse(path)
+	for _, part := range path {
+		if setting := t.Settings[part]; setting != "" {
+			return setting
+		}
+	}
+	words := strings.FieldsFunc(e.words(), func(c rune) bool { return c != '_' && !unicode.IsLetter(c) })
+	for _, word := range words {
+		if setting := t.Settings[word]; setting != "" && (e.Param == "" || strings.Contains(word, "_")) {
+			return setting
+		}
+	}
+	return ""
 }
 
 // leave says to leave a setting out, if there is one.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/plainjson"
 )
@@ -74,6 +75,6 @@ func MissingKey(op, remedy string) error {
 
 // Remedies that name settings of every vendor's executor.
 const (
-	RemedyTooLong  = "lower max_history_messages, shorten instructions, or set a model with a larger context"
-	RemedySettings = "check model, extra and the other settings of this executor"
+	RemedyTooLong  = apierror.RemedyTooLong
+	RemedySettings = apierror.RemedySettings
 )
