@@ -39,6 +39,8 @@ type event struct {
 type status struct {
 	State   state  `json:"state"`
 	Message *event `json:"message"`
+	// Timestamp is compared only.
+	Timestamp string `json:"timestamp"`
 }
 
 type artifact struct {

@@ -20,6 +20,8 @@ import (
 const (
 	// maxID bounds the ids that are kept, because histories record them.
 	maxID = 512
+	// maxTime bounds a time that is kept.
+	maxTime = 64
 	// cancelTimeout bounds the request that cancels an abandoned task.
 	cancelTimeout = 2 * time.Second
 )
@@ -31,6 +33,8 @@ type memory struct {
 	Task string `json:"task,omitempty"`
 	// Question is the id of the message with the question.
 	Question string `json:"question,omitempty"`
+	// Asked is when the task asked it, as the agent writes times.
+	Asked string `json:"asked,omitempty"`
 	// Artifacts counts the artifacts of the task that earlier replies contained.
 	Artifacts int `json:"artifacts,omitempty"`
 }
@@ -57,6 +61,7 @@ type exchange struct {
 	context, task string
 	running       bool   // the task continues if we disconnect
 	question      string // id of the agent's question
+	asked         string // when it was asked
 	asks          bool   // the task waits for an answer
 	total         int    // the task's artifacts in the latest snapshot
 	recorded      bool
@@ -212,7 +217,7 @@ func (x *exchange) attach(ctx context.Context, at place) error {
 // restart discards a task that is gone.
 func (x *exchange) restart() {
 	x.answer.restart()
-	x.context, x.task, x.running, x.recorded, x.asks, x.question, x.total = "", "", false, false, false, "", 0
+	x.context, x.task, x.running, x.recorded, x.asks, x.question, x.asked, x.total = "", "", false, false, false, "", "", 0
 }
 
 // poll polls the task until it ends. It begins nothing, so it is no retry.
@@ -287,6 +292,9 @@ func (x *exchange) state() json.RawMessage {
 		m.Artifacts = max(m.Artifacts, x.total)
 		if len(x.question) <= maxID {
 			m.Question = x.question
+		}
+		if len(x.asked) <= maxTime {
+			m.Asked = x.asked
 		}
 	}
 	if m == (memory{}) {

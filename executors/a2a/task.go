@@ -89,7 +89,7 @@ func (x *exchange) snapshot(ev *event) (bool, error) {
 	if err := x.answer.snapshot(ev.Artifacts[old:]); err != nil {
 		return false, err
 	}
-	if x.stale(ev) && old == len(ev.Artifacts) {
+	if x.stale(ev, len(ev.Artifacts) > old) {
 		return false, nil // the agent has not processed the answer yet
 	}
 	for _, m := range x.since(ev.History) {
@@ -118,13 +118,19 @@ func (x *exchange) echoed(m *event) bool {
 }
 
 // stale reports whether the task is still in the state before the answer that it
-// was just sent.
-func (x *exchange) stale(ev *event) bool {
+// was just sent. Agents drop the question from that state, and add artifacts before
+// they change it: the state's time tells, or else whether there are any.
+func (x *exchange) stale(ev *event, added bool) bool {
 	if ev.ID != x.memory.Task || ev.Status.State != state(sdk.TaskStateInputRequired) {
 		return false
 	}
-	m := ev.Status.Message
-	return m == nil || m.MessageID != "" && m.MessageID == x.memory.Question
+	if m := ev.Status.Message; m != nil && (m.MessageID == "" || m.MessageID != x.memory.Question) {
+		return false
+	}
+	if x.memory.Asked != "" && ev.Status.Timestamp != "" {
+		return x.memory.Asked == ev.Status.Timestamp
+	}
+	return !added
 }
 
 // settle handles a task's state, and reports whether the answer is complete.
@@ -138,7 +144,7 @@ func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 		x.running, x.answer.closing = false, failure
 		return true, nil
 	case sdk.TaskStateInputRequired:
-		x.running, x.answer.closing, x.asks = false, failure, true
+		x.running, x.answer.closing, x.asks, x.asked = false, failure, true, s.Timestamp
 		if s.Message != nil {
 			x.question = s.Message.MessageID
 		}
