@@ -1,12 +1,15 @@
 package anthropic
 
 import (
+	"cmp"
+	"encoding/json"
 	"errors"
 
 	sdk "github.com/anthropics/anthropic-sdk-go"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -14,98 +17,163 @@ import (
 type answer struct {
 	modelcall.Answer
 	stop    sdk.StopReason // the API's stop_reason; empty: not finished
+	stopped bool           // the stream has come to its end
 	why     string         // the API's explanation of a refusal
 	counted tokens
-
-	thoughts thinking
-	calling  map[int64]*modelcall.Call // tool calls of a stream, by the index of their block
-	musing   map[int64]*thought
+	blocks  blocks
 }
 
 // tokens are the provider's counts. It counts input read from its cache, and input
 // written to it, separately from the rest.
 type tokens struct{ input, cacheRead, cacheWritten, output int64 }
 
-// fill reads a whole answer.
-func (a *answer) fill(m *sdk.Message) error {
-	a.Usage.Calls = 1
-	if failure := errorIn(m.RawJSON()); failure != nil {
-		return failure
+// errUnreadable does not repeat the answer, which may hold what was said.
+var errUnreadable = errors.New("the answer cannot be read: it is not JSON")
+
+// unusable returns the error of data that is no part of an answer.
+func unusable(data []byte) error {
+	if !json.Valid(data) {
+		return errUnreadable
 	}
-	a.begin(m)
-	for _, block := range m.Content {
-		switch block.Type {
-		case "text":
-			a.Text.WriteString(block.Text)
-		case "tool_use":
-			a.Call(block.ID, block.Name).Write(string(block.Input))
-		case "thinking", "redacted_thinking":
-			a.thoughts.begin(thought{block.Thinking, block.Signature, block.Data}, a.spoken())
-		}
+	return errorIn(string(data))
+}
+
+// whole reads a whole answer.
+func (a *answer) whole(data []byte) error {
+	if err := unusable(data); err != nil {
+		return err
 	}
-	a.end(m.StopReason, m.StopDetails)
+	a.message(lenient.Read(data))
 	return nil
 }
 
-// start reads the beginning of a block of a stream and returns its text.
-func (a *answer) start(index int64, block sdk.ContentBlockStartEventContentBlockUnion) string {
-	switch block.Type {
-	case "text":
-		return block.Text // usually empty
-	case "tool_use":
-		if a.calling == nil {
-			a.calling = map[int64]*modelcall.Call{}
-		}
-		a.calling[index] = a.Call(block.ID, block.Name)
-		a.calling[index].Write(input(block.Input))
-	case "thinking", "redacted_thinking":
-		if a.musing == nil {
-			a.musing = map[int64]*thought{}
-		}
-		a.musing[index] = a.thoughts.begin(thought{block.Thinking, block.Signature, block.Data}, a.spoken())
-	}
-	return ""
-}
-
-// goOn reads a piece of a block and returns its text.
-func (a *answer) goOn(index int64, delta sdk.MessageStreamEventUnionDelta) string {
-	switch delta.Type {
-	case "text_delta":
-		return delta.Text
-	case "input_json_delta":
-		if c := a.calling[index]; c != nil {
-			c.Write(delta.PartialJSON)
-		}
-	case "thinking_delta", "signature_delta":
-		if t := a.musing[index]; t != nil {
-			a.thoughts.add(t, thought{Text: delta.Thinking, Signature: delta.Signature})
+// usable reports whether an answer without a stop_reason is complete enough to be one.
+func (a *answer) usable() bool {
+	for _, b := range a.blocks.all {
+		if b.call != nil && !b.closed && !b.call.Whole() {
+			return false
 		}
 	}
-	return ""
+	return len(a.Calls) > 0 || !blank(a.Text.String())
 }
 
-// spoken reports whether the answer has text or a tool call yet.
-func (a *answer) spoken() bool { return a.Text.Len() > 0 || len(a.Calls) > 0 }
+// event reads an event of a stream. Name is the one outside its data.
+func (a *answer) event(name string, data json.RawMessage) {
+	e := lenient.Read(data)
+	kind := cmp.Or(e.Text("type"), name)
+	switch kind {
+	case "message_start":
+		m := e.Object("message")
+		a.begin(m)
+		a.content(m)
+	case "content_block_start":
+		a.start(index(e), e.Object("content_block"))
+	case "content_block_delta":
+		a.goOn(index(e), e.Object("delta"))
+	case "content_block_stop":
+		a.blocks.close(index(e))
+	case "message_delta", "message_stop":
+		a.stopped = a.stopped || kind == "message_stop"
+		a.count(e.Object("usage"))
+		a.end(e.Object("delta"))
+		a.end(e)
+	case "message": // a whole answer as an event
+		a.message(e)
+	}
+}
+
+// message reads a whole answer.
+func (a *answer) message(m lenient.Object) {
+	a.begin(m)
+	a.content(m)
+	a.end(m)
+}
 
 // begin reads what the API reports before the first text.
-func (a *answer) begin(m *sdk.Message) {
-	a.Model = m.Model
-	a.count(tokens{m.Usage.InputTokens, m.Usage.CacheReadInputTokens, m.Usage.CacheCreationInputTokens, m.Usage.OutputTokens})
+func (a *answer) begin(m lenient.Object) {
+	a.Model = cmp.Or(m.Text("model"), a.Model)
+	a.count(m.Object("usage"))
+}
+
+// content reads whole blocks.
+func (a *answer) content(m lenient.Object) {
+	for _, raw := range m.List("content") {
+		if text := lenient.Text(raw); text != "" {
+			a.Say(text) // some servers send no blocks
+			continue
+		}
+		a.start(none, lenient.Read(raw))
+		a.blocks.close(none)
+	}
+}
+
+// start reads the beginning of a block, or a whole one.
+func (a *answer) start(index int64, fields lenient.Object) {
+	b := newBlock(fields)
+	if b.kind == toolUse {
+		if a.blocks.repeats(index, b) {
+			return
+		}
+		b.call = a.Call(fields.Text("id"), fields.Text("name"))
+	}
+	a.blocks.open(index, b)
+	if b.kind == textBlock {
+		a.Say(b.text.String())
+	}
+}
+
+// goOn reads a piece of a block.
+func (a *answer) goOn(index int64, delta lenient.Object) {
+	switch deltaType(delta) {
+	case "text_delta":
+		a.blocks.write(&a.blocks.at(index, textBlock).text, delta.Text("text"))
+		a.Say(delta.Text("text"))
+	case "thinking_delta":
+		a.blocks.write(&a.blocks.at(index, thinkingBlock).text, delta.Text("thinking"))
+	case "signature_delta":
+		a.blocks.write(&a.blocks.at(index, thinkingBlock).signature, delta.Text("signature"))
+	case "input_json_delta":
+		a.input(index, delta.Get("partial_json"))
+	}
+}
+
+// input reads a piece of the arguments of a call.
+func (a *answer) input(index int64, raw json.RawMessage) {
+	piece := lenient.Text(raw)
+	if piece == "" && len(raw) > 0 && raw[0] == '{' {
+		piece = string(raw) // an object in place of its text
+	}
+	if piece == "" {
+		return
+	}
+	b := a.blocks.taking(index)
+	if b == nil { // its beginning is missing, and with it the name
+		b = newBlock(lenient.Object{"type": json.RawMessage(`"tool_use"`)})
+		b.call = a.Call("", "")
+		a.blocks.open(index, b)
+	}
+	if b.call != nil {
+		b.call.Write(piece)
+		return
+	}
+	a.blocks.write(&b.input, piece)
 }
 
 // end reads why the model stopped.
-func (a *answer) end(reason sdk.StopReason, details sdk.RefusalStopDetails) {
-	if reason != "" {
-		a.stop, a.Finish = reason, finishReason(reason)
-		a.why = details.Explanation
+func (a *answer) end(m lenient.Object) {
+	if word := m.Text("stop_reason"); word != "" {
+		a.End(word)
+		if a.Finish != "" {
+			a.stop, a.why = sdk.StopReason(word), m.Object("stop_details").Text("explanation")
+		}
 	}
 }
 
 // count updates the counts, which only grow: an event may omit some.
-func (a *answer) count(t tokens) {
+func (a *answer) count(u lenient.Object) {
 	a.counted = tokens{
-		max(a.counted.input, t.input), max(a.counted.cacheRead, t.cacheRead),
-		max(a.counted.cacheWritten, t.cacheWritten), max(a.counted.output, t.output),
+		max(a.counted.input, u.Count("input_tokens")), max(a.counted.cacheRead, u.Count("cache_read_input_tokens")),
+		max(a.counted.cacheWritten, u.Count("cache_creation_input_tokens")), max(a.counted.output, u.Count("output_tokens")),
 	}
 	a.Usage.InputTokens = a.counted.input + a.counted.cacheRead + a.counted.cacheWritten
 	a.Usage.CachedInputTokens = a.counted.cacheRead
@@ -115,38 +183,34 @@ func (a *answer) count(t tokens) {
 
 // result turns a complete answer into the executor's result or error.
 func (e *Executor) result(req executors.Request, a *answer) (executors.Result, error) {
-	if len(req.Tools) == 0 || len(a.Calls) == 0 {
+	a.blocks.complete()
+	if len(req.Tools) == 0 {
 		a.Calls = nil
 	}
+	none := blank(a.Text.String()) && len(a.Calls) == 0
 	switch {
 	case a.stop == sdk.StopReasonRefusal:
 		a.Declined = "the model declined"
 		if a.why != "" {
 			a.Declined += ": " + e.clean(conversation.Quote(a.why))
 		}
-	case a.stop == sdk.StopReasonModelContextWindowExceeded && (blank(a.Text.String()) || len(a.Calls) > 0):
+	case a.stop == sdk.StopReasonModelContextWindowExceeded && (none || len(a.Calls) > 0):
 		return executors.Result{}, &conversation.Error{
 			Kind: conversation.ContextTooLong, Op: e.op(), Usage: a.Usage,
 			Err:    errors.New("the conversation left the model no tokens for an answer"),
 			Remedy: modelcall.RemedyTooLong,
 		}
+	case a.stop == sdk.StopReasonPauseTurn && none:
+		return executors.Result{}, &conversation.Error{
+			Kind: conversation.Unavailable, Op: e.op(), Usage: a.Usage,
+			Err: errors.New("the model paused for the server's tools before any text"),
+		}
+	case a.stop == sdk.StopReasonPauseTurn && len(a.Calls) > 0:
+		a.Finish = executors.FinishToolCall // its calls are complete
 	}
 	res, err := a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
-	if err == nil {
-		res.State = e.keep(req.State, res, a)
+	if err == nil && len(a.Calls) > 0 {
+		res.Message.State = e.state(&a.blocks)
 	}
 	return res, err
-}
-
-func finishReason(r sdk.StopReason) executors.FinishReason {
-	switch r {
-	case sdk.StopReasonMaxTokens, sdk.StopReasonModelContextWindowExceeded:
-		return executors.FinishLength
-	case sdk.StopReasonRefusal:
-		return executors.FinishContentFilter
-	case sdk.StopReasonToolUse:
-		return executors.FinishToolCall
-	default:
-		return executors.FinishStop
-	}
 }

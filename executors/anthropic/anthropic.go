@@ -4,15 +4,16 @@
 // key in ANTHROPIC_API_KEY is never sent to another server.
 //
 // Every request carries the conversation, or its newest part if so configured. The
-// provider is asked to cache the part that the next request repeats. The only state
-// is the thinking of the model before its tool calls, kept until the results are
-// sent.
+// provider is asked to cache the part that the next request repeats. There is no state
+// but what stands beside the messages: the content of a message with tool calls as the
+// model wrote it, with its thoughts.
 package anthropic
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 
 	sdk "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
@@ -23,11 +24,11 @@ import (
 
 // An Executor calls one model. Create it with [New].
 type Executor struct {
-	cfg     Config // without its secrets
-	hasKey  bool
-	client  sdk.Client
-	service sdk.MessageService
-	clean   func(string) string
+	cfg    Config // without its secrets
+	hasKey bool
+	client sdk.Client
+	extra  []option.RequestOption // of requests for answers
+	clean  func(string) string
 }
 
 var (
@@ -67,15 +68,17 @@ func New(cfg Config) (*Executor, error) {
 	}
 	// sdk.NewClient would read keys and addresses from the environment.
 	e.client = sdk.Client{Options: opts}
-	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard))
+	e.extra = []option.RequestOption{option.WithMiddleware(statusOnly)}
+	if *cfg.Stream {
+		e.extra = append(e.extra, option.WithJSONSet("stream", true))
+	}
 	for name, value := range cfg.Extra {
 		if value == nil {
-			opts = append(opts, option.WithJSONDel(name))
+			e.extra = append(e.extra, option.WithJSONDel(name))
 		} else {
-			opts = append(opts, option.WithJSONSet(name, value))
+			e.extra = append(e.extra, option.WithJSONSet(name, value))
 		}
 	}
-	e.service = sdk.NewMessageService(opts...)
 
 	e.cfg.APIKey, e.cfg.Headers = "", nil
 	return e, nil
@@ -95,28 +98,29 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(ctx, *e.cfg.Stream)
 	defer watch.Stop()
 
-	var (
-		a            answer
-		err          error
-		params, opts = e.params(req)
-	)
-	a.Key = modelcall.CallKey(req)
-	if req.IdempotencyKey != "" {
-		opts = append(opts, option.WithHeader("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey)))
-	}
-	if *e.cfg.Stream {
-		err = e.stream(ctx, watch, params, &a, req.OnDelta, opts...)
-	} else {
-		err = e.whole(ctx, params, &a, opts...)
-	}
-	var plain *plainAnswer // a whole answer to a request for a stream
-	if errors.As(err, &plain) {
-		err = a.fill(plain.message)
+	a := answer{}
+	a.Key, a.Thoughts, a.OnDelta = modelcall.CallKey(req), modelcall.NewThoughts(e.cfg.Thoughts), req.OnDelta
+	res, err := e.send(ctx, req)
+	if err == nil {
+		a.Usage.Calls = 1
+		err = e.receive(ctx, watch, res, &a)
 	}
 	if err != nil {
 		return executors.Result{}, e.failed(ctx, err, a.Usage)
 	}
 	return e.result(req, &a)
+}
+
+// send sends the request and returns a successful response. The SDK makes the request,
+// but does not read the response: it skips events without a name, and reads numbers in
+// arguments as float64.
+func (e *Executor) send(ctx context.Context, req executors.Request) (res *http.Response, err error) {
+	params, opts := e.params(req)
+	if req.IdempotencyKey != "" {
+		opts = append(opts, option.WithHeader("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey)))
+	}
+	err = e.client.Post(ctx, "v1/messages", params, &res, slices.Concat(e.extra, opts)...)
+	return res, err
 }
 
 // params returns the request's body and its changes, which apply after those of
@@ -126,25 +130,17 @@ func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option
 		Model:     e.cfg.Model,
 		MaxTokens: int64(e.cfg.MaxOutputTokens),
 	}
-	p.System, p.Messages = e.messages(req, e.thoughts(req.State))
+	var forgotten bool
+	p.System, p.Messages, forgotten = e.messages(req.Messages)
 	if t := e.cfg.Temperature; t != nil {
 		p.Temperature = sdk.Float(*t)
 	}
 	var opts []option.RequestOption
 	p.Tools, opts = e.offer(req.Tools, p.Messages)
-	if e.mustThink() && forgotten(p.Messages) {
+	if forgotten && e.mustThink() {
 		opts = append(opts, option.WithJSONDel("thinking"))
 	}
 	return p, opts
-}
-
-// whole requests a whole answer.
-func (e *Executor) whole(ctx context.Context, params sdk.MessageNewParams, a *answer, opts ...option.RequestOption) error {
-	message, err := e.service.New(ctx, params, opts...)
-	if err != nil {
-		return err
-	}
-	return a.fill(message)
 }
 
 // op names the operation in errors.

@@ -9,7 +9,6 @@ import (
 	sdk "github.com/anthropics/anthropic-sdk-go"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -21,16 +20,13 @@ const silence = "(no answer)"
 
 // messages returns the instructions and the conversation in the API's format.
 // System messages become part of the instructions. The conversation begins with the
-// user, if only with the opening, and ends with the user.
-func (e *Executor) messages(req executors.Request, thoughts map[string][]thought) ([]sdk.TextBlockParam, []sdk.MessageParam) {
-	var (
-		system []sdk.TextBlockParam
-		out    []sdk.MessageParam
-	)
+// user, if only with the opening, and ends with the user. Forgotten reports that it ends
+// with tool calls whose thoughts are not recorded.
+func (e *Executor) messages(conv []conversation.Message) (system []sdk.TextBlockParam, out []sdk.MessageParam, forgotten bool) {
 	if e.cfg.Instructions != "" {
 		system = append(system, sdk.TextBlockParam{Text: e.cfg.Instructions})
 	}
-	kept, whole := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+	kept := modelcall.Window(conv, e.cfg.MaxHistoryMessages)
 	for _, m := range modelcall.Pair(kept, callID) {
 		if m.Role == conversation.RoleSystem {
 			if text := modelcall.Content(m); !blank(text) {
@@ -38,24 +34,24 @@ func (e *Executor) messages(req executors.Request, thoughts map[string][]thought
 			}
 			continue
 		}
-		role, blocks := translate(m)
+		role, blocks, thoughts := e.translate(m)
 		if len(blocks) == 0 {
 			continue
+		}
+		if role == sdk.MessageParamRoleAssistant {
+			forgotten = len(m.ToolCalls()) > 0 && !thoughts
 		}
 		if len(out) == 0 && role == sdk.MessageParamRoleAssistant {
 			out = append(out, sdk.NewUserMessage(sdk.NewTextBlock(e.cfg.Opening)))
 		}
 		// Roles must alternate; tool results are part of the user's message.
-		if last := len(out) - 1; last >= 0 && out[last].Role == role {
-			out[last].Content = append(out[last].Content, blocks...)
-		} else {
+		switch last := len(out) - 1; {
+		case last < 0 || out[last].Role != role:
 			out = append(out, sdk.MessageParam{Role: role, Content: blocks})
-		}
-		if calls := m.ToolCalls(); len(calls) > 0 && role == sdk.MessageParamRoleAssistant {
-			to := &out[len(out)-1]
-			for i, t := range thoughts[calls[0].ID] {
-				to.Content = slices.Insert(to.Content, i, t.block())
-			}
+		case thoughts: // the API requires them at the beginning
+			out[last].Content = append(blocks, out[last].Content...)
+		default:
+			out[last].Content = append(out[last].Content, blocks...)
 		}
 	}
 	switch {
@@ -66,9 +62,9 @@ func (e *Executor) messages(req executors.Request, thoughts map[string][]thought
 	}
 	if *e.cfg.PromptCache {
 		// A moving window begins differently in every turn: caching it is useless.
-		mark(system, out, whole)
+		mark(system, out, len(kept) == len(conv))
 	}
-	return system, out
+	return system, out, forgotten
 }
 
 // mark requests caching of the system prompt and, if the next request repeats it,
@@ -87,9 +83,13 @@ func mark(system []sdk.TextBlockParam, messages []sdk.MessageParam, again bool) 
 }
 
 // translate returns the API's blocks for a message, tool results first. The API
-// rejects blocks without text.
-func translate(m conversation.Message) (sdk.MessageParamRole, []block) {
-	var blocks []block
+// rejects blocks without text. Thoughts reports that the blocks begin with some.
+func (e *Executor) translate(m conversation.Message) (role sdk.MessageParamRole, blocks []block, thoughts bool) {
+	if m.Role == conversation.RoleAssistant {
+		if blocks, thoughts = e.recorded(m); blocks != nil {
+			return sdk.MessageParamRoleAssistant, blocks, thoughts
+		}
+	}
 	for _, p := range m.Parts {
 		if r := p.ToolResult; r != nil && m.Role != conversation.RoleAssistant {
 			b := sdk.ToolResultBlockParam{ToolUseID: r.CallID, IsError: sdk.Bool(r.IsError)}
@@ -107,14 +107,14 @@ func translate(m conversation.Message) (sdk.MessageParamRole, []block) {
 		blocks = append(blocks, sdk.NewTextBlock(text))
 	}
 	if m.Role != conversation.RoleAssistant {
-		return sdk.MessageParamRoleUser, blocks
+		return sdk.MessageParamRoleUser, blocks, false
 	}
 	for _, p := range m.Parts {
 		if c := p.ToolCall; c != nil {
-			blocks = append(blocks, sdk.NewToolUseBlock(c.ID, modelcall.Arguments(c), toolName(c.Name)))
+			blocks = append(blocks, callBlock(c))
 		}
 	}
-	return sdk.MessageParamRoleAssistant, slices.Clip(blocks)
+	return sdk.MessageParamRoleAssistant, slices.Clip(blocks), false
 }
 
 var notInCallID = regexp.MustCompile(`[^A-Za-z0-9_-]`)

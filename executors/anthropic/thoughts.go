@@ -4,75 +4,116 @@ import (
 	"encoding/json"
 
 	sdk "github.com/anthropics/anthropic-sdk-go"
+	"github.com/anthropics/anthropic-sdk-go/packages/param"
 
-	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/lenient"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// maxState is the largest state that an executor may return.
-const maxState = 4 << 10
-
-// A state is the model's thinking in this turn before its tool calls. The API
-// requires it, unchanged, with the results.
-type state struct {
-	Model  string  `json:"model"`
-	Rounds []round `json:"rounds"`
+// A record is the content of a message with tool calls as the model wrote it. The API
+// requires the thoughts in it, unchanged and in their places, with the results.
+type record struct {
+	// Blocks are in the API's form. A block of type tool_use stands for the message's
+	// next call.
+	Blocks []json.RawMessage `json:"blocks"`
 }
 
-// A round is the thinking before a message with tool calls, identified by the first
-// call.
-type round struct {
-	Call     string    `json:"call"`
-	Thoughts []thought `json:"thoughts"`
-}
-
-// A thought is signed or encrypted by the provider.
-type thought struct {
-	Text      string `json:"text,omitempty"`
-	Signature string `json:"signature,omitempty"`
-	Redacted  string `json:"redacted,omitempty"`
-}
-
-func (t thought) block() block {
-	if t.Redacted != "" {
-		return sdk.NewRedactedThinkingBlock(t.Redacted)
-	}
-	return sdk.NewThinkingBlock(t.Signature, t.Text)
-}
-
-// thoughts returns the kept rounds, by their first call.
-func (e *Executor) thoughts(raw json.RawMessage) map[string][]thought {
-	var s state
-	if json.Unmarshal(raw, &s) != nil || s.Model != e.cfg.Model {
-		return nil // another model rejects the signatures
-	}
-	out := make(map[string][]thought, len(s.Rounds))
-	for _, r := range s.Rounds {
-		out[r.Call] = r.Thoughts
-	}
-	return out
-}
-
-// keep returns the state after the result: the newest rounds of this turn that fit
-// into maxState.
-func (e *Executor) keep(before json.RawMessage, res executors.Result, a *answer) json.RawMessage {
-	calls := res.Message.ToolCalls()
-	if len(calls) == 0 {
+// state returns the record of an answer, or nil if the message says it all.
+func (e *Executor) state(s *blocks) *conversation.ProviderState {
+	if s.lost() {
 		return nil
 	}
-	s := state{Model: e.cfg.Model}
-	var old state
-	if json.Unmarshal(before, &old) == nil && old.Model == s.Model {
-		s.Rounds = old.Rounds
+	var (
+		r     record
+		needs bool
+	)
+	for _, b := range s.all {
+		raw := e.back(b)
+		if raw == nil {
+			continue
+		}
+		needs = needs || b.kind != textBlock && b.kind != toolUse
+		r.Blocks = append(r.Blocks, raw)
 	}
-	if thoughts := a.thoughts.complete(); len(thoughts) > 0 {
-		s.Rounds = append(s.Rounds, round{Call: callID(calls[0].ID), Thoughts: thoughts})
+	data, err := json.Marshal(r)
+	if err != nil || !needs || len(data) > conversation.MaxProviderState {
+		return nil
 	}
-	for ; len(s.Rounds) > 0; s.Rounds = s.Rounds[1:] {
-		if raw, err := json.Marshal(s); err == nil && len(raw) <= maxState {
-			return raw
+	return &conversation.ProviderState{Model: e.cfg.Model, Data: data}
+}
+
+// back returns a block as it is sent back, or nil if it is not: the API rejects blocks
+// without text, and the vendor's own API rejects thoughts without a signature.
+func (e *Executor) back(b *contentBlock) json.RawMessage {
+	out := map[string]any{}
+	for name, value := range b.fields {
+		out[name] = value
+	}
+	out["type"] = b.kind
+	switch b.kind {
+	case "":
+		return nil
+	case toolUse:
+		out = map[string]any{"type": toolUse}
+	case textBlock:
+		if blank(b.text.String()) {
+			return nil
+		}
+		out = map[string]any{"type": textBlock, "text": modelcall.Valid(b.text.String())}
+	case thinkingBlock:
+		out["thinking"] = b.text.String()
+		if b.signature.Len() > 0 {
+			out["signature"] = b.signature.String()
+		} else if e.cfg.official() {
+			return nil
+		}
+	default:
+		if b.input.Len() > 0 {
+			out["input"] = json.RawMessage(b.input.String())
 		}
 	}
-	return nil
+	raw, err := json.Marshal(out)
+	if err != nil {
+		return nil // the arguments of a server's tool are broken
+	}
+	return raw
+}
+
+// recorded returns the blocks of a message with tool calls as the model wrote them, and
+// whether they begin with thoughts. It returns none if there is no record for this model.
+func (e *Executor) recorded(m conversation.Message) (out []block, thoughts bool) {
+	if m.State == nil || m.State.Model != e.cfg.Model {
+		return nil, false // another model rejects the signatures
+	}
+	var r record
+	if json.Unmarshal(m.State.Data, &r) != nil {
+		return nil, false
+	}
+	calls := m.ToolCalls()
+	for _, raw := range r.Blocks {
+		kind := lenient.Read(raw).Text("type")
+		if len(out) == 0 {
+			thoughts = kind == thinkingBlock || kind == redactedBlock
+		}
+		if kind != toolUse {
+			out = append(out, param.Override[block](raw))
+			continue
+		}
+		if len(calls) == 0 {
+			return nil, false
+		}
+		out = append(out, callBlock(&calls[0]))
+		calls = calls[1:]
+	}
+	if len(calls) > 0 {
+		return nil, false
+	}
+	return out, thoughts
+}
+
+func callBlock(c *conversation.ToolCall) block {
+	return sdk.NewToolUseBlock(c.ID, modelcall.Arguments(c), toolName(c.Name))
 }
 
 // mustThink reports whether the settings make the API require the thinking before a
@@ -80,59 +121,4 @@ func (e *Executor) keep(before json.RawMessage, res executors.Result, a *answer)
 func (e *Executor) mustThink() bool {
 	t, _ := e.cfg.Extra["thinking"].(map[string]any)
 	return t["type"] == "enabled"
-}
-
-// forgotten reports whether the conversation ends with tool calls whose thinking is
-// not kept.
-func forgotten(messages []sdk.MessageParam) bool {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if messages[i].Role != sdk.MessageParamRoleAssistant {
-			continue
-		}
-		blocks := messages[i].Content
-		return blocks[len(blocks)-1].OfToolUse != nil && blocks[0].OfThinking == nil && blocks[0].OfRedactedThinking == nil
-	}
-	return false
-}
-
-// thinking collects the thoughts of an answer.
-type thinking struct {
-	list []*thought
-	size int
-	lost bool // not reusable: too long, or not all at the beginning
-}
-
-// begin adds a thought, to which later pieces may be added. Late means that text or
-// a tool call came before it.
-func (t *thinking) begin(first thought, late bool) *thought {
-	next := &thought{}
-	t.list = append(t.list, next)
-	t.lost = t.lost || late
-	t.add(next, first)
-	return next
-}
-
-// add appends a piece.
-func (t *thinking) add(to *thought, piece thought) {
-	t.size += len(piece.Text) + len(piece.Signature) + len(piece.Redacted)
-	if t.lost = t.lost || t.size > maxState; t.lost {
-		t.list = nil
-		return
-	}
-	to.Text += piece.Text
-	to.Signature += piece.Signature
-	to.Redacted += piece.Redacted
-}
-
-// complete returns all thoughts, or none if some are lost: the API requires them
-// unchanged.
-func (t *thinking) complete() []thought {
-	var out []thought
-	for _, one := range t.list {
-		if t.lost || one.Signature == "" && one.Redacted == "" {
-			return nil
-		}
-		out = append(out, *one)
-	}
-	return out
 }

@@ -86,8 +86,8 @@ func TestErrorsByStatus(t *testing.T) {
 		"Malformed":           {200, nil, piece("", "MALFORMED_FUNCTION_CALL"), down, 0, ""},
 		"Continuation":        {200, nil, piece("Well, ", "CONTINUATION"), down, 0, ""},
 		"NoJSON":              {200, nil, "{]", down, 0, "the answer cannot be read"},
-		"BrokenOffJSON":       {200, nil, piece("a", "STOP")[:40], down, 0, ""},
-		"OddShape":            {200, nil, `{"candidates":5}`, down, 0, "the answer cannot be read"},
+		"BrokenOffJSON":       {200, nil, piece("a", "STOP")[:40], down, 0, "the stream ended before the answer did"},
+		"OddShape":            {200, nil, `{"candidates":5}`, down, 0, "the answer is empty"},
 	} {
 		vendor.Rejects(t, name, modeltest.Response(c))
 	}
@@ -115,8 +115,8 @@ func TestErrorsInStreams(t *testing.T) {
 		"PerDay":           {[]string{event(apiError(429, "RESOURCE_EXHAUSTED", exhausted, exceeded(perDay)))}, quota, perDay, once},
 		"BareError":        {[]string{hello, apiError(503, "UNAVAILABLE", "The model is overloaded.")}, down, "overloaded", begun},
 		"InvalidJSON":      {[]string{hello, "data: {\"secret words\":]"}, down, "the answer cannot be read", begun},
-		"NoEvent":          {[]string{hello, "what?"}, down, "", begun},
-		"OddShape":         {[]string{hello, `data: {"candidates":5}`}, down, "the answer cannot be read", begun},
+		"NoEvent":          {[]string{hello, "what?"}, down, "what?", begun},
+		"OddShape":         {[]string{hello, `data: {"candidates":5}`}, "", "Hello", begun},
 	} {
 		vendor.Streams(t, name, modeltest.Streamed(c))
 	}

@@ -4,8 +4,8 @@
 // transport adds the key to each request, and the SDK never receives it.
 //
 // Every request carries the conversation, or its newest part if so configured. The
-// provider caches repeated input without being asked. The only state is the model's
-// signatures of its tool calls.
+// provider caches repeated input without being asked. There is no state but what stands
+// beside the messages: the parts of a message with tool calls as the model signed them.
 package gemini
 
 import (
@@ -81,22 +81,12 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(ctx, *e.cfg.Stream)
 	defer watch.Stop()
 
-	var (
-		a        answer
-		err      error
-		sent     = &exchange{stream: *e.cfg.Stream}
-		contents []*genai.Content
-		config   = e.config(req)
-	)
-	config.SystemInstruction, contents = e.messages(req, e.signatures(req.State))
-	a.Key = modelcall.CallKey(req)
-	if sent.stream {
-		err = e.stream(with(ctx, sent), watch, contents, config, &a, req.OnDelta)
-	} else {
-		err = e.whole(with(ctx, sent), contents, config, &a)
-	}
-	if sent.answered {
+	a := answer{}
+	a.Key, a.Thoughts, a.OnDelta = modelcall.CallKey(req), modelcall.NewThoughts(e.cfg.Thoughts), req.OnDelta
+	res, err := e.send(ctx, e.config(req))
+	if err == nil {
 		a.Usage.Calls = 1
+		err = e.receive(ctx, watch, res, &a)
 	}
 	if err != nil {
 		return executors.Result{}, e.failed(ctx, err, a.Usage)
@@ -104,13 +94,35 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	return e.result(req, &a)
 }
 
+// send sends the request and returns a successful response. The SDK makes the request,
+// but does not read the response: it loses digits of numbers, fields and headers.
+func (e *Executor) send(ctx context.Context, config *genai.GenerateContentConfig) (*http.Response, error) {
+	x := &exchange{}
+	ctx = with(ctx, x)
+	err := errors.New("the SDK sent no request")
+	if *e.cfg.Stream {
+		for _, err = range e.models.GenerateContentStream(ctx, e.cfg.Model, nil, config) {
+			break
+		}
+	} else {
+		_, err = e.models.GenerateContent(ctx, e.cfg.Model, nil, config)
+	}
+	if errors.Is(err, errAnswered) {
+		return x.response, nil
+	}
+	return nil, err
+}
+
+// config returns the request. The conversation and the tools replace the SDK's, which
+// would pass their numbers through float64.
 func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
 	once := false
 	c := &genai.GenerateContentConfig{
 		AutomaticContinuation: &once, // continuation is a kind of retry
-		Tools:                 offer(req.Tools),
 		HTTPOptions:           &genai.HTTPOptions{Headers: http.Header{}},
 	}
+	system, contents := e.messages(req.Messages)
+	c.SystemInstruction = system
 	if t := e.cfg.Temperature; t != nil {
 		c.Temperature = genai.Ptr(float32(*t))
 	}
@@ -118,12 +130,14 @@ func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
 	if req.IdempotencyKey != "" {
 		c.HTTPOptions.Headers.Set("Idempotency-Key", modelcall.IdempotencyKey(req.IdempotencyKey))
 	}
-	if len(e.cfg.Extra) > 0 {
-		c.HTTPOptions.ExtrasRequestProvider = func(body map[string]any) map[string]any {
-			merge(body, e.cfg.Extra)
-			restrict(body)
-			return body
+	c.HTTPOptions.ExtrasRequestProvider = func(body map[string]any) map[string]any {
+		body["contents"] = contents
+		if len(req.Tools) > 0 {
+			body["tools"] = offer(req.Tools)
 		}
+		merge(body, e.cfg.Extra)
+		restrict(body)
+		return body
 	}
 	return c
 }

@@ -46,25 +46,6 @@ func fail(w http.ResponseWriter, want executortest.Failure) {
 	modeltest.WriteJSON(w, code, apiError(code, status, text, details...))
 }
 
-func TestFinishReasons(t *testing.T) {
-	t.Parallel()
-	for stop, want := range map[string]executors.FinishReason{
-		"STOP": executors.FinishStop, "MAX_TOKENS": executors.FinishLength, "SOMETHING_NEW": executors.FinishStop,
-	} {
-		for mode, change := range modes {
-			t.Run(stop+"/"+mode, func(t *testing.T) {
-				t.Parallel()
-				e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, _ call) {
-					modeltest.WriteJSON(w, http.StatusOK, piece("Well", stop))
-				}), change)
-				res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
-				require.NoError(t, err)
-				require.Equal(t, want, res.FinishReason)
-			})
-		}
-	}
-}
-
 func TestRequest(t *testing.T) {
 	t.Parallel()
 	warm := 0.5

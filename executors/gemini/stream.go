@@ -1,114 +1,97 @@
 package gemini
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 
-	"google.golang.org/genai"
-
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// errUnreadable replaces the SDK's error, which repeats the answer.
-var errUnreadable = errors.New("the answer cannot be read")
+// errUnreadable does not repeat the answer, which may hold what was said.
+var errUnreadable = errors.New("the answer cannot be read: it is not JSON")
 
-// stream requests a streamed answer. On an error, a holds the part received.
-func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer, onDelta func(string)) error {
-	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
-	err := e.each(ctx, contents, config, func(piece *genai.GenerateContentResponse) error {
-		w.Alive(startsAnswer(piece))
-		text := a.add(piece)
-		if a.Size() > e.cfg.MaxReplyBytes {
-			return modelcall.ErrTooLarge
+// receive reads the response: a whole answer or events, whichever was requested. On an
+// error, a holds the part received.
+func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Response, a *answer) error {
+	whole, events, err := modelcall.Receive(res, *e.cfg.Stream, e.cfg.MaxReplyBytes)
+	switch {
+	case err != nil:
+		return err
+	case events == nil:
+		return a.piece(whole)
+	}
+	defer func() { _ = events.Close() }()
+	done := false
+	for err == nil {
+		var event modelcall.Event
+		if event, err = events.Next(); err == nil {
+			done = done || event.Done()
+			err = e.read(w, event, a)
 		}
-		if onDelta != nil && text != "" {
-			onDelta(text)
-		}
-		return nil
-	})
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, errWhole):
-		return a.read(sent.whole)
-	case known(err):
+	case errors.Is(err, modelcall.ErrTooLarge):
 		return err
 	case a.Finish != "":
-		// The answer is complete: a later failure does not matter.
+		return nil // the answer is complete: a later failure does not matter
+	case !errors.Is(err, io.EOF):
+		return err
+	case events.Stray() != "":
+		return fmt.Errorf("the server broke the answer off: %s", conversation.Quote(events.Stray()))
+	case (done || events.Framed()) && a.usable():
 		return nil
-	case sent.err != nil:
-		return sent.err
-	case err == nil:
-		return modelcall.ErrCutOff
-	case sent.answered && !errors.As(err, new(genai.APIError)):
-		return errUnreadable
 	}
-	return err
+	return modelcall.ErrCutOff
 }
 
-// each calls f for every piece of the reply. The SDK panics on answers of an
-// unexpected shape.
-func (e *Executor) each(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, f func(*genai.GenerateContentResponse) error) (err error) {
-	inside := false // a panic of f is passed on
-	defer func() {
-		if !inside && recover() != nil {
-			err = errUnreadable
-		}
-	}()
-	for piece, err := range e.models.GenerateContentStream(ctx, e.cfg.Model, contents, config) {
-		if err != nil {
-			return err
-		}
-		inside = true
-		err = f(piece)
-		inside = false
-		if err != nil {
-			return err
-		}
+// usable reports whether an answer without a finishReason is complete enough to be one.
+func (a *answer) usable() bool {
+	return !a.continued && (len(a.Calls) > 0 || !blank(a.Text.String()))
+}
+
+// read reads an event.
+func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) error {
+	if event.Done() {
+		return nil
+	}
+	w.Alive(startsAnswer(event.Data))
+	if err := a.piece(event.Data); err != nil {
+		return err
+	}
+	if a.Size() > e.cfg.MaxReplyBytes {
+		return modelcall.ErrTooLarge
 	}
 	return nil
 }
 
-// known reports whether the transport ended the call.
-func known(err error) bool {
-	_, isForeign := modelcall.IsForeign(err)
-	return isForeign || errors.Is(err, modelcall.ErrTooLarge) || errors.Is(err, modelcall.ErrInvalidUTF8)
-}
-
-// whole requests a whole answer.
-func (e *Executor) whole(ctx context.Context, contents []*genai.Content, config *genai.GenerateContentConfig, a *answer) error {
-	sent, _ := ctx.Value(exchangeKey{}).(*exchange)
-	_, err := e.models.GenerateContent(ctx, e.cfg.Model, contents, config)
-	if errors.Is(err, errWhole) {
-		return a.read(sent.whole)
+// piece reads an answer or a piece of one.
+func (a *answer) piece(data []byte) error {
+	if !json.Valid(data) {
+		return errUnreadable
 	}
-	return err
-}
-
-// read reads a whole answer.
-func (a *answer) read(data []byte) error {
 	if failure := errorIn(data); failure != nil {
 		return failure
 	}
-	if string(bytes.TrimSpace(data)) == "null" { // the SDK panics on it
-		return modelcall.ErrNoAnswer
-	}
-	var r genai.GenerateContentResponse
-	if err := json.Unmarshal(data, &r); err != nil {
-		return errUnreadable
-	}
-	a.add(&r)
+	a.add(data)
 	return nil
 }
 
 // startsAnswer reports whether the model has begun to think or write.
-func startsAnswer(r *genai.GenerateContentResponse) bool {
-	for _, c := range r.Candidates {
-		if c != nil && (c.FinishReason != "" || c.Content != nil && len(c.Content.Parts) > 0) {
+func startsAnswer(piece json.RawMessage) bool {
+	r := lenient.Read(piece)
+	for _, raw := range r.List("candidates") {
+		c := lenient.Read(raw)
+		if len(c.Object("content").List("parts")) > 0 || stopWord(c.Get("finishReason", "finish_reason")) != "" {
 			return true
 		}
 	}
-	return r.PromptFeedback != nil
+	return r.Get("promptFeedback", "prompt_feedback") != nil
 }

@@ -4,27 +4,24 @@ import (
 	"encoding/json"
 	"slices"
 
-	"google.golang.org/genai"
-
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 // offer returns the tools in the API's format.
-func offer(tools []conversation.Tool) []*genai.Tool {
-	if len(tools) == 0 {
-		return nil
-	}
-	all := &genai.Tool{}
+func offer(tools []conversation.Tool) []map[string]any {
+	functions := make([]map[string]any, 0, len(tools))
 	for _, t := range tools {
-		f := &genai.FunctionDeclaration{Name: t.Name, Description: modelcall.Valid(t.Description)}
-		if schema := modelcall.Schema(t); hasProperties(schema) { // the API rejects a schema without properties
-			f.ParametersJsonSchema = schema
+		f := map[string]any{"name": t.Name}
+		if t.Description != "" {
+			f["description"] = modelcall.Valid(t.Description)
 		}
-		all.FunctionDeclarations = append(all.FunctionDeclarations, f)
+		if schema := modelcall.Schema(t); hasProperties(schema) { // the API rejects a schema without properties
+			f["parametersJsonSchema"] = schema
+		}
+		functions = append(functions, f)
 	}
-	return []*genai.Tool{all}
+	return []map[string]any{{"functionDeclarations": functions}}
 }
 
 func hasProperties(schema json.RawMessage) bool {
@@ -51,69 +48,4 @@ func restrict(body map[string]any) {
 	if config != nil && len(config) == 0 {
 		delete(body, "toolConfig")
 	}
-}
-
-// maxState is the largest state that an executor may return.
-const maxState = 4 << 10
-
-// A state is the model's signatures of its tool calls. The API requires them in
-// later requests, and the model continues its thinking from them.
-type state struct {
-	Model string `json:"model"`
-	// Calls are the oldest first.
-	Calls []signed `json:"calls"`
-}
-
-// A signed call. Of several calls in one message only the first has a signature.
-type signed struct {
-	ID        string `json:"id"`
-	Signature []byte `json:"signature,omitempty"`
-}
-
-// signatures returns the kept ones by the call's id, including calls without one.
-func (e *Executor) signatures(raw json.RawMessage) map[string][]byte {
-	out := map[string][]byte{}
-	for _, c := range e.signed(raw) {
-		out[c.ID] = c.Signature
-	}
-	return out
-}
-
-func (e *Executor) signed(raw json.RawMessage) []signed {
-	var s state
-	if json.Unmarshal(raw, &s) != nil || s.Model != e.cfg.Model {
-		return nil // another model rejects them
-	}
-	return s.Calls
-}
-
-// keep returns the state after the result: the newest signatures that fit into
-// maxState.
-func (e *Executor) keep(req executors.Request, res executors.Result, a *answer) json.RawMessage {
-	there := map[string]bool{}
-	for _, m := range req.Messages {
-		for _, c := range m.ToolCalls() {
-			there[c.ID] = true
-		}
-	}
-	var calls []signed
-	for _, c := range e.signed(req.State) {
-		if there[c.ID] {
-			calls = append(calls, c)
-		}
-	}
-	for i, c := range res.Message.ToolCalls() {
-		calls = append(calls, signed{c.ID, a.signatures[i]})
-	}
-	var (
-		s   = state{Model: e.cfg.Model}
-		out json.RawMessage
-	)
-	for _, c := range slices.Backward(calls) {
-		more := state{s.Model, slices.Insert(slices.Clone(s.Calls), 0, c)}
-		if raw, err := json.Marshal(more); err == nil && len(raw) <= maxState {
-			s, out = more, raw
-		}
-	}
-	return out
 }

@@ -78,7 +78,7 @@ func checkContents(req generateRequest, bad func(string, ...any) *refusal) *refu
 				if p.FunctionResponse.Name == "" {
 					return bad("* GenerateContentRequest.contents[%d].parts[%d].function_response.name: Name cannot be empty.", i, j)
 				}
-			case p.Text == "":
+			case p.Text == "" && p.Signature == "":
 				return bad("* GenerateContentRequest.contents[%d].parts[%d].data: required oneof field 'data' must have one initialized field", i, j)
 			}
 		}

@@ -121,7 +121,6 @@ func (v Vendor) streams(t *testing.T) {
 	for name, s := range map[string]Streamed{
 		"Complete":        {v.events("Hello"), "", "Hello", v.Known},
 		"Nothing":         {nil, down, "the stream ended before the answer did", conversation.Usage{Calls: 1}},
-		"CutOff":          {hello, down, "the stream ended before the answer did", v.Begun},
 		"Empty":           {v.events(), down, "the answer is empty", v.Known},
 		"ErrorEvent":      {then(v.ErrorEvent("oops")), down, "error in the answer", v.Begun},
 		"InvalidUTF8":     {then(strings.Replace(v.Delta("Hello"), "Hello", "He\xffo", 1)), down, "not valid UTF-8", v.Begun},
