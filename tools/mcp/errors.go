@@ -41,37 +41,13 @@ func answerOf(err error) *jsonrpc.Error {
 	return nil
 }
 
-const (
-	// codeRejected is the SDK's code for an error of the transport.
-	codeRejected = -32005
-	// The protocol reserves the codes from lowestReserved to highestReserved;
-	// servers define the others.
-	lowestReserved, highestReserved = -32768, -32000
-)
+// codeRejected is the SDK's code for an error of the transport.
+const codeRejected = -32005
 
-// complaintOf returns the error that the model must receive for a call the server
-// did not make: the tool is unknown, or the arguments are invalid. Nil: none.
-func complaintOf(err error) *jsonrpc.Error {
+// refuses reports whether the server refuses a request without fault of the session.
+func refuses(err error) bool {
 	said := answerOf(err)
-	if said == nil {
-		return nil
-	}
-	switch said.Code {
-	case jsonrpc.CodeInvalidParams, jsonrpc.CodeMethodNotFound, sdk.CodeURLElicitationRequired:
-		return said
-	}
-	if said.Code >= lowestReserved && said.Code <= highestReserved {
-		return nil
-	}
-	return said
-}
-
-// refuses returns the text of such an error.
-func (s *Set) refuses(complaint *jsonrpc.Error) string {
-	if complaint.Message == "" {
-		return fmt.Sprintf("The tool server refuses the call with code %d.", complaint.Code)
-	}
-	return "The tool server refuses the call: " + s.words.redact(complaint.Message)
+	return said != nil && fault{code: said.Code}.refuses()
 }
 
 // breaks reports whether the next call needs a new connection: after every failure
@@ -84,13 +60,13 @@ func breaks(err error) bool {
 		broken *errBroken
 	)
 	switch {
-	case err == nil, complaintOf(err) != nil, httpclient.NotSent(err):
+	case err == nil, refuses(err), httpclient.NotSent(err):
 		return false
 	case errors.As(err, &status), errors.As(err, &lost), errors.As(err, &broken), errors.Is(err, sdk.ErrConnectionClosed):
 		return true
 	}
 	said := answerOf(err)
-	return said != nil && said.Code != jsonrpc.CodeInternalError
+	return said != nil && fault{code: said.Code}.renews()
 }
 
 // failed turns any failure into an error with a kind.
@@ -148,10 +124,10 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 
 // refused handles a status.
 func (s *Set) refused(out *conversation.Error, e *statusError) {
-	out.Err, out.Ambiguous = errors.New(e.Error()), false
+	out.Err, out.Ambiguous = errors.New(e.Error()), mayHaveActed(e.status) && !e.circle
 	switch {
-	case e.foreign != nil && e.status < 300: // the answer is a web page with status 2xx: the tool may have run
-		out.Ambiguous, out.Remedy = true, "check url"
+	case e.foreign != nil && e.status < 300:
+		out.Remedy = "check url"
 	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
 		out.RetryAfter, out.Remedy = httpclient.RetryAfter(e.header), "check url"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
@@ -160,7 +136,7 @@ func (s *Set) refused(out *conversation.Error, e *statusError) {
 	case e.status == http.StatusTooManyRequests:
 		out.Kind, out.RetryAfter = conversation.RateLimited, httpclient.RetryAfter(e.header)
 	case e.status >= 500:
-		out.Ambiguous, out.Answered = true, true
+		out.Answered = true
 		out.RetryAfter = httpclient.RetryAfter(e.header)
 	case e.status >= 300 && e.status <= 399:
 		out.Remedy = "set url to where the server is: redirects to another server are not followed, as they would take headers along"

@@ -7,10 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
-	"strings"
+	"net/http/httptrace"
 	"sync"
 	"syscall"
 	"time"
@@ -41,13 +40,51 @@ type guard struct {
 type statusError struct {
 	status int
 	header http.Header
-	// answer is the server's JSON-RPC error for the call; nil: none.
+	// answer is the server's JSON-RPC error; nil: none. Said is the message that it is in.
 	answer *jsonrpc.Error
+	said   envelope
 	words  string
+	// circle means that all answers were redirects.
+	circle bool
 	// foreign is the answer of something in front of the server; nil: the server
 	// answered.
 	foreign *foreign.Error
 }
+
+// answers reports whether the message is the answer to a call, which is final. Under some
+// statuses it only says why the call was not made.
+func (e *statusError) answers(call jsonrpc.ID) bool {
+	if e.answer == nil || !e.said.answers(call, false) {
+		return false
+	}
+	switch {
+	case e.status >= 500, e.status == http.StatusUnprocessableEntity, mayHaveActed(e.status):
+		return true
+	case e.status == http.StatusBadRequest:
+		return fault{code: e.answer.Code}.refuses()
+	}
+	return false
+}
+
+// mayHaveActed reports whether a call with this status may have been made. That of a
+// server which has refused it was not. A proxy says some of them after it passed a
+// request on.
+func mayHaveActed(status int) bool {
+	switch status {
+	case http.StatusSeeOther, http.StatusRequestTimeout, http.StatusConflict, http.StatusFailedDependency, statusClientClosed, statusNoAnswer, statusIdle:
+		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusNetworkAuthenticationRequired:
+		return false
+	}
+	return status >= 500 || status < 300
+}
+
+// Statuses of nginx and of AWS, when one side went away.
+const (
+	statusNoAnswer     = 444
+	statusIdle         = 460
+	statusClientClosed = 499
+)
 
 func (e *statusError) Error() string {
 	if e.foreign != nil {
@@ -78,7 +115,11 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	stop := context.AfterFunc(g.life, func() { cancel(context.Cause(g.life)) })
 	defer cancel(nil) // the answer has been read
-	resp, err := g.follow(req.WithContext(ctx))
+	delivery := deliveryOf(ctx)
+	resp, err := g.follow(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// Without a connection nothing is sent.
+		GotConn: func(httptrace.GotConnInfo) { delivery.send() },
+	})))
 	defer func() {
 		if isCall && ctx.Err() != nil {
 			g.cancel(req, call)
@@ -96,25 +137,40 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		if req.Method == http.MethodDelete { // the session may have ended already
 			return answer(resp, nil), nil
 		}
-		return nil, g.refusal(resp)
+		return g.refused(resp, call, delivery)
 	}
 	if !isCall {
 		return answer(resp, nil), nil
 	}
-	if foreign.IsPage(resp.Header, nil) {
-		return nil, &statusError{
-			status: resp.StatusCode, header: resp.Header,
-			foreign: &foreign.Error{Status: resp.StatusCode, What: foreign.Page, Of: "server"},
-		}
-	}
-	body, err := read(resp, call)
+	message, err := g.read(resp, call, delivery)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errTooLarge), errors.Is(err, errUnreadable):
 		return nil, err
 	case err != nil:
 		return nil, lost(ctx, err)
 	}
-	return answer(resp, g.odd.without(body)), nil
+	body, err := jsonrpc.EncodeMessage(message)
+	if err != nil {
+		return nil, err
+	}
+	return answer(resp, body), nil
+}
+
+// refused handles a status other than 2xx. The answer to a tool's call that came with it
+// is an answer, unless the status says that the call was not made.
+func (g *guard) refused(resp *http.Response, call jsonrpc.ID, d *delivery) (*http.Response, error) {
+	err := g.refusal(resp)
+	var status *statusError
+	if d == nil || !errors.As(err, &status) || !status.answers(call) {
+		return nil, err
+	}
+	body, err := jsonrpc.EncodeMessage(status.said.response(call, d))
+	if err != nil {
+		return nil, err
+	}
+	out := answer(resp, body)
+	out.StatusCode, out.Status = http.StatusOK, ""
+	return out, nil
 }
 
 // answer makes a response with a body that has been read.
@@ -175,7 +231,7 @@ func (g *guard) follow(req *http.Request) (*http.Response, error) {
 			}
 		}
 	}
-	return nil, &statusError{status: http.StatusLoopDetected, words: fmt.Sprintf("more than %d redirects", maxRedirects)}
+	return nil, &statusError{status: http.StatusLoopDetected, circle: true, words: fmt.Sprintf("more than %d redirects", maxRedirects)}
 }
 
 // maxRefusal bounds what is read of an answer with a status other than 2xx.
@@ -184,10 +240,10 @@ const maxRefusal = 64 << 10
 func (g *guard) refusal(resp *http.Response) error {
 	out := &statusError{status: resp.StatusCode, header: resp.Header}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
-	if message, err := jsonrpc.DecodeMessage(body); err == nil {
-		if r, ok := message.(*jsonrpc.Response); ok && errors.As(r.Error, &out.answer) {
-			out.words = g.clean(out.answer.Message)
-		}
+	if opened, ok := open(body); ok && opened[0].failure != nil && isProtocol(opened[0].failure) {
+		f := faultOf(opened[0].failure)
+		out.answer = &jsonrpc.Error{Code: f.code, Message: f.message, Data: f.data}
+		out.said, out.words = opened[0], g.clean(f.message)
 		return out
 	}
 	own := func() bool {
@@ -202,6 +258,17 @@ func (g *guard) refusal(resp *http.Response) error {
 		out.words = g.clean(string(body))
 	}
 	return out
+}
+
+// isProtocol reports whether an error has the code that JSON-RPC demands, which other
+// services' errors lack.
+func isProtocol(raw json.RawMessage) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return false
+	}
+	_, ok := envelope{id: fields["code"]}.number()
+	return ok
 }
 
 // about reports what the request carries: a call, with its id, the cancellation of
@@ -255,42 +322,4 @@ func (g *guard) cancel(of *http.Request, call jsonrpc.ID) {
 			_ = resp.Body.Close()
 		}
 	})
-}
-
-// read returns the message that answers the call.
-func read(resp *http.Response, call jsonrpc.ID) ([]byte, error) {
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	switch kind {
-	case "application/json":
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("the answer breaks off: %w", err)
-		case len(body) > maxAnswer:
-			return nil, errTooLarge
-		case !answers(body, call):
-			return nil, errors.New("the answer is no JSON-RPC message that belongs to the call")
-		}
-		return body, nil
-	case "text/event-stream":
-		return readStream(resp.Body, call)
-	}
-	return nil, fmt.Errorf("the answer is %q, neither JSON nor a stream of events", strings.ToValidUTF8(kind, "?"))
-}
-
-// answers reports whether data is the answer to the call.
-func answers(data []byte, call jsonrpc.ID) bool {
-	var head struct {
-		ID     json.RawMessage `json:"id"`
-		Method string          `json:"method"`
-	}
-	if json.Unmarshal(data, &head) != nil || head.Method != "" {
-		return false
-	}
-	id, err := json.Marshal(call.Raw())
-	if err != nil || !bytes.Equal(id, head.ID) {
-		return false
-	}
-	_, err = jsonrpc.DecodeMessage(data)
-	return err == nil
 }

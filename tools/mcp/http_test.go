@@ -189,17 +189,18 @@ func TestAnswersToACall(t *testing.T) {
 		"SessionLost":       {status(404, wire(-32602)), down, "404 Not Found: “no: [redacted]”: the session may be lost", false},
 		"SessionLostAs400":  {status(400, wire(-32000)), down, "400 Bad Request: “no: [redacted]”: the session may be lost", false},
 		"BusyFor20Seconds":  {status(429, "later", "Retry-After", "20"), conversation.RateLimited, "429 Too Many Requests: “later”", false},
-		"ServerError":       {status(500, wire(-32602)), down, "500 Internal Server Error: “no: [redacted]”", true},
+		"ServerError":       {status(500, "no: "+key), down, "500 Internal Server Error: “no: [redacted]”", true},
+		"AnswerUnder500":    {status(500, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
 		"GatewayPage":       {status(502, "<html>", "Content-Type", "text/html"), down, "the server answers 502 Bad Gateway", true},
-		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other: a redirect; this is not the server's own answer (set url", false},
+		"SeeOther":          {status(303, "", "Location", "/other"), down, "303 See Other: a redirect; this is not the server's own answer (set url", true},
 		"OtherServer":       {status(307, "", "Location", "http://127.0.0.1:1/mcp"), down, "307 Temporary Redirect: a redirect; this is not the server's own answer (set url", false},
-		"Circle":            {status(307, "", "Location", "/"), down, "more than 5 redirects", true},
+		"Circle":            {status(307, "", "Location", "/"), down, "more than 5 redirects", false},
 		"BadArguments":      {status(400, wire(-32602)), "", "The tool server refuses the call: no: [redacted]", false},
 		"UnknownTool":       {status(200, wire(-32602), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
 		"OwnCode":           {status(200, wire(7), "Content-Type", asJSON), "", "The tool server refuses the call: no: [redacted]", false},
-		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), down, "the server reports error -32603: “no: [redacted]”", true},
-		"CodesOfTheSDK":     {status(200, wire(-32003), "Content-Type", asJSON), down, "the connection has ended", true},
-		"MoreCodesOfTheSDK": {status(200, wire(-32005), "Content-Type", asJSON), down, "no: [redacted]", true},
+		"InternalError":     {status(200, wire(-32603), "Content-Type", asJSON), "", "The tool server reports error -32603: no: [redacted]. It is not known", false},
+		"CodesOfTheSDK":     {status(200, wire(-32003), "Content-Type", asJSON), "", "The tool server reports error -32003: no: [redacted]. It is not known", false},
+		"MoreCodesOfTheSDK": {status(200, wire(-32005), "Content-Type", asJSON), "", "The tool server reports error -32005: no: [redacted]. It is not known", false},
 		"WebPage":           {status(200, "<html>", "Content-Type", "text/html"), down, "200 OK: a web page; this is not the server's own answer (check url)", true},
 		"Page401":           {status(401, "<html>"), down, "401 Unauthorized: a web page; this is not the server's own answer (check url)", false},
 		"Page403":           {status(403, "Sign in", "Content-Type", "text/html"), down, "403 Forbidden: a web page; this is not", false},
@@ -207,8 +208,8 @@ func TestAnswersToACall(t *testing.T) {
 		"Empty403":          {status(403, ""), down, "403 Forbidden: an empty body; this is not", false},
 		"Challenge":         {status(401, "", "WWW-Authenticate", "Bearer"), no, "401 Unauthorized (check headers", false},
 		"AnotherServer":     {status(404, "404 page not found"), down, "404 Not Found: “404 page not found”; this is not", false},
-		"NoJSON":            {status(200, "{", "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
-		"ForeignID":         {status(200, `{"jsonrpc":"2.0","id":4711,"result":{}}`, "Content-Type", asJSON), down, "no JSON-RPC message that belongs to the call", true},
+		"NoJSON":            {status(200, "{", "Content-Type", asJSON), "", "its answer cannot be read. It begins: {", false},
+		"ForeignID":         {status(200, `{"jsonrpc":"2.0","id":4711,"result":{}}`, "Content-Type", asJSON), down, "the answer belongs to no call, or to another one", true},
 		"CutOff":            {status(200, "{", "Content-Type", asJSON, "Content-Length", "100"), down, "the answer breaks off", true},
 		"StreamEnds":        {status(200, "data: \n\nevent: message\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n", "Content-Type", asEvents), down, "the stream ended before the answer", true},
 		"StreamCutOff":      {status(200, "data: {", "Content-Type", asEvents, "Content-Length", "100"), down, "the stream broke off before the answer", true},
@@ -218,6 +219,14 @@ func TestAnswersToACall(t *testing.T) {
 		"EndlessEvents": {func(w http.ResponseWriter, _ *http.Request, _ string) {
 			w.Header().Set("Content-Type", asEvents)
 			for piece := []byte(strings.Repeat("data: {\"method\":\"notifications/progress\"}\n\n", 1000)); ; {
+				if _, err := w.Write(piece); err != nil {
+					return
+				}
+			}
+		}, down, "the stream had more than 10000 events before the answer", true},
+		"EndlessComments": {func(w http.ResponseWriter, _ *http.Request, _ string) {
+			w.Header().Set("Content-Type", asEvents)
+			for piece := []byte(strings.Repeat(": still here\n", 1000)); ; {
 				if _, err := w.Write(piece); err != nil {
 					return
 				}

@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"strconv"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
 const (
@@ -19,6 +16,8 @@ const (
 var (
 	// errTooLarge fails only the call of the answer.
 	errTooLarge = errors.New("the answer is larger than 16 MiB")
+	// errUnreadable fails only the request of the answer.
+	errUnreadable = errors.New("the answer is not JSON")
 	// errEndless fails all calls: the program is stopped.
 	errEndless = fmt.Errorf("the program wrote a line of more than %d MiB", maxLine>>20)
 )
@@ -66,21 +65,11 @@ func readLine(r *bufio.Reader) (line, error) {
 	}
 }
 
-// tooLarge returns an error in place of an answer that was too large.
-func tooLarge(id string) (jsonrpc.Message, bool) {
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil {
-		return nil, false
-	}
-	made, err := jsonrpc.MakeID(float64(n))
-	return &jsonrpc.Response{ID: made, Error: errTooLarge}, err == nil
-}
-
 // maxIDDigits is more digits than our ids have.
 const maxIDDigits = 20
 
-// An idScanner finds the number in the field "id" of a JSON object that is too
-// large to keep.
+// An idScanner finds the number in the field "id" of a JSON object that is too large to
+// keep, or is not quite JSON. The number may be a text.
 type idScanner struct {
 	depth            int
 	inString, escape bool
@@ -108,6 +97,7 @@ func (s *idScanner) scan(data []byte) {
 		if len(s.word) < len("id")+1 {
 			s.word = append(s.word, c)
 		}
+		s.digit(c)
 	}
 }
 
@@ -122,8 +112,12 @@ func (s *idScanner) outside(c byte) {
 	case ',':
 		s.inID = s.inID && s.depth > 1
 	default:
-		if s.inID && s.depth == 1 && c >= '0' && c <= '9' && len(s.id) < maxIDDigits {
-			s.id = append(s.id, c)
-		}
+		s.digit(c)
+	}
+}
+
+func (s *idScanner) digit(c byte) {
+	if s.inID && s.depth == 1 && c >= '0' && c <= '9' && len(s.id) < maxIDDigits {
+		s.id = append(s.id, c)
 	}
 }

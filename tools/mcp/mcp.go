@@ -2,11 +2,32 @@
 // standard input and output, and servers with streamable HTTP.
 //
 // All calls share one connection, opened at the first call and again after it
-// breaks. The server's answers to a call, including errors about it, go to the
-// model. An error of this package means that the server was unreachable, rejected
-// us, or was lost during the call; nothing is retried here.
+// breaks. Calls carry their key in _meta as [MetaKey]. Nothing is retried here.
 //
-// Calls carry their key in _meta as [MetaKey].
+// # Answers and errors
+//
+// An answer that arrived is a result, whatever its shape: the model is told what could be
+// read. An error of Call means that there is no answer. It is Ambiguous unless the call was
+// provably not made:
+//
+//	what happened                                               outcome
+//	a result; an error of JSON-RPC, of any code                 result
+//	an answer against the protocol: version, id, shape          result
+//	a complete body or line that is not JSON, or is too large   result
+//	an error of JSON-RPC under 400 that refuses the call,
+//	under 422 or under 5xx                                      result
+//	the program does not start; the server is not found,
+//	refuses the connection or has a wrong certificate           not made
+//	the connection could not be introduced, whatever the reason not made
+//	given up or closed before anything was written              not made
+//	the attempt had lost the right to act                       not made
+//	3xx except 303; 4xx except those below; 501, 505, 511       not made
+//	an unknown session (404, 400)                               not made
+//	the connection, stream or program ended after the call was
+//	written; a time-out                                         ambiguous
+//	303, 408, 409, 424, 444, 460, 499; any other 5xx            ambiguous
+//	2xx with a web page, an empty body, the answer to another
+//	call, or a stream that ends without the answer              ambiguous
 package mcp
 
 import (
@@ -108,7 +129,7 @@ func (s *Set) with(ctx context.Context, do func(context.Context, *sdk.ClientSess
 	}
 	// A hanging connection is replaced: each later call would time out too.
 	hangs := err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && c.hangs(time.Since(begun), s.hangsAfter)
-	s.release(c, hangs || inner.Err() == nil && breaks(err))
+	s.release(c, hangs || inner.Err() == nil && breaks(err) || deliveryOf(ctx).renews())
 	return err
 }
 
@@ -194,34 +215,26 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	if !ok {
 		return failure("The arguments are not a JSON object."), nil
 	}
-	var (
-		result *sdk.CallToolResult
-		sent   bool
-	)
-	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) (err error) {
-		sent = true
+	ctx, delivery := withDelivery(ctx)
+	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error {
 		params := &sdk.CallToolParams{Name: call.Name, Arguments: arguments}
 		if call.Key != "" {
 			params.Meta = sdk.Meta{MetaKey: call.Key}
 		}
-		result, err = session.CallTool(ctx, params)
+		_, err := session.CallTool(ctx, params)
 		return err
 	})
-	if err == nil {
-		out := translate(result)
-		if out.IsError { // the server's text, cleaned as in an error
-			out.Content = s.words.redact(out.Content)
+	if result := delivery.answer(); result != nil { // final, even if the call was given up meanwhile
+		if result.IsError { // the server's text, cleaned as in an error
+			result.Content = s.words.redact(result.Content)
 		}
-		return out, nil
+		return *result, nil
 	}
-	if errors.Is(err, errTooLarge) {
-		return failure("The tool has run, but its answer is larger than 16 MiB and was left out. Ask for less."), nil
-	}
-	if complaint := complaintOf(err); complaint != nil {
-		return failure(s.refuses(complaint)), nil
+	if err == nil { // no transport gives the SDK an answer that it does not keep
+		err = errNotOurs
 	}
 	e := s.failed(ctx, op, err)
-	e.Ambiguous = e.Ambiguous && sent
+	e.Ambiguous = e.Ambiguous && delivery.wasSent()
 	return tools.Result{}, e
 }
 

@@ -86,7 +86,7 @@ func TestResults(t *testing.T) {
 		"structured":      {Content: `{"number":1042,"state":"\u003csent\u003e"}`},
 		"structured_only": {Content: "An order:\n" + `{"number":1042,"state":"<sent>"}`},
 		"says_nothing":    {Content: "The tool failed without a reason.", IsError: true},
-		"refuses":         {Content: "The tool server refuses the call: not [redacted] today", IsError: true},
+		"refuses":         {Content: "The tool [redacted] refuses the call: not [redacted] today", IsError: true},
 	} {
 		t.Run(tool, func(t *testing.T) {
 			t.Parallel()
@@ -139,16 +139,14 @@ func largeAnswer(t *testing.T, s *mcp.Set) {
 	require.Equal(t, before, call(t, s, "pid"), "it is the same program")
 }
 
-// An internal error is none of the model's business: it is unknown what the tool
-// would have said.
+// An internal error is an answer: the model receives it, and the call is not made again.
 func TestInternalErrorOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := newProgram(t, nil, "server")
 	before := call(t, s, "pid")
-	err := failing(t, s, "fails")
-	require.Equal(t, conversation.Unavailable, err.Kind)
-	require.True(t, err.Ambiguous && err.Answered)
-	require.ErrorContains(t, err, `mcp: call "fails" of "shop": the [redacted] reports error -32603: “not [redacted] today”`)
+	require.Equal(t, tools.Result{
+		Content: "The tool [redacted] reports error -32603: not [redacted] today. It is not known whether the tool did its work.", IsError: true,
+	}, call(t, s, "fails"))
 	require.Equal(t, before, call(t, s, "pid"), "the program is none the worse")
 }
 

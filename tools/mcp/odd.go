@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -22,15 +23,24 @@ type oddTools struct {
 // maxNamed bounds how many are logged.
 const maxNamed = 100
 
-// without returns the answer without such tools. Any other answer is returned
-// unchanged.
-func (o *oddTools) without(answer []byte) []byte {
+// response is that of an envelope, without such tools.
+func (o *oddTools) response(e envelope, request jsonrpc.ID, d *delivery) *jsonrpc.Response {
+	out := e.response(request, d)
+	if d == nil && out.Error == nil {
+		out.Result = o.without(out.Result)
+	}
+	return out
+}
+
+// without returns the result without such tools. Any other result is returned unchanged.
+// How long the server wants a list to be used is left out: the registry decides that.
+func (o *oddTools) without(answer json.RawMessage) json.RawMessage {
 	if !bytes.Contains(answer, []byte(`"tools"`)) {
 		return answer
 	}
-	var message, result map[string]json.RawMessage
+	var result map[string]json.RawMessage
 	var all []json.RawMessage
-	if json.Unmarshal(answer, &message) != nil || json.Unmarshal(message["result"], &result) != nil || json.Unmarshal(result["tools"], &all) != nil {
+	if json.Unmarshal(answer, &result) != nil || json.Unmarshal(result["tools"], &all) != nil {
 		return answer
 	}
 	sound := []json.RawMessage{}
@@ -42,21 +52,17 @@ func (o *oddTools) without(answer []byte) []byte {
 		}
 		sound = append(sound, row)
 	}
-	if len(sound) == len(all) {
+	_, lasts := result["ttlMs"]
+	if len(sound) == len(all) && !lasts {
 		return answer
 	}
-	for _, part := range []struct {
-		of    map[string]json.RawMessage
-		field string
-		value any
-	}{{result, "tools", sound}, {message, "result", result}} {
-		data, err := json.Marshal(part.value)
-		if err != nil {
-			return answer
-		}
-		part.of[part.field] = data
+	delete(result, "ttlMs")
+	data, err := json.Marshal(sound)
+	if err != nil {
+		return answer
 	}
-	out, err := json.Marshal(message)
+	result["tools"] = data
+	out, err := json.Marshal(result)
 	if err != nil {
 		return answer
 	}

@@ -52,11 +52,12 @@ func (p *process) logEnd() {
 func (p *process) stop() { p.Stop(stopPatience, stopPatience) }
 
 // write writes a line, or stops when ctx is done. It stops a program that has
-// received half a line, because it could not read the next one.
-func (p *process) write(ctx context.Context, line []byte) error {
-	n, err := p.Write(ctx, line)
+// received half a line, because it could not read the next one. N is how many bytes the
+// program may have received.
+func (p *process) write(ctx context.Context, line []byte) (n int, err error) {
+	n, err = p.Write(ctx, line)
 	if err != nil && (n > 0 || ctx.Err() == nil) {
 		p.stop()
 	}
-	return err
+	return n, err
 }

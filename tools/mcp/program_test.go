@@ -29,6 +29,7 @@ func programs() map[string]func(args []string) error {
 			_, _ = fmt.Fprintln(os.Stderr, "my environment:", strings.Join(os.Environ(), " "))
 			return serve()
 		},
+		"odd":   func(args []string) error { return serveOddly(args[0]) },
 		"exits": func([]string) error { return errors.New("no licence: " + os.Getenv("API_KEY")) },
 		// mute reads and says nothing.
 		"mute": func([]string) error {

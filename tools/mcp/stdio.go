@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/internal/program"
+	"github.com/parley-run/parley/tools"
 )
 
 // stdio replaces the SDK's transport, in which a program that does not read blocks
@@ -52,6 +55,61 @@ type stdioConnection struct {
 	junk        *program.LineLog // logs lines that are no messages
 	odd         *oddTools
 	writing     chan struct{} // holds a token during a write
+	waiting     waiting
+	queue       []jsonrpc.Message // of a list of messages, not read yet
+}
+
+// waiting are the requests that have no answer yet.
+type waiting struct {
+	mu   sync.Mutex
+	byID map[int64]*request
+}
+
+type request struct {
+	id       jsonrpc.ID
+	delivery *delivery // nil: no call of a tool
+	forget   func() bool
+}
+
+// add records a request until its answer arrives or ctx is done.
+func (w *waiting) add(ctx context.Context, id jsonrpc.ID) {
+	n, ok := id.Raw().(int64)
+	if !ok {
+		return
+	}
+	r := &request{id: id, delivery: deliveryOf(ctx)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byID == nil {
+		w.byID = make(map[int64]*request)
+	}
+	w.byID[n] = r
+	r.forget = context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.byID, n)
+	})
+}
+
+// take returns the request of that id, which has its answer now; nil: there is none.
+func (w *waiting) take(id int64) *request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.byID[id]
+	if r != nil {
+		delete(w.byID, id)
+		r.forget()
+	}
+	return r
+}
+
+// only returns the id of the one request that waits, if there is one alone.
+func (w *waiting) only() (id int64, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id = range w.byID {
+	}
+	return id, len(w.byID) == 1
 }
 
 // A pulse records when a program last sent something.
@@ -80,11 +138,14 @@ func (e *errBroken) Unwrap() error { return e.reason }
 // writes a line without end, too slowly, or too much that answers no call.
 func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 	for {
+		if len(c.queue) > 0 {
+			message := c.queue[0]
+			c.queue = c.queue[1:]
+			return message, nil
+		}
 		line, err := c.next()
 		if err != nil {
-			c.junk.Close()
-			c.program.stop()
-			_ = c.program.Stdout.Close()
+			c.end()
 			var broken *errBroken
 			if errors.As(err, &broken) {
 				return nil, broken
@@ -92,22 +153,27 @@ func (c *stdioConnection) Read(context.Context) (jsonrpc.Message, error) {
 			return nil, &errBroken{c.program.Exit()}
 		}
 		c.lastOutput.note()
-		message, err := c.message(line)
-		if _, answers := message.(*jsonrpc.Response); !answers {
+		messages, answers, ok := c.messages(line)
+		if !answers {
 			if flood := c.flood.Add(len(line.text)); flood != nil {
 				c.program.logger.Warn("tool server is stopped", "error", flood.Error())
-				c.junk.Close()
-				c.program.stop()
-				_ = c.program.Stdout.Close()
+				c.end()
 				return nil, &errBroken{flood}
 			}
 		}
-		if err == nil {
-			return message, nil
+		if !ok {
+			c.junk.Line(slog.LevelWarn, "tool server wrote a line that is no message: it should log to standard error",
+				func() string { return c.program.clean(string(line.text)) })
 		}
-		c.junk.Line(slog.LevelWarn, "tool server wrote a line that is no message: it should log to standard error",
-			func() string { return c.program.clean(string(line.text)) })
+		c.queue = messages
 	}
+}
+
+// end stops the program.
+func (c *stdioConnection) end() {
+	c.junk.Close()
+	c.program.stop()
+	_ = c.program.Stdout.Close()
 }
 
 // next returns the next line.
@@ -130,13 +196,88 @@ func (c *stdioConnection) next() (line, error) {
 	return line{}, err
 }
 
-func (c *stdioConnection) message(l line) (jsonrpc.Message, error) {
+// messages returns the messages of a line for the SDK. Answers reports that one of them
+// answers a request. Not ok: the line is no message.
+func (c *stdioConnection) messages(l line) (out []jsonrpc.Message, answers, ok bool) {
 	if l.answers != "" {
-		if message, ok := tooLarge(l.answers); ok {
-			return message, nil
+		out = c.unread(l.answers, tooLarge, errTooLarge)
+		return out, out != nil, out != nil
+	}
+	opened, ok := open(l.text)
+	if !ok {
+		if out = c.broken(l.text); out == nil {
+			return nil, false, false
+		}
+		return out, true, true
+	}
+	for _, e := range opened {
+		if !e.isAnswer() {
+			message, err := e.decoded()
+			if err != nil {
+				return nil, false, false
+			}
+			out = append(out, message)
+			continue
+		}
+		if r := c.requestOf(e); r != nil { // else it was abandoned
+			out, answers = append(out, c.response(e, r)), true
 		}
 	}
-	return jsonrpc.DecodeMessage(c.odd.without(l.text))
+	return out, answers, true
+}
+
+// requestOf returns the request that a message answers. One without an id answers the
+// only request there is.
+func (c *stdioConnection) requestOf(e envelope) *request {
+	id, ok := e.number()
+	if e.id == nil {
+		id, ok = c.waiting.only()
+	}
+	if !ok {
+		return nil
+	}
+	return c.waiting.take(id)
+}
+
+// response is the answer to a request. It does not end the session.
+func (c *stdioConnection) response(e envelope, r *request) *jsonrpc.Response {
+	out := c.odd.response(e, r.id, r.delivery)
+	r.delivery.stay()
+	return out
+}
+
+// broken returns an answer of a line that is not JSON, but seems to be one.
+func (c *stdioConnection) broken(text []byte) []jsonrpc.Message {
+	text, ok := seemsAnswer(text)
+	if !ok {
+		return nil
+	}
+	if opened, ok := open(text); ok && len(opened) == 1 && opened[0].isAnswer() { // words precede it
+		if r := c.requestOf(opened[0]); r != nil {
+			return []jsonrpc.Message{c.response(opened[0], r)}
+		}
+		return nil
+	}
+	scanner := &idScanner{}
+	scanner.scan(text)
+	return c.unread(string(scanner.id), func() (tools.Result, bool) { return unreadable(text) }, errUnreadable)
+}
+
+// unread returns an answer in place of one that cannot be read; nil: no request has the
+// id.
+func (c *stdioConnection) unread(id string, means func() (tools.Result, bool), reason error) []jsonrpc.Message {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return nil
+	}
+	r := c.waiting.take(n)
+	switch {
+	case r == nil:
+		return nil
+	case r.delivery == nil:
+		return []jsonrpc.Message{&jsonrpc.Response{ID: r.id, Error: reason}}
+	}
+	return []jsonrpc.Message{kept(r.id, r.delivery, means)}
 }
 
 // Write writes a message, unless the attempt has lost the right to act.
@@ -154,7 +295,14 @@ func (c *stdioConnection) Write(ctx context.Context, message jsonrpc.Message) er
 	if err := lease.Check(ctx); err != nil {
 		return unsent(err)
 	}
-	if err = c.program.write(ctx, append(text, '\n')); err == nil {
+	if r, ok := message.(*jsonrpc.Request); ok && r.IsCall() {
+		c.waiting.add(ctx, r.ID)
+	}
+	n, err := c.program.write(ctx, append(text, '\n'))
+	if n >= len(text) { // of less the program can make no call
+		deliveryOf(ctx).send()
+	}
+	if err == nil {
 		return nil
 	}
 	select {
