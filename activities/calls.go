@@ -111,32 +111,29 @@ func (k *call) leave(a *attempt) bool {
 	return true
 }
 
-// has reports whether there is a call of that key to join.
-func (c *calls) has(key string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.expire()
-	return c.by[key] != nil
-}
-
 // do returns the result of the call that key names, which must include all that
-// matters about it: of one that is there, or of a new one, made by fn. onToken, if
+// matters about it: of one that is there, or of a new one, made by fn. Before a new one
+// begins, announce is called, and its error ends do: nothing was called then. onToken, if
 // not nil, is called with tokens for as long as do waits. Results without an error are
 // kept for a time; fn returns their size.
 func (c *calls) do(
-	ctx context.Context, a *attempt, key string, onToken func(json.RawMessage),
+	ctx context.Context, a *attempt, key string, onToken func(json.RawMessage), announce func() error,
 	fn func(ctx context.Context, attached func(json.RawMessage)) (result any, size int, err error),
 ) (result any, joined bool, err error) {
-	c.mu.Lock()
-	c.expire()
-	k, joined := c.by[key]
-	if !joined {
-		k = &call{key: key, done: make(chan struct{})}
-		k.join(a, onToken)
-		c.start(ctx, k, fn)
-		c.by[key] = k
+	k := c.find(key, nil)
+	if joined = k != nil; !joined {
+		if err := announce(); err != nil {
+			return nil, false, err
+		}
+		// Another attempt on this worker may have begun the call meanwhile.
+		mine := &call{key: key, done: make(chan struct{})}
+		k = c.find(key, func() *call {
+			mine.join(a, onToken)
+			c.start(ctx, mine, fn)
+			return mine
+		})
+		joined = k != mine
 	}
-	c.mu.Unlock()
 	if joined {
 		k.join(a, onToken)
 	}
@@ -158,6 +155,17 @@ func (c *calls) do(
 	k.cancel(plainCause(cause))
 	<-k.done
 	return k.result, joined, k.err
+}
+
+// find returns the call of that key, or else what begin returns, if it is not nil.
+func (c *calls) find(key string, begin func() *call) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expire()
+	if c.by[key] == nil && begin != nil {
+		c.by[key] = begin()
+	}
+	return c.by[key]
 }
 
 // start makes the call in a context that outlives the attempt, but not its deadline.

@@ -168,7 +168,7 @@ func TestFreezeBeforeTheEffect(t *testing.T) {
 // An attempt that did nothing leaves no mark: the next one sends without reading first.
 func TestFrozenAttemptLeavesNoMark(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"claim of a conversation", "send to a platform", "claim of a task"} {
+	for _, name := range []string{"claim of a conversation", "send to a platform", "call of a tool", "claim of a task"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {

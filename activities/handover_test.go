@@ -108,9 +108,16 @@ func TestStepsAreHandedOver(t *testing.T) {
 			require.NotNil(t, asked.OnAttach)
 		}},
 		"tool": {do: func(t *testing.T, e env) {
-			out, err := run[activities.CallToolResult](t, e, e.activities.CallTool, activities.CallToolInput{Ref: ref, Turn: 1})
+			_, err := run[activities.CallToolResult](t, e, e.activities.CallTool, activities.CallToolInput{Ref: ref, Turn: 1})
+			require.Equal(t, 1, detailsOf(t, conversation.Ambiguous, err).Mark.Sends, "the next worker could only guess")
+		}},
+		"tool that may be called again": {do: func(t *testing.T, e env) {
+			out, err := run[activities.CallToolResult](t, e, e.activities.CallTool, activities.CallToolInput{
+				Ref: ref, Turn: 1, Call: activities.PlannedCall{Repeatable: true}, Tried: &activities.Mark{Time: time.Now(), Sends: 1},
+			})
 			require.NoError(t, err)
-			require.Equal(t, activities.CallToolResult{HandedOver: true}, out)
+			require.True(t, out.HandedOver)
+			require.Equal(t, 2, out.Tried.Sends)
 		}},
 		"end": {do: func(t *testing.T, e env) {
 			out, err := run[activities.EndResult](t, e, e.activities.End, activities.EndInput{Ref: ref})

@@ -214,7 +214,7 @@ func TestCallsKeepResults(t *testing.T) {
 			defer a.live.stop()
 			made := map[string]int{}
 			do := func(key string, size int, err error) (any, bool, error) {
-				return c.do(a.work, a, key, nil, func(context.Context, func(json.RawMessage)) (any, int, error) {
+				return c.do(a.work, a, key, nil, unannounced, func(context.Context, func(json.RawMessage)) (any, int, error) {
 					made[key]++
 					return made[key], size, err
 				})
@@ -287,7 +287,7 @@ func TestCallsWithoutAnAttempt(t *testing.T) {
 					}
 					first := joined(ctx, nil)
 					first.live.cancel(notCurrent(errors.New("timed out")))
-					_, _, err := c.do(first.work, first, "k", nil, call)
+					_, _, err := c.do(first.work, first, "k", nil, unannounced, call)
 					require.ErrorIs(t, err, lease.ErrNotCurrent)
 					if tt.stops > 0 {
 						time.AfterFunc(tt.stops, func() { close(stopping) })
@@ -295,7 +295,7 @@ func TestCallsWithoutAnAttempt(t *testing.T) {
 					if tt.joins > 0 {
 						time.Sleep(tt.joins)
 						second := joined(ctx, nil)
-						got, did, err := c.do(second.work, second, "k", nil, call)
+						got, did, err := c.do(second.work, second, "k", nil, unannounced, call)
 						require.NoError(t, err)
 						require.True(t, did)
 						require.Equal(t, "answer", got)
@@ -334,9 +334,9 @@ func TestCallsPassTokensOn(t *testing.T) {
 			}
 			first, second := joined(ctx, nil), joined(ctx, nil)
 			time.AfterFunc(time.Second, func() { first.live.cancel(notCurrent(errors.New("timed out"))) })
-			_, _, err := c.do(first.work, first, "k", keep("first"), call)
+			_, _, err := c.do(first.work, first, "k", keep("first"), unannounced, call)
 			require.ErrorIs(t, err, lease.ErrNotCurrent)
-			_, _, err = c.do(second.work, second, "k", keep("second"), call)
+			_, _, err = c.do(second.work, second, "k", keep("second"), unannounced, call)
 			require.NoError(t, err)
 			require.Equal(t, map[string][]string{"first": {`"run-1"`}, "second": {`"run-1"`, `"run-2"`}}, tokens)
 			c.wait.Wait()
@@ -482,3 +482,8 @@ func TestWatchLeavesItsActivity(t *testing.T) {
 		require.Equal(t, string(conversation.Unavailable), app.Type())
 	})
 }
+
+// has reports whether there is a call of that key to join.
+func (c *calls) has(key string) bool { return c.find(key, nil) != nil }
+
+func unannounced() error { return nil }

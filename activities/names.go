@@ -206,6 +206,10 @@ type PlannedCall struct {
 	// Ask means that an operator must approve.
 	Ask     bool          `json:"ask,omitempty"`
 	Timeout time.Duration `json:"timeout,omitempty"`
+	// Repeatable means that a call whose result was lost may be made again.
+	Repeatable bool `json:"repeatable,omitempty"`
+	// Digest is that of the tool as it was offered: see [toolDigest].
+	Digest string `json:"digest,omitempty"`
 	// Fault says why the call cannot be made, for the model.
 	Fault string `json:"fault,omitempty"`
 }
@@ -226,6 +230,10 @@ type CallToolInput struct {
 	Reconciled int `json:"reconciled,omitempty"`
 	// MessageIndex is the index in the conversation that the result's message has.
 	MessageIndex int `json:"message_index,omitempty"`
+	// Tried is what a handed-over activity has left: a request that may have been made.
+	Tried *Mark `json:"tried,omitempty"`
+	// Decisions are those of operators on the call so far.
+	Decisions []conversation.Decision `json:"decisions,omitempty"`
 }
 
 // CallToolResult is what the tool said.
@@ -235,6 +243,8 @@ type CallToolResult struct {
 	Content      string `json:"content"`
 	IsError      bool   `json:"is_error,omitempty"`
 	HandedOver   bool   `json:"handed_over,omitempty"`
+	// Tried, with HandedOver, is the Tried of the next activity's input.
+	Tried *Mark `json:"tried,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Failed, with HandedOver, is how many attempts at this activity had failed. The
@@ -349,7 +359,7 @@ type ErrorDetails struct {
 	RetryAfter time.Duration     `json:"retry_after,omitempty"`
 	// Ambiguous means that what was asked for may have been done all the same.
 	Ambiguous bool `json:"ambiguous,omitempty"`
-	// Mark is what is known of the requests of an exchange, a claim or an
+	// Mark is what is known of the requests of an exchange, a tool call, a claim or an
 	// acknowledgement: the Tried of the next activity's input.
 	Mark  *Mark              `json:"mark,omitempty"`
 	Spent conversation.Usage `json:"spent,omitzero"`

@@ -55,7 +55,7 @@ func (r ReplyResult) Record(in ReplyInput) conversation.Record {
 
 // Record is the result of one of the calls of a round.
 func (r CallToolResult) Record(in CallToolInput) conversation.Record {
-	result := conversation.ToolResult{CallID: in.Call.CallID, Content: r.Content, IsError: r.IsError}
+	result := conversation.ToolResult{CallID: in.Call.CallID, Content: r.Content, IsError: r.IsError, Decisions: in.Decisions}
 	return conversation.Record{
 		Index: r.MessageIndex, Messages: []conversation.Message{conversation.ToolResultMessage(result)}, Turns: in.Turn - 1, Insert: true,
 	}

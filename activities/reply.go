@@ -140,15 +140,18 @@ func (r *replying) ask(
 	ctx context.Context, name string, executor executors.Executor, in ReplyInput, messages []conversation.Message, offered []tools.Offered,
 ) (answer, error) {
 	key, once := r.callKey(in), executors.AtMostOnce(executor)
-	if !r.calls.has(key) {
-		if err := r.announce(ctx, name, once); err != nil {
-			return answer{}, err
-		}
+	var (
+		req     executors.Request
+		unasked error
+	)
+	announce := func() error {
+		unasked = r.announce(ctx, name, once)
+		req = r.request(in, messages, offered)
+		return unasked
 	}
-	req := r.request(in, messages, offered)
 	work, cancel := context.WithDeadline(ctx, r.info.Deadline.Add(-reserve(r.info)))
 	defer cancel()
-	got, joined, err := r.calls.do(work, r.attempt, key, r.attached(name), func(ctx context.Context, attached func(json.RawMessage)) (any, int, error) {
+	got, joined, err := r.calls.do(work, r.attempt, key, r.attached(name), announce, func(ctx context.Context, attached func(json.RawMessage)) (any, int, error) {
 		req.OnAttach = attached
 		result, err := executor.Execute(ctx, req)
 		if err != nil {
@@ -167,6 +170,9 @@ func (r *replying) ask(
 		}
 		return answer{name, result}, memoryOf(result.Message) + len(result.State), nil
 	})
+	if unasked != nil {
+		return answer{}, unasked
+	}
 	if joined {
 		r.metrics.joined(r.sdk, "reply")
 	}

@@ -2,7 +2,10 @@ package activities
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,19 +22,23 @@ type Tools interface {
 	Call(ctx context.Context, set string, call tools.Call) (tools.Result, error)
 }
 
-// CallTool makes one tool call. A set that fails is an error, and retried with
-// the same key; what a tool returns, faults included, is a result.
+// CallTool makes one tool call. Before the call goes out, Temporal has a mark that
+// records it. An attempt that finds a mark makes no call, unless the call may be repeated
+// or the one before is still to be joined: its outcome stays unknown, and that is final.
+// A call that was provably not made is an error, and retried with the same key; what a
+// tool returns, faults included, is a result.
 func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
-	a := c.begin(ctx, "tool", nil)
-	defer a.end()
+	t := &calling{in: in, mark: sent(earlier(ctx, in.Tried))}
+	t.attempt = c.begin(ctx, "tool", markOrNil(t.mark))
+	defer t.end()
 
 	begin := time.Now()
-	out, err := a.callTool(a.work, in)
+	out, err := t.call(t.work)
 	switch {
-	case err != nil && a.handsOver():
-		return CallToolResult{HandedOver: true, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
+	case err != nil && t.handsOver() && !conversation.IsKind(err, conversation.Ambiguous):
+		return CallToolResult{HandedOver: true, Tried: t.mark, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
-		return CallToolResult{}, a.fail(err, ErrorDetails{})
+		return CallToolResult{}, t.fail(err, ErrorDetails{Mark: t.mark})
 	}
 	out.Place(in)
 	out.Lag = c.lag.worst()
@@ -39,49 +46,161 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	return out, nil
 }
 
-func (a *attempt) callTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
+// calling is one attempt at a tool call.
+type calling struct {
+	*attempt
+	in CallToolInput
+	// mark is what is known of the requests so far. Nil: none has gone out.
+	mark *Mark
+}
+
+func (t *calling) call(ctx context.Context) (CallToolResult, error) {
+	in := t.in
 	if err := checkRun(ctx, in.Run); err != nil {
 		return CallToolResult{}, err
-	}
-	if a.tools == nil {
-		return CallToolResult{}, noTools(in.Call.Set)
 	}
 	if in.MaxBytes <= 0 {
 		in.MaxBytes = conversation.DefaultToolResultBytes
 	}
-	execution := a.info.WorkflowExecution
+	execution := t.info.WorkflowExecution
 	call := tools.Call{
 		Conversation: in.Ref,
 		Name:         in.Call.Name,
 		Arguments:    in.Call.Arguments,
 		Key:          toolKey(execution.ID, in),
-		Attempt:      int(a.info.Attempt),
+		Attempt:      int(t.info.Attempt),
 	}
 	// The call goes on if Temporal gives the attempt up: the next one on this worker
 	// joins it.
 	key := fmt.Sprintf("%s %s %s/%s %s", call.Key, execution.RunID, in.Call.Set, in.Call.Name, in.Call.Arguments)
-	if !a.calls.has(key) {
-		if err := a.act(ctx, "tool"); err != nil {
-			return CallToolResult{}, err
-		}
-	}
-	work, cancel := context.WithDeadline(ctx, a.info.Deadline.Add(-reserve(a.info)))
+	work, cancel := context.WithDeadline(ctx, t.info.Deadline.Add(-reserve(t.info)))
 	defer cancel()
-	got, joined, err := a.calls.do(work, a, key, nil, func(ctx context.Context, _ func(json.RawMessage)) (any, int, error) {
-		result, err := a.tools.Call(ctx, in.Call.Set, call)
+	var unmade error
+	announce := func() error {
+		unmade = t.announce(ctx)
+		return unmade
+	}
+	got, joined, err := t.calls.do(work, t.attempt, key, nil, announce, func(ctx context.Context, _ func(json.RawMessage)) (any, int, error) {
+		result, err := t.tools.Call(ctx, in.Call.Set, call)
 		if err != nil {
 			return nil, 0, err
 		}
 		bounded := tools.Bound(result, in.MaxBytes)
 		return CallToolResult{Content: bounded.Content, IsError: bounded.IsError}, len(bounded.Content), nil
 	})
+	switch {
+	case errors.Is(unmade, errToolChanged):
+		return CallToolResult{Content: unmade.Error(), IsError: true}, nil
+	case unmade != nil:
+		return CallToolResult{}, unmade
+	}
 	if joined {
-		a.metrics.joined(a.sdk, "tool")
+		t.metrics.joined(t.sdk, "tool")
 	}
 	if err != nil {
-		return CallToolResult{}, err
+		return CallToolResult{}, t.failed(err)
 	}
 	return got.(CallToolResult), nil
+}
+
+// announce records at Temporal that the call is about to be made. That also proves that
+// the attempt is the current one.
+func (t *calling) announce(ctx context.Context) error {
+	if t.mark != nil && !t.in.Call.Repeatable {
+		return unknownOutcome(t.in.Call, errors.New("an earlier attempt was lost"))
+	}
+	if t.tools == nil {
+		return noTools(t.in.Call.Set)
+	}
+	if err := t.unchanged(ctx); err != nil {
+		return err
+	}
+	mark := Mark{Time: t.clock.now(), Sends: 1}
+	if t.mark != nil {
+		mark.Sends += t.mark.Sends
+	}
+	t.mark = &mark
+	err := t.record(ctx, mark, "tool")
+	if err == nil {
+		err = t.act(ctx, "tool")
+	}
+	if err != nil {
+		t.unsent()
+	}
+	return err
+}
+
+// unsent takes back the mark of a call that was not made.
+func (t *calling) unsent() {
+	switch {
+	case t.mark == nil:
+		return
+	case t.mark.Sends > 1: // those before it may have been made
+		before := *t.mark
+		before.Sends--
+		t.mark = &before
+		t.live.leave(before)
+	default:
+		t.mark = nil
+		t.live.leave(Mark{})
+	}
+}
+
+// failed is the error of an attempt whose call has none but an error for an answer.
+func (t *calling) failed(err error) error {
+	switch cause := context.Cause(t.work); {
+	case cause != nil && givenUp(cause): // the call goes on
+		return err
+	case !mayHaveRun(err):
+		t.unsent()
+		return err
+	case t.in.Call.Repeatable:
+		return err
+	}
+	return unknownOutcome(t.in.Call, err)
+}
+
+// unknownOutcome is final: calling again might do the tool's work twice.
+func unknownOutcome(call PlannedCall, cause error) error {
+	return &conversation.Error{
+		Kind:      conversation.Ambiguous,
+		Op:        fmt.Sprintf("tools: call %s/%s", call.Set, call.Name),
+		Err:       fmt.Errorf("the call may have been made, and must not be repeated: %w", cause),
+		Remedy:    "find out there whether it was made; a tool whose calls may be repeated has the annotation readOnlyHint or idempotentHint, or the setting retry: always",
+		Ambiguous: true,
+	}
+}
+
+// errToolChanged is for the model.
+var errToolChanged = errors.New("the tool was changed or removed by its server after the call had been approved: the call was not made; " +
+	"call the tool as it is now, if that is still wanted")
+
+// unchanged reports an error if the tool is not the one that an operator was asked about.
+// What is called without asking is not compared: the server checks the arguments.
+func (t *calling) unchanged(ctx context.Context) error {
+	call := t.in.Call
+	if !call.Ask || call.Digest == "" || t.mark != nil {
+		return nil
+	}
+	offered, err := t.tools.Offer(ctx, []string{call.Set + "/" + call.Name})
+	if err != nil {
+		return err
+	}
+	for _, o := range offered {
+		if o.Name == call.Name && toolDigest(o) == call.Digest {
+			return nil
+		}
+	}
+	return errToolChanged
+}
+
+// toolDigest names a tool with all that says what a call of it does.
+func toolDigest(o tools.Offered) string {
+	sum := sha256.New()
+	for _, part := range []string{o.Set, o.Name, o.Tool.Description, string(o.Tool.Schema)} {
+		_, _ = fmt.Fprintf(sum, "%d %s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 func noTools(set string) error {
@@ -117,6 +236,7 @@ func plan(message conversation.Message, offered []tools.Offered) []PlannedCall {
 		for _, o := range offered {
 			if o.Tool.Name == call.Name {
 				p.Set, p.Name, p.Ask, p.Timeout, p.Fault = o.Set, o.Name, o.Ask, o.Timeout, ""
+				p.Repeatable, p.Digest = o.Repeatable, toolDigest(o)
 			}
 		}
 		if p.Fault == "" && len(call.Arguments) > 0 && !json.Valid(call.Arguments) {

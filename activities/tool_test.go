@@ -58,7 +58,7 @@ func TestCallTool(t *testing.T) {
 		"a result":          {nil, activities.CallToolResult{Content: "7"}, ""},
 		"a fault of its":    {func(tools.Call) (tools.Result, error) { return tools.Result{Content: "no", IsError: true}, nil }, activities.CallToolResult{Content: "no", IsError: true}, ""},
 		"a set that is not": {func(tools.Call) (tools.Result, error) { return tools.Result{}, down }, activities.CallToolResult{}, conversation.Unavailable},
-		"a panic":           {func(tools.Call) (tools.Result, error) { panic("oh") }, activities.CallToolResult{}, conversation.Unavailable},
+		"a panic":           {func(tools.Call) (tools.Result, error) { panic("oh") }, activities.CallToolResult{}, conversation.Ambiguous},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -51,8 +51,11 @@ type ToolResult struct {
 	Content string `json:"content"`
 	IsError bool   `json:"is_error,omitempty"`
 	// Decision says why a call that needs approval was not made: "refused" by an
-	// operator, or "timed_out" without a decision. Empty: the call was made.
+	// operator, or "timed_out" without a decision. Empty: the call was made, or may have
+	// been.
 	Decision string `json:"decision,omitempty"`
+	// Decisions are those of operators on the call, the oldest first.
+	Decisions []Decision `json:"decisions,omitempty"`
 }
 
 // A Message is one contribution of one side.
@@ -142,6 +145,9 @@ func (m Message) sum(text func(string) int, data func([]byte) int) int {
 		}
 		if p.ToolResult != nil {
 			n += text(p.ToolResult.Content) + text(p.ToolResult.CallID)
+			for _, d := range p.ToolResult.Decisions {
+				n += 96 + text(d.By) + text(d.Reason) + text(d.Digest)
+			}
 		}
 	}
 	return n
