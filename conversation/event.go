@@ -10,6 +10,7 @@ const (
 	EventStarted        EventType = "started"
 	EventReplied        EventType = "replied" // the agent sent a reply; Turn counts them
 	EventNeedsApproval  EventType = "needs_approval"
+	EventDecided        EventType = "decided" // an operator, on a tool call; Reason says what, and who
 	EventNeedsAttention EventType = "needs_attention"
 	EventEnded          EventType = "ended" // Outcome says how
 )

@@ -1,18 +1,32 @@
 package workflows
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation"
 )
 
 // approval is a tool call that waits for an operator's decision.
 type approval struct {
 	Approval
-	decided bool
-	deny    bool
-	reason  string
+	decision *conversation.Decision // nil: it waits
+}
+
+// approvalDigest names what an operator is asked: the tool, as it was offered, and the
+// arguments. It differs for each question about a call: asked is how many there were
+// before, and lost whether the call may have been made.
+func approvalDigest(call activities.PlannedCall, asked int, lost bool) string {
+	sum := sha256.New()
+	for _, part := range []string{call.CallID, call.Set, call.Name, call.Tool, call.Digest, string(call.Arguments), fmt.Sprint(asked, lost)} {
+		_, _ = fmt.Fprintf(sum, "%d %s", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // approvals are the tool calls of one round that wait, or were decided on.
@@ -22,7 +36,7 @@ type approvals []*approval
 func (a approvals) waiting() []Approval {
 	var out []Approval
 	for _, one := range a {
-		if !one.decided {
+		if one.decision == nil {
 			out = append(out, one.Approval)
 		}
 	}
@@ -41,7 +55,7 @@ func (a approvals) find(callID string) (*approval, error) {
 		callID = waiting[0].CallID
 	}
 	for _, one := range a {
-		if one.CallID == callID && !one.decided {
+		if one.CallID == callID && one.decision == nil {
 			return one, nil
 		}
 	}
@@ -52,15 +66,49 @@ func (r *run) mayApprove(_ workflow.Context, req ApproveRequest) error {
 	if err := r.over(); err != nil {
 		return err
 	}
-	_, err := r.approvals.find(req.CallID)
-	return err
+	if err := mayDecide(req.By, req.Reason); err != nil {
+		return err
+	}
+	a, err := r.approvals.find(req.CallID)
+	if err != nil {
+		return err
+	}
+	return a.matches(req)
 }
 
-func (r *run) onApprove(_ workflow.Context, req ApproveRequest) (Status, error) {
+// matches refuses a decision on something else than what waits.
+func (a *approval) matches(req ApproveRequest) error {
+	switch {
+	case req.Digest == "" && !req.Deny:
+		return fmt.Errorf("the approval does not say what it is for: give the digest of the call that was seen; what waits is %s with digest %s", a.Tool, a.Digest)
+	case req.Digest != "" && req.Digest != a.Digest:
+		return fmt.Errorf("the call that waits is not the one that was seen: %s waits with digest %s, the decision is for digest %s; look at it again", a.Tool, a.Digest, req.Digest)
+	}
+	return nil
+}
+
+func (r *run) onApprove(ctx workflow.Context, req ApproveRequest) (Status, error) {
 	a, err := r.approvals.find(req.CallID)
 	if err != nil {
 		return Status{}, err
 	}
-	a.decided, a.deny, a.reason = true, req.Deny, req.Reason
+	a.decision = &conversation.Decision{
+		Choice: a.choice(req.Deny), At: workflow.Now(ctx).UTC(), By: req.By, Reason: req.Reason, Digest: a.Digest,
+	}
+	if req.Digest != "" { // requests of before have none
+		r.notify(ctx, conversation.EventDecided, a.Tool+": "+a.decision.String())
+	}
 	return r.status(), nil
+}
+
+func (a *approval) choice(deny bool) conversation.Choice {
+	switch {
+	case a.Lost != "" && deny:
+		return conversation.ChoiceNotAgain
+	case a.Lost != "":
+		return conversation.ChoiceAgain
+	case deny:
+		return conversation.ChoiceRefused
+	}
+	return conversation.ChoiceApproved
 }

@@ -86,6 +86,7 @@ func (r *run) deliver(ctx workflow.Context, reply *reply) (*ending, error) {
 	before := r.transcript.Turns
 	e, err := r.side.deliverReply(ctx, reply)
 	if err == nil && r.transcript.Turns > before {
+		r.resets.delivered()
 		r.notify(ctx, conversation.EventReplied, "")
 	}
 	if e != nil || err != nil || !r.lastTurn() {

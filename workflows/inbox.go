@@ -294,24 +294,24 @@ func (b *inbox) configure(ctx workflow.Context, settings InboxSettings) {
 	b.show(ctx)
 }
 
-func (b *inbox) mayPause(workflow.Context, PauseRequest) error {
+func (b *inbox) mayPause(_ workflow.Context, req PauseRequest) error {
 	if b.paused != nil {
 		return errors.New("the inbox is paused already")
 	}
-	return nil
+	return mayDecide(req.By, req.Reason)
 }
 
 func (b *inbox) onPause(ctx workflow.Context, req PauseRequest) (InboxStatus, error) {
-	b.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
+	b.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join(byOperator("paused", req.By), req.Reason)}
 	b.updateState(ctx)
 	return b.status(), nil
 }
 
-func (b *inbox) mayResume(workflow.Context, ResumeRequest) error {
+func (b *inbox) mayResume(_ workflow.Context, req ResumeRequest) error {
 	if b.state == InboxPolling {
 		return errors.New("the inbox is polling: there is nothing to resume")
 	}
-	return nil
+	return mayDecide(req.By, "")
 }
 
 // onResume trusts the operator: what is parked retries too.

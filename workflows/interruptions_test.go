@@ -40,6 +40,7 @@ const (
 	atReply    moment = "reply"
 	atTool     moment = "tool"
 	atApproval moment = "approval"
+	atLost     moment = "lost"     // an operator is asked whether a lost call is made again
 	atExchange moment = "exchange" // of the first turn
 	atEnd      moment = "end"
 	atCallback moment = "callback"
@@ -80,6 +81,9 @@ type script struct {
 	flow []moment
 
 	adopt, private bool
+	// loses means that the answer to the approved call is lost, and an operator has it made
+	// again.
+	loses bool
 }
 
 var scripts = []script{
@@ -94,6 +98,15 @@ var scripts = []script{
 	}},
 	{name: "direct", side: workflows.SideDirect, flow: []moment{
 		atMessage, atReply, atTool, atReply, atApproval, atTool, atReply, atReply,
+	}},
+	{name: "platform, lost call", side: workflows.SidePlatform, loses: true, flow: []moment{
+		atClaim, atContext, atMessage, atReply, atTool, atReply, atApproval, atTool, atLost, atTool, atReply, atExchange, atReply, atExchange, atEnd,
+	}},
+	{name: "direct, lost call", side: workflows.SideDirect, loses: true, flow: []moment{
+		atMessage, atReply, atTool, atReply, atApproval, atTool, atLost, atTool, atReply, atReply,
+	}},
+	{name: "task, lost call", side: workflows.SideTask, loses: true, flow: []moment{
+		atClaim, atContext, atReply, atTool, atReply, atApproval, atTool, atLost, atTool, atReply, atCallback, atReport,
 	}},
 	{name: "task", side: workflows.SideTask, flow: []moment{
 		atClaim, atContext, atReply, atTool, atReply, atApproval, atTool, atReply, atCallback, atReport,
@@ -131,7 +144,7 @@ func (s script) moments() []moment {
 
 // activity reports that an activity is under way at a moment.
 func (s script) activity(m moment) bool {
-	return m != atApproval && (m != atMessage || s.exchanges())
+	return m != atApproval && m != atLost && (m != atMessage || s.exchanges())
 }
 
 // late reports that the conversation is being ended at a moment.
@@ -233,6 +246,7 @@ type scene struct {
 	how    interruption
 
 	happened bool
+	lost     map[string]bool // the calls whose answers were lost
 	states   map[workflows.State]bool
 	refused  bool
 	accepted int // updates
@@ -292,7 +306,7 @@ func (s *scene) about() conversation.Context {
 func (s *scene) play(t *testing.T) {
 	t.Helper()
 	s.states, s.replies = map[workflows.State]bool{}, map[string]workflows.SendReply{}
-	s.cancelled = make(chan struct{})
+	s.cancelled, s.lost = make(chan struct{}), map[string]bool{}
 	s.stage = newStage(t)
 	in := s.input()
 	for s.runs = 1; ; s.runs++ {
@@ -328,6 +342,7 @@ func (s *scene) enact() {
 	s.stage.context = func(int, activities.ContextInput) (activities.ContextResult, error) { return s.read(), nil }
 	s.stage.reply = s.agent
 	s.stage.exchange = s.persona
+	s.stage.tool = s.callTool
 	s.stage.end = func(int, activities.EndInput) (activities.EndResult, error) {
 		s.closed = true
 		return activities.EndResult{EndedBy: conversation.EndedByAgent, Count: len(s.messages), Turns: s.spoken()}, nil
@@ -432,7 +447,7 @@ func (s *scene) agent(_ context.Context, _ int, in activities.ReplyInput) (activ
 		out = call("1", false)
 	case in.Turn == 1 && in.Round == 1:
 		out = call("2", true)
-		s.after(time.Second, s.approve)
+		s.after(time.Second, func() { s.approve(atApproval) })
 	default:
 		out = says(fmt.Sprint("answer ", in.Turn))
 		out.End = in.Turn == 2
@@ -442,15 +457,28 @@ func (s *scene) agent(_ context.Context, _ int, in activities.ReplyInput) (activ
 	return out, nil
 }
 
+// callTool loses the first answer to a call that was approved.
+func (s *scene) callTool(_ context.Context, _ int, in activities.CallToolInput) (activities.CallToolResult, error) {
+	key := fmt.Sprint(in.Run, in.Reconciled)
+	if !s.script.loses || !in.Call.Ask || s.lost[key] {
+		return activities.CallToolResult{Content: "found"}, nil
+	}
+	s.lost[key] = true
+	s.after(time.Second, func() { s.approve(atLost) })
+	return activities.CallToolResult{}, fails(conversation.Ambiguous, "its answer was lost", activities.ErrorDetails{
+		Ambiguous: true, Mark: &activities.Mark{Time: time.Now(), Sends: 1},
+	})
+}
+
 // approve is what happens while a call waits for an operator, who approves it in the end.
-func (s *scene) approve() {
-	if s.at == atApproval && !s.happened {
+func (s *scene) approve(at moment) {
+	if s.at == at && !s.happened {
 		s.happened = true
 		s.how.do(s)
 	}
 	s.after(time.Minute, func() {
 		if !s.env.IsWorkflowCompleted() && len(s.status().Approvals) > 0 {
-			s.operate(workflows.UpdateApprove, workflows.ApproveRequest{})
+			s.operate(workflows.UpdateApprove, seen(s.status(), workflows.ApproveRequest{}))
 		}
 	})
 }

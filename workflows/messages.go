@@ -53,10 +53,19 @@ type Status struct {
 
 // An Approval is a tool call that waits for an operator.
 type Approval struct {
-	CallID    string          `json:"call_id"`
+	CallID string `json:"call_id"`
+	// Tool is the model's name for the tool; Set and Name are where it is found.
 	Tool      string          `json:"tool"`
+	Set       string          `json:"set,omitempty"`
+	Name      string          `json:"name,omitempty"`
 	Arguments json.RawMessage `json:"arguments,omitempty"`
-	Since     time.Time       `json:"since"`
+	// Digest names the tool and the arguments: a decision carries it, so that it is one on
+	// what was seen.
+	Digest string `json:"digest,omitempty"`
+	// Lost says why the outcome of the call is unknown: it may have been made. The question
+	// is then whether it is made again. Empty: it was not made.
+	Lost  string    `json:"lost,omitempty"`
+	Since time.Time `json:"since"`
 	// Until is when it counts as not approved in time.
 	Until time.Time `json:"until"`
 }
@@ -167,17 +176,31 @@ func (r SendReply) recorded(t conversation.Transcript) bool {
 // EndRequest ends a conversation on its platform, now.
 type EndRequest struct {
 	Reason string `json:"reason,omitempty"`
+	// By is the operator. Empty: not known.
+	By string `json:"by,omitempty"`
+}
+
+// detail is the sentence of the outcome.
+func (r EndRequest) detail() string {
+	if r.By == "" {
+		return r.Reason
+	}
+	return join(byOperator("ended", r.By), r.Reason)
 }
 
 // PauseRequest stops a conversation before its next step.
 type PauseRequest struct {
 	Reason string `json:"reason,omitempty"`
+	// By is the operator. Empty: not known.
+	By string `json:"by,omitempty"`
 }
 
 // ResumeRequest goes on with a paused or parked conversation: what failed is retried.
 type ResumeRequest struct {
 	// Executor, if not empty, replies from now on.
 	Executor string `json:"executor,omitempty"`
+	// By is the operator. Empty: not known.
+	By string `json:"by,omitempty"`
 }
 
 // TakeoverRequest answers the next turn instead of the executor. A parked or
@@ -186,6 +209,8 @@ type TakeoverRequest struct {
 	Text string `json:"text"`
 	// End ends the conversation after this message.
 	End bool `json:"end,omitempty"`
+	// By is the operator. Empty: not known.
+	By string `json:"by,omitempty"`
 }
 
 // Record is what the operator's answer adds to the transcript of a task. Nothing else
@@ -200,7 +225,12 @@ func (r TakeoverRequest) Record(t conversation.Transcript) conversation.Record {
 type ApproveRequest struct {
 	// CallID names the call. Empty: the only one that waits.
 	CallID string `json:"call_id,omitempty"`
-	// Deny refuses it. The agent gets Reason.
+	// Digest is that of the Approval that was seen. An approval needs it; a decision with
+	// that of anything else is rejected.
+	Digest string `json:"digest,omitempty"`
+	// Deny refuses it, or leaves the outcome of a lost call unknown. The agent gets Reason.
 	Deny   bool   `json:"deny,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// By is the operator who decides.
+	By string `json:"by,omitempty"`
 }

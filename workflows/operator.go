@@ -8,11 +8,38 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // maxTakeoverText bounds what an operator may answer, well below what Temporal takes
 // in one payload.
 const maxTakeoverText = 256 << 10
+
+// Bounds on what goes with a request of an operator: it is recorded, shown, and for the
+// model.
+const (
+	maxOperatorName   = 200
+	maxDecisionReason = 8 << 10
+)
+
+// mayDecide refuses an operator's name or reason that cannot be recorded and shown.
+func mayDecide(by, reason string) error {
+	switch {
+	case !printable.IsName(by, maxOperatorName):
+		return fmt.Errorf("the operator's name cannot be shown, or has more than %d bytes", maxOperatorName)
+	case len(reason) > maxDecisionReason:
+		return fmt.Errorf("the reason has %d bytes; at most %d are possible", len(reason), maxDecisionReason)
+	}
+	return nil
+}
+
+// byOperator adds the operator's name, where it is known.
+func byOperator(what, by string) string {
+	if by == "" {
+		return what
+	}
+	return strings.TrimSpace(what + " by " + by)
+}
 
 // wishes are what operators want of the conversation.
 type wishes struct {
@@ -67,37 +94,42 @@ func (r *run) over() error {
 	return nil
 }
 
-func (r *run) mayEnd(workflow.Context, EndRequest) error { return r.over() }
+func (r *run) mayEnd(_ workflow.Context, req EndRequest) error {
+	if err := r.over(); err != nil {
+		return err
+	}
+	return mayDecide(req.By, req.Reason)
+}
 
 func (r *run) onEnd(_ workflow.Context, req EndRequest) (Status, error) {
 	r.wishes.end = &req
 	return r.status(), nil
 }
 
-func (r *run) mayPause(workflow.Context, PauseRequest) error {
+func (r *run) mayPause(_ workflow.Context, req PauseRequest) error {
 	if err := r.over(); err != nil {
 		return err
 	}
 	if r.wishes.paused != nil {
 		return errors.New("the conversation is paused already")
 	}
-	return nil
+	return mayDecide(req.By, req.Reason)
 }
 
 func (r *run) onPause(ctx workflow.Context, req PauseRequest) (Status, error) {
-	r.wishes.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join("paused", req.Reason)}
+	r.wishes.paused = &Attention{Since: workflow.Now(ctx).UTC(), Reason: join(byOperator("paused", req.By), req.Reason)}
 	r.show(ctx)
 	return r.status(), nil
 }
 
-func (r *run) mayResume(workflow.Context, ResumeRequest) error {
+func (r *run) mayResume(_ workflow.Context, req ResumeRequest) error {
 	if err := r.over(); err != nil {
 		return err
 	}
 	if r.wishes.paused == nil && r.attention == nil {
 		return errors.New("the conversation is neither paused nor parked: there is nothing to resume")
 	}
-	return nil
+	return mayDecide(req.By, "")
 }
 
 func (r *run) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
@@ -125,7 +157,7 @@ func (r *run) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
 	case !r.claim.held:
 		return errors.New("the conversation is not claimed yet: try again in a moment")
 	}
-	return nil
+	return mayDecide(req.By, "")
 }
 
 func (r *run) onTakeover(_ workflow.Context, req TakeoverRequest) (Status, error) {

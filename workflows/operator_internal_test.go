@@ -22,7 +22,11 @@ func TestUpdatesThatAreRefused(t *testing.T) {
 	end := func(r *run) error { return r.mayEnd(nil, EndRequest{}) }
 	pause := func(r *run) error { return r.mayPause(nil, PauseRequest{}) }
 	resume := func(r *run) error { return r.mayResume(nil, ResumeRequest{}) }
-	approve := func(r *run) error { return r.mayApprove(nil, ApproveRequest{}) }
+	approve := func(r *run) error { return r.mayApprove(nil, ApproveRequest{Digest: "d1"}) }
+	decide := func(req ApproveRequest) func(*run) error {
+		return func(r *run) error { return r.mayApprove(nil, req) }
+	}
+	waits := func(r *run) { r.approvals = approvals{{Approval: Approval{CallID: "1", Tool: "buy", Digest: "d1"}}} }
 	takeover := func(req TakeoverRequest) func(*run) error {
 		return func(r *run) error { return r.mayTakeover(nil, req) }
 	}
@@ -53,7 +57,20 @@ func TestUpdatesThatAreRefused(t *testing.T) {
 		"TakeoverOver":        {over, takeover(TakeoverRequest{Text: "mine"}), "is over"},
 		"ApproveNothing":      {held, approve, "no tool call waits"},
 		"ApproveOver":         {over, approve, "is over"},
-		"ApproveWhatWaits":    {run: func(r *run) { r.approvals = approvals{{Approval: Approval{CallID: "1"}}} }, may: approve},
+		"ApproveWhatWaits":    {run: waits, may: approve},
+		"ApproveUnseen":       {waits, decide(ApproveRequest{}), "does not say what it is for: give the digest"},
+		"ApproveOther":        {waits, decide(ApproveRequest{Digest: "d0"}), "not the one that was seen: buy waits with digest d1, the decision is for digest d0"},
+		"ApproveOtherByID":    {waits, decide(ApproveRequest{CallID: "1", Digest: "d0"}), "not the one that was seen"},
+		"DenyUnseen":          {run: waits, may: decide(ApproveRequest{Deny: true})},
+		"DenyOther":           {waits, decide(ApproveRequest{Deny: true, Digest: "d0"}), "not the one that was seen"},
+		"ApproveBy":           {run: waits, may: decide(ApproveRequest{Digest: "d1", By: "ada@desk"})},
+		"ApproveByOddName":    {waits, decide(ApproveRequest{Digest: "d1", By: "ada\x1b[2J"}), "the operator's name"},
+		"ApproveByLongName":   {waits, decide(ApproveRequest{Digest: "d1", By: strings.Repeat("a", 201)}), "the operator's name"},
+		"DenyLongReason":      {waits, decide(ApproveRequest{Deny: true, Reason: strings.Repeat("a", 9<<10)}), "the reason has 9216 bytes"},
+		"EndByOddName":        {held, func(r *run) error { return r.mayEnd(nil, EndRequest{By: "\n"}) }, "the operator's name"},
+		"PauseByOddName":      {held, func(r *run) error { return r.mayPause(nil, PauseRequest{By: "\n"}) }, "the operator's name"},
+		"TakeoverByOddName":   {held, takeover(TakeoverRequest{Text: "mine", By: "\n"}), "the operator's name"},
+		"ResumeByOddName":     {func(r *run) { r.attention = &Attention{} }, func(r *run) error { return r.mayResume(nil, ResumeRequest{By: "\n"}) }, "the operator's name"},
 		"ApproveWhichOfThem?": {func(r *run) { r.approvals = approvals{{}, {}} }, approve, "2 tool calls wait for approval: name one"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +169,11 @@ func TestDropRepeated(t *testing.T) {
 func TestApprovalsFind(t *testing.T) {
 	t.Parallel()
 	one := func(id string, decided bool) *approval {
-		return &approval{Approval: Approval{CallID: id}, decided: decided}
+		a := &approval{Approval: Approval{CallID: id}}
+		if decided {
+			a.decision = &conversation.Decision{}
+		}
+		return a
 	}
 	for name, tt := range map[string]struct {
 		all  approvals

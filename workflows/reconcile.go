@@ -19,6 +19,23 @@ type resets struct {
 	// mayHaveAsked means that the run that was reset may have made the executor's next
 	// call.
 	mayHaveAsked bool
+	// turns is how many turns are to come that the run that was reset may have had too, and
+	// called tools in.
+	turns int
+}
+
+// mayHaveCalled reports that the run that was reset may have made a tool call of this turn.
+func (r *resets) mayHaveCalled() bool { return r.turns > 0 }
+
+// delivered records that a turn has come to its end.
+func (r *resets) delivered() { r.turns = max(0, r.turns-1) }
+
+// foundReset records that the run was reset: what it did from here on is not known.
+func (r *run) foundReset() {
+	var s Status
+	r.side.describe(&s)
+	// Temporal repeats the messages of clients that came after the reset's point.
+	r.resets.mayHaveAsked, r.resets.turns = true, 1+s.Queued
 }
 
 // stale says why the state may be older than what the other side holds.
@@ -41,7 +58,8 @@ func (r *run) wasReset(ctx workflow.Context, f failure) {
 func (r *run) catchUp(ctx workflow.Context) (*ending, error) {
 	reset, back := r.resets.stale.run != "", r.resets.stale.back
 	if reset {
-		r.resets.run, r.resets.mayHaveAsked = r.resets.stale.run, true
+		r.resets.run = r.resets.stale.run
+		r.foundReset()
 	}
 	r.resets.stale = nil
 	r.resets.reconciled++

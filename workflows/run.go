@@ -150,7 +150,7 @@ func (r *run) mustEnd(ctx workflow.Context) *ending {
 	case r.side.stopped() != nil:
 		return r.side.stopped()
 	case r.wishes.end != nil:
-		return &ending{kind: conversation.OutcomeEnded, by: conversation.EndedByOperator, detail: r.wishes.end.Reason, open: r.claim.held}
+		return &ending{kind: conversation.OutcomeEnded, by: conversation.EndedByOperator, detail: r.wishes.end.detail(), open: r.claim.held}
 	case r.expired(ctx):
 		return &ending{
 			kind: conversation.OutcomeExpired, open: true,

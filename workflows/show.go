@@ -15,6 +15,8 @@ import (
 const (
 	shownMessages = 20
 	shownRunes    = 600
+	// shownArguments is for what an operator decides on.
+	shownArguments = 4000
 )
 
 // show puts what operators want to know into the workflow's current details. It leaves
@@ -50,8 +52,7 @@ func (r *run) details() string {
 		b.WriteString("\n\n")
 	}
 	for _, a := range r.approvals.waiting() {
-		fmt.Fprintf(&b, "**needs approval** until %s: %s with %s (call %s)\n\n",
-			a.Until.Format("2006-01-02 15:04:05 UTC"), plain(a.Tool, 200), plain(string(a.Arguments), shownRunes), plain(a.CallID, 200))
+		writeApproval(&b, a)
 	}
 	fmt.Fprintf(&b, "%d turns · %d messages", r.transcript.turn(), r.transcript.Count())
 	if r.about.MaxMessages > 0 {
@@ -82,10 +83,31 @@ func (r *run) details() string {
 				fmt.Fprintf(&b, "**agent** calls %s with %s\n\n", plain(p.ToolCall.Name, 200), plain(string(p.ToolCall.Arguments), shownRunes))
 			case p.ToolResult != nil:
 				fmt.Fprintf(&b, "**tool**: %s\n\n", plain(p.ToolResult.Content, shownRunes))
+				for _, d := range p.ToolResult.Decisions {
+					fmt.Fprintf(&b, "**operator**: %s\n\n", plain(d.String(), shownRunes))
+				}
 			}
 		}
 	}
 	return b.String()
+}
+
+// writeApproval shows a tool call that waits. Arguments that are cut say so: an approval is
+// given for what was seen.
+func writeApproval(b *strings.Builder, a Approval) {
+	question := "needs approval"
+	if a.Lost != "" {
+		question = "outcome unknown: call again?"
+	}
+	arguments := plain(string(a.Arguments), shownArguments)
+	if len([]rune(string(a.Arguments))) > shownArguments {
+		arguments += " (cut: `starter approve` shows all of it)"
+	}
+	fmt.Fprintf(b, "**%s** until %s: %s with %s (call %s, digest %s)\n\n", question,
+		a.Until.Format("2006-01-02 15:04:05 UTC"), plain(a.Tool, 200), arguments, plain(a.CallID, 200), plain(a.Digest, 200))
+	if a.Lost != "" {
+		fmt.Fprintf(b, "> %s\n\n", plain(a.Lost, 2*shownRunes))
+	}
 }
 
 func speaker(r conversation.Role) string {

@@ -49,7 +49,7 @@ func (s *platformSide) learn(ctx workflow.Context) (*ending, error) {
 	// Reset to before this was read: nothing has been compared yet.
 	reset := out.RunID != s.resets.run
 	if reset {
-		s.resets.mayHaveAsked = true
+		s.foundReset()
 		if out, done, e, err = s.awaitLateMessages(ctx, out); !done {
 			return e, err
 		}
@@ -111,7 +111,8 @@ func (s *platformSide) reconcile(ctx workflow.Context, reset bool) (*ending, err
 		return noTranscript(s.in.Ref.Platform), nil
 	}
 	if out.State == activities.StateWaiting && !s.in.Adopt {
-		// The run was reset to before its claim.
+		// The run was reset to before its claim, and has not claimed it: it called no tools.
+		s.resets.turns = 0
 		s.resets.run, s.claim = out.RunID, claim{run: out.RunID}
 		if done, e, err := s.requestClaim(ctx); !done {
 			return e, err

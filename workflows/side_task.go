@@ -68,7 +68,7 @@ func (s *taskSide) learn(ctx workflow.Context) (*ending, error) {
 	reset := out.RunID != s.resets.run
 	e, err = s.take(ctx, out)
 	if reset {
-		s.resets.mayHaveAsked = true
+		s.foundReset()
 		if s.note = noteReset; e != nil {
 			s.note, e.detail = "", join("the workflow was reset", e.detail)
 		}

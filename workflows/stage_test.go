@@ -332,6 +332,22 @@ func (s *stage) update(name string, arg any) {
 	}, arg)
 }
 
+// approve sends a decision on what waits, as one who has seen it.
+func (s *stage) approve(req workflows.ApproveRequest) {
+	s.t.Helper()
+	s.update(workflows.UpdateApprove, seen(s.status(), req))
+}
+
+// seen fills in the digest of the call that waits.
+func seen(status workflows.Status, req workflows.ApproveRequest) workflows.ApproveRequest {
+	for _, a := range status.Approvals {
+		if req.CallID == "" || req.CallID == a.CallID {
+			req.Digest = a.Digest
+		}
+	}
+	return req
+}
+
 func says(text string) activities.ReplyResult {
 	return activities.ReplyResult{Message: conversation.Text(conversation.RoleAssistant, text), Executor: "agent"}
 }

@@ -74,7 +74,7 @@ func TestToolResultsAreInOrder(t *testing.T) {
 	require.Equal(t, conversation.OutcomeEnded, s.outcome().Kind)
 	require.Equal(t, []conversation.ToolResult{
 		{CallID: "1", Content: "slow found"}, {CallID: "2", Content: "there is no tool of that name", IsError: true},
-		{CallID: "3", Content: "the tool could not be reached", IsError: true}, {CallID: "4", Content: "quick found", IsError: true},
+		{CallID: "3", Content: "the tool could not be reached: the call was not made", IsError: true}, {CallID: "4", Content: "quick found", IsError: true},
 	}, *results)
 	require.Equal(t, map[string]int{"slow": 0, "broken": 2, "quick": 3}, indexes, "a part of the keys")
 }
@@ -105,18 +105,26 @@ func TestApprovalDecisions(t *testing.T) {
 		decide *workflows.ApproveRequest
 		want   conversation.ToolResult
 		calls  int
+		choice conversation.Decision
+		event  string
 	}{
-		"approved": {&workflows.ApproveRequest{}, conversation.ToolResult{CallID: "1", Content: "found"}, 1},
+		"approved": {
+			&workflows.ApproveRequest{By: "ada@desk"}, conversation.ToolResult{CallID: "1", Content: "found"}, 1,
+			conversation.Decision{Choice: conversation.ChoiceApproved, By: "ada@desk"}, "buy: approved by ada@desk",
+		},
 		"refused": {
 			&workflows.ApproveRequest{Deny: true},
 			conversation.ToolResult{CallID: "1", IsError: true, Decision: "refused", Content: "an operator refused the call"}, 0,
+			conversation.Decision{Choice: conversation.ChoiceRefused}, "buy: refused",
 		},
 		"refused with a reason": {
-			&workflows.ApproveRequest{Deny: true, Reason: "too dear"},
+			&workflows.ApproveRequest{Deny: true, Reason: "too dear", By: "ada"},
 			conversation.ToolResult{CallID: "1", IsError: true, Decision: "refused", Content: "an operator refused the call: too dear"}, 0,
+			conversation.Decision{Choice: conversation.ChoiceRefused, Reason: "too dear", By: "ada"}, "buy: refused by ada: too dear",
 		},
 		"not in time": {
 			nil, conversation.ToolResult{CallID: "1", IsError: true, Decision: "timed_out", Content: "no operator approved the call within 10m0s: it was not made"}, 0,
+			conversation.Decision{Choice: conversation.ChoiceTimedOut}, "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,12 +134,15 @@ func TestApprovalDecisions(t *testing.T) {
 			var waiting workflows.Status
 			s.after(time.Minute, func() {
 				if waiting = s.status(); tt.decide != nil {
-					s.update(workflows.UpdateApprove, *tt.decide)
+					s.approve(*tt.decide)
 				}
 			})
 			var events []conversation.EventType
+			var decided string
 			s.notify = func(_ int, in activities.NotifyInput) (activities.NotifyResult, error) {
-				events = append(events, in.Event.Type)
+				if events = append(events, in.Event.Type); in.Event.Type == conversation.EventDecided {
+					decided = in.Event.Reason
+				}
 				return activities.NotifyResult{}, nil
 			}
 			in := toolInput()
@@ -142,7 +153,15 @@ func TestApprovalDecisions(t *testing.T) {
 			require.Len(t, waiting.Approvals, 1)
 			require.Equal(t, "buy", waiting.Approvals[0].Tool)
 			require.Equal(t, 10*time.Minute, waiting.Approvals[0].Until.Sub(waiting.Approvals[0].Since))
+			require.Len(t, (*results)[0].Decisions, 1)
+			got := (*results)[0].Decisions[0]
+			require.Equal(t, waiting.Approvals[0].Digest, got.Digest, "it is about what was seen")
+			require.False(t, got.At.IsZero())
+			got.Digest, got.At = "", time.Time{}
+			require.Equal(t, tt.choice, got)
+			(*results)[0].Decisions = nil
 			require.Equal(t, []conversation.ToolResult{tt.want}, *results)
+			require.Equal(t, tt.event, decided)
 			require.Equal(t, tt.calls, s.called(activities.CallToolName))
 			require.Contains(t, events, conversation.EventNeedsApproval)
 			if tt.decide == nil {
@@ -163,12 +182,12 @@ func TestApprovalOfSeveralCalls(t *testing.T) {
 	see := func() { states = append(states, s.status().State) }
 	s.after(time.Minute, func() {
 		see()
-		s.update(workflows.UpdateApprove, workflows.ApproveRequest{CallID: "2", Deny: true})
+		s.approve(workflows.ApproveRequest{CallID: "2", Deny: true})
 	})
 	s.after(2*time.Minute, func() {
 		see()
 		require.Len(t, s.status().Approvals, 1)
-		s.update(workflows.UpdateApprove, workflows.ApproveRequest{}) // the one that is left
+		s.approve(workflows.ApproveRequest{}) // the one that is left
 	})
 	s.run(toolInput())
 	s.outcome()
