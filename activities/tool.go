@@ -197,7 +197,7 @@ func (t *calling) unchanged(ctx context.Context) error {
 // toolDigest names a tool with all that says what a call of it does.
 func toolDigest(o tools.Offered) string {
 	sum := sha256.New()
-	for _, part := range []string{o.Set, o.Name, o.Tool.Description, string(o.Tool.Schema)} {
+	for _, part := range []string{o.Set, o.Name, o.Digest, o.Tool.Description, string(o.Tool.Schema)} {
 		_, _ = fmt.Fprintf(sum, "%d %s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])

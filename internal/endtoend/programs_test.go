@@ -81,7 +81,7 @@ func echoesProgram() {
 }
 
 // workerProgram is a worker with tools of its own, look and book, whose calls go to
-// $TOOLS. Calls of book wait for approval if $ASK says so.
+// $TOOLS. A lost call of look may be made again, one of book may not. Calls of book wait for approval if $ASK says so.
 func workerProgram() {
 	type arguments struct {
 		N int `json:"n"`
@@ -105,7 +105,7 @@ func workerProgram() {
 		return string(text), err
 	}
 	set, err := function.New(function.Config{Tools: []function.Tool{
-		function.Of("look", "looks", call), function.Of("book", "books", call),
+		function.Of("look", "looks", call).Idempotent(), function.Of("book", "books", call),
 	}})
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, err)

@@ -101,6 +101,7 @@ func TestToolCallsSurviveAWorker(t *testing.T) {
 		}
 		return tools.Result{Content: "done"}, nil
 	}
+	box.Tools[1].Repeatable = true
 	r, gate, _, id := equipped(t, box, conversation.Policy{}, 3)
 	gate.Asked(t).Answer(t, rig.CallsTools("fast", "slow"))
 	require.Eventually(t, func() bool {
@@ -144,11 +145,15 @@ func TestToolApproval(t *testing.T) {
 				require.Equal(t, "pay", status.Approvals[0].Tool)
 				require.JSONEq(t, `{"n":1}`, string(status.Approvals[0].Arguments))
 				require.ErrorContains(t, r.Update(t, id, workflows.UpdateApprove, workflows.ApproveRequest{CallID: "other"}), "no tool call")
-				require.NoError(t, r.Update(t, id, workflows.UpdateApprove, *tc.decide))
+				require.ErrorContains(t, r.Update(t, id, workflows.UpdateApprove, workflows.ApproveRequest{Digest: "other"}), "not the one that was seen")
+				tc.decide.By = "ada@desk"
+				require.NoError(t, r.Approve(t, id, *tc.decide))
 			}
 			ask := gate.Asked(t)
 			result := toolResults(ask.Messages)[0]
 			require.Equal(t, tc.decision, result.Decision)
+			require.Len(t, result.Decisions, 1)
+			require.Equal(t, tc.decide != nil, result.Decisions[0].By == "ada@desk")
 			require.Contains(t, result.Content, tc.content)
 			require.Equal(t, tc.decision != "", result.IsError)
 			require.Len(t, box.Calls(), map[bool]int{true: 1}[tc.decision == ""])

@@ -275,6 +275,17 @@ func (r *Rig) Update(t testing.TB, workflowID, name string, arg any) error {
 	return handle.Get(t.Context(), nil)
 }
 
+// Approve decides on a tool call as it waits now.
+func (r *Rig) Approve(t testing.TB, workflowID string, req workflows.ApproveRequest) error {
+	t.Helper()
+	for _, a := range r.Status(t, workflowID).Approvals {
+		if req.CallID == "" || req.CallID == a.CallID {
+			req.Digest = a.Digest
+		}
+	}
+	return r.Update(t, workflowID, workflows.UpdateApprove, req)
+}
+
 // WaitDone waits until every conversation of the simulator has ended.
 func (r *Rig) WaitDone(t testing.TB, limit time.Duration) {
 	t.Helper()

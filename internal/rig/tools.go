@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/parley-run/parley/conversation"
@@ -43,8 +45,8 @@ func NewToolbox(names []string, ask ...string) *Toolbox {
 
 // Offer implements activities.Tools.
 func (b *Toolbox) Offer(_ context.Context, sets []string) ([]tools.Offered, error) {
-	if len(sets) == 1 && sets[0] == ToolSet {
-		return b.Tools, nil
+	if set, name, one := strings.Cut(strings.Join(sets, " "), "/"); set == ToolSet {
+		return slices.DeleteFunc(slices.Clone(b.Tools), func(o tools.Offered) bool { return one && o.Name != name }), nil
 	}
 	return nil, fmt.Errorf("no such sets: %v", sets)
 }
