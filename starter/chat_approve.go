@@ -13,7 +13,7 @@ import (
 )
 
 // callKey tells calls apart: models choose the ids.
-func callKey(a workflows.Approval) string { return a.CallID + " " + a.Since.String() }
+func callKey(a workflows.Approval) string { return a.CallID + " " + a.Digest + " " + a.Since.String() }
 
 // decide asks about one tool call, until it is decided here or elsewhere.
 func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Condition) error {
@@ -23,7 +23,7 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 		if err != nil || answer == "" {
 			return err
 		}
-		req := workflows.ApproveRequest{CallID: a.CallID}
+		req := workflows.ApproveRequest{CallID: a.CallID, Digest: a.Digest, By: t.s.operatorName()}
 		switch strings.ToLower(answer) {
 		case "y", "yes":
 		case "n", "no":
@@ -35,6 +35,10 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 		_, err = t.o.Approve(deciding, t.id(), req)
 		cancel()
 		switch {
+		case err == nil && a.Lost != "" && req.Deny:
+			t.remark("not called again: the agent learns that the outcome is unknown")
+		case err == nil && a.Lost != "":
+			t.remark("called again")
 		case err == nil && req.Deny:
 			t.remark("refused: the agent receives the refusal")
 		case err == nil:
@@ -55,6 +59,9 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 // elsewhere.
 func (t *talk) answer(ctx context.Context, a workflows.Approval, done <-chan struct{}, sightings <-chan chat.Condition) (string, error) {
 	prompt := t.warning("allow it? [y]es, [n]o, or why not › ")
+	if a.Lost != "" {
+		prompt = t.warning("call it again? [y]es, [n]o, or why not › ")
+	}
 	typed := t.screen.Ask(prompt)
 	for {
 		select {

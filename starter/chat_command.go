@@ -57,7 +57,7 @@ func (t *talk) command(ctx context.Context, line string) error {
 func (t *talk) resume(ctx context.Context) error {
 	resuming, cancel := t.s.bounded(ctx)
 	defer cancel()
-	if _, err := t.o.Resume(resuming, t.id(), workflows.ResumeRequest{}); err != nil {
+	if _, err := t.o.Resume(resuming, t.id(), workflows.ResumeRequest{By: t.s.operatorName()}); err != nil {
 		t.warn("%v", err)
 		return nil
 	}
@@ -72,7 +72,7 @@ func (t *talk) end(ctx context.Context, reason string) error {
 	}
 	ending, cancel := t.s.bounded(ctx)
 	defer cancel()
-	if _, err := t.o.End(ending, t.id(), workflows.EndRequest{Reason: reason}); err != nil {
+	if _, err := t.o.End(ending, t.id(), workflows.EndRequest{Reason: reason, By: t.s.operatorName()}); err != nil {
 		t.warn("%v", err)
 		return nil
 	}

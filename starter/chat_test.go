@@ -305,7 +305,7 @@ func TestChatAsksAboutToolCalls(t *testing.T) {
 	c.expect("you › yes")
 	gate.Asked(t).Answer(t, rig.CallsTools("refund"))
 	c.expect("why not › ")
-	o.starter(0, "approve", "direct/"+o.Name+"/tools")
+	o.starter(0, "approve", "direct/"+o.Name+"/tools", "--yes", "--as", "ada")
 	c.expect("no answer is needed any more")
 	gate.Asked(t).Answer(t, executors.Result{Message: conversation.Text(conversation.RoleAssistant, "done again")})
 	c.expect(o.Name + " › done again")

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -33,8 +31,6 @@ func (l styles) warning(text string) string { return l.paint("33", text) }
 const (
 	youLabel  = "you › "
 	moreLabel = "  … "
-	// argumentLines bounds the lines of a call's arguments above its question.
-	argumentLines = 20
 )
 
 // speech is a message beside a label, wrapped.
@@ -74,29 +70,16 @@ func replyText(r workflows.SendReply) string {
 // question shows what the decision on a tool call needs.
 func (l styles) question(agent string, a workflows.Approval, now time.Time, width int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n", l.warning(fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))))
-	if text := arguments(a.Arguments); text != "" {
+	what := fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))
+	if a.Lost != "" {
+		what = fmt.Sprintf("%s has called the tool %s, and the outcome is unknown: %s", agent, clip(a.Tool, 200), clip(a.Lost, 500))
+	}
+	fmt.Fprintf(&b, "%s\n", l.warning(what))
+	if text := argumentsText(a.Arguments); text != "" {
 		b.WriteString(indent(chat.Wrap(text, width-5), "    ") + "\n")
 	}
 	fmt.Fprintf(&b, "%s\n", l.faint(fmt.Sprintf("  decide before %s, in %s", clock(a.Until, now), span(a.Until.Sub(now)))))
 	return b.String()
-}
-
-// arguments are the arguments of a call on a few lines.
-func arguments(data json.RawMessage) string {
-	if len(data) == 0 {
-		return ""
-	}
-	var b bytes.Buffer
-	text := string(data)
-	if json.Indent(&b, data, "", "  ") == nil {
-		text = b.String()
-	}
-	lines := strings.Split(clean(text), "\n")
-	if extra := len(lines) - argumentLines; extra > 0 {
-		lines = append(lines[:argumentLines], fmt.Sprintf("… %s more: /status names the command that shows all", count(extra, "line")))
-	}
-	return strings.Join(lines, "\n")
 }
 
 // attention says why the conversation needs attention, and what can be done.

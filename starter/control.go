@@ -57,6 +57,8 @@ func (a *action) check(names []string) error {
 func (s *starter) endCommand() *cobra.Command {
 	var req workflows.EndRequest
 	a := &action{verb: "end", doing: "ending", do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+		req := req // several conversations at once
+		req.By = s.operatorName()
 		return o.End(ctx, id, req)
 	}}
 	cmd := s.actionCommand(a, endHelp, endExample)
@@ -70,6 +72,8 @@ func (s *starter) pauseCommand() *cobra.Command {
 		verb: "pause", doing: "pausing",
 		statuses: []string{string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening)},
 		do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+			req := req
+			req.By = s.operatorName()
 			return o.Pause(ctx, id, req)
 		},
 	}
@@ -84,6 +88,8 @@ func (s *starter) resumeCommand() *cobra.Command {
 		verb: "resume", doing: "resuming",
 		statuses: []string{string(workflows.StateNeedsAttention)},
 		do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
+			req := req
+			req.By = s.operatorName()
 			return o.Resume(ctx, id, req)
 		},
 	}
@@ -105,6 +111,7 @@ func (s *starter) actionCommand(a *action, help, example string) *cobra.Command 
 		RunE: s.does(func(ctx context.Context, names []string) error { return s.act(ctx, a, names) }),
 	}
 	a.register(cmd.Flags())
+	s.flags.registerAs(cmd.Flags())
 	return cmd
 }
 
@@ -169,7 +176,7 @@ func (s *starter) actOnAll(ctx context.Context, o *operate.Operator, a *action) 
 	done = append(done, operate.Each(ctx, inboxes, func(ctx context.Context, id string) (string, error) {
 		ctx, cancel := s.bounded(ctx)
 		defer cancel()
-		status, err := o.ResumeInbox(ctx, id, workflows.ResumeRequest{})
+		status, err := o.ResumeInbox(ctx, id, workflows.ResumeRequest{By: s.operatorName()})
 		return string(status.State), err
 	})...)
 	return s.report(a.doing, done)
@@ -239,6 +246,7 @@ func (s *starter) takeoverCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&req.Text, "text", "", "the message; - reads it from standard input")
 	cmd.Flags().BoolVar(&req.End, "end", false, "end the conversation after it")
+	s.flags.registerAs(cmd.Flags())
 	return cmd
 }
 
@@ -253,6 +261,7 @@ func (s *starter) takeover(ctx context.Context, name string, req workflows.Takeo
 	if strings.TrimSpace(req.Text) == "" {
 		return usage(errors.New("the message is missing: give --text"))
 	}
+	req.By = s.operatorName()
 	a := &action{doing: "taking over", do: func(ctx context.Context, o *operate.Operator, id string) (workflows.Status, error) {
 		return o.Takeover(ctx, id, req)
 	}}

@@ -16,6 +16,7 @@ type globalFlags struct {
 	namespace string
 	output    string
 	timeout   time.Duration
+	as        string // the operator
 	// timeoutGiven tells a default from a given value.
 	timeoutGiven func() bool
 }

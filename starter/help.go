@@ -147,14 +147,22 @@ const takeoverExample = `  starter takeover cv_7 --text "Your refund is on its w
   starter takeover cv_7 --text - < answer.txt`
 
 const approveHelp = `approve decides on a tool call that waits for approval. Without a conversation it
-lists all that wait. A call without a decision in time is not made, and the agent
-receives that as its result.
+lists all that wait, with all their arguments. A call without a decision in time is
+not made, and the agent receives that as its result.
+
+With a conversation it shows the call and asks. Scripts give --digest: the digest
+names the tool and its arguments as they were listed, and nothing else is approved.
+
+A call whose answer was lost waits too: the question is then whether it is made
+again. Refused, the agent learns that its outcome is unknown.
 
 Usage: starter approve
-       starter approve CONVERSATION [--call CALL] [--deny [--reason TEXT]]`
+       starter approve CONVERSATION [--call CALL] [--digest DIGEST] [--yes]
+       starter approve CONVERSATION [--call CALL] --deny [--reason TEXT]`
 
 const approveExample = `  starter approve
   starter approve cv_7
+  starter approve cv_7 --digest 369cc33449d557119f72d703d24c0dd3 --as ada
   starter approve cv_7 --call call_2 --deny --reason "too much"`
 
 const inboxHelp = `inbox controls the inboxes: one workflow for each agent, which lists its assignments

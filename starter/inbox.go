@@ -164,18 +164,23 @@ func (s *starter) inboxStop() *cobra.Command {
 func (s *starter) inboxPause() *cobra.Command {
 	var req workflows.PauseRequest
 	cmd := s.inboxAction("pause", "pausing", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
+		req := req // several inboxes at once
+		req.By = s.operatorName()
 		status, err := o.PauseInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent), req)
 		return string(status.State), err
 	})
 	cmd.Flags().StringVar(&req.Reason, "reason", "", "the reason, shown while it lasts")
+	s.flags.registerAs(cmd.Flags())
 	return cmd
 }
 
 func (s *starter) inboxResume() *cobra.Command {
-	return s.inboxAction("resume", "resuming", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
-		status, err := o.ResumeInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent), workflows.ResumeRequest{})
+	cmd := s.inboxAction("resume", "resuming", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
+		status, err := o.ResumeInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent), workflows.ResumeRequest{By: s.operatorName()})
 		return string(status.State), err
 	})
+	s.flags.registerAs(cmd.Flags())
+	return cmd
 }
 
 func (s *starter) inboxAction(

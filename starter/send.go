@@ -106,7 +106,7 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 	if f.end && !reply.Ended {
 		ending, cancel := s.bounded(ctx)
 		defer cancel()
-		if _, err := o.End(ending, t.id(), workflows.EndRequest{}); err != nil && operate.KindOf(err) != operate.Ended {
+		if _, err := o.End(ending, t.id(), workflows.EndRequest{By: s.operatorName()}); err != nil && operate.KindOf(err) != operate.Ended {
 			return err
 		}
 	}

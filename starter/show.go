@@ -61,6 +61,9 @@ func recordText(r operate.Record, now time.Time) string {
 		b.WriteString("\n")
 		b.WriteString(messageText(m, otherSide(r), now))
 	}
+	for _, a := range r.Approvals {
+		b.WriteString("\nThis call waits for an operator:\n" + indent(strings.TrimRight(callText(a, now), "\n"), "   ") + "\n")
+	}
 	return b.String()
 }
 
@@ -111,6 +114,13 @@ func header(r operate.Record, now time.Time) string {
 		if !a.NextCheck.IsZero() {
 			rows = append(rows, [2]string{"next check", clock(a.NextCheck, now)})
 		}
+	}
+	for _, a := range r.Approvals {
+		what := "approve " + a.Tool
+		if a.Lost != "" {
+			what = "call " + a.Tool + " again?"
+		}
+		rows = append(rows, [2]string{"decision", what + ", call " + a.CallID + ", digest " + a.Digest + "; shown below"})
 	}
 	for _, f := range r.Retrying {
 		rows = append(rows, [2]string{"retrying", clip(f.Step+", "+f.String(), 700)})
@@ -199,13 +209,23 @@ func partsText(parts []conversation.Part) string {
 			lines = append(lines, compact(p.Data))
 		case p.ToolCall != nil:
 			lines = append(lines, fmt.Sprintf("→ %s(%s)", p.ToolCall.Name, compact(p.ToolCall.Arguments)))
-		case p.ToolResult != nil && p.ToolResult.IsError:
-			lines = append(lines, "← error: "+p.ToolResult.Content)
 		case p.ToolResult != nil:
-			lines = append(lines, "← "+p.ToolResult.Content)
+			lines = append(lines, resultLines(*p.ToolResult)...)
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// resultLines are what operators decided about a call, and its result.
+func resultLines(r conversation.ToolResult) []string {
+	var lines []string
+	for _, d := range r.Decisions {
+		lines = append(lines, printable.Line(fmt.Sprintf("%s, %s", d.At.UTC().Format("2006-01-02 15:04:05 UTC"), d)))
+	}
+	if r.IsError {
+		return append(lines, "← error: "+r.Content)
+	}
+	return append(lines, "← "+r.Content)
 }
 
 // compact is JSON on one line with every digit of its numbers, and without escapes that

@@ -77,6 +77,10 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 			s.say("%s", statusLine(status))
 			return s.line(watchLine{Event: "status", Status: &status})
 		},
+		"approve": func(s *starter) error {
+			s.say("%s", callText(approval, noon))
+			return s.decided("approving", operate.Result{ID: hostile}, approval, hostile)
+		},
 		"message": func(s *starter) error { s.print("%s", messageText(said, hostile, noon)); return s.line(said) },
 		"inbox": func(s *starter) error {
 			s.print("%s", inboxTable([]operate.Inbox{inbox}, noon))

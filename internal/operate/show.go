@@ -25,6 +25,8 @@ type Record struct {
 	Queued int `json:"queued,omitempty"`
 	// Attention is set while the conversation needs attention.
 	Attention *workflows.Attention `json:"attention,omitempty"`
+	// Approvals are the tool calls that wait for an operator.
+	Approvals []workflows.Approval `json:"approvals,omitempty"`
 	// Detail is one sentence on the ending.
 	Detail string `json:"detail,omitempty"`
 	// Source names where the record comes from: "worker", or "history" where no worker
@@ -92,7 +94,7 @@ func (r *Record) fromStatus(s workflows.Status) {
 	r.Source = SourceWorker
 	r.Status, r.Step, r.Turns = string(s.State), s.Step, s.Turn
 	r.Executor, r.Model, r.Usage = s.Executor, s.Model, s.Usage
-	r.Attention, r.Task, r.Queued = s.Attention, s.Task, s.Queued
+	r.Attention, r.Task, r.Queued, r.Approvals = s.Attention, s.Task, s.Queued, s.Approvals
 	nameRetrying(r.Retrying, s)
 	if r.Persona == "" {
 		r.Persona = s.Persona.Summary
