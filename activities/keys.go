@@ -30,6 +30,12 @@ func replyKey(workflowID string, in ReplyInput) string {
 	if in.Window > 0 { // another request: the first one's answer is known, and of no use
 		key += fmt.Sprintf("/newest/%d", in.Window)
 	}
+	if in.LimitBytes > 0 {
+		key += fmt.Sprintf("/bytes/%d", in.LimitBytes)
+	}
+	if in.Anew {
+		key += "/anew"
+	}
 	return key
 }
 

@@ -135,10 +135,18 @@ type ReplyInput struct {
 	// Tools names the sets of tools to offer. None, after the last round.
 	Tools []string `json:"tools,omitempty"`
 	// Window, if not zero, is how many messages the executor is given at most: an
+	// earlier request was too long for it. Workflows of earlier versions set it.
+	Window int `json:"window,omitempty"`
+	// LimitBytes, if not zero, bounds the messages that the executor is given together: an
 	// earlier request was too long for it.
-	Window int                    `json:"window,omitempty"`
-	New    []conversation.Message `json:"new,omitempty"`
-	State  json.RawMessage        `json:"state,omitempty"`
+	LimitBytes int `json:"limit_bytes,omitempty"`
+	// Anew means that the executor's own record of the conversation is too long: State is
+	// not passed.
+	Anew bool `json:"anew,omitempty"`
+	// OmittedText tells the model that earlier messages were left out. Empty: nothing does.
+	OmittedText string                 `json:"omitted_text,omitempty"`
+	New         []conversation.Message `json:"new,omitempty"`
+	State       json.RawMessage        `json:"state,omitempty"`
 	// OnlyCopy means that the workflow alone has the conversation's messages: no platform
 	// can be asked for them.
 	OnlyCopy bool `json:"only_copy,omitempty"`
@@ -188,7 +196,9 @@ type ReplyResult struct {
 	// Lag is how slowly Temporal acknowledges this worker's heartbeats. Zero: fast.
 	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Calls says, for each tool call in Message, how it is to be made.
-	Calls      []PlannedCall `json:"calls,omitempty"`
+	Calls []PlannedCall `json:"calls,omitempty"`
+	// Sent, with a LimitBytes, is what has fitted.
+	Sent       *SentMessages `json:"sent,omitempty"`
 	HandedOver bool          `json:"handed_over,omitempty"`
 	// Wait, with HandedOver, is how long its turn under a rate limit is away.
 	Wait   time.Duration  `json:"wait,omitempty"`
@@ -365,6 +375,20 @@ type ErrorDetails struct {
 	Spent conversation.Usage `json:"spent,omitzero"`
 	// RunID, of an error of kind Reset, is the run that the activity belongs to.
 	RunID string `json:"run_id,omitempty"`
+	// Sent, of an error of kind ContextTooLong, is what did not fit.
+	Sent *SentMessages `json:"sent,omitempty"`
+}
+
+// SentMessages are the messages of a request to an executor.
+type SentMessages struct {
+	Messages int `json:"messages"`
+	// Bytes is what they have together, as [conversation.Message.Size] counts them.
+	Bytes int `json:"bytes"`
+	// Least means that nothing more can be left out.
+	Least bool `json:"least,omitempty"`
+	// Continued means that the executor continued its own record of the conversation, which
+	// may be longer.
+	Continued bool `json:"continued,omitempty"`
 }
 
 // An AttemptReport tells the workflow of an attempt that has failed and is followed

@@ -63,6 +63,9 @@ type replying struct {
 	mu       sync.Mutex
 	progress ReplyProgress
 	over     bool // the call is over: progress is the attempt's alone
+
+	// sent is what the executor is given.
+	sent SentMessages
 }
 
 // failed is how an attempt without a reply ends.
@@ -85,7 +88,11 @@ func (r *replying) failed(err error) (ReplyResult, error) {
 		return out, nil
 	}
 	r.live.leave(*progress)
-	return ReplyResult{}, r.fail(err, ErrorDetails{Spent: progress.Spent})
+	details := ErrorDetails{Spent: progress.Spent}
+	if conversation.IsKind(err, conversation.ContextTooLong) {
+		details.Sent = &r.sent
+	}
+	return ReplyResult{}, r.fail(err, details)
 }
 
 func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
@@ -115,7 +122,12 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	result := got.result
 	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
 		append(messages[:len(messages):len(messages)], result.Message))
+	var sent *SentMessages
+	if in.LimitBytes > 0 {
+		sent = &r.sent
+	}
 	return ReplyResult{
+		Sent:         sent,
 		Message:      result.Message,
 		State:        result.State,
 		Usage:        result.Usage,
@@ -200,13 +212,18 @@ func (r *replying) request(in ReplyInput, messages []conversation.Message, offer
 		Messages:       messages,
 		New:            len(in.New),
 		Tools:          described(offered),
+		OmittedText:    in.OmittedText,
 		State:          in.State,
 		Attach:         r.progress.Attach,
 	}
-	if in.Window > 0 {
+	fitting := conversation.Bounds{Messages: in.Window, Bytes: in.LimitBytes, Marker: in.OmittedText}.Window(messages)
+	req.Messages, req.New = fitting.Messages, min(req.New, len(fitting.Messages))
+	if in.Window > 0 || in.Anew {
 		// What is kept on the other side is as long as before: it is begun anew.
-		req.Messages, req.State = conversation.Window(messages, in.Window), nil
-		req.New = len(req.Messages)
+		req.State, req.New = nil, len(req.Messages)
+	}
+	r.sent = SentMessages{
+		Messages: len(req.Messages), Bytes: fitting.Size(), Least: fitting.Least, Continued: len(req.State) > 0,
 	}
 	return req
 }

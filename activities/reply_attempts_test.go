@@ -115,8 +115,8 @@ func TestReplyWindow(t *testing.T) {
 	whole, three, one := fake.Requests()[0], fake.Requests()[1], fake.Requests()[2]
 	require.Len(t, whole.Messages, 5)
 	require.JSONEq(t, `"thread"`, string(whole.State))
-	require.Equal(t, conversation.Window(in.New, 3), three.Messages)
-	require.Equal(t, conversation.Window(in.New, 1), one.Messages)
+	require.Equal(t, []conversation.Message{in.New[0], in.New[3], in.New[4]}, three.Messages)
+	require.Equal(t, in.New[4:], one.Messages)
 	require.Less(t, len(one.Messages), len(whole.Messages))
 	for _, windowed := range []executors.Request{three, one} {
 		require.Nil(t, windowed.State)
@@ -124,6 +124,38 @@ func TestReplyWindow(t *testing.T) {
 	}
 	require.NotEqual(t, whole.IdempotencyKey, three.IdempotencyKey)
 	require.NotEqual(t, three.IdempotencyKey, one.IdempotencyKey)
+}
+
+// What fits is bounded in bytes, and the executor's own record of the conversation goes on
+// unless it is too long itself. What did not fit is reported.
+func TestReplyLimit(t *testing.T) {
+	t.Parallel()
+	fake := failsWith(&conversation.Error{Kind: conversation.ContextTooLong, Op: "ask", Err: errors.New("too long")})
+	e := newEnv(t, &fakePlatform{}, fake, 0)
+	in := activities.ReplyInput{
+		Ref: ref, Turn: 1, OmittedText: "(cut)", State: json.RawMessage(`"thread"`),
+		New: []conversation.Message{persona("1"), agent("2"), persona("3"), agent("4"), persona("5")},
+	}
+	size := in.New[0].Size()
+	ask := func(bytes int, anew bool) *activities.SentMessages {
+		in.LimitBytes, in.Anew = bytes, anew
+		_, err := run[activities.ReplyResult](t, e, e.activities.Reply, in)
+		return detailsOf(t, conversation.ContextTooLong, err).Sent
+	}
+	require.Equal(t, &activities.SentMessages{Messages: 5, Bytes: 5 * size, Continued: true}, ask(0, false))
+	sent := ask(3*size, false)
+	require.Equal(t, 3, sent.Messages)
+	require.True(t, sent.Continued)
+	require.Equal(t, &activities.SentMessages{Messages: 1, Bytes: size + 32 + 5, Least: true}, ask(size, true))
+	whole, three, one := fake.Requests()[0], fake.Requests()[1], fake.Requests()[2]
+	require.Len(t, whole.Messages, 5)
+	require.Equal(t, "1\n\n(cut)", three.Messages[0].Text())
+	require.Equal(t, "(cut)\n\n5", one.Messages[0].Text())
+	require.JSONEq(t, `"thread"`, string(three.State))
+	require.Equal(t, 3, three.New)
+	require.Nil(t, one.State)
+	require.Equal(t, 1, one.New)
+	require.Len(t, map[string]bool{whole.IdempotencyKey: true, three.IdempotencyKey: true, one.IdempotencyKey: true}, 3, "other requests")
 }
 
 // Where the rest of a transcript comes from if the workflow has only a part of it, or the

@@ -86,6 +86,9 @@ type Policy struct {
 	// RefusalText is sent in place of a reply that the model refuses to give. Empty:
 	// OnExhausted applies.
 	RefusalText string `json:"refusal_text,omitempty"`
+	// OmittedText is added to the first message that the executor is given where earlier
+	// messages are left out because they do not fit. Empty: nothing is added.
+	OmittedText string `json:"omitted_text,omitempty"`
 	// MaxTokens and MaxCost, in millionths of Currency, bound what the conversation may
 	// spend on its executor. A running call is finished. Zero: no bound.
 	MaxTokens int64  `json:"max_tokens,omitempty"`

@@ -47,6 +47,9 @@ type Request struct {
 	// New is how many of Messages, at the end, the executor has not seen in an
 	// earlier turn. Executors that keep state on their own side send only these.
 	New int
+	// OmittedText, if not empty, tells the model that earlier messages were left out, where
+	// an executor leaves some out. In Messages it stands already, if it applies to them.
+	OmittedText string
 	// State is what the executor returned with its last reply in this
 	// conversation. Nil in the first turn, and after a reply of another
 	// executor: New is then len(Messages).

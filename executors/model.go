@@ -40,7 +40,8 @@ type ModelConfig struct {
 	// MaxOutputTokens bounds a reply, including reasoning. Default: the model's own
 	// limit, if the API requires none.
 	MaxOutputTokens int `yaml:"max_output_tokens"`
-	// MaxHistoryMessages bounds the messages sent: the first one and the newest.
+	// MaxHistoryMessages bounds the messages sent: the first one and the newest, cut so
+	// that the roles alternate.
 	// Default: all.
 	MaxHistoryMessages int `yaml:"max_history_messages"`
 	// MaxReplyBytes bounds a reply's text and tool calls. Default:

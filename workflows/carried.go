@@ -23,11 +23,14 @@ type Carried struct {
 	// Digest is that of the messages the executor has seen.
 	Digest string `json:"digest,omitempty"`
 	// New is how many of Messages, at the end, the executor has not seen.
-	New      int                `json:"new,omitempty"`
-	State    json.RawMessage    `json:"state,omitempty"`
-	Executor string             `json:"executor,omitempty"`
-	Model    string             `json:"model,omitempty"`
-	Usage    conversation.Usage `json:"usage,omitzero"`
+	New      int             `json:"new,omitempty"`
+	State    json.RawMessage `json:"state,omitempty"`
+	Executor string          `json:"executor,omitempty"`
+	Model    string          `json:"model,omitempty"`
+	// LimitBytes is how much of the conversation has fitted the executor's model, after
+	// more had not. Zero: all has.
+	LimitBytes int                `json:"limit_bytes,omitempty"`
+	Usage      conversation.Usage `json:"usage,omitzero"`
 	// Allowed was spent before an operator resumed in spite of the budget.
 	Allowed  spending.Amount  `json:"allowed,omitzero"`
 	Paused   *Attention       `json:"paused,omitempty"`
@@ -57,7 +60,7 @@ func (r *run) carried() *Carried {
 		Context: r.about, Started: r.started,
 		Turn: r.transcript.Turns, Count: r.transcript.Count(), Internal: r.transcript.Internal,
 		Digest: r.transcript.digest, New: r.transcript.unseen,
-		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model,
+		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model, LimitBytes: r.agent.limit,
 		Usage: r.usage.total, Allowed: r.usage.allowed,
 		Paused: r.wishes.paused, Takeover: r.wishes.takeover, End: r.wishes.end,
 		Run: r.resets.run, Events: r.events.number, Lag: r.steps.lag,
@@ -72,7 +75,7 @@ func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.claim.held, r.state = true, StateTalking
 	r.about, r.started = c.Context, c.Started
 	r.transcript = transcript{Transcript: r.in.Transcript(), unseen: c.New, digest: c.Digest}
-	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State}
+	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State, limit: c.LimitBytes}
 	r.usage = usage{total: c.Usage, allowed: c.Allowed}
 	r.wishes = wishes{paused: c.Paused, takeover: c.Takeover, end: c.End}
 	r.events.number, r.steps.lag = c.Events, c.Lag

@@ -28,6 +28,8 @@ type failure struct {
 	runID string
 	// mark is what is known of the requests of an exchange or a claim. Nil: nothing.
 	mark *activities.Mark
+	// sent is what did not fit an executor. Nil: not known.
+	sent *activities.SentMessages
 }
 
 // failureOf reads the error of an activity whose retries have ended.
@@ -44,7 +46,7 @@ func failureOf(err error) failure {
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
 			f.kind, f.remedy, f.spent, f.ambiguous = details.Kind, details.Remedy, details.Spent, details.Ambiguous
-			f.mark, f.runID = details.Mark, details.RunID
+			f.mark, f.runID, f.sent = details.Mark, details.RunID, details.Sent
 		}
 		return f
 	}

@@ -122,7 +122,7 @@ func TestFinalFailure(t *testing.T) {
 	}{
 		"Claimed":          {conversation.Claimed, conversation.Park, conversation.OutcomeClaimLost, false},
 		"NotFound":         {conversation.NotFound, conversation.Park, conversation.OutcomeFailed, false},
-		"TooLong":          {conversation.ContextTooLong, conversation.Park, conversation.OutcomeFailed, true},
+		"TooLongOfOld":     {conversation.ContextTooLong, conversation.Park, conversation.OutcomeFailed, true}, // nothing says what was sent
 		"Spent":            {conversation.BudgetSpent, conversation.EndConversation, conversation.OutcomeBudgetSpent, true},
 		"SpentParks":       {conversation.BudgetSpent, conversation.Park, "", false},
 		"UnavailableParks": {conversation.Unavailable, conversation.Park, "", false},

@@ -54,8 +54,8 @@ func (r *run) finalFailure(f failure, onExhausted conversation.OnExhausted) *end
 		return &ending{kind: conversation.OutcomeClaimLost, detail: f.String()}
 	case f.kind == conversation.NotFound:
 		return &ending{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind}
-	case f.kind == conversation.ContextTooLong:
-		// It has been tried with less, and the conversation does not become shorter.
+	case f.kind == conversation.ContextTooLong && f.sent == nil:
+		// A worker of an earlier version has tried it with less.
 		return &ending{kind: conversation.OutcomeFailed, detail: f.String(), cause: f.kind, open: r.claim.held}
 	case f.kind == conversation.BudgetSpent && onExhausted == conversation.EndConversation:
 		return &ending{kind: conversation.OutcomeBudgetSpent, detail: f.String(), cause: f.kind, open: r.claim.held}

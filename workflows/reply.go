@@ -98,6 +98,8 @@ type replyRequest struct {
 	out activities.ReplyResult
 	// refused means that the refusal text is sent instead of a reply.
 	refused bool
+	// shrunk means that more than what the executor is given did not fit.
+	shrunk bool
 }
 
 // requestReply asks the executor once, without tools if it is the last time.
@@ -118,7 +120,7 @@ func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out acti
 		name: name, options: activities.ReplyOptions(r.policy), activity: activities.ReplyName,
 		input: q.input, interrupted: r.replyInterrupted,
 		get:     func(f workflow.Future) (*handover, error) { return q.get(ctx, f) },
-		recover: q.recover,
+		recover: q.recover, resumed: q.resumed,
 	})
 	if q.out.HandedOver && q.out.Resume != nil {
 		q.out.Usage = q.out.Usage.Add(q.out.Resume.Spent) // no activity follows that would report it
@@ -133,7 +135,7 @@ func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out acti
 		out.Message.Time = workflow.Now(ctx).UTC()
 		return out, nil, nil
 	}
-	r.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State}
+	r.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State, limit: q.fitted()}
 	return q.out, nil, nil
 }
 
@@ -154,12 +156,14 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		OnlyCopy:   r.onlyCopy,
 		Exchanged:  r.exchanges,
 		Task:       r.about.Task,
+
+		OmittedText: r.policy.OmittedText,
 	}
 }
 
 // input is called each time: a resume may have changed the executor.
 func (q *replyRequest) input() any {
-	q.in.Executor, q.in.State = q.agent.executor, q.agent.state
+	q.in.Executor, q.in.State, q.in.LimitBytes = q.agent.executor, q.agent.state, q.agent.limit
 	return q.in
 }
 
@@ -177,6 +181,8 @@ func (q *replyRequest) get(ctx workflow.Context, f workflow.Future) (*handover, 
 
 func (q *replyRequest) recover(f failure) recovery {
 	switch {
+	case f.kind == conversation.ContextTooLong && f.sent != nil:
+		return q.shrink(*f.sent)
 	case f.kind == conversation.ContextTooLong && q.in.Window == 0 && q.transcript.Next > 2:
 		q.in.Window = q.transcript.Next / 2
 		return retry
@@ -185,6 +191,43 @@ func (q *replyRequest) recover(f failure) recovery {
 		return resolved
 	}
 	return none
+}
+
+// shrink has the executor asked with less after a request that did not fit, unless there
+// is nothing left to leave out. The bound is kept for the rest of the conversation. Each
+// one is at most half of what was sent, so that there are few.
+func (q *replyRequest) shrink(sent activities.SentMessages) recovery {
+	fitted := q.agent.limit > 0
+	switch {
+	case sent.Continued && !q.in.Anew && fitted:
+		// As much has fitted before: it is the executor's own record that is too long.
+	case sent.Least && sent.Continued && !q.in.Anew:
+	case sent.Least || sent.Bytes < 2:
+		return none
+	default:
+		q.agent.limit, q.shrunk = sent.Bytes/2, true
+	}
+	q.in.Anew = true
+	return retry
+}
+
+// fitted is the bound for the requests after this one. After a request that had to shrink
+// it is what has fitted, so that the next is not refused again, but not much less than what
+// was tried: a long message before it may just have been left out.
+func (q *replyRequest) fitted() int {
+	limit := q.in.LimitBytes
+	if q.shrunk && q.out.Sent != nil {
+		return min(limit, max(q.out.Sent.Bytes, limit/2))
+	}
+	return limit
+}
+
+// resumed has the executor asked with everything again after an operator has seen to it
+// that more fits.
+func (q *replyRequest) resumed(f failure) {
+	if f.kind == conversation.ContextTooLong {
+		q.agent.limit = 0
+	}
 }
 
 func failedAttempts(p *activities.ReplyProgress) int {

@@ -52,11 +52,13 @@ type agent struct {
 	executor, model string
 	// state is what the executor keeps from turn to turn.
 	state json.RawMessage
+	// limit is how many bytes of messages have fitted, after more had not. Zero: all have.
+	limit int
 }
 
 // use makes another executor reply from now on. The state of one executor means nothing
-// to another.
-func (a *agent) use(executor string) { a.executor, a.state = executor, nil }
+// to another, nor does what has fitted.
+func (a *agent) use(executor string) { a.executor, a.state, a.limit = executor, nil, 0 }
 
 // choose lets the conversation's metadata pick the executor among those allowed.
 func (a *agent) choose(about conversation.Context, allowed []string) {

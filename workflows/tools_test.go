@@ -274,8 +274,9 @@ func TestRefusalText(t *testing.T) {
 	require.EqualValues(t, 7, out.Usage.OutputTokens, "what a failure cost counts")
 }
 
-// What is too long for the executor is asked once more, with half of it.
-func TestContextTooLong(t *testing.T) {
+// A worker of an earlier version does not say what it sent: the executor is asked once
+// more with half of the messages, and then the conversation fails.
+func TestContextTooLongAtAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	for name, still := range map[string]bool{"with half": false, "still": true} {
 		t.Run(name, func(t *testing.T) {

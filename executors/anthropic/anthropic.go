@@ -131,7 +131,7 @@ func (e *Executor) params(req executors.Request) (sdk.MessageNewParams, []option
 		MaxTokens: int64(e.cfg.MaxOutputTokens),
 	}
 	var forgotten bool
-	p.System, p.Messages, forgotten = e.messages(req.Messages)
+	p.System, p.Messages, forgotten = e.messages(req)
 	if t := e.cfg.Temperature; t != nil {
 		p.Temperature = sdk.Float(*t)
 	}

@@ -9,6 +9,7 @@ import (
 	sdk "github.com/anthropics/anthropic-sdk-go"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -22,11 +23,11 @@ const silence = "(no answer)"
 // System messages become part of the instructions. The conversation begins with the
 // user, if only with the opening, and ends with the user. Forgotten reports that it ends
 // with tool calls whose thoughts are not recorded.
-func (e *Executor) messages(conv []conversation.Message) (system []sdk.TextBlockParam, out []sdk.MessageParam, forgotten bool) {
+func (e *Executor) messages(req executors.Request) (system []sdk.TextBlockParam, out []sdk.MessageParam, forgotten bool) {
 	if e.cfg.Instructions != "" {
 		system = append(system, sdk.TextBlockParam{Text: e.cfg.Instructions})
 	}
-	kept := modelcall.Window(conv, e.cfg.MaxHistoryMessages)
+	kept, whole := modelcall.Window(req, e.cfg.MaxHistoryMessages)
 	for _, m := range modelcall.Pair(kept, callID) {
 		if m.Role == conversation.RoleSystem {
 			if text := modelcall.Content(m); !blank(text) {
@@ -62,7 +63,7 @@ func (e *Executor) messages(conv []conversation.Message) (system []sdk.TextBlock
 	}
 	if *e.cfg.PromptCache {
 		// A moving window begins differently in every turn: caching it is useless.
-		mark(system, out, len(kept) == len(conv))
+		mark(system, out, whole)
 	}
 	return system, out, forgotten
 }

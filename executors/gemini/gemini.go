@@ -121,7 +121,7 @@ func (e *Executor) config(req executors.Request) *genai.GenerateContentConfig {
 		AutomaticContinuation: &once, // continuation is a kind of retry
 		HTTPOptions:           &genai.HTTPOptions{Headers: http.Header{}},
 	}
-	system, contents := e.messages(req.Messages)
+	system, contents := e.messages(req)
 	c.SystemInstruction = system
 	if t := e.cfg.Temperature; t != nil {
 		c.Temperature = genai.Ptr(float32(*t))

@@ -6,6 +6,7 @@ import (
 	"google.golang.org/genai"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -16,7 +17,7 @@ const silence = "(no answer)"
 // messages returns the instructions and the conversation in the API's format.
 // System messages become part of the instructions. The conversation begins with the
 // user, if only with the opening, and ends with the user.
-func (e *Executor) messages(conv []conversation.Message) (*genai.Content, []content) {
+func (e *Executor) messages(req executors.Request) (*genai.Content, []content) {
 	var (
 		system []*genai.Part
 		out    []content
@@ -25,7 +26,8 @@ func (e *Executor) messages(conv []conversation.Message) (*genai.Content, []cont
 	if e.cfg.Instructions != "" {
 		system = append(system, &genai.Part{Text: e.cfg.Instructions})
 	}
-	for _, m := range modelcall.Pair(modelcall.Window(conv, e.cfg.MaxHistoryMessages), modelcall.Valid) {
+	kept, _ := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+	for _, m := range modelcall.Pair(conversation.Alternating(kept), modelcall.Valid) {
 		if m.Role == conversation.RoleSystem {
 			if text := modelcall.Content(m); !blank(text) {
 				system = append(system, &genai.Part{Text: text})

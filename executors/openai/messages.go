@@ -4,6 +4,7 @@ import (
 	sdk "github.com/openai/openai-go/v3"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -11,8 +12,9 @@ type message = sdk.ChatCompletionMessageParamUnion
 
 // messages returns the instructions and the conversation in the API's format. It is
 // never empty: if the agent has the first turn, it holds the opening.
-func (e *Executor) messages(conv []conversation.Message) []message {
-	conv = modelcall.Window(conv, e.cfg.MaxHistoryMessages)
+func (e *Executor) messages(req executors.Request) []message {
+	kept, _ := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+	conv := conversation.Alternating(kept) // strict templates of compatible servers reject others
 	out := make([]message, 0, len(conv)+2)
 	if e.cfg.Instructions != "" {
 		out = append(out, sdk.SystemMessage(e.cfg.Instructions))

@@ -160,7 +160,7 @@ func (e *Executor) params(req executors.Request) (sdk.ChatCompletionNewParams, e
 	}
 	p := sdk.ChatCompletionNewParams{
 		Model:    e.cfg.Model,
-		Messages: e.messages(req.Messages),
+		Messages: e.messages(req),
 		Tools:    tools,
 	}
 	if t := e.cfg.Temperature; t != nil {

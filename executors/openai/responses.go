@@ -68,7 +68,8 @@ func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executor
 	previous, news := e.continues(req)
 	err := x.create(ctx, previous, news)
 	if previous != "" && forgotten(err) {
-		err = x.create(ctx, "", modelcall.Window(req.Messages, e.cfg.MaxHistoryMessages))
+		all, _ := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+		err = x.create(ctx, "", conversation.Alternating(all))
 	}
 	return x, err
 }
@@ -76,9 +77,10 @@ func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executor
 // continues returns the response that the request follows, and the messages after
 // it. Without one it returns all messages.
 func (e *Executor) continues(req executors.Request) (previous string, news []conversation.Message) {
-	all := modelcall.Window(req.Messages, e.cfg.MaxHistoryMessages)
+	all, whole := modelcall.Window(req, e.cfg.MaxHistoryMessages)
+	all = conversation.Alternating(all)
 	var m memory
-	if !*e.cfg.Store || len(all) < len(req.Messages) || len(req.State) == 0 || json.Unmarshal(req.State, &m) != nil || m.Response == "" {
+	if !*e.cfg.Store || !whole || len(req.State) == 0 || json.Unmarshal(req.State, &m) != nil || m.Response == "" {
 		return "", all
 	}
 	news = req.Messages[len(req.Messages)-min(max(req.New, 0), len(req.Messages)):]

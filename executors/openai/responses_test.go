@@ -130,7 +130,7 @@ func TestResponsesState(t *testing.T) {
 	req.State, req.New = res.State, 1
 	_, err := bounded.Execute(t.Context(), req)
 	require.NoError(t, err)
-	require.Equal(t, []string{"user: one", "user: three"}, inputs(last()), "a bound is kept")
+	require.Equal(t, []string{"user: three"}, inputs(last()), "a bound is kept")
 	require.NotContains(t, last(), "previous_response_id")
 
 	forgetful := newExecutor(t, p.Server, func(c *openai.Config) { c.API = openai.APIResponses })

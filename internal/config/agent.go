@@ -29,6 +29,7 @@ func (d *document) agent(e pair) Agent {
 		PlatformAttempts *int           `yaml:"platform_attempts"`
 		Executors        []string       `yaml:"executors"`
 		RefusalText      string         `yaml:"refusal_text"`
+		OmittedText      string         `yaml:"omitted_text"`
 		Tools            []string       `yaml:"tools"`
 		ToolRounds       *int           `yaml:"tool_rounds"`
 		ToolAttempts     *int           `yaml:"tool_attempts"`
@@ -46,6 +47,7 @@ func (d *document) agent(e pair) Agent {
 	}
 	a.Policy.Executor = cmp.Or(s.Executor, executors.Auto)
 	a.Policy.Executors, a.Policy.RefusalText, a.Policy.Tools = s.Executors, s.RefusalText, s.Tools
+	a.Policy.OmittedText = s.OmittedText
 	wrong := func(setting, format string, args ...any) { d.add(a.Fault(setting, format, args...)) }
 	switch on := conversation.OnExhausted(s.OnExhausted); on {
 	case "", conversation.Park, conversation.EndConversation:

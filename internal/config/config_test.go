@@ -173,7 +173,7 @@ func TestFaults(t *testing.T) {
 		{"Twice", valid + "  support: {agent: x}\n", []string{"parley.yaml:5: agents.support stands there twice: keep one"}},
 		{"UnknownAgentSetting", valid + "  b: {agent: x, projekt: y, colour: red}\n", []string{
 			"parley.yaml:5: agents.b.projekt is no setting of an agent: did you mean project?",
-			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, budget, exchange_timeout, executor, executors, max_message_bytes, max_turns, on_ambiguous, on_exhausted, on_oversize, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
+			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, budget, exchange_timeout, executor, executors, max_message_bytes, max_turns, omitted_text, on_ambiguous, on_exhausted, on_oversize, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
 		}},
 		{"WrongTypes", valid + "  b: {agent: [x], max_turns: many, reply_timeout: 30, reply_attempts: 1.5}\n", []string{
 			"parley.yaml:5: agents.b.agent is a list: it must be text",

@@ -243,9 +243,9 @@ func TestContextTooLongAtTheProvider(t *testing.T) {
 	require.Equal(t, 1, ask.New)
 	ask.Fail(t, fault(conversation.ContextTooLong, ""))
 	less := gate.Asked(t)
-	require.Len(t, less.Messages, 2)
+	require.Len(t, less.Messages, 1)
 	require.Nil(t, less.State)
-	require.Equal(t, 2, less.New)
+	require.Equal(t, 1, less.New)
 	require.NotEqual(t, ask.IdempotencyKey, less.IdempotencyKey, "it is another request")
 	kept.State = json.RawMessage(`{"response":"r2"}`)
 	less.Answer(t, kept)
@@ -256,7 +256,9 @@ func TestContextTooLongAtTheProvider(t *testing.T) {
 	requireOutcome(t, r, id, "ended by turn limit")
 }
 
-// What is too long is tried once more with less, and then ends with the reason.
+// What is too long is tried with less, as often as there is something to leave out. What
+// fitted is remembered. Then the conversation parks; an operator who has found a larger
+// model resumes it, and everything is sent again.
 func TestContextTooLong(t *testing.T) {
 	t.Parallel()
 	r, gate, _, id := equipped(t, rig.NewToolbox(nil), conversation.Policy{}, 9)
@@ -266,12 +268,16 @@ func TestContextTooLong(t *testing.T) {
 	require.Len(t, ask.Messages, 5)
 	ask.Fail(t, fault(conversation.ContextTooLong, ""))
 	less := gate.Asked(t)
-	require.Len(t, less.Messages, 2, "the first, and the newest turn")
+	require.Equal(t, ask.Messages[4:], less.Messages, "the newest turn")
 	less.Reply(t)
-	gate.Asked(t).Fail(t, fault(conversation.ContextTooLong, ""))
-	gate.Asked(t).Fail(t, fault(conversation.ContextTooLong, ""))
-	_, err := r.Outcome(t, id)
-	require.ErrorContains(t, err, "it said no")
-	require.Equal(t, conversation.OutcomeFailed, r.Status(t, id).Outcome.Kind)
+	ask = gate.Asked(t)
+	require.Len(t, ask.Messages, 1, "what fitted is remembered")
+	ask.Fail(t, fault(conversation.ContextTooLong, ""))
+	require.Equal(t, conversation.ContextTooLong, requireState(t, r, id, workflows.StateNeedsAttention).Attention.Kind)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	ask = gate.Asked(t)
+	require.Len(t, ask.Messages, 7)
+	ask.Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
 	r.RequireOnce(t)
 }

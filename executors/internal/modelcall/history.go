@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 )
 
 // Content returns the text of a message, with structured data as JSON.
@@ -44,37 +45,12 @@ func Arguments(c *conversation.ToolCall) json.RawMessage {
 	return out
 }
 
-// Window returns the first message and the newest ones, at most n together; n = 0
-// means all. It keeps together everything since the last message that is no tool
-// call or result, even beyond n, and never separates a tool call from its results:
-// the APIs reject that.
-func Window(conv []conversation.Message, n int) []conversation.Message {
-	if n <= 0 || len(conv) <= n {
-		return conv
-	}
-	start := min(len(conv)-max(n-1, 1), TurnStart(conv))
-	if start == 0 {
-		return conv
-	}
-	newest := conv[start:]
-	for len(newest) > 1 && newest[0].Role == conversation.RoleTool {
-		newest = newest[1:]
-	}
-	if n == 1 || callsTool(conv[0]) {
-		return newest
-	}
-	return append([]conversation.Message{conv[0]}, newest...)
-}
-
-// TurnStart returns the index of the last message that is neither a tool call nor a
-// tool result, or 0.
-func TurnStart(conv []conversation.Message) int {
-	for i := len(conv) - 1; i > 0; i-- {
-		if !conv[i].Internal() {
-			return i
-		}
-	}
-	return 0
+// Window returns the part of a conversation that a request has: see
+// [conversation.Bounds]. n is the executor's max_history_messages; 0 means all.
+// whole means that nothing was left out.
+func Window(req executors.Request, n int) (kept []conversation.Message, whole bool) {
+	w := conversation.Bounds{Messages: n, Marker: req.OmittedText}.Window(req.Messages)
+	return w.Messages, w.Whole
 }
 
 // noResult is the content of the result of a call without one.
@@ -145,13 +121,4 @@ func unique(id string, used map[string]bool) string {
 	}
 	used[name] = true
 	return name
-}
-
-func callsTool(m conversation.Message) bool {
-	for _, p := range m.Parts {
-		if p.ToolCall != nil {
-			return true
-		}
-	}
-	return false
 }

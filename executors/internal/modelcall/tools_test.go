@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -77,23 +78,23 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// A request's window is that of package conversation.
 func TestWindow(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		n        int
 		in, want string
+		whole    bool
 	}{
-		{0, "1 2 3", "1 2 3"},
-		{3, "1 2 3", "1 2 3"},
-		{2, "1 2 3", "1 3"},
-		{1, "1 2 3", "3"},
-		{1, "1 2 c:a r:a", "2 c:a r:a"},
-		{2, "1 2 c:a,b r:a r:b c:d r:d", "1 2 c:a,b r:a r:b c:d r:d"},
-		{2, "1 c:a r:a", "1 c:a r:a"},
-		{3, "1 c:a r:a 2", "1 2"},
-		{3, "c:a r:a 2 3", "2 3"},
+		{0, "1 c:a r:a 2", "1 c:a r:a 2", true},
+		{3, "1 c:a r:a", "1 c:a r:a", true},
+		{1, "1 c:a r:a", "1 c:a r:a", true},
+		{1, "1 c:b r:b 2 c:a r:a", "(cut)\n\n2 c:a r:a", false},
+		{2, "1 c:b r:b 2 c:a,b r:a r:b c:d r:d", "(cut)\n\n2 c:a,b r:a r:b c:d r:d", false},
 	} {
-		require.Equal(t, c.want, format(modelcall.Window(parse(c.in), c.n)), "%d of %s", c.n, c.in)
+		kept, whole := modelcall.Window(executors.Request{Messages: parse(c.in), OmittedText: "(cut)"}, c.n)
+		require.Equal(t, c.want, format(kept), "%d of %s", c.n, c.in)
+		require.Equal(t, c.whole, whole, "%d of %s", c.n, c.in)
 	}
 }
 
