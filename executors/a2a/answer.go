@@ -12,9 +12,13 @@ import (
 type content struct {
 	id   string
 	text strings.Builder
-	data []json.RawMessage
-	file bool // it had a file that cannot be passed on
-	size int
+	// thoughts takes the agent's thoughts out of the text.
+	thoughts modelcall.Thoughts
+	keep     bool // thoughts are kept
+	data     []json.RawMessage
+	begun    bool // it had a text
+	file     bool // it had a file that cannot be passed on
+	size     int
 }
 
 // contentSize is counted for each artifact in addition to its parts.
@@ -60,16 +64,34 @@ func (c *content) write(text, between string) {
 	if text == "" {
 		return
 	}
-	if c.text.Len() > 0 {
-		c.text.WriteString(between)
+	if c.begun {
+		text = between + text
 	}
-	c.text.WriteString(text)
-	c.size += len(text) + len(between)
+	c.begun = true
+	c.size += len(text)
+	c.text.WriteString(c.thoughts.Add(text))
 }
 
-func message(parts []part) *content {
-	c := &content{}
+// end adds the text that waits for more, and returns the whole.
+func (c *content) end() string {
+	c.text.WriteString(c.thoughts.Rest())
+	text := c.text.String()
+	if !c.keep {
+		text, _ = modelcall.WithoutOpening(text)
+	}
+	return text
+}
+
+func (a *answer) content(id string) *content {
+	return &content{id: id, keep: a.thoughts == executors.KeepThoughts, thoughts: modelcall.NewThoughts(a.thoughts)}
+}
+
+func (a *answer) message(parts []part) *content {
+	c := a.content("")
 	c.add(parts, blank)
+	text := c.end()
+	c.text.Reset()
+	c.text.WriteString(text)
 	return c
 }
 
@@ -79,8 +101,9 @@ func (c *content) empty() bool {
 
 // An answer assembles a reply and passes its text to OnDelta as it grows.
 type answer struct {
-	limit   int
-	onDelta func(string)
+	limit    int
+	thoughts executors.Thoughts
+	onDelta  func(string)
 
 	artifacts []*content
 	closing   *content // the message that is the answer, or the last status's
@@ -90,7 +113,7 @@ type answer struct {
 }
 
 func (e *Executor) newAnswer(req executors.Request) *answer {
-	return &answer{limit: e.cfg.MaxReplyBytes, onDelta: req.OnDelta}
+	return &answer{limit: e.cfg.MaxReplyBytes, thoughts: e.cfg.Thoughts, onDelta: req.OnDelta}
 }
 
 // restart discards the answer, except the text passed to OnDelta.
@@ -107,9 +130,9 @@ func (a *answer) artifact(in *artifact, more bool) error {
 	switch {
 	case at < 0:
 		at = len(a.artifacts)
-		a.artifacts = append(a.artifacts, &content{id: in.key()})
+		a.artifacts = append(a.artifacts, a.content(in.key()))
 	case !more:
-		a.artifacts[at] = &content{id: in.key()}
+		a.artifacts[at] = a.content(in.key())
 	}
 	c, grows := a.artifacts[at], more || at == had
 	before := c.text.Len()
@@ -135,7 +158,7 @@ func (a *answer) artifact(in *artifact, more bool) error {
 func (a *answer) snapshot(in []artifact) error {
 	a.artifacts = nil
 	for _, piece := range in {
-		c := &content{id: piece.key()}
+		c := a.content(piece.key())
 		c.add(piece.Parts, "")
 		a.artifacts = append(a.artifacts, c)
 	}
@@ -160,17 +183,25 @@ func (a *answer) check() error {
 	return nil
 }
 
-// text returns the text of the artifacts.
+// text returns the text of the artifacts so far.
 func (a *answer) text() string {
+	return a.join(func(c *content) string { return c.text.String() })
+}
+
+// whole returns the text of the artifacts at the end of the answer.
+func (a *answer) whole() string { return a.join((*content).end) }
+
+func (a *answer) join(of func(*content) string) string {
 	var b strings.Builder
 	for _, c := range a.artifacts {
-		if c.text.Len() == 0 {
+		text := of(c)
+		if text == "" {
 			continue
 		}
 		if b.Len() > 0 {
 			b.WriteString(blank)
 		}
-		b.WriteString(c.text.String())
+		b.WriteString(text)
 	}
 	return b.String()
 }
@@ -201,7 +232,7 @@ func (a *answer) reply() (string, []json.RawMessage, error) {
 	if err := a.check(); err != nil {
 		return "", nil, err
 	}
-	text, file := a.text(), false
+	text, file := a.whole(), false
 	var data []json.RawMessage
 	for _, c := range a.artifacts {
 		data, file = append(data, c.data...), file || c.file

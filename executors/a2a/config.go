@@ -62,6 +62,9 @@ type Config struct {
 	Streaming string `yaml:"streaming"`
 	// Accept are the media types the agent may answer with. Default: any.
 	Accept []string `yaml:"accept"`
+	// Thoughts says what happens to thoughts between tags with which a text of the
+	// agent begins. Default: executors.DropThoughts.
+	Thoughts executors.Thoughts `yaml:"thoughts"`
 	// Timeout bounds a whole call, polls included. Default: DefaultTimeout.
 	Timeout time.Duration `yaml:"timeout"`
 	// FirstTokenTimeout bounds the wait for the first piece of a streamed answer.
@@ -90,6 +93,7 @@ func (c Config) withDefaults() Config {
 	c.Opening = cmp.Or(c.Opening, DefaultOpening)
 	c.Protocol = cmp.Or(c.Protocol, ProtocolAuto)
 	c.Streaming = cmp.Or(c.Streaming, StreamingAuto)
+	c.Thoughts = cmp.Or(c.Thoughts, executors.DropThoughts)
 	c.MaxReplyBytes = cmp.Or(c.MaxReplyBytes, DefaultMaxReplyBytes)
 	c.PollInterval = cmp.Or(c.PollInterval, DefaultPollInterval)
 	return c
@@ -120,6 +124,7 @@ func (c Config) validate() error {
 	}
 	settings.OneOf(&f, "protocol", c.Protocol, ProtocolAuto, Protocol03, Protocol10)
 	settings.OneOf(&f, "streaming", c.Streaming, StreamingAuto, StreamingOff)
+	settings.OneOf(&f, "thoughts", c.Thoughts, executors.DropThoughts, executors.KeepThoughts)
 	for i, mode := range c.Accept {
 		if strings.TrimSpace(mode) == "" {
 			f.Add(fmt.Sprintf("accept[%d]", i), "write a media type such as text/plain", "is empty")

@@ -164,7 +164,7 @@ func (x *exchange) finish(ctx context.Context, err error) error {
 		err = x.poll(ctx)
 	}
 	// An agent without tasks, or without this one, has said all it had to say.
-	if ended && (x.task == "" || noTask(err)) && strings.TrimSpace(x.answer.text()) != "" {
+	if ended && (x.task == "" || noTask(err)) && strings.TrimSpace(x.answer.whole()) != "" {
 		x.running = false
 		return nil
 	}

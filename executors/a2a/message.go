@@ -32,11 +32,13 @@ func (x *exchange) messageID() string {
 
 // text returns the texts as the agent may repeat them.
 func (m outgoing) text() string {
-	c := &content{}
+	var all []string
 	for _, p := range m.parts {
-		c.write(p.text, blank)
+		if p.data == nil {
+			all = append(all, p.text)
+		}
 	}
-	return c.text.String()
+	return strings.Join(all, blank)
 }
 
 // newMessages returns the messages to send.

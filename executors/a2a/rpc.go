@@ -115,7 +115,7 @@ func (x *exchange) ask(ctx context.Context, op operation, params func(dialect) a
 	if err != nil {
 		return err
 	}
-	if mediaType(res) == eventStream {
+	if streams(res) {
 		return x.events(res)
 	}
 	ev, err := x.whole(res)
@@ -125,6 +125,9 @@ func (x *exchange) ask(ctx context.Context, op operation, params func(dialect) a
 	x.watch.Pause()
 	if done, err := x.take(ev); done || err != nil {
 		return err
+	}
+	if x.task == "" {
+		return modelcall.ErrNoAnswer
 	}
 	return errEnded
 }

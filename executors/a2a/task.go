@@ -25,7 +25,7 @@ func (x *exchange) take(ev *event) (bool, error) {
 			return false, nil
 		}
 		x.running = false
-		x.answer.closing = message(ev.Parts)
+		x.answer.closing = x.answer.message(ev.Parts)
 		return true, nil
 	case kindTask:
 		return x.snapshot(ev)
@@ -94,7 +94,7 @@ func (x *exchange) snapshot(ev *event) (bool, error) {
 	}
 	for _, m := range x.since(ev.History) {
 		if m.Role == roleAgent && (x.memory.Question == "" || m.MessageID != x.memory.Question) {
-			x.answer.progress = message(m.Parts)
+			x.answer.progress = x.answer.message(m.Parts)
 		}
 	}
 	return x.settle(ev.Status, ev.Metadata)
@@ -114,7 +114,17 @@ func (x *exchange) since(history []event) []event {
 
 // echoed reports whether a message is the one that was sent.
 func (x *exchange) echoed(m *event) bool {
-	return m != nil && m.Role == roleUser && (m.MessageID == x.messageID() || message(m.Parts).text.String() == x.sent)
+	return m != nil && m.Role == roleUser && (m.MessageID == x.messageID() || texts(m.Parts) == x.sent)
+}
+
+func texts(parts []part) string {
+	var all []string
+	for _, p := range parts {
+		if p.kind() == "text" {
+			all = append(all, p.Text)
+		}
+	}
+	return strings.Join(all, blank)
 }
 
 // stale reports whether the task is still in the state before the answer that it
@@ -137,7 +147,7 @@ func (x *exchange) stale(ev *event, added bool) bool {
 func (x *exchange) settle(s *status, metadata json.RawMessage) (bool, error) {
 	var failure *content
 	if s.Message != nil && !x.echoed(s.Message) {
-		failure = message(s.Message.Parts)
+		failure = x.answer.message(s.Message.Parts)
 	}
 	switch sdk.TaskState(s.State) {
 	case sdk.TaskStateCompleted:
