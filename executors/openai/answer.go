@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	sdk "github.com/openai/openai-go/v3"
-
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/internal/modelcall"
@@ -16,43 +14,56 @@ import (
 type answer struct {
 	modelcall.Answer
 	refusal strings.Builder
-	indexes []int64 // of Calls
-	pending int     // bytes of calls that are not complete
+	pending int // bytes of calls that are not complete
 	// cut means that the model was stopped before it was done.
 	cut bool
+
+	only     *int64          // the index of the choice that is read
+	content  strings.Builder // the text with its thoughts
+	parts    bool            // content is a list of parts
+	returned returned
+	signed   map[*modelcall.Call]*returned
+	items    []reasoning
+	counted  bool // the usage has come behind the answer
+	tells    bool // the server says why the model stopped, or that it has not
+}
+
+// reset prepares an answer for the request, and keeps the usage.
+func (e *Executor) reset(a *answer, req executors.Request, onDelta func(string)) {
+	usage := a.Usage
+	*a = answer{}
+	a.Usage = usage
+	a.Thoughts, a.OnDelta = modelcall.NewThoughts(e.cfg.Thoughts), onDelta
+	a.Offered = func(name string) bool {
+		return slices.ContainsFunc(req.Tools, func(t conversation.Tool) bool { return t.Name == name })
+	}
 }
 
 // length returns how many bytes of text the answer has.
 func (a *answer) length() int { return a.Size() + a.refusal.Len() + a.pending }
 
-// fill reads a whole answer.
-func (a *answer) fill(c *sdk.ChatCompletion) error {
-	a.Usage.Calls = 1
-	if c == nil { // the body was null
-		return modelcall.ErrNoAnswer
-	}
-	if err := errorIn(c.RawJSON()); err != nil {
-		return err
-	}
-	a.Model = c.Model
-	a.count(c.Usage)
-	if len(c.Choices) == 0 {
-		return modelcall.ErrNoAnswer
-	}
-	choice := c.Choices[0]
-	a.Text.WriteString(choice.Message.Content)
-	a.refusal.WriteString(choice.Message.Refusal)
-	for i, c := range choice.Message.ToolCalls {
-		a.addCall(int64(i), c.ID, c.Function.Name, c.Function.Arguments)
-	}
-	a.Finish = finishReason(choice.FinishReason)
-	return nil
+// empty reports whether nothing has arrived.
+func (a *answer) empty() bool {
+	return a.content.Len() == 0 && a.refusal.Len() == 0 && len(a.Calls) == 0
 }
 
-func (a *answer) count(u sdk.CompletionUsage) {
-	a.Usage.InputTokens = max(a.Usage.InputTokens, u.PromptTokens)
-	a.Usage.OutputTokens = max(a.Usage.OutputTokens, u.CompletionTokens)
-	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, u.PromptTokensDetails.CachedTokens), a.Usage.InputTokens)
+// count reads the counts of tokens, whose names differ between servers. They only grow.
+func (a *answer) count(u object) {
+	if len(u) == 0 {
+		return
+	}
+	most := func(n int64, o object, keys ...string) int64 {
+		for _, key := range keys {
+			n = max(n, o.count(key))
+		}
+		return n
+	}
+	cached := most(0, u, "prompt_cache_hit_tokens", "cached_tokens")
+	cached = most(cached, u.object("prompt_tokens_details"), "cached_tokens")
+	cached = most(cached, u.object("input_tokens_details"), "cached_tokens")
+	a.Usage.InputTokens = most(a.Usage.InputTokens, u, "prompt_tokens", "input_tokens")
+	a.Usage.OutputTokens = most(a.Usage.OutputTokens, u, "completion_tokens", "output_tokens")
+	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, cached), a.Usage.InputTokens)
 }
 
 // result turns a complete answer into the executor's result or error. It drops tool
@@ -66,7 +77,7 @@ func (e *Executor) result(ctx context.Context, a *answer, req executors.Request)
 		return executors.Result{}, e.failed(ctx, modelcall.ErrTooLarge, a.Usage)
 	case a.Finish == executors.FinishContentFilter:
 		a.Declined = "a content filter stopped the answer"
-	case strings.TrimSpace(a.Text.String()) == "" && a.refusal.Len() > 0 && len(a.Calls) == 0:
+	case strings.TrimSpace(a.content.String()) == "" && a.refusal.Len() > 0 && len(a.Calls) == 0:
 		a.Declined = e.clean("the model declined: " + conversation.Quote(a.refusal.String()))
 	}
 	if a.Finish == executors.FinishLength && len(a.Calls) > 0 && !slices.ContainsFunc(a.Calls, func(c *modelcall.Call) bool { return !c.Whole() }) {
@@ -74,17 +85,4 @@ func (e *Executor) result(ctx context.Context, a *answer, req executors.Request)
 	}
 	a.Key = modelcall.CallKey(req)
 	return a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
-}
-
-func finishReason(s string) executors.FinishReason {
-	switch s {
-	case "length":
-		return executors.FinishLength
-	case "content_filter":
-		return executors.FinishContentFilter
-	case "tool_calls", "function_call":
-		return executors.FinishToolCall
-	default: // compatible servers use names of their own for a normal end
-		return executors.FinishStop
-	}
 }

@@ -62,25 +62,35 @@ var errNoStream = errors.New("the run cannot be streamed")
 
 // resume streams a run from its beginning, which servers offer for a limited time.
 func (x *exchange) resume(ctx context.Context) error {
-	var raw *http.Response
-	err := x.client.Get(ctx, responsePath(x.id), nil, &raw, x.limits(true), option.WithQuery("stream", "true"), eventStream)
+	in, err := x.receive(true, x.repeats(), func(res **http.Response, more ...option.RequestOption) error {
+		return x.client.Get(ctx, responsePath(x.id), nil, res, append(more, option.WithQuery("stream", "true"), eventStream)...)
+	})
 	var failure *statusError
 	if errors.As(err, &failure) && (failure.HTTPStatus() == http.StatusBadRequest || failure.HTTPStatus() == http.StatusNotFound || failure.HTTPStatus() == http.StatusUnprocessableEntity) {
 		return errNoStream
 	}
-	return x.read(ctx, raw, err)
+	return x.read(ctx, in, err)
 }
 
 // poll polls a run until it has ended.
 func (x *exchange) poll(ctx context.Context) error {
 	x.restart()
 	for wait := firstPoll; ; wait = min(2*wait, slowPoll) {
-		var r response
-		if err := x.client.Get(ctx, responsePath(x.id), nil, &r, x.limits(false)); err != nil {
+		in, err := x.receive(false, x.repeats(), func(res **http.Response, more ...option.RequestOption) error {
+			return x.client.Get(ctx, responsePath(x.id), nil, res, more...)
+		})
+		switch {
+		case err != nil:
+			return err
+		case in.events != nil:
+			return x.stream(ctx, in.events)
+		}
+		r, err := parseResponse(in.whole)
+		if err != nil {
 			return err
 		}
 		if r.ended() {
-			return x.fill(&r)
+			return x.fill(r)
 		}
 		x.watch.Alive(r.Status == "in_progress" && *x.cfg.Stream) // polling yields no pieces, so GapTimeout does not apply
 		timer := time.NewTimer(wait)
@@ -99,9 +109,8 @@ func (x *exchange) restart() {
 	if text := x.a.Text.String(); len(text) > len(x.before) {
 		x.before = text
 	}
-	usage := x.a.Usage
-	*x.a = answer{}
-	x.a.Usage, x.item = usage, -1
+	x.reset(x.a, x.req, x.deliver)
+	x.item = -1
 }
 
 // abandon cancels a background run if the caller was cancelled. A caller that ended

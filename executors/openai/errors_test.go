@@ -71,7 +71,7 @@ func TestErrorsInStreams(t *testing.T) {
 		"OddEnd":           {[]string{hello, chunk(nil, "stop"), "{]"}, "", "Hello", once},
 		"FinishWithText":   {[]string{chunk(map[string]any{"content": "Hello"}, "eos"), "[DONE]"}, "", "Hello", once},
 		"OnlyDone":         {[]string{"[DONE]"}, down, "the stream ended before the answer did", once},
-		"CutOffWithUsage":  {[]string{hello, usageChunk}, down, "", known},
+		"UsageIsTheEnd":    {[]string{hello, usageChunk}, "", "Hello", known},
 		"Filtered":         {[]string{hello, chunk(nil, "content_filter"), usageChunk, "[DONE]"}, refused, "content filter", known},
 		"Declined":         {[]string{chunk(map[string]any{"refusal": "No, "}, ""), chunk(map[string]any{"refusal": "sorry."}, "stop"), usageChunk}, refused, "No, sorry.", known},
 		"Reasoned":         {[]string{chunk(map[string]any{"reasoning_content": "hm"}, ""), chunk(nil, "length"), usageChunk}, invalid, "raise max_output_tokens", known},

@@ -1,6 +1,9 @@
 package openai
 
 import (
+	"cmp"
+	"encoding/json"
+
 	sdk "github.com/openai/openai-go/v3"
 
 	"github.com/parley-run/parley/conversation"
@@ -19,13 +22,18 @@ func (e *Executor) messages(req executors.Request) []message {
 	if e.cfg.Instructions != "" {
 		out = append(out, sdk.SystemMessage(e.cfg.Instructions))
 	}
-	opened := false
-	for _, m := range conv {
+	opened, ids := false, map[string]string{}
+	turn := modelcall.TurnStart(conv)
+	for i, m := range conv {
 		if m.Role == conversation.RoleAssistant && !opened {
 			out = append(out, sdk.UserMessage(e.cfg.Opening))
 		}
 		opened = opened || m.Role != conversation.RoleSystem
-		out = append(out, translate(m)...)
+		var kept state
+		if i >= turn {
+			kept = e.kept(m) // what belongs to earlier turns is not sent: some servers reject it
+		}
+		out = append(out, translate(m, kept, ids)...)
 	}
 	if !opened {
 		out = append(out, sdk.UserMessage(e.cfg.Opening))
@@ -33,9 +41,10 @@ func (e *Executor) messages(req executors.Request) []message {
 	return out
 }
 
-// translate returns the API's messages for a message: each tool result is one of
-// its own.
-func translate(m conversation.Message) []message {
+// translate returns the API's messages for a message, with what the server needs back:
+// each tool result is one of its own. Ids are the server's own ids of calls, where they
+// differ.
+func translate(m conversation.Message, kept state, ids map[string]string) []message {
 	text := modelcall.Content(m)
 	var out []message
 	switch m.Role {
@@ -44,13 +53,14 @@ func translate(m conversation.Message) []message {
 			out = append(out, sdk.SystemMessage(text))
 		}
 	case conversation.RoleAssistant:
-		if a, ok := assistant(m, text); ok {
+		if a, ok := assistant(m, text, kept, ids); ok {
 			out = append(out, a)
 		}
 	default:
 		for _, p := range m.Parts {
 			if p.ToolResult != nil {
-				out = append(out, sdk.ToolMessage(modelcall.Valid(p.ToolResult.Content), p.ToolResult.CallID))
+				id := cmp.Or(ids[p.ToolResult.CallID], p.ToolResult.CallID)
+				out = append(out, sdk.ToolMessage(modelcall.Valid(p.ToolResult.Content), id))
 			}
 		}
 		if text != "" {
@@ -60,23 +70,37 @@ func translate(m conversation.Message) []message {
 	return out
 }
 
-func assistant(m conversation.Message, text string) (message, bool) {
+func assistant(m conversation.Message, said string, kept state, ids map[string]string) (message, bool) {
 	var a sdk.ChatCompletionAssistantMessageParam
-	if text != "" {
-		a.Content.OfString = sdk.String(text)
+	if said != "" {
+		a.Content.OfString = sdk.String(said)
 	}
+	a.SetExtraFields(extras(kept.Fields))
 	for _, p := range m.Parts {
 		if p.ToolCall == nil {
 			continue
 		}
 		// Compatible servers accept objects only.
 		arguments := string(modelcall.Arguments(p.ToolCall))
-		a.ToolCalls = append(a.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{
-			OfFunction: &sdk.ChatCompletionMessageFunctionToolCallParam{
-				ID:       p.ToolCall.ID,
-				Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: p.ToolCall.Name, Arguments: arguments},
-			},
-		})
+		call := &sdk.ChatCompletionMessageFunctionToolCallParam{
+			ID:       p.ToolCall.ID,
+			Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: p.ToolCall.Name, Arguments: arguments},
+		}
+		if i := len(a.ToolCalls); i < len(kept.Calls) {
+			call.SetExtraFields(extras(kept.Calls[i]))
+			if id := text(kept.Calls[i]["id"]); id != "" {
+				ids[p.ToolCall.ID] = id
+			}
+		}
+		a.ToolCalls = append(a.ToolCalls, sdk.ChatCompletionMessageToolCallUnionParam{OfFunction: call})
 	}
-	return message{OfAssistant: &a}, text != "" || len(a.ToolCalls) > 0
+	return message{OfAssistant: &a}, said != "" || len(a.ToolCalls) > 0
+}
+
+func extras(fields map[string]json.RawMessage) map[string]any {
+	out := make(map[string]any, len(fields))
+	for name, value := range fields {
+		out[name] = value
+	}
+	return out
 }

@@ -12,9 +12,8 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
+	"net/http"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -29,7 +28,6 @@ type Executor struct {
 	hasKey bool
 	client sdk.Client
 	asking sdk.Client // client with the changes that extra makes to requests
-	chat   sdk.ChatCompletionService
 	clean  func(string) string
 }
 
@@ -75,8 +73,6 @@ func New(cfg Config) (*Executor, error) {
 		}
 	}
 	e.asking = sdk.Client{Options: opts}
-	opts = append(opts[:len(opts):len(opts)], option.WithMiddleware(e.guard(*cfg.Stream, 0)))
-	e.chat = sdk.NewChatCompletionService(opts...)
 
 	e.cfg.APIKey, e.cfg.Headers = "", nil
 	return e, nil
@@ -115,22 +111,34 @@ func (e *Executor) executeChat(ctx context.Context, req executors.Request, opts 
 	ctx, watch := modelcall.TimersOf(e.cfg.ModelConfig).Watch(ctx, *e.cfg.Stream)
 	defer watch.Stop()
 	var a answer
-	if *e.cfg.Stream {
-		err = e.stream(ctx, watch, params, &a, req.OnDelta, opts...)
-	} else {
-		err = e.whole(ctx, params, &a, opts...)
-	}
-	var plain *plainAnswer // a whole answer to a request for a stream
-	if errors.As(err, &plain) {
-		var c sdk.ChatCompletion
-		if err = json.Unmarshal(plain.body, &c); err == nil {
-			err = a.fill(&c)
-		}
-	}
-	if err != nil {
+	e.reset(&a, req, req.OnDelta)
+	if err = e.ask(ctx, watch, params, &a, opts); err != nil {
 		return executors.Result{}, e.failed(ctx, err, a.Usage)
 	}
-	return e.result(ctx, &a, req)
+	res, err := e.result(ctx, &a, req)
+	if err == nil && res.FinishReason == executors.FinishToolCall {
+		res.Message.State = e.chatState(&a, res.Message)
+	}
+	return res, err
+}
+
+// ask requests an answer of the Chat Completions API. On an error, a holds the part
+// received.
+func (e *Executor) ask(ctx context.Context, w *modelcall.Watch, params sdk.ChatCompletionNewParams, a *answer, opts []option.RequestOption) error {
+	if *e.cfg.Stream {
+		opts = append(opts[:len(opts):len(opts)], streamed...)
+	}
+	in, err := e.receive(*e.cfg.Stream, 0, func(res **http.Response, more ...option.RequestOption) error {
+		return e.asking.Post(ctx, "chat/completions", params, res, append(opts[:len(opts):len(opts)], more...)...)
+	})
+	switch {
+	case err != nil:
+		return err
+	case in.events != nil:
+		return e.stream(ctx, w, in.events, a)
+	}
+	a.Usage.Calls = 1
+	return a.complete(in.whole)
 }
 
 func (e *Executor) executeResponses(caller context.Context, req executors.Request, opts []option.RequestOption) (executors.Result, error) {
@@ -149,6 +157,9 @@ func (e *Executor) executeResponses(caller context.Context, req executors.Reques
 	res, err := e.result(ctx, &a, req)
 	if err == nil {
 		res.State = x.state(res.Message)
+		if res.FinishReason == executors.FinishToolCall {
+			res.Message.State = e.keep(state{Items: a.items})
+		}
 	}
 	return res, err
 }
@@ -179,15 +190,6 @@ func (e *Executor) params(req executors.Request) (sdk.ChatCompletionNewParams, e
 		p.StreamOptions.IncludeUsage = sdk.Bool(true)
 	}
 	return p, nil
-}
-
-// whole requests a whole answer.
-func (e *Executor) whole(ctx context.Context, params sdk.ChatCompletionNewParams, a *answer, opts ...option.RequestOption) error {
-	completion, err := e.chat.New(ctx, params, opts...)
-	if err != nil {
-		return err
-	}
-	return a.fill(completion)
 }
 
 // op names the operation in errors.

@@ -1,11 +1,14 @@
 package openai
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
 
 	"github.com/parley-run/parley/executors/internal/apierror"
+	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
 // A response holds the fields of a Responses API response that are used. The SDK's
@@ -31,22 +34,58 @@ type response struct {
 // An item is a message, a tool call, or of a kind that is ignored.
 type item struct {
 	Type      string          `json:"type"`
+	ID        string          `json:"id"`
 	CallID    string          `json:"call_id"`
 	Name      string          `json:"name"`
-	Arguments string          `json:"arguments"`
+	Arguments json.RawMessage `json:"arguments"`
 	Content   json.RawMessage `json:"content"`
+	Encrypted string          `json:"encrypted_content"`
+
+	raw json.RawMessage
 }
 
-type part struct {
-	Type    string `json:"type"`
-	Text    string `json:"text"`
-	Refusal string `json:"refusal"`
+// UnmarshalJSON keeps the item as it came.
+func (i *item) UnmarshalJSON(data []byte) error {
+	type plain item
+	err := lenient(json.Unmarshal(data, (*plain)(i)))
+	i.raw = bytes.Clone(data)
+	return err
 }
 
-func (i item) parts() []part {
-	var parts []part
-	_ = json.Unmarshal(i.Content, &parts) // other content has no text
-	return parts
+// lenient ignores a value of another type than expected: it counts as missing.
+func lenient(err error) error {
+	if errors.As(err, new(*json.UnmarshalTypeError)) {
+		return nil
+	}
+	return err
+}
+
+// callID returns the id of a call. Some servers give only the item one.
+func (i *item) callID() string { return cmp.Or(i.CallID, i.ID) }
+
+// arguments returns a call's arguments. Some servers send an object instead of its text.
+func (i *item) arguments() string {
+	if s := text(i.Arguments); s != "" || len(i.Arguments) == 0 || i.Arguments[0] == '"' || string(i.Arguments) == "null" {
+		return s
+	}
+	return string(i.Arguments)
+}
+
+// parseResponse reads a whole response.
+func parseResponse(raw []byte) (*response, error) {
+	var r response
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, modelcall.ErrNoAnswer
+	}
+	if err := lenient(json.Unmarshal(raw, &r)); err != nil {
+		return nil, errUnreadable
+	}
+	if r.Status == "" && len(r.Output) == 0 {
+		if err := errorIn(string(raw)); err != nil {
+			return nil, err
+		}
+	}
+	return &r, nil
 }
 
 // ended reports whether the response is final. Compatible servers may omit the
@@ -82,6 +121,31 @@ type event struct {
 	Code        string          `json:"code"`
 	Message     string          `json:"message"`
 	Param       string          `json:"param"`
+}
+
+// parseEvent reads an event, or a whole response in the place of one.
+func parseEvent(raw modelcall.Event) (*event, error) {
+	var e event
+	if err := lenient(json.Unmarshal(raw.Data, &e)); err != nil {
+		return nil, errUnreadable
+	}
+	if e.Type == "" {
+		e.Type = raw.Name
+	}
+	switch {
+	case strings.HasPrefix(e.Type, "response."):
+	case e.Type == "error" && e.Message != "":
+	default:
+		if err := errorIn(string(raw.Data)); err != nil {
+			return nil, err
+		}
+		if o := parseObject(raw.Data); e.Response == nil && o.has("output") {
+			r, err := parseResponse(raw.Data)
+			e.Response = r
+			return &e, err
+		}
+	}
+	return &e, nil
 }
 
 func (e *event) text() string {

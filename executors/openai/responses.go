@@ -6,13 +6,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
 	sdk "github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
-	"github.com/openai/openai-go/v3/packages/ssestream"
 	"github.com/openai/openai-go/v3/responses"
 
 	"github.com/parley-run/parley/conversation"
@@ -53,14 +53,16 @@ type exchange struct {
 // respond calls the model through the Responses API.
 func (e *Executor) respond(ctx context.Context, w *modelcall.Watch, req executors.Request, a *answer, tools []responses.ToolUnionParam, opts []option.RequestOption) (*exchange, error) {
 	begin := func() *exchange {
-		return &exchange{Executor: e, req: req, watch: w, a: a, tools: tools, opts: opts, item: -1, background: e.cfg.Background}
+		x := &exchange{Executor: e, req: req, watch: w, a: a, tools: tools, opts: opts, item: -1, background: e.cfg.Background}
+		e.reset(a, req, x.deliver)
+		return x
 	}
 	x := begin()
 	if r, ok := recall(req.Attach); ok {
 		if err := x.attach(ctx, r); !errors.Is(err, errGone) {
 			return x, err
 		}
-		*a = answer{} // its usage was counted when it ended
+		a.Usage = conversation.Usage{} // it was counted when the run ended
 		failure := x.before
 		x = begin()
 		x.before = failure
@@ -164,21 +166,15 @@ func (x *exchange) params(previous string, news []conversation.Message) response
 
 // create requests a new response.
 func (x *exchange) create(ctx context.Context, previous string, news []conversation.Message) error {
-	body, opts := x.params(previous, news), append(x.opts[:len(x.opts):len(x.opts)], x.limits(*x.cfg.Stream))
-	if !*x.cfg.Stream {
-		var r response
-		if err := x.asking.Post(ctx, "responses", body, &r, opts...); err != nil {
-			return err
-		}
-		x.created(r.ID, false)
-		return x.settle(ctx, &r)
+	body, opts := x.params(previous, news), x.opts[:len(x.opts):len(x.opts)]
+	if *x.cfg.Stream {
+		opts = append(opts, streamed...)
 	}
-	var raw *http.Response
-	err := x.asking.Post(ctx, "responses", body, &raw, append(opts, option.WithJSONSet("stream", true), eventStream)...)
-	return x.read(ctx, raw, err)
+	in, err := x.receive(*x.cfg.Stream, x.repeats(), func(res **http.Response, more ...option.RequestOption) error {
+		return x.asking.Post(ctx, "responses", body, res, append(opts, more...)...)
+	})
+	return x.read(ctx, in, err)
 }
-
-var eventStream = option.WithHeader("Accept", "text/event-stream")
 
 // created records the response's id, and passes it to OnAttach if a later attempt
 // can find the response by it.
@@ -196,20 +192,20 @@ func (x *exchange) created(id string, streamed bool) {
 	}
 }
 
-// read reads a streamed response. If the stream of a background run breaks off,
+// read reads a response, whole or streamed. If the stream of a background run breaks off,
 // read polls the run.
-func (x *exchange) read(ctx context.Context, raw *http.Response, err error) error {
-	if err == nil {
-		err = x.stream(ctx, raw)
-	}
-	var plain *plainAnswer // a whole answer to a request for a stream
-	if errors.As(err, &plain) {
-		var r response
-		if err := json.Unmarshal(plain.body, &r); err != nil {
+func (x *exchange) read(ctx context.Context, in incoming, err error) error {
+	switch {
+	case err != nil:
+	case in.events == nil:
+		r, err := parseResponse(in.whole)
+		if err != nil {
 			return err
 		}
 		x.created(r.ID, false)
-		return x.settle(ctx, &r)
+		return x.settle(ctx, r)
+	default:
+		err = x.stream(ctx, in.events)
 	}
 	if err != nil && x.background && x.id != "" && ctx.Err() == nil && brokeOff(err) {
 		return x.poll(ctx)
@@ -218,24 +214,40 @@ func (x *exchange) read(ctx context.Context, raw *http.Response, err error) erro
 }
 
 func brokeOff(err error) bool {
-	var (
-		failure  *statusError
-		inStream *ssestream.StreamError
-	)
-	return !errors.As(err, &failure) && !errors.As(err, &inStream) && !errors.Is(err, modelcall.ErrTooLarge) && !errors.Is(err, modelcall.ErrWebPage)
+	var failure *statusError
+	return !errors.As(err, &failure) && !errors.Is(err, modelcall.ErrTooLarge) && !errors.Is(err, modelcall.ErrWebPage)
 }
 
 // stream reads events until the response has ended.
-func (x *exchange) stream(ctx context.Context, raw *http.Response) error {
-	s := ssestream.NewStream[event](ssestream.NewDecoder(raw), nil)
-	defer func() { _ = s.Close() }()
+func (x *exchange) stream(ctx context.Context, events *modelcall.Events) error {
+	defer func() { _ = events.Close() }()
 	if !x.background {
 		x.a.Usage.Calls = 1
 	}
-	for s.Next() {
-		ev := s.Current()
+	for {
+		raw, err := events.Next()
+		switch {
+		case errors.Is(err, modelcall.ErrTooLarge):
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, io.EOF) && x.a.empty() && events.Stray() != "":
+			return errorInside([]byte(events.Stray()))
+		case errors.Is(err, io.EOF):
+			return modelcall.ErrCutOff
+		case err != nil:
+			return err
+		case raw.Done() && x.a.empty():
+			return modelcall.ErrCutOff
+		case raw.Done(): // some servers send no event for the end
+			return nil
+		}
+		ev, err := parseEvent(raw)
+		if err != nil {
+			return err
+		}
 		x.watch.Alive(ev.begins())
-		done, err := x.take(&ev)
+		done, err := x.take(ev)
 		if done || err != nil {
 			return err
 		}
@@ -243,13 +255,6 @@ func (x *exchange) stream(ctx context.Context, raw *http.Response) error {
 			return modelcall.ErrTooLarge
 		}
 	}
-	switch err := s.Err(); {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return err
-	}
-	return modelcall.ErrCutOff
 }
 
 // take reads one event, and reports whether it is the last.
@@ -265,18 +270,45 @@ func (x *exchange) take(ev *event) (done bool, err error) {
 	case "response.function_call_arguments.delta":
 		x.a.pending += len(ev.Delta)
 	case "response.output_item.done":
-		if ev.Item != nil && ev.Item.Type == "function_call" {
-			x.a.pending = 0
-			x.a.addCall(ev.OutputIndex, ev.Item.CallID, ev.Item.Name, ev.Item.Arguments)
-		}
+		x.finished(ev.OutputIndex, ev.Item)
 	case "error":
 		return true, ev.fault()
+	case "response.created", "response.queued", "response.in_progress":
 	default:
 		if ev.Response != nil && ev.Response.ended() {
 			return true, x.fill(ev.Response)
 		}
 	}
 	return false, nil
+}
+
+// finished reads an item that is complete.
+func (x *exchange) finished(at int64, it *item) {
+	switch {
+	case it == nil:
+	case it.Type == "function_call":
+		x.a.pending = 0
+		x.a.Call(it.callID(), it.Name).Write(it.arguments())
+	case it.Type == "reasoning":
+		x.reason(it)
+	case it.Type == "message" && x.item < 0 && x.a.refusal.Len() == 0: // it came without pieces
+		x.message(at, it)
+	}
+}
+
+// reason notes an item of reasoning, which the next request must have if the provider does
+// not keep the response.
+func (x *exchange) reason(it *item) {
+	if it.Encrypted != "" {
+		x.a.items = append(x.a.items, reasoning{Before: len(x.a.Calls), Item: it.raw})
+	}
+}
+
+// message reads the content of a message.
+func (x *exchange) message(at int64, it *item) {
+	said, refusal := contentText(it.Content)
+	x.appendText(at, said)
+	x.a.refusal.WriteString(refusal)
 }
 
 // appendText appends the text of an item, with a blank line between items as between the
@@ -289,7 +321,12 @@ func (x *exchange) appendText(item int64, text string) {
 		text = "\n\n" + text
 	}
 	x.item = item
-	x.a.Text.WriteString(text)
+	x.a.content.WriteString(text)
+	x.a.Say(text)
+}
+
+// deliver passes text to OnDelta.
+func (x *exchange) deliver(text string) {
 	if x.req.OnDelta == nil || x.mute {
 		return
 	}
@@ -333,34 +370,22 @@ func (x *exchange) fill(r *response) error {
 	if r.Status == "failed" || r.Status == "cancelled" || r.hasError() {
 		return r.fault()
 	}
-	text, refusal, calls := a.Text.Len() == 0, a.refusal.Len() == 0, len(a.Calls) == 0
+	text, calls, thoughts := x.item < 0 && a.refusal.Len() == 0, len(a.Calls) == 0, len(a.items) == 0
 	for i, it := range r.Output {
-		switch it.Type {
-		case "message":
-			for _, c := range it.parts() {
-				if c.Type == "output_text" && text {
-					x.appendText(int64(i), c.Text)
-				}
-				if c.Type == "refusal" && refusal {
-					a.refusal.WriteString(c.Refusal)
-				}
-			}
-		case "function_call":
-			if calls {
-				a.addCall(int64(i), it.CallID, it.Name, it.Arguments)
-			}
+		switch {
+		case it.Type == "message" && text:
+			x.message(int64(i), &it)
+		case it.Type == "reasoning" && thoughts:
+			x.reason(&it)
+		case it.Type == "function_call" && calls:
+			a.Call(it.callID(), it.Name).Write(it.arguments())
 		}
 	}
 	a.Finish = executors.FinishStop
 	if r.Status == "incomplete" {
 		a.cut = true
-		switch r.Incomplete.Reason {
-		case "content_filter":
-			a.Finish = executors.FinishContentFilter
-		case "max_output_tokens", "":
+		if a.End(r.Incomplete.Reason); r.Incomplete.Reason == "" {
 			a.Finish = executors.FinishLength
-		default:
-			a.Finish = executors.FinishError
 		}
 	}
 	return nil
@@ -374,11 +399,11 @@ func responsePath(id string, more ...string) string {
 // instructions and the tools, and includes reasoning.
 const repeated = 1 << 20
 
-// limits bounds how many bytes of a response are read.
-func (x *exchange) limits(stream bool) option.RequestOption {
+// repeats returns how many bytes a response has beside the reply.
+func (x *exchange) repeats() int {
 	n := repeated + len(x.cfg.Instructions)
 	for _, t := range x.req.Tools {
 		n += len(t.Schema) + len(t.Description) + len(t.Name)
 	}
-	return option.WithMiddleware(x.guard(stream, n))
+	return n
 }

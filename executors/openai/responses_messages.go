@@ -2,6 +2,7 @@ package openai
 
 import (
 	sdk "github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/packages/param"
 	"github.com/openai/openai-go/v3/responses"
 
 	"github.com/parley-run/parley/conversation"
@@ -16,12 +17,17 @@ func (e *Executor) conversationItems(conv []conversation.Message) []inputItem {
 	out := make([]inputItem, 0, len(conv)+1)
 	opening := inputMessage(e.cfg.Opening, responses.EasyInputMessageRoleUser)
 	opened := false
-	for _, m := range conv {
+	turn := modelcall.TurnStart(conv)
+	for i, m := range conv {
 		if m.Role == conversation.RoleAssistant && !opened {
 			out = append(out, opening)
 		}
 		opened = opened || m.Role != conversation.RoleSystem
-		out = append(out, items([]conversation.Message{m})...)
+		var kept state
+		if i >= turn {
+			kept = e.kept(m)
+		}
+		out = append(out, messageItems(m, kept)...)
 	}
 	if !opened {
 		out = append(out, opening)
@@ -34,27 +40,43 @@ func (e *Executor) conversationItems(conv []conversation.Message) []inputItem {
 func items(messages []conversation.Message) []inputItem {
 	var out []inputItem
 	for _, m := range messages {
-		role := responses.EasyInputMessageRoleUser
-		switch m.Role {
-		case conversation.RoleSystem:
-			role = responses.EasyInputMessageRoleSystem
-		case conversation.RoleAssistant:
-			role = responses.EasyInputMessageRoleAssistant
+		out = append(out, messageItems(m, state{})...)
+	}
+	return out
+}
+
+// messageItems returns a message in the API's format, with the items of reasoning that
+// came before its calls.
+func messageItems(m conversation.Message, kept state) []inputItem {
+	var out []inputItem
+	role := responses.EasyInputMessageRoleUser
+	switch m.Role {
+	case conversation.RoleSystem:
+		role = responses.EasyInputMessageRoleSystem
+	case conversation.RoleAssistant:
+		role = responses.EasyInputMessageRoleAssistant
+	}
+	for _, p := range m.Parts {
+		if r := p.ToolResult; r != nil && m.Role != conversation.RoleAssistant {
+			item := responses.ResponseInputItemParamOfFunctionCallOutput(modelcall.Valid(r.Content))
+			item.OfFunctionCallOutput.CallID = sdk.String(r.CallID)
+			out = append(out, item)
 		}
-		for _, p := range m.Parts {
-			if r := p.ToolResult; r != nil && m.Role != conversation.RoleAssistant {
-				item := responses.ResponseInputItemParamOfFunctionCallOutput(modelcall.Valid(r.Content))
-				item.OfFunctionCallOutput.CallID = sdk.String(r.CallID)
-				out = append(out, item)
-			}
+	}
+	reason := func(before int) {
+		for len(kept.Items) > 0 && kept.Items[0].Before <= before {
+			out = append(out, param.Override[inputItem](kept.Items[0].Item))
+			kept.Items = kept.Items[1:]
 		}
-		if text := modelcall.Content(m); text != "" {
-			out = append(out, inputMessage(text, role))
-		}
-		for _, c := range m.ToolCalls() {
-			if m.Role == conversation.RoleAssistant {
-				out = append(out, responses.ResponseInputItemParamOfFunctionCall(string(modelcall.Arguments(&c)), c.ID, c.Name))
-			}
+	}
+	reason(0)
+	if text := modelcall.Content(m); text != "" {
+		out = append(out, inputMessage(text, role))
+	}
+	for i, c := range m.ToolCalls() {
+		if m.Role == conversation.RoleAssistant {
+			reason(i)
+			out = append(out, responses.ResponseInputItemParamOfFunctionCall(string(modelcall.Arguments(&c)), c.ID, c.Name))
 		}
 	}
 	return out

@@ -2,70 +2,79 @@ package openai
 
 import (
 	"context"
-
-	sdk "github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/option"
+	"encoding/json"
+	"errors"
+	"io"
 
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
-// stream requests a streamed answer. On an error, a holds the part received.
-func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, params sdk.ChatCompletionNewParams, a *answer, onDelta func(string), opts ...option.RequestOption) error {
-	s := e.chat.NewStreaming(ctx, params, opts...)
-	defer func() { _ = s.Close() }()
-	if s.Err() == nil {
-		a.Usage.Calls = 1
-	}
-	for s.Next() {
-		chunk := s.Current()
-		if chunk.Model != "" {
-			a.Model = chunk.Model
+// stream reads a streamed answer of the Chat Completions API. On an error, a holds the
+// part received.
+func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, events *modelcall.Events, a *answer) error {
+	defer func() { _ = events.Close() }()
+	a.Usage.Calls = 1
+	done, err := false, error(nil)
+	for !done && err == nil {
+		var ev modelcall.Event
+		if ev, err = events.Next(); err != nil {
+			break
 		}
-		a.count(chunk.Usage)
-		w.Alive(startsAnswer(chunk))
-		if len(chunk.Choices) == 0 {
-			continue
-		}
-		choice := chunk.Choices[0]
-		a.Text.WriteString(choice.Delta.Content)
-		a.refusal.WriteString(choice.Delta.Refusal)
-		for _, c := range choice.Delta.ToolCalls {
-			a.addCall(c.Index, c.ID, c.Function.Name, c.Function.Arguments)
-		}
-		if a.length() > e.cfg.MaxReplyBytes {
-			return modelcall.ErrTooLarge
-		}
-		if choice.FinishReason != "" {
-			a.Finish = finishReason(choice.FinishReason)
-		}
-		if onDelta != nil && choice.Delta.Content != "" {
-			onDelta(choice.Delta.Content)
+		if done = ev.Done(); !done {
+			err = e.event(w, ev, a)
 		}
 	}
-	switch err := s.Err(); {
+	clean := done || errors.Is(err, io.EOF)
+	switch {
+	case errors.Is(err, modelcall.ErrTooLarge):
+		return err
+	case modelcall.Cancelled(ctx):
+		return ctx.Err()
+	case a.Finish != "":
+		return nil // a later failure, or a connection that stays open, loses at most the usage
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err != nil && a.Finish == "":
+	case !clean:
 		return err
-	case a.Finish == "":
+	case !done && a.empty() && events.Stray() != "":
+		return errorInside([]byte(events.Stray()))
+	case a.empty() || !done && !a.ended(events.Framed()):
 		return modelcall.ErrCutOff
 	}
-	// The answer is complete: a later failure loses at most the usage.
 	return nil
 }
 
-// startsAnswer reports whether the model has begun to think or write: servers send
-// a chunk with only the role when the request arrives.
-func startsAnswer(chunk sdk.ChatCompletionChunk) bool {
-	for _, c := range chunk.Choices {
-		if c.Delta.Content != "" || c.Delta.Refusal != "" || c.FinishReason != "" || len(c.Delta.ToolCalls) > 0 {
-			return true
-		}
-		for _, f := range c.Delta.JSON.ExtraFields { // servers name reasoning fields differently
-			if raw := f.Raw(); raw != "null" && raw != `""` && raw != "" {
-				return true
-			}
+// ended reports whether an answer without a finish reason is complete at the end of a
+// stream that has no marker. It is if the usage has come, which follows the answer, or if
+// the server never says whether the model has stopped and the transport shows that nothing
+// is missing. A server that says "not yet" up to the end has broken off.
+func (a *answer) ended(framed bool) bool {
+	for _, c := range a.Calls {
+		if !c.Empty() && !c.Whole() {
+			return false
 		}
 	}
-	return false
+	return a.counted || framed && !a.tells
+}
+
+// event reads an event.
+func (e *Executor) event(w *modelcall.Watch, ev modelcall.Event, a *answer) error {
+	if err := errorIn(string(ev.Data)); err != nil {
+		return err
+	}
+	o := parseObject(ev.Data)
+	switch {
+	case ev.Name == "error":
+		return errorInside(ev.Data)
+	case o == nil && json.Valid(ev.Data), o == nil && len(ev.Data) > 0 && ev.Data[0] != '{':
+		return nil // a sign of life
+	case o == nil:
+		return errUnreadable
+	}
+	begins, err := a.add(o, false)
+	w.Alive(begins)
+	if err == nil && a.length() > e.cfg.MaxReplyBytes {
+		return modelcall.ErrTooLarge
+	}
+	return err
 }

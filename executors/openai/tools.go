@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,23 +12,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
-
-// addCall adds a call or a piece of one. Pieces of one call share an index; some
-// servers give all calls the same index, and each its own id.
-func (a *answer) addCall(index int64, id, name, arguments string) {
-	var c *modelcall.Call
-	for i, have := range a.Calls {
-		if a.indexes[i] == index && (id == "" || have.ID == "" || have.ID == id) {
-			c = have
-		}
-	}
-	if c == nil {
-		c = a.Call(id, name)
-		a.indexes = append(a.indexes, index)
-	}
-	c.ID, c.Name = cmp.Or(c.ID, id), cmp.Or(c.Name, name)
-	c.Write(arguments)
-}
 
 // parameters returns the schema of a tool's arguments.
 func parameters(t conversation.Tool) (map[string]any, error) {

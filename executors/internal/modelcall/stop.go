@@ -1,6 +1,7 @@
 package modelcall
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -123,4 +124,12 @@ func snake(word string) string {
 		}
 	}
 	return strings.Trim(string(out), "_")
+}
+
+// Worse reports whether a word that is in the table means a worse end than the other: a
+// gateway's "stop" may stand beside the filter's word of the server behind it.
+func Worse(word, than string) bool {
+	rank := []executors.FinishReason{executors.FinishLength, executors.FinishContentFilter, executors.FinishError}
+	reason, known := finishReasons[snake(word)]
+	return known && slices.Index(rank, reason) > slices.Index(rank, Ended(than))
 }

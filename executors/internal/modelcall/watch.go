@@ -3,6 +3,7 @@ package modelcall
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -134,4 +135,10 @@ func (w *Watch) Stop() {
 	w.mu.Unlock()
 	w.total.Stop()
 	w.cancel(nil)
+}
+
+// Cancelled reports whether the caller ended the context of a call, and no timer did.
+func Cancelled(ctx context.Context) bool {
+	var timeout *TimeoutError
+	return ctx.Err() != nil && !errors.As(context.Cause(ctx), &timeout)
 }

@@ -1,0 +1,211 @@
+package openai
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/modelcall"
+)
+
+// complete reads a whole answer of the Chat Completions API.
+func (a *answer) complete(raw []byte) error {
+	if err := errorIn(string(raw)); err != nil {
+		return err
+	}
+	if !json.Valid(raw) {
+		return errUnreadable
+	}
+	_, err := a.add(parseObject(raw), true)
+	return err
+}
+
+// add reads an answer, or a piece of one, and reports whether the model has begun to
+// think or write: servers send a piece with only the role when the request arrives.
+func (a *answer) add(o object, whole bool) (begins bool, err error) {
+	if model := o.text("model"); model != "" {
+		a.Model = model
+	}
+	a.count(o.object("usage"))
+	a.count(o.object("x_groq").object("usage"))
+	choice := a.choice(o)
+	if choice == nil {
+		a.counted = a.counted || o.has("usage") && len(o.list("choices")) == 0
+		return false, nil
+	}
+	a.count(choice.object("usage"))
+	_, tells := choice["finish_reason"]
+	a.tells = a.tells || tells
+	switch {
+	case choice.has("delta") && choice["delta"][0] == '{' && (len(choice.object("delta")) > 0 || !choice.has("message")):
+		begins = a.message(choice.object("delta"), false)
+	case choice.has("delta"):
+		begins = a.say(choice["delta"])
+	case choice.has("message"):
+		begins = a.repeated(choice.object("message"), whole)
+	case choice.has("text"):
+		begins = a.say(choice["text"])
+	}
+	return a.end(choice) || begins, nil
+}
+
+// choice returns the choice with the index of the first one, of which more are not asked
+// for.
+func (a *answer) choice(o object) object {
+	for _, raw := range o.list("choices") {
+		choice := parseObject(raw)
+		if choice == nil {
+			continue
+		}
+		i := choice.index("index")
+		if a.only == nil {
+			a.only = i
+		}
+		if i == nil || a.only == nil || *i == *a.only {
+			return choice
+		}
+	}
+	return nil
+}
+
+// end reads why the model stopped. A gateway's word for it and the one of the server
+// behind it may differ: the worse counts.
+func (a *answer) end(choice object) bool {
+	word := func(raw json.RawMessage) string {
+		if o := parseObject(raw); o != nil {
+			raw = o["type"]
+		}
+		return text(raw)
+	}
+	own, native := word(choice["finish_reason"]), word(choice["native_finish_reason"])
+	if own == "" {
+		own = word(choice["finish_details"])
+	}
+	if modelcall.Ended(own) == "" || modelcall.Worse(native, own) {
+		own = native
+	}
+	a.End(own)
+	return modelcall.Ended(own) != ""
+}
+
+// message reads a message, or a piece of one.
+func (a *answer) message(m object, whole bool) (begins bool) {
+	if whole {
+		a.returned.whole(m)
+	} else {
+		a.returned.piece(m)
+	}
+	if !isThinking(m) {
+		begins = a.say(m["content"])
+	}
+	if refusal := m.text("refusal"); refusal != "" {
+		a.refusal.WriteString(refusal)
+	}
+	for _, raw := range m.list("tool_calls") {
+		a.call(parseObject(raw), whole)
+	}
+	if m.has("function_call") {
+		a.call(object{"function": m["function_call"]}, whole)
+	}
+	for key, value := range m { // servers name reasoning fields differently
+		if key != "role" && key != "content" && m.has(key) && !slices.Contains([]string{`""`, "[]", "{}", "false"}, string(value)) {
+			begins = true
+		}
+	}
+	return begins
+}
+
+// isThinking reports whether Gemini marks the content as thoughts.
+func isThinking(m object) bool {
+	return string(m.object("extra_content").object("google")["thought"]) == "true"
+}
+
+// repeated reads a message in a stream. It may stand in the place of a piece, be the text
+// so far, or repeat all at the end.
+func (a *answer) repeated(m object, whole bool) bool {
+	if whole || a.content.Len() == 0 && len(a.Calls) == 0 {
+		return a.message(m, whole)
+	}
+	said, _ := contentText(m["content"])
+	if rest, ok := strings.CutPrefix(said, a.content.String()); ok {
+		a.content.WriteString(rest)
+		a.Say(rest)
+	} else if !strings.HasSuffix(a.content.String(), said) {
+		a.say(m["content"])
+	}
+	return true
+}
+
+// say reads content.
+func (a *answer) say(raw json.RawMessage) bool {
+	said, refusal := contentText(raw)
+	a.refusal.WriteString(refusal)
+	a.content.WriteString(said)
+	a.parts = a.parts || len(raw) > 0 && (raw[0] == '[' || raw[0] == '{')
+	a.Say(said)
+	return said != "" || refusal != "" || a.parts
+}
+
+// call reads a call, or a piece of one. Arguments may be an object instead of its text.
+func (a *answer) call(o object, whole bool) {
+	function := o.object("function")
+	if function == nil {
+		function = o
+	}
+	raw := function["arguments"]
+	if !function.has("arguments") {
+		raw = function["parameters"]
+	}
+	arguments := text(raw)
+	if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') {
+		arguments = string(raw)
+	}
+	piece := modelcall.Piece{Index: o.index("index"), ID: o.text("id"), Name: function.text("name"), Arguments: arguments}
+	var c *modelcall.Call
+	if whole {
+		c = a.Call(piece.ID, piece.Name)
+		c.Write(piece.Arguments)
+	} else {
+		c = a.AddCall(piece)
+	}
+	if a.signed == nil {
+		a.signed = map[*modelcall.Call]*returned{}
+	}
+	if a.signed[c] == nil {
+		a.signed[c] = &returned{}
+	}
+	a.signed[c].whole(o)
+}
+
+// state returns what the server needs back with the results of the message's calls.
+func (e *Executor) chatState(a *answer, m conversation.Message) *conversation.ProviderState {
+	s := state{Fields: a.returned.fields()}
+	if a.Thoughts.Found() && !a.parts && a.content.Len() <= conversation.MaxProviderState {
+		if s.Fields == nil {
+			s.Fields = map[string]json.RawMessage{}
+		}
+		s.Fields["content"], _ = json.Marshal(a.content.String()) // cannot fail for a string
+	}
+	for i, c := range m.ToolCalls() {
+		fields := map[string]json.RawMessage{}
+		if i < len(a.Calls) {
+			if r := a.signed[a.Calls[i]]; r != nil {
+				fields = r.fields()
+			}
+			if id := a.Calls[i].ID; id != "" && id != c.ID && !a.repeatsID(i) {
+				if fields == nil {
+					fields = map[string]json.RawMessage{}
+				}
+				fields["id"], _ = json.Marshal(modelcall.Valid(id)) // cannot fail for a string
+			}
+		}
+		s.Calls = append(s.Calls, fields)
+	}
+	return e.keep(s)
+}
+
+// repeatsID reports whether an earlier call has the id of this one.
+func (a *answer) repeatsID(i int) bool {
+	return slices.ContainsFunc(a.Calls[:i], func(c *modelcall.Call) bool { return c.ID == a.Calls[i].ID })
+}
