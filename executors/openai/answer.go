@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -48,19 +49,19 @@ func (a *answer) empty() bool {
 }
 
 // count reads the counts of tokens, whose names differ between servers. They only grow.
-func (a *answer) count(u object) {
+func (a *answer) count(u lenient.Object) {
 	if len(u) == 0 {
 		return
 	}
-	most := func(n int64, o object, keys ...string) int64 {
+	most := func(n int64, o lenient.Object, keys ...string) int64 {
 		for _, key := range keys {
-			n = max(n, o.count(key))
+			n = max(n, o.Count(key))
 		}
 		return n
 	}
 	cached := most(0, u, "prompt_cache_hit_tokens", "cached_tokens")
-	cached = most(cached, u.object("prompt_tokens_details"), "cached_tokens")
-	cached = most(cached, u.object("input_tokens_details"), "cached_tokens")
+	cached = most(cached, u.Object("prompt_tokens_details"), "cached_tokens")
+	cached = most(cached, u.Object("input_tokens_details"), "cached_tokens")
 	a.Usage.InputTokens = most(a.Usage.InputTokens, u, "prompt_tokens", "input_tokens")
 	a.Usage.OutputTokens = most(a.Usage.OutputTokens, u, "completion_tokens", "output_tokens")
 	a.Usage.CachedInputTokens = min(max(a.Usage.CachedInputTokens, cached), a.Usage.InputTokens)

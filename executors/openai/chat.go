@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -17,34 +18,34 @@ func (a *answer) complete(raw []byte) error {
 	if !json.Valid(raw) {
 		return errUnreadable
 	}
-	_, err := a.add(parseObject(raw), true)
+	_, err := a.add(lenient.Read(raw), true)
 	return err
 }
 
 // add reads an answer, or a piece of one, and reports whether the model has begun to
 // think or write: servers send a piece with only the role when the request arrives.
-func (a *answer) add(o object, whole bool) (begins bool, err error) {
-	if model := o.text("model"); model != "" {
+func (a *answer) add(o lenient.Object, whole bool) (begins bool, err error) {
+	if model := o.Word("model"); model != "" {
 		a.Model = model
 	}
-	a.count(o.object("usage"))
-	a.count(o.object("x_groq").object("usage"))
+	a.count(o.Object("usage"))
+	a.count(o.Object("x_groq").Object("usage"))
 	choice := a.choice(o)
 	if choice == nil {
-		a.counted = a.counted || o.has("usage") && len(o.list("choices")) == 0
+		a.counted = a.counted || o.Has("usage") && len(o.List("choices")) == 0
 		return false, nil
 	}
-	a.count(choice.object("usage"))
+	a.count(choice.Object("usage"))
 	_, tells := choice["finish_reason"]
 	a.tells = a.tells || tells
 	switch {
-	case choice.has("delta") && choice["delta"][0] == '{' && (len(choice.object("delta")) > 0 || !choice.has("message")):
-		begins = a.message(choice.object("delta"), false)
-	case choice.has("delta"):
+	case choice.Has("delta") && choice["delta"][0] == '{' && (len(choice.Object("delta")) > 0 || !choice.Has("message")):
+		begins = a.message(choice.Object("delta"), false)
+	case choice.Has("delta"):
 		begins = a.say(choice["delta"])
-	case choice.has("message"):
-		begins = a.repeated(choice.object("message"), whole)
-	case choice.has("text"):
+	case choice.Has("message"):
+		begins = a.repeated(choice.Object("message"), whole)
+	case choice.Has("text"):
 		begins = a.say(choice["text"])
 	}
 	return a.end(choice) || begins, nil
@@ -52,13 +53,13 @@ func (a *answer) add(o object, whole bool) (begins bool, err error) {
 
 // choice returns the choice with the index of the first one, of which more are not asked
 // for.
-func (a *answer) choice(o object) object {
-	for _, raw := range o.list("choices") {
-		choice := parseObject(raw)
+func (a *answer) choice(o lenient.Object) lenient.Object {
+	for _, raw := range o.List("choices") {
+		choice := lenient.Read(raw)
 		if choice == nil {
 			continue
 		}
-		i := choice.index("index")
+		i := choice.Index("index")
 		if a.only == nil {
 			a.only = i
 		}
@@ -71,12 +72,12 @@ func (a *answer) choice(o object) object {
 
 // end reads why the model stopped. A gateway's word for it and the one of the server
 // behind it may differ: the worse counts.
-func (a *answer) end(choice object) bool {
+func (a *answer) end(choice lenient.Object) bool {
 	word := func(raw json.RawMessage) string {
-		if o := parseObject(raw); o != nil {
+		if o := lenient.Read(raw); o != nil {
 			raw = o["type"]
 		}
-		return text(raw)
+		return lenient.Word(raw)
 	}
 	own, native := word(choice["finish_reason"]), word(choice["native_finish_reason"])
 	if own == "" {
@@ -90,7 +91,7 @@ func (a *answer) end(choice object) bool {
 }
 
 // message reads a message, or a piece of one.
-func (a *answer) message(m object, whole bool) (begins bool) {
+func (a *answer) message(m lenient.Object, whole bool) (begins bool) {
 	if whole {
 		a.returned.whole(m)
 	} else {
@@ -99,17 +100,17 @@ func (a *answer) message(m object, whole bool) (begins bool) {
 	if !isThinking(m) {
 		begins = a.say(m["content"])
 	}
-	if refusal := m.text("refusal"); refusal != "" {
+	if refusal := m.Word("refusal"); refusal != "" {
 		a.refusal.WriteString(refusal)
 	}
-	for _, raw := range m.list("tool_calls") {
-		a.call(parseObject(raw), whole)
+	for _, raw := range m.List("tool_calls") {
+		a.call(lenient.Read(raw), whole)
 	}
-	if m.has("function_call") {
-		a.call(object{"function": m["function_call"]}, whole)
+	if m.Has("function_call") {
+		a.call(lenient.Object{"function": m["function_call"]}, whole)
 	}
 	for key, value := range m { // servers name reasoning fields differently
-		if key != "role" && key != "content" && m.has(key) && !slices.Contains([]string{`""`, "[]", "{}", "false"}, string(value)) {
+		if key != "role" && key != "content" && m.Has(key) && !slices.Contains([]string{`""`, "[]", "{}", "false"}, string(value)) {
 			begins = true
 		}
 	}
@@ -117,13 +118,13 @@ func (a *answer) message(m object, whole bool) (begins bool) {
 }
 
 // isThinking reports whether Gemini marks the content as thoughts.
-func isThinking(m object) bool {
-	return string(m.object("extra_content").object("google")["thought"]) == "true"
+func isThinking(m lenient.Object) bool {
+	return string(m.Object("extra_content").Object("google")["thought"]) == "true"
 }
 
 // repeated reads a message in a stream. It may stand in the place of a piece, be the text
 // so far, or repeat all at the end.
-func (a *answer) repeated(m object, whole bool) bool {
+func (a *answer) repeated(m lenient.Object, whole bool) bool {
 	if whole || a.content.Len() == 0 && len(a.Calls) == 0 {
 		return a.message(m, whole)
 	}
@@ -148,20 +149,20 @@ func (a *answer) say(raw json.RawMessage) bool {
 }
 
 // call reads a call, or a piece of one. Arguments may be an object instead of its text.
-func (a *answer) call(o object, whole bool) {
-	function := o.object("function")
+func (a *answer) call(o lenient.Object, whole bool) {
+	function := o.Object("function")
 	if function == nil {
 		function = o
 	}
 	raw := function["arguments"]
-	if !function.has("arguments") {
+	if !function.Has("arguments") {
 		raw = function["parameters"]
 	}
-	arguments := text(raw)
+	arguments := lenient.Word(raw)
 	if len(raw) > 0 && (raw[0] == '{' || raw[0] == '[') {
 		arguments = string(raw)
 	}
-	piece := modelcall.Piece{Index: o.index("index"), ID: o.text("id"), Name: function.text("name"), Arguments: arguments}
+	piece := modelcall.Piece{Index: o.Index("index"), ID: o.Word("id"), Name: function.Word("name"), Arguments: arguments}
 	var c *modelcall.Call
 	if whole {
 		c = a.Call(piece.ID, piece.Name)

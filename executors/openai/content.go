@@ -3,6 +3,8 @@ package openai
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/parley-run/parley/executors/internal/lenient"
 )
 
 // maxParts bounds how deep parts are nested within parts.
@@ -29,18 +31,18 @@ func addContent(raw json.RawMessage, said, refusal *strings.Builder, depth int) 
 		}
 		return
 	case raw[0] != '{':
-		said.WriteString(text(raw))
+		said.WriteString(lenient.Word(raw))
 		return
 	}
-	part := parseObject(raw)
-	kind := strings.ToLower(part.text("type"))
+	part := lenient.Read(raw)
+	kind := strings.ToLower(part.Word("type"))
 	switch {
 	case isThought(kind, part):
 	case kind == "refusal":
-		refusal.WriteString(part.text("refusal"))
+		refusal.WriteString(part.Word("refusal"))
 	case kind == "" || strings.Contains(kind, "text"):
 		for _, key := range []string{"text", "value", "content", "parts"} {
-			if part.has(key) {
+			if part.Has(key) {
 				addContent(part[key], said, refusal, depth-1)
 				return
 			}
@@ -49,8 +51,8 @@ func addContent(raw json.RawMessage, said, refusal *strings.Builder, depth int) 
 }
 
 // isThought reports whether a part is not meant for the reader.
-func isThought(kind string, part object) bool {
-	if part.text("thought") != "" || string(part["thought"]) == "true" {
+func isThought(kind string, part lenient.Object) bool {
+	if part.Word("thought") != "" || string(part["thought"]) == "true" {
 		return true
 	}
 	for _, word := range []string{"think", "reason", "thought", "analysis", "summary"} {

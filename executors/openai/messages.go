@@ -8,6 +8,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -88,7 +89,7 @@ func assistant(m conversation.Message, said string, kept state, ids map[string]s
 		}
 		if i := len(a.ToolCalls); i < len(kept.Calls) {
 			call.SetExtraFields(extras(kept.Calls[i]))
-			if id := text(kept.Calls[i]["id"]); id != "" {
+			if id := lenient.Word(kept.Calls[i]["id"]); id != "" {
 				ids[p.ToolCall.ID] = id
 			}
 		}

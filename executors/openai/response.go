@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/executors/internal/apierror"
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -47,13 +48,13 @@ type item struct {
 // UnmarshalJSON keeps the item as it came.
 func (i *item) UnmarshalJSON(data []byte) error {
 	type plain item
-	err := lenient(json.Unmarshal(data, (*plain)(i)))
+	err := tolerated(json.Unmarshal(data, (*plain)(i)))
 	i.raw = bytes.Clone(data)
 	return err
 }
 
-// lenient ignores a value of another type than expected: it counts as missing.
-func lenient(err error) error {
+// tolerated ignores a value of another type than expected: it counts as missing.
+func tolerated(err error) error {
 	if errors.As(err, new(*json.UnmarshalTypeError)) {
 		return nil
 	}
@@ -65,7 +66,7 @@ func (i *item) callID() string { return cmp.Or(i.CallID, i.ID) }
 
 // arguments returns a call's arguments. Some servers send an object instead of its text.
 func (i *item) arguments() string {
-	if s := text(i.Arguments); s != "" || len(i.Arguments) == 0 || i.Arguments[0] == '"' || string(i.Arguments) == "null" {
+	if s := lenient.Word(i.Arguments); s != "" || len(i.Arguments) == 0 || i.Arguments[0] == '"' || string(i.Arguments) == "null" {
 		return s
 	}
 	return string(i.Arguments)
@@ -77,7 +78,7 @@ func parseResponse(raw []byte) (*response, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, modelcall.ErrNoAnswer
 	}
-	if err := lenient(json.Unmarshal(raw, &r)); err != nil {
+	if err := tolerated(json.Unmarshal(raw, &r)); err != nil {
 		return nil, errUnreadable
 	}
 	if r.Status == "" && len(r.Output) == 0 {
@@ -126,7 +127,7 @@ type event struct {
 // parseEvent reads an event, or a whole response in the place of one.
 func parseEvent(raw modelcall.Event) (*event, error) {
 	var e event
-	if err := lenient(json.Unmarshal(raw.Data, &e)); err != nil {
+	if err := tolerated(json.Unmarshal(raw.Data, &e)); err != nil {
 		return nil, errUnreadable
 	}
 	if e.Type == "" {
@@ -139,7 +140,7 @@ func parseEvent(raw modelcall.Event) (*event, error) {
 		if err := errorIn(string(raw.Data)); err != nil {
 			return nil, err
 		}
-		if o := parseObject(raw.Data); e.Response == nil && o.has("output") {
+		if o := lenient.Read(raw.Data); e.Response == nil && o.Has("output") {
 			r, err := parseResponse(raw.Data)
 			e.Response = r
 			return &e, err

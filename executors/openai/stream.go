@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -62,7 +63,7 @@ func (e *Executor) event(w *modelcall.Watch, ev modelcall.Event, a *answer) erro
 	if err := errorIn(string(ev.Data)); err != nil {
 		return err
 	}
-	o := parseObject(ev.Data)
+	o := lenient.Read(ev.Data)
 	switch {
 	case ev.Name == "error":
 		return errorInside(ev.Data)

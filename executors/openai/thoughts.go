@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/lenient"
 )
 
 // Fields that a server needs back with the results of tool calls, as they came. Whole ones
@@ -37,15 +38,15 @@ type reasoning struct {
 // returned are the state's fields received so far.
 type returned struct {
 	texts  map[string]*strings.Builder
-	lists  map[string][]object
+	lists  map[string][]lenient.Object
 	wholes map[string]json.RawMessage
 	size   int // bytes of all
 }
 
 // whole reads the fields of a whole message, or of a call.
-func (r *returned) whole(o object) {
+func (r *returned) whole(o lenient.Object) {
 	for _, key := range slices.Concat(textFields, listFields, wholeFields) {
-		if o.has(key) && string(o[key]) != `""` {
+		if o.Has(key) && string(o[key]) != `""` {
 			r.set(key, o[key])
 		}
 	}
@@ -62,10 +63,10 @@ func (r *returned) set(key string, value json.RawMessage) {
 }
 
 // piece reads the fields of a piece of a message.
-func (r *returned) piece(o object) {
+func (r *returned) piece(o lenient.Object) {
 	for _, key := range textFields {
 		var s string
-		if !o.has(key) || json.Unmarshal(o[key], &s) != nil || !r.fits(len(s)) {
+		if !o.Has(key) || json.Unmarshal(o[key], &s) != nil || !r.fits(len(s)) {
 			continue
 		}
 		if r.texts == nil {
@@ -77,17 +78,17 @@ func (r *returned) piece(o object) {
 		r.texts[key].WriteString(s)
 	}
 	for _, key := range listFields {
-		for _, item := range o.list(key) {
-			if piece := parseObject(item); piece != nil && r.fits(len(item)) {
+		for _, item := range o.List(key) {
+			if piece := lenient.Read(item); piece != nil && r.fits(len(item)) {
 				if r.lists == nil {
-					r.lists = map[string][]object{}
+					r.lists = map[string][]lenient.Object{}
 				}
 				r.lists[key] = merge(r.lists[key], piece)
 			}
 		}
 	}
 	for _, key := range wholeFields {
-		if o.has(key) {
+		if o.Has(key) {
 			r.set(key, o[key])
 		}
 	}
@@ -126,7 +127,7 @@ func (r *returned) fields() map[string]json.RawMessage {
 var pieceFields = []string{"text", "summary", "data", "thinking"}
 
 // merge adds an item, or a piece of the last one of its index and type.
-func merge(list []object, piece object) []object {
+func merge(list []lenient.Object, piece lenient.Object) []lenient.Object {
 	for i, item := range slices.Backward(list) {
 		if !sameItem(item, piece) {
 			continue
@@ -134,7 +135,7 @@ func merge(list []object, piece object) []object {
 		for key, value := range piece {
 			var have, more string
 			switch {
-			case !piece.has(key):
+			case !piece.Has(key):
 			case slices.Contains(pieceFields, key) && json.Unmarshal(item[key], &have) == nil && json.Unmarshal(value, &more) == nil:
 				item[key], _ = json.Marshal(have + more) // cannot fail for a string
 			default:
@@ -149,17 +150,17 @@ func merge(list []object, piece object) []object {
 
 // sameItem reports whether a piece belongs to the item. Items without an index are whole
 // once they are signed.
-func sameItem(item, piece object) bool {
+func sameItem(item, piece lenient.Object) bool {
 	same := func(key string) bool {
-		return !item.has(key) || !piece.has(key) || bytes.Equal(item[key], piece[key])
+		return !item.Has(key) || !piece.Has(key) || bytes.Equal(item[key], piece[key])
 	}
 	if !same("type") || !same("id") {
 		return false
 	}
-	if item.has("index") || piece.has("index") {
-		return item.has("index") && piece.has("index") && same("index")
+	if item.Has("index") || piece.Has("index") {
+		return item.Has("index") && piece.Has("index") && same("index")
 	}
-	return !item.has("signature") && !strings.Contains(item.text("type"), "encrypted") && !strings.Contains(item.text("type"), "redacted")
+	return !item.Has("signature") && !strings.Contains(item.Word("type"), "encrypted") && !strings.Contains(item.Word("type"), "redacted")
 }
 
 // keep returns the state as it is kept beside the message. Nil: there is none.
