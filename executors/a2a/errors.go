@@ -13,6 +13,7 @@ import (
 	sdk "github.com/a2aproject/a2a-go/a2a"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/httpclient"
@@ -35,9 +36,31 @@ const (
 
 // A fault is a JSON-RPC error of the agent.
 type fault struct {
-	Code    int             `json:"code"`
-	Message string          `json:"message"`
-	Data    json.RawMessage `json:"data"`
+	Code    int
+	Message string
+	Data    json.RawMessage
+
+	// report is what the error, or an error in another shape, says in the words of model
+	// vendors and gateways, which agents pass on.
+	report apierror.Error
+}
+
+// newFault reads an error of JSON-RPC, or of any other shape.
+func newFault(raw []byte) *fault {
+	f := &fault{}
+	f.report, _ = apierror.Read(raw)
+	var fields struct {
+		Code    json.RawMessage `json:"code"`
+		Message json.RawMessage `json:"message"`
+		Data    json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(raw, &fields) == nil {
+		_ = json.Unmarshal(fields.Code, &f.Code)       // a code of another type is in the report
+		_ = json.Unmarshal(fields.Message, &f.Message) // and a message
+		f.Data = details(fields.Data)
+	}
+	f.Message = cmp.Or(f.Message, f.report.Message)
+	return f
 }
 
 func (f *fault) Error() string {
@@ -74,6 +97,18 @@ func (f *fault) reason() reason {
 	var r reason
 	r.read(f.Data)
 	return r
+}
+
+// meaning is the kind that the words of the error give: an agent passes its model's on.
+func (f *fault) meaning(status int) conversation.Kind {
+	kind, _ := f.report.Meaning(status, apierror.Table{})
+	if kind == "" {
+		kind, _ = apierror.OfText(f.text()).Meaning(status, apierror.Table{})
+	}
+	if kind == conversation.Invalid || kind == conversation.Unavailable {
+		return "" // the code says as much
+	}
+	return kind
 }
 
 // kind returns the kind of the code. Unknown codes are retryable.
@@ -183,7 +218,7 @@ func (x *exchange) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.As(err, &failure):
 		x.forget(failure.Code == codeMethodNotFound)
 		r := failure.reason()
-		out.Kind, out.RetryAfter = cmp.Or(r.kind, failure.kind()), r.retryAfter
+		out.Kind, out.RetryAfter = cmp.Or(r.kind, failure.meaning(0), failure.kind()), cmp.Or(r.retryAfter, failure.report.RetryAfter)
 		out.Err = errors.New(x.failure.Clean(failure.Error()))
 		if failure.kind() == out.Kind {
 			out.Remedy = failure.remedy()
@@ -229,7 +264,8 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 	failure := &wire.Error{}
 	var r reason
 	if e.fault != nil {
-		failure.Message, r = e.fault.text(), e.fault.reason()
+		failure, r = wire.Foreign(e.fault.report), e.fault.reason()
+		failure.Message = e.fault.text()
 	}
 	out := x.failure.Reported(failure, e.status, cmp.Or(e.retryAfter, r.retryAfter))
 	kind := out.Kind
@@ -247,9 +283,10 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 
 // ended returns the error for a task that ended without an answer.
 func (x *exchange) ended(e *stateError) *conversation.Error {
+	said := &fault{report: apierror.OfText(e.failure)}
 	out := &conversation.Error{
-		Op: x.failure.Op, Err: errors.New(x.failure.Clean(e.Error())), RetryAfter: e.reason.retryAfter,
-		Kind: cmp.Or(e.reason.kind, conversation.Unavailable),
+		Op: x.failure.Op, Err: errors.New(x.failure.Clean(e.Error())), RetryAfter: cmp.Or(e.reason.retryAfter, said.report.RetryAfter),
+		Kind: cmp.Or(e.reason.kind, said.meaning(0), conversation.Unavailable),
 	}
 	switch e.state {
 	case sdk.TaskStateRejected:

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"unicode/utf8"
 
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
@@ -25,7 +26,17 @@ type rpcRequest struct {
 
 type rpcResponse struct {
 	Result json.RawMessage `json:"result"`
-	Error  *fault          `json:"error"`
+	Error  json.RawMessage `json:"error"`
+}
+
+// isError reports whether the member of that name holds an error: some servers always
+// send it.
+func isError(raw json.RawMessage) bool {
+	switch string(bytes.TrimSpace(raw)) {
+	case "", "null", `""`, "{}", "false", "[]":
+		return false
+	}
+	return true
 }
 
 // post sends a request and returns a successful response. It sends no
@@ -86,16 +97,26 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 		return nil, err
 	}
 	if foreign.IsPage(res.Header, data) {
-		return nil, modelcall.ErrWebPage
+		return nil, foreign.PageError(res.StatusCode, data)
 	}
 	ev, err := parseResponse(data)
 	switch { // an agent always answers with JSON-RPC
 	case errors.Is(err, errNotJSON):
-		return nil, &foreign.Error{Status: res.StatusCode, What: "not a JSON object"}
+		return nil, notJSON(res.StatusCode, data)
 	case errors.Is(err, errNeither):
 		return nil, &foreign.Error{Status: res.StatusCode, What: "it has neither result nor error"}
 	}
 	return ev, err
+}
+
+// notJSON is the error of an answer that is a text: by its words, if they are those of a
+// service, and else as of another server.
+func notJSON(status int, data []byte) error {
+	report, _ := apierror.Within(data)
+	if _, means := report.Meaning(0, apierror.Table{}); means {
+		return &fault{Message: report.Message, report: report}
+	}
+	return &foreign.Error{Status: status, What: "not a JSON object", Said: report.Message}
 }
 
 // maxFrame bounds what is read at a time. A task repeats the messages.
@@ -144,11 +165,13 @@ func parseResponse(data []byte) (*event, error) {
 	if err := parse(data, &res); err != nil {
 		return nil, err
 	}
-	if res.Error != nil {
-		res.Error.Data = details(res.Error.Data)
-		return nil, res.Error
+	if isError(res.Error) {
+		return nil, newFault(res.Error)
 	}
 	if len(res.Result) == 0 || string(res.Result) == "null" {
+		if report, ok := apierror.Within(data); ok { // of a server in front of the agent
+			return nil, &fault{Message: report.Message, report: report}
+		}
 		return nil, errNeither
 	}
 	return readEvent(res.Result)
@@ -183,31 +206,18 @@ func parse(data []byte, into any) error {
 // refusal reads a response other than 2xx and closes it.
 func refusal(res *http.Response) error {
 	body := modelcall.ErrorBody(res)
-	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
+	if err := modelcall.Foreign(res, body, func() bool { return apierror.Own(res.StatusCode, body) }); err != nil {
 		return err
 	}
-	out := &statusError{status: res.StatusCode, retryAfter: httpclient.RetryAfter(res.Header)}
+	out := &statusError{status: res.StatusCode, retryAfter: httpclient.RetryAfterOf(res.StatusCode, res.Header)}
 	if !utf8.Valid(body) {
 		return out
 	}
 	var rpc rpcResponse
-	if json.Unmarshal(body, &rpc) == nil && rpc.Error != nil {
-		out.fault = rpc.Error
-		out.fault.Data = details(rpc.Error.Data)
-		return out
-	}
-	// The error bodies of common web frameworks.
-	var plain struct {
-		Message string `json:"message"`
-		Detail  string `json:"detail"`
-		Error   string `json:"error"`
-	}
-	_ = json.Unmarshal(body, &plain) // a field of another type stays empty
-	for _, failure := range []string{plain.Message, plain.Detail, plain.Error} {
-		if failure != "" {
-			out.fault = &fault{Message: failure}
-			break
-		}
+	if json.Unmarshal(body, &rpc) == nil && isError(rpc.Error) {
+		out.fault = newFault(rpc.Error)
+	} else if report, _ := apierror.Read(body); report.Message != "" {
+		out.fault = &fault{Message: report.Message, report: report}
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func TestErrorsByStatus(t *testing.T) {
 		return apiError(429, "RESOURCE_EXHAUSTED", message, details...)
 	}
 	for name, c := range map[string]said{
-		"PerMinute":           {429, nil, spent(exhausted, exceeded(perMinute), retryIn("34.074824224s")), limited, 34074824224, "429 Too Many Requests, RESOURCE_EXHAUSTED, " + perMinute + ": “You exceeded"},
+		"PerMinute":           {429, nil, spent(exhausted, exceeded(perMinute), retryIn("34.5s")), limited, 34500 * time.Millisecond, "429 Too Many Requests, RESOURCE_EXHAUSTED, " + perMinute + ": “You exceeded"},
 		"TokensPerMinute":     {429, nil, spent(exhausted, exceeded("GenerateContentInputTokensPerModelPerMinute-FreeTier")), limited, 0, ""},
 		"PerDay":              {429, nil, spent(exhausted, exceeded(perDay), retryIn("12s")), quota, 12 * time.Second, "wait for the quota to be renewed"},
 		"PerMinuteAndDay":     {429, nil, spent(exhausted, exceeded(perMinute, perDay)), quota, 0, perDay},

@@ -132,19 +132,22 @@ func (c *call) read(res *http.Response) error {
 	case foreign.IsPage(res.Header, nil):
 		return modelcall.ErrWebPage
 	case media == "text/event-stream":
-		return c.stream(res.Body)
+		return c.stream(foreign.Reader(res.Body, res.StatusCode))
 	}
 	data, err := modelcall.ReadAll(res.Body, wire.MaxFrame(c.cfg.MaxReplyBytes))
 	if err != nil {
 		return err
 	}
 	if foreign.IsPage(res.Header, data) {
-		return modelcall.ErrWebPage
+		return foreign.PageError(res.StatusCode, data)
 	}
 	frame, err := c.mapping.answer(data)
+	if reported := reportedWithin(data, frame, err); reported != nil {
+		return c.answer.Add(wire.Frame{Error: reported, Usage: frame.Usage})
+	}
 	switch {
 	case errors.Is(err, wire.ErrNotJSON):
-		return &foreign.Error{Status: res.StatusCode, What: "not a JSON object"}
+		return notJSON(res.StatusCode, data)
 	case err != nil:
 		return err
 	case reflect.ValueOf(frame).IsZero():

@@ -1,16 +1,16 @@
 package http
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"time"
 	"unicode/utf8"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
@@ -50,7 +50,7 @@ func (c *call) refusal(res *http.Response) error {
 	if utf8.Valid(body) {
 		reported = c.reported(body)
 	}
-	return &statusError{reported: reported, status: res.StatusCode, retryAfter: httpclient.RetryAfter(res.Header)}
+	return &statusError{reported: reported, status: res.StatusCode, retryAfter: httpclient.RetryAfterOf(res.StatusCode, res.Header)}
 }
 
 // own reports whether a body may come from the agent. Agents have formats of their
@@ -60,7 +60,7 @@ func (c *call) own(status int, body []byte) bool {
 		return true
 	}
 	frame, err := c.mapping.answer(body)
-	return err == nil && frame.Error != nil || foreign.Reports(status, body, "message", "detail")
+	return err == nil && frame.Error != nil || apierror.Own(status, body, "message", "detail")
 }
 
 // reported returns the error of the agent, or of a server in front of it.
@@ -71,20 +71,35 @@ func (c *call) reported(body []byte) *wire.Error {
 	if frame, err := wire.ParseFrame(body); err == nil && frame.Error != nil {
 		return frame.Error
 	}
-	// The error bodies of common web frameworks.
-	var plain struct {
-		Message string          `json:"message"`
-		Detail  json.RawMessage `json:"detail"`
+	report, _ := apierror.Read(body)
+	return wire.Foreign(report)
+}
+
+// reportedWithin returns the error in an answer, or an event, that came with success and
+// has another shape than the contract's or than the mapping names. Nil: there is none.
+func reportedWithin(data []byte, frame wire.Frame, err error) *wire.Error {
+	if frame.Error != nil {
+		return nil
 	}
-	reported := &wire.Error{}
-	if json.Unmarshal(body, &plain) != nil {
-		return reported
+	report, ok := apierror.Declared(data)
+	if !ok && (err != nil || reflect.ValueOf(frame).IsZero()) {
+		report, ok = apierror.Within(data)
+		ok = ok && !report.IsPlain()
 	}
-	reported.Message = plain.Message
-	if reported.Message == "" && len(plain.Detail) > 0 && json.Unmarshal(plain.Detail, &reported.Message) != nil {
-		reported.Message = string(bytes.TrimSpace(plain.Detail))
+	if !ok {
+		return nil
 	}
-	return reported
+	return wire.Foreign(report)
+}
+
+// notJSON is the error of an answer that is a text: by its words, if they are those of a
+// service, and else as of another server.
+func notJSON(status int, data []byte) error {
+	report, _ := apierror.Within(data)
+	if _, means := report.Meaning(0, apierror.Table{}); means {
+		return wire.Foreign(report)
+	}
+	return &foreign.Error{Status: status, What: "not a JSON object", Said: report.Message}
 }
 
 // failed turns any failure of a call into an error with a kind.

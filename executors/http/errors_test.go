@@ -52,7 +52,7 @@ func TestErrors(t *testing.T) {
 		"BadRequest":         {400, nil, `{"message": "no turn"}`, invalid, 0, "400 Bad Request: “no turn” (check url, request and response"},
 		"NotFound":           {404, nil, `{"detail": "Not Found"}`, invalid, 0, "(check url: no POST is accepted there)"},
 		"NoPost":             {405, nil, `{"detail": "Method Not Allowed"}`, invalid, 0, "no POST is accepted"},
-		"OtherFields":        {422, nil, `{"detail": [{"loc": ["body", "input"], "msg": "field required"}]}`, invalid, 0, `"field required"}]” (check request`},
+		"OtherFields":        {422, nil, `{"detail": [{"loc": ["body", "input"], "msg": "field required"}]}`, invalid, 0, "“input: field required” (check request"},
 		"OwnRemedy":          {400, nil, `{"error": {"message": "m", "remedy": "ask Jo"}}`, invalid, 0, "(“ask Jo”)"},
 		"Redirect":           {302, nil, "", down, 0, "where the server redirects"},
 		"Timeout":            {408, nil, "", down, 0, ""},

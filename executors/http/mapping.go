@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/internal/translate"
 	"github.com/parley-run/parley/executors/wire"
@@ -130,7 +131,7 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 	case string(e.Data) == doneMarker: // not configured, and not JSON
 		return frame, m.endsWithStream(), nil
 	}
-	isError := s.ErrorEvent != "" && e.Name == s.ErrorEvent
+	isError := s.ErrorEvent != "" && e.Name == s.ErrorEvent || s.ErrorEvent == "" && e.Name == "error" && !slices.Contains(s.Events, e.Name)
 	hasText := len(s.Events) == 0 || slices.Contains(s.Events, e.Name)
 	if !isError && !hasText && !gjson.ValidBytes(e.Data) {
 		return frame, false, nil // events without text may have any data
@@ -139,8 +140,12 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 	if isError {
 		reported := m.paths.Reported(doc)
 		if reported == nil {
-			reported = &wire.Error{Message: cmp.Or(doc.Get("message").String(), string(e.Data))}
+			report, _ := apierror.Read(e.Data)
+			reported = wire.Foreign(report)
 		}
+		return wire.Frame{Error: reported}, true, nil
+	}
+	if reported := reportedWithin(e.Data, m.paths.Frame(doc), err); reported != nil && !doc.Get(cmp.Or(s.Delta, s.Text)).Exists() {
 		return wire.Frame{Error: reported}, true, nil
 	}
 	if err != nil {
@@ -175,15 +180,15 @@ func plainEvent(e wire.Event) (wire.Frame, bool, error) {
 		return wire.Frame{}, true, nil
 	}
 	frame, err := wire.ParseFrame(e.Data)
+	if e.Name == "error" && frame.Error == nil {
+		report, _ := apierror.Read(e.Data)
+		return wire.Frame{Error: wire.Foreign(report), Usage: frame.Usage}, true, nil
+	}
+	if reported := reportedWithin(e.Data, frame, err); reported != nil {
+		return wire.Frame{Error: reported, Usage: frame.Usage}, true, nil
+	}
 	if err != nil {
 		return frame, false, err
-	}
-	if e.Name == "error" && frame.Error == nil {
-		reported := &wire.Error{Message: string(e.Data)}
-		if frame.Message != nil && frame.Message.Text != "" {
-			reported.Message = frame.Message.Text
-		}
-		frame.Error = reported
 	}
 	return frame, frame.Final(), nil
 }

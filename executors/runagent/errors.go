@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
@@ -131,7 +132,7 @@ func (f frame) reported(begun bool) *reported {
 // refusal reads a response other than 2xx.
 func (c *call) refusal(res *http.Response) error {
 	failure, body := &reported{}, modelcall.ErrorBody(res)
-	if err := modelcall.Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body, "detail") }); err != nil && !c.turnsAway(res, body) {
+	if err := modelcall.Foreign(res, body, func() bool { return apierror.Own(res.StatusCode, body, "detail") }); err != nil && !c.turnsAway(res, body) {
 		return err
 	}
 	var e envelope

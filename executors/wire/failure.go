@@ -2,11 +2,11 @@ package wire
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
@@ -19,6 +19,15 @@ func (e *Error) Error() string {
 		return "the agent reports an error"
 	}
 	return "the agent reports: " + conversation.Quote(e.Message)
+}
+
+// Report is what the error says in the words of model vendors and gateways, which agents
+// pass on.
+func (e *Error) Report() apierror.Error {
+	if e.report != nil {
+		return *e.report
+	}
+	return apierror.OfText(e.Message)
 }
 
 // A Failure turns a failure into an error with a kind.
@@ -34,12 +43,13 @@ type Failure struct {
 // Reported returns the error that the agent reported, with the HTTP status of the
 // response, or 0, and the delay of its header.
 func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
+	report := e.Report()
 	if retryAfter == 0 {
-		retryAfter = httpclient.Delay(e.RetryAfter, time.Second)
+		retryAfter = max(httpclient.Delay(e.RetryAfter, time.Second), report.RetryAfter)
 	}
 	kind, ok := ParseKind(e.Kind)
 	if !ok {
-		kind = StatusKind(status, retryAfter)
+		kind = report.Kind(status, retryAfter, apierror.Table{})
 	}
 	text := e.Error()
 	if status != 0 {
@@ -119,11 +129,5 @@ func ParseKind(name string) (conversation.Kind, bool) {
 // StatusKind returns the kind of an HTTP status without a reported kind; status 0
 // means none.
 func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
-	switch status {
-	case http.StatusUnavailableForLegalReasons:
-		return conversation.Refused
-	case http.StatusLocked:
-		return conversation.Unavailable
-	}
-	return modelcall.StatusKind(status, retryAfter)
+	return apierror.StatusKind(status, retryAfter)
 }

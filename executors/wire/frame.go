@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
 
@@ -70,6 +71,15 @@ type Error struct {
 	// RetryAfter is in seconds.
 	RetryAfter float64 `json:"retry_after,omitempty"`
 	Remedy     string  `json:"remedy,omitempty"`
+
+	// report is what the error says beyond the contract, such as a model vendor's code.
+	// Nil: only Message is known.
+	report *apierror.Error
+}
+
+// Foreign returns an error in another form than the contract's.
+func Foreign(report apierror.Error) *Error {
+	return &Error{Message: report.Message, report: &report}
 }
 
 // UnmarshalJSON accepts both forms, and skips fields of a wrong type.
@@ -78,14 +88,27 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	if string(data) == "false" {
 		return nil
 	}
+	if string(data) == "null" {
+		return nil
+	}
+	report, known := apierror.Read(data)
 	if json.Unmarshal(data, &fields) != nil {
-		if json.Unmarshal(data, &e.Message) != nil {
-			e.Message = string(data)
+		if json.Unmarshal(data, &e.Message) != nil || known {
+			e.Message = report.Message
 		}
 		return nil
 	}
 	e.Kind, _ = fields["kind"].(string)
 	e.Message, _ = fields["message"].(string)
+	if !known {
+		return nil
+	}
+	if e.Message == "" {
+		e.Message = report.Message
+	}
+	if report.HasCodes() {
+		e.report = &report
+	}
 	e.RetryAfter, _ = fields["retry_after"].(float64)
 	e.Remedy, _ = fields["remedy"].(string)
 	return nil

@@ -5,7 +5,6 @@ package foreign
 
 import (
 	"bytes"
-	"encoding/json"
 	"mime"
 	"net/http"
 	"regexp"
@@ -116,42 +115,4 @@ func meansTheSame(status int) bool {
 		return true
 	}
 	return false
-}
-
-// Reports reports whether the body is an error in the shape of model vendors, of
-// gateways to them, or of frameworks: JSON with a text as error, message or detail. Any
-// server may answer 404 and 405: then error must say more than the status, or be an
-// object, or there must be a type or code, or one of the fields named here.
-func Reports(status int, body []byte, paths ...string) bool {
-	var list []json.RawMessage
-	if json.Unmarshal(body, &list) == nil && len(list) > 0 {
-		body = list[0] // some of Google's servers put it into a list
-	}
-	var fields map[string]any
-	if json.Unmarshal(body, &fields) != nil {
-		return false
-	}
-	said := func(name string) bool {
-		switch v := fields[name].(type) {
-		case string:
-			return v != ""
-		case map[string]any:
-			return len(v) > 0
-		case []any:
-			return len(v) > 0
-		}
-		return false
-	}
-	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
-		return said("error") || said("message") || said("detail")
-	}
-	for _, name := range paths {
-		if said(name) {
-			return true
-		}
-	}
-	if text, isText := fields["error"].(string); !isText && said("error") || isText && text != "" && !strings.EqualFold(text, http.StatusText(status)) {
-		return true
-	}
-	return said("message") && (fields["type"] != nil || fields["code"] != nil)
 }

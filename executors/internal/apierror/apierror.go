@@ -3,6 +3,9 @@ package apierror
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Bounds of what is read and kept.
@@ -37,6 +40,8 @@ type Error struct {
 	scheme string
 	// lasting means that a field of the body describes a quota for a day or longer.
 	lasting bool
+	// plain means that the body is a text.
+	plain bool
 	// listed means that a list of faults in parameters is the message.
 	listed bool
 }
@@ -49,21 +54,46 @@ func Read(body []byte) (Error, bool) {
 	if !ok && e.Message == "" {
 		e.Message = bounded(string(body[:min(len(body), 4*maxUnknown)]), maxUnknown)
 	}
-	return e.finished(), ok
+	return e.finished(r), ok
 }
 
 // Within returns the error in a body or an event that came with a status of success. It
 // reports false if there is none, or if a usable answer stands beside it.
 func Within(raw []byte) (Error, bool) {
-	r := &reader{budget: maxParsed}
+	if !utf8.Valid(raw) {
+		return Error{}, false
+	}
+	r := &reader{budget: maxParsed, whole: true}
 	e, ok := r.body(cut(raw), r.within)
-	return e.finished(), ok
+	return e.finished(r), ok
+}
+
+// Declared is [Within] for a format in which a message by itself is an answer: the error
+// must be called one, or have a code.
+func Declared(raw []byte) (Error, bool) {
+	r := &reader{budget: maxParsed, whole: true}
+	v, ok := r.parse(trimmed(cut(raw)))
+	m, isObject := v.(map[string]any)
+	if !ok || !isObject || object(m).usable() || !object(m).declares() {
+		return Error{}, false
+	}
+	e := r.own(m, 0)
+	return e.finished(r), e.Message != "" || e.Code != ""
+}
+
+// OfText is the error of a message without a body around it, which may itself hold a body.
+func OfText(message string) Error {
+	r := &reader{budget: maxParsed}
+	if len(message) > maxBody {
+		message = message[:maxBody]
+	}
+	return r.text(message, 0).finished(r)
 }
 
 func cut(body []byte) []byte { return body[:min(len(body), maxBody)] }
 
 // finished bounds the texts and reads what the message says in words.
-func (e Error) finished() Error {
+func (e Error) finished(r *reader) Error {
 	e.Message = bounded(e.Message, maxMessage)
 	e.Code, e.Type, e.Param = bounded(e.Code, maxCode), bounded(e.Type, maxCode), bounded(e.Param, maxCode)
 	if len(e.Words) > maxItems {
@@ -72,14 +102,20 @@ func (e Error) finished() Error {
 	for i, word := range e.Words {
 		e.Words[i] = bounded(word, maxCode)
 	}
-	if e.RetryAfter == 0 {
-		e.RetryAfter = waitIn(e.Message)
-	}
+	e.RetryAfter = httpclient.WaitOf(r.wait, e.Message)
 	if e.Param == "" {
 		e.Param = paramIn(e.Message)
 	}
 	return e
 }
+
+// HasCodes reports whether the body says more than the message.
+func (e Error) HasCodes() bool {
+	return e.Code != "" || e.Type != "" || e.Status != 0 || len(e.Words) > 0 || e.Param != ""
+}
+
+// IsPlain reports whether the body was a plain text.
+func (e Error) IsPlain() bool { return e.plain }
 
 // codes are all of the error's codes, lower case.
 func (e Error) codes() []string {

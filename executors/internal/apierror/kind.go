@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A Table is what one vendor's errors mean beyond the common tables, and which of our
@@ -119,7 +120,8 @@ func (e Error) isForLong(retryAfter time.Duration) bool {
 	if perDay.MatchString(e.Message) && !perMinute.MatchString(e.Message) {
 		return retryAfter == 0 || retryAfter >= longWait
 	}
-	return e.Message != "" && waitIn(e.Message) >= dayWait
+	named, _ := httpclient.Wait(e.Message)
+	return named >= dayWait
 }
 
 var (

@@ -2,11 +2,7 @@ package apierror
 
 import (
 	"cmp"
-	"encoding/json"
 	"strings"
-	"time"
-
-	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // Members of an object that are the error's message, by preference, and its codes.
@@ -30,7 +26,7 @@ func (r *reader) own(m object, depth int) Error {
 	for _, name := range statuses {
 		e = e.withStatus(m.text(name))
 	}
-	if s, _ := m["status"].(string); s != "" && isCode(s) && !strings.EqualFold(s, "error") && e.Code == "" {
+	if s, _ := m["status"].(string); s != "" && strings.ToUpper(s) == s && isCode(s) && e.Code == "" {
 		e = e.named(s)
 	}
 	switch e.Code {
@@ -44,7 +40,6 @@ func (r *reader) own(m object, depth int) Error {
 		e.Param = ""
 	}
 	e.Message = m.message()
-	e.RetryAfter = m.wait()
 	e = r.details(m, e, depth)
 	return r.metadata(m, e, depth)
 }
@@ -163,10 +158,6 @@ func (e Error) google(kind string, m object) Error {
 				e.Words = append(e.Words, id)
 			}
 		}
-	case "RetryInfo":
-		if d, err := time.ParseDuration(m.text("retryDelay")); err == nil {
-			e.RetryAfter = min(max(d, 0), httpclient.MaxRetryAfter)
-		}
 	case "BadRequest":
 		list, _ := m["fieldViolations"].([]any)
 		for _, v := range list[:min(len(list), 1)] {
@@ -197,40 +188,6 @@ func (r *reader) metadata(m object, e Error, depth int) Error {
 		if code := object(inner).text("error_type", "code"); code != "" && e.Code == "" {
 			e = Error{Code: code}.withStatus(code).with(e)
 		}
-		if headers, ok := inner["headers"].(map[string]any); ok && e.RetryAfter == 0 {
-			e.RetryAfter = httpclient.RetryAfter(header(headers))
-		}
 	}
 	return e
-}
-
-// waits are members with a wait, and their units.
-var waits = []struct {
-	name string
-	unit time.Duration
-}{
-	{"retry_after_ms", time.Millisecond},
-	{"retryAfterMs", time.Millisecond},
-	{"retry_after", time.Second},
-	{"retryAfter", time.Second},
-	{"retry_after_seconds", time.Second},
-	{"estimated_time", time.Second},
-}
-
-func (m object) wait() time.Duration {
-	for _, w := range waits {
-		switch v := m[w.name].(type) {
-		case json.Number:
-			f, _ := v.Float64()
-			return httpclient.Delay(f, w.unit)
-		case string:
-			if d, ok := httpclient.Number(v, w.unit); ok {
-				return d
-			}
-			if d, err := time.ParseDuration(strings.TrimSpace(v)); err == nil {
-				return httpclient.Delay(d.Seconds(), time.Second)
-			}
-		}
-	}
-	return 0
 }

@@ -24,7 +24,9 @@ func StatusKind(status int, retryAfter time.Duration) conversation.Kind {
 		return conversation.Unauthorized
 	case status == http.StatusRequestEntityTooLarge:
 		return conversation.ContextTooLong
-	case status == 0, status >= 500, status == http.StatusRequestTimeout, status == http.StatusConflict,
+	case status == http.StatusUnavailableForLegalReasons:
+		return conversation.Refused
+	case status == 0, status >= 500, status == http.StatusLocked, status == http.StatusRequestTimeout, status == http.StatusConflict,
 		status == http.StatusTooEarly, status == statusClosed:
 		return conversation.Unavailable
 	}
@@ -55,6 +57,9 @@ var code = regexp.MustCompile(`^[A-Za-z0-9_.:/-]{1,64}$`)
 // conversation.
 func (e Error) Text(status int) string {
 	out, message := Status(status), e.Message
+	if message == http.StatusText(status) || message == out {
+		message = "" // a page's title, or a text that repeats the status
+	}
 	var words []string
 	if first := firstOf(e.Code, e.Type); first != "" {
 		words = append(words, first)

@@ -4,20 +4,26 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/parley-run/parley/internal/foreign"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A reader reads one body.
 type reader struct {
 	budget int // bytes that may still be parsed
+	// whole: JSON that breaks off is none, since it is an answer more often than an error.
+	whole bool
+	// wait is the longest one in the fields of what was parsed.
+	wait time.Duration
 }
 
 // body reads a body of any format, and JSON in it with read.
 func (r *reader) body(body []byte, read func(any, int) (Error, bool)) (Error, bool) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\xef\xbb\xbf")))
+	body = trimmed(body)
 	if len(body) == 0 {
 		return Error{}, false
 	}
@@ -28,12 +34,21 @@ func (r *reader) body(body []byte, read func(any, int) (Error, bool)) (Error, bo
 		body = data
 	}
 	if v, ok := r.parse(body); ok {
-		return read(v, 0)
+		e, ok := read(v, 0)
+		_, e.plain = v.(string)
+		return e, ok
 	}
 	if !isText(body) || !speaks(string(body)) {
 		return Error{}, false
 	}
-	return r.text(string(body), 0), true
+	e := r.text(string(body), 0)
+	e.plain = true
+	return e, true
+}
+
+// trimmed is a body without white space around it and without a byte order mark.
+func trimmed(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\xef\xbb\xbf")))
 }
 
 // markup reads a web page or an XML document.
@@ -73,12 +88,21 @@ func eventData(body []byte) []byte {
 // parse decodes the JSON value at the beginning of a body, which may break off, or be
 // one that Python has printed.
 func (r *reader) parse(body []byte) (any, bool) {
-	if r.budget -= len(body); r.budget < 0 {
+	if r.budget -= len(body); r.budget < 0 || len(body) == 0 {
 		return nil, false
 	}
-	if v, ok := decode(body); ok {
-		return v, true
+	v, ok := decode(body)
+	if !ok && !r.whole {
+		v, ok = mended(body)
 	}
+	if d, found := httpclient.WaitIn(v); ok && found {
+		r.wait = max(r.wait, d)
+	}
+	return v, ok
+}
+
+// mended decodes JSON that breaks off, and what Python has printed.
+func mended(body []byte) (any, bool) {
 	if body[0] != '{' && body[0] != '[' {
 		return nil, false
 	}

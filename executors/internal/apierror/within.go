@@ -2,7 +2,6 @@ package apierror
 
 import (
 	"encoding/json"
-	"net/http"
 	"strings"
 )
 
@@ -15,6 +14,7 @@ func (r *reader) within(v any, depth int) (Error, bool) {
 	if !ok {
 		return Error{}, false
 	}
+	r.whole = false // a text within an error may break off
 	return r.besides(m, depth)
 }
 
@@ -104,18 +104,8 @@ func spoken(message object) bool {
 // report an error: it is called one, or it has a code or a message where an answer has
 // neither.
 func (m object) fails() bool {
-	if m.isCalled("error") {
+	if m.declares() {
 		return true
-	}
-	for _, name := range []string{"success", "ok"} {
-		if v, is := m[name].(bool); is && !v && m.message() != "" {
-			return true
-		}
-	}
-	for _, name := range []string{"code", "Code", "error_code", "errcode", "errorCode", "status_code", "statusCode", "status"} {
-		if m.isFailure(name) && (m.message() != "" || m["detail"] != nil) {
-			return true
-		}
 	}
 	if m["object"] != nil || m["id"] != nil || m["choices"] != nil && len(m) > 2 || m["usage"] != nil || m["type"] != nil || m["jsonrpc"] != nil {
 		return false // an answer, or an event of a stream
@@ -132,6 +122,24 @@ func (m object) fails() bool {
 	}
 	for _, name := range messages[:12] {
 		if text, ok := m[name].(string); ok && text != "" && !isSuccess(text) {
+			return true
+		}
+	}
+	return false
+}
+
+// declares reports whether the members say that the object is an error.
+func (m object) declares() bool {
+	if m.isCalled("error") || m["error"] == true {
+		return true
+	}
+	for _, name := range []string{"success", "ok"} {
+		if v, is := m[name].(bool); is && !v && m.message() != "" {
+			return true
+		}
+	}
+	for _, name := range []string{"code", "Code", "error_code", "errcode", "errorCode", "status_code", "statusCode", "status"} {
+		if m.isFailure(name) && (m.message() != "" || m["detail"] != nil) {
 			return true
 		}
 	}
@@ -165,14 +173,4 @@ func isSuccess(s string) bool {
 		return true
 	}
 	return false
-}
-
-func header(fields object) http.Header {
-	h := http.Header{}
-	for name := range fields {
-		if text := fields.text(name); text != "" {
-			h.Set(name, text)
-		}
-	}
-	return h
 }

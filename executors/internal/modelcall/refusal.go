@@ -35,7 +35,7 @@ func (r *Refusal) HTTPStatus() int {
 // NewRefusal reads an error response.
 func NewRefusal(res *http.Response, body []byte) error {
 	report, _ := apierror.Read(body)
-	return &Refusal{Report: report, Status: res.StatusCode, RetryAfter: httpclient.RetryAfter(res.Header)}
+	return &Refusal{Report: report, Status: res.StatusCode, RetryAfter: httpclient.RetryAfterOf(res.StatusCode, res.Header)}
 }
 
 // RefusalIn returns the error inside an answer or an event of a stream as a [*Refusal],

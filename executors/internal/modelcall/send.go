@@ -3,8 +3,8 @@ package modelcall
 import (
 	"net/http"
 
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/limit"
-	"github.com/parley-run/parley/internal/foreign"
 )
 
 // Send sends a request and returns a successful response. For any other response it
@@ -20,7 +20,7 @@ func Send(req *http.Request, next func(*http.Request) (*http.Response, error), r
 	limit.ReportHeaders(req.Context(), res.Header)
 	if !Succeeded(res) {
 		body := ErrorBody(res)
-		if err := Foreign(res, body, func() bool { return foreign.Reports(res.StatusCode, body) }); err != nil {
+		if err := Foreign(res, body, func() bool { return apierror.Own(res.StatusCode, body) }); err != nil {
 			return nil, err
 		}
 		return nil, refused(res, body)
