@@ -51,6 +51,12 @@ func (e *Error) Error() string {
 	return s + "; this is not the " + of + "'s own answer"
 }
 
+// Is reports whether both are web pages with the same status, whatever their titles.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error) //nolint:errorlint // the target itself
+	return ok && e.What == Page && t.What == Page && e.Status == t.Status
+}
+
 // Redirects reports whether the answer was a redirect.
 func (e *Error) Redirects() bool { return e.Status >= 300 && e.Status < 400 }
 
