@@ -126,8 +126,8 @@ func checkTurns(req messagesRequest, bad func(string, ...any) *refusal) *refusal
 }
 
 func (Messages) limited() http.HandlerFunc {
-	return Write(http.StatusTooManyRequests, AnthropicError("This request would exceed your organization's rate limit of 3 requests per minute.", "rate_limit_error"),
-		"Retry-After", "1", "anthropic-ratelimit-requests-limit", "3", "anthropic-ratelimit-requests-remaining", "0",
+	return Write(http.StatusTooManyRequests, AnthropicError("This request would exceed your organization's rate limit of 60 requests per minute.", "rate_limit_error"),
+		"Retry-After", "1", "anthropic-ratelimit-requests-limit", "60", "anthropic-ratelimit-requests-remaining", "0",
 		"anthropic-ratelimit-requests-reset", "2026-01-01T00:00:00Z", "x-should-retry", "true")
 }
 

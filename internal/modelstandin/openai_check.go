@@ -172,9 +172,9 @@ func checkResponses(q request, req responsesRequest, known []string, previous bo
 
 func openAILimited() http.HandlerFunc {
 	return Write(http.StatusTooManyRequests, JSON(fields{"error": fields{
-		"message": "Rate limit reached for standin-1 in organization org-1 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 1s.",
+		"message": "Rate limit reached for standin-1 in organization org-1 on requests per min (RPM): Limit 60, Used 60, Requested 1. Please try again in 1s.",
 		"type":    "requests", "param": nil, "code": "rate_limit_exceeded",
-	}}), "Retry-After", "1", "x-ratelimit-limit-requests", "3", "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "1s",
+	}}), "Retry-After", "1", "x-ratelimit-limit-requests", "60", "x-ratelimit-remaining-requests", "0", "x-ratelimit-reset-requests", "1s",
 		"x-ratelimit-limit-tokens", "30000", "x-ratelimit-remaining-tokens", "29000", "x-ratelimit-reset-tokens", "34ms")
 }
 
