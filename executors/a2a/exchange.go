@@ -125,13 +125,16 @@ func (x *exchange) sendNew(ctx context.Context) error {
 	switch {
 	case failure.Code == codeTaskNotFound && x.memory != (memory{}):
 		x.memory = memory{}
-	case (failure.Code == codeInvalidParams || failure.Code == codeInvalidRequest) && x.memory.Task != "": // the task may have ended since
+	case slices.Contains(taskOver, failure.Code) && x.memory.Task != "":
 		x.memory = memory{Context: x.memory.Context}
 	default:
 		return err
 	}
 	return x.send(ctx, x.memory)
 }
+
+// taskOver are the codes by which agents refuse a message to a task that has ended.
+var taskOver = []int{codeInvalidParams, codeInvalidRequest, codeUnsupported}
 
 func (x *exchange) send(ctx context.Context, m memory) error {
 	return x.inEither(func() error { return x.sendInOne(ctx, m) })
@@ -148,8 +151,14 @@ func (x *exchange) sendInOne(ctx context.Context, m memory) error {
 		if x.heard || !errors.As(err, &failure) || failure.Code != codeUnsupported && failure.Code != codeMethodNotFound {
 			return x.finish(ctx, err)
 		}
-		x.agent = x.agent.unstreamed() // contrary to its card
+		streaming := x.agent
+		x.agent = streaming.unstreamed() // contrary to its card
 		x.watch.Pause()
+		err = x.finish(ctx, x.ask(ctx, opSend, params))
+		if errors.As(err, &failure) && failure.Code == codeUnsupported {
+			x.agent = streaming // it is the message that is unsupported
+		}
+		return err
 	}
 	return x.finish(ctx, x.ask(ctx, opSend, params))
 }

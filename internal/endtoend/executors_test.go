@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -191,6 +192,16 @@ func TestEveryBackend(t *testing.T) {
 		"a2a events": {keeps: true, calls: true, start: func(t *testing.T) speaker {
 			return standin(t, modelstandin.A2A{Stream: true}, func(url string) (*a2a.Executor, error) {
 				return a2a.New(a2a.Config{URL: url, BearerToken: key})
+			})
+		}},
+		"a2a 1.0, tasks": {keeps: true, calls: true, start: func(t *testing.T) speaker {
+			return standin(t, modelstandin.A2A{Version: "1.0", Stream: true, Tasks: true}, func(url string) (*a2a.Executor, error) {
+				return a2a.New(a2a.Config{URL: url, BearerToken: key})
+			})
+		}},
+		"a2a 1.0, polled": {keeps: true, calls: true, start: func(t *testing.T) speaker {
+			return standin(t, modelstandin.A2A{Version: "1.0", Tasks: true}, func(url string) (*a2a.Executor, error) {
+				return a2a.New(a2a.Config{URL: url, BearerToken: key, PollInterval: 10 * time.Millisecond})
 			})
 		}},
 		"command":         {keeps: true, calls: true, start: program},

@@ -1,9 +1,11 @@
 package modelstandin_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -26,16 +28,18 @@ const (
 	key   = secret.String("pk-very-secret-key-0123456789")
 )
 
+type row struct {
+	dialect modelstandin.Dialect
+	create  func(url string, client *http.Client) (executors.Executor, error)
+	tools   bool
+}
+
 // Every backend passes the contract suite in front of its stand-in, with tools where it
 // offers any. A stand-in must not be less strict than the contract.
 func TestContract(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
-	for name, row := range map[string]struct {
-		dialect modelstandin.Dialect
-		create  func(url string, client *http.Client) (executors.Executor, error)
-		tools   bool
-	}{
+	rows := map[string]row{
 		"openai chat": {modelstandin.Chat{}, func(url string, c *http.Client) (executors.Executor, error) {
 			return openai.New(openai.Config{ModelConfig: executors.ModelConfig{Model: model, APIKey: key, BaseURL: url + "/v1", HTTPClient: c}})
 		}, true},
@@ -69,13 +73,18 @@ func TestContract(t *testing.T) {
 		"http events": {modelstandin.Agent{}, func(url string, c *http.Client) (executors.Executor, error) {
 			return agent.New(agent.Config{URL: url + "/reply", BearerToken: key, Model: model, Stream: true, HTTPClient: c})
 		}, false},
-		"a2a": {modelstandin.A2A{}, func(url string, c *http.Client) (executors.Executor, error) {
-			return a2a.New(a2a.Config{URL: url, BearerToken: key, Model: model, HTTPClient: c})
-		}, false},
-		"a2a events": {modelstandin.A2A{Stream: true}, func(url string, c *http.Client) (executors.Executor, error) {
-			return a2a.New(a2a.Config{URL: url, BearerToken: key, Model: model, HTTPClient: c})
-		}, false},
-	} {
+	}
+	for _, version := range []string{"0.3", "1.0"} {
+		for _, stream := range []bool{false, true} {
+			for _, tasks := range []bool{false, true} {
+				name := fmt.Sprintf("a2a %s, stream %v, tasks %v", version, stream, tasks)
+				rows[name] = row{modelstandin.A2A{Stream: stream, Version: version, Tasks: tasks}, func(url string, c *http.Client) (executors.Executor, error) {
+					return a2a.New(a2a.Config{URL: url, BearerToken: key, Model: model, HTTPClient: c, PollInterval: time.Millisecond})
+				}, false}
+			}
+		}
+	}
+	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			with := func(mind modelstandin.Mind) func(*testing.T) executors.Executor {

@@ -16,7 +16,7 @@
 //   - Stored responses and sessions are kept until the test ends. There are no
 //     background responses.
 //   - The Gemini API's calls have ids, and a stream without alt=sse is sent as events.
-//   - An agent behind A2A answers with messages, and never with tasks.
+//   - A task of an agent behind A2A is done after two polls, and never fails or asks.
 package modelstandin
 
 import (

@@ -55,6 +55,9 @@ func TestRefusesWhatTheServiceRefuses(t *testing.T) {
 		"gemini: role":                {modelstandin.Generate{}, "/v1beta/models/m:generateContent", `{"contents":[{"role":"assistant","parts":[{"text":"hi"}]}]}`, "valid role: user, model"},
 		"gemini: unknown parameter":   {modelstandin.Generate{}, "/v1beta/models/m:generateContent", `{"contents":[{"role":"user","parts":[{"text":"hi"}]}],"foo":1}`, "Unknown name"},
 		"a2a: no message":             {modelstandin.A2A{}, "/rpc", `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{}}`, "-32602"},
+		"a2a: methods of 1.0":         {modelstandin.A2A{}, "/rpc", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{}}`, "-32601"},
+		"a2a 1.0: methods of 0.3":     {modelstandin.A2A{Version: "1.0"}, "/rpc", `{"jsonrpc":"2.0","id":1,"method":"message/send","params":{}}`, "-32601"},
+		"a2a 1.0: without a version":  {modelstandin.A2A{Version: "1.0"}, "/rpc", `{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{"message":{"messageId":"m","role":"ROLE_USER","parts":[{"text":"hi"}]}}}`, "-32009"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
