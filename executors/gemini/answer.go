@@ -20,8 +20,9 @@ type answer struct {
 	// continued means that the server expects another request for the rest.
 	continued bool
 
-	parts    []part // what is sent back with the results of calls
-	returned int    // bytes of parts
+	parts    []part  // what is sent back with the results of calls
+	joined   *joined // the text of the last part, if pieces of it may follow
+	returned int     // bytes of what came of them
 }
 
 // add reads an answer, or a piece of one.
@@ -120,7 +121,7 @@ func (e *Executor) result(req executors.Request, a *answer) (executors.Result, e
 	}
 	res, err := a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
 	if err == nil && len(a.Calls) > 0 {
-		res.Message.State = e.state(a.parts)
+		res.Message.State = e.state(a)
 	}
 	return res, err
 }

@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/lenient"
@@ -34,55 +35,83 @@ var unsigned = []byte("skip_thought_signature_validator")
 
 // keep adds a part of the answer to what is sent back with the results of calls, in
 // its place: the API requires signatures on the parts that had them. Thoughts are not
-// sent back unless they are signed. The message has the calls themselves.
+// sent back unless they are signed. Of an answer that is too large to be recorded, no part
+// is.
 func (a *answer) keep(p lenient.Object, isCall bool) {
-	signature := p.Text(signatureField, "thought_signature")
-	text := p.Text("text")
+	back := returned(p, isCall)
+	if back == nil {
+		return
+	}
+	for name, value := range p {
+		if name != callField && name != "function_call" { // the message has the calls
+			a.returned += len(value)
+		}
+	}
+	switch {
+	case a.returned > conversation.MaxProviderState:
+		a.parts, a.joined = nil, nil
+	case plain(back) && a.joined != nil:
+		a.joined.WriteString(p.Text("text"))
+	default:
+		a.parts, a.joined = append(a.parts, back), nil
+		if plain(back) { // further pieces may follow
+			a.joined = &joined{}
+			a.joined.WriteString(p.Text("text"))
+			back["text"] = a.joined
+		}
+	}
+}
+
+// returned is a part of the answer as it is sent back, or nil if it is not.
+func returned(p lenient.Object, isCall bool) part {
+	signature, thought := p.Text(signatureField, "thought_signature"), p.True("thought")
 	back := part{}
 	switch {
 	case isCall:
 		back[callField] = nil
-	case p.True("thought") && signature == "":
-		return
-	case p.Get("text") != nil:
-		if text == "" && signature == "" {
-			return
-		}
-		back["text"] = text
-		if p.True("thought") {
-			back["thought"] = true
-		}
+	case thought && signature == "":
+		return nil
+	case p.Text("text") != "":
+		back["text"] = p.Text("text")
 	default:
 		for name, value := range p {
-			back[name] = value
+			if name != "thought" && name != "thought_signature" && name != signatureField && name != "text" {
+				back[name] = value
+			}
 		}
-		delete(back, "thought_signature")
+		switch {
+		case len(back) == 0 && signature == "":
+			return nil
+		case len(back) == 0:
+			back["text"] = "" // the signature of the end of a stream
+		}
+	}
+	if thought && !isCall {
+		back["thought"] = true
 	}
 	if signature != "" {
 		back[signatureField] = signature
 	}
-	if a.returned += len(signature) + len(text); a.returned > conversation.MaxProviderState {
-		return // state drops them all
-	}
-	if last := len(a.parts) - 1; signature == "" && last >= 0 && plain(back) && plain(a.parts[last]) {
-		before, _ := a.parts[last]["text"].(string)
-		a.parts[last] = textPart(before + text)
-		return
-	}
-	a.parts = append(a.parts, back)
+	return back
 }
 
 // plain reports whether a part is text without a signature, of which pieces of a
-// stream may be joined.
+// stream are joined.
 func plain(p part) bool {
 	_, isText := p["text"]
 	return isText && len(p) == 1
 }
 
+// joined is a text in pieces.
+type joined struct{ strings.Builder }
+
+// MarshalJSON returns the text.
+func (j *joined) MarshalJSON() ([]byte, error) { return json.Marshal(j.String()) }
+
 // state returns the parts of a message with calls, to be recorded beside it.
-func (e *Executor) state(parts []part) *conversation.ProviderState {
-	data, err := json.Marshal(parts)
-	if err != nil || len(data) > conversation.MaxProviderState {
+func (e *Executor) state(a *answer) *conversation.ProviderState {
+	data, err := json.Marshal(a.parts)
+	if err != nil || a.parts == nil || len(data) > conversation.MaxProviderState {
 		return nil
 	}
 	return &conversation.ProviderState{Model: e.cfg.Model, Data: data}

@@ -191,6 +191,8 @@ func TestVariantsOfCalls(t *testing.T) {
 		"ThoughtSigned":   {Stream: stream(chunk("", `{"text":"the order","thought":true`+sig+`}`), chunk("STOP", call("f1", `{"n":1}`, ""))), Calls: n1, Next: []string{`{"text":"the order","thought":true,` + back + `}`}},
 		"OtherParts":      {Stream: stream(chunk("", `{"toolCall":{"id":"s1","args":{"id":9007199254740993}}`+sig+`}`), chunk("STOP", call("f1", `{"n":1}`, ""))), Calls: n1, Next: []string{`{` + back + `,"toolCall":{"id":"s1","args":{"id":9007199254740993}}}`}},
 		"TagsAreNot":      {Stream: stream(chunk("", told("<think>the order</think>Well")), chunk("STOP", call("f1", `{"n":1}`, sig))), Reply: "Well", Calls: n1, Next: []string{back}},
+		"SignatureAlone":  {Stream: stream(chunk("", call("f1", `{"n":1}`, "")), chunk("STOP", `{"thoughtSignature":"a+b/c_-="}`, `{"thought":false}`, `{}`, `null`)), Calls: n1, Next: []string{`"name":"find"}},{"text":"",` + back + `}]}`}},
+		"TooLongInTheEnd": {Stream: stream(chunk("", told("Well")), chunk("", call("f1", `{"n":1}`, sig)), chunk("STOP", `{"inlineData":{"data":"`+strings.Repeat("x", 130<<10)+`"}}`)), Reply: "Well", Calls: n1, Not: []string{back, "xxxx"}, Next: []string{`{"text":"Well"}`, `"c2tpcF90`}},
 		"TooLong":         {Stream: stream(chunk("", `{"text":"x","thoughtSignature":"`+strings.Repeat("x", 130<<10)+`"}`), chunk("STOP", call("f1", `{"n":1}`, sig))), Reply: "x", Calls: n1, Not: []string{back, "xxxx"}, Next: []string{`"thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="`}},
 	})
 }
