@@ -76,6 +76,9 @@ const cacheOverhead = 512
 // memoryOf is about how much memory a message takes.
 func memoryOf(m conversation.Message) int {
 	n := int(unsafe.Sizeof(m)) + cap(m.Parts)*int(unsafe.Sizeof(conversation.Part{}))
+	if m.State != nil {
+		n += int(unsafe.Sizeof(*m.State)) + len(m.State.Model) + cap(m.State.Data)
+	}
 	for _, p := range m.Parts {
 		n += len(p.Text) + cap(p.Data)
 		if p.ToolCall != nil {

@@ -129,7 +129,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	})
 	begin := time.Now()
 	reply, err := e.on.Send(ctx, e.in.Ref, platforms.Send{
-		Messages: messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, e.in, len(messages)),
+		Messages: outgoing(messages), IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, e.in, len(messages)),
 	})
 	// In seconds: histories need no more, and a quick answer none of it.
 	took := time.Since(begin).Round(time.Second)
@@ -175,6 +175,15 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		}
 	}
 	return found.result, nil
+}
+
+// outgoing are messages as the platform gets them.
+func outgoing(messages []conversation.Message) []conversation.Message {
+	var out []conversation.Message
+	for _, m := range messages {
+		out = append(out, m.Outgoing())
+	}
+	return out
 }
 
 // unsent is for a request that was not made: the mark before it counts.

@@ -33,6 +33,9 @@ func replyKey(workflowID string, in ReplyInput) string {
 	if in.LimitBytes > 0 {
 		key += fmt.Sprintf("/bytes/%d", in.LimitBytes)
 	}
+	if in.Part > 0 {
+		key += fmt.Sprintf("/part/%d", in.Part)
+	}
 	if in.Anew {
 		key += "/anew"
 	}

@@ -143,6 +143,12 @@ type ReplyInput struct {
 	// Anew means that the executor's own record of the conversation is too long: State is
 	// not passed.
 	Anew bool `json:"anew,omitempty"`
+	// OnLength says what happens to a reply that is cut off. Empty: conversation.SendCutOff.
+	OnLength conversation.OnLength `json:"on_length,omitempty"`
+	// Partial is the reply so far, which was cut off: the executor is to continue it. Part
+	// counts the continuations. The result is the whole reply.
+	Partial *conversation.Message `json:"partial,omitempty"`
+	Part    int                   `json:"part,omitempty"`
 	// OmittedText tells the model that earlier messages were left out. Empty: nothing does.
 	OmittedText string                 `json:"omitted_text,omitempty"`
 	New         []conversation.Message `json:"new,omitempty"`

@@ -120,8 +120,15 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 		return ReplyResult{}, err
 	}
 	result := got.result
-	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message),
-		append(messages[:len(messages):len(messages)], result.Message))
+	if n := result.Message.Cleaned; n > 0 && !(in.Partial != nil && n == in.Partial.Cleaned) {
+		activity.GetLogger(r.sdk).Warn("The reply had characters that platforms cannot store: they were taken out",
+			"conversation_id", r.info.WorkflowExecution.ID, "executor", got.name, "characters", n)
+	}
+	held := append(messages[:len(messages):len(messages)], result.Message)
+	if len(result.Message.ToolCalls()) == 0 {
+		held = conversation.WithoutState(held) // of a turn that is over
+	}
+	r.cache.put(r.info.WorkflowExecution.ID, Digest(Digest(in.Digest, in.New...), result.Message), held)
 	var sent *SentMessages
 	if in.LimitBytes > 0 {
 		sent = &r.sent
@@ -170,10 +177,15 @@ func (r *replying) ask(
 			return nil, 0, err
 		}
 		result = executors.Clean(result)
+		result.Message = result.Message.Clean()
+		result = continued(in.Partial, result)
 		if len(in.Tools) == 0 {
 			result = withoutCalls(result)
 		}
 		if err := checkReply(name, result); err != nil {
+			return nil, 0, err
+		}
+		if result, err = markCutOff(name, in, result); err != nil {
 			return nil, 0, err
 		}
 		nameCalls(result.Message, in)
@@ -216,16 +228,45 @@ func (r *replying) request(in ReplyInput, messages []conversation.Message, offer
 		State:          in.State,
 		Attach:         r.progress.Attach,
 	}
-	fitting := conversation.Bounds{Messages: in.Window, Bytes: in.LimitBytes, Marker: in.OmittedText}.Window(messages)
-	req.Messages, req.New = fitting.Messages, min(req.New, len(fitting.Messages))
+	bounds := conversation.Bounds{Messages: in.Window, Bytes: in.LimitBytes, Marker: in.OmittedText}
+	var partial conversation.Window
+	if in.Partial != nil {
+		partial.Messages = continuing(*in.Partial)
+		if bounds.Bytes > 0 {
+			bounds.Bytes = max(1, bounds.Bytes-partial.Size())
+		}
+	}
+	fitting := bounds.Window(inTurn(messages))
+	req.Messages = slices.Concat(fitting.Messages, partial.Messages)
+	switch {
+	case in.Partial == nil:
+		req.New = min(req.New, len(req.Messages))
+	case len(req.State) > 0:
+		req.New = 1 // the rest it has seen, and its own part it has said
+	default:
+		req.New = len(req.Messages)
+	}
 	if in.Window > 0 || in.Anew {
 		// What is kept on the other side is as long as before: it is begun anew.
 		req.State, req.New = nil, len(req.Messages)
 	}
 	r.sent = SentMessages{
-		Messages: len(req.Messages), Bytes: fitting.Size(), Least: fitting.Least, Continued: len(req.State) > 0,
+		Messages: len(req.Messages), Bytes: fitting.Size() + partial.Size(), Least: fitting.Least, Continued: len(req.State) > 0,
 	}
 	return req
+}
+
+// inTurn are the messages without what providers returned beside those of earlier turns:
+// it is of use only until the agent has replied.
+func inTurn(messages []conversation.Message) []conversation.Message {
+	turn := len(messages)
+	for turn > 0 && messages[turn-1].Internal() {
+		turn--
+	}
+	if older := conversation.WithoutState(messages[:turn:turn]); turn > 0 && len(older) > 0 && &older[0] != &messages[0] {
+		return append(older, messages[turn:]...)
+	}
+	return messages
 }
 
 // announce records at Temporal that the executor is about to be asked. That also proves
@@ -299,6 +340,7 @@ func withoutCalls(result executors.Result) executors.Result {
 	if len(result.Message.ToolCalls()) == 0 {
 		return result
 	}
+	result.Message.State = nil
 	result.Message.Parts = slices.DeleteFunc(slices.Clone(result.Message.Parts), func(p conversation.Part) bool {
 		return p.Type == conversation.PartToolCall
 	})

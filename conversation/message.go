@@ -3,6 +3,7 @@ package conversation
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,43 @@ type Message struct {
 	// State is what the provider needs back, unchanged, as long as the turn of this
 	// message goes on. Nil: nothing.
 	State *ProviderState `json:"provider_state,omitempty"`
+	// CutOff means that the model stopped at its limit of length: the text is not complete.
+	CutOff bool `json:"cut_off,omitempty"`
+	// Cleaned counts the characters that were taken out because platforms cannot store
+	// them: see [Message.Clean].
+	Cleaned int `json:"cleaned,omitempty"`
+}
+
+// Outgoing is the message as the other side gets it: without what is only for the
+// transcript or the executor.
+func (m Message) Outgoing() Message { return Message{Role: m.Role, Parts: m.Parts, Time: m.Time} }
+
+// WithoutState returns messages without what providers returned beside them. The given
+// messages are not changed.
+func WithoutState(messages []Message) []Message {
+	return mapState(messages, func(*ProviderState) *ProviderState { return nil })
+}
+
+// WithSizeOfState returns messages with the size alone of what providers returned beside
+// them. The given messages are not changed.
+func WithSizeOfState(messages []Message) []Message {
+	return mapState(messages, func(s *ProviderState) *ProviderState {
+		return &ProviderState{Model: s.Model, Bytes: s.Size()}
+	})
+}
+
+func mapState(messages []Message, to func(*ProviderState) *ProviderState) []Message {
+	cloned := false
+	for i, m := range messages {
+		if m.State == nil {
+			continue
+		}
+		if !cloned {
+			messages, cloned = slices.Clone(messages), true
+		}
+		messages[i].State = to(m.State)
+	}
+	return messages
 }
 
 // ProviderState is what a provider returned beside a message with tool calls and
@@ -76,6 +114,16 @@ type ProviderState struct {
 	Model string `json:"model,omitempty"`
 	// Data is in the executor's own form, at most [MaxProviderState] bytes.
 	Data json.RawMessage `json:"data"`
+	// Bytes is the size of Data where that is left out.
+	Bytes int `json:"bytes,omitempty"`
+}
+
+// Size is how many bytes there are, or were, in Data.
+func (s *ProviderState) Size() int {
+	if s == nil {
+		return 0
+	}
+	return max(len(s.Data), s.Bytes)
 }
 
 // MaxProviderState bounds [ProviderState.Data]: it is recorded twice, and sent with each

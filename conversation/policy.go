@@ -38,6 +38,17 @@ const (
 	ParkOversize OnOversize = "park" // the conversation parks with the reason
 )
 
+// OnLength says what happens to a reply of the agent that is cut off at its model's limit of
+// length.
+type OnLength string
+
+// The values of OnLength.
+const (
+	SendCutOff     OnLength = "send"     // it is sent as it is, and marked in the transcript
+	ContinueCutOff OnLength = "continue" // the executor is asked to continue it
+	RefuseCutOff   OnLength = "refuse"   // it counts as [Refused]
+)
+
 // A Policy holds the settings of one conversation, and names its executor. It is part of the workflow's input,
 // so that a change of configuration affects new conversations only. Zero values mean the
 // defaults of [Policy.WithDefaults].
@@ -86,6 +97,8 @@ type Policy struct {
 	// RefusalText is sent in place of a reply that the model refuses to give. Empty:
 	// OnExhausted applies.
 	RefusalText string `json:"refusal_text,omitempty"`
+	// OnLength applies to replies that are cut off. Empty: SendCutOff.
+	OnLength OnLength `json:"on_length,omitempty"`
 	// OmittedText is added to the first message that the executor is given where earlier
 	// messages are left out because they do not fit. Empty: nothing is added.
 	OmittedText string `json:"omitted_text,omitempty"`
@@ -150,6 +163,9 @@ func (p Policy) WithDefaults() Policy {
 	}
 	if p.OnAmbiguous == "" {
 		p.OnAmbiguous = ParkAmbiguous
+	}
+	if p.OnLength == "" {
+		p.OnLength = SendCutOff
 	}
 	if p.MaxMessageBytes == 0 {
 		p.MaxMessageBytes = DefaultMaxMessageBytes

@@ -192,6 +192,15 @@ func messageText(m operate.Message, other string, now time.Time) string {
 	if m.Unsent {
 		head += " · not sent"
 	}
+	if m.CutOff {
+		head += " · cut off"
+	}
+	if m.Cleaned > 0 {
+		head += " · " + count(m.Cleaned, "character") + " taken out"
+	}
+	if m.ProviderStateBytes > 0 {
+		head += fmt.Sprintf(" · %d bytes of provider state", m.ProviderStateBytes)
+	}
 	body := clean(m.Text)
 	if len(m.Parts) > 0 {
 		body = clean(partsText(m.Parts))

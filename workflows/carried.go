@@ -66,6 +66,7 @@ func (r *run) carried() *Carried {
 		Run: r.resets.run, Events: r.events.number, Lag: r.steps.lag,
 	}
 	r.side.carry(c)
+	r.transcript.dropState()
 	c.Messages = r.transcript.newest(min(r.policy.CarryBytes, maxCarried-answersSize(c.Answered)))
 	return c
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -150,6 +151,141 @@ func TestNewestMessageTooLong(t *testing.T) {
 			}
 			require.Equal(t, conversation.OutcomeEnded, s.outcome().Kind)
 			require.Zero(t, model.asked[refused].LimitBytes, "everything is tried again")
+		})
+	}
+}
+
+// A talkative model says a word at a time, and is cut off after each but the last.
+func talkative(words ...string) func(context.Context, int, activities.ReplyInput) (activities.ReplyResult, error) {
+	return func(_ context.Context, _ int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		out := says(strings.Join(words[:in.Part+1], " "))
+		out.Usage = conversation.Usage{OutputTokens: 1}
+		if in.Part+1 < len(words) {
+			out.FinishReason, out.Message.CutOff = executors.FinishLength, true
+		}
+		return out, nil
+	}
+}
+
+// A reply that is cut off is sent, continued or refused, as the policy says. What was said
+// so far is sent where no more can be had.
+func TestOnLength(t *testing.T) {
+	t.Parallel()
+	words := []string{"one", "two", "three"}
+	for name, tt := range map[string]struct {
+		on     conversation.OnLength
+		words  []string
+		tokens int64 // max_tokens
+		fails  func(in activities.ReplyInput) error
+		want   string
+		cutOff bool
+		asked  int
+	}{
+		"of an earlier version": {words: words, want: "one", cutOff: true, asked: 1},
+		"sent":                  {on: conversation.SendCutOff, words: words, want: "one", cutOff: true, asked: 1},
+		"continued":             {on: conversation.ContinueCutOff, words: words, want: "one two three", asked: 3},
+		"whole":                 {on: conversation.ContinueCutOff, words: words[:1], want: "one", asked: 1},
+		"without an end":        {on: conversation.ContinueCutOff, words: strings.Fields("1 2 3 4 5 6 7 8"), want: "1 2 3 4 5", cutOff: true, asked: 5},
+		"the budget ends":       {on: conversation.ContinueCutOff, words: words, tokens: 2, want: "one two", cutOff: true, asked: 2},
+		"the rest does not fit": {
+			on: conversation.ContinueCutOff, words: words, want: "one two", cutOff: true, asked: 3,
+			fails: func(in activities.ReplyInput) error {
+				if in.Part < 2 {
+					return nil
+				}
+				return fails(conversation.ContextTooLong, "too long", activities.ErrorDetails{Sent: &activities.SentMessages{Messages: 3, Bytes: 300, Least: true}})
+			},
+		},
+		"fails once": {
+			on: conversation.ContinueCutOff, words: words, want: "one two three", asked: 4,
+			fails: func() func(in activities.ReplyInput) error {
+				n := 0
+				return func(in activities.ReplyInput) error {
+					if n++; n != 2 {
+						return nil
+					}
+					return fails(conversation.ContextTooLong, "too long", activities.ErrorDetails{Sent: &activities.SentMessages{Messages: 3, Bytes: 300}})
+				}
+			}(),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			talks := talkative(tt.words...)
+			var asked []activities.ReplyInput
+			s.reply = func(ctx context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+				if in.Turn > 1 {
+					return activities.ReplyResult{End: true}, nil
+				}
+				asked = append(asked, in)
+				if tt.fails != nil {
+					if err := tt.fails(in); err != nil {
+						return activities.ReplyResult{}, err
+					}
+				}
+				return talks(ctx, n, in)
+			}
+			var sent conversation.Message
+			s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+				if in.Turn == 1 && len(in.Messages) > 0 {
+					sent = in.Messages[0]
+				}
+				return answered(in), nil
+			}
+			in := input("mem")
+			in.Policy.OnLength, in.Policy.MaxTokens = tt.on, tt.tokens
+			in.Policy.OnSpent = conversation.EndConversation
+			s.run(in)
+			require.Equal(t, tt.want, sent.Text())
+			require.Equal(t, tt.cutOff, sent.CutOff)
+			require.Len(t, asked, tt.asked)
+			for _, in := range asked {
+				require.Equal(t, asked[0].New, in.New)
+				require.Equal(t, in.Part > 0, in.Partial != nil)
+				require.False(t, in.Part > 0 && len(in.Tools) > 0)
+			}
+			if tt.tokens == 0 {
+				require.Equal(t, conversation.OutcomeEnded, s.outcome().Kind)
+			}
+			require.EqualValues(t, len(strings.Fields(tt.want)), s.outcome().Usage.OutputTokens, "each part is counted")
+		})
+	}
+}
+
+// What an operator or the policy says in the agent's name is cleaned like a reply.
+func TestOwnTextsAreCleaned(t *testing.T) {
+	t.Parallel()
+	for name, byOperator := range map[string]bool{"takeover": true, "refusal text": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.reply = func(context.Context, int, activities.ReplyInput) (activities.ReplyResult, error) {
+				kind := conversation.Refused
+				if byOperator {
+					kind = conversation.Invalid
+				}
+				return activities.ReplyResult{}, fails(kind, "no", activities.ErrorDetails{})
+			}
+			if byOperator {
+				s.after(time.Hour, func() {
+					s.update(workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "I\x00 cannot say.", End: true})
+				})
+			}
+			var sent conversation.Message
+			s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+				if len(in.Messages) > 0 {
+					sent = in.Messages[0]
+				}
+				out := answered(in)
+				out.Ended = len(in.Messages) > 0
+				return out, nil
+			}
+			in := input("mem")
+			in.Policy.RefusalText = "I\x00 cannot say."
+			s.run(in)
+			require.Equal(t, "I cannot say.", sent.Text())
+			require.Equal(t, 1, sent.Cleaned)
 		})
 	}
 }

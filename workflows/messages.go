@@ -109,6 +109,9 @@ type TranscriptQuery struct {
 	// From is the index of the first message wanted, counted over the whole
 	// conversation from 0.
 	From int `json:"from,omitempty"`
+	// State asks for what providers returned beside messages with tool calls, of which the
+	// answer otherwise has only the size.
+	State bool `json:"provider_state,omitempty"`
 }
 
 // Transcript is the answer to QueryTranscript.

@@ -145,8 +145,9 @@ func (r *run) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
 	if err := r.over(); err != nil {
 		return err
 	}
+	text, _ := conversation.CleanText(req.Text)
 	switch {
-	case strings.TrimSpace(req.Text) == "" && !req.End:
+	case strings.TrimSpace(text) == "" && !req.End:
 		return errors.New("a takeover needs a text")
 	case len(req.Text) > maxTakeoverText:
 		return fmt.Errorf("the text has %d KiB; at most %d are possible", len(req.Text)>>10, maxTakeoverText>>10)

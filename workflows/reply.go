@@ -46,9 +46,17 @@ func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 func (r *run) takeoverReply(ctx workflow.Context) *reply {
 	req := r.wishes.takeover
 	r.wishes.takeover = nil
-	message := conversation.Text(conversation.RoleAssistant, req.Text)
-	message.Time = workflow.Now(ctx).UTC()
-	return &reply{message: message, end: req.End, byOperator: true}
+	return &reply{message: r.ownText(ctx, req.Text), end: req.End, byOperator: true}
+}
+
+// ownText is a message of the agent that the executor did not write.
+func (r *run) ownText(ctx workflow.Context, text string) conversation.Message {
+	m := conversation.Text(conversation.RoleAssistant, text).Clean()
+	m.Time = workflow.Now(ctx).UTC()
+	if m.Cleaned > 0 {
+		workflow.GetLogger(ctx).Warn("characters that platforms cannot store were taken out of the text", "characters", m.Cleaned)
+	}
+	return m
 }
 
 // replyWithTools asks the executor for its reply, makes the tool calls it wants, and asks
@@ -100,6 +108,10 @@ type replyRequest struct {
 	refused bool
 	// shrunk means that more than what the executor is given did not fit.
 	shrunk bool
+	// last is the reply so far, where it was cut off, and whole is the same once it cannot be
+	// continued.
+	last  activities.ReplyResult
+	whole *activities.ReplyResult
 }
 
 // requestReply asks the executor once, without tools if it is the last time.
@@ -116,27 +128,40 @@ func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out acti
 	if round > 0 {
 		name = fmt.Sprintf("turn %d · reply after tools %d", q.in.Turn, round)
 	}
-	done, e, err := r.runStep(ctx, step{
-		name: name, options: activities.ReplyOptions(r.policy), activity: activities.ReplyName,
-		input: q.input, interrupted: r.replyInterrupted,
-		get:     func(f workflow.Future) (*handover, error) { return q.get(ctx, f) },
-		recover: q.recover, resumed: q.resumed,
-	})
-	if q.out.HandedOver && q.out.Resume != nil {
-		q.out.Usage = q.out.Usage.Add(q.out.Resume.Spent) // no activity follows that would report it
+	done, e, err := q.ask(ctx, name)
+	for done && err == nil && !r.replyInterrupted() && q.continues(ctx) {
+		done, e, err = q.ask(ctx, fmt.Sprintf("%s, continued %d", name, q.in.Part))
 	}
-	r.usage.add(q.out.Usage)
 	if !done || r.replyInterrupted() {
 		return q.out, e, err
 	}
 	r.transcript.seen()
 	if q.refused {
-		out.Message = conversation.Text(conversation.RoleAssistant, r.policy.RefusalText)
-		out.Message.Time = workflow.Now(ctx).UTC()
-		return out, nil, nil
+		return activities.ReplyResult{Message: r.ownText(ctx, r.policy.RefusalText)}, nil, nil
 	}
-	r.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State, limit: q.fitted()}
 	return q.out, nil, nil
+}
+
+// ask asks the executor, and adds up what that costs.
+func (q *replyRequest) ask(ctx workflow.Context, name string) (done bool, e *ending, err error) {
+	done, e, err = q.runStep(ctx, step{
+		name: name, options: activities.ReplyOptions(q.policy), activity: activities.ReplyName,
+		input: q.input, interrupted: q.replyInterrupted,
+		get:     func(f workflow.Future) (*handover, error) { return q.get(ctx, f) },
+		recover: q.recover, resumed: q.resumed,
+	})
+	if q.whole != nil { // it could not be continued
+		q.out = *q.whole
+		return done, e, err
+	}
+	if q.out.HandedOver && q.out.Resume != nil {
+		q.out.Usage = q.out.Usage.Add(q.out.Resume.Spent) // no activity follows that would report it
+	}
+	q.usage.add(q.out.Usage)
+	if done && !q.refused && !q.replyInterrupted() {
+		q.run.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State, limit: q.fitted()}
+	}
+	return done, e, err
 }
 
 // replyInput asks for the next turn's message. It carries what the executor has not seen.
@@ -158,6 +183,7 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		Task:       r.about.Task,
 
 		OmittedText: r.policy.OmittedText,
+		OnLength:    r.policy.OnLength,
 	}
 }
 
@@ -182,7 +208,10 @@ func (q *replyRequest) get(ctx workflow.Context, f workflow.Future) (*handover, 
 func (q *replyRequest) recover(f failure) recovery {
 	switch {
 	case f.kind == conversation.ContextTooLong && f.sent != nil:
-		return q.shrink(*f.sent)
+		if q.shrink(*f.sent) == retry {
+			return retry
+		}
+		return q.endContinuing()
 	case f.kind == conversation.ContextTooLong && q.in.Window == 0 && q.transcript.Next > 2:
 		q.in.Window = q.transcript.Next / 2
 		return retry

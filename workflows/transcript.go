@@ -100,13 +100,21 @@ func (t *transcript) exchanged(r conversation.Record, taken *reply, received int
 }
 
 // ownMessage counts the agent's message as seen, unless an operator wrote it in the
-// executor's stead.
+// executor's stead. The turn is over with it, and so is the use of what providers returned.
 func (t *transcript) ownMessage(r *reply) {
+	t.dropState()
 	if r.byOperator {
 		t.unseen++
 		return
 	}
 	t.digest = activities.Digest(t.digest, r.message)
+}
+
+// dropState drops what providers returned beside messages: its turn is over.
+func (t *transcript) dropState() {
+	for i := range t.Messages {
+		t.Messages[i].Message.State = nil
+	}
 }
 
 // called adds the executor's request for tool calls.
@@ -150,6 +158,9 @@ func (t *transcript) newest(maxBytes int) []conversation.Message {
 func (t *transcript) page(q TranscriptQuery) Transcript {
 	first, held := t.Tail()
 	from := max(q.From, first)
+	if !q.State {
+		held = conversation.WithSizeOfState(held)
+	}
 	out := Transcript{First: from, Total: t.Next, Messages: []conversation.Message{}}
 	size := 0
 	for _, m := range held[min(from-first, len(held)):] {

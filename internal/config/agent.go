@@ -29,6 +29,7 @@ func (d *document) agent(e pair) Agent {
 		PlatformAttempts *int           `yaml:"platform_attempts"`
 		Executors        []string       `yaml:"executors"`
 		RefusalText      string         `yaml:"refusal_text"`
+		OnLength         string         `yaml:"on_length"`
 		OmittedText      string         `yaml:"omitted_text"`
 		Tools            []string       `yaml:"tools"`
 		ToolRounds       *int           `yaml:"tool_rounds"`
@@ -74,6 +75,12 @@ func (d *document) agent(e pair) Agent {
 		a.Policy.OnOversize = on
 	default:
 		wrong("on_oversize", "is %q: write %s or %s", on, conversation.CutOversize, conversation.ParkOversize)
+	}
+	switch on := conversation.OnLength(s.OnLength); on {
+	case "", conversation.SendCutOff, conversation.ContinueCutOff, conversation.RefuseCutOff:
+		a.Policy.OnLength = on
+	default:
+		wrong("on_length", "is %q: write %s, %s or %s", on, conversation.SendCutOff, conversation.ContinueCutOff, conversation.RefuseCutOff)
 	}
 	if a.Policy.MaxTokens = s.Budget.Tokens; s.Budget.Tokens < 0 {
 		wrong("budget.tokens", "is %d: write 1 or more, or leave it out", s.Budget.Tokens)

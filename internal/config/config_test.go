@@ -66,6 +66,8 @@ agents:
     on_ambiguous: resend
     max_message_bytes: 4096
     on_oversize: park
+    on_length: continue
+    omitted_text: (earlier messages were left out)
     platform_attempts: 5
     budget: {tokens: 200000, money: 0.50}
   sales: {<<: *support, agent: a2, max_turns: null, budget: {on_spent: park}}
@@ -100,6 +102,7 @@ func TestLoad(t *testing.T) {
 		Executor: "gpt", OnExhausted: conversation.EndConversation, MaxTurns: 4, ReplyTimeout: time.Minute, ReplyAttempts: 3,
 		ExchangeTimeout: 7 * time.Minute, PlatformAttempts: 5,
 		OnAmbiguous: conversation.ResendAmbiguous, MaxMessageBytes: 4096, OnOversize: conversation.ParkOversize,
+		OnLength: conversation.ContinueCutOff, OmittedText: "(earlier messages were left out)",
 		MaxTokens: 200_000, MaxCost: 500_000, OnSpent: conversation.EndConversation,
 	}, c.Agents[0].Policy)
 	require.Equal(t, conversation.Park, c.Agents[1].Policy.OnSpent)
@@ -173,7 +176,7 @@ func TestFaults(t *testing.T) {
 		{"Twice", valid + "  support: {agent: x}\n", []string{"parley.yaml:5: agents.support stands there twice: keep one"}},
 		{"UnknownAgentSetting", valid + "  b: {agent: x, projekt: y, colour: red}\n", []string{
 			"parley.yaml:5: agents.b.projekt is no setting of an agent: did you mean project?",
-			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, budget, exchange_timeout, executor, executors, max_message_bytes, max_turns, omitted_text, on_ambiguous, on_exhausted, on_oversize, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
+			"parley.yaml:5: agents.b.colour is no setting of an agent: there are agent, approval_timeout, budget, exchange_timeout, executor, executors, max_message_bytes, max_turns, omitted_text, on_ambiguous, on_exhausted, on_length, on_oversize, platform, platform_attempts, project, refusal_text, reply_attempts, reply_timeout, tool_attempts, tool_result_bytes, tool_rounds, tools",
 		}},
 		{"WrongTypes", valid + "  b: {agent: [x], max_turns: many, reply_timeout: 30, reply_attempts: 1.5}\n", []string{
 			"parley.yaml:5: agents.b.agent is a list: it must be text",
@@ -181,10 +184,11 @@ func TestFaults(t *testing.T) {
 			`parley.yaml:5: agents.b.reply_timeout is "30": write a duration with its unit, such as 500ms, 90s or 2m`,
 			`parley.yaml:5: agents.b.reply_attempts is "1.5": write a whole number`,
 		}},
-		{"WrongValues", valid + "  b: {agent: x, on_exhausted: stop, max_turns: -1, reply_timeout: 0s, exchange_timeout: -1s, reply_attempts: 0, platform_attempts: -2, project: a/b, tool_result_bytes: 2000000, on_ambiguous: maybe, max_message_bytes: 2000000, on_oversize: drop}\n", []string{
+		{"WrongValues", valid + "  b: {agent: x, on_exhausted: stop, max_turns: -1, reply_timeout: 0s, exchange_timeout: -1s, reply_attempts: 0, platform_attempts: -2, project: a/b, tool_result_bytes: 2000000, on_ambiguous: maybe, max_message_bytes: 2000000, on_oversize: drop, on_length: shorten}\n", []string{
 			`parley.yaml:5: agents.b.on_exhausted is "stop": write park or end`,
 			`parley.yaml:5: agents.b.on_ambiguous is "maybe": write park or resend`,
 			`parley.yaml:5: agents.b.on_oversize is "drop": write cut or park`,
+			`parley.yaml:5: agents.b.on_length is "shorten": write send, continue or refuse`,
 			"parley.yaml:5: agents.b.max_turns is -1: write 1 or more, or 0 for the platform's own limit",
 			"parley.yaml:5: agents.b.reply_timeout is 0s: write a positive duration, or leave it out",
 			"parley.yaml:5: agents.b.exchange_timeout is -1s: write a positive duration, or leave it out",

@@ -103,7 +103,7 @@ func (r Runs) Messages(ctx context.Context, workflowID, runID string, upTo int) 
 	first, from := -1, 0
 	var messages []conversation.Message
 	for from < upTo {
-		value, err := r.Client.QueryWorkflow(ctx, workflowID, runID, workflows.QueryTranscript, workflows.TranscriptQuery{From: from})
+		value, err := r.Client.QueryWorkflow(ctx, workflowID, runID, workflows.QueryTranscript, workflows.TranscriptQuery{From: from, State: true})
 		if err != nil {
 			return 0, nil, fmt.Errorf("query transcript of %q: %w", workflowID, err)
 		}

@@ -16,12 +16,20 @@ type Message struct {
 	Text  string              `json:"text,omitempty"`
 	Parts []conversation.Part `json:"parts,omitempty"` // where it is more than text
 	Time  time.Time           `json:"time,omitzero"`
+	// CutOff marks a reply that its model did not complete: it stopped at its limit of
+	// length.
+	CutOff bool `json:"cut_off,omitempty"`
+	// Cleaned counts the characters that were taken out because platforms cannot store them.
+	Cleaned int `json:"cleaned,omitempty"`
+	// ProviderStateBytes is the size of what the provider returned beside a message with
+	// tool calls.
+	ProviderStateBytes int `json:"provider_state_bytes,omitempty"`
 	// Unsent marks a reply that is not known to have reached the platform.
 	Unsent bool `json:"unsent,omitempty"`
 }
 
 func newMessage(index int, m conversation.Message) Message {
-	out := Message{Index: index, Role: m.Role, Text: m.Text(), Time: m.Time}
+	out := Message{Index: index, Role: m.Role, Text: m.Text(), Time: m.Time, CutOff: m.CutOff, Cleaned: m.Cleaned, ProviderStateBytes: m.State.Size()}
 	plain := func(p conversation.Part) bool { return p.Type == conversation.PartText }
 	if len(m.Parts) > 1 || !slices.ContainsFunc(m.Parts, plain) {
 		out.Parts = m.Parts
