@@ -226,6 +226,18 @@ func (e *Engine) KillConnections() {
 	}
 }
 
+// KillCallers breaks the connections of the workers that wait for the answer of a call:
+// it goes on, and its answer reaches no one.
+func (e *Engine) KillCallers() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, c := range e.calls {
+		if c.caller != nil {
+			c.caller.cancel()
+		}
+	}
+}
+
 // Freeze stops all traffic on the present connections, pings included, without closing
 // them, as a peer does that has lost its power.
 func (e *Engine) Freeze() {

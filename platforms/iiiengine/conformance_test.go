@@ -22,6 +22,8 @@ type personas struct {
 	answered map[string]map[string]any
 	asked    map[string]int
 	ending   map[string]bool
+	// lose, if set, runs once an answer is known and before it is sent.
+	lose func()
 }
 
 func (p *personas) answer(_ context.Context, call iii.Invocation) (any, error) {
@@ -37,6 +39,10 @@ func (p *personas) answer(_ context.Context, call iii.Invocation) (any, error) {
 		p.answered[key] = map[string]any{
 			"message": fmt.Sprintf("answer %d", len(p.answered)+1), "ended": p.ending[req.ConversationID],
 		}
+	}
+	if p.lose != nil {
+		p.lose()
+		p.lose = nil
 	}
 	return p.answered[key], nil
 }
@@ -68,6 +74,11 @@ func TestConformance(t *testing.T) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				return p.asked[ref.ID]
+			},
+			LoseAnswer: func(testing.TB) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				p.lose = e.KillCallers
 			},
 			Guarded: true,
 		}
