@@ -20,6 +20,9 @@ var (
 // own reads what an object says about an error by its own members.
 func (r *reader) own(m object, depth int) Error {
 	e := Error{Code: m.text(codeNames...), Type: m.text(typeNames...), Param: m.text(params...)}
+	if _, name, found := strings.Cut(e.Code, "#"); found { // a namespace of AWS
+		e.Code = name
+	}
 	if m.text("error_code") != "" {
 		e.scheme = "error_code"
 	}
@@ -40,6 +43,9 @@ func (r *reader) own(m object, depth int) Error {
 		e.Param = ""
 	}
 	e.Message = m.message()
+	if path, name := place(m["loc"]); path != "" {
+		e.Message, e.Param = joined(path, ": ", e.Message), cmp.Or(e.Param, name)
+	}
 	e = r.details(m, e, depth)
 	return r.metadata(m, e, depth)
 }

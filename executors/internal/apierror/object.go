@@ -161,7 +161,7 @@ func (r *reader) named(m object, name, text string, depth int) (Error, bool) {
 	if more != "" && isCode(text) {
 		return Error{Code: text}, true
 	}
-	if more != "" && isStatus(text) {
+	if isStatus(text) && (more != "" || m.message() != "") {
 		return Error{}, true
 	}
 	return r.text(text, depth+1), true

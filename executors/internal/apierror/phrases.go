@@ -33,7 +33,8 @@ func spokenKind(message string, status int) (conversation.Kind, bool) {
 // and one about the server not by words about the request, since another try may help.
 func weighs(kind conversation.Kind, status int) bool {
 	switch {
-	case status == http.StatusUnauthorized, status == http.StatusPaymentRequired, status == http.StatusForbidden, status == http.StatusTooManyRequests:
+	case status == http.StatusUnauthorized, status == http.StatusPaymentRequired, status == http.StatusForbidden,
+		status == http.StatusRequestEntityTooLarge, status == http.StatusTooManyRequests:
 		return kind != down && kind != invalid
 	case status >= 500:
 		return kind != invalid
@@ -54,11 +55,12 @@ var phrases = []phrase{
 	{long, tooLong, notTooLong},
 	{refused, filtered, nil},
 	{quota, empty, nil},
-	{limited, alternatives(`rate limit (reached|exceeded|quota)[^.]{0,120}(per (min|sec|hour)|\(?(tpm|rpm|qps))`, `per[-_ ]?(minute|min|second|hour)\b.{0,80}(exceeded|exhausted|reached|limit)|(exceed|exhaust|reach|limit).{0,160}per[-_ ]?(minute|min|second|hour)\b`), nil},
+	{limited, alternatives(`rate limit (reached|exceeded|quota)[^.]{0,120}(per (min|sec|hour)|\(?(tpm|rpm|qps))`, `per[-_ ]?(minute|min|second|hour)([^a-z].{0,80})?(exceeded|exhausted|reached|limit)|(exceed|exhaust|reach|limit).{0,160}per[-_ ]?(minute|min|second|hour)([^a-z]|$)`), nil},
 	{quota, spent, alternatives(`check quota\)`)},
 	{unauth, wrongKey, nil},
 	{down, loading, nil},
 	{invalid, unknownModel, nil},
+	{unauth, alternatives(`not authorized to (access|perform|invoke|use)|(do|does) not have (permission|access)|permission denied|access denied`), nil},
 	{invalid, unsupported, nil},
 	{limited, tooFast, nil},
 	{down, overloaded, nil},
@@ -83,7 +85,7 @@ var tooLong = alternatives(
 	`(maximum|max)(imum)? (model|prompt|input|sequence|message)s?[- _]?(length|len|tokens?|size|characters)`,
 	`max_(seq_len|model_len|input_len|input_length|input_tokens|position_embeddings|prompt_tokens)|session_len|max_total_tokens`,
 	"`?inputs`? tokens \\+ `?max_new_tokens`? must be|`?inputs`? must have less than",
-	`too many (input |prompt )?tokens`, `(input|prompt) tokens? (exceed|limit)`, `tokens? (in|of) (the|your) (prompt|messages?|input) exceed`,
+	`too many (input |prompt )?tokens`, `(input|prompt) tokens? (exceed|limit)`, `token count is \d+ but`, `context ?window ?exceeded`, `tokens? (in|of) (the|your) (prompt|messages?|input) exceed`,
 	`reduce (the )?(length|size) of (the |your |either )?(messages?|prompt|input|one|conversation)`, `decrease input length`,
 	`model token limit`, `exceeds? (the )?(model'?s? )?(token|input) limit`, `token count.{0,60}exceeds`,
 	`range of input length should be`, `total message token length`, `number of tokens to keep from the initial prompt`,
@@ -137,7 +139,6 @@ var wrongKey = alternatives(
 	`authentication (fails|failed|error|failure|required|is required|unsuccessful)|auth(orization)? (failed|failure)|not authenticated|invalid authentication|authorization (required|failed|failure)|failed to authenticate`,
 	`(invalid|expired|bad|wrong|incorrect) (credentials?|jwt|signature)|signature.{0,60}(does not match|expired|mismatch)|jwt (expired|malformed)|security token .{0,40}(expired|invalid)|login fail(ed|ure)?\b`,
 	`token (has |is |was )?(expired|revoked)|expired token`, `(organization|workspace|account|key|project) (has been|is|was) (disabled|suspended|archived|deactivated|banned|blocked|locked|terminated)`, `(鉴权|认证|身份验证)(失败|错误|未通过)|令牌(无效|已过期|验证)|无效的(令牌|密钥)|密钥(无效|错误)|api ?key.{0,10}(无效|错误|过期)`,
-	`not authorized to (access|perform|invoke|use)|(do|does) not have (permission|access)|permission denied|access denied`,
 )
 
 // loading matches a model that is not loaded: it may be soon.
