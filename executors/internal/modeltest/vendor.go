@@ -135,6 +135,10 @@ func Run(t *testing.T, v Vendor) {
 		"NoErrorHoldsAKey":         v.noErrorHoldsAKey,
 		"CancelledMidway":          v.cancelledMidway,
 		"Timers":                   v.timers,
+		"Forms":                    v.forms,
+		"StreamsUnbidden":          v.streamsUnbidden,
+		"EndlessStreams":           v.endlessStreams,
+		"Thoughts":                 v.thoughts,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
