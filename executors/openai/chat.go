@@ -48,6 +48,7 @@ func (a *answer) add(o lenient.Object, whole bool) (begins bool, err error) {
 	case choice.Has("text"):
 		begins = a.say(choice["text"])
 	}
+	a.counted = a.counted && !begins
 	return a.end(choice) || begins, nil
 }
 
@@ -97,7 +98,7 @@ func (a *answer) message(m lenient.Object, whole bool) (begins bool) {
 	} else {
 		a.returned.piece(m)
 	}
-	if !isThinking(m) {
+	if !a.isThinking(m) {
 		begins = a.say(m["content"])
 	}
 	if refusal := m.Word("refusal"); refusal != "" {
@@ -117,9 +118,11 @@ func (a *answer) message(m lenient.Object, whole bool) (begins bool) {
 	return begins
 }
 
-// isThinking reports whether Gemini marks the content as thoughts.
-func isThinking(m lenient.Object) bool {
-	return string(m.Object("extra_content").Object("google")["thought"]) == "true"
+// isThinking reports whether Gemini marks the content as thoughts. Where it puts them
+// between tags too, the tags end them.
+func (a *answer) isThinking(m lenient.Object) bool {
+	return m.Object("extra_content").Object("google").True("thought") &&
+		!a.Thoughts.Inside() && !strings.HasPrefix(m.Word("content"), "<")
 }
 
 // repeated reads a message in a stream. It may stand in the place of a piece, be the text

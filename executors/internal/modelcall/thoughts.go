@@ -49,6 +49,9 @@ func NewThoughts(setting executors.Thoughts) Thoughts {
 // Found reports whether thoughts were removed.
 func (t *Thoughts) Found() bool { return t.found }
 
+// Inside reports whether the text so far ends within a block of thoughts.
+func (t *Thoughts) Inside() bool { return t.close != "" }
+
 // Add adds a piece, and returns the text that is certain not to be thoughts.
 func (t *Thoughts) Add(piece string) string {
 	if t.keep || t.begun {
