@@ -96,6 +96,7 @@ func (a *attempt) fail(err error, details ErrorDetails) error {
 	if details.Kind = conversation.KindOf(err); details.Kind == conversation.Reset {
 		details.RunID = a.info.WorkflowExecution.RunID
 	}
+	details.Until = waitsUntil(err, a.clock.now())
 	a.metrics.failure(a.sdk, a.step, conversation.KindOf(err))
 	last := a.limit > 0 && a.number() >= a.limit
 	failed := temporalErrorWith(err, details, last)

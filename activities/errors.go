@@ -16,7 +16,8 @@ import (
 )
 
 // LongestRetryDelay is the longest delay asked for by the other side that is
-// waited out. If it asks for more the conversation parks, and an operator decides.
+// waited out between two attempts. If it asks for more the conversation parks, releases its
+// capacity, and continues by itself at that time, unless an operator decides before.
 const LongestRetryDelay = 5 * time.Minute
 
 // temporalError is temporalErrorWith without details.
@@ -65,6 +66,29 @@ func temporalErrorWith(err error, details ErrorDetails, last bool) error {
 		opts.NonRetryable = true
 	}
 	return temporal.NewApplicationErrorWithOptions(clip(printable.Text(text)), string(kind), opts)
+}
+
+// waitsUntil is when the step may be tried again after an error that asks for a wait too
+// long to be one between two attempts. Zero: the error asks for none.
+//
+// A quota that is said to be renewed within minutes is one of which providers say so
+// wrongly: some name the delay of their limit per minute. It waits for an operator, as one
+// whose time is not known. The time of a day's budget is our own.
+func waitsUntil(err error, now time.Time) time.Time {
+	var e *conversation.Error
+	if !errors.As(err, &e) || e.RetryAfter <= 0 {
+		return time.Time{}
+	}
+	switch conversation.KindOf(err) {
+	case conversation.BudgetSpent:
+	case conversation.RateLimited, conversation.Unavailable, conversation.QuotaExhausted:
+		if e.RetryAfter <= LongestRetryDelay {
+			return time.Time{}
+		}
+	default:
+		return time.Time{}
+	}
+	return now.Add(e.RetryAfter).UTC()
 }
 
 // FailureText is the text and, in parentheses, the remedy of a pending activity's last

@@ -373,6 +373,9 @@ type ErrorDetails struct {
 	Kind       conversation.Kind `json:"kind"`
 	Remedy     string            `json:"remedy,omitempty"`
 	RetryAfter time.Duration     `json:"retry_after,omitempty"`
+	// Until is when the step may be tried again, of a wait that is too long for an attempt:
+	// the conversation parks and continues by itself then. Zero: it waits for an operator.
+	Until time.Time `json:"until,omitzero"`
 	// Ambiguous means that what was asked for may have been done all the same.
 	Ambiguous bool `json:"ambiguous,omitempty"`
 	// Mark is what is known of the requests of an exchange, a tool call, a claim or an

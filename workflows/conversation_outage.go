@@ -58,6 +58,7 @@ func (r *run) onHealed(ctx workflow.Context, h Retry) {
 		return
 	}
 	r.attention = nil
+	r.steps.waits = 0
 	if !h.Probe {
 		return
 	}

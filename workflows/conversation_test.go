@@ -132,11 +132,10 @@ func TestRetryAfterIsWaitedOut(t *testing.T) {
 	require.Len(t, fake.Requests(), 2)
 }
 
-// A delay of hours is no delay but a closed door: a person is asked, and nobody
-// waits longer than the platform does.
+// A conversation waits no longer than its platform does, whatever the other side asks for.
 func TestLongRetryAfterParksUntilExpiry(t *testing.T) {
 	fake := (&executortest.Fake{}).FailTurn(1, &conversation.Error{
-		Kind: conversation.RateLimited, Err: errors.New("come back tomorrow"), RetryAfter: 20 * time.Hour,
+		Kind: conversation.RateLimited, Err: errors.New("come back tomorrow"), RetryAfter: 30 * time.Hour,
 	})
 	p := &platform{maxMessages: 3}
 	env := environment(t, p, "mem", fake)
@@ -151,6 +150,7 @@ func TestLongRetryAfterParksUntilExpiry(t *testing.T) {
 	out := outcome(t, env)
 	require.Equal(t, workflows.StateNeedsAttention, parked.State)
 	require.Contains(t, parked.Attention.Reason, "come back tomorrow")
+	require.Contains(t, parked.Attention.Reason, "waits until "+parked.Attention.NextCheck.Format("2006-01-02 15:04:05 UTC"))
 	require.Equal(t, conversation.OutcomeExpired, out.Kind)
 	require.Equal(t, 24*time.Hour, out.Duration.Round(time.Minute))
 	require.Equal(t, 1, p.ends, "the platform is told")

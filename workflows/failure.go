@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -30,6 +31,8 @@ type failure struct {
 	mark *activities.Mark
 	// sent is what did not fit an executor. Nil: not known.
 	sent *activities.SentMessages
+	// until is when the step may be tried again. Zero: an operator decides.
+	until time.Time
 }
 
 // failureOf reads the error of an activity whose retries have ended.
@@ -46,7 +49,7 @@ func failureOf(err error) failure {
 		var details activities.ErrorDetails
 		if app.HasDetails() && app.Details(&details) == nil {
 			f.kind, f.remedy, f.spent, f.ambiguous = details.Kind, details.Remedy, details.Spent, details.Ambiguous
-			f.mark, f.runID, f.sent = details.Mark, details.RunID, details.Sent
+			f.mark, f.runID, f.sent, f.until = details.Mark, details.RunID, details.Sent, details.Until
 		}
 		return f
 	}

@@ -265,6 +265,10 @@ type scene struct {
 	reports  int
 	expires  time.Time
 
+	// unattended: no operator resumes what waits, but at resumeAt, if that is set.
+	unattended bool
+	resumeAt   time.Duration
+
 	cancelled chan struct{} // closed once the platform has cancelled the task
 
 	signals   *outgoing
@@ -370,6 +374,9 @@ func (s *scene) enact() {
 	}
 	if s.script.side == workflows.SideDirect {
 		s.clients()
+	}
+	if s.resumeAt > 0 && s.runs == 1 {
+		s.after(s.resumeAt, func() { s.operate(workflows.UpdateResume, workflows.ResumeRequest{}) })
 	}
 	for hour := range 30 {
 		s.after(time.Duration(hour)*time.Hour+30*time.Minute, s.observe)
@@ -572,7 +579,7 @@ func (s *scene) observe() {
 			s.t.Errorf("activities begin while the conversation is in state %s", now)
 		}
 	})
-	if s.expires.IsZero() && status.State != workflows.StateWaiting {
+	if s.expires.IsZero() && status.State != workflows.StateWaiting && !s.unattended {
 		s.after(25*time.Minute, func() { s.operate(workflows.UpdateResume, workflows.ResumeRequest{}) })
 	}
 }

@@ -18,6 +18,25 @@ func wrong(*scene) error {
 	return fails(conversation.Invalid, "it is wrong", activities.ErrorDetails{})
 }
 
+// asksToWait is a failure of a service that asks for a wait too long for an attempt.
+func asksToWait(d time.Duration) func(*scene) error {
+	return func(s *scene) error { return waits(s.env.Now().Add(d)) }
+}
+
+// meanwhile is such a failure, with something that happens during the wait.
+func meanwhile(do func(*scene)) func(*scene) error {
+	return func(s *scene) error {
+		s.after(2*time.Hour, func() { do(s) })
+		return asksToWait(5 * time.Hour)(s)
+	}
+}
+
+// unattended: no operator resumes the conversation.
+func unattended(s *scene, in *workflows.ConversationInput) {
+	parks(s, in) // a task would end
+	s.unattended = true
+}
+
 func parks(_ *scene, in *workflows.ConversationInput) {
 	in.Policy.OnExhausted, in.Policy.OnSpent = conversation.Park, conversation.Park
 }
@@ -174,6 +193,99 @@ var interruptions = []interruption{
 		prepare: func(s *scene, _ *workflows.ConversationInput) { s.expires = s.env.Now().Add(26 * time.Hour) },
 		want: func(s script, m moment) expected {
 			want := cutShort(s, m, conversation.OutcomeExpired, "")
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		// The other side asks for a wait of five hours. The operator is not needed.
+		name: "wait", prepare: unattended, fails: asksToWait(5 * time.Hour), exists: fatal,
+		want: func(s script, m moment) expected {
+			want := undisturbed(s)
+			want.calls = append(want.calls, m)
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, resumed", prepare: parks, fails: asksToWait(200 * time.Hour), exists: fatal,
+		want: func(s script, m moment) expected {
+			want := undisturbed(s)
+			want.calls = append(want.calls, m)
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, on_exhausted end", prepare: ends, fails: asksToWait(5 * time.Hour), exists: fatal,
+		want: func(s script, m moment) expected {
+			want := cutShort(s, m, conversation.OutcomeFailed, "")
+			want.detail = "too many requests"
+			return want
+		},
+	},
+	{
+		name: "wait, cancelled", prepare: unattended, exists: fatal,
+		fails: meanwhile(func(s *scene) { s.env.CancelWorkflow() }),
+		want: func(s script, m moment) expected {
+			want := cutShort(s, m, conversation.OutcomeCancelled, conversation.EndedByOperator)
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, ended", prepare: unattended, exists: fatal,
+		fails: meanwhile(func(s *scene) { s.operate(workflows.UpdateEnd, workflows.EndRequest{Reason: "enough"}) }),
+		want: func(s script, m moment) expected {
+			want := cutShort(s, m, conversation.OutcomeEnded, conversation.EndedByOperator)
+			want.detail, want.state = "enough", workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		// While it is paused it does not continue by itself: an operator resumes it.
+		name: "wait, paused", exists: fatal,
+		prepare: func(s *scene, in *workflows.ConversationInput) {
+			unattended(s, in)
+			s.resumeAt = 20 * time.Hour
+		},
+		fails: meanwhile(func(s *scene) { s.operate(workflows.UpdatePause, workflows.PauseRequest{}) }),
+		want: func(s script, m moment) expected {
+			want := undisturbed(s)
+			want.calls = append(want.calls, m)
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, takeover", prepare: unattended, exists: func(s script, m moment) bool { return m == atReply },
+		fails: meanwhile(func(s *scene) {
+			s.operate(workflows.UpdateTakeover, workflows.TakeoverRequest{Text: byOperator, End: true})
+		}),
+		want: func(s script, m moment) expected {
+			want := undisturbed(s)
+			want.calls, want.turns = append(append(s.upTo(m), s.send()...), s.ending(atReply)...), 1
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, expired", fails: asksToWait(200 * time.Hour), exists: func(s script, m moment) bool {
+			return fatal(s, m) && !s.task() && m != atClaim && m != atContext // its expiry is not known yet
+		},
+		prepare: func(s *scene, _ *workflows.ConversationInput) { s.expires = s.env.Now().Add(26 * time.Hour) },
+		want: func(s script, m moment) expected {
+			want := cutShort(s, m, conversation.OutcomeExpired, "")
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "wait, continue-as-new", prepare: unattended, exists: fatal,
+		fails: meanwhile(func(s *scene) { s.env.SetContinueAsNewSuggested(true) }),
+		want: func(s script, m moment) expected {
+			want := undisturbed(s)
+			want.calls = append(want.calls, m)
 			want.state = workflows.StateNeedsAttention
 			return want
 		},

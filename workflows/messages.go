@@ -79,11 +79,17 @@ type Attention struct {
 	Reason string            `json:"reason"`
 	// Remedy is what removes the cause. Empty: nothing is known.
 	Remedy string `json:"remedy,omitempty"`
-	// NextCheck is when the conversation next reads its platform's transcript by itself.
-	// Zero: it waits for an operator.
+	// NextCheck is when the conversation next does something by itself: it reads its
+	// platform's transcript (kind Ambiguous), or continues after the wait that the other side
+	// has asked for. Zero: it waits for an operator.
 	NextCheck time.Time `json:"next_check,omitzero"`
 	// Source is what failed, where that is known.
 	Source *OutageSource `json:"source,omitempty"`
+}
+
+// continues reports that the conversation continues by itself at NextCheck.
+func (a Attention) continues() bool {
+	return !a.NextCheck.IsZero() && a.Kind != conversation.Ambiguous
 }
 
 // Choices are what an operator can do about a conversation with this attention, besides

@@ -138,6 +138,7 @@ func (r *run) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
 		r.transcript.unseeAll()
 	}
 	r.wishes.paused, r.attention = nil, nil
+	r.steps.waits = 0
 	return r.status(), nil
 }
 

@@ -16,6 +16,16 @@ const (
 	lastReconcile  = time.Hour
 )
 
+const (
+	// maxWaits is how often in a row a step is tried again by itself after a wait that the
+	// other side asked for. Then an operator decides: a service that asks for another wait
+	// each time is not one that waiting helps with.
+	maxWaits = 10
+	// Conversations that wait for the same time continue within a tenth of the wait, but
+	// within these bounds.
+	leastSpread, mostSpread = 30 * time.Second, 10 * time.Minute
+)
+
 // handleFailure decides how a conversation goes on whose step has failed for good: it
 // ends, or parks. It returns nothing when the step is to be retried.
 func (r *run) handleFailure(ctx workflow.Context, step string, f failure, interrupted func() bool) (*ending, error) {
@@ -65,6 +75,9 @@ func (r *run) finalFailure(f failure, onExhausted conversation.OnExhausted) *end
 
 // parkFor parks the conversation for a failure until it is resumed or must end.
 func (r *run) parkFor(ctx workflow.Context, step string, f failure, interrupted func() bool) (*ending, error) {
+	if r.steps.waits >= maxWaits {
+		f.until = time.Time{}
+	}
 	r.park(ctx, step, f)
 	err := r.waitParked(ctx, &f, interrupted)
 	r.attention = nil
@@ -101,15 +114,20 @@ func (r *run) park(ctx workflow.Context, step string, f failure) {
 	r.attention = &Attention{
 		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Source: r.sourceOf(f),
 	}
+	if !f.until.IsZero() {
+		next := continuesAt(ctx, f.until)
+		r.attention.NextCheck = next
+		r.attention.Reason = "waits until " + next.Format("2006-01-02 15:04:05 UTC") + ": " + f.reason
+	}
 	r.setState(ctx, StateNeedsAttention)
 	r.show(ctx)
-	r.notify(ctx, conversation.EventNeedsAttention, f.reason)
+	r.notify(ctx, conversation.EventNeedsAttention, r.attention.Reason)
 	r.releaseCapacity(ctx, true)
 }
 
 // waitParked waits while the conversation is parked: until it is resumed, by an operator
-// or by a signal, until interrupted, until it expires, or until f.reconcile reports that
-// the failure is resolved. Where that finds another failure, f becomes it. An error means
+// or by a signal, until interrupted, until it expires, until the time that the failure
+// names, or until f.reconcile reports that the failure is resolved. Where that finds another failure, f becomes it. An error means
 // that the workflow is cancelled.
 func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bool) error {
 	over := func() bool { return r.attention == nil || interrupted() }
@@ -132,7 +150,38 @@ func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bo
 			r.park(ctx, r.attention.Step, *f)
 		}
 	}
-	return r.waitForOperator(ctx, over)
+	if over() || !r.attention.continues() {
+		return r.waitForOperator(ctx, over)
+	}
+	return r.waitForTime(ctx, over)
+}
+
+// waitForTime waits until the time at which the parked conversation continues by itself.
+// While it is paused it does not.
+func (r *run) waitForTime(ctx workflow.Context, over func() bool) error {
+	r.show(ctx)
+	inTime, err := r.waitUpTo(ctx, r.attention.NextCheck.Sub(workflow.Now(ctx)), "the wait that was asked for", over)
+	if err != nil || inTime || r.expired(ctx) {
+		return err
+	}
+	if r.wishes.paused != nil {
+		r.attention.NextCheck = time.Time{}
+		return r.waitForOperator(ctx, over)
+	}
+	r.steps.waits++
+	return nil
+}
+
+// continuesAt is when a conversation that has to wait until a time continues. Not all that
+// wait for the same time continue in the same second.
+func continuesAt(ctx workflow.Context, until time.Time) time.Time {
+	now := workflow.Now(ctx)
+	spread := min(max(until.Sub(now)/10, leastSpread), mostSpread)
+	if until.Before(now) { // no worker was there meanwhile
+		until = now
+	}
+	info := workflow.GetInfo(ctx)
+	return until.Add(time.Duration(hash(info.WorkflowExecution.ID, int(until.Unix())) % uint64(spread))).UTC()
 }
 
 // waitForOperator waits until done, or until the conversation expires: no operator should

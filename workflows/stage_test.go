@@ -373,6 +373,13 @@ func fails(kind conversation.Kind, text string, details activities.ErrorDetails)
 	})
 }
 
+// waits is a failure after which the step may be tried again at a time.
+func waits(until time.Time) error {
+	return temporal.NewApplicationErrorWithOptions("too many requests", string(conversation.RateLimited), temporal.ApplicationErrorOptions{
+		NonRetryable: true, Details: []any{activities.ErrorDetails{Kind: conversation.RateLimited, RetryAfter: 5 * time.Hour, Until: until}},
+	})
+}
+
 func wasReset(run string) error {
 	return fails(conversation.Reset, "the run was reset", activities.ErrorDetails{RunID: run})
 }

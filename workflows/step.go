@@ -57,6 +57,7 @@ type step struct {
 // operator has resumed it. done is false when it was interrupted, or when the
 // conversation has to be reconciled first. An error means that the workflow is cancelled.
 func (r *run) runStep(ctx workflow.Context, s step) (done bool, e *ending, err error) {
+	r.steps.waits = 0
 	for failed := 0; ; {
 		over, err := r.await(ctx, s, failed)
 		switch {

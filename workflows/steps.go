@@ -70,6 +70,9 @@ type steps struct {
 	// lag is how slowly Temporal acknowledges heartbeats.
 	lag       time.Duration
 	scheduled int // how many there have been in this run
+	// waits is how often in a row the present step was tried again after a wait that the
+	// other side had asked for, with no operator or outage's end in between.
+	waits int
 	open      []*openStep
 }
 
