@@ -233,3 +233,37 @@ func TestOrdinal(t *testing.T) {
 		require.Equal(t, want, ordinal(n))
 	}
 }
+
+// Which errors say when a parked conversation continues.
+func TestWaitsUntil(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	long := LongestRetryDelay + time.Second
+	for _, tt := range []struct {
+		kind  conversation.Kind
+		after time.Duration
+		waits bool
+	}{
+		{conversation.RateLimited, long, true},
+		{conversation.RateLimited, LongestRetryDelay, false},
+		{conversation.RateLimited, 0, false},
+		{conversation.Unavailable, long, true},
+		{conversation.QuotaExhausted, long, true},
+		{conversation.QuotaExhausted, time.Minute, false},
+		{conversation.QuotaExhausted, 0, false},
+		{conversation.BudgetSpent, time.Minute, true},
+		{conversation.BudgetSpent, 0, false},
+		{conversation.Unauthorized, long, false},
+		{conversation.Invalid, long, false},
+		{conversation.Refused, long, false},
+		{conversation.RateLimited, -long, false},
+	} {
+		want := time.Time{}
+		if tt.waits {
+			want = now.Add(tt.after)
+		}
+		err := fmt.Errorf("around: %w", &conversation.Error{Kind: tt.kind, RetryAfter: tt.after})
+		require.Equal(t, want, waitsUntil(err, now), "%s %s", tt.kind, tt.after)
+	}
+	require.Zero(t, waitsUntil(errors.New("no kind"), now))
+}

@@ -71,6 +71,15 @@ func TestListing(t *testing.T) {
 	require.Equal(t, "1 conversation: 1 completed", summary(operate.Counts{Shown: 1, Total: 1, Completed: 1}))
 }
 
+func TestRecordSaysWhenItContinues(t *testing.T) {
+	t.Parallel()
+	a := &workflows.Attention{Since: noon, Kind: conversation.RateLimited, Reason: "slow down", NextCheck: noon.Add(8 * time.Hour)}
+	r := operate.Record{Conversation: operate.Conversation{Status: "needs_attention"}, Attention: a}
+	require.Regexp(t, `continues +20:00:00, by itself`, recordText(r, noon))
+	a.Kind = conversation.Ambiguous
+	require.Regexp(t, `next check +20:00:00`, recordText(r, noon))
+}
+
 func TestRecordText(t *testing.T) {
 	t.Parallel()
 	r := operate.Record{

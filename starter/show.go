@@ -111,7 +111,10 @@ func header(r operate.Record, now time.Time) string {
 			[2]string{"waiting", "since " + clock(a.Since, now) + ", " + clip(reason, 500)},
 			[2]string{"remedy", clip(a.Remedy, 500)},
 			[2]string{"choices", choices(*a, r.Status)})
-		if !a.NextCheck.IsZero() {
+		switch {
+		case a.ContinuesByItself() && r.Status == string(workflows.StateNeedsAttention):
+			rows = append(rows, [2]string{"continues", clock(a.NextCheck, now) + ", by itself"})
+		case !a.NextCheck.IsZero():
 			rows = append(rows, [2]string{"next check", clock(a.NextCheck, now)})
 		}
 	}

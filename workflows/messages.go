@@ -87,8 +87,8 @@ type Attention struct {
 	Source *OutageSource `json:"source,omitempty"`
 }
 
-// continues reports that the conversation continues by itself at NextCheck.
-func (a Attention) continues() bool {
+// ContinuesByItself reports that the conversation continues by itself at NextCheck.
+func (a Attention) ContinuesByItself() bool {
 	return !a.NextCheck.IsZero() && a.Kind != conversation.Ambiguous
 }
 

@@ -150,7 +150,7 @@ func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bo
 			r.park(ctx, r.attention.Step, *f)
 		}
 	}
-	if over() || !r.attention.continues() {
+	if over() || !r.attention.ContinuesByItself() {
 		return r.waitForOperator(ctx, over)
 	}
 	return r.waitForTime(ctx, over)

@@ -130,7 +130,7 @@ func (r *run) writeAttention(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s\n\n", capital(a.Choices()))
 	switch {
-	case a.continues():
+	case a.ContinuesByItself():
 		fmt.Fprintf(b, "It continues by itself at %s\n\n", a.NextCheck.Format("2006-01-02 15:04:05 UTC"))
 	case !a.NextCheck.IsZero():
 		fmt.Fprintf(b, "It reads the transcript by itself, next at %s\n\n", a.NextCheck.Format("15:04:05 UTC"))

@@ -43,4 +43,9 @@ func TestDetailsOfAttention(t *testing.T) {
 	details = r.details()
 	require.NotContains(t, details, ">")
 	require.Contains(t, details, "next at 12:01:00 UTC")
+
+	r.attention.Kind, r.attention.NextCheck = conversation.RateLimited, since.Add(8*time.Hour)
+	details = r.details()
+	require.NotContains(t, details, "transcript")
+	require.Contains(t, details, "It continues by itself at 2026-03-01 20:00:00 UTC")
 }

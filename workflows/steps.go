@@ -73,7 +73,7 @@ type steps struct {
 	// waits is how often in a row the present step was tried again after a wait that the
 	// other side had asked for, with no operator or outage's end in between.
 	waits int
-	open      []*openStep
+	open  []*openStep
 }
 
 // An openStep is one activity under way.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/limit"
 )
 
 // failures are those of the links that were called, in order.
@@ -42,8 +43,23 @@ func (fs failures) join(err error) error {
 	ce := asError("", err)
 	ce.Usage = ce.Usage.Add(fs.usage())
 	ce.Ambiguous = ce.Ambiguous || fs.ambiguous()
+	if fs.asked() && errors.Is(err, limit.ErrQueued) {
+		// A link was asked: the attempt is one, although another link's turn is to come.
+		ce.Err = fmt.Errorf("%v; before that, %s", ce.Err, fs) //nolint:errorlint // on purpose
+		return ce
+	}
 	ce.Err = fmt.Errorf("%w; before that, %s", ce.Err, fs)
 	return ce
+}
+
+// asked reports whether a request was sent to any of the links.
+func (fs failures) asked() bool {
+	return slices.ContainsFunc(fs, func(f failure) bool { return !isOpen(f.err) && !errors.Is(f.err, limit.ErrQueued) })
+}
+
+// queued reports whether the turn of any of the links is to come under its rate limit.
+func (fs failures) queued() bool {
+	return slices.ContainsFunc(fs, func(f failure) bool { return errors.Is(f.err, limit.ErrQueued) })
 }
 
 // final is the error when no link is left. If waiting may help with any of them, it is
@@ -53,6 +69,9 @@ func (fs failures) final(op string) error {
 		return fs[0].err
 	}
 	out := &conversation.Error{Kind: fs[0].err.Kind, Op: op, Usage: fs.usage(), Ambiguous: fs.ambiguous(), Err: fmt.Errorf("no link can answer: %s", fs)}
+	if fs.queued() && !fs.asked() {
+		out.Err = fmt.Errorf("no link can answer: %s: %w", fs, limit.ErrQueued)
+	}
 	var remedies []string
 	waiting := false
 	for _, f := range fs {
