@@ -1,10 +1,10 @@
 """An agent made with the A2A SDK, of either version: the server, its task store and
 its validation are the SDK's own. What it does depends on the message.
 
-    python agent.py PORT [CARD] [compatible]
+    python agent.py PORT CARD [compatible | http]
 
-CARD is the version that its card names, by default the SDK's own. "compatible"
-switches on the 0.3 mode of a server of version 1.0.
+CARD is the version that its card names. "compatible" switches on the 0.3 mode of a
+server of version 1.0; "http" makes it serve HTTP+JSON instead of JSON-RPC.
 """
 
 import asyncio
@@ -115,26 +115,28 @@ class Agent(AgentExecutor):
 # --- Serving -----------------------------------------------------------------
 
 
-def card10(url: str, version: str):
+def card10(url: str, binding: str, version: str):
     from a2a.types import AgentCapabilities, AgentCard, AgentSkill
 
     skill = AgentSkill(id="help", name="Help", description="Helps.", tags=["help"])
     return AgentCard(
         name="Support", description="Helps.", version="1", skills=[skill],
-        supported_interfaces=[AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version)],
+        supported_interfaces=[AgentInterface(url=url, protocol_binding=binding, protocol_version=version)],
         capabilities=AgentCapabilities(streaming=True),
         default_input_modes=["text/plain"], default_output_modes=["text/plain"],
     )
 
 
-def routes10(agent: Agent, url: str, version: str, compatible: bool) -> list:
-    from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
+def routes10(agent: Agent, url: str, version: str, mode: str) -> list:
+    from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes, create_rest_routes
 
-    card = card10(url, version)
+    card = card10(url, "HTTP+JSON" if mode == "http" else "JSONRPC", version)
     handler = DefaultRequestHandler(agent_executor=agent, task_store=InMemoryTaskStore(), agent_card=card)
+    if mode == "http":
+        return [*create_agent_card_routes(card), *create_rest_routes(handler, path_prefix="/rpc")]
     return [
         *create_agent_card_routes(card),
-        *create_jsonrpc_routes(handler, "/rpc", enable_v0_3_compat=compatible),
+        *create_jsonrpc_routes(handler, "/rpc", enable_v0_3_compat=mode == "compatible"),
     ]
 
 
@@ -152,7 +154,7 @@ def routes03(agent: Agent, url: str, version: str) -> list:
 
 
 def main() -> None:
-    port, version, compatible = int(sys.argv[1]), (sys.argv[2:] or [VERSION])[0], "compatible" in sys.argv
+    port, version, mode = int(sys.argv[1]), sys.argv[2], (sys.argv[3:] or [""])[0]
     url = f"http://127.0.0.1:{port}/rpc"
     agent = Agent()
 
@@ -163,7 +165,7 @@ def main() -> None:
         agent.go.set()
         return JSONResponse({})
 
-    protocol = routes10(agent, url, version, compatible) if VERSION == "1.0" else routes03(agent, url, version)
+    protocol = routes10(agent, url, version, mode) if VERSION == "1.0" else routes03(agent, url, version)
     app = Starlette(routes=[Route("/state", state), Route("/go", go, methods=["POST"]), *protocol])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Talks to agents made with the published A2A SDK, unmodified, through our executor:
-one of version 0.3 of the protocol, one of 1.0, one that serves both, and two whose
-cards name the version that they do not speak.
+one of version 0.3 of the protocol, one of 1.0, over JSON-RPC and HTTP+JSON, one that
+serves both, and two whose cards name the version that they do not speak.
 
 Each SDK comes from its package index into a virtual environment in the user's cache,
 once. agent.py is the agent, main.go the other side: messages, tasks with and without
@@ -41,6 +41,7 @@ AGENTS = [
     ("0.3, its card says 1.0", "0.3", ["1.0"], "auto"),
     ("1.0, its card says 0.3", "1.0", ["0.3"], "auto"),
     ("1.0, asked in 0.3", "1.0", ["1.0", "compatible"], "0.3"),
+    ("1.0 over HTTP+JSON", "1.0", ["1.0", "http"], "auto"),
 ]
 
 

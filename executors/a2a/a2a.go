@@ -1,10 +1,10 @@
 // Package a2a is an executor that calls an agent over the Agent2Agent protocol,
-// version 0.3 or 1.0, by JSON-RPC. The agent's card states its address, version and
-// abilities; an answer is a message, or a task that is followed until it ends. A
-// retry attaches to the task of an earlier attempt.
+// version 0.3 or 1.0, by JSON-RPC, or by HTTP+JSON of version 1.0. The agent's card
+// states its address, version and abilities; an answer is a message, or a task that is
+// followed until it ends. A retry attaches to the task of an earlier attempt.
 //
-// A dialect writes the requests of a version; what the agent answers is read by its
-// shape. Requests of version 0.3 have the types of the official SDK. Its client is
+// A dialect writes the requests of a version, and a binding carries them; what the
+// agent answers is read by its shape. Requests of version 0.3 have the types of the official SDK. Its client is
 // not used: it reads lines of a stream up to 64 KiB only, and drops the text of an
 // error and the requested delay.
 package a2a

@@ -68,7 +68,7 @@ func waiting(t *testing.T) turn {
 	}
 }
 
-func TestContract(t *testing.T) { eachVersion(t, testContract) }
+func TestContract(t *testing.T) { eachBinding(t, testContract) }
 
 func testContract(t *testing.T, v version) {
 	t.Parallel()
@@ -98,7 +98,7 @@ func testContract(t *testing.T, v version) {
 	}
 }
 
-func TestReply(t *testing.T) { eachVersion(t, testReply) }
+func TestReply(t *testing.T) { eachBinding(t, testReply) }
 
 func testReply(t *testing.T, v version) {
 	t.Parallel()
@@ -163,7 +163,7 @@ func (h *received) all() []*sdk.Message {
 }
 
 // The agent keeps the conversation: what follows carries only what is new.
-func TestCarriesTheContext(t *testing.T) { eachVersion(t, testCarriesTheContext) }
+func TestCarriesTheContext(t *testing.T) { eachBinding(t, testCarriesTheContext) }
 
 func testCarriesTheContext(t *testing.T, v version) {
 	t.Parallel()
@@ -194,7 +194,7 @@ func testCarriesTheContext(t *testing.T, v version) {
 }
 
 // An agent that asks gets the answer in the same task.
-func TestInputRequired(t *testing.T) { eachVersion(t, testInputRequired) }
+func TestInputRequired(t *testing.T) { eachBinding(t, testInputRequired) }
 
 func testInputRequired(t *testing.T, v version) {
 	t.Parallel()
@@ -250,7 +250,7 @@ func testInputRequired(t *testing.T, v version) {
 }
 
 // What has the agent been told of messages that are not the other side's?
-func TestMessages(t *testing.T) { eachVersion(t, testMessages) }
+func TestMessages(t *testing.T) { eachBinding(t, testMessages) }
 
 func testMessages(t *testing.T, v version) {
 	t.Parallel()
@@ -327,7 +327,7 @@ func TestDataForAgentsOfText(t *testing.T) {
 }
 
 // What a reply is made of.
-func TestAnswers(t *testing.T) { eachVersion(t, testAnswers) }
+func TestAnswers(t *testing.T) { eachBinding(t, testAnswers) }
 
 func testAnswers(t *testing.T, v version) {
 	t.Parallel()
@@ -379,7 +379,7 @@ func testAnswers(t *testing.T, v version) {
 }
 
 // The text may come in any order, and be longer than a buffer.
-func TestStreams(t *testing.T) { eachVersion(t, testStreams) }
+func TestStreams(t *testing.T) { eachBinding(t, testStreams) }
 
 func testStreams(t *testing.T, v version) {
 	t.Parallel()
@@ -425,7 +425,7 @@ func testStreams(t *testing.T, v version) {
 }
 
 // What is asked for.
-func TestAsks(t *testing.T) { eachVersion(t, testAsks) }
+func TestAsks(t *testing.T) { eachBinding(t, testAsks) }
 
 func testAsks(t *testing.T, v version) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func (m *methods) asked() []string {
 }
 
 // A retry takes over the task that is under way: the agent is told once.
-func TestRetryReattaches(t *testing.T) { eachVersion(t, testRetryReattaches) }
+func TestRetryReattaches(t *testing.T) { eachBinding(t, testRetryReattaches) }
 
 func testRetryReattaches(t *testing.T, v version) {
 	t.Parallel()
@@ -89,7 +89,7 @@ func testRetryReattaches(t *testing.T, v version) {
 }
 
 // A task that gives no answer any more is begun anew, one that still may is not.
-func TestAttach(t *testing.T) { eachVersion(t, testAttach) }
+func TestAttach(t *testing.T) { eachBinding(t, testAttach) }
 
 func testAttach(t *testing.T, v version) {
 	t.Parallel()
@@ -161,7 +161,7 @@ func testAttach(t *testing.T, v version) {
 }
 
 // Trouble while picking up is no reason to begin another task.
-func TestPollThatFailsDoesNotAskAgain(t *testing.T) { eachVersion(t, testPollThatFailsDoesNotAskAgain) }
+func TestPollThatFailsDoesNotAskAgain(t *testing.T) { eachBinding(t, testPollThatFailsDoesNotAskAgain) }
 
 func testPollThatFailsDoesNotAskAgain(t *testing.T, v version) {
 	t.Parallel()
@@ -179,7 +179,7 @@ func testPollThatFailsDoesNotAskAgain(t *testing.T, v version) {
 }
 
 // An agent that does not know what a message continues is told the conversation.
-func TestForgetfulAgents(t *testing.T) { eachVersion(t, testForgetfulAgents) }
+func TestForgetfulAgents(t *testing.T) { eachBinding(t, testForgetfulAgents) }
 
 func testForgetfulAgents(t *testing.T, v version) {
 	t.Parallel()
@@ -228,7 +228,7 @@ func testForgetfulAgents(t *testing.T, v version) {
 }
 
 // A caller that cancels wants the task no more. One that stops means to come back.
-func TestCancel(t *testing.T) { eachVersion(t, testCancel) }
+func TestCancel(t *testing.T) { eachBinding(t, testCancel) }
 
 func testCancel(t *testing.T, v version) {
 	t.Parallel()
@@ -263,7 +263,7 @@ func testCancel(t *testing.T, v version) {
 }
 
 // The executor's own timers leave the task alone: a later attempt finds it.
-func TestTimeoutDoesNotCancel(t *testing.T) { eachVersion(t, testTimeoutDoesNotCancel) }
+func TestTimeoutDoesNotCancel(t *testing.T) { eachBinding(t, testTimeoutDoesNotCancel) }
 
 func testTimeoutDoesNotCancel(t *testing.T, v version) {
 	t.Parallel()
@@ -274,7 +274,7 @@ func testTimeoutDoesNotCancel(t *testing.T, v version) {
 }
 
 // A stream that breaks off is no loss where there is a task.
-func TestStreamThatBreaksOff(t *testing.T) { eachVersion(t, testStreamThatBreaksOff) }
+func TestStreamThatBreaksOff(t *testing.T) { eachBinding(t, testStreamThatBreaksOff) }
 
 func testStreamThatBreaksOff(t *testing.T, v version) {
 	t.Parallel()
@@ -303,7 +303,7 @@ func testStreamThatBreaksOff(t *testing.T, v version) {
 }
 
 // An agent that does not stream although its card says so is asked otherwise.
-func TestCardThatPromisesTooMuch(t *testing.T) { eachVersion(t, testCardThatPromisesTooMuch) }
+func TestCardThatPromisesTooMuch(t *testing.T) { eachBinding(t, testCardThatPromisesTooMuch) }
 
 func testCardThatPromisesTooMuch(t *testing.T, v version) {
 	t.Parallel()
@@ -323,7 +323,7 @@ func testCardThatPromisesTooMuch(t *testing.T, v version) {
 
 // An answer to a task's question that has landed is not given twice, although
 // nothing came back.
-func TestAnswerThatLanded(t *testing.T) { eachVersion(t, testAnswerThatLanded) }
+func TestAnswerThatLanded(t *testing.T) { eachBinding(t, testAnswerThatLanded) }
 
 func testAnswerThatLanded(t *testing.T, v version) {
 	t.Parallel()

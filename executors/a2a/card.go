@@ -167,7 +167,7 @@ func (e *Executor) findAgent(ctx context.Context) (*agent, error) {
 		}
 	}
 	if e.endpoint != nil && e.dialect != nil {
-		return &agent{name: e.endpoint.Host, routes: []route{{e.dialect, e.endpoint}}}, nil
+		return &agent{name: e.endpoint.Host, routes: []route{{jsonRPC{}, e.dialect, e.endpoint}}}, nil
 	}
 	return nil, err
 }
@@ -191,7 +191,7 @@ var errNoCard = errors.New("the document is not an agent card")
 
 const (
 	remedyNoCard    = "check url: the agent's card must be at url" + cardPath + ", or url must be the card's own address, ending in .json; for an agent without a card, set endpoint and protocol"
-	remedyTransport = "have the agent offer JSON-RPC of version 0.3 or 1.0, or set endpoint if it does"
+	remedyTransport = "have the agent offer one of these, or set endpoint if it does"
 )
 
 // fetchCard reads the card from the agent's server.

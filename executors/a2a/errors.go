@@ -53,11 +53,18 @@ func newFault(raw []byte) *fault {
 		Code    json.RawMessage `json:"code"`
 		Message json.RawMessage `json:"message"`
 		Data    json.RawMessage `json:"data"`
+		Details json.RawMessage `json:"details"` // instead of data, beside an HTTP status
 	}
 	if json.Unmarshal(raw, &fields) == nil {
 		_ = json.Unmarshal(fields.Code, &f.Code)       // a code of another type is in the report
 		_ = json.Unmarshal(fields.Message, &f.Message) // and a message
-		f.Data = details(fields.Data)
+		if fields.Data == nil {
+			fields.Data = fields.Details
+		}
+		var code int
+		if code, f.Data = details(fields.Data); code != 0 {
+			f.Code = code
+		}
 	}
 	f.Message = cmp.Or(f.Message, f.report.Message)
 	return f

@@ -142,7 +142,7 @@ func (x *exchange) send(ctx context.Context, m memory) error {
 
 // sendInOne sends in the version of the agent's first route.
 func (x *exchange) sendInOne(ctx context.Context, m memory) error {
-	out := x.request(m)
+	out := x.message(m)
 	x.sent = out.text()
 	params := func(d dialect) any { return d.send(out) }
 	if x.agent.streaming {

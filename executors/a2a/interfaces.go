@@ -34,15 +34,22 @@ func (c *card) faces() []face {
 	return out
 }
 
-// jsonRPC reports whether the interface speaks JSON-RPC, however that is written.
-func (f face) jsonRPC() bool {
+// bound returns the interface's binding, however that is written, or nil if it is not
+// supported.
+func (f face) bound() binding {
 	letters := strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			return r
 		}
 		return -1
 	}, strings.ToUpper(f.binding))
-	return letters == "JSONRPC" || letters == "" && f.shape.version() == Protocol03
+	switch d := f.dialect(); {
+	case letters == "JSONRPC", letters == "" && f.shape.version() == Protocol03:
+		return jsonRPC{}
+	case letters == "HTTPJSON" && d != nil && d.version() == Protocol10:
+		return httpJSON{}
+	}
+	return nil
 }
 
 func (f face) dialect() dialect { return dialectOf(f.version, f.shape) }
@@ -51,8 +58,9 @@ func (f face) String() string {
 	return printable.Name(strings.TrimSpace(f.binding+" "+f.version), maxHost)
 }
 
-// A route is an address and the version of the protocol to be spoken there.
+// A route is an address, and how the protocol is spoken there.
 type route struct {
+	binding  binding
 	dialect  dialect
 	endpoint *url.URL
 }
@@ -60,14 +68,12 @@ type route struct {
 // routes returns the route that the card and the configuration name, and, if the
 // version is found out, a second one in the other version.
 func (e *Executor) routes(c *card) ([]route, error) {
-	var offered []face
-	for _, f := range c.faces() {
-		if f.jsonRPC() {
-			offered = append(offered, f)
-		}
-	}
+	offered := c.bound(jsonRPC{})
 	first, err := e.face(offered)
 	if err != nil {
+		if f := c.bound(httpJSON{}); len(f) > 0 && (e.dialect == nil || e.dialect.version() == Protocol10) {
+			return e.httpJSON(f[0])
+		}
 		if e.endpoint == nil {
 			return nil, e.noInterface(c, err)
 		}
@@ -81,7 +87,7 @@ func (e *Executor) routes(c *card) ([]route, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []route{{in(d, first), at}}
+	out := []route{{jsonRPC{}, in(d, first), at}}
 	if e.dialect != nil {
 		return out, nil
 	}
@@ -91,9 +97,29 @@ func (e *Executor) routes(c *card) ([]route, error) {
 		second = face{url: first.url}
 	}
 	if at, err := e.address(second); err == nil {
-		out = append(out, route{in(other, second), at})
+		out = append(out, route{jsonRPC{}, in(other, second), at})
 	}
 	return out, nil
+}
+
+// bound returns the interfaces of a binding.
+func (c *card) bound(b binding) []face {
+	var out []face
+	for _, f := range c.faces() {
+		if f.bound() == b {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// httpJSON returns the route to an interface of a card without JSON-RPC.
+func (e *Executor) httpJSON(f face) ([]route, error) {
+	at, err := e.address(f)
+	if err != nil {
+		return nil, err
+	}
+	return []route{{httpJSON{}, in(version10{}, f), at}}, nil
 }
 
 var errNoInterface = errors.New("no JSON-RPC")
@@ -133,7 +159,7 @@ func (e *Executor) noInterface(c *card, err error) error {
 		}
 	}
 	return &cardError{
-		fmt.Errorf("the agent's card offers only %s: %w of version 0.3 or 1.0", strings.Join(names[:min(len(names), maxOffered)], ", "), err), remedyTransport,
+		fmt.Errorf("the agent's card offers only %s: %w of version 0.3 or 1.0, or HTTP+JSON of 1.0", strings.Join(names[:min(len(names), maxOffered)], ", "), err), remedyTransport,
 	}
 }
 

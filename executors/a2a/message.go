@@ -15,9 +15,9 @@ import (
 // their last message only there.
 const newest = 4
 
-// request returns the message to send: what the agent has not received, in the
+// message returns the message to send: what the agent has not received, in the
 // context and task that it knows.
-func (x *exchange) request(m memory) outgoing {
+func (x *exchange) message(m memory) outgoing {
 	return outgoing{
 		id: x.messageID(), context: m.Context, task: m.Task,
 		parts: x.parts(x.newMessages(m)), accept: x.cfg.Accept, history: newest,

@@ -267,7 +267,7 @@ func TestKeepsThoughts(t *testing.T) {
 
 // An agent that takes the answer to its question adds artifacts before it changes the
 // task's state. The state's time tells that it still works.
-func TestAnswerInProgress(t *testing.T) { eachVersion(t, testAnswerInProgress) }
+func TestAnswerInProgress(t *testing.T) { eachBinding(t, testAnswerInProgress) }
 
 func testAnswerInProgress(t *testing.T, v version) {
 	t.Parallel()

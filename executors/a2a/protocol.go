@@ -94,27 +94,31 @@ func unknownRequest(err error) bool {
 	if !errors.As(err, &f) {
 		return false
 	}
-	return f.Code == codeMethodNotFound || f.Code == codeVersion || strings.Contains(string(f.Data), `"VERSION_NOT_SUPPORTED"`)
+	return f.Code == codeMethodNotFound || f.Code == codeVersion
 }
 
 // errorInfo is the type of an error's details in version 1.0.
 const errorInfo = "type.googleapis.com/google.rpc.ErrorInfo"
 
-// details returns the data of an error as an agent wrote it: version 1.0 wraps it in
-// a list of typed details.
-func details(data json.RawMessage) json.RawMessage {
+// details returns the code and the data of an error as an agent wrote them: version 1.0
+// wraps them in a list of typed details.
+func details(data json.RawMessage) (code int, own json.RawMessage) {
 	var list []struct {
 		Type     string          `json:"@type"`
 		Reason   string          `json:"reason"`
 		Metadata json.RawMessage `json:"metadata"`
 	}
 	if len(data) == 0 || data[0] != '[' || json.Unmarshal(data, &list) != nil {
-		return data
+		return 0, data
 	}
 	for _, d := range list {
-		if d.Type == errorInfo && len(d.Metadata) > 2 { // not {}
-			return d.Metadata
+		if d.Type != errorInfo {
+			continue
 		}
+		if len(d.Metadata) > 2 { // not {}
+			data = d.Metadata
+		}
+		return reasons[d.Reason], data
 	}
-	return data
+	return 0, data
 }

@@ -39,21 +39,16 @@ func isError(raw json.RawMessage) bool {
 	return true
 }
 
-// post sends a request and returns a successful response. It sends no
+// request sends a request and returns a successful response. It sends no
 // Idempotency-Key, with which Go's client would resend a POST: the message id
 // identifies the request.
-func (x *exchange) post(ctx context.Context, op operation, params func(dialect) any, accept string) (*http.Response, error) {
+func (x *exchange) request(ctx context.Context, op operation, params func(dialect) any, accept string) (*http.Response, error) {
 	x.calls++
 	to := x.agent.routes[0]
-	body, err := json.Marshal(rpcRequest{Version: "2.0", ID: x.calls, Method: to.dialect.method(op), Params: params(to.dialect)})
+	req, err := to.binding.request(ctx, to, op, params(to.dialect), x.calls)
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.endpoint.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", accept)
 	to.dialect.header(req.Header)
 	x.sign(req)
@@ -80,7 +75,7 @@ func mediaType(res *http.Response) string {
 // call sends a request about a task and returns the whole answer.
 func (x *exchange) call(ctx context.Context, op operation, params func(dialect) any) (ev *event, err error) {
 	err = x.inEither(func() error {
-		res, err := x.post(ctx, op, params, "application/json")
+		res, err := x.request(ctx, op, params, "application/json")
 		if err != nil {
 			return err
 		}
@@ -99,7 +94,7 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 	if foreign.IsPage(res.Header, data) {
 		return nil, foreign.PageError(res.StatusCode, data)
 	}
-	ev, err := parseResponse(data)
+	ev, err := x.agent.routes[0].binding.read(data)
 	switch { // an agent always answers with JSON-RPC
 	case errors.Is(err, errNotJSON):
 		return nil, notJSON(res.StatusCode, data)
@@ -132,7 +127,7 @@ var accepted = map[operation]string{
 // ask sends a message and takes the answer. It returns nil if that is complete, and
 // errEnded if the agent ended it before.
 func (x *exchange) ask(ctx context.Context, op operation, params func(dialect) any) error {
-	res, err := x.post(ctx, op, params, accepted[op])
+	res, err := x.request(ctx, op, params, accepted[op])
 	if err != nil {
 		return err
 	}

@@ -68,13 +68,15 @@ func (v version) serve(t *testing.T, streaming bool, rpc http.HandlerFunc) *http
 		modeltest.WriteJSON(w, http.StatusOK, v.card(server.URL+"/rpc", streaming))
 	})
 	answer := v.rpc(t, rpc)
-	mux.HandleFunc("/rpc", func(w http.ResponseWriter, r *http.Request) {
+	handle := func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer "+token || r.Header.Get("X-Api-Key") != headerKey {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		answer(w, r)
-	})
+	}
+	mux.HandleFunc("/rpc", handle)
+	mux.HandleFunc("/rpc/", handle)
 	server = modeltest.NewServer(t, mux)
 	return server
 }

@@ -46,7 +46,7 @@ func (x *exchange) events(res *http.Response) error {
 		case err != nil:
 			return err
 		}
-		ev, err := parseResponse(next.Data)
+		ev, err := x.agent.routes[0].binding.read(next.Data)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,8 +22,9 @@ import (
 type version string
 
 const (
-	v03 version = "0.3"
-	v10 version = "1.0"
+	v03   version = "0.3"
+	v10   version = "1.0"
+	vHTTP version = "HTTP+JSON 1.0"
 )
 
 // eachVersion runs a test in both versions.
@@ -33,15 +35,25 @@ func eachVersion(t *testing.T, do func(*testing.T, version)) {
 	}
 }
 
+// eachBinding runs a test in both versions over JSON-RPC, and in 1.0 over HTTP+JSON.
+func eachBinding(t *testing.T, do func(*testing.T, version)) {
+	eachVersion(t, do)
+	t.Run(string(vHTTP), func(t *testing.T) { do(t, vHTTP) })
+}
+
 // card returns an agent's card in the version's form.
 func (v version) card(url string, streaming bool) string {
 	card := newCard(url, streaming)
 	if v == v03 {
 		return modeltest.JSON(card)
 	}
+	binding := "JSONRPC"
+	if v == vHTTP {
+		binding = "HTTP+JSON"
+	}
 	return modeltest.JSON(map[string]any{
 		"name": card.Name, "description": card.Description, "version": card.Version,
-		"supportedInterfaces":  []any{map[string]any{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}},
+		"supportedInterfaces":  []any{map[string]any{"url": url, "protocolBinding": binding, "protocolVersion": "1.0"}},
 		"capabilities":         map[string]any{"streaming": streaming},
 		"defaultInputModes":    card.DefaultInputModes,
 		"defaultOutputModes":   card.DefaultOutputModes,
@@ -69,13 +81,13 @@ func (v version) rpc(t *testing.T, agent http.HandlerFunc) http.HandlerFunc {
 		if err != nil {
 			return
 		}
-		var call struct {
-			JSONRPC string          `json:"jsonrpc"`
-			ID      json.RawMessage `json:"id"`
-			Method  string          `json:"method"`
-			Params  json.RawMessage `json:"params"`
+		var call rpcCall
+		if v == vHTTP {
+			call = callOf(r, body)
+		} else if json.Unmarshal(body, &call) != nil {
+			t.Errorf("the request is not JSON: %s", body)
 		}
-		if err := json.Unmarshal(body, &call); err != nil || r.Header.Get("A2A-Version") != "1.0" {
+		if r.Header.Get("A2A-Version") != "1.0" {
 			modeltest.WriteJSON(w, http.StatusOK, fault(-32009, "Version not supported", ""))
 			return
 		}
@@ -91,11 +103,39 @@ func (v version) rpc(t *testing.T, agent http.HandlerFunc) http.HandlerFunc {
 				t.Errorf("the request is not of version 1.0: %v", err)
 			}
 		}
-		r.Body = io.NopCloser(strings.NewReader(modeltest.JSON(call)))
-		up := &translator{ResponseWriter: w, bare: strings.HasPrefix(method, "tasks/")}
+		r.Method, r.Body = http.MethodPost, io.NopCloser(strings.NewReader(modeltest.JSON(call)))
+		up := &translator{ResponseWriter: w, bare: strings.HasPrefix(method, "tasks/"), http: v == vHTTP}
 		agent(up, r)
 		up.end()
 	}
+}
+
+type rpcCall struct {
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  string          `json:"method"`
+	Params  json.RawMessage `json:"params"`
+}
+
+// callOf is the call that a request over HTTP+JSON stands for.
+func callOf(r *http.Request, body []byte) rpcCall {
+	call := rpcCall{JSONRPC: "2.0", ID: json.RawMessage("1"), Params: body}
+	id, cancel := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/rpc/tasks/"), ":cancel")
+	switch path := strings.TrimPrefix(r.URL.Path, "/rpc"); {
+	case r.Method == http.MethodPost && path == "/message:send":
+		call.Method = "SendMessage"
+	case r.Method == http.MethodPost && path == "/message:stream":
+		call.Method = "SendStreamingMessage"
+	case strings.HasPrefix(path, "/tasks/"):
+		call.Params = json.RawMessage(modeltest.JSON(map[string]any{"id": id}))
+		switch {
+		case cancel && r.Method == http.MethodPost:
+			call.Method = "CancelTask"
+		case !cancel && r.Method == http.MethodGet:
+			call.Method = "GetTask"
+		}
+	}
+	return call
 }
 
 var methods10 = map[string]string{
@@ -159,6 +199,7 @@ func lower(params json.RawMessage) (json.RawMessage, error) {
 type translator struct {
 	http.ResponseWriter
 	bare   bool // tasks are not wrapped
+	http   bool // the answer is the result alone
 	stream bool
 	status int
 	buf    bytes.Buffer
@@ -186,7 +227,7 @@ func (a *translator) Write(p []byte) (int, error) {
 			return len(p), nil
 		}
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
-			line = "data: " + up(strings.TrimSuffix(data, "\n"), a.bare) + "\n"
+			line = "data: " + a.up(strings.TrimSuffix(data, "\n")) + "\n"
 		}
 		if _, err := io.WriteString(a.ResponseWriter, line); err != nil {
 			return 0, err
@@ -205,14 +246,48 @@ func (a *translator) end() {
 	if a.stream || a.status == 0 {
 		return
 	}
+	body := a.up(a.buf.String())
+	if a.http && a.status == http.StatusOK && strings.HasPrefix(body, `{"error"`) {
+		a.status = http.StatusInternalServerError
+		if strings.Contains(body, "TASK_NOT_FOUND") {
+			a.status = http.StatusNotFound
+		}
+	}
 	a.ResponseWriter.WriteHeader(a.status)
-	_, _ = io.WriteString(a.ResponseWriter, up(a.buf.String(), a.bare))
+	_, _ = io.WriteString(a.ResponseWriter, body)
+}
+
+func (a *translator) up(body string) string {
+	body = up(body, a.bare)
+	var rpc raw
+	if !a.http || json.Unmarshal([]byte(body), &rpc) != nil {
+		return body
+	}
+	if rpc["result"] != nil {
+		return string(rpc["result"])
+	}
+	var failure struct {
+		Code    int             `json:"code"`
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(rpc["error"], &failure) != nil {
+		return body
+	}
+	var info []raw
+	if json.Unmarshal(failure.Data, &info) != nil || len(info) == 0 {
+		info = []raw{{"@type": json.RawMessage(`"type.googleapis.com/google.rpc.ErrorInfo"`)}}
+	}
+	info[0]["reason"] = json.RawMessage(`"` + map[int]string{
+		-32001: "TASK_NOT_FOUND", -32004: "UNSUPPORTED_OPERATION", -32600: "INVALID_REQUEST", -32601: "METHOD_NOT_FOUND", -32602: "INVALID_PARAMS",
+	}[failure.Code] + `"`)
+	return modeltest.JSON(map[string]any{"error": map[string]any{"code": 500, "status": "INTERNAL", "message": failure.Message, "details": info}})
 }
 
 // up translates an answer to version 1.0. What is no answer stays.
 func up(body string, bare bool) string {
 	var rpc raw
-	if len(body) > 8<<20 || json.Unmarshal([]byte(body), &rpc) != nil { // longer ones are not read either
+	if len(body) > 8<<20 || !strings.HasPrefix(body, "{") || json.Unmarshal([]byte(body), &rpc) != nil { // longer ones are not read either
 		return body
 	}
 	var failure raw
@@ -473,6 +548,31 @@ func TestAgentsWithoutCards(t *testing.T) {
 			require.NoError(t, e.Check(t.Context()))
 		})
 	}
+}
+
+// Over HTTP+JSON, ids are parts of paths, and the tenant comes before them.
+func TestHTTPJSON(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var paths []string
+	server := modeltest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, ".json") {
+			modeltest.WriteJSON(w, http.StatusOK, `{"supportedInterfaces": [
+				{"url": "h:1", "protocolBinding": "GRPC", "protocolVersion": "1.0"},
+				{"url": "/v1", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0", "tenant": "a/b"}]}`)
+			return
+		}
+		paths = append(paths, r.Method+" "+r.URL.RequestURI())
+		state := "working"
+		if r.Method == http.MethodGet {
+			state = "completed"
+		}
+		modeltest.WriteJSON(w, http.StatusOK, `{"task": {"id": "../t 1?x", "status": {"state": "`+state+`", "message": {"parts": [{"text": "Hello"}]}}}}`)
+	}))
+	require.Equal(t, "Hello", mustReply(t, server, executortest.Request("c1", "Hi")).Message.Text())
+	require.Equal(t, []string{"POST /v1/a%2Fb/message:send", "GET /v1/a%2Fb/tasks/..%2Ft%201%3Fx?historyLength=4"}, paths)
 }
 
 // Every request carries the tenant that the card's interface names.
