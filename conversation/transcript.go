@@ -55,6 +55,7 @@ func (t *Transcript) Apply(r Record) {
 	if r.Insert {
 		t.remove(r.Index, r.Index+len(r.Messages))
 	} else {
+		t.fillResults(r.Index)
 		t.cut(r.Index)
 	}
 	for i, m := range r.Messages {
@@ -91,6 +92,27 @@ func (t *Transcript) insert(index int, m Message) {
 	t.Messages = slices.Insert(t.Messages, t.position(index), Indexed{index, m})
 	if m.Internal() {
 		t.Internal++
+	}
+}
+
+// UnrecordedResult stands, where a transcript is read from a history, for the result of a
+// tool call that was interrupted: the workflow has one, and no event records it.
+const UnrecordedResult = "no result is recorded: the call was interrupted"
+
+// fillResults adds results for calls before an index that have none.
+func (t *Transcript) fillResults(before int) {
+	for i := len(t.Messages) - 1; i >= 0; i-- {
+		at := t.Messages[i]
+		if at.Message.Role == RoleTool {
+			continue
+		}
+		for n, call := range at.Message.ToolCalls() {
+			if index := at.Index + 1 + n; index < before && !t.Has(index) {
+				t.insert(index, ToolResultMessage(ToolResult{CallID: call.ID, Content: UnrecordedResult, IsError: true}))
+				t.Next = max(t.Next, index+1)
+			}
+		}
+		return
 	}
 }
 

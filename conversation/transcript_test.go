@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -242,5 +243,51 @@ func TestTranscriptOfRandomConversations(t *testing.T) {
 				require.Equal(t, list[len(list)-n:], known, "seed %d, step %d", seed, step)
 			}
 		}
+	}
+}
+
+// What a history does not record of interrupted calls has a place in the transcript, so
+// that what follows has its own.
+func TestTranscriptFillsResults(t *testing.T) {
+	t.Parallel()
+	calls := conversation.Message{Role: conversation.RoleAssistant, Parts: []conversation.Part{
+		{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "a", Name: "x"}}, {Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: "b", Name: "x"}},
+	}}
+	result := func(id, text string) conversation.Message {
+		return conversation.ToolResultMessage(conversation.ToolResult{CallID: id, Content: text})
+	}
+	for name, tt := range map[string]struct {
+		recorded []conversation.Record
+		next     conversation.Record
+		want     string
+	}{
+		"none is recorded":     {nil, conversation.Record{Index: 4, Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, "bye")}}, "a:? b:? bye"},
+		"the second is":        {[]conversation.Record{{Index: 3, Messages: []conversation.Message{result("b", "B")}, Insert: true}}, conversation.Record{Index: 4, Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, "bye")}}, "a:? b:B bye"},
+		"both are":             {[]conversation.Record{{Index: 2, Messages: []conversation.Message{result("a", "A")}, Insert: true}, {Index: 3, Messages: []conversation.Message{result("b", "B")}, Insert: true}}, conversation.Record{Index: 4, Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, "bye")}}, "a:A b:B bye"},
+		"they are replaced":    {nil, conversation.Record{Index: 2, Messages: []conversation.Message{result("a", "A"), result("b", "B")}}, "a:A b:B"},
+		"the calls are undone": {nil, conversation.Record{Index: 1, Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, "bye")}}, "bye"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var tr conversation.Transcript
+			tr.Apply(conversation.Record{Messages: []conversation.Message{conversation.Text(conversation.RoleUser, "hi"), calls}})
+			for _, r := range append(tt.recorded, tt.next) {
+				tr.Apply(r)
+			}
+			var got []string
+			for i, m := range tr.Messages {
+				require.Equal(t, i, m.Index, "without a gap")
+				switch r := m.Message.Parts[0].ToolResult; {
+				case r != nil && r.Content == conversation.UnrecordedResult:
+					got = append(got, r.CallID+":?")
+				case r != nil:
+					got = append(got, r.CallID+":"+r.Content)
+				case i > 0 && len(m.Message.ToolCalls()) == 0:
+					got = append(got, m.Message.Text())
+				}
+			}
+			require.Equal(t, tt.want, strings.Join(got, " "))
+			require.Equal(t, len(tr.Messages), tr.Next)
+		})
 	}
 }

@@ -19,11 +19,15 @@ type approval struct {
 }
 
 // approvalDigest names what an operator is asked: the tool, as it was offered, and the
-// arguments. It differs for each question about a call: asked is how many there were
-// before, and lost whether the call may have been made.
-func approvalDigest(call activities.PlannedCall, asked int, lost bool) string {
-	sum := sha256.New()
-	for _, part := range []string{call.CallID, call.Set, call.Name, call.Tool, call.Digest, string(call.Arguments), fmt.Sprint(asked, lost)} {
+// arguments. It differs for each call of a conversation, which models may give one id, and
+// for each question about it: asked is how many there were before, and lost whether the
+// call may have been made.
+func approvalDigest(in activities.CallToolInput, asked int, lost bool) string {
+	sum, call := sha256.New(), in.Call
+	for _, part := range []string{
+		in.Run, fmt.Sprint(in.Reconciled, in.Turn, in.Index), call.CallID, call.Set, call.Name, call.Tool, call.Digest,
+		string(call.Arguments), fmt.Sprint(asked, lost),
+	} {
 		_, _ = fmt.Fprintf(sum, "%d %s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:16])

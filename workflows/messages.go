@@ -223,10 +223,17 @@ type TakeoverRequest struct {
 }
 
 // Record is what the operator's answer adds to the transcript of a task. Nothing else
-// records it: exchanges and the replies to clients are for conversations.
+// records it: exchanges and the replies to clients are for conversations. Results of calls
+// that it has interrupted, which the history does not have, stand before it.
 func (r TakeoverRequest) Record(t conversation.Transcript) conversation.Record {
+	index := t.Next
+	for _, m := range t.Messages {
+		if calls := len(m.Message.ToolCalls()); calls > 0 {
+			index = max(index, m.Index+1+calls)
+		}
+	}
 	return conversation.Record{
-		Index: t.Count(), Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, r.Text)}, Turns: t.Turns + 1,
+		Index: index, Messages: []conversation.Message{conversation.Text(conversation.RoleAssistant, r.Text)}, Turns: t.Turns + 1,
 	}
 }
 

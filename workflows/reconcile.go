@@ -19,23 +19,32 @@ type resets struct {
 	// mayHaveAsked means that the run that was reset may have made the executor's next
 	// call.
 	mayHaveAsked bool
-	// turns is how many turns are to come that the run that was reset may have had too, and
-	// called tools in.
+	// turns is how many turns are to come whose tool calls may have been made before, and
+	// why says how.
 	turns int
+	why   string
+	// called means that the turn has made tool calls that must not be repeated.
+	called bool
 }
 
-// mayHaveCalled reports that the run that was reset may have made a tool call of this turn.
-func (r *resets) mayHaveCalled() bool { return r.turns > 0 }
+// mayHaveCalled says why a tool call of this turn may have been made before. Empty: it was
+// not.
+func (r *resets) mayHaveCalled() string {
+	if r.turns == 0 {
+		return ""
+	}
+	return r.why
+}
 
 // delivered records that a turn has come to its end.
-func (r *resets) delivered() { r.turns = max(0, r.turns-1) }
+func (r *resets) delivered() { r.turns, r.called = max(0, r.turns-1), false }
 
 // foundReset records that the run was reset: what it did from here on is not known.
 func (r *run) foundReset() {
 	var s Status
 	r.side.describe(&s)
 	// Temporal repeats the messages of clients that came after the reset's point.
-	r.resets.mayHaveAsked, r.resets.turns = true, 1+s.Queued
+	r.resets.mayHaveAsked, r.resets.turns, r.resets.why = true, 1+s.Queued, lostInReset
 }
 
 // stale says why the state may be older than what the other side holds.
@@ -60,6 +69,9 @@ func (r *run) catchUp(ctx workflow.Context) (*ending, error) {
 	if reset {
 		r.resets.run = r.resets.stale.run
 		r.foundReset()
+	} else if r.resets.called {
+		// The turn is had again, and the agent does not know what it has called.
+		r.resets.turns, r.resets.why = 1, lostInReconcile
 	}
 	r.resets.stale = nil
 	r.resets.reconciled++

@@ -19,9 +19,9 @@ type reply struct {
 }
 
 // reply gets the agent's next message from the executor, which may call tools first, or
-// from an operator who takes over. Of a turn that does not end with its reply, what went
-// on between the agent and its tools is dropped. A nil reply without an ending means that
-// something else comes first.
+// from an operator who takes over. What went on between the agent and its tools before
+// stays: without it the agent might do the same again. A nil reply without an ending means
+// that something else comes first.
 func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 	before := r.transcript.bookmark()
 	out, e, err := r.replyWithTools(ctx)
@@ -32,7 +32,6 @@ func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 		r.resets.stale.back = &before
 		return nil, nil, nil
 	case r.wishes.takeover != nil && !r.ends():
-		r.transcript.goBack(before)
 		return r.takeoverReply(ctx), nil, nil
 	case e != nil:
 		return nil, e, nil
@@ -77,7 +76,7 @@ func (r *run) replyWithTools(ctx workflow.Context) (*reply, *ending, error) {
 		}
 		r.transcript.called(out.Record(activities.ReplyInput{Turn: r.transcript.nextTurn()}))
 		results, err := r.callTools(ctx, out.Calls, calls)
-		if err != nil || r.replyInterrupted() {
+		if err != nil || r.interrupted() {
 			return nil, nil, err
 		}
 		calls += len(out.Calls)

@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -301,6 +302,9 @@ func textsOf(messages []conversation.Message) []string {
 				text += "call " + p.ToolCall.ID
 			case p.ToolResult != nil:
 				text += "result " + p.ToolResult.CallID + " " + p.ToolResult.Content
+				if p.ToolResult.Content == conversation.UnrecordedResult || strings.Contains(p.ToolResult.Content, "was interrupted") {
+					text = "tool: interrupted" // the history does not show how
+				}
 			}
 		}
 		out = append(out, text)

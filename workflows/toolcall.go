@@ -16,13 +16,21 @@ import (
 // What the model is told of a call without a result. A call that may have been made must
 // not read like one that failed: the model would make it again.
 const (
-	callUnknown   = "the outcome of the call is unknown: its answer was lost; it may have been done"
-	callNotMade   = "the tool could not be reached: the call was not made"
-	callCancelled = "cancelled"
+	callUnknown = "the outcome of the call is unknown: its answer was lost; it may have been done"
+	callNotMade = "the tool could not be reached: the call was not made"
+	// Of a call that an operator's answer to the turn has interrupted.
+	callInterrupted = "the call was interrupted, and its outcome is unknown: it may have been done"
+	callNotAllowed  = "the call was interrupted before it was approved: it was not made"
 )
 
-// lostInReset is why the outcome of a call in a run that was reset is unknown.
-const lostInReset = "the workflow was reset in Temporal: the run before may have made this call"
+// decisionCancelled is the Decision of a call that was interrupted while it waited.
+const decisionCancelled = "cancelled"
+
+// Why the outcome of a call is unknown before it is made.
+const (
+	lostInReset     = "the workflow was reset in Temporal: the run before may have made this call"
+	lostInReconcile = "the turn began anew after its reply was not delivered: it may have made this call before"
+)
 
 // callTool makes one call and returns what the model is to know of it, in at most
 // maxBytes.
@@ -47,8 +55,8 @@ type pendingCall struct {
 // make makes the call, if it may be made, and again only if an operator says so.
 func (t *pendingCall) make(ctx workflow.Context) {
 	lost := ""
-	if t.resets.mayHaveCalled() && !t.in.Call.Repeatable {
-		lost = lostInReset
+	if !t.in.Call.Repeatable {
+		lost = t.resets.mayHaveCalled()
 	}
 	for allowed := true; ; {
 		switch {
@@ -75,12 +83,13 @@ func (t *pendingCall) try(ctx workflow.Context) (lost string) {
 	call := t.in.Call
 	name := fmt.Sprintf("turn %d · tool %s", t.in.Turn, call.Tool)
 	t.in.Tried = nil
+	t.resets.called = t.resets.called || !call.Repeatable
 	for failed := 0; ; {
 		var out activities.CallToolResult
 		err := t.steps.schedule(ctx, name, failed, activities.ToolOptions(t.policy, call), activities.CallToolName, t.in).Get(ctx, &out)
 		switch {
 		case err != nil && ctx.Err() != nil:
-			t.result.Content = callCancelled
+			t.result.Content = callInterrupted
 			return ""
 		case err != nil && failureOf(err).kind == conversation.Reset:
 			t.wasReset(ctx, failureOf(err))
@@ -131,7 +140,7 @@ func (t *pendingCall) mayCall(ctx workflow.Context) bool {
 	d, err := t.askOperator(ctx, "")
 	switch {
 	case err != nil:
-		t.result.Decision, t.result.Content = callCancelled, callCancelled
+		t.result.Decision, t.result.Content = decisionCancelled, callNotAllowed
 	case d.Choice == conversation.ChoiceTimedOut:
 		t.result.Decision = string(conversation.ChoiceTimedOut)
 		t.result.Content = fmt.Sprintf("no operator approved the call within %s: it was not made", t.approvalTime())
@@ -152,7 +161,7 @@ func (t *pendingCall) mayRepeat(ctx workflow.Context, lost string) bool {
 	d, err := t.askOperator(ctx, lost)
 	switch {
 	case err != nil:
-		t.result.Content = callCancelled
+		t.result.Content = callInterrupted
 	case d.Choice == conversation.ChoiceAgain:
 		return true
 	default:
@@ -175,7 +184,7 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 	call, now := t.in.Call, workflow.Now(ctx).UTC()
 	a := &approval{Approval: Approval{
 		CallID: call.CallID, Tool: call.Tool, Set: call.Set, Name: call.Name, Arguments: call.Arguments, Lost: lost,
-		Digest: approvalDigest(call, len(t.result.Decisions), lost != ""), Since: now, Until: now.Add(t.policy.ApprovalTimeout),
+		Digest: approvalDigest(t.in, len(t.result.Decisions), lost != ""), Since: now, Until: now.Add(t.policy.ApprovalTimeout),
 	}}
 	t.approvals = append(t.approvals, a)
 	t.setState(ctx, StateNeedsApproval)

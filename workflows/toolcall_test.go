@@ -236,3 +236,87 @@ func TestToolCallsAfterAReset(t *testing.T) {
 		})
 	}
 }
+
+// What a turn has called stays known to the agent when an operator answers in its place:
+// results that came, and that the outcome of a call is unknown which was interrupted.
+func TestTakeoverKeepsToolCalls(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	var told []string
+	s.reply = func(_ context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		if n == 1 {
+			return plans(
+				activities.PlannedCall{CallID: "1", Tool: "refund"}, activities.PlannedCall{CallID: "2", Tool: "slow"},
+				activities.PlannedCall{CallID: "3", Tool: "buy", Ask: true}, activities.PlannedCall{CallID: "4", Fault: "there is no such tool"},
+			), nil
+		}
+		for _, m := range in.New {
+			if r := m.Parts[0].ToolResult; r != nil {
+				told = append(told, r.CallID+" "+r.Content)
+			} else {
+				told = append(told, string(m.Role)+" "+m.Text())
+			}
+		}
+		return activities.ReplyResult{End: true}, nil
+	}
+	s.tool = func(ctx context.Context, _ int, in activities.CallToolInput) (activities.CallToolResult, error) {
+		if in.Call.Tool == "slow" {
+			s.after(0, func() { s.update(workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by hand", By: "ada"}) })
+			return activities.CallToolResult{}, hang(ctx)
+		}
+		return activities.CallToolResult{Content: "paid"}, nil
+	}
+	s.run(toolInput())
+	require.Equal(t, conversation.OutcomeEnded, s.outcome().Kind)
+	require.Equal(t, []string{
+		"1 paid", "2 the call was interrupted, and its outcome is unknown: it may have been done",
+		"3 the call was interrupted before it was approved: it was not made", "4 there is no such tool",
+		"assistant by hand", "user go on",
+	}, told)
+}
+
+// A turn that begins anew, because its reply was not delivered, has made its calls.
+func TestToolCallsOfATurnThatBeginsAnew(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		call  activities.PlannedCall
+		want  string // what the second try is told
+		calls int
+	}{
+		"once":       {activities.PlannedCall{}, unknownOutcome, 2},
+		"repeatable": {activities.PlannedCall{Repeatable: true}, "paid", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tt.call.CallID, tt.call.Tool = "1", "refund"
+			s := newStage(t)
+			var told []string
+			s.reply = func(_ context.Context, _ int, in activities.ReplyInput) (activities.ReplyResult, error) {
+				if in.Round == 0 {
+					return plans(tt.call), nil
+				}
+				told = append(told, in.New[len(in.New)-1].Parts[0].ToolResult.Content)
+				out := says("answer")
+				out.End = in.Turn == 2
+				return out, nil
+			}
+			s.tool = func(context.Context, int, activities.CallToolInput) (activities.CallToolResult, error) {
+				return activities.CallToolResult{Content: "paid"}, nil
+			}
+			exchanges := 0
+			s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+				if in.Turn == 1 {
+					if exchanges++; exchanges == 1 {
+						s.after(time.Hour, func() { s.update(workflows.UpdateResume, workflows.ResumeRequest{By: "ada"}) })
+						return activities.ExchangeResult{}, fails(conversation.Diverged, "it holds another message", activities.ErrorDetails{})
+					}
+				}
+				return answered(in), nil
+			}
+			s.run(toolInput())
+			require.Equal(t, conversation.OutcomeEnded, s.outcome().Kind)
+			require.Equal(t, []string{"paid", tt.want, "paid"}, told)
+			require.Equal(t, tt.calls, s.called(activities.CallToolName))
+		})
+	}
+}

@@ -370,6 +370,6 @@ func TestTakeoverRecord(t *testing.T) {
 	tr.Apply(conversation.Record{Messages: []conversation.Message{user("sum it up"), toolCall("1"), toolResult("1")}})
 	tr.Apply(TakeoverRequest{Text: "done"}.Record(tr))
 	_, messages := tr.Tail()
-	require.Equal(t, []conversation.Message{user("sum it up"), assistant("done")}, messages)
+	require.Equal(t, []conversation.Message{user("sum it up"), toolCall("1"), toolResult("1"), assistant("done")}, messages)
 	require.Equal(t, 1, tr.Turns)
 }

@@ -164,8 +164,8 @@ func TestToolApproval(t *testing.T) {
 	}
 }
 
-// Whoever takes over answers instead of the agent: its half-done round is
-// forgotten, so that no call stays without a result.
+// An operator who takes over answers instead of the agent. The agent learns what became of
+// its calls: without that it might make them again.
 func TestTakeoverDuringTools(t *testing.T) {
 	t.Parallel()
 	r, gate, ref, id := equipped(t, rig.NewToolbox([]string{"pay"}, "pay"), conversation.Policy{}, 5)
@@ -173,8 +173,9 @@ func TestTakeoverDuringTools(t *testing.T) {
 	requireState(t, r, id, workflows.StateNeedsApproval)
 	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by hand"}))
 	ask := gate.Asked(t)
-	require.Len(t, ask.Messages, 3)
-	require.Equal(t, "by hand", ask.Messages[1].Text())
+	require.Len(t, ask.Messages, 5)
+	require.Equal(t, "the call was interrupted before it was approved: it was not made", toolResults(ask.Messages)[0].Content)
+	require.Equal(t, "by hand", ask.Messages[3].Text())
 	ask.Reply(t)
 	requireOutcome(t, r, id, "ended by turn limit")
 	require.Len(t, texts(t, r, ref), 5)
