@@ -27,17 +27,6 @@ type answer struct {
 // written to it, separately from the rest.
 type tokens struct{ input, cacheRead, cacheWritten, output int64 }
 
-// errUnreadable does not repeat the answer, which may hold what was said.
-var errUnreadable = errors.New("the answer cannot be read: it is not JSON")
-
-// unusable returns the error of data that is no part of an answer.
-func unusable(data []byte) error {
-	if !json.Valid(data) {
-		return errUnreadable
-	}
-	return errorIn(string(data))
-}
-
 // whole reads a whole answer.
 func (a *answer) whole(data []byte) error {
 	if err := unusable(data); err != nil {
@@ -47,10 +36,16 @@ func (a *answer) whole(data []byte) error {
 	return nil
 }
 
-// usable reports whether an answer without a stop_reason is complete enough to be one.
+// usable reports whether an answer without a stop_reason is complete enough to be one: no
+// block is open that the server has begun.
 func (a *answer) usable() bool {
-	for _, b := range a.blocks.all {
-		if b.call != nil && !b.closed && !b.call.Whole() {
+	if n := len(a.blocks.all); n > 0 && !a.stopped {
+		if last := a.blocks.all[n-1]; last.fields != nil && !last.closed && (last.call == nil || !last.call.Whole()) {
+			return false
+		}
+	}
+	for _, c := range a.Calls {
+		if !c.Empty() && !c.Whole() {
 			return false
 		}
 	}

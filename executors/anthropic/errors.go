@@ -2,9 +2,6 @@ package anthropic
 
 import (
 	"context"
-	"errors"
-
-	sdk "github.com/anthropics/anthropic-sdk-go"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/apierror"
@@ -41,11 +38,6 @@ var table = apierror.Table{
 
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
-	var inStream *sdk.Error
-	if errors.As(err, &inStream) {
-		report, _ := apierror.Read([]byte(inStream.RawJSON()))
-		err = &statusError{Report: report}
-	}
 	out := modelcall.Failed(ctx, e.op(), err, table, e.clean)
 	out.Usage = usage
 	return out

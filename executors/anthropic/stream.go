@@ -3,12 +3,12 @@ package anthropic
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
-	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
@@ -24,23 +24,25 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 		return a.whole(whole)
 	}
 	defer func() { _ = events.Close() }()
-	for err == nil {
+	for err == nil && !a.stopped {
 		var event modelcall.Event
 		if event, err = events.Next(); err == nil {
 			err = e.read(w, event, a)
 		}
 	}
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
 	case errors.Is(err, modelcall.ErrTooLarge):
 		return err
+	case modelcall.Cancelled(ctx):
+		return ctx.Err()
 	case a.Finish != "":
-		return nil // the answer is complete: a later failure does not matter
-	case !errors.Is(err, io.EOF):
+		return nil // a later failure does not matter, nor does a connection that stays open
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	case events.Stray() != "":
-		return fmt.Errorf("the server broke the answer off: %s", conversation.Quote(events.Stray()))
+		return reported([]byte(events.Stray()))
 	case (a.stopped || events.Framed()) && a.usable():
 		return nil
 	}
@@ -49,9 +51,14 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 
 // read reads an event.
 func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) error {
-	if event.Done() {
+	switch {
+	case event.Done():
 		a.stopped = true
 		return nil
+	case event.Name == "error":
+		return reported(event.Data)
+	case !json.Valid(event.Data) && !begunJSON(event.Data):
+		return nil // a sign of life
 	}
 	if err := unusable(event.Data); err != nil {
 		return err
@@ -62,6 +69,28 @@ func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) er
 		return modelcall.ErrTooLarge
 	}
 	return nil
+}
+
+// errUnreadable does not repeat the answer, which may hold what was said.
+var errUnreadable = errors.New("the answer cannot be read: it is not JSON")
+
+// unusable returns the error of data that is no part of an answer.
+func unusable(data []byte) error {
+	switch {
+	case json.Valid(data):
+		return errorIn(string(data))
+	case begunJSON(data):
+		return errUnreadable
+	}
+	return reported(data)
+}
+
+func begunJSON(data []byte) bool { return len(data) > 0 && (data[0] == '{' || data[0] == '[') }
+
+// reported returns the error that a text or an error event reports.
+func reported(data []byte) error {
+	report, _ := apierror.Read(data)
+	return &statusError{Report: report}
 }
 
 // startsAnswer reports whether the model has begun to think or write: the server

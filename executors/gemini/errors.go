@@ -2,10 +2,6 @@ package gemini
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-
-	"google.golang.org/genai"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/apierror"
@@ -41,12 +37,6 @@ var table = apierror.Table{
 
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
-	var inStream genai.APIError
-	if errors.As(err, &inStream) {
-		raw, _ := json.Marshal(map[string]any{"error": inStream}) // cannot fail: it was decoded from JSON
-		report, _ := apierror.Read(raw)
-		err = &statusError{Report: report}
-	}
 	out := modelcall.Failed(ctx, e.op(), err, table, e.clean)
 	out.Usage = usage
 	return out

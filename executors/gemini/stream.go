@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 
-	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
 )
@@ -28,24 +27,26 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 	}
 	defer func() { _ = events.Close() }()
 	done := false
-	for err == nil {
+	for err == nil && !done {
 		var event modelcall.Event
 		if event, err = events.Next(); err == nil {
-			done = done || event.Done()
+			done = event.Done()
 			err = e.read(w, event, a)
 		}
 	}
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
 	case errors.Is(err, modelcall.ErrTooLarge):
 		return err
+	case modelcall.Cancelled(ctx):
+		return ctx.Err()
 	case a.Finish != "":
-		return nil // the answer is complete: a later failure does not matter
-	case !errors.Is(err, io.EOF):
+		return nil // a later failure does not matter, nor does a connection that stays open
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	case events.Stray() != "":
-		return fmt.Errorf("the server broke the answer off: %s", conversation.Quote(events.Stray()))
+		return reported([]byte(events.Stray()))
 	case (done || events.Framed()) && a.usable():
 		return nil
 	}
@@ -59,8 +60,13 @@ func (a *answer) usable() bool {
 
 // read reads an event.
 func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) error {
-	if event.Done() {
+	switch {
+	case event.Done():
 		return nil
+	case event.Name == "error":
+		return reported(event.Data)
+	case !json.Valid(event.Data) && !begunJSON(event.Data):
+		return nil // a sign of life
 	}
 	w.Alive(startsAnswer(event.Data))
 	if err := a.piece(event.Data); err != nil {
@@ -74,14 +80,25 @@ func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) er
 
 // piece reads an answer or a piece of one.
 func (a *answer) piece(data []byte) error {
-	if !json.Valid(data) {
+	switch {
+	case !json.Valid(data) && begunJSON(data):
 		return errUnreadable
+	case !json.Valid(data):
+		return reported(data)
 	}
 	if failure := errorIn(data); failure != nil {
 		return failure
 	}
 	a.add(data)
 	return nil
+}
+
+func begunJSON(data []byte) bool { return len(data) > 0 && (data[0] == '{' || data[0] == '[') }
+
+// reported returns the error that a text or an error event reports.
+func reported(data []byte) error {
+	report, _ := apierror.Read(data)
+	return &statusError{Report: report}
 }
 
 // startsAnswer reports whether the model has begun to think or write.

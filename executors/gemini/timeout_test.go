@@ -15,4 +15,5 @@ func TestTimers(t *testing.T) {
 		counts[i] = modeltest.After(20*time.Second, event(`{"usageMetadata":{"promptTokenCount":12}}`))
 	}
 	vendor.Timed(t, "OnlyCounts", counts, 90*time.Second, "first_token_timeout")
+	vendor.Timed(t, "StaysOpen", []modeltest.Step{modeltest.After(time.Second, event(piece("Hello", "STOP")))}, 31*time.Second, "")
 }

@@ -110,6 +110,9 @@ func TestVariantsOfTexts(t *testing.T) {
 		"NoCandidates":       {Stream: stream(`{"usageMetadata":{"promptTokenCount":12}}`), Kind: conversation.Unavailable},
 		"Empty":              {Stream: stream(chunk("STOP")), Kind: conversation.Unavailable, Text: "the answer is empty", Usage: known},
 		"PlainErrorMidway":   {Raw: event(one) + "\n\nupstream connect error\n", Kind: conversation.Unavailable, Text: "upstream connect error"},
+		"ErrorInText":        {Stream: []string{event(one), "event: error\ndata: Internal server error"}, Kind: conversation.Unavailable, Text: "Internal server error"},
+		"TextInPlace":        {Body: "upstream connect error or disconnect/reset before headers", Type: "text/plain", Whole: true, Kind: conversation.Unavailable, Text: "upstream connect error"},
+		"SignsOfLife":        {Stream: append([]string{"data: ping", "data: \"ok\"", "data: 1"}, stream(one, two)...), Reply: way, Usage: known},
 		"ErrorInAList":       {Body: "[" + apiError(429, "RESOURCE_EXHAUSTED", "slow down", exceeded(perMinute)) + "]", Kind: conversation.RateLimited, Text: "slow down"},
 		"ErrorLaterInAList":  {Raw: "[" + one + ",\n" + apiError(503, "UNAVAILABLE", "overloaded") + "]\n", Kind: conversation.Unavailable, Text: "overloaded"},
 	})
