@@ -2,9 +2,6 @@ package openai
 
 import (
 	"context"
-	"errors"
-
-	"github.com/openai/openai-go/v3/packages/ssestream"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/apierror"
@@ -50,10 +47,6 @@ var table = apierror.Table{
 
 // failed turns any failure of a call into an error with a kind.
 func (e *Executor) failed(ctx context.Context, err error, usage conversation.Usage) *conversation.Error {
-	var inStream *ssestream.StreamError
-	if errors.As(err, &inStream) {
-		err = errorInside(inStream.Event.Data)
-	}
 	out := modelcall.Failed(ctx, e.op(), err, table, e.clean)
 	out.Usage = usage
 	return out

@@ -78,6 +78,9 @@ func parseResponse(raw []byte) (*response, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, modelcall.ErrNoAnswer
 	}
+	if !json.Valid(raw) {
+		return nil, cmp.Or(errorIn(string(raw)), errUnreadable)
+	}
 	if err := tolerated(json.Unmarshal(raw, &r)); err != nil {
 		return nil, errUnreadable
 	}
@@ -96,15 +99,24 @@ func (r *response) ended() bool {
 }
 
 func (r *response) hasError() bool {
-	return len(r.Error) > 0 && string(r.Error) != "null"
+	return errorIn(r.errorBody()) != nil
 }
 
 var errCancelled = errors.New("the response was cancelled at the provider")
 
+// errorBody is the error as the body of a response. Some servers send an empty one beside
+// a good answer.
+func (r *response) errorBody() string {
+	if len(r.Error) == 0 {
+		return ""
+	}
+	return `{"error":` + string(r.Error) + `}`
+}
+
 // fault returns the provider's error in the response, or nil.
 func (r *response) fault() error {
-	if r.hasError() {
-		return errorInside([]byte(`{"error":` + string(r.Error) + `}`))
+	if err := errorIn(r.errorBody()); err != nil {
+		return err
 	}
 	if r.Status == "cancelled" {
 		return errCancelled
@@ -119,9 +131,6 @@ type event struct {
 	OutputIndex int64           `json:"output_index"`
 	Item        *item           `json:"item"`
 	Response    *response       `json:"response"`
-	Code        string          `json:"code"`
-	Message     string          `json:"message"`
-	Param       string          `json:"param"`
 }
 
 // parseEvent reads an event, or a whole response in the place of one.
@@ -135,7 +144,8 @@ func parseEvent(raw modelcall.Event) (*event, error) {
 	}
 	switch {
 	case strings.HasPrefix(e.Type, "response."):
-	case e.Type == "error" && e.Message != "":
+	case e.Type == "error":
+		return nil, errorInside(raw.Data)
 	default:
 		if err := errorIn(string(raw.Data)); err != nil {
 			return nil, err
@@ -159,8 +169,4 @@ func (e *event) text() string {
 // the response and its items before that.
 func (e *event) begins() bool {
 	return strings.HasSuffix(e.Type, ".delta")
-}
-
-func (e *event) fault() error {
-	return &statusError{Report: apierror.Error{Code: e.Code, Param: e.Param, Message: e.Message}}
 }

@@ -271,8 +271,6 @@ func (x *exchange) take(ev *event) (done bool, err error) {
 		x.a.pending += len(ev.Delta)
 	case "response.output_item.done":
 		x.finished(ev.OutputIndex, ev.Item)
-	case "error":
-		return true, ev.fault()
 	case "response.created", "response.queued", "response.in_progress":
 	default:
 		if ev.Response != nil && ev.Response.ended() {

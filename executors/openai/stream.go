@@ -60,7 +60,7 @@ func (a *answer) ended(framed bool) bool {
 
 // event reads an event.
 func (e *Executor) event(w *modelcall.Watch, ev modelcall.Event, a *answer) error {
-	if err := errorIn(string(ev.Data)); err != nil {
+	if err := modelcall.RefusalInEvent(ev.Data); err != nil {
 		return err
 	}
 	o := lenient.Read(ev.Data)

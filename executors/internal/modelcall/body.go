@@ -58,8 +58,8 @@ func ReadAll(r io.Reader, limit int) ([]byte, error) {
 // marked as one. A whole answer is then an event.
 func Receive(res *http.Response, stream bool, maxReplyBytes int) (whole []byte, events *Events, err error) {
 	if foreign.IsPage(res.Header, nil) {
-		_ = res.Body.Close()
-		return nil, nil, ErrWebPage
+		defer func() { _ = res.Body.Close() }()
+		return nil, nil, markup(nil, res.Body)
 	}
 	e := NewEvents(res, maxReplyBytes)
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
@@ -85,7 +85,7 @@ func (e *Events) whole() ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case next[0] == '<':
-			return nil, ErrWebPage
+			return nil, markup(nil, e.r)
 		}
 		if !bytes.Contains([]byte(" \t\r\n\xef\xbb\xbf"), next) {
 			break

@@ -131,7 +131,7 @@ func (e *Events) read() error {
 	}
 	if text := bytes.TrimSpace(line); e.first && len(text) > 0 {
 		if e.first = false; text[0] == '<' {
-			return ErrWebPage
+			return markup(line, e.r)
 		}
 	}
 	if fault := e.take(line); fault != nil || err == nil {

@@ -1,16 +1,32 @@
 package modelcall
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"net/http"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // ErrWebPage is a web page with a status of success.
 var ErrWebPage error = &foreign.Error{Status: http.StatusOK, What: foreign.Page}
+
+// maxMarkup bounds how much of a page is read for its title.
+const maxMarkup = 4 << 10
+
+// markup returns the error of a body with a status of success that begins like markup: a
+// web page, with its title, or a [*Refusal] for an error in XML.
+func markup(begin []byte, rest io.Reader) error {
+	page, _ := io.ReadAll(io.LimitReader(io.MultiReader(bytes.NewReader(begin), rest), maxMarkup)) // what there is suffices
+	if report, ok := apierror.Within(page); ok && foreign.IsXML(page) {
+		return &Refusal{Report: report}
+	}
+	return foreign.PageError(http.StatusOK, page)
+}
 
 // Remedies for answers that come from another server. Executors may append to
 // RemedyAPI how base_url must end.

@@ -48,6 +48,19 @@ func RefusalIn(raw []byte) error {
 	return &Refusal{Report: report}
 }
 
+// RefusalInEvent is [RefusalIn] for an event of a stream. A plain text in one is a sign of
+// life, unless its words are those of an error.
+func RefusalInEvent(raw []byte) error {
+	report, ok := apierror.Within(raw)
+	if !ok {
+		return nil
+	}
+	if _, means := report.Meaning(0, apierror.Table{}); report.IsPlain() && !means {
+		return nil
+	}
+	return &Refusal{Report: report}
+}
+
 // explained turns a refusal into an error with a kind.
 func (r *Refusal) explained(op string, t apierror.Table, clean func(string) string) *conversation.Error {
 	wait := max(r.RetryAfter, r.Report.RetryAfter)

@@ -127,6 +127,7 @@ func Run(t *testing.T, v Vendor) {
 		"Check":                    v.check,
 		"CheckIsBounded":           v.checkIsBounded,
 		"Errors":                   v.errors,
+		"Reported":                 v.reported,
 		"Streams":                  v.streams,
 		"BrokenConnections":        v.brokenConnections,
 		"NoRetries":                v.noRetries,
