@@ -111,8 +111,11 @@ func (e envelope) answers(request jsonrpc.ID, strict bool) bool {
 // response makes a message for the SDK of an answer to a request. That of a tool's call
 // is kept in the delivery.
 func (e envelope) response(request jsonrpc.ID, d *delivery) *jsonrpc.Response {
-	if d != nil {
+	if d != nil && (e.failure == nil || !rejectsProtocol(faultOf(e.failure).code)) {
 		return kept(request, d, e.interpret)
+	}
+	if d != nil {
+		d.reject()
 	}
 	out := &jsonrpc.Response{ID: request, Result: e.result}
 	if e.failure != nil {

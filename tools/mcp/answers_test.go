@@ -327,6 +327,15 @@ func serveOddly(file string) error {
 		case m.Params.Name == "count":
 			result = fmt.Sprintf(`{"content":[{"type":"text","text":"%d"}]}`, made)
 			made = 0
+		case m.Params.Name == "pid":
+			result = fmt.Sprintf(`{"content":[{"type":"text","text":"%d"}]}`, os.Getpid())
+		case m.Params.Name == "trickle":
+			for {
+				if _, err := os.Stdout.WriteString("x"); err != nil {
+					return err
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
 		case m.Params.Name == "refund":
 			made++
 			answer, err := os.ReadFile(file)

@@ -3,7 +3,6 @@ package mcp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -11,10 +10,6 @@ import (
 
 	"github.com/parley-run/parley/internal/httpclient"
 )
-
-// protocol is the version we offer. With a newer one the SDK sends requests before
-// its introduction that today's servers answer with errors.
-const protocol = "2025-11-25"
 
 var (
 	errClosed = errors.New("the tools are closed")
@@ -29,6 +24,7 @@ type connection struct {
 	ready   chan struct{} // closed when connecting has ended
 	session *sdk.ClientSession
 	silence func() time.Duration
+	stuck   func() bool
 	err     error         // why there is no session; to be read after ready, like session
 	gone    chan struct{} // closed when no more messages will arrive
 	idle    chan struct{} // closed when it is retired and unused
@@ -47,6 +43,12 @@ type link struct {
 	end func()
 	// silence is how long the server has sent nothing. Nil: unknown.
 	silence func() time.Duration
+	// stuck reports whether the server does not go on with a message that it has begun,
+	// so that nothing else can arrive. Nil: that cannot be.
+	stuck func() bool
+	// parameters means that arguments of calls are sent in headers, which the server's
+	// descriptions of its tools name.
+	parameters bool
 }
 
 // acquire returns the connection. The caller must release it.
@@ -57,7 +59,7 @@ func (s *Set) acquire(ctx context.Context) (*connection, error) {
 		return nil, errClosed
 	}
 	c := s.current
-	if c != nil && c.isGone() {
+	if c != nil && (c.isGone() || c.isStuck()) {
 		s.retire(c)
 		c = nil
 	}
@@ -100,6 +102,17 @@ func (c *connection) isGone() bool {
 	}
 }
 
+// isStuck reports whether calls that are made now could not be answered. Those that are
+// under way may be, and stay.
+func (c *connection) isStuck() bool {
+	select {
+	case <-c.ready:
+		return c.stuck != nil && c.stuck()
+	default:
+		return false
+	}
+}
+
 // release returns the connection; broken means that it must not be used again.
 func (s *Set) release(c *connection, broken bool) {
 	s.mu.Lock()
@@ -134,11 +147,11 @@ func (c *connection) settle() {
 // run opens the connection, keeps it, and closes it.
 func (s *Set) run(c *connection) {
 	life, end := context.WithCancelCause(context.Background())
-	l := s.link(life)
+	var l link
+	l, c.session, c.err = s.introduce(life)
 	defer l.end()
 	defer end(errGone)
-	c.silence = l.silence
-	c.session, c.err = s.introduce(l)
+	c.silence, c.stuck = l.silence, l.stuck
 	if c.err != nil {
 		s.mu.Lock()
 		s.retire(c)
@@ -159,32 +172,12 @@ func (s *Set) run(c *connection) {
 	_ = c.session.Close()
 }
 
-// introduce starts the session. Its timeout is the connection's, not that of the
-// call that waits for it.
-func (s *Set) introduce(l link) (*sdk.ClientSession, error) {
-	slow := fmt.Errorf("the server was not ready within %v (connect_timeout)", s.cfg.ConnectTimeout)
-	ctx, cancel := context.WithTimeoutCause(s.ctx, s.cfg.ConnectTimeout, slow)
-	defer cancel()
-	client := sdk.NewClient(&sdk.Implementation{Name: "parley", Version: s.cfg.Version}, &sdk.ClientOptions{
-		Capabilities:           &sdk.ClientCapabilities{}, // we answer no requests
-		MultiRoundTrip:         &sdk.MultiRoundTripOptions{Disabled: true},
-		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { s.version.Add(1) },
-	})
-	session, err := client.Connect(ctx, l.transport, &sdk.ClientSessionOptions{ProtocolVersion: protocol})
-	if err == nil {
-		return session, nil
-	}
-	out := s.failed(ctx, s.op("connect"), err)
-	out.Ambiguous, out.Answered = false, false
-	return nil, out
-}
-
 // toProgram makes links to a program, which each link starts.
 func toProgram(cfg Config, environment func() []string, w words) func(context.Context) link {
 	odd := &oddTools{logger: cfg.Logger, clean: w.clean}
 	return func(context.Context) link {
 		t := &stdio{odd: odd, lastOutput: &pulse{}, start: func() (*process, error) { return startProcess(cfg, environment(), w.clean) }}
-		return link{transport: t, silence: t.lastOutput.silence, settle: func() {}, end: func() {
+		return link{transport: t, silence: t.lastOutput.silence, stuck: t.lastOutput.stuck, settle: func() {}, end: func() {
 			if t.program != nil {
 				t.program.stop()
 				<-t.program.Gone()
@@ -213,7 +206,7 @@ func newLink(client http.Client, url string, headers func(http.Header), w words,
 		guarded := client
 		g := &guard{base: client.Transport, headers: headers, life: life, clean: w.clean, odd: odd}
 		guarded.Transport = g
-		return link{transport: &sdk.StreamableClientTransport{
+		return link{parameters: true, transport: &sdk.StreamableClientTransport{
 			Endpoint: url, HTTPClient: &guarded,
 			MaxRetries:           -1,
 			DisableStandaloneSSE: true,

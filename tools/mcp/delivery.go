@@ -41,6 +41,13 @@ func (d *delivery) send() {
 	d.sent = true
 }
 
+// reject records that the server has not read the call.
+func (d *delivery) reject() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sent = false
+}
+
 // take keeps the answer. Only the first one counts.
 func (d *delivery) take(result tools.Result, renew bool) {
 	d.mu.Lock()

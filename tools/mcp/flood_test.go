@@ -108,3 +108,31 @@ func TestFloodDoesNotHoldUpOthers(t *testing.T) {
 	}
 	require.Error(t, <-flooded)
 }
+
+// A line that does not end delays no call that is made later: another program answers it.
+func TestUnfinishedLineHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	s := newProgram(t, nil, "odd", "")
+	first := call(t, s, "pid").Content
+	ctx, cancel := context.WithCancel(t.Context())
+	stuck := make(chan error, 1)
+	go func() {
+		_, err := s.Call(ctx, toolstest.Make("trickle", "k", "x"))
+		stuck <- err
+	}()
+	require.Eventually(t, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		result, err := s.Call(ctx, toolstest.Make("pid", "k", "x"))
+		return err == nil && result.Content != first
+	}, patience, time.Millisecond)
+	select {
+	case err := <-stuck:
+		require.Fail(t, "its program was stopped although it may go on", "%v", err)
+	default:
+	}
+	cancel()
+	var ce *conversation.Error
+	require.ErrorAs(t, <-stuck, &ce)
+	require.True(t, ce.Ambiguous)
+}

@@ -303,7 +303,8 @@ const (
 // on a connection that is closed at once: the tool would run on, and the end of the
 // session would wait for it. It does not wait.
 func (g *guard) cancel(of *http.Request, call jsonrpc.ID) {
-	if of.Header.Get("Mcp-Protocol-Version") == "" {
+	switch version := of.Header.Get("Mcp-Protocol-Version"); {
+	case version == "", version >= withoutSession: // then the end of the request cancels it
 		return
 	}
 	params, _ := json.Marshal(map[string]any{"requestId": call.Raw(), "reason": "the call was abandoned"}) // cannot fail

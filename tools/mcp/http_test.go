@@ -453,3 +453,59 @@ func TestRepeatedCursor(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "t", listed[0].Name)
 }
+
+// One that leads back to a page before ends the list as well.
+func TestCircleOfCursors(t *testing.T) {
+	t.Parallel()
+	site := newSite(t, true, nil)
+	pages := 0
+	site.door = func(w http.ResponseWriter, _ *http.Request, m message) bool {
+		if m.Method != "tools/list" {
+			return false
+		}
+		pages++
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{"tools":[{"name":"t%d","inputSchema":{"type":"object"}}],"nextCursor":"%d"}}`, m.ID, pages, pages%3)
+		return true
+	}
+	listed, err := visit(t, site.URL, nil).List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, listed, 4)
+}
+
+// A stream that is kept alive and never answers lasts as long as the call may.
+func TestStreamWithoutAnswer(t *testing.T) {
+	t.Parallel()
+	for name, event := range map[string]string{
+		"Comments": ": still here\n\n",
+		"Progress": "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n\n",
+		"Blanks":   "\n", "Bytes": "x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := newSite(t, true, nil)
+			site.at("pid", func(w http.ResponseWriter, r *http.Request, _ string) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				for r.Context().Err() == nil {
+					_, _ = io.WriteString(w, event)
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-r.Context().Done():
+					case <-time.After(time.Millisecond):
+					}
+				}
+			})
+			s := visit(t, site.URL, nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			defer cancel()
+			begun := time.Now()
+			_, err := s.Call(ctx, toolstest.Make("pid", "k", ""))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			var ce *conversation.Error
+			require.ErrorAs(t, err, &ce)
+			require.True(t, ce.Ambiguous)
+			require.Less(t, time.Since(begun), 5*time.Second)
+			require.Equal(t, "hello", call(t, s, toolstest.Echo).Content)
+		})
+	}
+}

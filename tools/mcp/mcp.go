@@ -42,6 +42,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/parley-run/parley/conversation"
@@ -66,6 +67,7 @@ type Set struct {
 
 	hangsAfter    time.Duration
 	made, version atomic.Uint64
+	modern        atomic.Bool // the next connection begins without a session
 
 	mu      sync.Mutex
 	current *connection // nil: the next call opens one
@@ -127,6 +129,7 @@ func (s *Set) with(ctx context.Context, do func(context.Context, *sdk.ClientSess
 	if err != nil && inner.Err() != nil {
 		err = context.Cause(inner)
 	}
+	s.notesProtocol(err)
 	// A hanging connection is replaced: each later call would time out too.
 	hangs := err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && c.hangs(time.Since(begun), s.hangsAfter)
 	s.release(c, hangs || inner.Err() == nil && breaks(err) || deliveryOf(ctx).renews())
@@ -147,29 +150,9 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 		return nil, s.failed(ctx, op, context.Cause(ctx))
 	}
 	var out []conversation.Tool
-	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error {
-		cursor, size := "", 0
-		for range maxPages {
-			page, err := session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
-			if err != nil {
-				return err
-			}
-			for _, t := range page.Tools {
-				tool := described(t)
-				size += len(tool.Name) + len(tool.Description) + len(tool.Schema)
-				out = append(out, tool)
-			}
-			switch {
-			case len(out) > maxListed:
-				return endless("the list has more than %d tools", maxListed)
-			case size > maxList:
-				return endless("the list has more than %d MiB", maxList>>20)
-			case page.NextCursor == "", page.NextCursor == cursor: // a repeated cursor would not end
-				return nil
-			}
-			cursor = page.NextCursor
-		}
-		return endless("the list has more than %d pages", maxPages)
+	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) (err error) {
+		out, err = pages(ctx, session)
+		return err
 	})
 	if err != nil {
 		e := s.failed(ctx, op, err)
@@ -177,6 +160,34 @@ func (s *Set) List(ctx context.Context) ([]conversation.Tool, error) {
 		return nil, e
 	}
 	return out, nil
+}
+
+// pages lists all tools.
+func pages(ctx context.Context, session *sdk.ClientSession) ([]conversation.Tool, error) {
+	var out []conversation.Tool
+	cursor, size, seen := "", 0, map[string]bool{}
+	for range maxPages {
+		page, err := session.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range page.Tools {
+			tool := described(t)
+			size += len(tool.Name) + len(tool.Description) + len(tool.Schema) + len(tool.Annotations)
+			out = append(out, tool)
+		}
+		seen[cursor] = true
+		switch {
+		case len(out) > maxListed:
+			return nil, endless("the list has more than %d tools", maxListed)
+		case size > maxList:
+			return nil, endless("the list has more than %d MiB", maxList>>20)
+		case seen[page.NextCursor]: // it is empty, or leads to a page that is known
+			return out, nil
+		}
+		cursor = page.NextCursor
+	}
+	return nil, endless("the list has more than %d pages", maxPages)
 }
 
 func endless(format string, args ...any) error {
@@ -258,7 +269,17 @@ func (s *Set) Check(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, checkTimeout, fmt.Errorf("no answer within %v", checkTimeout))
 	defer cancel()
-	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error { return session.Ping(ctx, nil) })
+	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error {
+		if isModern(session) { // it has no ping
+			_, err := session.ListTools(ctx, nil)
+			return err
+		}
+		err := session.Ping(ctx, nil)
+		if said := answerOf(err); said != nil && said.Code == jsonrpc.CodeMethodNotFound {
+			return nil // some servers do not know it
+		}
+		return err
+	})
 	if err != nil {
 		e := s.failed(ctx, op, err)
 		e.Ambiguous, e.Answered = false, false

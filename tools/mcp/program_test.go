@@ -29,6 +29,21 @@ func programs() map[string]func(args []string) error {
 			_, _ = fmt.Fprintln(os.Stderr, "my environment:", strings.Join(os.Environ(), " "))
 			return serve()
 		},
+		"versioned": func(args []string) error {
+			return newServerOf(nil, nil, args).Run(context.Background(), &sdk.StdioTransport{})
+		},
+		// modern answers nothing that is of a session.
+		"modern": func([]string) error {
+			for dec := json.NewDecoder(os.Stdin); ; {
+				var m message
+				if err := dec.Decode(&m); err != nil {
+					return err
+				}
+				if answer := map[string]string{"server/discover": discovered, "tools/call": called}[m.Method]; answer != "" {
+					_, _ = fmt.Printf(`{"jsonrpc":"2.0","id":%s,%s}`+"\n", m.ID, answer)
+				}
+			}
+		},
 		"odd":   func(args []string) error { return serveOddly(args[0]) },
 		"exits": func([]string) error { return errors.New("no licence: " + os.Getenv("API_KEY")) },
 		// mute reads and says nothing.
@@ -73,8 +88,12 @@ func said(text string) *sdk.CallToolResult {
 
 // newServer has the tools of the contract and some more. Reached, if not nil, is
 // told of every call of "stall".
-func newServer(reached chan<- struct{}) *sdk.Server {
-	s := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, &sdk.ServerOptions{PageSize: 3})
+func newServer(reached chan<- struct{}) *sdk.Server { return newServerOf(reached, nil, nil) }
+
+// newServerOf knows these versions of the protocol. None: all of the SDK's. When quit is
+// closed, "stall" ends: the SDK does not always end calls whose requests have ended.
+func newServerOf(reached chan<- struct{}, quit <-chan struct{}, versions []string) *sdk.Server {
+	s := sdk.NewServer(&sdk.Implementation{Name: "test", Version: "1"}, &sdk.ServerOptions{PageSize: 3, SupportedProtocolVersions: versions})
 	text := func(name string, do func(ctx context.Context, text string) (*sdk.CallToolResult, error)) {
 		sdk.AddTool(s, &sdk.Tool{Name: name, Description: "The tool " + name + "."},
 			func(ctx context.Context, _ *sdk.CallToolRequest, in textArgument) (*sdk.CallToolResult, any, error) {
@@ -88,8 +107,11 @@ func newServer(reached chan<- struct{}) *sdk.Server {
 		if reached != nil {
 			reached <- struct{}{}
 		}
-		<-ctx.Done()
-		return nil, ctx.Err()
+		select {
+		case <-ctx.Done():
+		case <-quit:
+		}
+		return nil, errors.New("given up")
 	})
 	text(toolstest.Broken, func(context.Context, string) (*sdk.CallToolResult, error) {
 		_, _ = fmt.Fprintln(os.Stderr, "out of memory: "+os.Getenv("API_KEY"))

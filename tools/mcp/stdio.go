@@ -112,8 +112,25 @@ func (w *waiting) only() (id int64, ok bool) {
 	return id, len(w.byID) == 1
 }
 
-// A pulse records when a program last sent something.
-type pulse struct{ at atomic.Pointer[time.Time] }
+// A pulse records when a program last sent something, and when a line began that has not
+// ended yet.
+type pulse struct{ at, begun atomic.Pointer[time.Time] }
+
+// stuckAfter is how long a line may take before calls go to another program: the answers
+// to calls wait behind it.
+const stuckAfter = 2 * time.Second
+
+func (p *pulse) begin() {
+	now := time.Now()
+	p.begun.Store(&now)
+}
+
+func (p *pulse) end() { p.begun.Store(nil) }
+
+func (p *pulse) stuck() bool {
+	begun := p.begun.Load()
+	return begun != nil && time.Since(*begun) > stuckAfter
+}
 
 func (p *pulse) note() {
 	now := time.Now()
@@ -182,7 +199,9 @@ func (c *stdioConnection) next() (line, error) {
 		return line{}, err
 	}
 	_ = c.program.Stdout.SetReadDeadline(time.Now().Add(c.lineTimeout))
+	c.lastOutput.begin()
 	next, err := readLine(c.stdout)
+	c.lastOutput.end()
 	_ = c.program.Stdout.SetReadDeadline(time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
