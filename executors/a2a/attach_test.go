@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/internal/modeltest"
@@ -224,6 +225,52 @@ func testForgetfulAgents(t *testing.T, v version) {
 				require.Len(t, got[requests-1].Parts, c.parts)
 			})
 		}
+	}
+}
+
+// An agent that no longer knows the context is told the conversation anew. What it
+// refuses without a context is an error.
+func TestUnknownContext(t *testing.T) { eachBinding(t, testUnknownContext) }
+
+func testUnknownContext(t *testing.T, v version) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		state    string
+		knows    string // the context that it knows
+		requests int
+		parts    int // of the last one
+	}{
+		"Context":        {`{"context": "c1"}`, "", 2, 2},
+		"TaskAndContext": {`{"context": "c1", "task": "t1"}`, "", 3, 2},
+		"Neither":        {`{"context": "c1"}`, "another", 2, 2},
+		"First":          {"", "another", 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var h received
+			server := v.serveRaw(t, false, func(w http.ResponseWriter, _ *http.Request, asked call) {
+				h.add(asked.Params.Message)
+				if asked.Params.Message.ContextID != c.knows {
+					modeltest.WriteJSON(w, http.StatusOK, fault(-32602, "no such context", ""))
+					return
+				}
+				modeltest.WriteJSON(w, http.StatusOK, result(reply("Hello")))
+			})
+			req := executortest.Request("c1", "Hi")
+			res := executors.Result{Message: conversation.Text(conversation.RoleAssistant, "Hello")}
+			if c.state != "" {
+				res.State = json.RawMessage(c.state)
+			}
+			req = executortest.Next(req, res, "Where is it?")
+			if c.state == "" {
+				req.New = len(req.Messages)
+			}
+			_, err := newExecutor(t, server).Execute(t.Context(), req)
+			require.Equal(t, c.knows != "", err != nil, "%v", err)
+			got := h.all()
+			require.Len(t, got, c.requests)
+			require.Len(t, got[c.requests-1].Parts, c.parts)
+		})
 	}
 }
 

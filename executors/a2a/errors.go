@@ -131,6 +131,8 @@ func (f *fault) remedy() string {
 	switch f.Code {
 	case codeMethodNotFound, codeUnsupported, codeVersion:
 		return "check protocol: the agent must know message/send and tasks/get of version 0.3 of the protocol, or SendMessage and GetTask of version 1.0"
+	case codeExtension:
+		return "use an agent that does without extensions of the protocol"
 	case codeContentType:
 		return "check accept: the agent answers with other media types, or takes no text"
 	}

@@ -114,23 +114,35 @@ func recall(state json.RawMessage) (m memory) {
 	return m
 }
 
-// sendNew sends the new messages. If the agent does not know what they continue, it
-// sends the whole conversation.
+// sendNew sends the new messages. If the agent refuses what they continue, it has done
+// nothing, and they are sent without the task, and then, as the whole conversation,
+// without the context.
 func (x *exchange) sendNew(ctx context.Context) error {
-	err := x.send(ctx, x.memory)
-	var failure *fault
-	if !errors.As(err, &failure) || x.task != "" {
-		return err
+	for {
+		err := x.send(ctx, x.memory)
+		var failure *fault
+		if x.task != "" || !errors.As(err, &failure) {
+			return err
+		}
+		less, ok := x.memory.without(failure.Code)
+		if !ok {
+			return err
+		}
+		x.memory = less
 	}
+}
+
+// without returns what is still continued after an error, if that may help.
+func (m memory) without(code int) (memory, bool) {
 	switch {
-	case failure.Code == codeTaskNotFound && x.memory != (memory{}):
-		x.memory = memory{}
-	case slices.Contains(taskOver, failure.Code) && x.memory.Task != "":
-		x.memory = memory{Context: x.memory.Context}
-	default:
-		return err
+	case m == (memory{}):
+		return m, false
+	case code == codeTaskNotFound:
+		return memory{}, true
+	case m.Task != "" && slices.Contains(taskOver, code):
+		return memory{Context: m.Context}, true
 	}
-	return x.send(ctx, x.memory)
+	return memory{}, code == codeInvalidParams // the agent may not know the context
 }
 
 // taskOver are the codes by which agents refuse a message to a task that has ended.
