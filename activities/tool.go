@@ -239,8 +239,8 @@ func plan(message conversation.Message, offered []tools.Offered) []PlannedCall {
 				p.Repeatable, p.Digest = o.Repeatable, toolDigest(o)
 			}
 		}
-		if p.Fault == "" && len(call.Arguments) > 0 && !json.Valid(call.Arguments) {
-			p.Fault = "the arguments are not valid JSON"
+		if p.Fault == "" {
+			p.Fault = argumentsFault(call.Arguments)
 		}
 		if p.Fault != "" {
 			p.Arguments = nil // they may be anything

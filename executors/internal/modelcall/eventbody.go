@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"regexp"
+	"strings"
 )
 
 // Body returns the events as a body in the one form that SDKs read: one line of data and a
@@ -35,6 +36,9 @@ func (b *eventBody) Read(p []byte) (int, error) {
 // typeName matches the types that are names of events.
 var typeName = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,63}$`)
 
+// oneLine keeps data that is not JSON within its event.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ")
+
 func (e Event) encode() []byte {
 	var out bytes.Buffer
 	name := e.Name
@@ -53,9 +57,7 @@ func (e Event) encode() []byte {
 	if json.Compact(&compact, e.Data) == nil {
 		out.WriteString("data: " + compact.String() + "\n")
 	} else {
-		for line := range bytes.SplitSeq(e.Data, []byte("\n")) {
-			out.WriteString("data: " + string(bytes.TrimRight(line, "\r")) + "\n")
-		}
+		out.WriteString("data: " + oneLine.Replace(string(e.Data)) + "\n")
 	}
 	out.WriteString("\n")
 	return out.Bytes()
