@@ -63,6 +63,10 @@ type Config struct {
 	// Request and Response are for agents with another format than the contract's.
 	Request  wire.RequestMapping `yaml:"request"`
 	Response ResponseMapping     `yaml:"response"`
+	// Thoughts says what happens to what a model thinks aloud at the beginning of a
+	// text. Default: executors.DropThoughts where the response is mapped, and
+	// executors.KeepThoughts by the contract, whose texts are what the agent says.
+	Thoughts executors.Thoughts `yaml:"thoughts"`
 	// HTTPClient sends the requests. Default: the package's own.
 	HTTPClient *http.Client `yaml:"-"`
 }
@@ -97,6 +101,7 @@ func (c Config) validate() (*mapping, error) {
 	c.timers().Validate(&f)
 	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
 	f.Duration("poll_interval", c.PollInterval)
+	settings.OneOf(&f, "thoughts", c.Thoughts, executors.DropThoughts, executors.KeepThoughts)
 	m := newMapping(c.Request, c.Response, &f)
 	return m, f.Err()
 }

@@ -77,6 +77,9 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		Executor: e, req: req, watch: watch,
 		answer: &wire.Answer{MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: e.cfg.Model, OnDelta: req.OnDelta},
 	}
+	if e.dropsThoughts() {
+		c.answer.Thoughts = &modelcall.Thoughts{}
+	}
 	c.answer.OnAttach = c.attach
 	if err := c.run(ctx); err != nil {
 		return executors.Result{}, c.failed(ctx, err)
@@ -86,6 +89,10 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		return executors.Result{}, c.failed(ctx, err)
 	}
 	return res, nil
+}
+
+func (e *Executor) dropsThoughts() bool {
+	return e.cfg.Thoughts == executors.DropThoughts || e.cfg.Thoughts == "" && e.mapping.mapsResponse()
 }
 
 // remedies name the settings to check.

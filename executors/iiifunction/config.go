@@ -76,6 +76,10 @@ type Config struct {
 	// Model is the model with DialectLLM. Otherwise it is the model's name in results
 	// whose answer has none. Default: the provider's, or none.
 	Model string `yaml:"model"`
+	// Thoughts says what happens to what a model thinks aloud at the beginning of a
+	// text. Default: executors.DropThoughts, and executors.KeepThoughts for a function
+	// that answers by the contract, whose texts are what the agent says.
+	Thoughts executors.Thoughts `yaml:"thoughts"`
 	// Send selects the messages of a request. Default: wire.SendNew with DialectAgentOS,
 	// else wire.SendAll.
 	Send wire.Send `yaml:"send"`
@@ -208,6 +212,7 @@ func (c Config) validate() (*mapping, error) {
 	f.Duration("connect_timeout", c.ConnectTimeout)
 	f.Count("max_tokens", int64(c.MaxTokens))
 	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
+	settings.OneOf(&f, "thoughts", c.Thoughts, executors.DropThoughts, executors.KeepThoughts)
 	m := newMapping(c.Request, c.Response, &f)
 	return m, f.Err()
 }

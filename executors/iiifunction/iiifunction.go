@@ -131,9 +131,19 @@ func (e *Executor) options(req executors.Request) []iii.CallOption {
 	return options
 }
 
+// dropsThoughts reports whether thoughts are taken out of texts. What answers by the
+// contract says what it means to say.
+func (e *Executor) dropsThoughts() bool {
+	p, isPlain := e.dialect.(plain)
+	return e.cfg.Thoughts == executors.DropThoughts || e.cfg.Thoughts == "" && (!isPlain || p.mapping.mapped)
+}
+
 // result decodes the function's answer.
 func (e *Executor) result(result json.RawMessage) (executors.Result, error) {
 	answer := &wire.Answer{MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: cmp.Or(e.cfg.Model, e.cfg.AgentID)}
+	if e.dropsThoughts() {
+		answer.Thoughts = &modelcall.Thoughts{}
+	}
 	frame, err := e.read(result)
 	if err == nil {
 		err = answer.Add(frame)

@@ -23,6 +23,9 @@ const MaxToken = 4 << 10
 type Answer struct {
 	// MaxReplyBytes bounds the reply.
 	MaxReplyBytes int
+	// Thoughts, if not nil, takes a model's thoughts out of the text. The contract's own
+	// texts are what the agent means to say.
+	Thoughts *modelcall.Thoughts
 	// Provider and Model are used if the answer names none.
 	Provider, Model string
 	// OnDelta and OnAttach, if not nil, receive pieces and tokens as they arrive.
@@ -89,11 +92,19 @@ func (a *Answer) Add(f Frame) error {
 	if a.deltas.Len()+len(*f.Delta) > a.MaxReplyBytes {
 		return modelcall.ErrTooLarge
 	}
-	a.deltas.WriteString(*f.Delta)
-	if a.OnDelta != nil && *f.Delta != "" {
-		a.OnDelta(*f.Delta)
+	text := *f.Delta
+	if a.Thoughts != nil {
+		text = a.Thoughts.Add(text)
 	}
+	a.add(text)
 	return nil
+}
+
+func (a *Answer) add(text string) {
+	a.deltas.WriteString(text)
+	if a.OnDelta != nil && text != "" {
+		a.OnDelta(text)
+	}
 }
 
 // Faults of a complete answer.
@@ -141,11 +152,22 @@ func (a *Answer) Result() (executors.Result, error) {
 
 // message returns the message if there is one, else the deltas.
 func (a *Answer) message() (conversation.Message, error) {
+	if a.Thoughts != nil {
+		a.add(a.Thoughts.Rest())
+	}
 	deltas := a.deltas.String()
 	if a.reply == nil {
+		if a.Thoughts != nil {
+			deltas, _ = modelcall.WithoutOpening(deltas)
+		}
 		return conversation.Text(conversation.RoleAssistant, deltas), nil
 	}
 	r := a.reply
+	if a.Thoughts != nil {
+		var whole modelcall.Thoughts
+		r = &Reply{Role: r.Role, Parts: r.Parts, Text: whole.Add(r.Text) + whole.Rest()}
+		r.Text, _ = modelcall.WithoutOpening(r.Text)
+	}
 	message := conversation.Message{Role: cmp.Or(r.Role, conversation.RoleAssistant), Parts: r.Parts}
 	if len(r.Parts) == 0 && r.Text != "" {
 		message.Parts = conversation.Text("", r.Text).Parts

@@ -30,11 +30,7 @@ func (v Vendor) Validate(f *settings.Faults, c executors.ModelConfig) {
 	f.Count("max_output_tokens", int64(c.MaxOutputTokens))
 	f.Count("max_history_messages", int64(c.MaxHistoryMessages))
 	f.Count("max_reply_bytes", int64(c.MaxReplyBytes))
-	switch c.Thoughts {
-	case "", executors.DropThoughts, executors.KeepThoughts:
-	default:
-		f.Add("thoughts", "write drop or keep", "is %q", c.Thoughts)
-	}
+	settings.OneOf(f, "thoughts", c.Thoughts, executors.DropThoughts, executors.KeepThoughts)
 	TimersOf(c).Validate(f)
 	f.Headers(c.Headers, c.APIKey, v.KeyHeader)
 }

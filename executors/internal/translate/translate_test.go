@@ -125,6 +125,8 @@ func TestTextAt(t *testing.T) {
 		"Text":    {`{"t":"Hello"}`, "Hello", ""},
 		"Null":    {`{"t":null}`, "", ""},
 		"Pieces":  {`{"t":[{"text":"Hel"},{"type":"call"},"lo",[" you"]]}`, "Hello you", ""},
+		"Thought": {`{"t":[{"type":"thinking","text":"hm"},{"text":"hm","thought":true},{"type":"text","text":"Hello"}]}`, "Hello", ""},
+		"Piece":   {`{"t":{"type":"text","text":"Hello"}}`, "Hello", ""},
 		"Nowhere": {`{"u":1}`, "", "nothing"},
 		"Object":  {`{"t":{"text":"x"}}`, "", "an object, and no text"},
 		"Number":  {`{"t":7}`, "", "a number, and no text"},
