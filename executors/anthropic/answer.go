@@ -70,6 +70,7 @@ func (a *answer) event(name string, data json.RawMessage) {
 	case "message_delta", "message_stop":
 		a.stopped = a.stopped || kind == "message_stop"
 		a.count(e.Object("usage"))
+		a.count(e.Object("amazon-bedrock-invocationMetrics"))
 		a.end(e.Object("delta"))
 		a.end(e)
 	case "message": // a whole answer as an event
@@ -120,14 +121,14 @@ func (a *answer) start(index int64, fields lenient.Object) {
 // goOn reads a piece of a block.
 func (a *answer) goOn(index int64, delta lenient.Object) {
 	switch deltaType(delta) {
-	case "text_delta":
+	case "text":
 		a.blocks.write(&a.blocks.at(index, textBlock).text, delta.Text("text"))
 		a.Say(delta.Text("text"))
-	case "thinking_delta":
+	case "thinking":
 		a.blocks.write(&a.blocks.at(index, thinkingBlock).text, delta.Text("thinking"))
-	case "signature_delta":
+	case "signature":
 		a.blocks.write(&a.blocks.at(index, thinkingBlock).signature, delta.Text("signature"))
-	case "input_json_delta":
+	case "input_json":
 		a.input(index, delta.Get("partial_json"))
 	}
 }
@@ -164,11 +165,14 @@ func (a *answer) end(m lenient.Object) {
 	}
 }
 
-// count updates the counts, which only grow: an event may omit some.
+// count updates the counts, which only grow: an event may omit some. Gateways use names
+// of other APIs.
 func (a *answer) count(u lenient.Object) {
 	a.counted = tokens{
-		max(a.counted.input, u.Count("input_tokens")), max(a.counted.cacheRead, u.Count("cache_read_input_tokens")),
-		max(a.counted.cacheWritten, u.Count("cache_creation_input_tokens")), max(a.counted.output, u.Count("output_tokens")),
+		max(a.counted.input, u.Count("input_tokens", "prompt_tokens", "inputTokenCount")),
+		max(a.counted.cacheRead, u.Count("cache_read_input_tokens", "cacheReadInputTokenCount")),
+		max(a.counted.cacheWritten, u.Count("cache_creation_input_tokens", "cacheWriteInputTokenCount")),
+		max(a.counted.output, u.Count("output_tokens", "completion_tokens", "outputTokenCount")),
 	}
 	a.Usage.InputTokens = a.counted.input + a.counted.cacheRead + a.counted.cacheWritten
 	a.Usage.CachedInputTokens = a.counted.cacheRead

@@ -54,13 +54,13 @@ func untyped(fields lenient.Object) string {
 	return ""
 }
 
-// deltaType returns the type of a piece, also if it has none.
+// deltaType returns the type of a piece without its suffix, also if it has none.
 func deltaType(delta lenient.Object) string {
 	if kind := delta.Text("type"); kind != "" {
-		return kind
+		return strings.TrimSuffix(kind, "_delta")
 	}
 	for field, kind := range map[string]string{
-		"text": "text_delta", "thinking": "thinking_delta", "signature": "signature_delta", "partial_json": "input_json_delta",
+		"text": "text", "thinking": "thinking", "signature": "signature", "partial_json": "input_json",
 	} {
 		if delta.Get(field) != nil {
 			return kind

@@ -2,11 +2,16 @@ package anthropic_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/anthropic"
+	"github.com/parley-run/parley/executors/executortest"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
@@ -96,6 +101,9 @@ func TestVariantsOfTexts(t *testing.T) {
 		"UsageNull":           {Stream: []string{event("message_start", fields{"message": fields{"model": "m", "usage": nil, "content": nil}}), told(0, way), event("message_delta", fields{"delta": fields{"stop_reason": "end_turn"}, "usage": nil})}, Reply: way, Usage: conversation.Usage{Calls: 1}},
 		"NoUsageAtTheEnd":     {Stream: []string{start, told(0, way), event("message_delta", fields{"delta": fields{"stop_reason": "end_turn"}}), messageStop}, Reply: way, Usage: begun},
 		"UsageOnlyAtTheEnd":   {Stream: []string{told(0, way), event("message_delta", fields{"delta": fields{"stop_reason": "end_turn"}, "usage": fields{"input_tokens": 7.0, "output_tokens": "5"}})}, Reply: way, Usage: conversation.Usage{InputTokens: 7, OutputTokens: 5, Calls: 1}},
+		"UsageOfOpenAI":       {Stream: []string{told(0, way), event("message_delta", fields{"delta": fields{"stop_reason": "stop"}, "usage": fields{"prompt_tokens": 7, "completion_tokens": 5}})}, Reply: way, Usage: conversation.Usage{InputTokens: 7, OutputTokens: 5, Calls: 1}},
+		"UsageOfBedrock":      {Stream: []string{told(0, way), event("message_delta", fields{"delta": fields{"stop_reason": "end_turn"}}), event("message_stop", fields{"amazon-bedrock-invocationMetrics": fields{"inputTokenCount": 7, "outputTokenCount": 5, "invocationLatency": 900}})}, Reply: way, Usage: conversation.Usage{InputTokens: 7, OutputTokens: 5, Calls: 1}},
+		"DeltaTypeText":       {Stream: streaming("end_turn", piece(0, fields{"type": "text", "text": way})), Reply: way},
 		"StopBesideTheDelta":  {Stream: []string{start, told(0, way), event("message_delta", fields{"stop_reason": "max_tokens"})}, Reply: way, Finish: executors.FinishLength},
 		"ErrorNull":           {Body: strings.Replace(message(way, "end_turn"), `{`, `{"error":null,`, 1), Reply: way},
 		"ErrorNullInEvents":   {Stream: []string{start, strings.Replace(told(0, way), `data: {`, `data: {"error":null,`, 1), messageDelta("end_turn")}, Reply: way},
@@ -235,4 +243,15 @@ func TestVariantsOfThoughts(t *testing.T) {
 		"TextAfterCall":   {Stream: streaming("tool_use", append(use, opened(3, thought("a", "x")), closed(3), opened(4, text("Well")))...), Reply: "Well", Calls: n1, Not: []string{"no result"}},
 		"NoThoughtsNoBag": {Stream: call(opened(0, text("Well"))), Reply: "Well", Calls: n1, Not: []string{"thinking"}},
 	})
+}
+
+// The setting thoughts: keep leaves the tags in.
+func TestThoughtsAreKept(t *testing.T) {
+	t.Parallel()
+	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
+		speak(w, c, "<think>hm</think> Well")
+	}), func(c *anthropic.Config) { c.Thoughts = executors.KeepThoughts })
+	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+	require.NoError(t, err)
+	require.Equal(t, "<think>hm</think> Well", res.Message.Text())
 }

@@ -2,11 +2,16 @@ package gemini_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/executors/executortest"
+	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/internal/modeltest"
 )
 
@@ -198,4 +203,15 @@ func TestVariantsOfCalls(t *testing.T) {
 		"TooLongInTheEnd": {Stream: stream(chunk("", told("Well")), chunk("", call("f1", `{"n":1}`, sig)), chunk("STOP", `{"inlineData":{"data":"`+strings.Repeat("x", 130<<10)+`"}}`)), Reply: "Well", Calls: n1, Not: []string{back, "xxxx"}, Next: []string{`{"text":"Well"}`, `"c2tpcF90`}},
 		"TooLong":         {Stream: stream(chunk("", `{"text":"x","thoughtSignature":"`+strings.Repeat("x", 130<<10)+`"}`), chunk("STOP", call("f1", `{"n":1}`, sig))), Reply: "x", Calls: n1, Not: []string{back, "xxxx"}, Next: []string{`"thoughtSignature":"c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="`}},
 	})
+}
+
+// The setting thoughts: keep leaves the tags in. Parts that are thoughts are never said.
+func TestThoughtsAreKept(t *testing.T) {
+	t.Parallel()
+	e := newExecutor(t, serve(t, func(w http.ResponseWriter, _ *http.Request, c call) {
+		speak(w, c, "<think>hm</think> Well")
+	}), func(c *gemini.Config) { c.Thoughts = executors.KeepThoughts })
+	res, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+	require.NoError(t, err)
+	require.Equal(t, "<think>hm</think> Well", res.Message.Text())
 }
