@@ -91,11 +91,11 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	switch {
 	case err == nil:
 		return result, nil
-	case ours(err):
+	case ours(err) && ctx.Err() == nil:
 		return tools.Result{}, err
 	case ctx.Err() != nil:
 		// The function stopped because of the timeout: its error is not for the
-		// model.
+		// model, and says little of what was done.
 		return tools.Result{}, &conversation.Error{
 			Kind: conversation.Unavailable, Op: op, Ambiguous: true, Err: fmt.Errorf("%w: %w", context.Cause(ctx), err),
 		}

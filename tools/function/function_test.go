@@ -36,6 +36,7 @@ func newSet(t *testing.T, more ...function.Tool) *function.Set {
 			<-ctx.Done()
 			return "", fmt.Errorf("gave up: %w", ctx.Err())
 		}),
+		function.Of(toolstest.Odd, "Answers with what is no JSON.", func(context.Context, text) (chan int, error) { return nil, nil }),
 		function.Of(toolstest.Broken, "Cannot be reached.", func(context.Context, text) (string, error) {
 			return "", &conversation.Error{Kind: conversation.Unavailable, Op: "database: query", Err: errors.New("connection refused")}
 		}),
@@ -46,7 +47,7 @@ func newSet(t *testing.T, more ...function.Tool) *function.Set {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	toolstest.Run(t, toolstest.Fixture{New: func(t *testing.T) tools.Set { return newSet(t) }, Breaks: true})
+	toolstest.Run(t, toolstest.Fixture{New: func(t *testing.T) tools.Set { return newSet(t) }, Breaks: true, Odd: true})
 }
 
 type order struct {
@@ -140,6 +141,22 @@ func TestErrors(t *testing.T) {
 			require.Equal(t, tools.Result{Content: tt.err.Error(), IsError: true}, result)
 		})
 	}
+}
+
+func TestIdempotent(t *testing.T) {
+	t.Parallel()
+	of := func(name string) function.Tool {
+		return function.Of(name, "", func(context.Context, nothing) (string, error) { return "", nil })
+	}
+	set, err := function.New(function.Config{Tools: []function.Tool{of("plain"), of("safe").Idempotent()}})
+	require.NoError(t, err)
+	r := tools.NewRegistry()
+	require.NoError(t, r.Add("set", set, tools.Rules{}))
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	offered, err := r.Offer(t.Context(), []string{"set"})
+	require.NoError(t, err)
+	require.False(t, offered[0].Repeatable)
+	require.True(t, offered[1].Repeatable)
 }
 
 func TestPanics(t *testing.T) {

@@ -139,6 +139,7 @@ func TestContractOfServers(t *testing.T) {
 			toolstest.Run(t, toolstest.Fixture{
 				New:     func(t *testing.T) tools.Set { return visit(t, newSite(t, asJSON, nil).URL, nil) },
 				Breaks:  true,
+				Odd:     true,
 				Secrets: []string{key},
 			})
 		})

@@ -220,7 +220,9 @@ func described(t *sdk.Tool) conversation.Tool {
 func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	op := s.op("call " + strconv.Quote(call.Name) + " of")
 	if ctx.Err() != nil {
-		return tools.Result{}, s.failed(ctx, op, context.Cause(ctx))
+		e := s.failed(ctx, op, context.Cause(ctx))
+		e.Ambiguous = false
+		return tools.Result{}, e
 	}
 	arguments, ok := object(call.Arguments)
 	if !ok {

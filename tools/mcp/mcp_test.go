@@ -47,6 +47,7 @@ func TestContractOfPrograms(t *testing.T) {
 	toolstest.Run(t, toolstest.Fixture{
 		New:     func(t *testing.T) tools.Set { return newProgram(t, nil, "server") },
 		Breaks:  true,
+		Odd:     true,
 		Secrets: []string{key},
 	})
 }
@@ -109,6 +110,21 @@ func TestFailuresAreWithoutSecrets(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
+}
+
+// What a server says of its tools decides which calls may be made again.
+func TestAnnotations(t *testing.T) {
+	t.Parallel()
+	listed, err := newProgram(t, nil, "server").List(t.Context())
+	require.NoError(t, err)
+	repeatable := map[string]bool{}
+	for _, tool := range listed {
+		repeatable[tool.Name] = tool.Repeatable
+	}
+	require.True(t, repeatable["reads"])
+	require.True(t, repeatable["sets"])
+	require.False(t, repeatable["adds"])
+	require.False(t, repeatable[toolstest.Echo])
 }
 
 // A list of several pages is one list.

@@ -181,6 +181,17 @@ func newServerOf(reached chan<- struct{}, quit <-chan struct{}, versions []strin
 	sdk.AddTool(s, &sdk.Tool{Name: "says_nothing"}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, any, error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{}, IsError: true}, nil, nil
 	})
+	s.AddTool(&sdk.Tool{
+		Name: toolstest.Odd, InputSchema: json.RawMessage(`{"type":"object"}`),
+		OutputSchema: json.RawMessage(`{"type":"object","properties":{"number":{"type":"integer"}},"required":["number"]}`),
+	}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		return &sdk.CallToolResult{StructuredContent: map[string]any{"number": "none"}}, nil
+	})
+	for name, hints := range map[string]sdk.ToolAnnotations{"reads": {ReadOnlyHint: true}, "sets": {IdempotentHint: true}, "adds": {Title: "Adds"}} {
+		sdk.AddTool(s, &sdk.Tool{Name: name, Annotations: &hints}, func(context.Context, *sdk.CallToolRequest, noArguments) (*sdk.CallToolResult, any, error) {
+			return said("done"), nil, nil
+		})
+	}
 	// These two answer with an error of the protocol.
 	for name, code := range map[string]int64{"refuses": 4711, "fails": -32603} {
 		s.AddTool(&sdk.Tool{Name: name, InputSchema: json.RawMessage(`{"type":"object"}`)}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {

@@ -56,6 +56,7 @@ func TestContractOfVersions(t *testing.T) {
 			toolstest.Run(t, toolstest.Fixture{
 				New:     func(t *testing.T) tools.Set { return visit(t, newVersioned(t, v.known, v.stateless, nil).URL, nil) },
 				Breaks:  true,
+				Odd:     true,
 				Secrets: []string{key},
 			})
 		})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ const (
 	Stall = "stall"
 	// Broken cannot be reached: its result is unknown.
 	Broken = "broken"
+	// Odd does its work once and gives an answer that breaks the rules of its kind: of
+	// another shape than announced, for instance.
+	Odd = "odd"
 )
 
 // A Fixture gives the suite sets of one kind.
@@ -36,6 +40,8 @@ type Fixture struct {
 	New func(t *testing.T) tools.Set
 	// Breaks means that failures other than the tool's own are possible.
 	Breaks bool
+	// Odd means that the sets have the tool Odd.
+	Odd bool
 	// Secrets are the secrets that the sets were made with. No error, result or set
 	// printed with fmt may contain them.
 	Secrets []string
@@ -61,6 +67,8 @@ func Run(t *testing.T, f Fixture) {
 		{"TakesNoArguments", s.none},
 		{"PassesTheKeyOn", s.keys},
 		{"FailsWhereNobodyKnowsTheAnswer", s.breaks},
+		{"TakesAnyAnswerForFinal", s.odd},
+		{"WasNotCalledOnceClosed", s.closed},
 		{"RunsCallsSideBySide", s.concurrent},
 		{"ReturnsWhenTheContextIsDoneBefore", s.doneBefore},
 		{"ReturnsWhenTheContextIsCancelled", s.cancelled},
@@ -188,6 +196,35 @@ func (s suite) breaks(t *testing.T) {
 	s.unavailable(t, err)
 }
 
+// "An answer that arrived is a [Result], readable or not".
+func (s suite) odd(t *testing.T) {
+	if !s.Odd {
+		t.Skip("this kind of set has no such tool")
+	}
+	set := s.New(t)
+	result, err := set.Call(t.Context(), Make(Odd, "k", "hello"))
+	require.NoError(t, err)
+	require.NotEmpty(t, result.Content)
+	s.noSecrets(t, result.Content)
+	s.works(t, set)
+}
+
+// "those of Call are Ambiguous unless the tool was provably not called": a closed set
+// calls nothing.
+func (s suite) closed(t *testing.T) {
+	set := s.New(t)
+	c, ok := set.(io.Closer)
+	if !ok {
+		t.Skip("this kind of set cannot be closed")
+	}
+	s.works(t, set)
+	require.NoError(t, c.Close())
+	if _, err := set.Call(t.Context(), Make(Echo, "k", "hello")); err != nil {
+		s.unavailable(t, err)
+		s.ambiguous(t, err, false)
+	}
+}
+
 // "Its methods are safe for concurrent use". Run the suite with -race.
 func (s suite) concurrent(t *testing.T) {
 	set := s.New(t)
@@ -220,6 +257,7 @@ func (s suite) doneBefore(t *testing.T) {
 	_, err := set.Call(ctx, Make(Echo, "k", "hello"))
 	require.ErrorIs(t, err, context.Canceled)
 	s.unavailable(t, err)
+	s.ambiguous(t, err, false)
 	_, err = set.List(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 	s.unavailable(t, err)
@@ -252,6 +290,7 @@ func (s suite) stalls(t *testing.T, ctx context.Context, want error) { //nolint:
 	case err := <-result:
 		require.ErrorIs(t, err, want)
 		s.unavailable(t, err)
+		s.ambiguous(t, err, true)
 	case <-time.After(promptly):
 		require.Fail(t, "Call did not return although its context was done")
 	}
@@ -294,6 +333,14 @@ func (s suite) unavailable(t *testing.T, err error) {
 	require.Equal(t, conversation.Unavailable, ce.Kind, "%v", err)
 	require.NotEmpty(t, ce.Op, "the error says what was tried")
 	s.noSecrets(t, err.Error(), fmt.Sprintf("%+v", ce), fmt.Sprintf("%#v", ce))
+}
+
+// ambiguous requires that the error says whether the tool may have been called.
+func (s suite) ambiguous(t *testing.T, err error, want bool) {
+	t.Helper()
+	var ce *conversation.Error
+	require.ErrorAs(t, err, &ce)
+	require.Equal(t, want, ce.Ambiguous, "%v", err)
 }
 
 func (s suite) noSecrets(t *testing.T, texts ...string) {

@@ -39,7 +39,7 @@ func reply(ctx context.Context, call tools.Call) (tools.Result, error) {
 		return tools.Result{Content: call.Key}, nil
 	case call.Name == toolstest.Stall:
 		<-ctx.Done()
-		return tools.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: "fake: call", Err: ctx.Err()}
+		return tools.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: "fake: call", Ambiguous: true, Err: ctx.Err()}
 	case err != nil || in.Text == nil:
 		return tools.Result{Content: "that does not fit", IsError: true}, nil
 	case call.Name == toolstest.Echo:
