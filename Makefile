@@ -105,15 +105,15 @@ vulncheck: $(LINTERS_BUILT) ## Known vulnerabilities in dependencies; needs a ne
 	@echo "vulncheck (.)"; $(VULNCHECK) ./...
 
 .PHONY: conformance
-conformance: ## Clients and servers of other projects against ours: OneRun's SDK, RunAgent, the A2A SDKs, iii's SDKs, the examples' frameworks (needs Python 3.10 with venv, Node and npm)
+conformance: ## Clients and servers of other projects against ours: OneRun's SDK, RunAgent, the A2A SDKs, iii's SDKs, the MCP reference servers, the examples' frameworks (needs Python 3.10 with venv, Node 20 and npm)
 	@command -v python3 >/dev/null || { \
 		echo "make conformance needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
 	@command -v npm >/dev/null || { \
-		echo "make conformance needs Node 18 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1; }
+		echo "make conformance needs Node 20 or newer with npm; on Debian: apt-get install nodejs npm" >&2; exit 1; }
 	@python3 conformance/onerun_python/run.py $(ARGS)
 	@python3 conformance/runagent_local/run.py $(ARGS)
 	@python3 conformance/a2a_sdk/run.py $(ARGS)
-	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./examples
+	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./conformance/mcp_servers ./examples
 	@go test -tags conformance -count=1 -timeout 10m -run 'TestIIINode|TestIIISDKs' ./internal/endtoend
 
 .PHONY: ci
