@@ -25,6 +25,7 @@ func TestExchange(t *testing.T) {
 	resend := func(in *activities.ExchangeInput) { in.OnAmbiguous = conversation.ResendAmbiguous }
 	once := func(in *activities.ExchangeInput) { in.Resend = true }
 	readOnly := func(in *activities.ExchangeInput) { in.ReadOnly = true }
+	prove := func(in *activities.ExchangeInput) { in.ReadOnly, in.Prove = true, true }
 
 	for name, tc := range map[string]struct {
 		held  []conversation.Message // by the platform, before
@@ -108,6 +109,20 @@ func TestExchange(t *testing.T) {
 		"reading alone shows nothing": {
 			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: readOnly,
 			kind: conversation.Ambiguous,
+		},
+		"reading proves that nothing is there": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: prove,
+			want: activities.ExchangeResult{Absent: true, Count: 1},
+		},
+		"reading proves nothing: ours is there without an answer": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: &activities.Mark{Time: time.Now(), Answered: true}, more: prove,
+			setup: func(p *fakePlatform) { p.take(agent("hi")) },
+			kind:  conversation.Ambiguous,
+		},
+		"reading proves that the answer is there": {
+			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: prove,
+			setup: func(p *fakePlatform) { p.take(agent("hi"), persona("late")) },
+			want:  activities.ExchangeResult{Messages: []conversation.Message{persona("late")}, Count: 3, Taken: 1},
 		},
 		"reading alone shows the answer": {
 			held: opened, in: []conversation.Message{agent("hi")}, tried: tried, more: readOnly,

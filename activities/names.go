@@ -302,6 +302,9 @@ type ExchangeInput struct {
 	// ReadOnly reads the transcript once and sends nothing. If it shows nothing new the
 	// error is of kind Ambiguous.
 	ReadOnly bool `json:"read_only,omitempty"`
+	// Prove, with ReadOnly, asks for a result if the transcript has nothing new: every earlier
+	// request is over.
+	Prove bool `json:"prove,omitempty"`
 	// MaxMessageBytes and OnOversize bound what comes back. Zero: see
 	// [conversation.Policy].
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
@@ -313,6 +316,8 @@ type ExchangeInput struct {
 
 // ExchangeResult is what came back.
 type ExchangeResult struct {
+	// Absent, for Prove, means that the transcript does not have our messages.
+	Absent bool `json:"absent,omitempty"`
 	// Index is the index in the conversation of the first of the messages that the platform
 	// took, or else of Messages.
 	Index    int                    `json:"index,omitempty"`

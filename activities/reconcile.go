@@ -38,6 +38,8 @@ func (e *exchanging) reconcile(ctx context.Context) (finding, error) {
 		switch {
 		case err != nil || found.done:
 			return found, err
+		case e.in.ReadOnly && e.in.Prove && !found.taken:
+			return finding{done: true, result: ExchangeResult{Absent: true, Count: e.in.Before}}, nil
 		case e.in.ReadOnly:
 			return finding{}, e.ambiguous()
 		case e.mark.Answered || e.on.Settle == 0:

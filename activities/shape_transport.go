@@ -39,7 +39,7 @@ func (s transportShape) exchange(ctx context.Context, e *exchanging) (ExchangeRe
 		return ExchangeResult{}, err
 	}
 	reply, err := s.Send(ctx, in.Ref, platforms.Send{
-		Messages: in.Messages, IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, in, len(in.Messages)),
+		Messages: outgoing(in.Messages), IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, in, len(in.Messages)),
 	})
 	switch {
 	case err != nil:

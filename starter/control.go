@@ -102,6 +102,7 @@ func (s *starter) resumeCommand() *cobra.Command {
 	}
 	cmd := s.actionCommand(a, resumeHelp, resumeExample)
 	cmd.Flags().StringVar(&req.Executor, "executor", "", "use this `executor` from now on, by its name in the configuration")
+	cmd.Flags().BoolVar(&req.NewReply, "new-reply", false, "drop the reply that the platform does not take, and ask the executor again")
 	return cmd
 }
 

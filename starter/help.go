@@ -130,10 +130,15 @@ Usage: starter resume CONVERSATION… [flags]
        starter resume --all [filters] [--yes]
 
 --all resumes the conversations and inboxes that need attention. Those that an
-operator has paused stay paused, unless --status paused is given.`
+operator has paused stay paused, unless --status paused is given.
+
+A reply that the platform does not take fails again when it is sent again.
+--new-reply drops it and asks the executor for another one. The results of its
+tool calls stay. It is refused where the platform may have the reply.`
 
 const resumeExample = `  starter resume cv_7
   starter resume cv_7 --executor fallback
+  starter resume cv_7 --new-reply
   starter resume --all --yes
   starter resume --all --status paused --agent support`
 

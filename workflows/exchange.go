@@ -16,6 +16,12 @@ type exchange struct {
 	reply *reply // nil: only receive
 	in    activities.ExchangeInput
 	out   activities.ExchangeResult
+	// failed is what the conversation is parked for. Nil: it is not.
+	failed *failure
+	// absent means that the platform's transcript, read last, does not have the reply.
+	absent bool
+	// withdrawn means that the reply is not sent: another is asked for.
+	withdrawn bool
 }
 
 // exchange sends the agent's reply, if there is one, and records what comes back.
@@ -33,10 +39,13 @@ func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error)
 		Timeout: s.policy.ExchangeTimeout, Attempts: s.policy.PlatformAttempts, OnAmbiguous: s.policy.OnAmbiguous,
 		MaxMessageBytes: s.policy.MaxMessageBytes, OnOversize: s.policy.OnOversize,
 	}
-	s.sending = true
+	s.sending, s.outgoing = true, x
 	done, e, err := s.runStep(ctx, x.step(ctx))
-	s.sending = false
+	s.sending, s.outgoing = false, nil
 	if !done {
+		if x.withdrawn {
+			s.withdraw(r)
+		}
 		x.transcript.lost() // not known to have arrived: the platform's count is read in the end
 		return e, err
 	}
@@ -52,7 +61,9 @@ func (x *exchange) step(ctx workflow.Context) step {
 		input:       func() any { return x.in },
 		interrupted: x.interrupted,
 		get:         func(f workflow.Future) (*handover, error) { return x.get(ctx, f) },
-		reconcile:   x.readOnly,
+		recover:     x.fails,
+		reconcile:   func(ctx workflow.Context) (bool, *failure) { return x.readOnly(ctx, false) },
+		replace:     x.replace,
 		resumed:     func(f failure) { x.in.Resend = f.kind == conversation.Ambiguous },
 	}
 }
@@ -100,9 +111,11 @@ func (x *exchange) take(ctx workflow.Context) (*ending, error) {
 
 // readOnly reads the transcript for an exchange that is ambiguous, and sends nothing. It
 // reports whether the transcript shows what became of it: then that is the result.
-func (x *exchange) readOnly(ctx workflow.Context) (resolved bool, now *failure) {
+// With prove it sets absent if the transcript does not have the reply; otherwise it is not
+// waited for once an operator has resumed the conversation.
+func (x *exchange) readOnly(ctx workflow.Context, prove bool) (resolved bool, now *failure) {
 	in := x.in
-	in.ReadOnly = true
+	in.ReadOnly, in.Prove = true, prove
 	opts := activities.ExchangeOptions(x.policy)
 	opts.StartToCloseTimeout = activities.ContextOptions(x.policy).StartToCloseTimeout
 	once := *opts.RetryPolicy
@@ -111,13 +124,16 @@ func (x *exchange) readOnly(ctx workflow.Context) (resolved bool, now *failure) 
 	readCtx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
 	future := x.steps.schedule(readCtx, x.name+" · reconcile", 0, opts, activities.ExchangeName, in)
-	_ = workflow.Await(ctx, func() bool { return future.IsReady() || x.attention == nil || x.interrupted() })
+	_ = workflow.Await(ctx, func() bool { return future.IsReady() || x.attention == nil && !prove || x.interrupted() })
 	if !future.IsReady() {
 		cancel()
 	}
 	var out activities.ExchangeResult
 	err := future.Get(ctx, &out)
 	switch {
+	case err == nil && out.Absent:
+		x.absent = true
+		return false, nil
 	case err == nil && !out.HandedOver:
 		x.out = out
 		return true, nil

@@ -83,6 +83,9 @@ type Attention struct {
 	// platform's transcript (kind Ambiguous), or continues after the wait that the other side
 	// has asked for. Zero: it waits for an operator.
 	NextCheck time.Time `json:"next_check,omitzero"`
+	// NewReply means that the platform has refused the agent's reply, and another can be asked
+	// for.
+	NewReply bool `json:"new_reply,omitempty"`
 	// Source is what failed, where that is known.
 	Source *OutageSource `json:"source,omitempty"`
 }
@@ -100,6 +103,8 @@ func (a Attention) Choices() string {
 		return "resume to send the message again, or end the conversation"
 	case a.Kind == conversation.Diverged:
 		return "resume to go on from what the platform holds, or end the conversation"
+	case a.NewReply:
+		return "resume to send the message again, resume with a new reply (--new-reply) or end the conversation"
 	case a.Step == stepBudget:
 		return "resume to allow as much again, take over or end the conversation"
 	case a.Step == stepClaim || a.Step == stepContext || a.Step == stepOpening || strings.HasSuffix(a.Step, stepExchange):
@@ -208,6 +213,9 @@ type PauseRequest struct {
 type ResumeRequest struct {
 	// Executor, if not empty, replies from now on.
 	Executor string `json:"executor,omitempty"`
+	// NewReply drops the agent's reply that the platform does not take, and asks the executor
+	// again. It is refused unless the platform certainly does not have the reply.
+	NewReply bool `json:"new_reply,omitempty"`
 	// By is the operator. Empty: not known.
 	By string `json:"by,omitempty"`
 }

@@ -46,6 +46,8 @@ type wishes struct {
 	paused   *Attention
 	takeover *TakeoverRequest
 	end      *EndRequest
+	// newReply means that the reply that the platform does not take is asked for anew.
+	newReply bool
 }
 
 // dropRepeated drops an operator's answer that the platform holds already: Temporal
@@ -129,6 +131,11 @@ func (r *run) mayResume(_ workflow.Context, req ResumeRequest) error {
 	if r.wishes.paused == nil && r.attention == nil {
 		return errors.New("the conversation is neither paused nor parked: there is nothing to resume")
 	}
+	if req.NewReply {
+		if why := r.keepsReply(); why != "" {
+			return errors.New(why)
+		}
+	}
 	return mayDecide(req.By, "")
 }
 
@@ -137,6 +144,7 @@ func (r *run) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
 		r.agent.use(req.Executor)
 		r.transcript.unseeAll()
 	}
+	r.wishes.newReply = req.NewReply
 	r.wishes.paused, r.attention = nil, nil
 	r.steps.waits = 0
 	return r.status(), nil

@@ -119,6 +119,7 @@ func (r *run) park(ctx workflow.Context, step string, f failure) {
 		r.attention.NextCheck = next
 		r.attention.Reason = "waits until " + next.Format("2006-01-02 15:04:05 UTC") + ": " + f.reason
 	}
+	r.attention.NewReply = r.suggestsNewReply(f)
 	r.setState(ctx, StateNeedsAttention)
 	r.show(ctx)
 	r.notify(ctx, conversation.EventNeedsAttention, r.attention.Reason)

@@ -16,6 +16,8 @@ type reply struct {
 	end bool
 	// byOperator means that an operator has answered instead of the executor.
 	byOperator bool
+	// before is where the turn began.
+	before bookmark
 }
 
 // reply gets the agent's next message from the executor, which may call tools first, or
@@ -32,11 +34,14 @@ func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 		r.resets.stale.back = &before
 		return nil, nil, nil
 	case r.wishes.takeover != nil && !r.ends():
-		return r.takeoverReply(ctx), nil, nil
+		out = r.takeoverReply(ctx)
 	case e != nil:
 		return nil, e, nil
 	case r.ends():
 		return nil, r.mustEnd(ctx), nil
+	}
+	if out != nil {
+		out.before = before
 	}
 	return out, nil, nil
 }

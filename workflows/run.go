@@ -41,8 +41,9 @@ type run struct {
 	steps steps
 	// waiting: for capacity of the platform.
 	waiting bool
-	// sending: an exchange may have reached the platform.
-	sending bool
+	// sending: an exchange may have reached the platform. outgoing is that exchange.
+	sending  bool
+	outgoing *exchange
 
 	events events
 }

@@ -49,6 +49,9 @@ type step struct {
 	// reconcile, if not nil, finds out whether an ambiguous step has its result meanwhile,
 	// without doing anything twice: see failure.reconcile.
 	reconcile func(workflow.Context) (bool, *failure)
+	// replace, if not nil, is called when an operator has resumed the step. The step ends if
+	// its input is withdrawn, or if it has its result after all. It fails anew with now.
+	replace func(workflow.Context) (withdrawn, found bool, now *failure)
 	// resumed, if not nil, is called with a failure that an operator wants to be retried.
 	resumed func(failure)
 }
@@ -132,7 +135,21 @@ func (r *run) recoverStep(ctx workflow.Context, s step, f failure) (done, stop b
 		return true, true, nil, nil
 	case s.interrupted():
 		return false, true, r.mustEnd(ctx), nil
-	case s.resumed != nil:
+	}
+	if s.replace != nil {
+		withdrawn, found, now := s.replace(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false, true, nil, ctx.Err()
+		case s.interrupted():
+			return false, true, r.mustEnd(ctx), nil
+		case now != nil:
+			return r.recoverStep(ctx, s, *now)
+		case withdrawn || found:
+			return found, true, nil, nil
+		}
+	}
+	if s.resumed != nil {
 		s.resumed(f)
 	}
 	return false, false, nil, nil

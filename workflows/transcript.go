@@ -137,6 +137,13 @@ type bookmark struct {
 
 func (t *transcript) bookmark() bookmark { return bookmark{t.Next, t.unseen, t.digest} }
 
+// unsee makes all messages new that the executor had not been given before b.
+func (t *transcript) unsee(b bookmark) {
+	if n := t.Next - b.next + b.unseen; n > t.unseen {
+		t.unseen, t.digest = n, b.digest
+	}
+}
+
 // goBack forgets what the executor and its tools did since b.
 func (t *transcript) goBack(b bookmark) {
 	t.Apply(conversation.Record{Index: b.next, Turns: t.Turns})
