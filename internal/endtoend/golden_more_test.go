@@ -1,6 +1,8 @@
 package endtoend_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -31,6 +34,48 @@ func goldenTools(t *testing.T) (*rig.Rig, string) {
 	requireState(t, r, id, workflows.StateNeedsApproval)
 	require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{Deny: true, Reason: "golden"}))
 	gate.Asked(t).Reply(t)
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+// Two calls are lost: one is made again, because an operator says so, the other is not.
+func goldenToolsLost(t *testing.T) (*rig.Rig, string) {
+	box := rig.NewToolbox([]string{"book", "look"}, "book")
+	lost := make(chan struct{}, 1)
+	box.OnCall = func(_ context.Context, call tools.Call) (tools.Result, error) {
+		if call.Name == "book" {
+			select {
+			case lost <- struct{}{}:
+			default:
+				return tools.Result{Content: "booked"}, nil
+			}
+		}
+		return tools.Result{}, &conversation.Error{Kind: conversation.Unavailable, Op: "tool", Err: errors.New("cut off"), Ambiguous: true}
+	}
+	r, gate, _, id := equipped(t, box, conversation.Policy{}, 3)
+	gate.Asked(t).Answer(t, rig.CallsTools("book", "look"))
+	requireState(t, r, id, workflows.StateNeedsApproval)
+	require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{By: "ada@desk"}))
+	require.Eventually(t, func() bool {
+		waiting := r.Status(t, id).Approvals
+		return len(waiting) == 1 && waiting[0].Lost != ""
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{By: "ada@desk"}))
+	ask := gate.Asked(t)
+	results := toolResults(ask.Messages)
+	require.Equal(t, "booked", results[0].Content)
+	require.Contains(t, results[1].Content, "the outcome of the call is unknown")
+	ask.Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+func goldenToolsTakenOver(t *testing.T) (*rig.Rig, string) {
+	r, gate, _, id := equipped(t, rig.NewToolbox([]string{"pay", "look"}, "pay"), conversation.Policy{}, 5)
+	gate.Asked(t).Answer(t, rig.CallsTools("pay", "look"))
+	requireState(t, r, id, workflows.StateNeedsApproval)
+	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "by hand", By: "ada@desk"}))
 	gate.Asked(t).Reply(t)
 	requireOutcome(t, r, id, "ended by turn limit")
 	return r, id

@@ -52,6 +52,8 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-max-turns":      goldenMaxTurns,
 		"conversation-tools":          goldenTools,
 		"conversation-tools-late":     goldenToolsTimedOut,
+		"conversation-tools-lost":     goldenToolsLost,
+		"conversation-tools-taken":    goldenToolsTakenOver,
 		"conversation-budget":         goldenBudget,
 		"conversation-direct":         goldenDirect,
 		"conversation-direct-idle":    goldenDirectIdle,
