@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/parley-run/parley/executors/internal/apierror"
 )
 
 // A binding carries requests and results over HTTP. JSON-RPC is preferred: it has
@@ -66,7 +68,10 @@ func (httpJSON) read(data []byte) (*event, error) {
 		return nil, err
 	}
 	if isError(report.Error) {
-		return nil, newFault(report.Error)
+		return nil, newFault(report.Error, data)
+	}
+	if said, ok := apierror.Within(data); ok { // of a server in front of the agent
+		return nil, &fault{Message: said.Message, report: said}
 	}
 	return readEvent(data)
 }

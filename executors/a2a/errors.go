@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	sdk "github.com/a2aproject/a2a-go/a2a"
@@ -45,10 +46,11 @@ type fault struct {
 	report apierror.Error
 }
 
-// newFault reads an error of JSON-RPC, or of any other shape.
-func newFault(raw []byte) *fault {
+// newFault reads an error of JSON-RPC, or of any other shape, and what stands beside it in
+// the body.
+func newFault(raw, body []byte) *fault {
 	f := &fault{}
-	f.report, _ = apierror.Read(raw)
+	f.report, _ = apierror.Read(body)
 	var fields struct {
 		Code    json.RawMessage `json:"code"`
 		Message json.RawMessage `json:"message"`
@@ -66,7 +68,9 @@ func newFault(raw []byte) *fault {
 			f.Code = code
 		}
 	}
-	f.Message = cmp.Or(f.Message, f.report.Message)
+	if strings.Contains(f.report.Message, f.Message) {
+		f.Message = f.report.Message
+	}
 	return f
 }
 
@@ -108,14 +112,13 @@ func (f *fault) reason() reason {
 
 // meaning is the kind that the words of the error give: an agent passes its model's on.
 func (f *fault) meaning(status int) conversation.Kind {
-	kind, _ := f.report.Meaning(status, apierror.Table{})
-	if kind == "" {
-		kind, _ = apierror.OfText(f.text()).Meaning(status, apierror.Table{})
+	for _, report := range []apierror.Error{f.report, apierror.OfText(f.text())} {
+		kind := report.Kind(status, 0, apierror.Table{})
+		if kind != conversation.Invalid && kind != conversation.Unavailable { // the code says as much
+			return kind
+		}
 	}
-	if kind == conversation.Invalid || kind == conversation.Unavailable {
-		return "" // the code says as much
-	}
-	return kind
+	return ""
 }
 
 // kind returns the kind of the code. Unknown codes are retryable.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"unicode/utf8"
@@ -61,8 +62,8 @@ func (x *exchange) request(ctx context.Context, op operation, params func(dialec
 	}
 	x.reached = true
 	if foreign.IsPage(res.Header, nil) {
-		_ = res.Body.Close()
-		return nil, modelcall.ErrWebPage
+		defer func() { _ = res.Body.Close() }()
+		return nil, page(res.Body)
 	}
 	return res, nil
 }
@@ -91,8 +92,8 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if foreign.IsPage(res.Header, data) {
-		return nil, foreign.PageError(res.StatusCode, data)
+	if foreign.IsPage(res.Header, data) || foreign.IsXML(data) {
+		return nil, page(bytes.NewReader(data))
 	}
 	ev, err := x.agent.routes[0].binding.read(data)
 	switch { // an agent always answers with JSON-RPC
@@ -102,6 +103,15 @@ func (x *exchange) whole(res *http.Response) (*event, error) {
 		return nil, &foreign.Error{Status: res.StatusCode, What: "it has neither result nor error"}
 	}
 	return ev, err
+}
+
+// page is the error of a web page, or of an error in XML.
+func page(body io.Reader) error {
+	err := modelcall.Page(body)
+	if refusal := (*modelcall.Refusal)(nil); errors.As(err, &refusal) {
+		return &fault{Message: refusal.Report.Message, report: refusal.Report}
+	}
+	return err
 }
 
 // notJSON is the error of an answer that is a text: by its words, if they are those of a
@@ -161,9 +171,9 @@ func parseResponse(data []byte) (*event, error) {
 		return nil, err
 	}
 	if isError(res.Error) {
-		return nil, newFault(res.Error)
+		return nil, newFault(res.Error, data)
 	}
-	if len(res.Result) == 0 || string(res.Result) == "null" {
+	if !isError(res.Result) { // it is empty
 		if report, ok := apierror.Within(data); ok { // of a server in front of the agent
 			return nil, &fault{Message: report.Message, report: report}
 		}
@@ -210,7 +220,7 @@ func refusal(res *http.Response) error {
 	}
 	var rpc rpcResponse
 	if json.Unmarshal(body, &rpc) == nil && isError(rpc.Error) {
-		out.fault = newFault(rpc.Error)
+		out.fault = newFault(rpc.Error, body)
 	} else if report, _ := apierror.Read(body); report.Message != "" {
 		out.fault = &fault{Message: report.Message, report: report}
 	}

@@ -130,7 +130,7 @@ func (c *call) read(res *http.Response) error {
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
 	case foreign.IsPage(res.Header, nil):
-		return modelcall.ErrWebPage
+		return modelcall.Page(res.Body)
 	case media == "text/event-stream":
 		return c.stream(foreign.Reader(res.Body, res.StatusCode))
 	}
@@ -138,8 +138,8 @@ func (c *call) read(res *http.Response) error {
 	if err != nil {
 		return err
 	}
-	if foreign.IsPage(res.Header, data) {
-		return foreign.PageError(res.StatusCode, data)
+	if foreign.IsPage(res.Header, data) || foreign.IsXML(data) {
+		return modelcall.Page(bytes.NewReader(data))
 	}
 	frame, err := c.mapping.answer(data)
 	if reported := reportedWithin(data, frame, err); reported != nil {

@@ -109,6 +109,7 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		timeout  *modelcall.TimeoutError
 		status   *statusError
 		reported *wire.Error
+		refusal  *modelcall.Refusal
 		request  *requestError
 		broken   = func(kind conversation.Kind, text, remedy string) *conversation.Error {
 			return &conversation.Error{Kind: kind, Op: c.failure.Op, Err: errors.New(c.failure.Clean(text)), Remedy: remedy}
@@ -129,6 +130,8 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 		}
 	case errors.As(err, &reported):
 		out = c.failure.Reported(reported, 0, 0)
+	case errors.As(err, &refusal):
+		out = c.failure.Reported(wire.Foreign(refusal.Report), 0, 0)
 	case errors.As(err, &request):
 		out = broken(conversation.Invalid, request.Error(), "check request.body")
 	case errors.Is(err, errElsewhere):

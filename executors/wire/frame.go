@@ -103,7 +103,7 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	if !known {
 		return nil
 	}
-	if e.Message == "" {
+	if strings.Contains(report.Message, e.Message) {
 		e.Message = report.Message
 	}
 	if report.HasCodes() {
@@ -112,6 +112,18 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	e.RetryAfter, _ = fields["retry_after"].(float64)
 	e.Remedy, _ = fields["remedy"].(string)
 	return nil
+}
+
+// beside adds what stands beside an error in another form than the contract's: a code and
+// a wait.
+func (e *Error) beside(data []byte) {
+	report, known := apierror.Read(data)
+	if known && report.HasCodes() {
+		e.report = &report
+	}
+	if known && e.RetryAfter == 0 {
+		e.RetryAfter = report.RetryAfter.Seconds()
+	}
 }
 
 // ErrNotJSON is returned for an answer, or a line of one, that is not a JSON
@@ -148,6 +160,9 @@ func ParseFrame(data []byte) (Frame, error) {
 	f.Attach, f.State = present(f.Attach), present(f.State)
 	if f.Error != nil && *f.Error == (Error{}) { // "", false and {} mean no error
 		f.Error = nil
+	}
+	if f.Error != nil && f.Error.Kind == "" {
+		f.Error.beside(data)
 	}
 	return f, nil
 }

@@ -28,6 +28,10 @@ func markup(begin []byte, rest io.Reader) error {
 	return foreign.PageError(http.StatusOK, page)
 }
 
+// Page returns the error of an answer with a status of success that is a web page, or an
+// error in XML as a [*Refusal].
+func Page(body io.Reader) error { return markup(nil, body) }
+
 // Remedies for answers that come from another server. Executors may append to
 // RemedyAPI how base_url must end.
 const (
