@@ -180,8 +180,8 @@ func (r *reason) read(data json.RawMessage) {
 	if name, _ := fields["kind"].(string); r.kind == "" {
 		r.kind, _ = wire.ParseKind(name)
 	}
-	if after, _ := fields["retry_after"].(float64); after > 0 && r.retryAfter == 0 {
-		r.retryAfter = httpclient.Delay(after, time.Second)
+	if wait, ok := httpclient.WaitIn(fields); ok && r.retryAfter == 0 {
+		r.retryAfter = wait
 	}
 	for _, key := range []string{"status", "code"} {
 		if n, _ := fields[key].(float64); r.kind == "" && n >= 400 && n <= 599 {

@@ -54,7 +54,7 @@ func (c *call) accepted(res *http.Response) (time.Duration, error) {
 	if !c.place.known() {
 		return 0, errNowhere
 	}
-	if wait := httpclient.RetryAfter(res.Header); wait > 0 {
+	if wait := httpclient.RetryAfterOf(res.StatusCode, res.Header); wait > 0 {
 		return wait, nil
 	}
 	return c.cfg.PollInterval, nil

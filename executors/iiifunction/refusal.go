@@ -45,8 +45,6 @@ var (
 	wrapped = regexp.MustCompile(`^(handler error: |Error: )+`)
 	// status is the HTTP status in an error of a model's provider that AgentOS passes on.
 	status = regexp.MustCompile(`\bAPI error:? \(?(\d{3})\b|^(\d{3}) `)
-	// delay is the time until a retry, of AgentOS or another function.
-	delay = regexp.MustCompile(`(?i)\bretry[- ]after:? (\d{1,7}(?:\.\d{1,3})?) ?s?\b`)
 )
 
 // parseRefusal recognizes a text of AgentOS. Nil: it is none of the known ones.
@@ -75,11 +73,4 @@ func parseRefusal(text string) *refusal {
 }
 
 // retryAfter is the time until a retry in a text, zero if there is none.
-func retryAfter(text string) time.Duration {
-	found := delay.FindStringSubmatch(text)
-	if found == nil {
-		return 0
-	}
-	seconds, _ := strconv.ParseFloat(found[1], 64) // digits
-	return httpclient.Delay(seconds, time.Second)
-}
+func retryAfter(text string) time.Duration { return httpclient.WaitOf(0, text) }

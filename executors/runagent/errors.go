@@ -139,7 +139,7 @@ func (c *call) refusal(res *http.Response) error {
 	if json.Unmarshal(body, &e) == nil {
 		failure = e.reported()
 	}
-	return &statusError{failure: failure, status: res.StatusCode, retryAfter: httpclient.RetryAfter(res.Header)}
+	return &statusError{failure: failure, status: res.StatusCode, retryAfter: httpclient.ResponseWait(res.StatusCode, res.Header, body)}
 }
 
 // turnsAway reports whether a local server rejects a stream: with 403 and no

@@ -44,9 +44,7 @@ type Failure struct {
 // response, or 0, and the delay of its header.
 func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
 	report := e.Report()
-	if retryAfter == 0 {
-		retryAfter = max(httpclient.Delay(e.RetryAfter, time.Second), report.RetryAfter)
-	}
+	retryAfter = max(retryAfter, httpclient.Delay(e.RetryAfter, time.Second), report.RetryAfter)
 	kind, ok := ParseKind(e.Kind)
 	if !ok {
 		kind = report.Kind(status, retryAfter, apierror.Table{})

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/internal/modelcall"
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // A Frame is one JSON object from the agent: a whole answer, or a piece of one.
@@ -109,7 +110,9 @@ func (e *Error) UnmarshalJSON(data []byte) error {
 	if report.HasCodes() {
 		e.report = &report
 	}
-	e.RetryAfter, _ = fields["retry_after"].(float64)
+	if wait, ok := httpclient.WaitIn(fields); ok {
+		e.RetryAfter = wait.Seconds()
+	}
 	e.Remedy, _ = fields["remedy"].(string)
 	return nil
 }

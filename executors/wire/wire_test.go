@@ -153,7 +153,9 @@ func TestReportedDelay(t *testing.T) {
 	t.Parallel()
 	f := wire.Failure{Op: "test", Clean: asIs, Remedies: map[conversation.Kind]string{conversation.RateLimited: "wait"}}
 	require.Equal(t, 1500*time.Millisecond, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, 0).RetryAfter)
-	require.Equal(t, time.Second, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, time.Second).RetryAfter, "the header comes from whom is asked")
+	require.Equal(t, 1500*time.Millisecond, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, time.Second).RetryAfter, "the longer one")
+	require.Equal(t, 2*time.Second, f.Reported(&wire.Error{RetryAfter: 1.5}, 429, 2*time.Second).RetryAfter)
+	require.Equal(t, time.Hour, f.Reported(&wire.Error{Message: "too many requests, try again in 1 hour"}, 429, 0).RetryAfter)
 	require.Equal(t, httpclient.MaxRetryAfter, f.Reported(&wire.Error{RetryAfter: 1e300}, 429, 0).RetryAfter)
 	require.Equal(t, "wait", f.Reported(&wire.Error{}, 429, 0).Remedy)
 	require.Equal(t, "“ask Jo”", f.Reported(&wire.Error{Remedy: "ask Jo"}, 429, 0).Remedy)

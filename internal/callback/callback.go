@@ -113,14 +113,14 @@ func (s *Sender) Deliver(ctx context.Context, to, key string, result conversatio
 		return 0, failed(ctx, op, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, res.Body, 64<<10) // so that the connection can be kept
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // also so that the connection can be kept
 	if res.StatusCode/100 == 2 {
 		return res.StatusCode, nil
 	}
 	return res.StatusCode, &conversation.Error{
 		Kind: conversation.Unavailable, Op: op, Ambiguous: true, Answered: true,
 		Err:        fmt.Errorf("it answered %s", res.Status),
-		RetryAfter: min(httpclient.RetryAfter(res.Header), longestWait),
+		RetryAfter: min(httpclient.ResponseWait(res.StatusCode, res.Header, body), longestWait),
 	}
 }
 

@@ -14,6 +14,33 @@ import (
 // is renewed; of several of a kind, the longest. Body is what [json.Unmarshal] makes of it.
 func WaitIn(body any) (time.Duration, bool) { return waitIn(body, time.Now()) }
 
+// ResponseWait is the wait that a response which is no success asks for: in its headers, as
+// [RetryAfterOf] reads them, in the fields of its body if that is JSON, or in words. The
+// longest counts.
+func ResponseWait(status int, h http.Header, body []byte) time.Duration {
+	return max(RetryAfterOf(status, h), BodyWait(body))
+}
+
+// BodyWait is the wait that a body asks for in its fields or in words. The longer counts.
+func BodyWait(body []byte) time.Duration {
+	body = body[:min(len(body), maxWaitBody)]
+	var fields any
+	if json.Unmarshal(body, &fields) != nil {
+		words, _ := Wait(string(body))
+		return words
+	}
+	if found, ok := WaitIn(fields); ok {
+		return found
+	}
+	if text, ok := fields.(string); ok {
+		body = []byte(text)
+	}
+	words, _ := Wait(string(body))
+	return words
+}
+
+const maxWaitBody = 64 << 10
+
 func waitIn(body any, now time.Time) (time.Duration, bool) {
 	w := bodyWaits{now: now, left: maxNodes}
 	w.walk(body, 0)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
@@ -20,7 +19,7 @@ func judge(a rest.Answer, e *conversation.Error) {
 	}
 	e.Kind = conversation.QuotaExhausted
 	e.Remedy = "see to the account's balance or limits"
-	if e.RetryAfter = httpclient.RetryAfter(a.Header); e.RetryAfter > 0 {
+	if e.RetryAfter = a.Wait(); e.RetryAfter > 0 {
 		// A time to come back at means that it passes by itself.
 		e.Kind, e.Remedy = conversation.RateLimited, ""
 	}

@@ -107,7 +107,7 @@ func (c *Client) Poll(ctx context.Context, types []string, limit int) (PollAnswe
 			c.clock.notYet(next.Time, begun)
 		}
 	}
-	if d, ok := httpclient.Number(a.Header.Get("X-Poll-Interval"), time.Second); ok {
+	if d, ok := httpclient.Value(a.Header.Get("X-Poll-Interval"), time.Second, time.Now()); ok {
 		answer.Interval = d
 	}
 	return answer, err

@@ -116,6 +116,7 @@ func (s *Set) failed(ctx context.Context, op string, err error) *conversation.Er
 		text := plainjson.Error(httpclient.Reason(err)).Error()
 		if said := (*jsonrpc.Error)(nil); errors.As(err, &said) {
 			text = fmt.Sprintf("the server reports error %d: %s", said.Code, conversation.Quote(said.Message))
+			out.RetryAfter = max(httpclient.BodyWait(said.Data), httpclient.WaitOf(0, said.Message))
 		}
 		out.Err = errors.New(s.words.clean(text))
 	}
@@ -129,15 +130,15 @@ func (s *Set) refused(out *conversation.Error, e *statusError) {
 	case e.foreign != nil && e.status < 300:
 		out.Remedy = "check url"
 	case e.foreign != nil && (e.status == http.StatusUnauthorized || e.status == http.StatusForbidden):
-		out.RetryAfter, out.Remedy = httpclient.RetryAfter(e.header), "check url"
+		out.RetryAfter, out.Remedy = httpclient.RetryAfterOf(e.status, e.header), "check url"
 	case e.status == http.StatusUnauthorized, e.status == http.StatusForbidden:
 		out.Kind = conversation.Unauthorized
 		out.Remedy = "check headers: the server turned us down with what it got there"
 	case e.status == http.StatusTooManyRequests:
-		out.Kind, out.RetryAfter = conversation.RateLimited, httpclient.RetryAfter(e.header)
+		out.Kind, out.RetryAfter = conversation.RateLimited, httpclient.RetryAfterOf(e.status, e.header)
 	case e.status >= 500:
 		out.Answered = true
-		out.RetryAfter = httpclient.RetryAfter(e.header)
+		out.RetryAfter = httpclient.RetryAfterOf(e.status, e.header)
 	case e.status >= 300 && e.status <= 399:
 		out.Remedy = "set url to where the server is: redirects to another server are not followed, as they would take headers along"
 	case e.status == http.StatusNotFound, e.status == http.StatusBadRequest:

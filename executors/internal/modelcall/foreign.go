@@ -48,7 +48,7 @@ func Foreign(res *http.Response, body []byte, own func() bool) error {
 	if e == nil {
 		return nil
 	}
-	e.RetryAfter = httpclient.RetryAfter(res.Header)
+	e.RetryAfter = httpclient.RetryAfterOf(res.StatusCode, res.Header)
 	return e
 }
 

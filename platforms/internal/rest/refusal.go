@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/httpclient"
@@ -65,6 +66,9 @@ func StatusOf(err error) int {
 	return 0
 }
 
+// Wait is the wait that an answer which is no success asks for.
+func (a Answer) Wait() time.Duration { return httpclient.ResponseWait(a.Status, a.Header, a.body) }
+
 // refused gives an answer that says failure its kind.
 func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	answer := &AnswerError{Status: a.Status, Detail: c.detail(a), page: a.isPage()}
@@ -73,17 +77,17 @@ func (c *Client) refused(r Request, a Answer) *conversation.Error {
 	switch {
 	case a.Status >= 500:
 		e.Kind = conversation.Unavailable
-		e.RetryAfter = httpclient.RetryAfter(a.Header)
+		e.RetryAfter = a.Wait()
 		e.Ambiguous = r.Writes
 		// The server's own failure. Behind 502, 503 and 504 it may still be at work.
 		e.Answered = a.Status == http.StatusInternalServerError && !a.cut && !a.isPage()
 	case a.Status == http.StatusTooManyRequests:
 		e.Kind = conversation.RateLimited
-		e.RetryAfter = httpclient.RetryAfter(a.Header)
+		e.RetryAfter = a.Wait()
 	case foreign, a.Status >= 300 && a.Status < 400:
 		answer.foreign = c.Words.Service
 		e.Kind = conversation.Unavailable
-		e.RetryAfter = httpclient.RetryAfter(a.Header)
+		e.RetryAfter = a.Wait()
 		e.Ambiguous = r.Writes
 		// What is in front of the service has answered by itself: it has not passed the
 		// request on, or has done with it. Only 408 and 425 leave that open.
