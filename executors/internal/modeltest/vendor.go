@@ -128,6 +128,7 @@ func Run(t *testing.T, v Vendor) {
 		"CheckIsBounded":           v.checkIsBounded,
 		"Errors":                   v.errors,
 		"Reported":                 v.reported,
+		"Waits":                    v.waits,
 		"Streams":                  v.streams,
 		"BrokenConnections":        v.brokenConnections,
 		"NoRetries":                v.noRetries,
