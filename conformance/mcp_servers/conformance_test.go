@@ -6,8 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,6 +144,37 @@ func TestEverything(t *testing.T) {
 			require.Equal(t, "Echo: again", call(t, s, "echo", fields{"message": "again"}).Content)
 		})
 	}
+}
+
+// The servers in Python are made with another SDK, the protocol's own in Python.
+func TestPython(t *testing.T) {
+	t.Parallel()
+	bin := installPython(t)
+	t.Run("Time", func(t *testing.T) {
+		t.Parallel()
+		s, _ := set(t, mcp.Config{Command: []string{filepath.Join(bin, "mcp-server-time"), "--local-timezone", "Europe/Berlin"}})
+		result := call(t, s, "get_current_time", fields{"timezone": "Asia/Tokyo"})
+		require.False(t, result.IsError, result.Content)
+		require.Contains(t, result.Content, "Asia/Tokyo")
+		require.True(t, call(t, s, "get_current_time", fields{"timezone": "Nowhere/At_All"}).IsError)
+		require.True(t, call(t, s, "convert_time", fields{"time": 7}).IsError, "the arguments do not fit")
+		require.True(t, call(t, s, "no_such_tool", fields{}).IsError)
+		require.NoError(t, s.Check(t.Context()))
+	})
+	t.Run("Fetch", func(t *testing.T) {
+		t.Parallel()
+		page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = io.WriteString(w, strings.Repeat("a long page ", 100_000))
+		}))
+		t.Cleanup(page.Close)
+		s, _ := set(t, mcp.Config{Command: []string{filepath.Join(bin, "mcp-server-fetch"), "--ignore-robots-txt", "--allow-private-ips"}})
+		result := call(t, s, "fetch", fields{"url": page.URL, "max_length": 900_000, "raw": true})
+		require.False(t, result.IsError, result.Content)
+		require.Greater(t, len(result.Content), 800_000)
+		require.True(t, call(t, s, "fetch", fields{"url": "http://127.0.0.1:1/"}).IsError)
+		require.True(t, call(t, s, "fetch", fields{"url": 7}).IsError)
+	})
 }
 
 // serve starts the server over streamable HTTP, and returns its address.

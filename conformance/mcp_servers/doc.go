@@ -3,6 +3,7 @@
 //
 //	go test -tags conformance ./conformance/mcp_servers
 //
-// It needs Go and Node 20 or newer with npm, nothing else. The servers come from the package
-// registry that npm is set to, into the user's cache, once. Without them the tests fail.
+// It needs Go, Node 20 or newer with npm, and Python 3.10 or newer with venv. The servers come
+// from the package indexes that npm and pip are set to, into the user's cache, once. Without
+// them the tests fail.
 package mcpservers

@@ -19,6 +19,8 @@ var (
 	manifest []byte
 	//go:embed package-lock.json
 	lock []byte
+	//go:embed requirements.txt
+	requirements []byte
 )
 
 // install returns a folder with the servers in it. A finished one is used as it is,
@@ -56,4 +58,33 @@ func install(t *testing.T) string {
 		require.NoError(t, there, "%v", err)
 	}
 	return home
+}
+
+// installPython returns the folder with the programs of the servers that are written in
+// Python. A virtual environment cannot be moved: a file in it says that it is whole.
+func installPython(t *testing.T) string {
+	t.Helper()
+	python, err := exec.LookPath("python3")
+	require.NoError(t, err, "this test needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv")
+	cache, err := os.UserCacheDir()
+	require.NoError(t, err)
+	digest := sha256.Sum256(requirements)
+	home := filepath.Join(cache, "parley", "conformance", fmt.Sprintf("mcp-servers-python-%x", digest[:8]))
+	whole := filepath.Join(home, "installed")
+	if _, err := os.Stat(whole); err == nil {
+		return filepath.Join(home, "bin")
+	}
+	require.NoError(t, os.RemoveAll(home))
+	t.Log("installing the MCP servers in Python (once, into the user's cache)")
+	wanted := filepath.Join(t.TempDir(), "requirements.txt")
+	require.NoError(t, os.WriteFile(wanted, requirements, 0o644))
+	for _, command := range [][]string{
+		{python, "-m", "venv", home},
+		{filepath.Join(home, "bin", "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--require-hashes", "-r", wanted},
+	} {
+		out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+		require.NoError(t, err, "the MCP servers could not be installed. The first run needs a Python package index: check the network, or name your mirror in PIP_INDEX_URL.\n%s", out)
+	}
+	require.NoError(t, os.WriteFile(whole, nil, 0o644))
+	return filepath.Join(home, "bin")
 }
