@@ -130,6 +130,19 @@ func TestAnswersAreFinalOverStdio(t *testing.T) {
 	}
 }
 
+// A program that ends after its answer has answered, with or without an end of the line.
+func TestLastAnswerOfAProgram(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"", "\n"} {
+		file := filepath.Join(t.TempDir(), "answer")
+		require.NoError(t, os.WriteFile(file, []byte(`{"jsonrpc":"2.0","id":$ID,"result":"refunded 5"}`+end), 0o600))
+		s := newProgram(t, func(c *mcp.Config) { c.Env["ENDS"] = secret.String("1") }, "odd", file)
+		result, err := s.Call(t.Context(), toolstest.Make("refund", "k", ""))
+		require.NoError(t, err)
+		require.Equal(t, tools.Result{Content: "refunded 5"}, result)
+	}
+}
+
 // Words before the message are of some libraries' logging.
 func TestAnswerBehindWords(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"os"
 )
 
 const (
@@ -25,6 +26,8 @@ var (
 // A line is one line of a program's output.
 type line struct {
 	text []byte
+	// cut means that the output ended there: the line may have no end.
+	cut bool
 	// answers is the id of the call that the line answers, if the line is too large
 	// to keep: text is then empty.
 	answers string
@@ -55,6 +58,8 @@ func readLine(r *bufio.Reader) (line, error) {
 		}
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
+		case err != nil && len(text) > 0 && !errors.Is(err, os.ErrDeadlineExceeded):
+			return line{text: text, cut: true}, nil // the next read fails
 		case err != nil:
 			return line{}, err
 		case id != nil:

@@ -224,10 +224,10 @@ func (c *stdioConnection) messages(l line) (out []jsonrpc.Message, answers, ok b
 	}
 	opened, ok := open(l.text)
 	if !ok {
-		if out = c.broken(l.text); out == nil {
-			return nil, false, false
+		if !l.cut {
+			out = c.broken(l.text)
 		}
-		return out, true, true
+		return out, out != nil, out != nil
 	}
 	for _, e := range opened {
 		if !e.isAnswer() {
