@@ -268,6 +268,7 @@ type scene struct {
 	// unattended: no operator resumes what waits, but at resumeAt, if that is set.
 	unattended bool
 	resumeAt   time.Duration
+	newReply   bool // the operator wants another reply
 
 	cancelled chan struct{} // closed once the platform has cancelled the task
 
@@ -580,7 +581,7 @@ func (s *scene) observe() {
 		}
 	})
 	if s.expires.IsZero() && status.State != workflows.StateWaiting && !s.unattended {
-		s.after(25*time.Minute, func() { s.operate(workflows.UpdateResume, workflows.ResumeRequest{}) })
+		s.after(25*time.Minute, func() { s.operate(workflows.UpdateResume, workflows.ResumeRequest{NewReply: s.newReply}) })
 	}
 }
 

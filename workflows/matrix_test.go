@@ -179,6 +179,27 @@ var interruptions = []interruption{
 		},
 	},
 	{
+		name: "failure, resumed with a new reply", fails: wrong, exists: func(_ script, m moment) bool { return m == atExchange },
+		prepare: func(s *scene, in *workflows.ConversationInput) {
+			parks(s, in)
+			s.newReply = true
+		},
+		want: func(s script, _ moment) expected {
+			// This agent calls its tools again: each call is another one, with another key.
+			anew := s.flow[slices.Index(s.flow, atReply) : slices.Index(s.flow, atExchange)+1]
+			want := undisturbed(s, anew...)
+			want.state = workflows.StateNeedsAttention
+			return want
+		},
+	},
+	{
+		name: "too long", exists: func(_ script, m moment) bool { return m == atReply },
+		fails: func(*scene) error {
+			return fails(conversation.ContextTooLong, "too long", activities.ErrorDetails{Sent: &activities.SentMessages{Messages: 4, Bytes: 400}})
+		},
+		want: func(s script, m moment) expected { return undisturbed(s, m) },
+	},
+	{
 		name: "failure, ended", prepare: ends, fails: wrong, exists: fatal,
 		want: func(s script, m moment) expected {
 			want := cutShort(s, m, conversation.OutcomeFailed, "")
