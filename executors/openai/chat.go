@@ -18,13 +18,13 @@ func (a *answer) complete(raw []byte) error {
 	if !json.Valid(raw) {
 		return errUnreadable
 	}
-	_, err := a.add(lenient.Read(raw), true)
-	return err
+	a.add(lenient.Read(raw), true)
+	return nil
 }
 
 // add reads an answer, or a piece of one, and reports whether the model has begun to
 // think or write: servers send a piece with only the role when the request arrives.
-func (a *answer) add(o lenient.Object, whole bool) (begins bool, err error) {
+func (a *answer) add(o lenient.Object, whole bool) (begins bool) {
 	if model := o.Word("model"); model != "" {
 		a.Model = model
 	}
@@ -33,7 +33,7 @@ func (a *answer) add(o lenient.Object, whole bool) (begins bool, err error) {
 	choice := a.choice(o)
 	if choice == nil {
 		a.counted = a.counted || o.Has("usage") && len(o.List("choices")) == 0
-		return false, nil
+		return false
 	}
 	a.count(choice.Object("usage"))
 	_, tells := choice["finish_reason"]
@@ -49,7 +49,7 @@ func (a *answer) add(o lenient.Object, whole bool) (begins bool, err error) {
 		begins = a.say(choice["text"])
 	}
 	a.counted = a.counted && !begins
-	return a.end(choice) || begins, nil
+	return a.end(choice) || begins
 }
 
 // choice returns the choice with the index of the first one, of which more are not asked

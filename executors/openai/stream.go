@@ -22,7 +22,10 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, events *model
 			break
 		}
 		if done = ev.Done(); !done {
-			err = e.event(w, ev, a)
+			var begins bool
+			if begins, err = e.event(w, ev, a); err == nil && !begins {
+				err = events.Idle()
+			}
 		}
 	}
 	clean := done || errors.Is(err, io.EOF)
@@ -58,24 +61,24 @@ func (a *answer) ended(framed bool) bool {
 	return a.counted || framed && !a.tells
 }
 
-// event reads an event.
-func (e *Executor) event(w *modelcall.Watch, ev modelcall.Event, a *answer) error {
+// event reads an event, and reports whether it has a part of an answer.
+func (e *Executor) event(w *modelcall.Watch, ev modelcall.Event, a *answer) (bool, error) {
 	if err := modelcall.RefusalInEvent(ev.Data); err != nil {
-		return err
+		return false, err
 	}
 	o := lenient.Read(ev.Data)
 	switch {
 	case ev.Name == "error":
-		return errorInside(ev.Data)
+		return false, errorInside(ev.Data)
 	case o == nil && json.Valid(ev.Data), o == nil && len(ev.Data) > 0 && ev.Data[0] != '{':
-		return nil // a sign of life
+		return false, nil // a sign of life
 	case o == nil:
-		return errUnreadable
+		return false, errUnreadable
 	}
-	begins, err := a.add(o, false)
+	begins := a.add(o, false)
 	w.Alive(begins)
-	if err == nil && a.length() > e.cfg.MaxReplyBytes {
-		return modelcall.ErrTooLarge
+	if a.length() > e.cfg.MaxReplyBytes {
+		return begins, modelcall.ErrTooLarge
 	}
-	return err
+	return begins, nil
 }

@@ -234,6 +234,28 @@ func TestUnframedEnd(t *testing.T) {
 	}
 }
 
+// Chunks that bring nothing are no reason to wait for ever.
+func TestEmptyChunksAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, piece := range map[string]string{
+		"NoChoices": "data: {\"choices\":[]}\n\n", "EmptyDelta": chunks(`{"index":0,"delta":{},"finish_reason":null}`), "Words": "data: ping\n\n", "EmptyText": chunks(`{"delta":{"role":"assistant","content":""}}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := &http.Client{Transport: modeltest.RoundTrip(func(req *http.Request) *http.Response {
+				return &http.Response{
+					StatusCode: http.StatusOK, Request: req, Header: http.Header{"Content-Type": {"text/event-stream"}},
+					ContentLength: -1, Body: io.NopCloser(&modeltest.Endless{Piece: piece}),
+				}
+			})}
+			e, err := openai.New(config(modeltest.Settings{Client: client, BaseURL: "http://model.test"}, openai.APIChat))
+			require.NoError(t, err)
+			_, err = e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+			modeltest.RequireError(t, err, down, "more than an answer can need")
+		})
+	}
+}
+
 // With thoughts: keep, they are part of the reply.
 func TestThoughtsKept(t *testing.T) {
 	t.Parallel()

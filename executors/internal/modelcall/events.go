@@ -271,6 +271,15 @@ func (e *Events) take(line []byte) error {
 	return nil
 }
 
+// Idle counts an event that brought nothing of an answer. It returns an error when there
+// are too many.
+func (e *Events) Idle() error {
+	if e.idle++; e.idle > maxIdleLines {
+		return ErrFlood
+	}
+	return nil
+}
+
 // waste counts a line that is no part of an answer.
 func (e *Events) waste(line []byte) error {
 	e.idle++
