@@ -251,10 +251,8 @@ func (x *exchange) stream(ctx context.Context, events *modelcall.Events) error {
 		if done || err != nil {
 			return err
 		}
-		if !ev.begins() {
-			if err := events.Idle(); err != nil {
-				return err
-			}
+		if err := events.Progress(ev.begins()); err != nil {
+			return err
 		}
 		if x.a.length() > x.cfg.MaxReplyBytes {
 			return modelcall.ErrTooLarge

@@ -23,8 +23,8 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, events *model
 		}
 		if done = ev.Done(); !done {
 			var begins bool
-			if begins, err = e.event(w, ev, a); err == nil && !begins {
-				err = events.Idle()
+			if begins, err = e.event(w, ev, a); err == nil {
+				err = events.Progress(begins)
 			}
 		}
 	}

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// Bounds on what is no answer: comments, blank lines, and fields without a use.
-	maxIdleLines = 100_000
+	// Bounds on what comes in a row and is no answer: comments, blank lines, fields
+	// without a use, and events that bring nothing.
+	maxIdle      = 20_000
 	maxIdleBytes = 4 << 20
 	// Bounds on a whole stream, to which each byte of the largest reply adds. Thoughts
 	// are not part of the reply, and can be long.
@@ -65,8 +66,9 @@ type Events struct {
 	data   [][]byte
 	size   int // bytes of data and of the current line
 	values values
-	idle   int
-	blank  int // bytes of idle lines
+	idle   int // lines without data since the last event
+	blank  int // their bytes
+	quiet  int // events without a part of an answer since the last one with some
 	stray  []byte
 	queue  []Event
 	pairs  pairs
@@ -271,10 +273,13 @@ func (e *Events) take(line []byte) error {
 	return nil
 }
 
-// Idle counts an event that brought nothing of an answer. It returns an error when there
-// are too many.
-func (e *Events) Idle() error {
-	if e.idle++; e.idle > maxIdleLines {
+// Progress notes whether the last event brought a part of an answer. It returns an error
+// when too many in a row did not.
+func (e *Events) Progress(begins bool) error {
+	if e.quiet++; begins {
+		e.quiet = 0
+	}
+	if e.quiet > maxIdle {
 		return ErrFlood
 	}
 	return nil
@@ -284,7 +289,7 @@ func (e *Events) Idle() error {
 func (e *Events) waste(line []byte) error {
 	e.idle++
 	e.blank += len(line) + 1
-	if e.idle > maxIdleLines || e.blank > maxIdleBytes {
+	if e.idle > maxIdle || e.blank > maxIdleBytes {
 		return ErrFlood
 	}
 	return nil
@@ -347,6 +352,7 @@ func eachWhole(lines [][]byte) bool {
 
 // put queues an event.
 func (e *Events) put(data []byte) error {
+	e.idle, e.blank = 0, 0
 	if e.events++; e.events > e.most {
 		return ErrFlood
 	}

@@ -135,6 +135,15 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
+// A long answer may have a comment or a name for each of its events.
+func TestLongStreams(t *testing.T) {
+	t.Parallel()
+	const n = 50_000
+	got, err := read(t, strings.NewReader(strings.Repeat(": hi\n\nevent: delta\nid: 1\ndata: {}\n\n\n", n)))
+	require.ErrorIs(t, err, io.EOF)
+	require.Len(t, got, n)
+}
+
 type endless struct {
 	piece, rest string
 }
