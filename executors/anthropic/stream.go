@@ -27,7 +27,7 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 	for err == nil && !a.stopped {
 		var event modelcall.Event
 		if event, err = events.Next(); err == nil {
-			err = e.read(w, event, a)
+			err = e.read(w, events, event, a)
 		}
 	}
 	switch {
@@ -50,7 +50,7 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 }
 
 // read reads an event.
-func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) error {
+func (e *Executor) read(w *modelcall.Watch, events *modelcall.Events, event modelcall.Event, a *answer) error {
 	switch {
 	case event.Done():
 		a.stopped = true
@@ -58,12 +58,16 @@ func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) er
 	case event.Name == "error":
 		return reported(event.Data)
 	case !json.Valid(event.Data) && !begunJSON(event.Data):
-		return nil // a sign of life
+		return events.Progress(false) // a sign of life
 	}
 	if err := unusable(event.Data); err != nil {
 		return err
 	}
-	w.Alive(startsAnswer(event))
+	begins := startsAnswer(event)
+	w.Alive(begins)
+	if err := events.Progress(begins); err != nil {
+		return err
+	}
 	a.event(event.Name, event.Data)
 	if a.Size() > e.cfg.MaxReplyBytes {
 		return modelcall.ErrTooLarge

@@ -31,7 +31,7 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 		var event modelcall.Event
 		if event, err = events.Next(); err == nil {
 			done = event.Done()
-			err = e.read(w, event, a)
+			err = e.read(w, events, event, a)
 		}
 	}
 	switch {
@@ -59,16 +59,20 @@ func (a *answer) usable() bool {
 }
 
 // read reads an event.
-func (e *Executor) read(w *modelcall.Watch, event modelcall.Event, a *answer) error {
+func (e *Executor) read(w *modelcall.Watch, events *modelcall.Events, event modelcall.Event, a *answer) error {
 	switch {
 	case event.Done():
 		return nil
 	case event.Name == "error":
 		return reported(event.Data)
 	case !json.Valid(event.Data) && !begunJSON(event.Data):
-		return nil // a sign of life
+		return events.Progress(false) // a sign of life
 	}
-	w.Alive(startsAnswer(event.Data))
+	begins := startsAnswer(event.Data)
+	w.Alive(begins)
+	if err := events.Progress(begins); err != nil {
+		return err
+	}
 	if err := a.piece(event.Data); err != nil {
 		return err
 	}

@@ -242,6 +242,12 @@ func (x *exchange) stream(ctx context.Context, events *modelcall.Events) error {
 		case raw.Done(): // some servers send no event for the end
 			return nil
 		}
+		if len(raw.Data) == 0 || raw.Data[0] != '{' { // a sign of life
+			if err := events.Progress(false); err != nil {
+				return err
+			}
+			continue
+		}
 		ev, err := parseEvent(raw)
 		if err != nil {
 			return err

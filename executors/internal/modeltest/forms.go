@@ -136,7 +136,7 @@ func (v Vendor) streamsUnbidden(t *testing.T) {
 
 // endlessStreams tests that a stream of what is no answer ends.
 func (v Vendor) endlessStreams(t *testing.T) {
-	for name, piece := range map[string]string{"Comments": ":\n", "BlankLines": "\n", "EmptyData": "data:\n\n", "Names": "event: ping\n\n"} {
+	for name, piece := range map[string]string{"Comments": ":\n", "BlankLines": "\n", "EmptyData": "data:\n\n", "Names": "event: ping\n\n", "Words": "data: ping\n\n", "EmptyObjects": "data: {}\n\n", "Pings": "event: ping\ndata: {\"type\": \"ping\"}\n\n"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := via(RoundTrip(func(req *http.Request) *http.Response {
