@@ -215,8 +215,9 @@ func (c *call) refused(out *conversation.Error, e *statusError) {
 		text += ": " + conversation.Quote(e.failure.text)
 	}
 	out.Err = errors.New(c.clean(text))
-	out.RetryAfter = e.retryAfter
-	out.Kind = wire.StatusKind(e.status, e.retryAfter)
+	report := apierror.OfText(e.failure.text)
+	out.RetryAfter = max(e.retryAfter, report.RetryAfter)
+	out.Kind = report.Kind(e.status, out.RetryAfter, apierror.Table{}) // an agent's error may be its model's
 	// An error of a server, or of a gateway before it, may follow the agent's
 	// start; but not before a stream is requested.
 	out.Ambiguous = out.Ambiguous && (e.status >= 500 || e.status == http.StatusRequestTimeout)

@@ -63,6 +63,9 @@ func (e Error) Meaning(status int, t Table) (conversation.Kind, bool) {
 	if e.tooLargeForLimit() {
 		return conversation.ContextTooLong, true
 	}
+	if e.outputTooLarge() {
+		return conversation.Invalid, true
+	}
 	for _, code := range codes {
 		if kind, ok := sure[code]; ok {
 			return kind, true
@@ -156,6 +159,15 @@ var (
 	tooLargeForRate = regexp.MustCompile(`(?i)request too large.{0,300}(tokens per|\btpm\b|\btpd\b)|(input or output tokens|size of (the|your) (message|request)) must be reduced`)
 	limitRequested  = regexp.MustCompile(`(?i)limit:? (\d[\d,]*),? .{0,60}requested:? (\d[\d,]*)`)
 )
+
+// outputTooLarge reports whether the answer alone is to be longer than the model's context:
+// to send less does not help.
+func (e Error) outputTooLarge() bool {
+	found := outputAndContext.FindStringSubmatch(e.Message)
+	return found != nil && number(found[1]) >= number(found[2])
+}
+
+var outputAndContext = regexp.MustCompile(`(?i)max_(?:completion_)?tokens\W.{0,40}too large: (\d+).{0,80}maximum context length is (\d+)`)
 
 func number(s string) int {
 	n := 0

@@ -89,6 +89,7 @@ var meanings = []struct {
 		"Prompt length (9000) exceeds maximum input length (8192).",
 		"invalid params, context window exceeds limit (2013)",
 		"litellm.ContextWindowExceededError: OpenAIException - too long",
+		"'max_tokens' or 'max_completion_tokens' is too large: 1000. This model's maximum context length is 4096 tokens and your request has 4000 input tokens (1000 > 4096 - 4000).",
 		"Invalid 'messages[3].content': string too long. Expected a string with maximum length 1048576, but got a string with length 2000000 instead.",
 		"Request body too large for gpt-4o model. Max size: 8000 tokens.",
 		"输入内容过长，超出模型最大长度",
@@ -191,6 +192,7 @@ var meanings = []struct {
 		"Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
 		"max_tokens: 9000 > 4096, which is the maximum allowed number of output tokens",
 		"the model is not open to you", "bad stop word",
+		"'max_tokens' or 'max_completion_tokens' is too large: 5000. This model's maximum context length is 4096 tokens and your request has 100 input tokens (5000 > 4096 - 100).",
 	}},
 	// Sentences that look like another kind.
 	{invalid, []int{400}, []string{
