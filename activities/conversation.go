@@ -78,6 +78,7 @@ type Conversation struct {
 	lag          *lagMeter
 	calls        *calls
 	aside        sync.WaitGroup // watches that have left their activities
+	unmetered    sync.Map       // executors of which a warning says that they report no tokens
 }
 
 // NewConversation returns the activities of conversations.

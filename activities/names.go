@@ -122,6 +122,9 @@ type ReplyInput struct {
 	// Attempts is how often the reply is tried in all, over activities that hand it
 	// over to each other. Zero: as often as each activity's retry policy says.
 	Attempts int `json:"attempts,omitempty"`
+	// Budgeted: the conversation has a budget. What its provider does not report is
+	// estimated.
+	Budgeted bool `json:"budgeted,omitempty"`
 	// Turn counts the agent's replies, from 1.
 	Turn int `json:"turn"`
 	// Before is how many messages came before New, and Digest their Digest.

@@ -174,8 +174,9 @@ func (r *replying) ask(
 		req.OnAttach = attached
 		result, err := executor.Execute(ctx, req)
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, r.estimatedError(name, req, err)
 		}
+		result.Usage = r.estimated(name, req, result.Message, result.Usage, nil)
 		result = executors.Clean(result)
 		result.Message = result.Message.Clean()
 		result = continued(in.Partial, result)

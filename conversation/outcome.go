@@ -78,6 +78,9 @@ type Usage struct {
 	CacheWriteTokens int64 `json:"cache_write_tokens,omitempty"`
 	// Calls counts requests to the model.
 	Calls int64 `json:"calls,omitempty"`
+	// EstimatedTokens stand for the calls whose provider reported no tokens. They count
+	// against budgets only, and are none of InputTokens and OutputTokens.
+	EstimatedTokens int64 `json:"estimated_tokens,omitempty"`
 	// Cost is money, in millionths of the currency of the executor's prices. Zero without
 	// prices.
 	Cost int64 `json:"cost_micros,omitempty"`
@@ -91,6 +94,7 @@ func (u Usage) Add(v Usage) Usage {
 		CachedInputTokens: u.CachedInputTokens + v.CachedInputTokens,
 		CacheWriteTokens:  u.CacheWriteTokens + v.CacheWriteTokens,
 		Calls:             u.Calls + v.Calls,
+		EstimatedTokens:   u.EstimatedTokens + v.EstimatedTokens,
 		Cost:              u.Cost + v.Cost,
 	}
 }

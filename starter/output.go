@@ -141,6 +141,9 @@ func tokens(u conversation.Usage) string {
 		text += fmt.Sprintf(" (%d written to the cache)", written)
 	}
 	text += fmt.Sprintf(", %d out", u.OutputTokens)
+	if u.EstimatedTokens > 0 {
+		text += fmt.Sprintf(", about %d not reported", u.EstimatedTokens)
+	}
 	if u.Calls > 0 {
 		text += ", " + count(int(u.Calls), "call")
 	}

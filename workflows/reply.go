@@ -176,6 +176,7 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		Run:        r.resets.run,
 		Reconciled: r.resets.reconciled,
 		Attempts:   r.policy.ReplyAttempts,
+		Budgeted:   r.policy.MaxTokens > 0 || r.policy.MaxCost > 0,
 		Turn:       t.nextTurn(),
 		Round:      round,
 		Before:     t.Next - t.unseen,

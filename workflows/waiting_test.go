@@ -69,6 +69,33 @@ func TestRateLimitForEverParks(t *testing.T) {
 	}
 }
 
+// The budget of a conversation holds although its provider reports no tokens, for replies
+// and for calls that fail after the provider has begun to answer.
+func TestConversationBudgetWithoutUsage(t *testing.T) {
+	t.Parallel()
+	brokenOff := &conversation.Error{Kind: conversation.Unavailable, Err: errors.New("broken off"), Usage: conversation.Usage{Calls: 1}}
+	for name, fails := range map[string]error{"replies": nil, "failures": brokenOff} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := &executortest.Fake{Reply: func(context.Context, executors.Request) (executors.Result, error) {
+				return executors.Result{Message: conversation.Text(conversation.RoleAssistant, "answer")}, nil
+			}}
+			if fails != nil {
+				fake.FailTurn(1, fails, fails)
+			}
+			env := environment(t, &platform{maxMessages: 100}, "mem", fake)
+			in := input("mem")
+			in.Policy.MaxTokens, in.Policy.OnSpent = 2500, conversation.EndConversation
+			env.ExecuteWorkflow(workflows.ConversationName, in)
+			out := outcome(t, env)
+			require.Equal(t, conversation.OutcomeBudgetSpent, out.Kind)
+			require.Zero(t, out.Usage.InputTokens+out.Usage.OutputTokens, "what is not known is not said")
+			require.InDelta(t, 3600, out.Usage.EstimatedTokens, 600)
+			require.Len(t, fake.Requests(), 3)
+		})
+	}
+}
+
 func counting(err error, asked *int) executors.Executor {
 	return &executortest.Fake{Reply: func(context.Context, executors.Request) (executors.Result, error) {
 		*asked++

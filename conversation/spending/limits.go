@@ -17,8 +17,9 @@ func (a Amount) Add(b Amount) Amount {
 	return Amount{Tokens: a.Tokens + b.Tokens, Money: a.Money.Add(b.Money)}
 }
 
-// Tokens are those read and those written. Cached ones are among those read.
-func Tokens(u conversation.Usage) int64 { return u.InputTokens + u.OutputTokens }
+// Tokens are those read and those written, and those estimated for calls whose provider
+// reported none. Cached ones are among those read.
+func Tokens(u conversation.Usage) int64 { return u.InputTokens + u.OutputTokens + u.EstimatedTokens }
 
 // Limits bound what is spent. Zero: no bound.
 type Limits struct {

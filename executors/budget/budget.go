@@ -6,7 +6,8 @@
 // Every attempt counts, failed ones too, by what the provider says it used. Before
 // a call, what it will probably use is booked, and after it the true amount in
 // its place. So an attempt whose end is not known, because its worker died
-// or the caller gave up, counts with the estimate: a crash loses no spending.
+// or the caller gave up, counts with the estimate: a crash loses no spending. So does a
+// call whose provider reports no tokens: a budget holds without usage.
 //
 // Money is counted in millionths, without fractions: the same usage costs the same
 // on every machine and on replay.
@@ -25,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
@@ -41,6 +43,7 @@ type Executor struct {
 	cfg    Config
 	zone   *time.Location
 	log    *slog.Logger
+	warned atomic.Bool // of calls without usage
 }
 
 var _ executors.Executor = (*Executor)(nil)
@@ -80,20 +83,20 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	}
 	// Unique for each call: another worker's attempt of the same number counts too.
 	id := fmt.Sprintf("%s/%d/%s", req.IdempotencyKey, req.Attempt, rand.Text()[:8])
-	guess := e.estimate(req)
+	guess := Estimate(req, conversation.Message{})
 	if err := e.ledger.Record(ctx, account, Entry{ID: id, Amount: e.amount(e.cfg.Provider, e.cfg.Model, guess)}); err != nil {
 		return executors.Result{}, e.unknown(ctx, "write", err)
 	}
 	result, err := e.ask(ctx, req)
-	provider, model, usage := result.Provider, result.Model, result.Usage
+	usage := result.Usage
 	if err != nil {
-		provider, model, usage = e.cfg.Provider, e.cfg.Model, usageOf(err)
-		if ctx.Err() != nil && usage == (conversation.Usage{}) {
+		usage = usageOf(err)
+		if ctx.Err() != nil && Tokens(usage) == 0 {
 			// Given up, and the provider may charge for it: the estimate stays.
 			return executors.Result{}, err
 		}
 	}
-	e.settle(ctx, account, Entry{ID: id, Amount: e.amount(provider, model, usage), Final: true})
+	e.settle(ctx, account, Entry{ID: id, Amount: Amount{Tokens: Tokens(usage), Money: Money(usage.Cost)}, Final: true})
 	return result, err
 }
 
@@ -103,11 +106,29 @@ func (e *Executor) ask(ctx context.Context, req executors.Request) (executors.Re
 	var ce *conversation.Error
 	if errors.As(err, &ce) {
 		priced := *ce
+		if Unmetered(err, ce.Usage) {
+			priced.Usage = e.unmetered(e.cfg.Provider, e.cfg.Model, ce.Usage, Estimate(req, conversation.Message{}))
+			return result, &priced
+		}
 		priced.Usage.Cost = int64(e.Cost(e.cfg.Provider, e.cfg.Model, ce.Usage))
 		return result, &priced
 	}
+	if Unmetered(err, result.Usage) {
+		result.Usage = e.unmetered(result.Provider, result.Model, result.Usage, Estimate(req, result.Message))
+		return result, nil
+	}
 	result.Usage.Cost = int64(e.Cost(result.Provider, result.Model, result.Usage))
 	return result, err
+}
+
+// unmetered is the usage of a call whose provider reported no tokens.
+func (e *Executor) unmetered(provider, model string, u, estimate conversation.Usage) conversation.Usage {
+	u.EstimatedTokens, u.Cost = Tokens(estimate), int64(e.Cost(provider, model, estimate))
+	if !e.warned.Swap(true) {
+		e.log.Warn("budget: the provider reports no tokens: its calls count with an estimate",
+			"budget", e.cfg.Name, "provider", e.cfg.Provider, "model", e.cfg.Model, "estimate", u.EstimatedTokens)
+	}
+	return u
 }
 
 // settle must not lose an answer that has been paid for. If it fails, the
@@ -135,22 +156,12 @@ func (e *Executor) amount(provider, model string, u conversation.Usage) Amount {
 	return Amount{Tokens: Tokens(u), Money: e.Cost(provider, model, u)}
 }
 
-// estimate is what a call will probably use, rather more than less.
-func (e *Executor) estimate(req executors.Request) conversation.Usage {
-	const bytesPerToken, instructions, reply = 4, 500, 500
-	size := 0
-	for _, m := range req.Messages {
-		size += m.Size()
-	}
-	return conversation.Usage{InputTokens: int64(size/bytesPerToken + instructions), OutputTokens: reply}
-}
-
 // spent is the error that stops.
 func (e *Executor) spent(account Account, why string, now time.Time) error {
 	midnight := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, e.zone)
 	return &conversation.Error{
 		Kind: conversation.BudgetSpent, Op: e.op(),
-		Err:        fmt.Errorf("%s for %s", why, account.Day),
+		Err:        fmt.Errorf("%s for %s, by all executors of the Temporal namespace whose budget has this name", why, account.Day),
 		Remedy:     fmt.Sprintf("raise budget.day, or resume after %s", midnight.Format("2006-01-02 15:04 MST")),
 		RetryAfter: midnight.Sub(now),
 	}
@@ -162,8 +173,10 @@ func (e *Executor) unknown(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op() + ": " + what + " the ledger", Err: err}
+	return &conversation.Error{Kind: conversation.Unavailable, Op: e.op() + ": " + what + " the ledger", Err: err, Remedy: remedyLedger}
 }
+
+const remedyLedger = "check the connection to Temporal, and that a worker runs on the task queue of the ledger's workflow: the queue of the worker that recorded the day's first call"
 
 // op says in errors what was tried.
 func (e *Executor) op() string { return fmt.Sprintf("budget %q", e.cfg.Name) }

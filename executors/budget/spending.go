@@ -21,7 +21,8 @@ type (
 	AccountState = spending.AccountState
 )
 
-// Tokens are those read and those written. Cached ones are among those read.
+// Tokens are those read, those written and those estimated. Cached ones are among those
+// read.
 func Tokens(u conversation.Usage) int64 { return spending.Tokens(u) }
 
 // One is a whole unit of a currency.

@@ -16,13 +16,9 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-const (
-	// gather is how long entries wait for others: every signal costs the server a
-	// workflow task, and a workflow should get only a few a second.
-	gather = 100 * time.Millisecond
-	// totalFor is how long a sum is believed.
-	totalFor = 2 * time.Second
-)
+// gather is how long entries wait for others: every signal costs the server a workflow
+// task, and a workflow should get only a few a second.
+const gather = 100 * time.Millisecond
 
 // A Ledger keeps budgets in Temporal, one workflow per budget and day. It is safe
 // for concurrent use. Create it with [NewLedger].
@@ -30,7 +26,7 @@ type Ledger struct {
 	launcher Launcher
 	mu       sync.Mutex
 	batches  map[budget.Account]*batch
-	totals   map[budget.Account]total
+	sums     map[budget.Account]*sums
 }
 
 var _ budget.Ledger = (*Ledger)(nil)
@@ -41,14 +37,18 @@ type batch struct {
 	err     error
 }
 
-type total struct {
+// sums are a question for a sum that is under way, and the one after it. Nil: none waits.
+type sums struct{ next *sum }
+
+type sum struct {
 	amount budget.Amount
-	at     time.Time
+	err    error
+	done   chan struct{}
 }
 
 // NewLedger returns a ledger that writes with this launcher.
 func NewLedger(l Launcher) *Ledger {
-	return &Ledger{launcher: l, batches: make(map[budget.Account]*batch), totals: make(map[budget.Account]total)}
+	return &Ledger{launcher: l, batches: make(map[budget.Account]*batch), sums: make(map[budget.Account]*sums)}
 }
 
 // Record implements budget.Ledger. Entries that come at about the same time go
@@ -98,29 +98,63 @@ func (l *Ledger) write(ctx context.Context, account budget.Account, b *batch) {
 	close(b.done)
 }
 
-// Total implements budget.Ledger.
+// Total implements budget.Ledger. The sum is asked for after the call: what was recorded
+// before is in it, by whatever worker. Calls that come while one asks share the next
+// question.
 func (l *Ledger) Total(ctx context.Context, account budget.Account) (budget.Amount, error) {
 	l.mu.Lock()
-	known, ok := l.totals[account]
-	l.mu.Unlock()
-	if ok && time.Since(known.at) < totalFor {
-		return known.amount, nil
+	f := l.sums[account]
+	var s *sum
+	switch {
+	case f == nil:
+		s = &sum{done: make(chan struct{})}
+		f = &sums{}
+		l.sums[account] = f
+		go l.ask(context.WithoutCancel(ctx), account, f, s)
+	case f.next == nil:
+		f.next = &sum{done: make(chan struct{})}
+		s = f.next
+	default:
+		s = f.next
 	}
+	l.mu.Unlock()
+	select {
+	case <-s.done:
+		return s.amount, s.err
+	case <-ctx.Done():
+		return budget.Amount{}, ctx.Err()
+	}
+}
+
+// ask asks for a sum, and then for the next as long as there are callers.
+func (l *Ledger) ask(ctx context.Context, account budget.Account, f *sums, s *sum) {
+	for s != nil {
+		s.amount, s.err = l.query(ctx, account)
+		close(s.done)
+		l.mu.Lock()
+		s, f.next = f.next, nil
+		if s == nil {
+			delete(l.sums, account)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func (l *Ledger) query(ctx context.Context, account budget.Account) (budget.Amount, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	id := workflows.LedgerID(account)
 	var amount budget.Amount
 	value, err := l.launcher.Client.QueryWorkflow(ctx, id, "", workflows.QueryTotal)
 	var gone *serviceerror.NotFound
 	switch {
 	case errors.As(err, &gone): // nothing spent yet
-	case err != nil:
-		return budget.Amount{}, fmt.Errorf("launch: ask %q: %w", id, err)
-	default:
-		if err := value.Get(&amount); err != nil {
-			return budget.Amount{}, fmt.Errorf("launch: ask %q: %w", id, err)
-		}
+		return budget.Amount{}, nil
+	case err == nil:
+		err = value.Get(&amount)
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.totals[account] = total{amount, time.Now()}
+	if err != nil {
+		return budget.Amount{}, fmt.Errorf("launch: ask %q: %w", id, err)
+	}
 	return amount, nil
 }
