@@ -11,9 +11,10 @@ import (
 )
 
 // estimated is the usage of a request in a conversation with a budget: where the provider
-// reports no tokens, an estimate stands, so that the budget holds.
+// reports no tokens, an estimate stands, so that the budget holds. A reply without a call,
+// such as one of a script, costs nothing.
 func (r *replying) estimated(name string, req executors.Request, reply conversation.Message, u conversation.Usage, err error) conversation.Usage {
-	if !r.in.Budgeted || !budget.Unmetered(err, u) {
+	if !r.in.Budgeted || u.Calls == 0 || !budget.Unmetered(err, u) {
 		return u
 	}
 	u.EstimatedTokens = budget.Tokens(budget.Estimate(req, reply))

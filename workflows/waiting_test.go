@@ -78,7 +78,7 @@ func TestConversationBudgetWithoutUsage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fake := &executortest.Fake{Reply: func(context.Context, executors.Request) (executors.Result, error) {
-				return executors.Result{Message: conversation.Text(conversation.RoleAssistant, "answer")}, nil
+				return executors.Result{Message: conversation.Text(conversation.RoleAssistant, "answer"), Usage: conversation.Usage{Calls: 1}}, nil
 			}}
 			if fails != nil {
 				fake.FailTurn(1, fails, fails)

@@ -232,7 +232,7 @@ func TestChains(t *testing.T) {
   second: {type: failover, links: [same, spare], breaker: {failures: 3, open_for: 1h}}
   gpt: {type: openai, model: a, base_url: "${VENDOR}/v1", stream: false}
   same: {type: openai, model: b, base_url: "${VENDOR}/v1", stream: false}
-  spare: {type: scripted, budget: {day: {tokens: 1000}}}
+  spare: {type: scripted, budget: {day: {tokens: 5000}}}
 `)
 	a.KeepBudgets(budget.NewMemory())
 	for range 3 {
