@@ -39,6 +39,30 @@ func goldenTools(t *testing.T) (*rig.Rig, string) {
 	return r, id
 }
 
+// A reply is cut off and continued, a request does not fit and shrinks, and the newest
+// message alone does not fit until an operator resumes.
+func goldenLength(t *testing.T) (*rig.Rig, string) {
+	r, gate, _, id := equipped(t, rig.NewToolbox(nil), conversation.Policy{OnLength: conversation.ContinueCutOff}, 7)
+	gate.Asked(t).Answer(t, executors.Result{
+		Message: conversation.Text(conversation.RoleAssistant, "Your order number 1042 will"), FinishReason: executors.FinishLength,
+	})
+	rest := gate.Asked(t)
+	require.Len(t, rest.Messages, 3)
+	rest.Answer(t, executors.Result{Message: conversation.Text(conversation.RoleAssistant, "arrive."), FinishReason: executors.FinishStop})
+	second := gate.Asked(t)
+	require.Equal(t, "Your order number 1042 will arrive.", second.Messages[1].Text())
+	second.Fail(t, fault(conversation.ContextTooLong, ""))
+	less := gate.Asked(t)
+	require.Less(t, len(less.Messages), len(second.Messages))
+	less.Reply(t)
+	gate.Asked(t).Fail(t, fault(conversation.ContextTooLong, ""))
+	requireState(t, r, id, workflows.StateNeedsAttention)
+	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
+	gate.Asked(t).Reply(t)
+	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
 // Two calls are lost: one is made again, because an operator says so, the other is not.
 func goldenToolsLost(t *testing.T) (*rig.Rig, string) {
 	box := rig.NewToolbox([]string{"book", "look"}, "book")

@@ -53,6 +53,7 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-tools":          goldenTools,
 		"conversation-tools-late":     goldenToolsTimedOut,
 		"conversation-tools-lost":     goldenToolsLost,
+		"conversation-length":         goldenLength,
 		"conversation-tools-taken":    goldenToolsTakenOver,
 		"conversation-budget":         goldenBudget,
 		"conversation-direct":         goldenDirect,
