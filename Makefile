@@ -105,7 +105,7 @@ vulncheck: $(LINTERS_BUILT) ## Known vulnerabilities in dependencies; needs a ne
 	@echo "vulncheck (.)"; $(VULNCHECK) ./...
 
 .PHONY: conformance
-conformance: ## Clients and servers of other projects against ours: OneRun's SDK, RunAgent, the A2A SDKs, iii's SDKs, the MCP reference servers, the examples' frameworks (needs Python 3.10 with venv, Node 20 and npm)
+conformance: ## Clients and servers of other projects against ours: OneRun's SDK, RunAgent, the A2A SDKs, LiteLLM, iii's SDKs, the MCP reference servers, the examples' frameworks (needs Python 3.10 with venv, Node 20 and npm)
 	@command -v python3 >/dev/null || { \
 		echo "make conformance needs Python 3.10 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 1; }
 	@command -v npm >/dev/null || { \
@@ -113,6 +113,7 @@ conformance: ## Clients and servers of other projects against ours: OneRun's SDK
 	@python3 conformance/onerun_python/run.py $(ARGS)
 	@python3 conformance/runagent_local/run.py $(ARGS)
 	@python3 conformance/a2a_sdk/run.py $(ARGS)
+	@python3 conformance/litellm/run.py $(ARGS)
 	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./conformance/mcp_servers ./examples
 	@go test -tags conformance -count=1 -timeout 10m -run 'TestIIINode|TestIIISDKs' ./internal/endtoend
 

@@ -56,6 +56,7 @@ var sure = map[string]conversation.Kind{
 	"consumer_suspended":                 unauth,
 	"consumer_invalid":                   unauth,
 	"unauthenticated":                    unauth,
+	"no_db_connection":                   unauth, // LiteLLM without a database has one key, and this was another
 	"expired_api_key":                    unauth,
 	"token_expired":                      unauth,
 	"expiredtokenexception":              unauth,

@@ -216,6 +216,7 @@ var meanings = []struct {
 		"", "slow down", "upstream is busy", "Rate limit quota violation", "Resource has been exhausted (e.g. check quota).",
 		"The server is temporarily unavailable", "Your context is fine, but too many requests came",
 	}},
+	{unauth, []int{400, 401, 403, 0}, []string{"Invalid token", "invalid token."}},
 	{unauth, []int{401, 403}, []string{"no", "the model is not open to you", "User is not authorized to access this resource"}},
 	{down, []int{500, 502}, []string{"no", "", "model \"x\" not found", "invalid value for temperature", "Provider returned error"}},
 }
@@ -248,6 +249,7 @@ func TestCodes(t *testing.T) {
 	for body, want := range map[string]conversation.Kind{
 		`{"base_resp":{"status_code":1008,"status_msg":"m"}}`:                                                    quota,
 		`{"base_resp":{"status_code":1002,"status_msg":"m"}}`:                                                    limited,
+		`{"error":{"message":"No connected db.","type":"no_db_connection","param":null,"code":"400"}}`:           unauth,
 		`{"base_resp":{"status_code":1004,"status_msg":"m"}}`:                                                    unauth,
 		`{"base_resp":{"status_code":1027,"status_msg":"m"}}`:                                                    refused,
 		`{"base_resp":{"status_code":1033,"status_msg":"m"}}`:                                                    down,

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -140,11 +142,32 @@ func (r *reader) inner(m object, name string, v object, depth int) (Error, bool)
 	if ok || len(v) == 0 {
 		return e, ok
 	}
+	if faults := faultsOfFields(v); name == "errors" && faults != "" {
+		return Error{Message: joined(m.message(), ": ", faults)}, true
+	}
 	if m.message() != "" || e.Code != "" || e.Type != "" { // the message stands beside it
 		return e, true
 	}
 	raw, err := json.Marshal(v)
 	return Error{Message: string(raw)}, err == nil && !allZero(v)
+}
+
+// faultsOfFields reads the lists of texts that ASP.NET and Rails give by the fields that
+// they are about.
+func faultsOfFields(v object) string {
+	var all []string
+	for _, field := range slices.Sorted(maps.Keys(v)) {
+		list, ok := v[field].([]any)
+		if !ok {
+			continue
+		}
+		for _, item := range list {
+			if text, ok := item.(string); ok && len(all) < maxItems {
+				all = append(all, joined(field, ": ", text))
+			}
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // named reads an error that is a text: a message, a code with the message beside it, or

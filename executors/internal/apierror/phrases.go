@@ -138,7 +138,7 @@ var wrongKey = alternatives(
 	`pass a valid api key|provide (a|your|an) (valid )?api key|no (api key|(cookie )?auth credentials|authorization header|credentials)|without (an )?api key|(didn'?t|did not) provide an api key`,
 	`authentication (fails|failed|error|failure|required|is required|unsuccessful)|auth(orization)? (failed|failure)|not authenticated|invalid authentication|authorization (required|failed|failure)|failed to authenticate`,
 	`(invalid|expired|bad|wrong|incorrect) (credentials?|jwt|signature)|signature.{0,60}(does not match|expired|mismatch)|jwt (expired|malformed)|security token .{0,40}(expired|invalid)|login fail(ed|ure)?\b`,
-	`token (has |is |was )?(expired|revoked)|expired token`, `(organization|workspace|account|key|project) (has been|is|was) (disabled|suspended|archived|deactivated|banned|blocked|locked|terminated)`, `(鉴权|认证|身份验证)(失败|错误|未通过)|令牌(无效|已过期|验证)|无效的(令牌|密钥)|密钥(无效|错误)|api ?key.{0,10}(无效|错误|过期)`,
+	`token (has |is |was )?(expired|revoked)|expired token|^(invalid|bad|wrong|incorrect|unknown) token\W*$`, `(organization|workspace|account|key|project) (has been|is|was) (disabled|suspended|archived|deactivated|banned|blocked|locked|terminated)`, `(鉴权|认证|身份验证)(失败|错误|未通过)|令牌(无效|已过期|验证)|无效的(令牌|密钥)|密钥(无效|错误)|api ?key.{0,10}(无效|错误|过期)`,
 )
 
 // loading matches a model that is not loaded: it may be soon.

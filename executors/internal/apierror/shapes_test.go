@@ -35,6 +35,7 @@ func TestShapes(t *testing.T) {
 		`{"detail":{"error":{"message":"bad"}}}`:                                 "418 I'm a teapot: “bad”",
 		`{"detail":[{"type":"missing","loc":["body","messages",0,"role"],"msg":"bad","input":{"content":"what was said"}},{"loc":["query","x"],"msg":"worse"}]}`: "418 I'm a teapot, missing: “messages.0.role: bad; x: worse”",
 		`{"success":false,"errors":[{"code":5007,"message":"bad"}],"result":{}}`:                                                                                 "418 I'm a teapot, 5007: “bad”",
+		`{"title":"Faults.","status":400,"errors":{"n":["bad"],"model":["bad","worse"]}}`:                                                                        "418 I'm a teapot: “Faults.: model: bad; model: worse; n: bad”",
 		`{"errors":["bad","worse"]}`:                                   "418 I'm a teapot: “bad; worse”",
 		`{"base_resp":{"status_code":1008,"status_msg":"bad"}}`:        "418 I'm a teapot, 1008: “bad”",
 		`{"fault":{"faultstring":"bad","detail":{"errorcode":"p.Q"}}}`: "418 I'm a teapot, p.Q: “bad”",

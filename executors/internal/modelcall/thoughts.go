@@ -81,12 +81,17 @@ func (t *Thoughts) Add(piece string) string {
 	}
 }
 
-// Rest returns the text that is held back, at the end of the answer.
+// Rest returns the text that is held back, at the end of the answer. Blank lines before it
+// are left out: they stand behind thoughts that the server has put elsewhere.
 func (t *Thoughts) Rest() string {
 	if t.close != "" {
 		return ""
 	}
 	text := t.held
+	if !t.keep && !t.begun {
+		space := len(text) - len(strings.TrimLeftFunc(text, unicode.IsSpace))
+		text = text[strings.LastIndexByte(text[:space], '\n')+1:]
+	}
 	t.held, t.begun = "", true
 	return text
 }
