@@ -276,7 +276,7 @@ func (x *exchange) refused(e *statusError) *conversation.Error {
 	failure := &wire.Error{}
 	var r reason
 	if e.fault != nil {
-		failure, r = wire.Foreign(e.fault.report), e.fault.reason()
+		failure, r = wire.Foreign(e.fault.report.Err()), e.fault.reason()
 		failure.Message = e.fault.text()
 	}
 	out := x.failure.Reported(failure, e.status, cmp.Or(e.retryAfter, r.retryAfter))

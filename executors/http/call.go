@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strings"
 	"time"
 
@@ -150,7 +149,7 @@ func (c *call) read(res *http.Response) error {
 		return notJSON(res.StatusCode, data)
 	case err != nil:
 		return err
-	case reflect.ValueOf(frame).IsZero():
+	case frame.Empty():
 		return &foreign.Error{Status: res.StatusCode, What: "it has none of message, delta, end and error"}
 	}
 	return c.answer.Add(frame)

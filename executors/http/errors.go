@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"time"
 	"unicode/utf8"
 
@@ -72,7 +71,7 @@ func (c *call) reported(body []byte) *wire.Error {
 		return frame.Error
 	}
 	report, _ := apierror.Read(body)
-	return wire.Foreign(report)
+	return wire.Foreign(report.Err())
 }
 
 // reportedWithin returns the error in an answer, or an event, that came with success and
@@ -82,14 +81,14 @@ func reportedWithin(data []byte, frame wire.Frame, err error) *wire.Error {
 		return nil
 	}
 	report, ok := apierror.Declared(data)
-	if !ok && (err != nil || reflect.ValueOf(frame).IsZero()) {
+	if !ok && (err != nil || frame.Empty()) {
 		report, ok = apierror.Within(data)
 		ok = ok && !report.IsPlain()
 	}
 	if !ok {
 		return nil
 	}
-	return wire.Foreign(report)
+	return wire.Foreign(report.Err())
 }
 
 // notJSON is the error of an answer that is a text: by its words, if they are those of a
@@ -97,7 +96,7 @@ func reportedWithin(data []byte, frame wire.Frame, err error) *wire.Error {
 func notJSON(status int, data []byte) error {
 	report, _ := apierror.Within(data)
 	if _, means := report.Meaning(0, apierror.Table{}); means {
-		return wire.Foreign(report)
+		return wire.Foreign(report.Err())
 	}
 	return &foreign.Error{Status: status, What: "not a JSON object", Said: report.Message}
 }

@@ -77,9 +77,7 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 		Executor: e, req: req, watch: watch,
 		answer: &wire.Answer{MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: e.cfg.Model, OnDelta: req.OnDelta},
 	}
-	if e.dropsThoughts() {
-		c.answer.Thoughts = &modelcall.Thoughts{}
-	}
+	c.answer.DropThoughts = e.dropsThoughts()
 	c.answer.OnAttach = c.attach
 	if err := c.run(ctx); err != nil {
 		return executors.Result{}, c.failed(ctx, err)

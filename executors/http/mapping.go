@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -105,7 +104,7 @@ func (m *mapping) answer(data []byte) (wire.Frame, error) {
 	}
 	text, err := translate.TextAt(doc, m.paths.Text)
 	switch {
-	case errors.Is(err, translate.ErrNothing) && reflect.ValueOf(frame).IsZero():
+	case errors.Is(err, translate.ErrNothing) && frame.Empty():
 		return frame, fmt.Errorf("%w: %w", errNoWords, pathError("text", m.paths.Text, err.Error()))
 	case err != nil:
 		return frame, pathError("text", m.paths.Text, err.Error())
@@ -141,7 +140,7 @@ func (m *mapping) event(e wire.Event) (frame wire.Frame, final bool, err error) 
 		reported := m.paths.Reported(doc)
 		if reported == nil {
 			report, _ := apierror.Read(e.Data)
-			reported = wire.Foreign(report)
+			reported = wire.Foreign(report.Err())
 		}
 		return wire.Frame{Error: reported}, true, nil
 	}
@@ -182,7 +181,7 @@ func plainEvent(e wire.Event) (wire.Frame, bool, error) {
 	frame, err := wire.ParseFrame(e.Data)
 	if e.Name == "error" && frame.Error == nil {
 		report, _ := apierror.Read(e.Data)
-		return wire.Frame{Error: wire.Foreign(report), Usage: frame.Usage}, true, nil
+		return wire.Frame{Error: wire.Foreign(report.Err()), Usage: frame.Usage}, true, nil
 	}
 	if reported := reportedWithin(e.Data, frame, err); reported != nil {
 		return wire.Frame{Error: reported, Usage: frame.Usage}, true, nil

@@ -141,9 +141,7 @@ func (e *Executor) dropsThoughts() bool {
 // result decodes the function's answer.
 func (e *Executor) result(result json.RawMessage) (executors.Result, error) {
 	answer := &wire.Answer{MaxReplyBytes: e.cfg.MaxReplyBytes, Provider: e.cfg.Provider, Model: cmp.Or(e.cfg.Model, e.cfg.AgentID)}
-	if e.dropsThoughts() {
-		answer.Thoughts = &modelcall.Thoughts{}
-	}
+	answer.DropThoughts = e.dropsThoughts()
 	frame, err := e.read(result)
 	if err == nil {
 		err = answer.Add(frame)

@@ -1,14 +1,12 @@
 package runagent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -59,25 +57,30 @@ func (c *call) stream(ctx context.Context) (conversation.Message, error) {
 	stop := keepAlive(ctx, conn, pingEvery, pongWithin)
 	defer stop()
 	chunks := &chunks{call: c}
+	meter := modelcall.Meter{MaxReplyBytes: c.cfg.MaxReplyBytes}
 	begun := false
 	for {
-		f, err := c.next(ctx, conn, begun)
+		f, size, err := c.next(ctx, conn, begun)
 		if err != nil {
 			return conversation.Message{}, err
 		}
 		begun = begun || f.Type != "error"
+		brings := false
 		switch {
 		case f.Type == "data":
-			if err := chunks.add(f); err != nil {
+			if brings, err = chunks.add(f); err != nil {
 				return conversation.Message{}, err
 			}
-			c.watch.Alive(true)
 		case f.Type == "error":
 			return conversation.Message{}, f.reported(begun)
 		case f.Type == "status" && f.Status == "stream_completed":
 			// The server closes too; there is no need to wait for it.
 			return chunks.message()
 		}
+		if err := meter.Event(size, brings); err != nil {
+			return conversation.Message{}, err
+		}
+		c.watch.Alive(f.Type == "data")
 	}
 }
 
@@ -129,25 +132,32 @@ func keepAlive(ctx context.Context, conn *websocket.Conn, every, within time.Dur
 	}
 }
 
-// next reads a frame. The end of the connection is an error; before the run has
-// begun, it may mean that the server rejects the run.
-func (c *call) next(ctx context.Context, conn *websocket.Conn, begun bool) (frame, error) {
+// next reads a frame, and returns its size too. The end of the connection is an error;
+// before the run has begun, it may mean that the server rejects the run.
+func (c *call) next(ctx context.Context, conn *websocket.Conn, begun bool) (frame, int, error) {
 	kind, data, err := conn.Read(ctx)
 	var closed websocket.CloseError
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig):
-		return frame{}, modelcall.ErrTooLarge
+		err = modelcall.ErrTooLarge
 	case errors.As(err, &closed) && !begun && closed.Code == websocket.StatusUnsupportedData:
-		return frame{}, &reported{text: turnedAway(closed), code: codeValidation}
+		err = &reported{text: turnedAway(closed), code: codeValidation}
 	case errors.As(err, &closed) && !begun && closed.Code == websocket.StatusPolicyViolation:
-		return frame{}, &reported{text: turnedAway(closed), code: codePermission}
+		err = &reported{text: turnedAway(closed), code: codePermission}
 	case errors.As(err, &closed):
-		return frame{}, fmt.Errorf("%w (the server closed it with code %d)", modelcall.ErrCutOff, closed.Code)
+		err = fmt.Errorf("%w (the server closed it with code %d)", modelcall.ErrCutOff, closed.Code)
 	case err != nil && ctx.Err() == nil:
-		return frame{}, fmt.Errorf("%w: %w", modelcall.ErrCutOff, err)
-	case err != nil:
-		return frame{}, err
-	case kind != websocket.MessageText || !utf8.Valid(data):
+		err = fmt.Errorf("%w: %w", modelcall.ErrCutOff, err)
+	}
+	if err != nil {
+		return frame{}, 0, err
+	}
+	f, err := parseFrame(kind, data)
+	return f, len(data), err
+}
+
+func parseFrame(kind websocket.MessageType, data []byte) (frame, error) {
+	if kind != websocket.MessageText || !utf8.Valid(data) {
 		return frame{}, modelcall.ErrInvalidUTF8
 	}
 	var f frame
@@ -163,63 +173,4 @@ func turnedAway(closed websocket.CloseError) string {
 		text += ", " + closed.Reason
 	}
 	return text
-}
-
-// chunks are the chunks received so far.
-type chunks struct {
-	*call
-	text strings.Builder
-	list [][]byte
-	size int
-	// mixed means that not all chunks are texts.
-	mixed bool
-	// silent is why a chunk has no text.
-	silent error
-}
-
-func (s *chunks) add(f frame) error {
-	raw := f.Content
-	if raw == nil {
-		raw = f.Data
-	}
-	v := value{null}
-	if raw != nil {
-		v = unwrap(raw)
-	}
-	text, isText := v.text()
-	if s.talk && !isText {
-		var err error
-		if text, err = s.words(v); err != nil {
-			s.silent = err // other chunks may have text
-		}
-		isText = text != ""
-	}
-	if s.size += len(v.raw) + 1; s.size > s.cfg.MaxReplyBytes+2*len(s.list)+2 || s.text.Len()+len(text) > s.cfg.MaxReplyBytes {
-		return modelcall.ErrTooLarge
-	}
-	s.list = append(s.list, v.raw)
-	s.mixed = s.mixed || !isText
-	if text != "" {
-		s.text.WriteString(text)
-		if s.onDelta != nil {
-			s.onDelta(text)
-		}
-	}
-	return nil
-}
-
-// message returns the reply: the text if all chunks are texts, or else a list of
-// them. A stream without a chunk is an empty text.
-func (s *chunks) message() (conversation.Message, error) {
-	text := s.text.String()
-	switch {
-	case s.talk && strings.TrimSpace(text) == "" && s.silent != nil:
-		return conversation.Message{}, s.silent
-	case s.talk && strings.TrimSpace(text) == "":
-		return conversation.Message{}, modelcall.ErrNoAnswer
-	case s.talk || !s.mixed:
-		return conversation.Text(conversation.RoleAssistant, text), nil
-	}
-	// OnDelta has received the texts among them.
-	return dataMessage(text, append(append([]byte{'['}, bytes.Join(s.list, []byte{','})...), ']')), nil
 }

@@ -18,28 +18,34 @@ import (
 // MaxToken bounds states and attach tokens, because histories record them.
 const MaxToken = 4 << 10
 
+// maxTokens bounds the attach tokens of one answer: each is recorded.
+const maxTokens = 100
+
 // An Answer assembles the frames of one answer. Set the exported fields before the
 // first frame.
 type Answer struct {
 	// MaxReplyBytes bounds the reply.
 	MaxReplyBytes int
-	// Thoughts, if not nil, takes a model's thoughts out of the text. The contract's own
-	// texts are what the agent means to say.
-	Thoughts *modelcall.Thoughts
+	// DropThoughts takes a model's thoughts out of the text. The contract's own texts are
+	// what the agent means to say.
+	DropThoughts bool
 	// Provider and Model are used if the answer names none.
 	Provider, Model string
 	// OnDelta and OnAttach, if not nil, receive pieces and tokens as they arrive.
 	OnDelta  func(string)
 	OnAttach func(json.RawMessage)
 
-	deltas strings.Builder
-	reply  *Reply
-	state  json.RawMessage
-	attach json.RawMessage
-	usage  *Usage
-	finish string
-	end    bool
-	begun  bool
+	thoughts modelcall.Thoughts
+	deltas   strings.Builder
+	reply    *Reply
+	state    json.RawMessage
+	attach   json.RawMessage
+	usage    *Usage
+	finish   string
+	end      bool
+	begun    bool
+	meter    modelcall.Meter
+	tokens   int
 }
 
 // Usage returns the usage so far: one call, unless the agent reports another count.
@@ -67,9 +73,16 @@ func (a *Answer) Add(f Frame) error {
 	if f.Error != nil {
 		return f.Error
 	}
+	a.meter.MaxReplyBytes = a.MaxReplyBytes
+	if err := a.meter.Event(f.size, f.brings()); err != nil {
+		return err
+	}
 	if f.Attach != nil && !bytes.Equal(f.Attach, a.attach) {
 		if len(f.Attach) > MaxToken {
 			return fmt.Errorf("%w: attach has %d bytes; at most %d are allowed", ErrOffContract, len(f.Attach), MaxToken)
+		}
+		if a.tokens++; a.tokens > maxTokens {
+			return fmt.Errorf("%w: attach changes more than %d times", ErrOffContract, maxTokens)
 		}
 		a.attach = f.Attach
 		if a.OnAttach != nil {
@@ -93,8 +106,8 @@ func (a *Answer) Add(f Frame) error {
 		return modelcall.ErrTooLarge
 	}
 	text := *f.Delta
-	if a.Thoughts != nil {
-		text = a.Thoughts.Add(text)
+	if a.DropThoughts {
+		text = a.thoughts.Add(text)
 	}
 	a.add(text)
 	return nil
@@ -152,18 +165,18 @@ func (a *Answer) Result() (executors.Result, error) {
 
 // message returns the message if there is one, else the deltas.
 func (a *Answer) message() (conversation.Message, error) {
-	if a.Thoughts != nil {
-		a.add(a.Thoughts.Rest())
+	if a.DropThoughts {
+		a.add(a.thoughts.Rest())
 	}
 	deltas := a.deltas.String()
 	if a.reply == nil {
-		if a.Thoughts != nil {
+		if a.DropThoughts {
 			deltas, _ = modelcall.WithoutOpening(deltas)
 		}
 		return conversation.Text(conversation.RoleAssistant, deltas), nil
 	}
 	r := a.reply
-	if a.Thoughts != nil {
+	if a.DropThoughts {
 		var whole modelcall.Thoughts
 		r = &Reply{Role: r.Role, Parts: r.Parts, Text: whole.Add(r.Text) + whole.Rest()}
 		r.Text, _ = modelcall.WithoutOpening(r.Text)

@@ -21,9 +21,9 @@ func (e *Error) Error() string {
 	return "the agent reports: " + conversation.Quote(e.Message)
 }
 
-// Report is what the error says in the words of model vendors and gateways, which agents
+// reported is what the error says in the words of model vendors and gateways, which agents
 // pass on.
-func (e *Error) Report() apierror.Error {
+func (e *Error) reported() apierror.Error {
 	if e.report != nil {
 		return *e.report
 	}
@@ -43,7 +43,7 @@ type Failure struct {
 // Reported returns the error that the agent reported, with the HTTP status of the
 // response, or 0, and the delay of its header.
 func (f Failure) Reported(e *Error, status int, retryAfter time.Duration) *conversation.Error {
-	report := e.Report()
+	report := e.reported()
 	retryAfter = max(retryAfter, httpclient.Delay(e.RetryAfter, time.Second), report.RetryAfter)
 	kind, ok := ParseKind(e.Kind)
 	if !ok {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -32,12 +33,23 @@ type Frame struct {
 	FinishReason string          `json:"finish_reason,omitempty"`
 	End          *bool           `json:"end,omitempty"`
 	Error        *Error          `json:"error,omitempty"`
+
+	size int // of its JSON, if it was read
 }
 
 // Final reports whether the frame is the last of its answer.
 func (f Frame) Final() bool {
 	return f.Message != nil || f.FinishReason != "" || f.End != nil || f.Error != nil
 }
+
+// Empty reports whether the frame says nothing.
+func (f Frame) Empty() bool {
+	f.size = 0
+	return reflect.ValueOf(f).IsZero()
+}
+
+// brings reports whether the frame has a part of an answer.
+func (f Frame) brings() bool { return f.Final() || f.Delta != nil && *f.Delta != "" }
 
 // A Reply is the agent's message. In JSON it is a string, or an object with text or
 // parts.
@@ -78,8 +90,10 @@ type Error struct {
 	report *apierror.Error
 }
 
-// Foreign returns an error in another form than the contract's.
-func Foreign(report apierror.Error) *Error {
+// Foreign returns an error in another form than the contract's. One that this module has
+// read from a body keeps its codes; any other has only its text.
+func Foreign(err error) *Error {
+	report := apierror.Of(err)
 	return &Error{Message: report.Message, report: &report}
 }
 
@@ -160,6 +174,7 @@ func ParseFrame(data []byte) (Frame, error) {
 	case err != nil:
 		return f, ErrOffContract
 	}
+	f.size = len(data)
 	f.Attach, f.State = present(f.Attach), present(f.State)
 	if f.Error != nil && *f.Error == (Error{}) { // "", false and {} mean no error
 		f.Error = nil

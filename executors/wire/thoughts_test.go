@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/executors/internal/modelcall"
 	"github.com/parley-run/parley/executors/wire"
 )
 
@@ -30,10 +29,7 @@ func TestThoughts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var deltas strings.Builder
-			a := wire.Answer{MaxReplyBytes: 1000, OnDelta: func(s string) { deltas.WriteString(s) }}
-			if !c.keep {
-				a.Thoughts = &modelcall.Thoughts{}
-			}
+			a := wire.Answer{MaxReplyBytes: 1000, DropThoughts: !c.keep, OnDelta: func(s string) { deltas.WriteString(s) }}
 			for _, f := range c.frames {
 				require.NoError(t, a.Add(f))
 			}

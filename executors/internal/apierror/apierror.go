@@ -1,6 +1,7 @@
 package apierror
 
 import (
+	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -88,6 +89,24 @@ func OfText(message string) Error {
 		message = message[:maxBody]
 	}
 	return r.text(message, 0).finished(r)
+}
+
+// failure is an Error as one of Go's.
+type failure struct{ report Error }
+
+func (f *failure) Error() string { return f.report.Message }
+
+// Err returns the error as one of Go's, for packages whose exported names must not have
+// an internal type. [Of] returns it again.
+func (e Error) Err() error { return &failure{e} }
+
+// Of returns the Error in err's chain, or else that of its text.
+func Of(err error) Error {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.report
+	}
+	return OfText(err.Error())
 }
 
 func cut(body []byte) []byte { return body[:min(len(body), maxBody)] }
