@@ -30,6 +30,8 @@ type Metrics struct {
 	skipped   metric.Int64Counter
 	open      metric.Int64Gauge
 	waiting   metric.Int64Gauge
+
+	models, tools names
 }
 
 // NewMetrics makes the instruments.
@@ -80,7 +82,7 @@ func (m *Metrics) failure(ctx context.Context, step string, kind conversation.Ki
 }
 
 func (m *Metrics) replied(ctx context.Context, out ReplyResult, took time.Duration) {
-	by := []attribute.KeyValue{attribute.String("executor", out.Executor), attribute.String("model", out.Model)}
+	by := []attribute.KeyValue{attribute.String("executor", out.Executor), attribute.String("model", m.models.label(out.Model))}
 	m.replies.Record(ctx, took.Seconds(), metric.WithAttributes(by...))
 	for direction, n := range map[string]int64{"input": out.Usage.InputTokens, "output": out.Usage.OutputTokens} {
 		if n > 0 {
@@ -94,7 +96,7 @@ func (m *Metrics) exchanged(ctx context.Context, took time.Duration) {
 }
 func (m *Metrics) toolCalled(ctx context.Context, call PlannedCall, out CallToolResult, took time.Duration) {
 	m.toolCalls.Record(ctx, took.Seconds(), metric.WithAttributes(
-		attribute.String("set", call.Set), attribute.String("tool", call.Name), attribute.Bool("error", out.IsError)))
+		attribute.String("set", call.Set), attribute.String("tool", m.tools.label(call.Name)), attribute.Bool("error", out.IsError)))
 }
 func (m *Metrics) repeated(ctx context.Context) { m.repeats.Add(ctx, 1) }
 func (m *Metrics) joined(ctx context.Context, step string) {

@@ -29,6 +29,7 @@ const (
 	// in each attempt.
 	maxRecordedReply = 768 << 10
 	maxStateBytes    = 4 << 10
+	maxAttachBytes   = 8 << 10
 	// Each call becomes an activity: Temporal takes 2,000 of them at a time.
 	maxCalls = 128
 )
@@ -74,7 +75,7 @@ func (r *replying) failed(err error) (ReplyResult, error) {
 	e := asError(err)
 	if e != nil {
 		// What a failed attempt cost must not be lost with it.
-		progress.Spent = progress.Spent.Add(e.Usage)
+		progress.Spent = progress.Spent.Add(e.Usage.Plausible())
 	}
 	out := ReplyResult{HandedOver: true, Resume: progress, Lag: r.lag.worst()}
 	switch {
@@ -295,6 +296,9 @@ func (r *replying) announce(ctx context.Context, name string, once bool) error {
 // attached records the token by which the provider's run can be found.
 func (r *replying) attached(name string) func(json.RawMessage) {
 	return func(token json.RawMessage) {
+		if token != nil && (len(token) > maxAttachBytes || !json.Valid(token)) {
+			return // it cannot be recorded: without it the call is as one that has none
+		}
 		r.mu.Lock()
 		if r.over {
 			r.mu.Unlock()

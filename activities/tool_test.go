@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -156,8 +158,14 @@ func TestReplyPlansCalls(t *testing.T) {
 // What a model's name and calls are called is kept fit to be shown.
 func TestReplyCleansNames(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("m", 2_500_000) // it would not be recorded, and be paid for again
 	odd := &executortest.Fake{Reply: func(context.Context, executors.Request) (executors.Result, error) {
-		return executors.Result{Message: agent("hi"), Provider: "open\x1b[2Jai", Model: strings.Repeat("m", 10_000), FinishReason: "stop\x07"}, nil
+		message := agent("hi")
+		message.Parts = append(message.Parts, conversation.Part{Type: conversation.PartToolCall, ToolCall: &conversation.ToolCall{ID: long, Name: long}})
+		return executors.Result{
+			Message: message, Provider: "open\x1b[2Jai", Model: long, FinishReason: "stop\x07",
+			Usage: conversation.Usage{InputTokens: math.MaxInt64, OutputTokens: -5, CachedInputTokens: 7, Calls: 1},
+		}, nil
 	}}
 	e := newEnvWith(t, activities.Config{Executors: oneExecutor{odd}})
 	out, err := run[activities.ReplyResult](t, e, e.activities.Reply, activities.ReplyInput{Ref: ref, Turn: 1})
@@ -165,4 +173,34 @@ func TestReplyCleansNames(t *testing.T) {
 	require.Equal(t, "open\uFFFD[2Jai", out.Provider)
 	require.LessOrEqual(t, len(out.Model), 256)
 	require.Equal(t, executors.FinishReason("stop\uFFFD"), out.FinishReason)
+	require.Equal(t, conversation.Usage{Calls: 1}, out.Usage)
+	recorded, err := json.Marshal(out)
+	require.NoError(t, err)
+	require.Less(t, len(recorded), 4<<10)
+	require.Len(t, odd.Requests(), 1)
+}
+
+// Whatever an error of an executor says, its record is small, and its usage plausible.
+func TestFailedReplyIsRecorded(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("m", 2_500_000)
+	odd := &executortest.Fake{Reply: func(_ context.Context, req executors.Request) (executors.Result, error) {
+		req.OnAttach(json.RawMessage(`"` + long + `"`))
+		req.OnAttach(json.RawMessage(`{`))
+		return executors.Result{}, &conversation.Error{
+			Kind: conversation.Unavailable, Op: long, Err: errors.New("\x1b" + long), Remedy: long, RetryAfter: math.MaxInt64,
+			Usage: conversation.Usage{InputTokens: math.MaxInt64, OutputTokens: math.MinInt64, Calls: 1},
+		}
+	}}
+	e := newEnvWith(t, activities.Config{Executors: oneExecutor{odd}})
+	_, err := run[activities.ReplyResult](t, e, e.activities.Reply, activities.ReplyInput{Ref: ref, Turn: 1})
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Less(t, len(app.Message()), 4<<10)
+	var details activities.ErrorDetails
+	require.NoError(t, app.Details(&details))
+	recorded, err := json.Marshal(details)
+	require.NoError(t, err)
+	require.Less(t, len(recorded), 8<<10)
+	require.Equal(t, conversation.Usage{Calls: 1}, details.Spent)
 }

@@ -1,6 +1,9 @@
 package conversation
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // An OutcomeKind says how a conversation's workflow ended.
 type OutcomeKind string
@@ -86,15 +89,49 @@ type Usage struct {
 	Cost int64 `json:"cost_micros,omitempty"`
 }
 
-// Add returns the sum of both.
+// No answer has more than these. maxTokens is far above the largest window of a model.
+const (
+	maxTokens = 1 << 32
+	maxCalls  = 1 << 20
+)
+
+// Plausible returns the usage without the counts that no answer can have, such as negative
+// ones: a peer reports what it likes, and budgets and metrics add it up.
+func (u Usage) Plausible() Usage {
+	within := func(n, most int64) int64 {
+		if n < 0 || n > most {
+			return 0
+		}
+		return n
+	}
+	input := within(u.InputTokens, maxTokens)
+	return Usage{
+		InputTokens:       input,
+		OutputTokens:      within(u.OutputTokens, maxTokens),
+		CachedInputTokens: min(within(u.CachedInputTokens, maxTokens), input),
+		CacheWriteTokens:  min(within(u.CacheWriteTokens, maxTokens), input),
+		Calls:             within(u.Calls, maxCalls),
+		EstimatedTokens:   within(u.EstimatedTokens, 2*maxTokens),
+		Cost:              max(u.Cost, 0),
+	}
+}
+
+// Add returns the sum of both. A sum that does not fit is the largest number.
 func (u Usage) Add(v Usage) Usage {
 	return Usage{
-		InputTokens:       u.InputTokens + v.InputTokens,
-		OutputTokens:      u.OutputTokens + v.OutputTokens,
-		CachedInputTokens: u.CachedInputTokens + v.CachedInputTokens,
-		CacheWriteTokens:  u.CacheWriteTokens + v.CacheWriteTokens,
-		Calls:             u.Calls + v.Calls,
-		EstimatedTokens:   u.EstimatedTokens + v.EstimatedTokens,
-		Cost:              u.Cost + v.Cost,
+		InputTokens:       sum(u.InputTokens, v.InputTokens),
+		OutputTokens:      sum(u.OutputTokens, v.OutputTokens),
+		CachedInputTokens: sum(u.CachedInputTokens, v.CachedInputTokens),
+		CacheWriteTokens:  sum(u.CacheWriteTokens, v.CacheWriteTokens),
+		Calls:             sum(u.Calls, v.Calls),
+		EstimatedTokens:   sum(u.EstimatedTokens, v.EstimatedTokens),
+		Cost:              sum(u.Cost, v.Cost),
 	}
+}
+
+func sum(a, b int64) int64 {
+	if total := a + b; a <= 0 || b <= 0 || total > 0 {
+		return total
+	}
+	return math.MaxInt64
 }

@@ -10,9 +10,11 @@ import (
 )
 
 // Clean returns the result with its names fit to be kept and shown: provider, model,
-// finish reason, names and ids of tool calls, each at most [printable.MaxName] bytes. A
-// call whose id is not fit gets another. The message's text stays as it is; it
-// loses a provider's state that cannot be recorded or belongs to no tool call. The caller of an executor passes the result through here, so that no backend need do it.
+// finish reason, names and ids of tool calls, each at most [printable.MaxName] bytes; and
+// with its usage plausible. A call whose id is not fit gets another. The message's text
+// stays as it is; it loses a provider's state that cannot be recorded or belongs to no tool
+// call. The caller of an executor passes the result through here, so that no backend need
+// do it.
 func Clean(r Result) Result {
 	if s := r.Message.State; s != nil {
 		kept := *s
@@ -22,6 +24,7 @@ func Clean(r Result) Result {
 			r.Message.State = nil
 		}
 	}
+	r.Usage = r.Usage.Plausible()
 	r.Provider = printable.Name(r.Provider, printable.MaxName)
 	r.Model = printable.Name(r.Model, printable.MaxName)
 	r.FinishReason = FinishReason(printable.Name(string(r.FinishReason), printable.MaxName))

@@ -106,13 +106,15 @@ func (e *Executor) ask(ctx context.Context, req executors.Request) (executors.Re
 	var ce *conversation.Error
 	if errors.As(err, &ce) {
 		priced := *ce
-		if Unmetered(err, ce.Usage) {
-			priced.Usage = e.unmetered(e.cfg.Provider, e.cfg.Model, ce.Usage, Estimate(req, conversation.Message{}))
+		priced.Usage = priced.Usage.Plausible()
+		if Unmetered(err, priced.Usage) {
+			priced.Usage = e.unmetered(e.cfg.Provider, e.cfg.Model, priced.Usage, Estimate(req, conversation.Message{}))
 			return result, &priced
 		}
-		priced.Usage.Cost = int64(e.Cost(e.cfg.Provider, e.cfg.Model, ce.Usage))
+		priced.Usage.Cost = int64(e.Cost(e.cfg.Provider, e.cfg.Model, priced.Usage))
 		return result, &priced
 	}
+	result.Usage = result.Usage.Plausible()
 	if Unmetered(err, result.Usage) {
 		result.Usage = e.unmetered(result.Provider, result.Model, result.Usage, Estimate(req, result.Message))
 		return result, nil

@@ -130,7 +130,7 @@ func (c *call) failed(ctx context.Context, err error) *conversation.Error {
 	case errors.As(err, &reported):
 		out = c.failure.Reported(reported, 0, 0)
 	case errors.As(err, &refusal):
-		out = c.failure.Reported(wire.Foreign(refusal.Report), 0, 0)
+		out = c.failure.Reported(wire.Foreign(refusal.Report.Err()), 0, 0)
 	case errors.As(err, &request):
 		out = broken(conversation.Invalid, request.Error(), "check request.body")
 	case errors.Is(err, errElsewhere):
