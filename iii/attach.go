@@ -37,7 +37,7 @@ func (w *Worker) attach(c *connection) bool {
 	w.dialect = nil
 	w.mu.Unlock()
 	c.wakeWriter()
-	w.log.Info("connected to the iii engine", "url", w.at.shown, "worker_id", c.id)
+	w.log.Info("connected to the iii engine", "url", w.at.shown, "worker_id", printable(c.id))
 	w.setState(Connected, nil)
 	return true
 }

@@ -198,7 +198,7 @@ func (c *connection) handle(f frame) error {
 	case typeRejected:
 		return c.w.rejected(f)
 	case typePing:
-		c.push(frame{Type: typePong})
+		c.pong()
 	case typePong:
 		c.w.mu.Lock()
 		if len(c.pongs) > 0 {
@@ -211,9 +211,21 @@ func (c *connection) handle(f frame) error {
 			return f.Error
 		}
 	default:
-		c.w.log.Debug("skipped a message of an unknown type of the iii engine", "type", f.Type)
+		c.w.log.Debug("skipped a message of an unknown type of the iii engine", "type", printable(f.Type))
 	}
 	return nil
+}
+
+// maxControl is how many messages wait for an engine that does not read, beyond which it
+// gets no further pongs: those that wait will do.
+const maxControl = 1000
+
+func (c *connection) pong() {
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	if len(c.control) < maxControl {
+		c.pushLocked(frame{Type: typePong})
+	}
 }
 
 // closeNormally closes with a Close frame, after which the engine has read everything.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Codes of an [*Error]. A function may answer with any other.
@@ -34,9 +35,10 @@ type Error struct {
 func (e *Error) Error() string { return printable(e.Code + ": " + e.Message) }
 
 // printable replaces line breaks by spaces, and escapes, other control characters and
-// those that change the direction of writing by U+FFFD.
+// those that change the direction of writing by U+FFFD. The result has at most maxLogText
+// bytes.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
+	return clip(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			return ' '
@@ -44,7 +46,19 @@ func printable(s string) string {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, s)
+	}, clip(s, maxLogText)), maxLogText)
+}
+
+// clip cuts a text to at most limit bytes, between characters.
+func clip(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit - len("…")
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
 }
 
 // Errorf returns an [*Error] with this code and a formatted message.

@@ -64,7 +64,7 @@ func Connect(ctx context.Context, opts Options) (*Worker, error) {
 		return nil, err
 	}
 	w := &Worker{
-		opts: opts, at: at, log: opts.Logger,
+		opts: opts, at: at, log: boundLog(opts.Logger),
 		done: make(chan struct{}), changed: make(chan struct{}), pending: map[string]*call{},
 	}
 	w.logs.service, w.logs.wake = opts.Name, make(chan struct{}, 1)
