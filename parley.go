@@ -77,6 +77,9 @@ type Options struct {
 	// converter with payload codecs, failure converter, interceptors, context
 	// propagators, plugins. Nil: they stay as they are.
 	//
+	// With a section encryption in parley.yaml, the converters that this function finds
+	// encrypt; package payloads has them for other programs too.
+	//
 	// The worker reads histories, heartbeats and queries with the data converter that is
 	// set here. Other programs need the same one: the starter command and the web
 	// interface have the SDK's default unless a codec server decodes for them. A worker

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/payloads"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -119,6 +120,26 @@ func (s *starter) taskQueue() (string, error) {
 	return workflows.DefaultTaskQueue, nil
 }
 
+// ring has the keys of the configuration. Nil: payloads are not encrypted. Other faults of
+// the configuration do not matter here, but a file that cannot be read might say so.
+func (s *starter) ring(ctx context.Context) (*payloads.Ring, error) {
+	c, err := s.settings, error(nil)
+	if c == nil {
+		c, err = assemble.Read(s.source())
+	}
+	if c == nil {
+		if s.examining {
+			return nil, nil
+		}
+		return nil, usage(err)
+	}
+	ring, err := assemble.OpenRing(ctx, c, s.source().Lookup, nil)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return ring, nil
+}
+
 // operator connects to Temporal.
 func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	queue, err := s.taskQueue()
@@ -127,8 +148,15 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	}
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
+	ring, err := s.ring(ctx)
+	if err != nil {
+		return nil, err
+	}
 	options := connect.Options{
 		Environ: s.environ, Address: s.flags.address, Namespace: s.flags.namespace,
+	}
+	if ring != nil {
+		options.Change = ring.Secure
 	}
 	if s.flags.timeoutGiven() {
 		options.Timeout = s.flags.timeout

@@ -115,6 +115,9 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 		a.Callbacks, err = callback.New(callbacks)
 		return err
 	}))
+	if cfg.Encryption != nil {
+		faults = append(faults, encryptionFaults(cfg))
+	}
 	faults = append(faults, addTools(a.Tools, cfg, backends, process)...)
 	for i := range cfg.Agents {
 		faults = append(faults, m.priceAgent(&cfg.Agents[i]))

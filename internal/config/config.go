@@ -25,6 +25,8 @@ type Config struct {
 	Agents []Agent
 	// Callbacks says whom callbacks may go to, and how they are signed.
 	Callbacks Settings
+	// Encryption says how payloads are encrypted. Nil: they are not.
+	Encryption *Settings
 }
 
 // A Platform is one instance of a platform.

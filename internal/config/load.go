@@ -80,6 +80,8 @@ func (d *document) config(root *yaml.Node, c *Config, src Source) {
 			}
 		case "callbacks":
 			c.Callbacks = d.callbacks(p)
+		case "encryption":
+			c.Encryption = d.encryption(p)
 		case "agents":
 			for _, e := range d.section(p) {
 				c.Agents = append(c.Agents, d.agent(e))
@@ -97,4 +99,4 @@ func (d *document) config(root *yaml.Node, c *Config, src Source) {
 	}
 }
 
-var sections = []string{"agents", "callbacks", "executors", "platforms", "task_queue", "tools"}
+var sections = []string{"agents", "callbacks", "encryption", "executors", "platforms", "task_queue", "tools"}

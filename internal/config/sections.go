@@ -25,6 +25,17 @@ func (d *document) callbacks(p pair) Settings {
 	return Settings{where: place{d, p.name, p.key, p.value}}
 }
 
+// encryption is a section of settings. Without any, it is there all the same: to leave the
+// payloads readable must not be a slip.
+func (d *document) encryption(p pair) *Settings {
+	s := Settings{where: place{d, p.name, p.key, p.value}}
+	if isNull(p.value) || p.value.Kind != yaml.MappingNode {
+		d.fault(p.value, p.name, "is no mapping of settings: write key and keys below it, or take it out")
+		s = Settings{where: place{d, p.name, p.key, &yaml.Node{Kind: yaml.MappingNode, Line: p.key.Line}}}
+	}
+	return &s
+}
+
 // direct adds the platform that needs no section: agents name it, or name none
 // where there is none.
 func (d *document) direct(c *Config, havePlatforms bool) {

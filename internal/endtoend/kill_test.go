@@ -109,18 +109,21 @@ type workerProcess struct {
 	gone chan struct{}
 }
 
-var workerBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "parley-worker-")
+var workerBinary = sync.OnceValues(func() (string, error) { return built("worker") })
+
+// built is one of this module's programs.
+func built(name string) (string, error) {
+	dir, err := os.MkdirTemp("", "parley-"+name+"-")
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "worker")
-	out, err := exec.Command("go", "build", "-o", bin, "github.com/parley-run/parley/worker").CombinedOutput()
+	bin := filepath.Join(dir, name)
+	out, err := exec.Command("go", "build", "-o", bin, "github.com/parley-run/parley/"+name).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("go build worker: %w\n%s", err, out)
+		return "", fmt.Errorf("go build %s: %w\n%s", name, err, out)
 	}
 	return bin, nil
-})
+}
 
 const processConfig = `task_queue: %s
 platforms:

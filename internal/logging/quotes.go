@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/parley-run/parley/conversation"
 )
@@ -16,14 +17,26 @@ func WithoutQuotes(h slog.Handler) slog.Handler {
 	if _, done := h.(quotes); done {
 		return h
 	}
-	return quotes{h}
+	return quotes{h, new(atomic.Bool)}
 }
 
-type quotes struct{ slog.Handler }
+// LeaveOut makes the handler of [WithoutQuotes], and those made of it, remove quoted texts
+// at every level: where conversations are encrypted, the log must not have them.
+func LeaveOut(h slog.Handler) {
+	if q, ok := h.(quotes); ok {
+		q.always.Store(true)
+	}
+}
+
+type quotes struct {
+	slog.Handler
+	always *atomic.Bool
+}
 
 // Handle writes the record, without quotations.
 func (h quotes) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level <= slog.LevelDebug {
+	always := h.always.Load()
+	if r.Level <= slog.LevelDebug && !always {
 		return h.Handler.Handle(ctx, r)
 	}
 	out := slog.NewRecord(r.Time, r.Level, conversation.WithoutQuotes(r.Message), r.PC)
@@ -34,7 +47,7 @@ func (h quotes) Handle(ctx context.Context, r slog.Record) error {
 		out.AddAttrs(plain)
 		return true
 	})
-	if err := h.Handler.Handle(ctx, out); err != nil || !changed || !h.Enabled(ctx, slog.LevelDebug) {
+	if err := h.Handler.Handle(ctx, out); err != nil || !changed || always || !h.Enabled(ctx, slog.LevelDebug) {
 		return err
 	}
 	whole := r.Clone()
@@ -48,11 +61,13 @@ func (h quotes) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for i, a := range attrs {
 		plain[i], _ = without(a)
 	}
-	return quotes{h.Handler.WithAttrs(plain)}
+	return quotes{h.Handler.WithAttrs(plain), h.always}
 }
 
 // WithGroup keeps removing them.
-func (h quotes) WithGroup(name string) slog.Handler { return quotes{h.Handler.WithGroup(name)} }
+func (h quotes) WithGroup(name string) slog.Handler {
+	return quotes{h.Handler.WithGroup(name), h.always}
+}
 
 // without is an attribute without quotations, and whether it had any.
 func without(a slog.Attr) (slog.Attr, bool) {

@@ -37,3 +37,19 @@ func TestWithoutQuotes(t *testing.T) {
 		require.Equal(t, bytes.Contains(line, []byte(words)), bytes.Contains(line, []byte("level=DEBUG")), "%s", line)
 	}
 }
+
+// With LeaveOut, quoted texts are missing at every level, also from what was made before.
+func TestLeaveOut(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	handler := logging.WithoutQuotes(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	logger := slog.New(handler).With("a", 1).WithGroup("g")
+	logging.LeaveOut(handler)
+	text := "peer: " + conversation.Quote("my secret")
+	for _, level := range []slog.Level{slog.LevelDebug - 4, slog.LevelDebug, slog.LevelInfo, slog.LevelError} {
+		logger.Log(t.Context(), level, text, "error", errors.New(text))
+	}
+	require.Contains(t, out.String(), "level=ERROR")
+	require.Contains(t, out.String(), "level=DEBUG")
+	require.NotContains(t, out.String(), "my secret")
+}

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/failure/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/converter"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -185,7 +186,8 @@ func (r *historyReader) outcome(event *history.HistoryEvent) error {
 		}
 		r.run.outcome = &outcome
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-		f := event.GetWorkflowExecutionFailedEventAttributes().GetFailure()
+		f := proto.Clone(event.GetWorkflowExecutionFailedEventAttributes().GetFailure()).(*failure.Failure)
+		converter.DecodeCommonFailureAttributes(r.convert, f) // a codec may have encrypted its text
 		r.run.broken = "its workflow failed: " + firstLine(errors.New(f.GetMessage()))
 		if f.GetApplicationFailureInfo().GetType() == workflows.ErrTypeFailed {
 			r.outcomeFrom(f.GetApplicationFailureInfo().GetDetails())

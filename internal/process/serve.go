@@ -114,6 +114,9 @@ func (s Settings) serve(ctx context.Context) error {
 	if err := s.trace(); err != nil {
 		return err
 	}
+	if err := s.encrypt(ctx, a); err != nil {
+		return err
+	}
 	checker := health.NewChecker(health.Config{Connections: connections(a)})
 	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
 	if err != nil {
@@ -202,6 +205,18 @@ func (s *Settings) trace() error {
 		// The first is the outermost: the caller's interceptors run within the spans.
 		o.Interceptors = append([]interceptor.ClientInterceptor{spans}, o.Interceptors...)
 	}
+	return nil
+}
+
+// encrypt makes the connection encrypt payloads, if the configuration says so.
+func (s *Settings) encrypt(ctx context.Context, a *assemble.Assembly) error {
+	ring, err := assemble.OpenRing(ctx, a.Config, s.Source.Lookup, s.Logger)
+	if err != nil || ring == nil {
+		return err
+	}
+	s.Logger.Info("payloads are encrypted", "key", ring.Current(), "keys", strings.Join(ring.Names(), " "))
+	s.Temporal.Change = ring.Before(s.Temporal.Change)
+	logging.LeaveOut(s.Logger.Handler())
 	return nil
 }
 
