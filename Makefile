@@ -14,6 +14,10 @@ PKG ?= ./...
 RUN ?=
 # How long the tests of one package may take.
 TEST_TIMEOUT ?= 45m
+# How long "make fuzz" runs each target, and which share of the targets: 0/8 is the first
+# of eight.
+FUZZTIME ?= 3s
+FUZZSHARE ?= 0/1
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Every Go module of this repository, the product's own ("." here) first.
@@ -57,6 +61,10 @@ test: need-cgo devserver ## Every test, with the race detector and a real Tempor
 		for m in $(OTHER_MODULES); do run go test -C $$m -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') ./...; done; \
 	fi; \
 	exit $$status
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (3s) each, after the seeds (PKG= chooses); "make test" runs the seeds
+	@FUZZTIME=$(FUZZTIME) FUZZSHARE=$(FUZZSHARE) .ci/fuzz $(PKG)
 
 .PHONY: devserver
 devserver: ## Build the Temporal server that tests and demo run, once, into your cache

@@ -2,8 +2,11 @@ package activities
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
 
 // Temporal refuses payloads of 2 MiB. What comes from the other side is recorded as the result of the
@@ -16,6 +19,8 @@ const (
 	maxContext = 640 << 10
 	// minMessage is what each message may have, however many there are.
 	minMessage = 1 << 10
+	// maxListed is how many attributes and objectives a context may have.
+	maxListed = 100
 )
 
 // A cutter cuts what is too large to be recorded.
@@ -67,6 +72,24 @@ func (c *cutter) text(what string, to *string) {
 	*to = kept
 }
 
+// attributes returns them cut, and no more than maxListed: each has at least minMessage.
+func (c *cutter) attributes(given map[string]string) map[string]string {
+	if given == nil {
+		return nil
+	}
+	out := make(map[string]string, min(len(given), maxListed))
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if len(out) == maxListed {
+			c.note("the list of the persona's attributes", len(given)*minMessage)
+			break
+		}
+		value := given[name]
+		c.text("an attribute of the persona", &value)
+		out[printable.Clip(name, printable.MaxName)] = value
+	}
+	return out
+}
+
 // finding is why the conversation parks, if it is to.
 func (c *cutter) finding(on conversation.OnOversize) *Finding {
 	if c.largest == 0 || on != conversation.ParkOversize {
@@ -98,9 +121,10 @@ func (in ContextInput) bound(out *ContextResult) {
 	c.text("the persona's purpose", &about.Persona.Purpose)
 	c.text("the simulation's name", &about.Simulation)
 	c.text("the agent's name", &about.AgentName)
-	for name, value := range about.Persona.Attributes {
-		c.text("an attribute of the persona", &value)
-		about.Persona.Attributes[name] = value
+	about.Persona.Attributes = c.attributes(about.Persona.Attributes)
+	if n := len(about.Objectives); n > maxListed {
+		c.note("the list of objectives", n*minMessage)
+		about.Objectives = about.Objectives[:maxListed]
 	}
 	for i := range about.Objectives {
 		c.text("an objective", &about.Objectives[i].Name)

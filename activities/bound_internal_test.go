@@ -2,6 +2,7 @@ package activities
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,4 +59,23 @@ func TestContextIsBounded(t *testing.T) {
 			})
 		}
 	}
+}
+
+// However many attributes and objectives a persona has, the context can be recorded.
+func TestContextListsAreBounded(t *testing.T) {
+	t.Parallel()
+	out := ContextResult{State: platforms.StateOpen}
+	out.Context.Persona.Attributes = map[string]string{}
+	for i := range 5000 {
+		text := strings.Repeat("<", 2000) + fmt.Sprint(i)
+		out.Context.Persona.Attributes[fmt.Sprint(i, text)] = text
+		out.Context.Objectives = append(out.Context.Objectives, conversation.Objective{Name: text, Criteria: text})
+	}
+	ContextInput{OnOversize: conversation.ParkOversize}.bound(&out)
+	data, err := json.Marshal(out)
+	require.NoError(t, err)
+	require.Less(t, len(data), maxTaken)
+	require.Len(t, out.Context.Objectives, maxListed)
+	require.Len(t, out.Context.Persona.Attributes, maxListed)
+	require.NotNil(t, out.Park)
 }

@@ -30,6 +30,7 @@ type Executor struct {
 	cfg     Config // without its secrets
 	name    string // of the program
 	pool    *pool
+	lines   *program.LineLog // of all its processes
 	failure wire.Failure
 }
 
@@ -58,10 +59,12 @@ func New(cfg Config) (*Executor, error) {
 		name:    name,
 		failure: wire.Failure{Op: "command: ask " + strconv.Quote(name), Clean: secrets.clean, Remedies: remedies},
 	}
+	logger = logger.With("program", name)
+	e.lines = program.NewLineLog(logger)
 	cfg.Env, cfg.LookupEnv, cfg.Logger = nil, nil, nil
 	e.cfg = cfg
 	e.pool = newPool(cfg, func() (*process, error) {
-		return startProcess(cfg, environment(), logger.With("program", name), secrets)
+		return startProcess(cfg, environment(), logger, e.lines, secrets)
 	})
 	return e, nil
 }
@@ -152,6 +155,7 @@ var errRequest = errors.New("the request cannot be written as JSON")
 // Close stops the programs and returns when they have exited.
 func (e *Executor) Close() error {
 	e.pool.close()
+	e.lines.Close()
 	return nil
 }
 

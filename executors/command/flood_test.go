@@ -26,6 +26,9 @@ func TestFloods(t *testing.T) {
 		"Handshakes": {`{"ready": true}` + "\n", flooded},
 		"Unasked":    {`{"id": "4711", "delta": "x"}` + "\n", flooded},
 		"Deltas":     {`{"id": "1", "delta": "` + strings.Repeat("x", 1000) + `"}` + "\n", "the answer is larger than allowed"},
+		"Empty":      {`{"id": "1", "delta": ""}` + "\n", "the server sends more than an answer can need"},
+		"Progress":   {`{"id": "1", "usage": {"input_tokens": 1}}` + "\n", "the server sends more than an answer can need"},
+		"Tokens":     {`{"id": "1", "attach": "` + strings.Repeat("x", 5000) + `"}` + "\n", "at most 4096 are allowed"},
 		"NoJSON":     {"loading\n", "the answer is not a JSON object"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,6 +44,21 @@ func TestFloods(t *testing.T) {
 			require.Less(t, len(log.String()), program.LogBytes)
 		})
 	}
+}
+
+// A program that is started anew for each request has one log for all: what it complains
+// about at each start does not add up.
+func TestLogIsBoundedAcrossStarts(t *testing.T) {
+	t.Parallel()
+	var log logtest.Buffer
+	e := newExecutor(t, func(cfg *command.Config) { cfg.Logger = logger(&log) }, "crashes", "\n"+strings.Repeat("a traceback\n", program.LogLines/2))
+	for range 6 {
+		_, err := e.Execute(t.Context(), executortest.Request("c1", "Hi"))
+		require.Error(t, err)
+	}
+	require.NoError(t, e.Close())
+	require.LessOrEqual(t, strings.Count(log.String(), "line=\"a traceback"), program.LogLines)
+	require.Contains(t, log.String(), "lines were left out of the log")
 }
 
 type holder struct{ err error }

@@ -36,10 +36,10 @@ type process struct {
 }
 
 // startProcess starts the program. It does not wait until the program is ready.
-func startProcess(cfg Config, env []string, logger *slog.Logger, secrets *secrets) (*process, error) {
+func startProcess(cfg Config, env []string, logger *slog.Logger, lines *program.LineLog, secrets *secrets) (*process, error) {
 	started, err := program.Start(program.Command{
 		Args: cfg.Command, Dir: cfg.Dir, Env: env,
-		Logger: logger, Says: "program says", Clean: secrets.logLine,
+		Lines: lines, Says: "program says", Clean: secrets.logLine,
 	})
 	if err != nil {
 		return nil, err

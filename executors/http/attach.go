@@ -29,6 +29,9 @@ func (p *place) recall(attach json.RawMessage) {
 	}
 }
 
+// minPoll is the shortest wait between two polls that an agent may ask for.
+const minPoll = 100 * time.Millisecond
+
 var errNowhere = fmt.Errorf("%w: status 202 has neither Location nor attach", wire.ErrOffContract)
 
 // accepted handles a 202: the run has started. It returns the delay before the next
@@ -55,7 +58,7 @@ func (c *call) accepted(res *http.Response) (time.Duration, error) {
 		return 0, errNowhere
 	}
 	if wait := httpclient.RetryAfterOf(res.StatusCode, res.Header); wait > 0 {
-		return wait, nil
+		return max(wait, min(c.cfg.PollInterval, minPoll)), nil
 	}
 	return c.cfg.PollInterval, nil
 }

@@ -48,7 +48,7 @@ func readAnswer(data []byte) (value, error) {
 	}
 	data = bytes.TrimSpace(data)
 	if !json.Valid(data) {
-		if data[0] == '{' { // an incomplete object
+		if len(data) > 0 && data[0] == '{' { // an incomplete object
 			return value{}, modelcall.ErrCutOff
 		}
 		return textValue(string(data)), nil

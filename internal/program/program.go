@@ -39,6 +39,9 @@ type Command struct {
 	Env []string
 	// Logger receives the lines of its standard error, as many as a [LineLog] permits.
 	Logger *slog.Logger
+	// Lines, if not nil, takes the place of a LineLog for this program alone: what is
+	// started again and again has one log. The caller closes it.
+	Lines *LineLog
 	// Says is the message of those lines.
 	Says string
 	// Clean makes such a line safe for the log and for errors. Empty: the line is
@@ -56,8 +59,10 @@ type Process struct {
 	stderr *os.File
 	cmd    *exec.Cmd
 	lines  *LineLog
-	says   string
-	clean  func([]byte) string
+	// ownLines means that lines ends with this process.
+	ownLines bool
+	says     string
+	clean    func([]byte) string
 
 	ended chan struct{} // closed once the program itself has exited
 	gone  chan struct{} // closed once all of its group has exited, and its log is read
@@ -92,8 +97,11 @@ func Start(c Command) (*Process, error) {
 	}
 	p := &Process{
 		cmd:   exec.Command(path, c.Args[1:]...), //nolint:gosec // the configured program
-		lines: NewLineLog(c.Logger), says: c.Says, clean: c.Clean,
+		lines: c.Lines, says: c.Says, clean: c.Clean,
 		ended: make(chan struct{}), gone: make(chan struct{}),
+	}
+	if p.lines == nil {
+		p.lines, p.ownLines = NewLineLog(c.Logger), true
 	}
 	p.cmd.Args[0] = c.Args[0]
 	p.cmd.Dir, p.cmd.Env = c.Dir, c.Env
@@ -159,7 +167,9 @@ func (p *Process) end() {
 // log writes the program's standard error to the log, line by line. The rest of a very
 // long line is dropped.
 func (p *Process) log(stderr io.Reader) {
-	defer p.lines.Close()
+	if p.ownLines {
+		defer p.lines.Close()
+	}
 	r := bufio.NewReaderSize(stderr, maxLine)
 	skip := false
 	for {

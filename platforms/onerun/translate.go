@@ -5,6 +5,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/platforms"
+	"github.com/parley-run/parley/platforms/internal/rest"
 )
 
 // state translates a conversation's status. A failed conversation, which a stock
@@ -37,12 +38,12 @@ func ending(cv Conversation) (by conversation.EndedBy, detail string) {
 	if detail == "" && cv.Status != ConversationEnded {
 		detail = cv.Status
 	}
-	return by, detail
+	return by, rest.Clip(detail)
 }
 
 // role translates the role of an item.
 func role(r string) conversation.Role {
-	return conversation.Role(cmp.Or(r, string(conversation.RoleUser)))
+	return conversation.Role(cmp.Or(rest.Clip(r), string(conversation.RoleUser)))
 }
 
 // parts translates the blocks of a message. Those of an unknown type are kept as
