@@ -1,0 +1,174 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A poll older than this at the end is no poll.
+const staleAfter = time.Minute
+
+func (c *checking) inboxes() {
+	inboxes := 0
+	for _, w := range c.Workflows {
+		if w.Type != "Inbox" || w.Status == "ContinuedAsNew" {
+			continue
+		}
+		inboxes++
+		polled := w.Heartbeats["inbox.Poll"]
+		c.require(w.Status == "Running" && c.end.Sub(polled) < staleAfter, RuleInbox, w.ID, "it is %s, and has last polled at %s; the run ended at %s", w.Status, clock(polled), clock(c.end))
+	}
+	c.require(inboxes > 0, RuleInbox, "", "there is none")
+	for _, f := range c.Faults {
+		if f.Kind == "exit" || f.Kind == "stuck" {
+			c.require(false, RuleAlive, "", "%s at %s: %s", f.Target, clock(f.At), f.Kind)
+		}
+	}
+	c.rules[RuleAlive].Checked++
+}
+
+// Growth that is tolerated between the first and the last third of a process's life.
+const (
+	warmUp     = 20 * time.Second
+	judgedLife = 90 * time.Second
+	factor     = 1.5
+	moreRSS    = 64 << 20
+	moreFDs    = 64
+	moreOthers = 200
+)
+
+func (c *checking) processes() {
+	lives := map[int][]Sample{}
+	for _, s := range c.Samples {
+		lives[s.PID] = append(lives[s.PID], s)
+	}
+	for _, pid := range slices.Sorted(maps.Keys(lives)) {
+		all := lives[pid]
+		life := all[len(all)-1].At.Sub(all[0].At)
+		if life < judgedLife {
+			continue
+		}
+		var early, late []Sample
+		for _, s := range all {
+			switch age := s.At.Sub(all[0].At); {
+			case age < warmUp:
+			case age < life/3+warmUp:
+				early = append(early, s)
+			case age > life*2/3:
+				late = append(late, s)
+			}
+		}
+		if len(early) == 0 || len(late) == 0 {
+			continue
+		}
+		for _, m := range []struct {
+			name string
+			more float64
+			of   func(Sample) float64
+		}{
+			{"bytes of memory", moreRSS, func(s Sample) float64 { return float64(s.RSS) }},
+			{"descriptors", moreFDs, func(s Sample) float64 { return float64(s.FDs) }},
+			{"goroutines", moreOthers, func(s Sample) float64 { return float64(s.Goroutines) }},
+		} {
+			before, now := most(early, m.of), most(late, m.of)
+			c.require(now <= before*factor+m.more, RuleProcess, "", "%s (pid %d) had %.0f %s, and %s later %.0f",
+				all[0].Name, pid, before, m.name, life.Round(time.Second), now)
+		}
+	}
+}
+
+func most(samples []Sample, of func(Sample) float64) float64 {
+	var out float64
+	for _, s := range samples {
+		out = max(out, of(s))
+	}
+	return out
+}
+
+func (c *checking) figures() {
+	add := func(name, format string, args ...any) {
+		c.report.Figures = append(c.report.Figures, Figure{name, fmt.Sprintf(format, args...)})
+	}
+	counts, aimed := map[string]int{}, 0
+	for _, f := range c.Faults {
+		switch f.Kind {
+		case "begin", "heal", "end":
+			continue
+		case "restart":
+			counts["restart of "+f.Target]++
+		default:
+			counts[f.Kind]++
+		}
+		if f.Effect != "" {
+			aimed++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		add("fault: "+name, "%d", counts[name])
+	}
+	add("of these, aimed right before an effect", "%d", aimed)
+	add("POSTs that the network delivered twice", "%d (in %d conversations, which rules on repetition excuse)", len(c.Doubled), len(c.doubled))
+	ended := map[string]int{}
+	for id := range c.runs {
+		w := newest(c.runs[id])
+		name := w.Outcome.Kind
+		if name == "" {
+			name = w.Status
+			if w.Status == "Running" {
+				name = w.Shown
+			}
+		}
+		ended[name]++
+	}
+	for _, name := range slices.Sorted(maps.Keys(ended)) {
+		add("conversations: "+name, "%d", ended[name])
+	}
+	unrecorded, total := c.repeats()
+	stops := counts["kill"] + counts["freeze"] + counts["term"]
+	add("answers paid", "%d, of which %d were never recorded (%.2f per kill, freeze or stop of a worker)", total, unrecorded, float64(unrecorded)/float64(max(stops, 1)))
+	kills, frozen := c.resumption()
+	add("time until a conversation goes on, after a kill", "%s", kills)
+	add("the same, after a freeze", "%s", frozen)
+}
+
+// resumption is how long conversations stood still around the kills, and freezes, of
+// workers: those that moved in the ten seconds before, and did so again afterwards.
+func (c *checking) resumption() (kills, freezes string) {
+	var afterKill, afterFreeze []time.Duration
+	for _, runs := range c.runs {
+		var moves []time.Time
+		for _, s := range steps(runs) {
+			moves = append(moves, s.Scheduled)
+			if !s.Closed.IsZero() {
+				moves = append(moves, s.Closed)
+			}
+		}
+		slices.SortFunc(moves, time.Time.Compare)
+		for _, f := range c.Faults {
+			if f.Kind != "kill" && f.Kind != "freeze" {
+				continue
+			}
+			i, _ := slices.BinarySearchFunc(moves, f.At, time.Time.Compare)
+			if i == 0 || i == len(moves) || f.At.Sub(moves[i-1]) > 10*time.Second {
+				continue
+			}
+			if d := moves[i].Sub(f.At); f.Kind == "kill" {
+				afterKill = append(afterKill, d)
+			} else {
+				afterFreeze = append(afterFreeze, d)
+			}
+		}
+	}
+	return spread(afterKill), spread(afterFreeze)
+}
+
+func spread(all []time.Duration) string {
+	if len(all) == 0 {
+		return "none"
+	}
+	slices.Sort(all)
+	at := func(q float64) time.Duration { return all[int(q*float64(len(all)-1))].Round(10 * time.Millisecond) }
+	return fmt.Sprintf("median %s, 95%% %s, longest %s (%d)", at(0.5), at(0.95), at(1), len(all))
+}
