@@ -125,6 +125,12 @@ conformance: ## Clients and servers of other projects against ours: OneRun's SDK
 	@go test -tags conformance -count=1 -timeout 15m ./conformance/iii_node ./conformance/mcp_servers ./examples
 	@go test -tags conformance -count=1 -timeout 10m -run 'TestIIINode|TestIIISDKs' ./internal/endtoend
 
+.PHONY: chaos
+chaos: devserver ## Kill, freeze and cut off everything by a seeded plan, and check what is left (ARGS="--minutes 3 --seed 7")
+	@mkdir -p bin
+	@go build -o bin/chaos ./chaos
+	@exec bin/chaos $(ARGS)
+
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo
 	@.ci/run
