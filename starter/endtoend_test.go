@@ -205,12 +205,12 @@ func TestAnOperatorSteers(t *testing.T) {
 	// It stays parked until an operator resumes it, even without its cause.
 	h.Sim.SetAPIKey("rig-key")
 	h.starter(3, "run", id, "--simulation", h.Seeded.SimulationIDs[0], "--wait")
-	h.starter(0, "end", id, "--reason", "enough")
+	h.starter(0, "end", id, "--reason", "enough", "--as", "ada")
 	h.starter(0, "watch", id)
 	var r operate.Record
 	h.json(&r, 0, "show", id)
 	require.Equal(t, "ended by operator", r.Result())
-	require.Equal(t, "enough", r.Detail)
+	require.Equal(t, "ended by ada; enough", r.Detail)
 }
 
 // stuck is an executor whose key is wrong.
