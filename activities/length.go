@@ -101,3 +101,6 @@ func markCutOff(name string, in ReplyInput, result executors.Result) (executors.
 	result.Message.CutOff = true
 	return result, nil
 }
+
+// CutOff reports whether the model stopped at its limit of tokens.
+func (r ReplyResult) CutOff() bool { return r.FinishReason == executors.FinishLength }

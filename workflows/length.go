@@ -4,7 +4,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/executors"
 )
 
 // A reply that is cut off is continued so often, while it has at most so many bytes: each
@@ -19,7 +18,7 @@ const (
 func (q *replyRequest) continues(ctx workflow.Context) bool {
 	out := &q.out
 	switch {
-	case q.policy.OnLength != conversation.ContinueCutOff || out.FinishReason != executors.FinishLength:
+	case q.policy.OnLength != conversation.ContinueCutOff || !out.CutOff():
 		return false
 	case q.refused || q.whole != nil || out.End || len(out.Calls) > 0 || len(out.Message.Parts) == 0:
 		return false
