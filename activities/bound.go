@@ -19,6 +19,8 @@ const (
 	maxContext = 640 << 10
 	// minMessage is what each message may have, however many there are.
 	minMessage = 1 << 10
+	// maxMessages is how many messages of one exchange can be recorded.
+	maxMessages = 1000
 	// maxListed is how many attributes and objectives a context may have.
 	maxListed = 100
 )
@@ -99,6 +101,17 @@ func (c *cutter) finding(on conversation.OnOversize) *Finding {
 		Kind:   conversation.Invalid,
 		Reason: fmt.Sprintf("%s has %d KiB as JSON; max_message_bytes allows %d KiB, and %d KiB can be recorded at once", c.what, c.largest>>10, c.setting>>10, maxTaken>>10),
 		Remedy: "starter resume continues with the message cut; starter end ends the conversation",
+	}
+}
+
+// tooMany refuses more messages at once than can be recorded, each with minMessage.
+func tooMany(messages []conversation.Message) error {
+	if len(messages) <= maxMessages {
+		return nil
+	}
+	return &conversation.Error{
+		Kind: conversation.Invalid, Op: "exchange", Answered: true,
+		Err: fmt.Errorf("the platform answered with %d messages at once; at most %d are possible", len(messages), maxMessages),
 	}
 }
 

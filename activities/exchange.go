@@ -25,6 +25,9 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 
 	begin := time.Now()
 	out, err := e.exchange(e.work)
+	if err == nil {
+		err = tooMany(out.Messages)
+	}
 	switch {
 	case errors.Is(err, errNeedsTime), err != nil && e.handsOver():
 		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -306,6 +307,25 @@ func TestExchangeEcho(t *testing.T) {
 	require.Contains(t, out.Park.Reason, `message 2 is assistant "hi"`)
 }
 
+// More messages than can be recorded are an error that is not retried: the platform would
+// be sent the agent's message again each time.
+func TestExchangeOfTooManyMessages(t *testing.T) {
+	t.Parallel()
+	p := &fakePlatform{}
+	p.send = func(p *fakePlatform, in platforms.Send) (platforms.Reply, error) {
+		p.take(in.Messages...)
+		reply := platforms.Reply{Messages: slices.Repeat([]conversation.Message{persona("x")}, 100_000)}
+		p.take(reply.Messages...)
+		return reply, nil
+	}
+	e := newEnv(t, p, nil, time.Hour)
+	_, err := run[activities.ExchangeResult](t, e, e.activities.Exchange, activities.ExchangeInput{Ref: ref, Turn: 1, Messages: []conversation.Message{agent("hi")}})
+	var app *temporal.ApplicationError
+	require.ErrorAs(t, err, &app)
+	require.Equal(t, string(conversation.Invalid), app.Type())
+	require.True(t, app.NonRetryable())
+}
+
 // Messages of any size are recorded: cut, with a mark.
 func TestExchangeOversize(t *testing.T) {
 	t.Parallel()
@@ -315,6 +335,7 @@ func TestExchangeOversize(t *testing.T) {
 		parks   bool
 	}{
 		"fits":                  {answers: []int{1000}},
+		"as many as fit":        {answers: slices.Repeat([]int{1000}, 1000)},
 		"three megabytes":       {answers: []int{3 << 20}},
 		"many of a megabyte":    {answers: []int{1 << 20, 1 << 20, 1 << 20, 1 << 20, 1 << 20}},
 		"three megabytes, park": {answers: []int{3 << 20}, on: conversation.ParkOversize, parks: true},

@@ -28,6 +28,8 @@ const (
 	askAgain        = 2 * time.Second
 	maxArchitecture = 1 << 20
 	maxRemembered   = 1000
+	// A list with more tags than maxTags is not kept: it counts as unavailable.
+	maxTags = 500
 )
 
 // entrypoints caches the tags of agents, by the address of their list.
@@ -131,9 +133,12 @@ func (c *call) architecture(ctx context.Context, at string) []string {
 	}
 	var names []string
 	for _, e := range append(body.Data.Entrypoints, body.Entrypoints...) {
-		if e.Tag != "" {
+		if e.Tag != "" && len(e.Tag) <= maxID { // a longer one is no tag that can be asked for
 			names = append(names, e.Tag)
 		}
+	}
+	if len(names) > maxTags {
+		return nil
 	}
 	slices.Sort(names)
 	return names
