@@ -10,10 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/parley-run/parley/chaos/peers"
+	"github.com/parley-run/parley/chaos/plan"
 )
 
 const help = `chaos runs Temporal, the simulator, a model, a tool server and workers as processes,
@@ -29,6 +31,8 @@ Usage: chaos [flags]
   --settle TIME     how long it may take afterwards until nothing is left to do (default 4m)
   --dir FOLDER      where to keep programs, logs and accounts (default: a new one)
   --mutant NAME     give the workers a deliberate fault, which the checker must find: resend
+  --only KINDS      only faults of these kinds, such as kill,freeze; see the plan for
+                    their names, and "aimed" for those right before an effect
   --plan            print the plan and stop
 
 Exit codes: 0 no violation, 1 violations or a failure, 2 the command line is wrong.
@@ -78,6 +82,7 @@ type options struct {
 	workers, senders int
 	settle           time.Duration
 	dir, mutant      string
+	rates            plan.Rates
 	onlyPlan         bool
 }
 
@@ -92,6 +97,7 @@ func parse(args []string) (options, error) {
 	f.DurationVar(&o.settle, "settle", 4*time.Minute, "")
 	f.StringVar(&o.dir, "dir", "", "")
 	f.StringVar(&o.mutant, "mutant", "", "")
+	only := f.String("only", "", "")
 	f.BoolVar(&o.onlyPlan, "plan", false, "")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -105,6 +111,17 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("--workers %d: use a number from 1 to 9", o.workers)
 	case o.senders < 0 || o.senders > 20:
 		return o, fmt.Errorf("--senders %d: use a number from 0 to 20", o.senders)
+	}
+	o.rates = plan.Default()
+	if *only != "" {
+		var kinds []plan.Kind
+		for name := range strings.SplitSeq(*only, ",") {
+			kinds = append(kinds, plan.Kind(strings.TrimSpace(name)))
+		}
+		var err error
+		if o.rates, err = plan.Only(kinds); err != nil {
+			return o, fmt.Errorf("--only: %w", err)
+		}
 	}
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().Unix()) % 1_000_000

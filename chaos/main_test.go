@@ -9,7 +9,7 @@ import (
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	for _, bad := range [][]string{{"--minutes", "0"}, {"--workers", "0"}, {"--senders", "-1"}, {"--no-such-flag"}, {"more"}} {
+	for _, bad := range [][]string{{"--minutes", "0"}, {"--workers", "0"}, {"--senders", "-1"}, {"--only", "flood"}, {"--no-such-flag"}, {"more"}} {
 		err := command(t.Context(), bad, &bytes.Buffer{}, &bytes.Buffer{})
 		require.ErrorAs(t, err, new(usageError), "%v", bad)
 	}

@@ -30,7 +30,7 @@ const (
 )
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	p := plan.New(o.seed, time.Duration(o.minutes*float64(time.Minute)), o.workers, plan.Default())
+	p := plan.New(o.seed, time.Duration(o.minutes*float64(time.Minute)), o.workers, o.rates)
 	if o.onlyPlan {
 		return printPlan(stdout, p)
 	}

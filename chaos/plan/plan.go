@@ -75,16 +75,32 @@ func (a Aim) Hook() string {
 	return fmt.Sprintf("%s=%s@%d", a.Effect, act, a.Nth)
 }
 
-// Rates are faults per minute.
+// Rates are faults per minute; that of Aimed is for processes of a worker per minute.
 type Rates map[Kind]float64
 
 // Default are rates that reach, in 50 minutes, 200 kills, 50 freezes and 20 restarts of
 // each service.
 func Default() Rates {
-	return Rates{Kill: 4.5, Freeze: 1.2, Term: 0.8, Restart: 2.4, Latency: 1, Reset: 1, HalfOpen: 0.5, BlackHole: 0.7, Double: 0.5}
+	return Rates{Kill: 4.5, Freeze: 1.2, Term: 0.8, Restart: 2.4, Latency: 1, Reset: 1, HalfOpen: 0.5, BlackHole: 0.7, Double: 0.5, Aimed: 3}
 }
 
-// Kinds are all kinds, in the order in which a plan draws them.
+// Aimed stands for the faults right before an effect where kinds are chosen.
+const Aimed Kind = "aimed"
+
+// Only are the default rates of some kinds, and none of the others.
+func Only(kinds []Kind) (Rates, error) {
+	out, all := Rates{}, Default()
+	for _, k := range kinds {
+		rate, ok := all[k]
+		if !ok {
+			return nil, fmt.Errorf("plan: no kind of fault is called %q: use %v", k, append(slices.Clone(Kinds), Aimed))
+		}
+		out[k] = rate
+	}
+	return out, nil
+}
+
+// Kinds are the kinds of faults at a time, in the order in which a plan draws them.
 var Kinds = []Kind{Kill, Freeze, Term, Restart, Latency, Reset, HalfOpen, BlackHole, Double}
 
 // A Plan is the result of New.
@@ -150,10 +166,10 @@ func shape(f *Fault, i int, random *rand.Rand) {
 
 func aims(duration time.Duration, rates Rates, random *rand.Rand) []Aim {
 	var out []Aim
-	if rates[Kill] <= 0 && rates[Freeze] <= 0 {
+	if rates[Aimed] <= 0 {
 		return nil
 	}
-	for range max(2, int(duration.Minutes()*3)) {
+	for range max(2, int(duration.Minutes()*rates[Aimed])) {
 		a := Aim{
 			Effect: Effects[random.IntN(len(Effects))],
 			Nth:    1 + random.IntN(6),

@@ -66,3 +66,17 @@ func TestNoRatesNoFaults(t *testing.T) {
 	require.Empty(t, p.Faults)
 	require.Equal(t, [][]plan.Aim{nil, nil}, p.Aims)
 }
+
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	rates, err := plan.Only([]plan.Kind{plan.Kill})
+	require.NoError(t, err)
+	p := plan.New(1, 2*time.Minute, 1, rates)
+	require.Len(t, p.Faults, 9)
+	for _, f := range p.Faults {
+		require.Equal(t, plan.Kill, f.Kind)
+	}
+	require.Equal(t, [][]plan.Aim{nil}, p.Aims)
+	_, err = plan.Only([]plan.Kind{"flood"})
+	require.ErrorContains(t, err, `"flood"`)
+}
