@@ -39,6 +39,8 @@ Agents:
 Installation:
   doctor     find out what is wrong, and how to repair it
   setup      register the search attributes on the namespace
+  codec-server
+             decrypt payloads for Temporal's web interface
 
 A conversation is named by its workflow id, <platform>/<project>/<conversation>,
 or by the conversation's own id alone if it is unique.
@@ -215,3 +217,18 @@ Usage: starter setup [flags]`
 
 const setupExample = `  starter setup
   starter setup --temporal-address temporal:7233 --namespace parley`
+
+const codecServerHelp = `codec-server decrypts payloads for Temporal's web interface, with the keys of the
+section encryption of the configuration, until it is stopped. It does not encrypt.
+
+Usage: starter codec-server [flags]
+
+Set it in the web interface (the glasses icon, or TEMPORAL_CODEC_ENDPOINT of its server).
+Only pages of --ui-origin may ask. With --token-file, the address to set there ends with
+/token/<token>; programs may send "Authorization: Bearer <token>" instead. Elsewhere than on
+this machine it requires a token, and TLS unless a proxy in front of it has TLS (--no-tls).`
+
+const codecServerExample = `  starter codec-server --ui-origin http://localhost:8233
+  starter codec-server --listen 0.0.0.0:8234 --ui-origin https://temporal.example.com \
+    --token-file /run/secrets/codec --tls-cert cert.pem --tls-key key.pem
+  temporal workflow show -w ID --codec-endpoint http://127.0.0.1:8234`

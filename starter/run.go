@@ -63,7 +63,7 @@ func (s *starter) command() *cobra.Command {
 		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),
-		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(),
+		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),
 	)
 	return root
 }

@@ -1,6 +1,7 @@
 package endtoend_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/base64"
@@ -21,6 +22,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	common "go.temporal.io/api/common/v1"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/proxy"
+	"go.temporal.io/sdk/client"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/parley-run/parley"
 	"github.com/parley-run/parley/conversation"
@@ -79,6 +85,7 @@ type privateConversation struct {
 	log     *logtest.Buffer
 	metrics []byte
 	environ []string
+	client  client.Client
 }
 
 func converse(t *testing.T, encryption string) privateConversation {
@@ -89,12 +96,13 @@ func converse(t *testing.T, encryption string) privateConversation {
 	})
 	require.NoError(t, err)
 	t.Cleanup(stack.Close)
+	p.client = localstacktest.Dial(t, stack)
 	scenario := sim.Scenario{
 		Name: "privacy", Description: marked("story"), Agent: sim.AgentProfile{Name: "agent", Description: "helps"},
 		Personas: []sim.Persona{{Key: "p1", Summary: marked("persona"), Story: marked("story"), Purpose: marked("story"),
 			Openings: []string{marked("persona")}, Fallback: sim.Reaction{Say: []string{marked("persona")}}}},
 	}
-	r := rig.New(t, localstacktest.Dial(t, stack), rig.Options{Sim: sim.Config{Player: chatty{}, Scenario: &scenario}, Setup: sim.Setup{Conversations: 1, MaxTurns: 20}})
+	r := rig.New(t, p.client, rig.Options{Sim: sim.Config{Player: chatty{}, Scenario: &scenario}, Setup: sim.Setup{Conversations: 1, MaxTurns: 20}})
 	config := filepath.Join(p.dir, "parley.yaml")
 	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
 task_queue: %s
@@ -251,7 +259,51 @@ encryption:
 		for _, channel := range []string{"persona", "reply", "takeover", "ending"} {
 			require.Contains(t, found([]byte(shown)), channel, shown)
 		}
+		recorded := slices.DeleteFunc(slices.Clone(channels), func(c string) bool { return c == "attach" }) // a heartbeat is no event
+		require.Equal(t, recorded, found(p.decoded(t)), "by the codec server")
 	})
+}
+
+// decoded is what the codec server makes of all payloads of the history.
+func (p privateConversation) decoded(t *testing.T) []byte {
+	t.Helper()
+	var all common.Payloads
+	events := p.client.GetWorkflowHistory(t.Context(), p.id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		require.NoError(t, proxy.VisitPayloads(t.Context(), event, proxy.VisitPayloadsOptions{
+			SkipSearchAttributes: true,
+			Visitor: func(_ *proxy.VisitPayloadsContext, found []*common.Payload) ([]*common.Payload, error) {
+				all.Payloads = append(all.Payloads, found...)
+				return found, nil
+			},
+		}))
+	}
+	body, err := protojson.Marshal(&all)
+	require.NoError(t, err)
+	bin, err := starterBinary()
+	require.NoError(t, err)
+	cmd := exec.Command(bin, "codec-server", "--listen", "127.0.0.1:0")
+	cmd.Env, cmd.Dir = p.environ, p.dir
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(stderr).ReadString('\n')
+	require.NoError(t, err)
+	_, url, _ := strings.Cut(line, "codec server at ")
+	url, _, _ = strings.Cut(url, ",")
+	res, err := http.Post(url+"/decode", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, errors.Join(err, res.Body.Close(), cmd.Process.Signal(os.Interrupt)))
+	_ = cmd.Wait()
+	require.NoError(t, protojson.Unmarshal(answer, &all))
+	var texts []byte
+	for _, payload := range all.GetPayloads() {
+		texts = append(texts, payload.GetData()...)
+	}
+	return texts
 }
 
 // database is what Temporal's SQLite files have.
