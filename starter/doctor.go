@@ -53,6 +53,7 @@ type check func(ctx context.Context) []finding
 func (s *starter) doctor(ctx context.Context) error {
 	s.examining = true
 	assembly, configuration := s.examineConfiguration()
+	configuration = append(configuration, s.examineEncryption(ctx)...)
 	var inboxes []workflows.InboxInput
 	if assembly != nil {
 		inboxes = assembly.Inboxes
@@ -166,6 +167,20 @@ func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
 		found = append(found, finding{Check: "configuration", State: checkWrong, Detail: f.Error()})
 	}
 	return nil, found
+}
+
+// examineEncryption reads the keys. Without any configured it says nothing.
+func (s *starter) examineEncryption(ctx context.Context) []finding {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	ring, err := s.ring(ctx)
+	switch {
+	case err != nil:
+		return []finding{wrong("encryption", err)}
+	case ring == nil:
+		return nil
+	}
+	return []finding{{Check: "encryption", State: checkFine, Detail: fmt.Sprintf("key %s encrypts; keys: %s", ring.Current(), strings.Join(ring.Names(), ", "))}}
 }
 
 // examineTemporal checks the server, its namespace, the search attributes, the

@@ -31,6 +31,7 @@ type starter struct {
 
 	client   *connect.Client
 	settings *config.Config
+	keys     *payloads.Ring // nil: not read, or none
 	made     []*assemble.Assembly
 }
 
@@ -123,6 +124,9 @@ func (s *starter) taskQueue() (string, error) {
 // ring has the keys of the configuration. Nil: payloads are not encrypted. Other faults of
 // the configuration do not matter here, but a file that cannot be read might say so.
 func (s *starter) ring(ctx context.Context) (*payloads.Ring, error) {
+	if s.keys != nil {
+		return s.keys, nil
+	}
 	c, err := s.settings, error(nil)
 	if c == nil {
 		c, err = assemble.Read(s.source())
@@ -137,6 +141,7 @@ func (s *starter) ring(ctx context.Context) (*payloads.Ring, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
+	s.keys = ring
 	return ring, nil
 }
 
