@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
@@ -62,7 +61,7 @@ func (s *starter) codecServer(ctx context.Context, c codecServer) error {
 func (c codecServer) validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if u, err := url.Parse(c.origin); c.origin != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != c.origin) {
+	if c.origin != "" && !codecserver.IsOrigin(c.origin) {
 		fault("--ui-origin %q is no origin: write the scheme and the host with its port, without a path, such as http://localhost:8233", c.origin)
 	}
 	if (c.cert == "") != (c.key == "") {

@@ -204,3 +204,13 @@ func TestLoopback(t *testing.T) {
 		require.Equal(t, want, codecserver.IsLoopback(address), fmt.Sprint(address))
 	}
 }
+
+func TestIsOrigin(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"http://localhost:8233": true, "https://ui.example.com": true, "https://ui.example.com/": false, "ui.example.com": false,
+		"ftp://ui.example.com": false, "https://": false, "*": false, "": false, "https://u:p@ui.example.com": false,
+	} {
+		require.Equal(t, want, codecserver.IsOrigin(text), text)
+	}
+}
