@@ -69,6 +69,7 @@ type checking struct {
 	acts    map[string][]Act       // by workflow id
 	paid    map[string]Payment     // by token
 	owner   map[string]string      // workflow ids by the tokens of recorded answers
+	orphans int                    // claims that the network doubled, and that count as lost
 	end     time.Time
 }
 

@@ -320,6 +320,14 @@ func TestExcuses(t *testing.T) {
 			r.calls = append(r.calls, r.calls[0])
 			r.doubled = []map[string]any{{"at": at(1), "link": "worker-0>platform", "target": "/v1/simulations/s/conversations/c1/start"}}
 		},
+		"the network has doubled a claim, and the second one is refused": func(r *record) {
+			r.talk["status"], r.items, r.payments, r.effects = "in_progress", nil, r.payments[3:], nil
+			h := &history{}
+			h.step(1, "conversation.Claim", nil, map[string]any{"claimed": false})
+			h.complete(2, map[string]any{"outcome": "claim_lost"})
+			r.histories["h0.json"] = h
+			r.doubled = []map[string]any{{"at": at(1), "link": "worker-0>platform", "target": "/v1/simulations/s/conversations/c1/start"}}
+		},
 		"the tool may be repeated": func(r *record) {
 			r.effects = append(r.effects, map[string]any{"at": at(5), "tool": "look", "token": call, "n": 1}, map[string]any{"at": at(6), "tool": "look", "token": call, "n": 1})
 		},

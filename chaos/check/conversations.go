@@ -36,6 +36,10 @@ func (c *checking) outcome(id string, t *Talk, w *Workflow) {
 	case "ended":
 		c.require(w.Status != "Running" || waits, RuleOutcome, id, "it has ended on the platform, and the workflow is %s (%s)", w.Status, w.Shown)
 	case "in_progress":
+		if w.Outcome.Kind == "claim_lost" && c.doubled[id] {
+			c.orphans++ // its claim was delivered twice, and the second one refused
+			break
+		}
 		c.require(waits, RuleOutcome, id, "it is in progress on the platform, and the workflow is %s (%s), outcome %q", w.Status, w.Shown, w.Outcome.Kind)
 	default:
 		c.require(waits || c.acted(id, "cancel", "end"), RuleBegun, id, "it is %s on the platform, and the workflow is %s (%s)", t.Status, w.Status, w.Shown)

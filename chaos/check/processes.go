@@ -110,6 +110,7 @@ func (c *checking) figures() {
 	}
 	add("of these, aimed right before an effect", "%d", aimed)
 	add("POSTs that the network delivered twice", "%d (in %d conversations, which rules on repetition excuse)", len(c.Doubled), len(c.doubled))
+	add("claims delivered twice, left for adoption", "%d", c.orphans)
 	ended := map[string]int{}
 	for id := range c.runs {
 		w := newest(c.runs[id])
