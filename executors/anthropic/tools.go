@@ -1,8 +1,6 @@
 package anthropic
 
 import (
-	"encoding/json"
-
 	sdk "github.com/anthropics/anthropic-sdk-go"
 	"github.com/anthropics/anthropic-sdk-go/option"
 	"github.com/anthropics/anthropic-sdk-go/packages/param"
@@ -54,14 +52,4 @@ func define(t conversation.Tool) sdk.ToolUnionParam {
 		p.Description = sdk.String(modelcall.Valid(t.Description))
 	}
 	return sdk.ToolUnionParam{OfTool: p}
-}
-
-// input returns the arguments at the beginning of a stream's block: usually none,
-// but some compatible servers send them all here.
-func input(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil || string(data) == "{}" || string(data) == "null" {
-		return ""
-	}
-	return string(data)
 }

@@ -23,7 +23,7 @@ var paramPatterns = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)(?:parameter|argument|field) ` + name + ` (?:is|are|was) (?:not|no longer)`),
 	regexp.MustCompile("[\"'`]([A-Za-z_][A-Za-z0-9_.]{0,60})[\"'`] (?:is|are) (?:not|no longer|deprecated)"),
 	regexp.MustCompile(`^([a-z][a-z0-9_]{0,60}(?:\.[a-z0-9_]{1,60}){0,4}): `), // as Anthropic and FastAPI write it
-	regexp.MustCompile("(?i)^\\*? ?[A-Za-z]{0,40}\\.?generation_?config\\.([a-z_]{1,60})"),
+	regexp.MustCompile(`(?i)^\*? ?[A-Za-z]{0,40}\.?generation_?config\.([a-z_]{1,60})`),
 }
 
 // replacementPatterns find the parameter to use in place of that one.
