@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-run/parley/chaos/peers"
-	"github.com/parley-run/parley/chaos/plan"
+	"github.com/parley-run/parley/chaos/internal/peers"
+	"github.com/parley-run/parley/chaos/internal/plan"
 )
 
 const help = `chaos runs Temporal, the simulator, a model, a tool server and workers as processes,

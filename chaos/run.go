@@ -14,13 +14,13 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/log"
 
-	"github.com/parley-run/parley/chaos/account"
-	"github.com/parley-run/parley/chaos/check"
-	"github.com/parley-run/parley/chaos/export"
-	"github.com/parley-run/parley/chaos/load"
-	"github.com/parley-run/parley/chaos/mutant"
-	"github.com/parley-run/parley/chaos/plan"
-	"github.com/parley-run/parley/chaos/stack"
+	"github.com/parley-run/parley/chaos/internal/account"
+	"github.com/parley-run/parley/chaos/internal/check"
+	"github.com/parley-run/parley/chaos/internal/export"
+	"github.com/parley-run/parley/chaos/internal/load"
+	"github.com/parley-run/parley/chaos/internal/mutant"
+	"github.com/parley-run/parley/chaos/internal/plan"
+	"github.com/parley-run/parley/chaos/internal/stack"
 )
 
 // A pass of new conversations begins this often.

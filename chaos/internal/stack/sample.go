@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // A sample is a line of processes.jsonl: what a worker's process uses.
@@ -87,7 +87,7 @@ func (s *Stack) Unclaimed(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("stack: %w", err)
 	}
 	req.Header.Set("X-Api-Key", Key)
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("stack: report: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // A Run is a line of workflows.jsonl.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/chaos/proxy"
+	"github.com/parley-run/parley/chaos/internal/proxy"
 )
 
 type server struct {

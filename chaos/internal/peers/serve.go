@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // Serve runs the peer of that name, model or tools, until ctx is done.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/chaos/plan"
+	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/internal/testhook"
 )
 

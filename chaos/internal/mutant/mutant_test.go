@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/chaos/mutant"
+	"github.com/parley-run/parley/chaos/internal/mutant"
 )
 
 // Each mutant still finds the place in the source that it changes.

@@ -14,7 +14,7 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // A Payment is a line of the model's account: one answer that was computed, and is paid

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // A Load is senders and operators that have not begun.

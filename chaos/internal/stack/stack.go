@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/chaos/account"
-	"github.com/parley-run/parley/chaos/proxy"
+	"github.com/parley-run/parley/chaos/internal/account"
+	"github.com/parley-run/parley/chaos/internal/proxy"
+	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/localstack/build"
 	"github.com/parley-run/parley/workflows"
 )
@@ -271,6 +272,9 @@ type doubled struct {
 	Body   string    `json:"body"`
 }
 
+// client reads what the programs tell.
+var client = httpclient.New(httpclient.Config{Timeout: 20 * time.Second})
+
 // metrics reads a number from a worker's metrics page.
 func metrics(ctx context.Context, addr, name string) (float64, bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -279,7 +283,7 @@ func metrics(ctx context.Context, addr, name string) (float64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return 0, false
 	}

@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/parley-run/parley/chaos/plan"
-	"github.com/parley-run/parley/chaos/proxy"
+	"github.com/parley-run/parley/chaos/internal/plan"
+	"github.com/parley-run/parley/chaos/internal/proxy"
 	"github.com/parley-run/parley/internal/testhook"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/parley-run/parley/chaos/account"
+	"github.com/parley-run/parley/chaos/internal/account"
 )
 
 // An Effect is a line of the tool server's account: something that was done.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/chaos/check"
+	"github.com/parley-run/parley/chaos/internal/check"
 )
 
 // The checker shares no code with what it checks.
@@ -21,7 +21,7 @@ func TestIndependent(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
-	require.Equal(t, []string{"github.com/parley-run/parley/chaos/check"}, strings.Fields(string(out)))
+	require.Equal(t, []string{"github.com/parley-run/parley/chaos/internal/check"}, strings.Fields(string(out)))
 }
 
 const (
