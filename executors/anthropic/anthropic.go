@@ -99,7 +99,8 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 	defer watch.Stop()
 
 	a := answer{}
-	a.Key, a.Thoughts, a.OnDelta = modelcall.CallKey(req), modelcall.NewThoughts(e.cfg.Thoughts), req.OnDelta
+	a.For(req)
+	a.Thoughts, a.OnDelta = modelcall.NewThoughts(e.cfg.Thoughts), req.OnDelta
 	res, err := e.send(ctx, req)
 	if err == nil {
 		a.Usage.Calls = 1

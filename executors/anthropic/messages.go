@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -123,12 +122,5 @@ var notInCallID = regexp.MustCompile(`[^A-Za-z0-9_-]`)
 // callID returns a tool call's id in characters that the API accepts: another
 // model's id may hold others.
 func callID(id string) string { return notInCallID.ReplaceAllString(id, "_") }
-
-// toolName returns the name of a called tool in characters that the API accepts: a
-// model may invent names.
-func toolName(name string) string {
-	name = notInCallID.ReplaceAllString(name, "_")
-	return cmp.Or(name[:min(len(name), 64)], "unknown")
-}
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }

@@ -113,7 +113,7 @@ func (e *Executor) recorded(m conversation.Message) (out []block, thoughts bool)
 }
 
 func callBlock(c *conversation.ToolCall) block {
-	return sdk.NewToolUseBlock(c.ID, modelcall.Arguments(c), toolName(c.Name))
+	return sdk.NewToolUseBlock(c.ID, modelcall.Arguments(c), modelcall.ToolName(c.Name))
 }
 
 // mustThink reports whether the settings make the API require the thinking before a

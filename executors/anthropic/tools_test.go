@@ -95,6 +95,7 @@ func TestToolCalls(t *testing.T) {
 		text   string
 	}{
 		"One":          {[]fields{toolUse("t1", "weather", `{"z": "Ulm"}`)}, "tool_use", parts{part("t1", "weather", `{"z":"Ulm"}`)}, "", ""},
+		"Namespace":    {[]fields{toolUse("t1", "tools/weather", `{}`)}, "tool_use", parts{part("t1", "weather", `{}`)}, "", ""},
 		"NoArguments":  {[]fields{toolUse("t1", "weather", `{}`)}, "tool_use", parts{part("t1", "weather", `{}`)}, "", ""},
 		"TextBeside":   {[]fields{text("Let me see."), toolUse("t1", "weather", `{}`)}, "tool_use", parts{words, part("t1", "weather", `{}`)}, "", ""},
 		"BlankBeside":  {[]fields{text("\n"), toolUse("t1", "weather", `{}`)}, "tool_use", parts{part("t1", "weather", `{}`)}, "", ""},

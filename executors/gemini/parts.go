@@ -150,7 +150,7 @@ func (e *Executor) recorded(m conversation.Message) []part {
 }
 
 func functionCall(c *conversation.ToolCall) part {
-	f := part{"id": c.ID, "name": c.Name}
+	f := part{"id": c.ID, "name": modelcall.ToolName(c.Name)}
 	if args := modelcall.Arguments(c); string(args) != "{}" {
 		f["args"] = args
 	}
@@ -163,6 +163,6 @@ func functionResponse(r *conversation.ToolResult, name string) part {
 		key = "error"
 	}
 	return part{"functionResponse": part{
-		"id": r.CallID, "name": name, "response": part{key: modelcall.Valid(r.Content)},
+		"id": r.CallID, "name": modelcall.ToolName(name), "response": part{key: modelcall.Valid(r.Content)},
 	}}
 }

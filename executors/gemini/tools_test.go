@@ -70,6 +70,7 @@ func TestToolCalls(t *testing.T) {
 		text   string
 	}{
 		"One":          {[]fields{function("f1", "weather", `{"z":"Ulm"}`, nil)}, "STOP", list{part("f1", "weather", `{"z":"Ulm"}`)}, "", ""},
+		"Namespace":    {[]fields{function("f1", "default_api.weather", `{}`, nil)}, "STOP", list{part("f1", "weather", `{}`)}, "", ""},
 		"NoArguments":  {[]fields{function("f1", "weather", "", nil)}, "STOP", list{part("f1", "weather", `{}`)}, "", ""},
 		"TextBeside":   {[]fields{text("Let me "), text("see."), function("f1", "weather", `{}`, nil)}, "STOP", list{words, part("f1", "weather", `{}`)}, "", ""},
 		"Parallel":     {[]fields{function("f1", "weather", `{"z":"a"}`, nil), function("f2", "weather", `{"z":"b"}`, nil)}, "STOP", list{part("f1", "weather", `{"z":"a"}`), part("f2", "weather", `{"z":"b"}`)}, "", ""},

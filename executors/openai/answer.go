@@ -35,9 +35,7 @@ func (e *Executor) reset(a *answer, req executors.Request, onDelta func(string))
 	*a = answer{}
 	a.Usage = usage
 	a.Thoughts, a.OnDelta = modelcall.NewThoughts(e.cfg.Thoughts), onDelta
-	a.Offered = func(name string) bool {
-		return slices.ContainsFunc(req.Tools, func(t conversation.Tool) bool { return t.Name == name })
-	}
+	a.For(req)
 }
 
 // length returns how many bytes of text the answer has.
@@ -84,6 +82,5 @@ func (e *Executor) result(ctx context.Context, a *answer, req executors.Request)
 	if a.Finish == executors.FinishLength && len(a.Calls) > 0 && !slices.ContainsFunc(a.Calls, func(c *modelcall.Call) bool { return !c.Whole() }) {
 		a.Finish = executors.FinishToolCall // the limit was reached after the calls
 	}
-	a.Key = modelcall.CallKey(req)
 	return a.Result(e.op(), e.cfg.Provider, e.cfg.Model, e.cfg.MaxReplyBytes)
 }

@@ -85,7 +85,7 @@ func assistant(m conversation.Message, said string, kept state, ids map[string]s
 		arguments := string(modelcall.Arguments(p.ToolCall))
 		call := &sdk.ChatCompletionMessageFunctionToolCallParam{
 			ID:       p.ToolCall.ID,
-			Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: p.ToolCall.Name, Arguments: arguments},
+			Function: sdk.ChatCompletionMessageFunctionToolCallFunctionParam{Name: modelcall.ToolName(p.ToolCall.Name), Arguments: arguments},
 		}
 		if i := len(a.ToolCalls); i < len(kept.Calls) {
 			call.SetExtraFields(extras(kept.Calls[i]))

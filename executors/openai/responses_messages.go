@@ -76,7 +76,7 @@ func messageItems(m conversation.Message, kept state) []inputItem {
 	for i, c := range m.ToolCalls() {
 		if m.Role == conversation.RoleAssistant {
 			reason(i)
-			out = append(out, responses.ResponseInputItemParamOfFunctionCall(string(modelcall.Arguments(&c)), c.ID, c.Name))
+			out = append(out, responses.ResponseInputItemParamOfFunctionCall(string(modelcall.Arguments(&c)), c.ID, modelcall.ToolName(c.Name)))
 		}
 	}
 	return out

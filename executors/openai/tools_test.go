@@ -81,6 +81,7 @@ func TestToolCalls(t *testing.T) {
 		},
 		"WholeFinishStop":   {whole: calling("", "stop", [3]string{"t1", "today", "{}"}), want: []string{"t1 today {}"}},
 		"WholeMalformed":    {whole: calling("", "tool_calls", [3]string{"t1", "today", `{"a": `}), want: []string{`t1 today "{\"a\":"`}},
+		"WholeNamespace":    {whole: calling("", "tool_calls", [3]string{"t1", "functions.today", "{}"}, [3]string{"t2", "functions.tomorrow", "{}"}), want: []string{"t1 today {}", "t2 functions.tomorrow {}"}},
 		"WholeNoIDs":        {whole: calling("", "tool_calls", [3]string{"", "today", ""}, [3]string{"", "today", ""}), want: []string{"made", "up"}},
 		"WholeNameless":     {whole: calling("", "tool_calls", [3]string{"t1", "", "{}"}), kind: conversation.Unavailable, fault: "without a name"},
 		"WholeCutOff":       {whole: calling("", "length", [3]string{"t1", "today", `{"a`}), kind: conversation.Invalid, fault: "raise max_output_tokens"},

@@ -2,9 +2,12 @@ package modelcall
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
@@ -102,7 +105,7 @@ func (a *Answer) toolCalls() ([]conversation.Part, error) {
 		if strings.TrimSpace(c.Name) == "" {
 			return nil, errors.New("the answer calls a tool without a name")
 		}
-		call := &conversation.ToolCall{ID: Valid(c.ID), Name: printable.Name(c.Name, printable.MaxName), Arguments: c.json()}
+		call := &conversation.ToolCall{ID: Valid(c.ID), Name: printable.Name(a.offered(c.Name), printable.MaxName), Arguments: c.json()}
 		if call.ID == "" || !printable.IsName(call.ID, printable.MaxName) || seen[call.ID] {
 			call.ID = fmt.Sprintf("call_%.16s_%d", IdempotencyKey(a.Key), i+1)
 		}
@@ -110,6 +113,38 @@ func (a *Answer) toolCalls() ([]conversation.Part, error) {
 		parts = append(parts, conversation.Part{Type: conversation.PartToolCall, ToolCall: call})
 	}
 	return parts, nil
+}
+
+// offered returns the offered tool that a name means. Models put the namespace of their
+// training in front of it ("functions.find", "default_api.find").
+func (a *Answer) offered(name string) string {
+	if a.Offered == nil || a.Offered(name) {
+		return name
+	}
+	if i := strings.LastIndexAny(name, ".:/"); i >= 0 && a.Offered(name[i+1:]) {
+		return name[i+1:]
+	}
+	return name
+}
+
+var notInToolName = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
+// maxToolName is the longest name of a tool that all vendors accept.
+const maxToolName = 64
+
+// ToolName returns the name of a called tool as APIs accept it: a model may have called one
+// that does not exist, and the request that repeats its call must not be refused for that.
+func ToolName(name string) string {
+	name = notInToolName.ReplaceAllString(name, "_")
+	return cmp.Or(name[:min(len(name), maxToolName)], "unknown")
+}
+
+// For sets what an answer has to know about its request.
+func (a *Answer) For(req executors.Request) {
+	a.Key = CallKey(req)
+	a.Offered = func(name string) bool {
+		return slices.ContainsFunc(req.Tools, func(t conversation.Tool) bool { return t.Name == name })
+	}
 }
 
 // CallKey returns a value for [Answer.Key] that all attempts of a request share and
