@@ -7,6 +7,7 @@
 // The model receives what a function returns: a string unchanged, anything else as
 // JSON. It receives an error too, as the tool's failure. Only an error that wraps a
 // [conversation.Error] of kind Unavailable or RateLimited is not for the model: the
-// call is retried with the same key. A function with effects reads the key from
-// [CallOf] and passes it on, or checks whether it has done the work already.
+// call is retried with the same key. If the error is Ambiguous, the work may have been
+// done: then only a tool that is Idempotent is called again. A function with effects reads
+// the key from [CallOf] and passes it on, or checks whether it has done the work already.
 package function
