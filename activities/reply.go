@@ -4,12 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"go.temporal.io/sdk/activity"
 
@@ -17,21 +13,6 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/limit"
 	"github.com/parley-run/parley/tools"
-)
-
-// Limits on what an executor may answer. Temporal refuses payloads of 2 MiB; a
-// reply is recorded twice and shown to operators.
-const (
-	maxReplyBytes = 512 << 10
-	// maxRecordedReply is for replies of much that JSON has to escape. Twice: when a
-	// direct conversation continues as new its newest reply goes along twice, and calls
-	// of tools stand twice in a result. What Temporal refuses would be bought again
-	// in each attempt.
-	maxRecordedReply = 768 << 10
-	maxStateBytes    = 4 << 10
-	maxAttachBytes   = 8 << 10
-	// Each call becomes an activity: Temporal takes 2,000 of them at a time.
-	maxCalls = 128
 )
 
 // Reply lets an executor produce the agent's next message.
@@ -215,62 +196,6 @@ func (r *replying) ask(
 	return got.(answer), nil
 }
 
-func (r *replying) request(in ReplyInput, messages []conversation.Message, offered []tools.Offered) executors.Request {
-	req := executors.Request{
-		Conversation:   in.Ref,
-		Turn:           in.Turn,
-		Attempt:        r.number(),
-		Round:          in.Round,
-		IdempotencyKey: replyKey(r.info.WorkflowExecution.ID, in),
-		Task:           in.Task,
-		Messages:       messages,
-		New:            len(in.New),
-		Tools:          described(offered),
-		OmittedText:    in.OmittedText,
-		State:          in.State,
-		Attach:         r.progress.Attach,
-	}
-	bounds := conversation.Bounds{Messages: in.Window, Bytes: in.LimitBytes, Marker: in.OmittedText}
-	var partial conversation.Window
-	if in.Partial != nil {
-		partial.Messages = continuing(*in.Partial)
-		if bounds.Bytes > 0 {
-			bounds.Bytes = max(1, bounds.Bytes-partial.Size())
-		}
-	}
-	fitting := bounds.Window(inTurn(messages))
-	req.Messages = slices.Concat(fitting.Messages, partial.Messages)
-	switch {
-	case in.Partial == nil:
-		req.New = min(req.New, len(req.Messages))
-	case len(req.State) > 0:
-		req.New = 1 // the rest it has seen, and its own part it has said
-	default:
-		req.New = len(req.Messages)
-	}
-	if in.Window > 0 || in.Anew {
-		// What is kept on the other side is as long as before: it is begun anew.
-		req.State, req.New = nil, len(req.Messages)
-	}
-	r.sent = SentMessages{
-		Messages: len(req.Messages), Bytes: fitting.Size() + partial.Size(), Least: fitting.Least, Continued: len(req.State) > 0,
-	}
-	return req
-}
-
-// inTurn are the messages without what providers returned beside those of earlier turns:
-// it is of use only until the agent has replied.
-func inTurn(messages []conversation.Message) []conversation.Message {
-	turn := len(messages)
-	for turn > 0 && messages[turn-1].Internal() {
-		turn--
-	}
-	if older := conversation.WithoutState(messages[:turn:turn]); turn > 0 && len(older) > 0 && &older[0] != &messages[0] {
-		return append(older, messages[turn:]...)
-	}
-	return messages
-}
-
 // announce records at Temporal that the executor is about to be asked. That also proves
 // that the attempt is the current one.
 func (r *replying) announce(ctx context.Context, name string, once bool) error {
@@ -316,45 +241,6 @@ func (r *replying) attached(name string) func(json.RawMessage) {
 	}
 }
 
-// callKey names the request with all that matters about it.
-func (r *replying) callKey(in ReplyInput) string {
-	execution := r.info.WorkflowExecution
-	return fmt.Sprintf("%s %s %s %s", replyKey(execution.ID, in), execution.RunID, in.Executor, Digest(in.Digest, in.New...))
-}
-
-func described(offered []tools.Offered) []conversation.Tool {
-	var out []conversation.Tool
-	for _, o := range offered {
-		out = append(out, o.Tool)
-	}
-	return out
-}
-
-// nameCalls gives calls that came without an id one, so that results find them.
-func nameCalls(m conversation.Message, in ReplyInput) {
-	for i, p := range m.Parts {
-		if p.ToolCall != nil && p.ToolCall.ID == "" {
-			p.ToolCall.ID = fmt.Sprintf("call_%d_%d_%d", in.Turn, in.Round, i)
-		}
-	}
-}
-
-// withoutCalls is the result without the tools it calls although none were
-// offered: a message with calls is not sent.
-func withoutCalls(result executors.Result) executors.Result {
-	if len(result.Message.ToolCalls()) == 0 {
-		return result
-	}
-	result.Message.State = nil
-	result.Message.Parts = slices.DeleteFunc(slices.Clone(result.Message.Parts), func(p conversation.Part) bool {
-		return p.Type == conversation.PartToolCall
-	})
-	if result.FinishReason == executors.FinishToolCall {
-		result.FinishReason = executors.FinishStop
-	}
-	return result
-}
-
 // MaxReserve is the most that is kept back of the time for an attempt.
 const MaxReserve = 10 * time.Second
 
@@ -362,125 +248,6 @@ const MaxReserve = 10 * time.Second
 // answer: a model that answers at the last moment has been paid for.
 func reserve(info activity.Info) time.Duration {
 	return min(MaxReserve, info.Deadline.Sub(info.StartedTime)/10)
-}
-
-// checkReply refuses what cannot be sent. Structured data alone is an answer:
-// platforms that take text alone are sent its JSON.
-func checkReply(name string, result executors.Result) error {
-	invalid := func(kind conversation.Kind, format string, args ...any) error {
-		return &conversation.Error{
-			Kind:  kind,
-			Op:    fmt.Sprintf("executor %q", name),
-			Err:   fmt.Errorf(format, args...),
-			Usage: result.Usage,
-		}
-	}
-	text, calls := result.Message.Text(), len(result.Message.ToolCalls())
-	if what := notJSON(result); what != "" {
-		return invalid(conversation.Invalid, "answered with %s that are not JSON", what)
-	}
-	switch {
-	case result.Message.Role != conversation.RoleAssistant && !(result.End && result.Message.Role == ""):
-		return invalid(conversation.Invalid, "answered as %q, not as the assistant", result.Message.Role)
-	case strings.TrimSpace(text) == "" && !result.End && calls == 0 && !hasData(result.Message):
-		return invalid(conversation.Unavailable, "answered with nothing")
-	case calls > maxCalls:
-		return invalid(conversation.Unavailable, "calls tools %d times: %d are allowed", calls, maxCalls)
-	case !utf8.ValidString(text):
-		return invalid(conversation.Unavailable, "answered with text that is not UTF-8")
-	case result.Message.Size() > maxReplyBytes:
-		return invalid(conversation.Invalid, "answered with %d KiB; at most %d are possible", result.Message.Size()>>10, maxReplyBytes>>10)
-	case result.Message.RecordedSize() > maxRecordedReply:
-		return invalid(conversation.Invalid, "answered with %d KiB, once it is written as JSON; at most %d are possible", result.Message.RecordedSize()>>10, maxRecordedReply>>10)
-	case len(result.State) > maxStateBytes:
-		return invalid(conversation.Invalid, "keeps a state of %d KiB in the conversation; at most %d are possible", len(result.State)>>10, maxStateBytes>>10)
-	}
-	return nil
-}
-
-// notJSON names what could not be recorded: a reply that fails as it is recorded would be
-// bought again in each attempt.
-func notJSON(result executors.Result) string {
-	for _, p := range result.Message.Parts {
-		switch {
-		case len(p.Data) > 0 && !json.Valid(p.Data):
-			return "data"
-		case p.ToolCall != nil && len(p.ToolCall.Arguments) > 0 && !json.Valid(p.ToolCall.Arguments):
-			return fmt.Sprintf("arguments of tool %q", p.ToolCall.Name)
-		}
-	}
-	if len(result.State) > 0 && !json.Valid(result.State) {
-		return "the bytes of a state"
-	}
-	return ""
-}
-
-func hasData(m conversation.Message) bool {
-	return slices.ContainsFunc(m.Parts, func(p conversation.Part) bool { return p.Type == conversation.PartData && len(p.Data) > 0 })
-}
-
-// history is the conversation so far: from the cache, else from the workflow, else from
-// the platform.
-func (c *Conversation) history(ctx context.Context, in ReplyInput) ([]conversation.Message, error) {
-	id := activity.GetInfo(ctx).WorkflowExecution.ID
-	var before []conversation.Message
-	if in.Before > 0 {
-		held, ok := c.cache.get(id, in.Digest)
-		c.metrics.cacheLookup(ctx, ok)
-		if ok {
-			before = held
-		} else {
-			read, err := c.read(ctx, in)
-			if err != nil {
-				return nil, err
-			}
-			before = read
-		}
-	}
-	all := make([]conversation.Message, 0, len(before)+len(in.New)+1)
-	return append(append(all, before...), in.New...), nil
-}
-
-func (c *Conversation) read(ctx context.Context, in ReplyInput) ([]conversation.Message, error) {
-	first, newest := in.Before, []conversation.Message(nil)
-	if c.transcripts != nil {
-		execution := activity.GetInfo(ctx).WorkflowExecution
-		var err error
-		if first, newest, err = c.transcripts.Messages(ctx, execution.ID, execution.RunID, in.Before); err != nil {
-			if in.OnlyCopy {
-				return nil, &conversation.Error{Kind: conversation.Unavailable, Op: "transcript", Err: err}
-			}
-			// The workflow may have no worker for the moment: the platform knows too.
-			first, newest = in.Before, nil
-		}
-	}
-	if first == 0 {
-		return newest, nil
-	}
-	if in.OnlyCopy {
-		return newest, nil
-	}
-	p, err := c.platform(in.Ref)
-	if err != nil {
-		return nil, err
-	}
-	transcript, err := p.transcript(ctx, in.Ref)
-	if err != nil {
-		return nil, err
-	}
-	if len(transcript.Messages) < first-in.Internal {
-		return newest, nil // a platform that keeps less than the workflow
-	}
-	// The platform has none of what went on between the agent and its tools.
-	missing := in.Internal
-	for _, m := range newest {
-		if m.Internal() {
-			missing--
-		}
-	}
-	upTo := min(max(0, first-max(0, missing)), len(transcript.Messages))
-	older := transcript.Messages[:upTo:upTo]
-	return append(older, newest...), nil
 }
 
 func asError(err error) *conversation.Error {
