@@ -13,7 +13,8 @@ import (
 // transcripts runs all conversations and returns their messages, in order.
 func transcripts(t *testing.T, seed int64, parallel bool) [][]string {
 	t.Helper()
-	b := setup(t, sim.Config{Seed: seed}, sim.Setup{Conversations: 32})
+	// More than OneRun takes at once.
+	b := setup(t, sim.Config{Seed: seed, Lenient: sim.Lenient{Capacity: true}}, sim.Setup{Conversations: 32})
 	all := b.conversations(0)
 	var wg sync.WaitGroup
 	for _, c := range all {
