@@ -169,10 +169,10 @@ func (a *Answer) message() (conversation.Message, error) {
 		a.add(a.thoughts.Rest())
 	}
 	deltas := a.deltas.String()
+	if a.DropThoughts {
+		deltas, _ = modelcall.WithoutOpening(deltas) // which OnDelta has received
+	}
 	if a.reply == nil {
-		if a.DropThoughts {
-			deltas, _ = modelcall.WithoutOpening(deltas)
-		}
 		return conversation.Text(conversation.RoleAssistant, deltas), nil
 	}
 	r := a.reply

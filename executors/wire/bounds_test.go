@@ -193,7 +193,7 @@ func FuzzAnswer(f *testing.F) {
 		`{"delta":"Hel"}` + "\n" + `{"delta":"lo"}` + "\n" + `{"end":true}`, `{"message":"Hi","state":{"a":[1]},"usage":{"input_tokens":-1,"calls":9223372036854775807}}`,
 		`{"message":{"parts":[{"type":"text","text":"a"},{"type":"data","data":{}},{"type":"tool_call","tool_call":{"id":"","name":"f","arguments":{}}}]}}`,
 		`{"delta":"<think>a"}` + "\n" + `{"delta":"</think>b"}` + "\n" + `{"message":"<think>a</think>bc"}`, `{"error":{"error":{"message":"m","code":429}}}`, `{"error":"no"}`,
-		`{"attach":1}` + "\n" + `{"attach":2}` + "\n" + `{"finish_reason":"length"}`, `{"message":{"role":"user"}}`, `{"error":{"retry_after":1e300,"kind":"rate_limited"}}`, "[]", `{"a":`,
+		`{"delta":"hm</think>b"}` + "\n" + `{"message":"hm</think>bc"}`, `{"attach":1}` + "\n" + `{"attach":2}` + "\n" + `{"finish_reason":"length"}`, `{"message":{"role":"user"}}`, `{"error":{"retry_after":1e300,"kind":"rate_limited"}}`, "[]", `{"a":`,
 	} {
 		f.Add(seed, true)
 		f.Add(seed, false)
@@ -236,6 +236,9 @@ func FuzzAnswer(f *testing.F) {
 		}
 		require.LessOrEqual(t, len(res.Message.Text()), 4*limit+200*len(res.Message.Parts))
 		require.LessOrEqual(t, len(res.State), wire.MaxToken)
+		if drop { // OnDelta has received thoughts that only their end shows to be some
+			said, _ = modelcall.WithoutOpening(said)
+		}
 		require.True(t, strings.HasPrefix(res.Message.Text(), said) || res.End)
 		_, err = json.Marshal(res)
 		require.NoError(t, err)
