@@ -211,16 +211,16 @@ func TestCallToolThatChanged(t *testing.T) {
 		calls int
 		kind  conversation.Kind
 	}{
-		"as it was":                   {now: tool, asked: true, calls: 1},
-		"another description":         {now: change(func(c *conversation.Tool) { c.Description = "pays twice" }), asked: true},
-		"another schema":              {now: change(func(c *conversation.Tool) { c.Schema = json.RawMessage(`{"type":"object","x":1}`) }), asked: true},
-		"another name":                {now: change(func(c *conversation.Tool) { c.Name = "refund_all" }), asked: true},
-		"gone":                        {asked: true},
-		"not to be listed now":        {err: &conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}, asked: true, kind: conversation.Unavailable},
-		"nobody was asked":            {now: change(func(c *conversation.Tool) { c.Description = "pays twice" }), calls: 1},
-		"after a call that was lost":  {asked: true, found: &activities.Mark{Time: time.Now(), Sends: 1}, kind: conversation.Ambiguous},
-		"changed, nobody was asked":   {calls: 1},
-		"listing fails, nobody asked": {err: errors.New("down"), calls: 1},
+		"as it was":                        {now: tool, asked: true, calls: 1},
+		"another description":              {now: change(func(c *conversation.Tool) { c.Description = "pays twice" }), asked: true},
+		"another schema":                   {now: change(func(c *conversation.Tool) { c.Schema = json.RawMessage(`{"type":"object","x":1}`) }), asked: true},
+		"another name":                     {now: change(func(c *conversation.Tool) { c.Name = "refund_all" }), asked: true},
+		"gone":                             {asked: true},
+		"not to be listed now":             {err: &conversation.Error{Kind: conversation.Unavailable, Err: errors.New("down")}, asked: true, kind: conversation.Unavailable},
+		"no operator was asked":            {now: change(func(c *conversation.Tool) { c.Description = "pays twice" }), calls: 1},
+		"after a call that was lost":       {asked: true, found: &activities.Mark{Time: time.Now(), Sends: 1}, kind: conversation.Ambiguous},
+		"changed, no operator was asked":   {calls: 1},
+		"listing fails, no operator asked": {err: errors.New("down"), calls: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

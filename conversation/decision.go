@@ -9,7 +9,7 @@ import (
 type Decision struct {
 	Choice Choice    `json:"choice"`
 	At     time.Time `json:"at,omitzero"`
-	// By is the operator. Empty: not known, or nobody has decided.
+	// By is the operator. Empty: not known, or no decision was made.
 	By string `json:"by,omitempty"`
 	// Reason is the operator's.
 	Reason string `json:"reason,omitempty"`

@@ -157,14 +157,14 @@ func TestAnswersAreFinalOverHTTP(t *testing.T) {
 	t.Parallel()
 	for name, c := range answers {
 		for _, as := range []string{"JSON", "Text", "Status202", "Status500", "Events", "EventsCR", "EventsUnended", "EventsWithOthers"} {
+			if as == "Status500" && !strings.Contains(c.answer, `"error":{"code":-`) || as == "Text" && strings.Contains(name, "Invalid") {
+				continue // that is no answer
+			}
+			if as != "JSON" && name == "LongText" {
+				continue // its length is the same in every form
+			}
 			t.Run(name+"/"+as, func(t *testing.T) {
 				t.Parallel()
-				if as == "Status500" && !strings.Contains(c.answer, `"error":{"code":-`) || as == "Text" && strings.Contains(name, "Invalid") {
-					t.Skip("that is no answer")
-				}
-				if as != "JSON" && name == "LongText" {
-					t.Skip("TestAnswersToACall has it")
-				}
 				finally(t, visit(t, newOdd(t, c.answer, as), nil), c.want, c.fault)
 			})
 		}

@@ -248,8 +248,8 @@ func TestBrokenAccounts(t *testing.T) {
 		"paid again under another key": {func(r *record) {
 			r.payments = append(r.payments, map[string]any{"at": at(30), "token": "00000000000000c1", "key": "other", "digest": "d2", "previous": first})
 		}, []string{check.RulePaid}},
-		"an answer that nobody gave": {func(r *record) { r.payments = r.payments[1:] }, []string{check.RulePaid}},
-		"tool called twice":          {func(r *record) { r.effects = append(r.effects, r.effects[0]) }, []string{check.RuleTool}},
+		"an answer that no model gave": {func(r *record) { r.payments = r.payments[1:] }, []string{check.RulePaid}},
+		"tool called twice":            {func(r *record) { r.effects = append(r.effects, r.effects[0]) }, []string{check.RuleTool}},
 		"tool called for nothing": {func(r *record) {
 			r.effects = append(r.effects, map[string]any{"at": at(5), "tool": "note", "token": "00000000000000ff", "n": 0})
 		}, []string{check.RuleTool}},

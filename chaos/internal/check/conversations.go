@@ -45,7 +45,7 @@ func (c *checking) outcome(id string, t *Talk, w *Workflow) {
 		c.require(waits || c.acted(id, "cancel", "end"), RuleBegun, id, "it is %s on the platform, and the workflow is %s (%s)", t.Status, w.Status, w.Shown)
 	}
 	lost := w.Outcome.Kind == "claim_lost" && !c.doubled[id]
-	c.require(!lost, RuleClaim, id, "its claim counts as lost, and nobody else claims here")
+	c.require(!lost, RuleClaim, id, "its claim counts as lost, and no other system claims conversations here")
 }
 
 func (c *checking) claims(id string, t *Talk) {

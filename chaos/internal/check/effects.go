@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// payments: once Temporal has recorded an answer, nobody pays for the same request again.
+// payments: once Temporal has recorded an answer, the same request is not paid again.
 // The same request has the same key; or, whatever its key, the same messages, with an
 // earlier answer of this conversation among them.
 func (c *checking) payments() {
@@ -103,7 +103,7 @@ func after(text, mark string) string {
 	return rest
 }
 
-// senders: whoever repeats a message id gets the same reply; the agent was asked once.
+// senders: a client that repeats a message id gets the same reply; the agent was asked once.
 func (c *checking) senders() {
 	type key struct{ conversation, message string }
 	replies, last := map[key]Delivery{}, map[key]Delivery{}

@@ -67,7 +67,7 @@ func (l *Load) deliver(ctx context.Context, random *rand.Rand, id string, n int)
 			return true
 		case code == 2:
 			return false
-		case code == 3: // paused, in need of somebody, or over
+		case code == 3: // paused, in need of an operator, or over
 			if refused++; refused > 20 {
 				return false
 			}

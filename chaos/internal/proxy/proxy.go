@@ -155,7 +155,7 @@ func (p *Link) serve(client net.Conn) {
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", p.upstream)
 	cancel()
 	if err != nil {
-		reset(client) // as if nobody listened
+		reset(client) // as if no server listened
 		return
 	}
 	if !p.keep(server) {

@@ -78,7 +78,7 @@ func (s *sample) read() error {
 }
 
 // Unclaimed is how many conversations the platform still has for its agent: those that
-// nobody has claimed yet.
+// no worker has claimed yet.
 func (s *Stack) Unclaimed(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
