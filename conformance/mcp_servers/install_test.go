@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/conformance/npm"
 )
 
 var (
@@ -23,41 +25,13 @@ var (
 	requirements []byte
 )
 
-// install returns a folder with the servers in it. A finished one is used as it is,
-// without the network.
+// install returns a folder with the servers in it.
 func install(t *testing.T) string {
 	t.Helper()
-	for _, program := range []string{"node", "npm"} {
-		_, err := exec.LookPath(program)
-		require.NoError(t, err, "this test needs Node 20 or newer with npm; on Debian: apt-get install nodejs npm")
-	}
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	cache = filepath.Join(cache, "parley", "conformance")
-	require.NoError(t, os.MkdirAll(cache, 0o755))
-	digest := sha256.Sum256(append(manifest[:len(manifest):len(manifest)], lock...))
-	home := filepath.Join(cache, fmt.Sprintf("mcp-servers-%x", digest[:8]))
-	if _, err := os.Stat(home); err == nil {
-		return home
-	}
-	// Made beside it and moved, so that a run that was cut off, or another at the same
-	// time, leaves no half of it.
-	made, err := os.MkdirTemp(cache, "mcp-servers-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(made) })
-	for name, content := range map[string][]byte{"package.json": manifest, "package-lock.json": lock} {
-		require.NoError(t, os.WriteFile(filepath.Join(made, name), content, 0o644))
-	}
-	t.Log("installing the MCP servers (once, into the user's cache)")
-	npm := exec.CommandContext(t.Context(), "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	npm.Dir = made
-	out, err := npm.CombinedOutput()
-	require.NoError(t, err, "the MCP servers could not be installed. The first run needs a package registry: check the network, or set npm's registry to your mirror.\n%s", out)
-	if err := os.Rename(made, home); err != nil {
-		_, there := os.Stat(home)
-		require.NoError(t, there, "%v", err)
-	}
-	return home
+	return npm.Set{
+		What: "the MCP servers", Folder: "mcp-servers", Node: "20",
+		Files: map[string][]byte{"package.json": manifest, "package-lock.json": lock},
+	}.Install(t)
 }
 
 // installPython returns the folder with the programs of the servers that are written in
