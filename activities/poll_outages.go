@@ -12,8 +12,7 @@ import (
 )
 
 // outages are the platforms' failures to list conversations, by inbox. They outlive the
-// polls, of which an inbox has one after the other, so that the log has the begin and
-// the end of each once.
+// polls of an inbox, so that the log has the begin and the end of each once.
 type outages struct {
 	mu sync.Mutex
 	by map[inboxKey]outage

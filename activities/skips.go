@@ -26,8 +26,8 @@ const (
 	maxSkipped = 1000
 )
 
-// skips holds, for each inbox of a worker, what it skips. It outlives the polls, of
-// which an inbox has one after the other, so that each skip is logged once.
+// skips holds, for each inbox of a worker, what it skips. It outlives the polls of an
+// inbox, so that each skip is logged once.
 type skips struct {
 	mu sync.Mutex
 	by map[inboxKey]*skipped
@@ -38,22 +38,24 @@ func (s *skips) of(in PollInput, m *Metrics) *skipped {
 	defer s.mu.Unlock()
 	it := s.by[in.key()]
 	if it == nil {
-		it = &skipped{in: in, listed: make(map[listing]map[skipKey]Skipped), refusals: make(map[skipKey]refusal)}
+		it = &skipped{in: in, metrics: m, listed: make(map[listing]map[skipKey]Skipped), refusals: make(map[skipKey]refusal)}
 		s.by[in.key()] = it
 	}
-	it.metrics = m
 	return it
 }
 
-// skipped is what one inbox skips. One poll at a time uses it.
+// skipped is what one inbox skips. Polls may use it at the same time: one that was frozen
+// continues beside the one that has replaced it, until it learns that it is over.
 type skipped struct {
 	in      PollInput
 	metrics *Metrics
+
+	mu sync.Mutex
 	// listed are the rows that the platform could not give in its newest listing of each
 	// kind; refusals are the conversations that could not be started.
 	listed   map[listing]map[skipKey]Skipped
 	refusals map[skipKey]refusal
-	advised
+	advised  advised
 }
 
 // A listing is what a platform lists.
@@ -76,6 +78,8 @@ type refusal struct {
 // rows replaces what a listing could not read. A row that it does not name any more has
 // recovered.
 func (s *skipped) rows(ctx context.Context, of listing, rows []*platforms.RowError) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	listed := make(map[skipKey]Skipped, len(rows))
 	for _, row := range rows {
 		key := keyOf(row)
@@ -103,6 +107,13 @@ func keyOf(row *platforms.RowError) skipKey {
 	return skipKey{row.ID, row.Simulation}
 }
 
+// advise keeps the platform's advice.
+func (s *skipped) advise(ctx context.Context, in PollInput, on platforms.Platform) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advised.advise(ctx, in, on)
+}
+
 func (s *skipped) known(key skipKey) (Skipped, bool) {
 	for _, rows := range s.listed {
 		if it, ok := rows[key]; ok {
@@ -114,6 +125,8 @@ func (s *skipped) known(key skipKey) (Skipped, bool) {
 
 // refuse records that a conversation cannot be started.
 func (s *skipped) refuse(ctx context.Context, ref conversation.Ref, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := skipKey{ref.ID, ref.Simulation}
 	it, known := s.refusals[key]
 	if !known {
@@ -133,12 +146,16 @@ func (s *skipped) refuse(ctx context.Context, ref conversation.Ref, err error) {
 
 // recentlyRefused reports whether it is too early to retry a conversation.
 func (s *skipped) recentlyRefused(ref conversation.Ref) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	it, ok := s.refusals[skipKey{ref.ID, ref.Simulation}]
 	return ok && time.Now().Before(it.next)
 }
 
 // waiting forgets the refusals of conversations that are not listed any more.
 func (s *skipped) waiting(all []platforms.Assignment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if len(s.refusals) == 0 {
 		return
 	}
@@ -162,8 +179,10 @@ func (s *skipped) log(ctx context.Context, it Skipped, err error) {
 
 // show puts what is skipped into a poll's status.
 func (s *skipped) show(status *PollStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	all := s.sorted()
-	status.Advice = s.advice
+	status.Advice = slices.Clone(s.advised.advice)
 	status.SkippedCount = len(all)
 	status.Skipped = all[:min(len(all), shownSkipped)]
 	for i := range status.Skipped { // a heartbeat must be small
