@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors/internal/apierror"
 	"github.com/parley-run/parley/executors/wire"
 	"github.com/parley-run/parley/internal/foreign"
 	"github.com/parley-run/parley/internal/httpclient"
@@ -47,29 +48,63 @@ var (
 	status = regexp.MustCompile(`\bAPI error:? \(?(\d{3})\b|^(\d{3}) `)
 )
 
-// parseRefusal recognizes a text of AgentOS. Nil: it is none of the known ones.
+// parseRefusal recognizes a text of AgentOS, or an error of a model's provider that it
+// passes on. Nil: it is neither.
 func parseRefusal(text string) *refusal {
 	text = wrapped.ReplaceAllString(strings.TrimSpace(text), "")
+	wait := retryAfter(text)
+	code, body := passedOn(text)
+	if kind, ok := meaning(code, body, wait); ok {
+		return &refusal{kind: kind, text: text, retryAfter: wait}
+	}
 	for _, r := range refusals {
 		if r.pattern.MatchString(text) {
-			return &refusal{kind: r.kind, text: text, retryAfter: retryAfter(text), unknown: r.unknown}
+			return &refusal{kind: r.kind, text: text, retryAfter: wait, unknown: r.unknown}
 		}
 	}
-	if at := status.FindStringSubmatchIndex(text); at != nil {
-		found := status.FindStringSubmatch(text)
-		code, _ := strconv.Atoi(found[1] + found[2]) // three digits
-		if code < 400 || code > 599 {
-			return nil
-		}
-		out := &refusal{kind: wire.StatusKind(code, retryAfter(text)), text: text, retryAfter: retryAfter(text)}
-		// An HTML page does not come from the provider itself.
-		body := strings.TrimLeft(text[at[1]:], "): -")
-		if body != "" && foreign.Find(code, nil, []byte(body), func() bool { return true }) != nil {
-			out.kind = conversation.Unavailable
-		}
-		return out
+	switch {
+	case code == 0:
+		return nil
+	case isForeign(code, body):
+		return &refusal{kind: conversation.Unavailable, text: text, retryAfter: wait}
 	}
-	return nil
+	return &refusal{kind: wire.StatusKind(code, wait), text: text, retryAfter: wait}
+}
+
+// passedOn returns the status and the body of a provider's error in a text, or 0.
+func passedOn(text string) (code int, body string) {
+	at := status.FindStringSubmatchIndex(text)
+	if at == nil {
+		return 0, ""
+	}
+	found := status.FindStringSubmatch(text)
+	code, _ = strconv.Atoi(found[1] + found[2]) // three digits
+	if code < 400 || code > 599 {
+		return 0, ""
+	}
+	return code, strings.TrimLeft(text[at[1]:], "): -")
+}
+
+// meaning returns the kind that the body of a provider's error states, as for executors
+// that ask the provider themselves.
+func meaning(code int, body string, wait time.Duration) (conversation.Kind, bool) {
+	if code == 0 || isForeign(code, body) {
+		return "", false
+	}
+	report, ok := apierror.Read([]byte(body))
+	if !ok {
+		return "", false
+	}
+	if _, ok := report.Meaning(code, apierror.Table{}); !ok {
+		return "", false
+	}
+	return report.Kind(code, wait, apierror.Table{}), true
+}
+
+// isForeign reports whether a body does not come from the provider itself, as an HTML page
+// does not.
+func isForeign(code int, body string) bool {
+	return body != "" && foreign.Find(code, nil, []byte(body), func() bool { return true }) != nil
 }
 
 // retryAfter is the time until a retry in a text, zero if there is none.
