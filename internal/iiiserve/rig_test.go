@@ -163,11 +163,11 @@ func (s *setup) agents(n int) []config.Agent {
 
 func (s *setup) agentName(i int) string { return fmt.Sprintf("a%d-%s", i, s.name) }
 
-// ready waits until every function is served.
+// ready waits until every function is served, that of the inbox's messages too.
 func (s *setup) ready() {
 	s.Helper()
 	require.NoError(s, s.engine.Wait(s.soon(), func() bool {
-		for _, id := range []string{"start", "send", "get", "list", "end"} {
+		for _, id := range []string{"start", "send", "get", "list", "end", "ingest"} {
 			if !s.engine.Serves("", "conversation::"+id) {
 				return false
 			}
