@@ -39,6 +39,7 @@ func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outc
 	var next *workflow.ContinueAsNewError
 	if errors.As(err, &next) {
 		drainAttempts(ctx)
+		dropActs(ctx)
 		return conversation.Outcome{}, err
 	}
 	return r.finish(ctx, e, err)
@@ -211,6 +212,7 @@ func (r *run) conclude(ctx workflow.Context, e ending) error {
 	}
 	r.show(ctx)
 	drainAttempts(ctx)
+	dropActs(ctx)
 	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(e.kind)}).Counter("parley_conversations_closed").Inc(1)
 	r.notify(ctx, conversation.EventEnded, "")
 	return nil

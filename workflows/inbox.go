@@ -41,6 +41,7 @@ func Inbox(ctx workflow.Context, in InboxInput) error {
 		case b.stop:
 			b.setState(ctx, InboxStopped)
 			b.show(ctx)
+			dropActs(ctx)
 			return workflow.Await(ctx, func() bool { return workflow.AllHandlersFinished(ctx) })
 		case b.mayRollOver(ctx):
 			return b.rollOver(ctx)
@@ -281,6 +282,7 @@ func (b *inbox) drain(ctx workflow.Context) {
 		b.onRecovered(ctx, recovered)
 		recovered = Recovered{}
 	}
+	dropActs(ctx)
 }
 
 // configure applies the settings of a worker that has started. The worker may also have

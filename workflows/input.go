@@ -61,6 +61,8 @@ type ConversationInput struct {
 	CountedIn *CountedIn `json:"counted_in,omitempty"`
 	// Filled means that WithDefaults has filled what the caller left open.
 	Filled bool `json:"filled,omitempty"`
+	// By is the operator who started it by hand. Empty: an inbox, a schedule or a client did.
+	By string `json:"by,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }
@@ -176,6 +178,9 @@ func (in ConversationInput) fault() string {
 		}
 	default:
 		return fmt.Sprintf("side %q is unknown: use platform, transport, direct or task", in.Side)
+	}
+	if err := mayDecide(in.By, ""); err != nil {
+		return err.Error()
 	}
 	if in.Adopt && (in.Side != SidePlatform && in.Side != SideTask || in.Start != nil) {
 		return "adopt is for conversations and tasks of a platform"

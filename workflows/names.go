@@ -14,6 +14,7 @@ const (
 	ConversationName = "Conversation"
 	InboxName        = "Inbox"
 	LedgerName       = "Ledger"
+	ActName          = "Act"
 
 	// Queries.
 	QueryTranscript = "transcript" // Conversation: TranscriptQuery -> Transcript
@@ -33,6 +34,10 @@ const (
 	// SignalAttempt reports to a Conversation that an attempt at one of its steps has failed
 	// and is followed by another: activities.AttemptReport.
 	SignalAttempt = "attempt"
+
+	// SignalAct records an act of an operator in the history of a Conversation or an Inbox:
+	// ActRecord.
+	SignalAct = "act"
 
 	// A signal to Inbox: InboxSettings.
 	SignalConfigure = "configure"

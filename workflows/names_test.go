@@ -54,6 +54,7 @@ func TestRegister(t *testing.T) {
 	want := map[string]workflow.VersioningBehavior{
 		workflows.ConversationName: workflow.VersioningBehaviorPinned, workflows.InboxName: workflow.VersioningBehaviorAutoUpgrade,
 		workflows.CapacityName: workflow.VersioningBehaviorAutoUpgrade, workflows.LedgerName: workflow.VersioningBehaviorAutoUpgrade,
+		workflows.ActName: workflow.VersioningBehaviorAutoUpgrade,
 	}
 	require.Len(t, r, len(want))
 	for name, behavior := range want {

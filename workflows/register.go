@@ -25,4 +25,8 @@ func Register(r worker.WorkflowRegistry) {
 		Name:               LedgerName,
 		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})
+	r.RegisterWorkflowWithOptions(Act, workflow.RegisterOptions{
+		Name:               ActName,
+		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
+	})
 }

@@ -108,7 +108,7 @@ const (
 
 // reservedNames begin the ids of workflows that are no conversations: no platform can
 // be called so.
-var reservedNames = []string{"inbox", "budget", "capacity"}
+var reservedNames = []string{"inbox", "budget", "capacity", "act"}
 
 // Platform returns the platform of that name.
 func (c *Config) Platform(name string) (Platform, bool) {

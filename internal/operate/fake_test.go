@@ -160,6 +160,10 @@ func (s *server) ListWorkflow(_ context.Context, req *workflowservice.ListWorkfl
 			}
 		}
 		kind := strings.Contains(req.Query, fmt.Sprintf("WorkflowType = '%s'", e.info.Type.Name))
+		if wanted, ok := strings.CutPrefix(req.Query, "WorkflowId = '"); ok { // of one workflow, and of what is recorded about it
+			wanted, _, _ = strings.Cut(wanted, "'")
+			kind = id == wanted || strings.HasPrefix(id, workflows.ActPrefix(wanted))
+		}
 		open := !strings.Contains(req.Query, "ExecutionStatus = 'Running'") || e.info.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 		if !excluded && kind && open {
 			out = append(out, e.info)

@@ -2,12 +2,7 @@ package operate
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -47,21 +42,8 @@ func (r *runRecord) first() int {
 // readRun reads the history of one run, from its start to where it stands now.
 func (o *Operator) readRun(ctx context.Context, id, runID string) (runRecord, error) {
 	r := newHistoryReader(o.converter(id))
-	events := o.Client.GetWorkflowHistory(ctx, id, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
-			return r.run, fault(NotFound, err, "the history of run %s of %q is gone", runID, id)
-		}
-		if err != nil {
-			return r.run, o.Explain(fmt.Sprintf("read the history of %q", id), err)
-		}
-		if err := r.read(event); err != nil {
-			return r.run, fault(Failed, err, "read the history of %q: event %d: %s (is it encoded by a codec that this command does not have?)", id, event.GetEventId(), firstLine(err))
-		}
-	}
-	return r.run, nil
+	err := o.eachEvent(ctx, id, runID, r.read)
+	return r.run, err
 }
 
 // readChain reads the runs that an execution continued, the newest first, until

@@ -72,24 +72,40 @@ func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) 
 // newest closed ones.
 func (o *Operator) search(ctx context.Context, query string, limit int) ([]Conversation, error) {
 	found := []Conversation{}
+	err := o.eachExecution(ctx, query, limit, func(_ string, c Conversation) bool {
+		found = append(found, c)
+		return limit <= 0 || len(found) < limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// eachExecution reads executions and their workflow types in visibility's order, until
+// use returns false. limit bounds the pages that are asked for. Zero or less: no bound.
+func (o *Operator) eachExecution(ctx context.Context, query string, limit int, use func(kind string, c Conversation) bool) error {
 	var next []byte
-	for {
+	for read := 0; ; {
 		size := 500
 		if limit > 0 {
-			size = min(size, limit-len(found))
+			size = min(size, limit-read)
 		}
 		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 			Query: query, PageSize: int32(size), NextPageToken: next,
 		})
 		if err != nil {
-			return nil, o.Explain("list", err)
+			return o.Explain("list", err)
 		}
 		for _, info := range page.GetExecutions() {
-			found = append(found, fromInfo(info))
+			if !use(info.GetType().GetName(), fromInfo(info)) {
+				return nil
+			}
 		}
+		read += len(page.GetExecutions())
 		next = page.GetNextPageToken()
-		if len(next) == 0 || limit > 0 && len(found) >= limit {
-			return found, nil
+		if len(next) == 0 || limit > 0 && read >= limit {
+			return nil
 		}
 	}
 }

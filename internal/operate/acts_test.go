@@ -1,0 +1,236 @@
+package operate_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/failure/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/api/update/v1"
+	"go.temporal.io/sdk/client"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/workflows"
+)
+
+const actsID = "main/pr_1/cv_1"
+
+func actsInput(by string) workflows.ConversationInput {
+	return workflows.ConversationInput{
+		Ref: conversation.Ref{Platform: "main", Project: "pr_1", ID: "cv_1"}, Side: workflows.SidePlatform, By: by,
+	}
+}
+
+// act records an act by signal.
+func (r *recording) act(record workflows.ActRecord) *recording {
+	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
+			WorkflowExecutionSignaledEventAttributes: &history.WorkflowExecutionSignaledEventAttributes{
+				SignalName: workflows.SignalAct, Input: payloads(r.t, record), Identity: "cli",
+			},
+		},
+	})
+	return r
+}
+
+// short is the part of an act that tests compare.
+func short(acts []operate.Act) (all []string) {
+	for _, a := range acts {
+		all = append(all, strings.TrimSpace(string(a.Action)+" by "+a.By+" "+a.Detail))
+	}
+	return all
+}
+
+// Every request of an operator is an act, with the name in it.
+func TestActsOfUpdates(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		update string
+		in     any
+		want   string
+	}{
+		"end":      {workflows.UpdateEnd, workflows.EndRequest{By: "anna", Reason: "wrong\nprompt"}, "end by anna wrong prompt"},
+		"pause":    {workflows.UpdatePause, workflows.PauseRequest{By: "anna"}, "pause by anna"},
+		"resume":   {workflows.UpdateResume, workflows.ResumeRequest{By: "anna", Executor: "gpt", NewReply: true}, "resume by anna with executor gpt and a new reply"},
+		"takeover": {workflows.UpdateTakeover, workflows.TakeoverRequest{By: "anna", Text: "secret words"}, "takeover by anna"},
+		"approve":  {workflows.UpdateApprove, workflows.ApproveRequest{By: "anna", CallID: "c1"}, "approve by anna call c1"},
+		"deny":     {workflows.UpdateApprove, workflows.ApproveRequest{By: "anna", Deny: true, Reason: "no"}, "deny by anna the only call: no"},
+		"unnamed":  {workflows.UpdateEnd, workflows.EndRequest{}, "end by 7@host"},
+		"bounded": {
+			workflows.UpdateEnd, workflows.EndRequest{By: "an\x1b[31mna", Reason: strings.Repeat("x", 1000)}, "end by an�[31mna " + strings.Repeat("x", 497) + "…",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &server{}
+			h := record(t, actsInput(""), "").update(test.update, test.in, workflows.Status{})
+			h.events[1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: "u1", Identity: "7@host"}
+			s.put(workflows.ConversationName, actsID, "r1", running, func(e *execution) { e.events = h.events })
+			acts, err := newOperator(s).Acts(t.Context(), actsID)
+			require.NoError(t, err)
+			require.Equal(t, []string{test.want}, short(acts))
+			require.Equal(t, actsID, acts[0].Conversation)
+			require.Equal(t, "r1", acts[0].RunID)
+			require.True(t, h.events[1].GetEventTime().AsTime().Equal(acts[0].At))
+		})
+	}
+}
+
+// A run that was reset repeats the original run's events and requests: each act is listed
+// once. The runs of a chain list theirs together.
+func TestActsOfRuns(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	meta := func(h *recording, id string) {
+		h.events[len(h.events)-1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: id}
+	}
+	moved := workflows.ActRecord{ID: "a1", Action: "move", By: "bert", Conversation: actsID, Detail: "to b2"}
+	base := record(t, actsInput("anna"), "")
+	base.events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
+	meta(base.update(workflows.UpdatePause, workflows.PauseRequest{By: "anna"}, nil), "u1")
+	base.act(moved)
+	reset := record(t, actsInput("anna"), "")
+	reset.events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
+	reset.add(enums.EVENT_TYPE_WORKFLOW_TASK_FAILED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowTaskFailedEventAttributes{
+			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{
+				Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, Identity: "cli:carl", Failure: &failure.Failure{Message: "bad turn"},
+			},
+		},
+	})
+	reset.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAdmittedEventAttributes{
+			WorkflowExecutionUpdateAdmittedEventAttributes: &history.WorkflowExecutionUpdateAdmittedEventAttributes{
+				Request: &update.Request{Meta: &update.Meta{UpdateId: "u1"}, Input: &update.Input{
+					Name: workflows.UpdatePause, Args: payloads(t, workflows.PauseRequest{By: "anna"}),
+				}},
+			},
+		},
+	})
+	reset.act(moved)
+	reset.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
+			WorkflowExecutionUpdateAcceptedEventAttributes: &history.WorkflowExecutionUpdateAcceptedEventAttributes{ProtocolInstanceId: "u1"},
+		},
+	})
+	next := record(t, actsInput("anna"), "r2")
+	meta(next.update(workflows.UpdateResume, workflows.ResumeRequest{By: "dora"}, nil), "u2")
+	next.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionCancelRequestedEventAttributes{
+			WorkflowExecutionCancelRequestedEventAttributes: &history.WorkflowExecutionCancelRequestedEventAttributes{Identity: "cli:emil"},
+		},
+	})
+	next.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionTerminatedEventAttributes{
+			WorkflowExecutionTerminatedEventAttributes: &history.WorkflowExecutionTerminatedEventAttributes{Identity: "cli:emil", Reason: "stuck"},
+		},
+	})
+	s.put(workflows.ConversationName, actsID, "r1", terminated, func(e *execution) { e.events = base.events })
+	s.put(workflows.ConversationName, actsID, "r2", continued, func(e *execution) { e.events = reset.events })
+	s.put(workflows.ConversationName, actsID, "r3", terminated, func(e *execution) { e.events = next.events })
+	acts, err := newOperator(s).Acts(t.Context(), actsID)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{
+		"terminate by cli:emil stuck", "cancel by cli:emil", "resume by dora", "move by bert to b2", "reset by cli:carl bad turn", "pause by anna", "run by anna",
+	}, short(acts))
+	require.IsNonIncreasing(t, times(acts))
+}
+
+func times(acts []operate.Act) (all []int64) {
+	for _, a := range acts {
+		all = append(all, a.At.UnixNano())
+	}
+	return all
+}
+
+// recorder is a server that keeps what is recorded.
+type recorder struct {
+	server
+	closed  bool
+	signals []workflows.ActRecord
+	started []workflows.ActRecord
+	options []client.StartWorkflowOptions
+}
+
+func (r *recorder) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {
+	if r.closed {
+		return serviceerror.NewNotFound("workflow execution already completed")
+	}
+	record := arg.(workflows.ActRecord)
+	if id != record.Subject() || name != workflows.SignalAct {
+		return serviceerror.NewInvalidArgument(id + name)
+	}
+	r.signals = append(r.signals, record)
+	return nil
+}
+
+func (r *recorder) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
+	r.options, r.started = append(r.options, o), append(r.started, args[0].(workflows.ActRecord))
+	return nil, r.down
+}
+
+// A record is in the history of what it is about. Where there is no history, it is in a
+// workflow of its own, whose id begins with that of its subject.
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	move := operate.Act{Action: operate.ActionMove, By: "a\x07nna", Conversation: actsID, Detail: "to\nb2"}
+	for name, test := range map[string]struct {
+		closed bool
+		act    operate.Act
+		prefix string
+	}{
+		"open":     {act: move},
+		"closed":   {closed: true, act: move, prefix: "act/main/pr_1/cv_1/move/"},
+		"schedule": {act: operate.Act{Action: operate.ActionDelete, By: "anna", Schedule: "report"}, prefix: "act/schedule/report/delete/"},
+		"name that no id may have": {
+			act: operate.Act{Action: operate.ActionDelete, By: "anna", Schedule: "bericht für anna"}, prefix: workflows.ActPrefix("schedule/bericht für anna"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := &recorder{closed: test.closed}
+			o := newOperator(&r.server)
+			o.Client = r
+			require.NoError(t, o.Record(t.Context(), test.act))
+			if test.prefix == "" {
+				require.Empty(t, r.started)
+				require.Len(t, r.signals, 1)
+				require.NotEmpty(t, r.signals[0].ID)
+				require.True(t, strings.HasPrefix(r.signals[0].By, "a") && !strings.Contains(r.signals[0].By, "\x07"), r.signals[0].By)
+				require.Equal(t, "to b2", r.signals[0].Detail)
+				return
+			}
+			require.Empty(t, r.signals)
+			require.Equal(t, test.act.Subject(), r.started[0].Subject())
+			require.True(t, strings.HasPrefix(r.options[0].ID, test.prefix), r.options[0].ID)
+			require.True(t, conversation.ValidInWorkflowID(r.options[0].ID))
+		})
+	}
+}
+
+// The record of an erasure is found by the conversation's id when nothing else of it is
+// left.
+func TestErasure(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	o := newOperator(&r.server)
+	o.Client = r
+	require.NoError(t, o.RecordErasure(t.Context(), operate.Conversation{ID: actsID, Platform: "main", Agent: "support", Persona: "Grandma"}, "anna", "3 runs"))
+	require.NotContains(t, r.options[0].StaticSummary+r.options[0].ID, "Grandma")
+	h := &recording{t: t}
+	h.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
+			WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{Input: payloads(t, r.started[0])},
+		},
+	})
+	r.put(workflows.ActName, r.options[0].ID, "r1", completed, func(e *execution) { e.events = h.events })
+	acts, err := o.Acts(t.Context(), actsID)
+	require.NoError(t, err)
+	require.Equal(t, []string{"erase by anna 3 runs"}, short(acts))
+	require.Equal(t, actsID, acts[0].Conversation)
+}
