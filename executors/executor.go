@@ -63,7 +63,8 @@ type Request struct {
 	// back with nil.
 	OnAttach func(token json.RawMessage)
 	// OnDelta, if not nil, is called with the text of a streaming reply as it comes. Together
-	// the pieces are the reply.
+	// the pieces are the reply, unless a server begins its answer again in the middle: the
+	// pieces before that stay void. The reply is the result's message.
 	OnDelta func(text string)
 }
 

@@ -16,6 +16,7 @@ import (
 // An answer is the part of the model's answer received so far.
 type answer struct {
 	modelcall.Answer
+	id      string         // the API's id of the message
 	stop    sdk.StopReason // the API's stop_reason; empty: not finished
 	stopped bool           // the stream has come to its end
 	why     string         // the API's explanation of a refusal
@@ -59,6 +60,7 @@ func (a *answer) event(name string, data json.RawMessage) {
 	switch kind {
 	case "message_start":
 		m := e.Object("message")
+		a.again(m.Text("id"))
 		a.begin(m)
 		a.content(m)
 	case "content_block_start":
@@ -76,6 +78,20 @@ func (a *answer) event(name string, data json.RawMessage) {
 	case "message": // a whole answer as an event
 		a.message(e)
 	}
+}
+
+// again drops what was received of a message with another id. Gateways that change to
+// another provider in the middle begin a new message in the same stream; others send the
+// beginning of one message twice.
+func (a *answer) again(id string) {
+	if id == "" || id == a.id {
+		return
+	}
+	if a.id != "" {
+		a.Restart()
+		a.stop, a.stopped, a.why, a.blocks = "", false, "", blocks{}
+	}
+	a.id = id
 }
 
 // message reads a whole answer.

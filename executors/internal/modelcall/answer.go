@@ -61,6 +61,16 @@ func (a *Answer) say(text string) {
 	}
 }
 
+// Restart drops what was received: the server began another answer in the same stream, as
+// gateways do that change to another provider in the middle. The usage remains, as the
+// first answer may have been paid.
+func (a *Answer) Restart() {
+	a.Text.Reset()
+	a.Thoughts = Thoughts{keep: a.Thoughts.keep}
+	a.Calls, a.pieces = nil, pieces{}
+	a.Declined, a.Finish, a.word = "", "", ""
+}
+
 // End notes the provider's word for why the model stopped. See [Ended]. A word that is no
 // end changes nothing.
 func (a *Answer) End(word string) {
