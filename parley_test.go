@@ -112,7 +112,7 @@ func run(t *testing.T, r *rig.Rig, opts parley.Options, meanwhile func()) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- parley.Run(ctx, opts) }()
-	r.WaitDone(t, time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	meanwhile()
 	cancel()
@@ -141,7 +141,7 @@ func TestPayloadCodec(t *testing.T) {
 	opts.Logger = slog.New(slog.NewTextHandler(addressOf{pages}, nil))
 	run(t, r, opts, func() {
 		page := <-pages
-		require.Eventually(t, func() bool {
+		rig.Eventually(t, func() bool {
 			res, err := http.Get(page) //nolint:noctx // it is this process
 			if err != nil {
 				return false
@@ -154,7 +154,7 @@ func TestPayloadCodec(t *testing.T) {
 			}
 			require.NoError(t, json.NewDecoder(res.Body).Decode(&report))
 			return res.StatusCode == http.StatusOK && !report.Inboxes[0].LastPoll.IsZero()
-		}, 30*time.Second, 100*time.Millisecond)
+		})
 		http.DefaultClient.CloseIdleConnections()
 	})
 	payloads := 0

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	common "go.temporal.io/api/common/v1"
@@ -21,6 +20,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/logtest"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -54,11 +54,11 @@ func TestEmbed(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	// A version gets work once an operator makes it current.
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		_, err := temporal.WorkerDeploymentClient().GetHandle("embed").SetCurrentVersion(t.Context(),
 			client.WorkerDeploymentSetCurrentVersionOptions{BuildID: "7"})
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "%s", &log)
+	}, "%s", &log)
 
 	for i := range conversations {
 		ref := conversation.Ref{Platform: "folder", Agent: "desk", ID: fmt.Sprintf("c%d", i)}
@@ -66,12 +66,12 @@ func TestEmbed(t *testing.T) {
 			EndedBy  conversation.EndedBy   `json:"ended_by"`
 			Messages []conversation.Message `json:"messages"`
 		}
-		require.Eventually(t, func() bool {
+		rig.Eventually(t, func() bool {
 			text, err := os.ReadFile(filepath.Join(desk, ref.ID+".json"))
 			require.NoError(t, err)
 			require.NoError(t, json.Unmarshal(text, &file))
 			return file.EndedBy != ""
-		}, time.Minute, 50*time.Millisecond, "%s", &log)
+		}, "%s", &log)
 		require.Equal(t, conversation.EndedByPersona, file.EndedBy)
 		require.Len(t, file.Messages, 6)
 		require.Equal(t, "I have looked it up: order 1042: a monstera, arrives tomorrow", file.Messages[1].Text(), "its tool")

@@ -7,11 +7,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+
+	"github.com/parley-run/parley/internal/rig"
 )
 
 // TestDirectDocs sends what docs/direct.md shows for other programs.
@@ -31,7 +32,7 @@ func TestDirectDocs(t *testing.T) {
 	o := newOffice(t, parrot{}, nil)
 	o.StartWorker(t)
 	id := "direct/support/order-17"
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	for range 2 {
 		start := o.Client.NewWithStartWorkflowOperation(client.StartWorkflowOptions{

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,7 +53,7 @@ agents:
 // starter runs the command and expects an exit code.
 func (h *house) starter(code int, args ...string) string {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(h.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(h.t.Context(), rig.Patience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	got := run(ctx, args, h.environ, strings.NewReader(h.stdin), &stdout, &stderr)
@@ -86,7 +85,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 	require.Equal(t, 3, ran.Started)
 	require.Len(t, ran.Conversations, 3)
 	require.NotEmpty(t, ran.Conversations[0].Result.Outcome)
-	h.WaitDone(t, time.Minute)
+	h.WaitDone(t, rig.Patience)
 	h.RequireOnce(t)
 
 	// Nothing is left to start, and starting a named one twice is harmless.
@@ -109,7 +108,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 	require.Contains(t, h.starter(0, "watch", bare), "outcome")
 
 	// What has ended cannot be paused, and the error says so.
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, 1, run(ctx, []string{"pause", bare}, h.environ, strings.NewReader(""), &stdout, &stderr))
@@ -120,10 +119,10 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 func closedOne(t *testing.T, h *house) string {
 	t.Helper()
 	var page operate.Page
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--agent", "support", "--status", "closed")
 		return page.Counts.Total == 3 && page.Counts.Completed == 3
-	}, 30*time.Second, 200*time.Millisecond)
+	})
 	require.Len(t, page.Conversations, 3)
 	require.Equal(t, "closed", page.Conversations[0].Status)
 	require.NotEmpty(t, page.Conversations[0].Persona)
@@ -143,24 +142,24 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	h.StartWorker(t)
 	ids := []string{ran.Conversations[0].ID, ran.Conversations[1].ID}
 	record := operate.Record{}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&record, 0, "show", ids[0])
 		return record.Attention != nil
-	}, time.Minute, 200*time.Millisecond)
+	})
 	require.NotEmpty(t, record.Attention.Remedy)
 	require.Contains(t, h.starter(0, "show", ids[0]), "remedy")
 	var page operate.Page
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--agent", "support", "--status", "needs-attention")
 		return page.Counts.NeedAttention == 2
-	}, time.Minute, 200*time.Millisecond)
+	})
 	var inboxes struct {
 		Inboxes []operate.Inbox `json:"inboxes"`
 	}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&inboxes, 0, "inbox", "status", "support")
 		return inboxes.Inboxes[0].State == "needs_attention"
-	}, time.Minute, 200*time.Millisecond)
+	})
 	found := h.starter(1, "doctor")
 	require.Regexp(t, `✗ inbox of agent support on \S+: has stopped claiming since .+`, found)
 	require.Contains(t, found, "starter inbox resume support")
@@ -176,17 +175,17 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	require.Len(t, done.Results, 3)
 	require.Contains(t, h.starter(0, "watch", ids[0]), "outcome")
 	h.starter(0, "watch", ids[1], "--output", "json")
-	h.WaitDone(t, time.Minute)
+	h.WaitDone(t, rig.Patience)
 	h.RequireOnce(t)
 	h.json(&inboxes, 0, "inbox", "status")
 	h.starter(0, "inbox", "pause", "support", "--reason", "testing")
 	h.starter(1, "inbox", "pause", "support")
 	h.starter(0, "inbox", "resume", "support")
 	h.starter(0, "inbox", "stop", "support")
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&inboxes, 0, "inbox", "status", "support")
 		return inboxes.Inboxes[0].State == "stopped"
-	}, time.Minute, 200*time.Millisecond)
+	})
 }
 
 func TestAnOperatorSteers(t *testing.T) {
@@ -197,11 +196,11 @@ func TestAnOperatorSteers(t *testing.T) {
 	id := ran.Conversations[0].ID
 	h.Sim.SetAPIKey("another")
 	h.StartWorker(t)
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		var r operate.Record
 		h.json(&r, 0, "show", id)
 		return r.Attention != nil
-	}, time.Minute, 200*time.Millisecond)
+	})
 	// It stays parked until an operator resumes it, even without its cause.
 	h.Sim.SetAPIKey("rig-key")
 	h.starter(3, "run", id, "--simulation", h.Seeded.SimulationIDs[0], "--wait")
@@ -244,18 +243,18 @@ func TestMany(t *testing.T) {
 	h := newHouse(t, 3, stuck{})
 	h.StartWorker(t)
 	h.starter(3, "run", "--agent", "support", "--wait")
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		var page operate.Page
 		h.json(&page, 0, "list", "--agent", "support", "--status", "needs_attention")
 		return page.Counts.Total == 3
-	}, time.Minute, 200*time.Millisecond)
+	})
 
 	h.starter(2, "end", "--all", "--agent", "support") // no terminal to ask at
 	h.stdin = "n\n"
 	h.starter(1, "end", "--all", "--agent", "support")
 	h.stdin = "y\n"
 	require.Equal(t, 3, strings.Count(h.starter(0, "end", "--all", "--agent", "support"), "ending "))
-	h.WaitDone(t, time.Minute)
+	h.WaitDone(t, rig.Patience)
 }
 
 // TestInterrupt: Ctrl-C ends a watch, without an error.
@@ -266,11 +265,11 @@ func TestInterrupt(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	w := cancelOnWrite{&stdout, cancel}
 	h.starter(0, "run", "--agent", "support")
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		var page operate.Page
 		h.json(&page, 0, "list", "--agent", "support", "--status", "open")
 		return page.Counts.Open == 1
-	}, time.Minute, 200*time.Millisecond)
+	})
 	code := run(ctx, []string{"watch", "--agent", "support"}, h.environ, strings.NewReader(""), w, &stderr)
 	require.Equal(t, 130, code)
 	require.Contains(t, stdout.String(), "waiting")

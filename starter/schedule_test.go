@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/schedules"
 	"github.com/parley-run/parley/workflows"
 )
@@ -100,7 +101,7 @@ func (h *house) shown(name string) schedules.Schedule {
 func (h *house) succeeded(name string, n int) []schedules.Run {
 	h.t.Helper()
 	var runs []schedules.Run
-	require.Eventually(h.t, func() bool {
+	rig.Eventually(h.t, func() bool {
 		runs = nil
 		for _, r := range h.shown(name).Recent {
 			if r.Status == string(conversation.TaskSuccess) {
@@ -108,7 +109,7 @@ func (h *house) succeeded(name string, n int) []schedules.Run {
 			}
 		}
 		return len(runs) >= n
-	}, time.Minute, 200*time.Millisecond)
+	})
 	return runs
 }
 
@@ -142,7 +143,7 @@ func TestScheduleEverySecond(t *testing.T) {
 
 	// Paused, none comes any more.
 	require.Equal(t, "paused tick\n", h.starter(0, "schedule", "pause", "tick", "--note", "looking"))
-	require.Eventually(t, func() bool { return len(h.runningRuns("tick")) == 0 }, time.Minute, 100*time.Millisecond)
+	rig.Eventually(t, func() bool { return len(h.runningRuns("tick")) == 0 })
 	held := h.shown("tick")
 	require.True(t, held.Paused)
 	require.Equal(t, "looking", held.Note)
@@ -156,12 +157,12 @@ func TestScheduleEverySecond(t *testing.T) {
 	require.True(t, strings.HasPrefix(id, "schedule/support/tick-"), id)
 
 	require.Equal(t, "resumed tick\n", h.starter(0, "schedule", "resume", "tick"))
-	require.Eventually(t, func() bool { return agent.times() > before+3 }, time.Minute, 100*time.Millisecond)
+	rig.Eventually(t, func() bool { return agent.times() > before+3 })
 
 	var listed struct {
 		Schedules []schedules.Schedule `json:"schedules"`
 	}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&listed, 0, "schedule", "list", "--agent", "support")
 		for _, sc := range listed.Schedules {
 			if sc.Name == "tick" && len(sc.Recent) == 1 && sc.Runs > 2 {
@@ -169,7 +170,7 @@ func TestScheduleEverySecond(t *testing.T) {
 			}
 		}
 		return false
-	}, time.Minute, 200*time.Millisecond)
+	})
 	require.Contains(t, h.starter(0, "schedule", "list"), "every 1s")
 
 	h.fails(2, "schedule", "delete", "tick") // no terminal to ask at
@@ -242,7 +243,7 @@ func TestScheduleBackfill(t *testing.T) {
 	h.json(&filled, 0, "schedule", "backfill", "fives", "--from", from, "--to", to)
 	require.Len(t, filled.Times, 12)
 	require.True(t, filled.Times[0].Equal(hour.Add(5*time.Minute)))
-	require.Eventually(t, func() bool { return agent.times() == 12 }, time.Minute, 100*time.Millisecond)
+	rig.Eventually(t, func() bool { return agent.times() == 12 })
 	runs := h.succeeded("fives", 10) // as many as Temporal remembers
 	due := make(map[int64]bool)
 	for _, r := range runs {
@@ -284,10 +285,10 @@ func TestScheduleCallback(t *testing.T) {
 	require.Equal(t, "failed", (<-bodies)["status"])
 	require.Contains(t, h.starter(0, "schedule", "show", "told"), "every day at 9am")
 	var page operate.Page
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--platform", "schedule", "--simulation", "told", "--outcome", "failed")
 		return page.Counts.Total == 1
-	}, time.Minute, 200*time.Millisecond)
+	})
 }
 
 func TestScheduleFaults(t *testing.T) {

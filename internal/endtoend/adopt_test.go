@@ -61,9 +61,9 @@ func TestAdoptOrphans(t *testing.T) {
 	for range 3 {
 		gate.Asked(t).Reply(t)
 	}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return r.Sim.Report().Simulations[0].Conversations["ended"] == 2
-	}, time.Minute, 20*time.Millisecond)
+	})
 	status := r.Status(t, livingID)
 	require.Equal(t, workflows.StateTalking, status.State)
 	require.Equal(t, "turn 1 · reply", status.Step)

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/serviceerror"
@@ -140,7 +139,7 @@ agents:
 			ref := r.Waiting(t)[0].Ref
 			id := workflows.ConversationID(ref)
 			p.start(t)
-			require.Eventually(t, func() bool { return attachable(t, r, id) }, time.Minute, 20*time.Millisecond, "no token is recorded")
+			rig.Eventually(t, func() bool { return attachable(t, r, id) }, "no token is recorded")
 			p.kill(t)
 			server.finish()
 			p.start(t)

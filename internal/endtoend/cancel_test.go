@@ -18,18 +18,18 @@ func TestCancelAtEveryStep(t *testing.T) {
 	t.Parallel()
 	// pending waits until the activity of the first step is under way.
 	pending := func(t *testing.T, r *rig.Rig, _ *rig.Gate, id string) {
-		require.Eventually(t, func() bool {
+		rig.Eventually(t, func() bool {
 			desc, err := r.Client.DescribeWorkflowExecution(t.Context(), id, "")
 			require.NoError(t, err)
 			activities := desc.GetPendingActivities()
 			return len(activities) == 1 && activities[0].GetLastStartedTime() != nil
-		}, time.Minute, 20*time.Millisecond)
+		})
 	}
 	slowly := func(op string) sim.Faults {
 		return sim.Faults{SlowRate: 1, SlowBy: 3 * time.Second, Only: []string{op}}
 	}
 	step := func(t *testing.T, r *rig.Rig, id, want string) {
-		require.Eventually(t, func() bool { return r.Status(t, id).Step == want }, time.Minute, 20*time.Millisecond)
+		rig.Eventually(t, func() bool { return r.Status(t, id).Step == want })
 	}
 	inContext := func(t *testing.T, r *rig.Rig, gate *rig.Gate, id string) {
 		step(t, r, id, "context")

@@ -135,7 +135,7 @@ func TestCapacityOverWorkersAndAgents(t *testing.T) {
 		}})
 		require.NoError(t, err)
 	}
-	r.WaitDone(t, 3*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	require.Equal(t, limit, c.highest())
 	status, err := launch.Runs{Launcher: r.Launcher}.Capacity(t.Context(), r.Name)
@@ -173,27 +173,27 @@ func TestCapacitySurvivesKills(t *testing.T) {
 		return out
 	}
 	for n := range 6 {
-		require.Eventually(t, func() bool { return len(open()) > 0 }, time.Minute, 20*time.Millisecond)
+		rig.Eventually(t, func() bool { return len(open()) > 0 })
 		// As soon as places have been reserved, which is before all of them are used.
 		pair[n%2].kill(t)
 		pair[n%2].start(t)
 		if n < terminated {
 			// Not every place can be tried: one is reserved before its conversation starts,
 			// and held for a moment after it ended.
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				return slices.ContainsFunc(open(), func(id string) bool {
 					return r.Client.TerminateWorkflow(t.Context(), id, "", "by hand") == nil
 				})
-			}, time.Minute, 20*time.Millisecond)
+			})
 		}
 	}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		report := r.Sim.Report().Simulations[0]
 		return report.Conversations["queued"] == 0 && report.Conversations["in_progress"] <= terminated
-	}, 5*time.Minute, 100*time.Millisecond, "%s", pair[0].log())
+	}, "%s", &pair[0].out)
 	// What was terminated is still in progress on the platform.
 	require.LessOrEqual(t, c.highest(), limit+terminated)
-	require.Eventually(t, func() bool { return len(open()) == 0 }, 2*time.Minute, 200*time.Millisecond, "places are lost")
+	rig.Eventually(t, func() bool { return len(open()) == 0 }, "places are lost")
 }
 
 // A parked conversation gives its place to another, and asks for one when it is
@@ -260,7 +260,7 @@ func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	first := gate.Asked(t)
 	runVersion(t, r, deployment, "two")
 	stop()
-	second := gate.AskedWithin(t, 5*time.Minute)
+	second := gate.AskedWithin(t, rig.Patience)
 	require.NotEqual(t, first.Conversation.ID, second.Conversation.ID)
 	status, err := launch.Runs{Launcher: r.Launcher}.Capacity(t.Context(), r.Name)
 	require.NoError(t, err)
@@ -277,7 +277,7 @@ func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	for range 2 {
 		gate.Asked(t).Reply(t)
 	}
-	r.WaitDone(t, time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 }
 
@@ -298,10 +298,10 @@ func runVersion(t *testing.T, r *rig.Rig, deployment, build string) (stop func()
 		require.NoError(t, <-done)
 	})
 	t.Cleanup(stop)
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		_, err := r.Client.WorkerDeploymentClient().GetHandle(deployment).SetCurrentVersion(t.Context(),
 			client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "version %s becomes current", build)
+	}, "version %s becomes current", build)
 	return stop
 }

@@ -2,7 +2,6 @@ package endtoend_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,7 +30,7 @@ func TestInboxRunsEverythingAssigned(t *testing.T) {
 	})
 	r.StartWorker(t)
 	r.StartInbox(t, r.InboxInput())
-	r.WaitDone(t, time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	require.Zero(t, r.Fake.Duplicates())
 }

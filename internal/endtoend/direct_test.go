@@ -66,7 +66,7 @@ func TestDirectConversation(t *testing.T) {
 	agent := &parrot{}
 	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: agent})
 	r.StartWorker(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 
 	t.Run("a message gets its reply, once", func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestDirectConversationIsAskedAgain(t *testing.T) {
 	agent := &parrot{}
 	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: agent})
 	r.StartWorker(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	var late atomic.Int64
 	impatient, err := client.Dial(client.Options{
@@ -295,7 +295,7 @@ func TestDirectConversationThatFails(t *testing.T) {
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{Executor: gate})
 	r.StartWorker(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	d := directly(r, "fails", conversation.Policy{})
 	sent := make(chan error, 1)
@@ -306,7 +306,7 @@ func TestDirectConversationThatFails(t *testing.T) {
 	ask := gate.Asked(t)
 	ask.Fail(t, &conversation.Error{Kind: conversation.Invalid, Op: "model", Remedy: "mend it"})
 	id := workflows.ConversationID(d.Input.Ref)
-	require.Eventually(t, func() bool { return r.Status(t, id).State == workflows.StateNeedsAttention }, 20*time.Second, 20*time.Millisecond)
+	rig.Eventually(t, func() bool { return r.Status(t, id).State == workflows.StateNeedsAttention })
 	require.NoError(t, r.Update(t, id, workflows.UpdateTakeover, workflows.TakeoverRequest{Text: "a person speaks"}))
 	require.NoError(t, <-sent)
 	again, err := r.Launcher.Send(ctx, d, say("m1", "hello"))

@@ -27,8 +27,7 @@ func TestEndWhileTheClaimIsAmbiguous(t *testing.T) {
 			ref := r.Waiting(t)[0].Ref
 			r.StartWorker(t)
 			id := r.Start(t, ref)
-			require.Eventually(t, func() bool { return r.Sim.Report().Simulations[0].Conversations["in_progress"] == 1 },
-				time.Minute, 5*time.Millisecond, "%+v", r.Sim.Report().Simulations)
+			rig.Eventually(t, func() bool { return r.Sim.Report().Simulations[0].Conversations["in_progress"] == 1 }, "%+v", r.Sim.Report().Simulations)
 			require.Equal(t, workflows.StateClaiming, r.Status(t, id).State)
 			if how == "end" {
 				require.NoError(t, r.Update(t, id, workflows.UpdateEnd, workflows.EndRequest{Reason: "enough"}))

@@ -30,7 +30,7 @@ func TestFaultyPlatform(t *testing.T) {
 	})
 	r.StartWorker(t)
 	r.StartInbox(t, r.InboxInput())
-	r.WaitDone(t, 5*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	require.Zero(t, r.Fake.Duplicates())
 	report := r.Sim.Report()

@@ -65,22 +65,21 @@ func (c *posts) of(action string) int {
 // awaitFrozen waits until the process has stopped itself.
 func (p *workerProcess) awaitFrozen(t *testing.T) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 		if err != nil {
 			return false
 		}
 		_, after, _ := strings.Cut(string(stat), ") ")
 		return strings.HasPrefix(after, "T")
-	}, time.Minute, 20*time.Millisecond, "it did not come to the hook\n%s", p.log())
+	}, "it did not come to the hook\n%s", &p.out)
 }
 
 // thaw lets a frozen process go on, and waits until it has found out that it may not.
 func (p *workerProcess) thaw(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGCONT))
-	require.Eventually(t, func() bool { return strings.Contains(p.log(), "The attempt must not act: nothing was done") },
-		time.Minute, 20*time.Millisecond, "it does not go on\n%s", p.log())
+	rig.Eventually(t, func() bool { return strings.Contains(p.log(), "The attempt must not act: nothing was done") }, "it does not go on\n%s", &p.out)
 }
 
 // A worker is frozen between its decision on an effect and the effect, for longer than

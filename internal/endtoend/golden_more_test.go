@@ -81,10 +81,10 @@ func goldenToolsLost(t *testing.T) (*rig.Rig, string) {
 	gate.Asked(t).Answer(t, rig.CallsTools("book", "look"))
 	requireState(t, r, id, workflows.StateNeedsApproval)
 	require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{By: "ada@desk"}))
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		waiting := r.Status(t, id).Approvals
 		return len(waiting) == 1 && waiting[0].Lost != ""
-	}, time.Minute, 20*time.Millisecond)
+	})
 	require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{By: "ada@desk"}))
 	ask := gate.Asked(t)
 	results := toolResults(ask.Messages)

@@ -249,18 +249,18 @@ func goldenInbox(t *testing.T) (*rig.Rig, string) {
 	in := r.InboxInput()
 	id := r.StartInbox(t, in)
 	gate.Asked(t).Fail(t, fault(conversation.QuotaExhausted, "buy more"))
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return r.InboxStatus(t, id).State == workflows.InboxNeedsAttention
-	}, time.Minute, 20*time.Millisecond)
+	})
 	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
 	require.NoError(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{Reason: "golden"}))
 	require.Error(t, r.Update(t, id, workflows.UpdatePause, workflows.PauseRequest{}))
 	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
 	in.Settings.AdoptAfter = time.Hour
 	require.NoError(t, r.Launcher.Inbox(t.Context(), in))
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return r.InboxStatus(t, id).Settings.AdoptAfter == time.Hour
-	}, time.Minute, 20*time.Millisecond)
+	})
 	require.NoError(t, r.Update(t, id, workflows.UpdateStop, workflows.EndRequest{}))
 	require.NoError(t, r.Client.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil))
 	return r, id

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
@@ -244,15 +245,15 @@ func TestIIIAccessRules(t *testing.T) {
 			require.NoError(t, r.engine.Wait(soon(t), func() bool { return r.engine.Bound(queue, prefix+"::ingest") >= 2 }))
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"conversationId": "c2", "message": "a letter"}))
 			arrived := func(id string) {
-				require.Eventually(t, func() bool {
+				rig.Eventually(t, func() bool {
 					got, err := call[object](t, w, prefix+"::get", object{"conversationId": id})
 					return err == nil && got["total"] == 2.0
-				}, 20*time.Second, 20*time.Millisecond)
+				})
 			}
 			arrived("c2")
 
 			stop() // whichever owns them by now
-			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 			defer cancel()
 			require.NoError(t, r.engine.Wait(ctx, served))
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"conversationId": "c3", "message": "a letter"}))

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
 )
 
 // The example for Node, with the SDK from npm and the configuration beside it, as
@@ -57,7 +57,7 @@ func TestIIINode(t *testing.T) {
 			t.Cleanup(func() { p.kill(t) })
 			p.start(t)
 			r.ready(t)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 			defer cancel()
 			talk := exec.CommandContext(ctx, "node", "talk.mjs", r.engine.URL())
 			talk.Dir = dir

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
 )
 
 // proxied is a TCP proxy that can be cut, or fall silent.
@@ -155,7 +156,7 @@ func TestIIIProcessWithoutTemporal(t *testing.T) {
 			}
 			require.Less(t, time.Since(began), 45*time.Second, "%s", p.log())
 			through.set(false, false)
-			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second) // connections come back in their time
+			ctx, cancel := context.WithTimeout(t.Context(), rig.Patience) // connections come back in their time
 			defer cancel()
 			said, err := insist(ctx, w, "conversation::send", object{"conversationId": "c1", "message": "say 1", "messageId": "m1"})
 			require.NoError(t, err, "%s", p.log())

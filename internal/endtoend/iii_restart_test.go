@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
@@ -56,10 +57,10 @@ func TestIIIReplicas(t *testing.T) {
 			said = mustCall(t, w, "conversation::send", object{"conversationId": "c1", "message": "still there?"})
 			require.Equal(t, "3: still there?", said["reply"])
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"conversationId": "c2", "message": "a letter"}))
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				got, err := call[object](t, w, "conversation::get", object{"conversationId": "c2"})
 				return err == nil && got["total"] == 2.0
-			}, 20*time.Second, 20*time.Millisecond)
+			})
 			require.Empty(t, r.engine.Faults())
 		})
 	}
@@ -159,7 +160,7 @@ func TestIIIKills(t *testing.T) {
 			p.start(t)
 			r.ready(t)
 
-			ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 			defer cancel()
 			var callers [5]*iii.Worker
 			for i := range callers {
@@ -232,7 +233,7 @@ func insist(ctx context.Context, w *iii.Worker, id string, req object) (object, 
 			return out, json.Unmarshal(answer, &out)
 		}
 		passing := errors.Is(err, iii.ErrTimeout) || errors.Is(err, iii.ErrConnectionLost)
-		for _, code := range []string{iii.CodeFunctionNotFound, iii.CodeInvocationStopped, "unavailable", "timeout"} {
+		for _, code := range []string{iii.CodeFunctionNotFound, iii.CodeInvocationStopped, "unavailable", "timeout", "overloaded"} {
 			passing = passing || iii.HasCode(err, code)
 		}
 		if !passing || ctx.Err() != nil {

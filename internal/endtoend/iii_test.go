@@ -110,7 +110,7 @@ func (r *iiiRig) start(t *testing.T, change func(*iiiengine.Config)) (stop func(
 
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -227,15 +227,15 @@ func TestIIIFunctions(t *testing.T) {
 			require.Equal(t, "and?", got.Messages[0].Text)
 			require.Equal(t, "assistant", got.Messages[1].Role)
 
-			require.Eventually(t, func() bool { // visibility is a moment behind
+			rig.Eventually(t, func() bool { // visibility is a moment behind
 				listed := mustCall(t, w, "conversation::list", object{"agentId": r.agent(), "status": "open", "limit": 2})
 				return listed["total"] == 3.0 && len(listed["conversations"].([]any)) == 2
-			}, 20*time.Second, 50*time.Millisecond)
+			})
 
 			require.Equal(t, true, mustCall(t, w, "conversation::end", object{"conversationId": "c1", "reason": "enough"})["ended"])
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				return mustCall(t, w, "conversation::get", object{"conversationId": "c1"})["open"] == false
-			}, 20*time.Second, 20*time.Millisecond)
+			})
 			require.Equal(t, false, mustCall(t, w, "conversation::end", object{"conversationId": "c1"})["ended"])
 			said = mustCall(t, w, "conversation::send", object{"conversationId": "c1", "message": "hello", "messageId": "m1"})
 			require.Equal(t, "1: hello", said["reply"], "it is over, but this was answered")
@@ -462,16 +462,16 @@ func TestIIIInbox(t *testing.T) {
 				require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": r.agent(), "message": "a letter"}))
 			}
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"message": "with an id", "conversationId": "letter-2"}))
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				listed := mustCall(t, w, "conversation::list", object{"agentId": r.agent()})
 				return listed["total"] == 2.0
-			}, 20*time.Second, 50*time.Millisecond)
+			})
 			listed := mustCall(t, w, "conversation::list", object{})
 			for _, c := range listed["conversations"].([]any) {
 				id := c.(object)["conversationId"].(string)
-				require.Eventually(t, func() bool {
+				rig.Eventually(t, func() bool {
 					return mustCall(t, w, "conversation::get", object{"conversationId": id})["total"] == 2.0
-				}, 20*time.Second, 20*time.Millisecond, id)
+				}, id)
 				require.LessOrEqual(t, agent.times(id, "a letter"), 1)
 			}
 			require.Equal(t, 1, agent.times("letter-2", "with an id"))
@@ -479,7 +479,7 @@ func TestIIIInbox(t *testing.T) {
 			// What can never be started ends where bad messages go.
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"agentId": "unknown"}))
 			given := func(n int) { // an engine's retries take half a minute
-				ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 				defer cancel()
 				require.NoError(t, r.engine.Wait(ctx, func() bool { return len(r.engine.DeadLetters()) == n }))
 			}
@@ -488,9 +488,9 @@ func TestIIIInbox(t *testing.T) {
 
 			// A conversation that is over still has its replies, and takes no message.
 			mustCall(t, w, "conversation::end", object{"conversationId": "letter-2"})
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				return mustCall(t, w, "conversation::get", object{"conversationId": "letter-2"})["open"] == false
-			}, 20*time.Second, 20*time.Millisecond)
+			})
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"message": "with an id", "conversationId": "letter-2"}))
 			require.NoError(t, w.PublishDurable(t.Context(), "conversation.inbox", object{"message": "more", "conversationId": "letter-2"}))
 			given(2)

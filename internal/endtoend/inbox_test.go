@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,21 +73,21 @@ func TestOddOnesHoldUpNothing(t *testing.T) {
 	in := r.InboxInput()
 	r.StartInbox(t, in)
 	o := &operate.Operator{Client: r.Client, TaskQueue: r.TaskQueue}
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		for _, s := range r.Sim.Report().Simulations {
 			if s.ID == good {
 				return s.Conversations["ended"] == 3
 			}
 		}
 		return false
-	}, time.Minute, 50*time.Millisecond)
+	})
 	var seen operate.Inbox
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		var err error
 		seen, err = o.Inbox(t.Context(), in.Platform, in.Project, in.Agent)
 		require.NoError(t, err)
 		return seen.SkippedCount >= 4
-	}, time.Minute, 200*time.Millisecond, "%+v", &seen)
+	}, "%+v", &seen)
 	require.Equal(t, string(workflows.InboxPolling), seen.State)
 	require.Empty(t, seen.LastError)
 	var named []string
@@ -114,11 +113,11 @@ func TestInboxGoesOnByItself(t *testing.T) {
 	})
 	r.StartWorker(t)
 	inbox := r.StartInbox(t, r.InboxInput())
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return r.InboxStatus(t, inbox).State == workflows.InboxNeedsAttention
-	}, time.Minute, 50*time.Millisecond)
+	})
 	require.Equal(t, conversation.Unauthorized, r.InboxStatus(t, inbox).Attention.Kind)
 	locked.Store(false)
-	r.WaitDone(t, 3*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 }

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/payloads"
 )
 
@@ -73,7 +74,7 @@ func TestMissingKeyWaits(t *testing.T) {
 	t.Parallel()
 	const queue = "key-loss"
 	right, wrong := keyed(t, "k1"), keyed(t, "k2")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	stop := keyedWorker(t, wrong, queue)
 	fresh, err := right.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "key-loss-fresh", TaskQueue: queue}, "listens", "first")
@@ -105,7 +106,7 @@ func TestCallersWithOtherKeys(t *testing.T) {
 	t.Parallel()
 	const queue = "other-keys"
 	right, wrong := keyed(t, "k1"), keyed(t, "k2")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	defer keyedWorker(t, right, queue)()
 	run, err := right.ExecuteWorkflow(ctx, client.StartWorkflowOptions{ID: "other-keys", TaskQueue: queue}, "listens", "first")
@@ -138,7 +139,7 @@ func TestSchedulesAreEncrypted(t *testing.T) {
 	t.Parallel()
 	const queue = "scheduled-keys"
 	right := keyed(t, "k1")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	defer keyedWorker(t, right, queue)()
 	handle, err := right.ScheduleClient().Create(ctx, client.ScheduleOptions{

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/pulsetest"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/runagenttest"
 	"github.com/parley-run/parley/workflows"
 )
@@ -129,7 +130,7 @@ func TestKilledAmongTask(t *testing.T) {
 			id := stand.Add(task)
 			select {
 			case <-barriers[c.where].reached:
-			case <-time.After(60 * time.Second):
+			case <-time.After(rig.Patience):
 				t.Fatalf("the worker never got to the %s\n%s", c.where, p.log())
 			}
 			p.kill(t)

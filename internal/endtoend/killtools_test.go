@@ -169,7 +169,7 @@ agents:
 			ref := r.Waiting(t)[0].Ref
 			id := workflows.ConversationID(ref)
 			p.start(t)
-			require.Eventually(t, func() bool { return len(model.Asked()) > 0 }, time.Minute, 20*time.Millisecond, "nothing begins")
+			rig.Eventually(t, func() bool { return len(model.Asked()) > 0 }, "nothing begins")
 			row.between(t, r, id, toolServer, asked)
 			p.kill(t)
 			p.start(t)
@@ -216,7 +216,7 @@ func requireTold(t *testing.T, told chan struct{}) {
 	t.Helper()
 	select {
 	case <-told:
-	case <-time.After(time.Minute):
+	case <-time.After(rig.Patience):
 		require.FailNow(t, "it did not come to that")
 	}
 }
@@ -228,9 +228,9 @@ func spoken(all []string) []string {
 // requirePending waits until that many of a workflow's activities are not recorded.
 func requirePending(t *testing.T, r *rig.Rig, id string, want int) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		desc, err := r.Client.DescribeWorkflowExecution(t.Context(), id, "")
 		require.NoError(t, err)
 		return len(desc.GetPendingActivities()) == want && desc.GetPendingWorkflowTask() == nil
-	}, time.Minute, 20*time.Millisecond)
+	})
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 )
 
@@ -26,7 +28,12 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	runMoreAtOnce()
-	localstacktest.Main(m)
+	localstacktest.Main(m, goleak.Cleanup(func(code int) {
+		if dir, err := binaries(); err == nil {
+			_ = os.RemoveAll(dir)
+		}
+		os.Exit(code)
+	}))
 }
 
 // runMoreAtOnce raises the default of -parallel, the number of cores, to at least 4: the

@@ -2,7 +2,6 @@ package endtoend_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,10 +40,10 @@ func texts(t *testing.T, r *rig.Rig, ref conversation.Ref) []string {
 func requireState(t *testing.T, r *rig.Rig, id string, want workflows.State) workflows.Status {
 	t.Helper()
 	var status workflows.Status
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		status = r.Status(t, id)
 		return status.State == want
-	}, time.Minute, 50*time.Millisecond, "state %s", want)
+	}, "state %s", want)
 	return status
 }
 

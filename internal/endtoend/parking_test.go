@@ -3,7 +3,6 @@ package endtoend_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
@@ -85,9 +84,9 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 	})
 	r.StartWorker(t)
 	inbox := r.StartInbox(t, r.InboxInput())
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return r.InboxStatus(t, inbox).State == workflows.InboxNeedsAttention
-	}, time.Minute, 50*time.Millisecond)
+	})
 	status := r.InboxStatus(t, inbox)
 	require.Equal(t, conversation.Unauthorized, status.Attention.Kind)
 	require.Contains(t, status.Attention.Remedy, "mend the key")
@@ -96,7 +95,7 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 	started := r.InboxStatus(t, inbox).Started
 	require.Less(t, started, 30, "the inbox has stopped claiming")
 	// What it had started by then claims, opens, and parks.
-	require.Eventually(t, func() bool { return len(r.Waiting(t)) == 30-started }, time.Minute, 50*time.Millisecond)
+	rig.Eventually(t, func() bool { return len(r.Waiting(t)) == 30-started })
 	var parked []string
 	for _, c := range r.Sim.Report().Conversations {
 		if c.Status != "in_progress" {
@@ -115,7 +114,7 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 	if err := r.Update(t, inbox, workflows.UpdateResume, workflows.ResumeRequest{}); err != nil {
 		require.ErrorContains(t, err, "nothing to resume")
 	}
-	r.WaitDone(t, 2*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	require.Zero(t, fake.Duplicates(), "an answer was paid for twice")
 }
@@ -123,9 +122,9 @@ func TestBadKeyInTheMiddle(t *testing.T) {
 // requireNoPoll waits until the inbox's poll has stopped.
 func requireNoPoll(t *testing.T, r *rig.Rig, inbox string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		desc, err := r.Client.DescribeWorkflowExecution(t.Context(), inbox, "")
 		require.NoError(t, err)
 		return len(desc.GetPendingActivities()) == 0
-	}, time.Minute, 50*time.Millisecond)
+	})
 }

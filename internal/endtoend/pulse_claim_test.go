@@ -31,9 +31,9 @@ func TestPulseClaimIsResumed(t *testing.T) {
 	id := r.stand.Add(task)
 	at := &rig.Rig{Client: r.client}
 	workflow := fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return len(r.stand.Claims(id)) == 1 && at.Status(t, workflow).State == workflows.StateNeedsAttention
-	}, 20*time.Second, 50*time.Millisecond)
+	})
 	require.NoError(t, at.Update(t, workflow, workflows.UpdateResume, workflows.ResumeRequest{}))
 	out, err := r.outcome(t, id)
 	require.NoError(t, err)
@@ -62,9 +62,9 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 			policy: conversation.Policy{PlatformAttempts: 1, OnExhausted: conversation.Park},
 			stop: func(t *testing.T, r *pulseRig, workflow string) {
 				at := &rig.Rig{Client: r.client}
-				require.Eventually(t, func() bool {
+				rig.Eventually(t, func() bool {
 					return at.Status(t, workflow).State == workflows.StateNeedsAttention
-				}, 20*time.Second, 50*time.Millisecond)
+				})
 				require.NoError(t, at.Update(t, workflow, workflows.UpdateEnd, workflows.EndRequest{Reason: "not now"}))
 			},
 		},
@@ -82,9 +82,9 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 			task := r.task("main", map[string]any{"callback_url": r.received.url})
 			id := r.stand.Add(task)
 			workflow := fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				return len(r.stand.Claims(id)) == 1 && r.stand.Requests(pulsetest.OpGet) >= 2
-			}, 20*time.Second, 10*time.Millisecond)
+			})
 			if c.policy.PlatformAttempts == 0 {
 				requireWaitsForTry(t, r, workflow, activities.ClaimName)
 			}
@@ -92,7 +92,7 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 				c.stop(t, r, workflow)
 			}
 			r.stand.ClearFaults()
-			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 20*time.Second, 50*time.Millisecond)
+			rig.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 })
 			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 			_, bodies := r.received.seen()
 			require.Len(t, bodies, 1)
@@ -108,7 +108,7 @@ func TestPulseUnclearClaimIsLetGoOf(t *testing.T) {
 // requireWaitsForTry waits until an activity has failed and is to be tried again.
 func requireWaitsForTry(t *testing.T, r *pulseRig, workflow, name string) {
 	t.Helper()
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		d, err := r.client.DescribeWorkflowExecution(t.Context(), workflow, "")
 		require.NoError(t, err)
 		for _, a := range d.GetPendingActivities() {
@@ -117,7 +117,7 @@ func requireWaitsForTry(t *testing.T, r *pulseRig, workflow, name string) {
 			}
 		}
 		return false
-	}, 20*time.Second, 10*time.Millisecond)
+	})
 }
 
 // A run whose claim cannot have landed has nothing to look for.
@@ -157,9 +157,9 @@ func TestPulseTaskIsEndedWhileItIsClaimed(t *testing.T) {
 			r.poll(t)
 			task := r.task("main", nil)
 			id := r.stand.Add(task)
-			require.Eventually(t, func() bool { return r.stand.Requests(pulsetest.OpClaim) == 1 }, 20*time.Second, 10*time.Millisecond)
+			rig.Eventually(t, func() bool { return r.stand.Requests(pulsetest.OpClaim) == 1 })
 			stop(t, r, fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix()))
-			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 20*time.Second, 50*time.Millisecond)
+			rig.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 })
 			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 			require.Zero(t, agent.runs.Load())
 		})
@@ -189,9 +189,9 @@ func TestPulseTaskIsEndedWhileTheAnswerHangs(t *testing.T) {
 			r.poll(t)
 			task := r.task("main", map[string]any{"callback_url": r.received.url})
 			id := r.stand.Add(task)
-			require.Eventually(t, func() bool { return len(r.stand.Claims(id)) == 1 }, 20*time.Second, 10*time.Millisecond)
+			rig.Eventually(t, func() bool { return len(r.stand.Claims(id)) == 1 })
 			stop(t, r, fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix()))
-			require.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 }, 40*time.Second, 50*time.Millisecond)
+			rig.Eventually(t, func() bool { return len(r.stand.Acks(id)) == 1 })
 			require.Equal(t, "failed", r.stand.Acks(id)[0].Status)
 			require.Len(t, r.stand.Claims(id), 1)
 			require.Zero(t, agent.runs.Load())

@@ -118,15 +118,15 @@ func (r *pulseRig) pollWith(t *testing.T, in workflows.InboxInput) {
 func (r *pulseRig) outcome(t *testing.T, task string) (conversation.Outcome, error) {
 	t.Helper()
 	var id string
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		open, err := r.client.ListWorkflow(t.Context(), listRequest(fmt.Sprintf("ParleyPlatform = '%s' AND ParleySimulation = '%s'", r.name, task)))
 		require.NoError(t, err)
 		if len(open.Executions) > 0 {
 			id = open.Executions[0].Execution.WorkflowId
 		}
 		return id != ""
-	}, 30*time.Second, 50*time.Millisecond, "no workflow for task %s", task)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	}, "no workflow for task %s", task)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	var out conversation.Outcome
 	err := r.client.GetWorkflow(ctx, id, "").Get(ctx, &out)
@@ -215,10 +215,10 @@ func TestPulseTask(t *testing.T) {
 
 			// Found by its execution, and told by the history: no worker is asked.
 			o := &operate.Operator{Client: r.client, Namespace: "default", TaskQueue: r.launcher.TaskQueue}
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				id, err := o.Find(t.Context(), out.Task.ExecutionID)
 				return err == nil && id == fmt.Sprintf("%s//%s@%d", r.name, good, out.Task.ScheduledFor.Unix())
-			}, 10*time.Second, 50*time.Millisecond)
+			})
 			record, err := o.Show(t.Context(), fmt.Sprintf("%s//%s@%d", r.name, good, out.Task.ScheduledFor.Unix()))
 			require.NoError(t, err)
 			require.Equal(t, out.Task, record.Task)
@@ -349,9 +349,9 @@ func TestPulseTaskWaitsForPerson(t *testing.T) {
 	ask.Fail(t, &conversation.Error{Kind: conversation.Invalid, Op: "agent", Err: errors.New("it broke")})
 	at := &rig.Rig{Client: r.client}
 	workflow := fmt.Sprintf("%s//%s@%d", r.name, id, task.At.Unix())
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return at.Status(t, workflow).State == workflows.StateNeedsAttention && time.Since(begun) > 3*time.Second
-	}, 20*time.Second, 50*time.Millisecond)
+	})
 	require.NoError(t, at.Update(t, workflow, workflows.UpdateResume, workflows.ResumeRequest{}))
 	gate.Asked(t).Reply(t)
 	out, err := r.outcome(t, id)
@@ -396,7 +396,7 @@ func TestPulseManyTasksAtOnce(t *testing.T) {
 		task.At = due
 		r.stand.Add(task)
 	}
-	require.Eventually(t, func() bool { return len(r.stand.Acks("")) == 200 }, 90*time.Second, 100*time.Millisecond, "acknowledged: %d", len(r.stand.Acks("")))
+	rig.Eventually(t, func() bool { return len(r.stand.Acks("")) == 200 }, "acknowledged: %d", len(r.stand.Acks("")))
 	for _, c := range r.stand.Claims("") {
 		require.False(t, c.At.Before(due), "claimed %s early", due.Sub(c.At))
 		require.Less(t, c.At.Sub(due), time.Minute)
@@ -421,7 +421,7 @@ func TestPulseWatchingTakesNoActivitySlot(t *testing.T) {
 	for i := range ids {
 		select {
 		case <-agent.begun:
-		case <-time.After(30 * time.Second):
+		case <-time.After(rig.Patience):
 			require.FailNow(t, "a run waits for a place", "%d have one", i)
 		}
 	}

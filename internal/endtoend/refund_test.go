@@ -138,21 +138,21 @@ agents:
 				"ONERUN_API_KEY="+rig.APIKey, "MODEL_KEY=test-key")
 			id := workflows.ConversationID(r.Waiting(t)[0].Ref)
 			p.start(t)
-			require.Eventually(t, func() bool { return len(model.Asked()) > 0 }, time.Minute, 20*time.Millisecond, "nothing begins")
+			rig.Eventually(t, func() bool { return len(model.Asked()) > 0 }, "nothing begins")
 			if row.ask != "" {
 				require.Empty(t, requireState(t, r, id, workflows.StateNeedsApproval).Approvals[0].Lost)
 				require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{}))
-				require.Eventually(t, func() bool {
+				rig.Eventually(t, func() bool {
 					waiting := r.Status(t, id).Approvals
 					return len(waiting) == 1 && waiting[0].Lost != ""
-				}, time.Minute, 50*time.Millisecond)
+				})
 				require.NoError(t, r.Approve(t, id, workflows.ApproveRequest{Deny: !row.again, Reason: map[bool]string{false: "it is in the books"}[row.again]}))
 			}
 			if row.kill {
 				for range 2 {
 					select {
 					case <-bank.done:
-					case <-time.After(time.Minute):
+					case <-time.After(rig.Patience):
 						require.FailNow(t, "it did not come to that", p.log())
 					}
 				}

@@ -53,7 +53,7 @@ func reset(t *testing.T, c client.Client, id, runID string, event int64) string 
 
 func outcomeOf(t *testing.T, c client.Client, id, runID string) conversation.Outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	var out conversation.Outcome
 	require.NoError(t, c.GetWorkflow(ctx, id, runID).Get(ctx, &out))
@@ -247,7 +247,7 @@ func TestResetWhileAMessageIsUnderWay(t *testing.T) {
 	run := runOf(t, r.Client, id)
 	points := resetPoints(t, r.Client, id, run)
 	reset(t, r.Client, id, run, points[len(points)-2]) // before the reply
-	require.Eventually(t, func() bool { return strings.Contains(r.Status(t, id).Step, "may still arrive") }, time.Minute, 20*time.Millisecond)
+	rig.Eventually(t, func() bool { return strings.Contains(r.Status(t, id).Step, "may still arrive") })
 	close(persona.answer)
 	ask := gate.Asked(t)
 	require.Equal(t, 2, ask.Turn)

@@ -104,12 +104,12 @@ func TestToolCallsSurviveAWorker(t *testing.T) {
 	box.Tools[1].Repeatable = true
 	r, gate, _, id := equipped(t, box, conversation.Policy{}, 3)
 	gate.Asked(t).Answer(t, rig.CallsTools("fast", "slow"))
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		desc, err := r.Client.DescribeWorkflowExecution(t.Context(), id, "")
 		require.NoError(t, err)
 		pending := desc.GetPendingActivities()
 		return len(slow) == 1 && len(pending) == 1 // fast is recorded
-	}, time.Minute, 20*time.Millisecond)
+	})
 	r.StopWorkers()
 	r.StartWorker(t)
 	ask := gate.Asked(t)

@@ -90,9 +90,9 @@ func versioned(t *testing.T, r *rig.Rig, deployment, build string) {
 		cancel()
 		require.NoError(t, <-done)
 	})
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		_, err := r.Client.WorkerDeploymentClient().GetHandle(deployment).SetCurrentVersion(t.Context(),
 			client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
 		return err == nil
-	}, time.Minute, 100*time.Millisecond, "version %s becomes current", build)
+	}, "version %s becomes current", build)
 }

@@ -21,7 +21,7 @@ func TestFiveWorkers(t *testing.T) {
 		r.StartWorker(t)
 		r.StartInbox(t, r.InboxInput())
 	}
-	r.WaitDone(t, 2*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 	require.Zero(t, r.Fake.Duplicates())
 	for _, hint := range r.Sim.Report().Hints {
@@ -45,17 +45,17 @@ func TestBigBacklog(t *testing.T) {
 	r.StartInbox(t, r.InboxInput())
 
 	// None starves: by the time a quarter is done, every simulation has been served.
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		ended := 0
 		for _, s := range r.Sim.Report().Simulations {
 			ended += s.Conversations["ended"]
 		}
 		return ended >= 130
-	}, 3*time.Minute, 20*time.Millisecond)
+	})
 	for _, s := range r.Sim.Report().Simulations {
 		require.Less(t, s.Conversations["queued"], 13, "simulation %s starves", s.ID)
 	}
-	r.WaitDone(t, 5*time.Minute)
+	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
 }
 
@@ -77,5 +77,5 @@ func TestFreedSlotIsFilledAtOnce(t *testing.T) {
 	second := gate.Asked(t)
 	require.NotEqual(t, first.Conversation, second.Conversation)
 	second.Reply(t)
-	r.WaitDone(t, time.Minute)
+	r.WaitDone(t, rig.Patience)
 }

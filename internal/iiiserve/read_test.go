@@ -2,10 +2,10 @@ package iiiserve_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
@@ -29,10 +29,10 @@ func TestGetListEnd(t *testing.T) {
 	s.eventually("c1", func(got object) bool { return got["open"] == false })
 	require.Equal(t, false, s.must("end", object{"conversationId": "c1"})["ended"])
 
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		open := s.must("list", object{"status": "open", "limit": 1})
 		return open["total"] == 2.0 && len(open["conversations"].([]any)) == 1
-	}, 30*time.Second, 50*time.Millisecond)
+	})
 	for _, function := range []string{"get", "end"} {
 		s.fails("conversation_not_found", "c9", function, object{"conversationId": "c9"})
 		s.fails("invalid_input", "conversationId is missing", function, object{})

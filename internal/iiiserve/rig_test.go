@@ -177,7 +177,7 @@ func (s *setup) ready() {
 }
 
 func (s *setup) soon() context.Context {
-	ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.Context(), rig.Patience)
 	s.Cleanup(cancel)
 	return ctx
 }
@@ -214,8 +214,8 @@ func (s *setup) fails(code, text, function string, data any) {
 // eventually waits until the conversation is as wanted.
 func (s *setup) eventually(id string, wanted func(object) bool) {
 	s.Helper()
-	require.Eventually(s, func() bool {
+	rig.Eventually(s, func() bool {
 		got, err := s.call("get", object{"conversationId": id})
 		return err == nil && wanted(got)
-	}, 30*time.Second, 20*time.Millisecond)
+	})
 }

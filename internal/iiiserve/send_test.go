@@ -10,6 +10,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
 )
@@ -49,9 +50,9 @@ func TestSeveralAgents(t *testing.T) {
 	require.Equal(t, "1: hello", s.must("send", object{"agentId": first, "conversationId": "both", "message": "hello"})["reply"])
 	require.Equal(t, second, s.must("get", object{"agentId": second, "conversationId": "both"})["agentId"])
 	s.fails("conversation_not_found", "none", "send", object{"conversationId": "none", "message": "hello"})
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		return s.must("list", object{"agentId": second})["total"] == 2.0 && s.must("list", object{})["total"] == 3.0
-	}, 30*time.Second, 50*time.Millisecond)
+	})
 }
 
 // A parked conversation fails the call with the reason; after the resume the same
@@ -72,10 +73,10 @@ func TestParked(t *testing.T) {
 			o := &operate.Operator{Client: s.client}
 			_, err := o.Resume(t.Context(), "direct/"+s.agentName(0)+"/c1", workflows.ResumeRequest{})
 			require.NoError(t, err)
-			require.Eventually(t, func() bool {
+			rig.Eventually(t, func() bool {
 				out, err := s.call("send", object{"conversationId": "c1", "message": "hello", "messageId": "m1"})
 				return err == nil && out["reply"] == "1: hello"
-			}, 30*time.Second, 50*time.Millisecond)
+			})
 			require.Equal(t, 1, s.agent.called("hello"))
 		})
 	}
@@ -89,10 +90,10 @@ func TestReplyTimeout(t *testing.T) {
 	s.must("start", object{"conversationId": "c1"})
 	s.fails("timeout", "retry with the same messageId", "send", object{"conversationId": "c1", "message": "wait", "messageId": "m1"})
 	close(block)
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		out, err := s.call("send", object{"conversationId": "c1", "message": "wait", "messageId": "m1"})
 		return err == nil && out["reply"] == "1: wait"
-	}, 30*time.Second, 50*time.Millisecond)
+	})
 	require.Equal(t, 1, s.agent.called("wait"))
 }
 
@@ -107,7 +108,7 @@ func TestOverload(t *testing.T) {
 		_, err := s.caller.Invoke(t.Context(), "conversation::send", object{"conversationId": "c1", "message": "wait", "messageId": "m1"}, iii.Timeout(0))
 		replied <- err
 	}()
-	require.Eventually(t, func() bool { return s.agent.called("wait") == 1 }, 30*time.Second, 10*time.Millisecond)
+	rig.Eventually(t, func() bool { return s.agent.called("wait") == 1 })
 	s.fails("overloaded", "retry after 1 s", "send", object{"conversationId": "c1", "message": "more", "messageId": "m2"})
 	require.Equal(t, "c1", s.must("get", object{"conversationId": "c1"})["conversationId"])
 	close(block)

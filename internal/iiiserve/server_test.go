@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/client"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/rig"
 )
 
 // interrupted is a connection to Temporal that fails while away is set.
@@ -112,7 +112,7 @@ func TestStop(t *testing.T) {
 		_, err := s.caller.Invoke(t.Context(), "conversation::send", object{"conversationId": "c1", "message": "wait", "messageId": "m1"}, iii.Timeout(0))
 		replied <- err
 	}()
-	require.Eventually(t, func() bool { return s.agent.called("wait") == 1 }, 30*time.Second, 10*time.Millisecond)
+	rig.Eventually(t, func() bool { return s.agent.called("wait") == 1 })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.server.Stop(ctx)

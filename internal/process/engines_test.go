@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/logtest"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/rig"
 )
 
 // What serves conversations on an engine begins and ends with the process.
@@ -41,7 +41,7 @@ agents: {support: {executor: scripted}}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- process.Serve(ctx, s) }()
-	waiting, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	waiting, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	require.NoError(t, e.Wait(waiting, func() bool { return e.Serves("", "talk::send") }), "%s", log.String())
 	require.False(t, e.Serves("", "talk::ingest"))
@@ -63,10 +63,10 @@ agents: {support: {executor: scripted}}
 	_, body = page("/metrics")
 	require.Contains(t, body, `parley_iii_connected{platform="engine"} 1`)
 	e.Stop()
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		status, body = page("/readyz")
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "platform engine: iii: not connected")
-	}, 20*time.Second, 100*time.Millisecond, "%s", body)
+	}, "%s", body)
 	_, body = page("/metrics")
 	require.Contains(t, body, `parley_iii_connected{platform="engine"} 0`)
 	require.NoError(t, e.Start())

@@ -80,7 +80,7 @@ agents:
 			Logger:        slog.New(slog.NewTextHandler(io.MultiWriter(&log, found{regexp.MustCompile(`url=(http://\S+)/readyz`), pages}), nil)),
 		})
 	}()
-	r.WaitDone(t, time.Minute)
+	r.WaitDone(t, rig.Patience)
 
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	res, err := client.Get(<-pages + "/metrics")

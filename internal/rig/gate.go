@@ -49,7 +49,7 @@ func (g *Gate) Execute(ctx context.Context, req executors.Request) (executors.Re
 // Asked waits for the next request.
 func (g *Gate) Asked(t testing.TB) Ask {
 	t.Helper()
-	return g.AskedWithin(t, time.Minute)
+	return g.AskedWithin(t, Patience)
 }
 
 // AskedWithin waits for the next request, but no longer than limit.
@@ -83,7 +83,7 @@ func (a Ask) answer(t testing.TB, with answer) {
 	t.Helper()
 	select {
 	case a.reply <- with:
-	case <-time.After(time.Minute):
+	case <-time.After(Patience):
 		require.FailNow(t, "no caller waits for an answer")
 	}
 }

@@ -6,6 +6,7 @@ package rig
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
@@ -236,7 +238,7 @@ func (r *Rig) StartWith(t testing.TB, in workflows.ConversationInput) string {
 // Outcome waits for a conversation's end.
 func (r *Rig) Outcome(t testing.TB, workflowID string) (conversation.Outcome, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	var out conversation.Outcome
 	err := r.Client.GetWorkflow(ctx, workflowID, "").Get(ctx, &out)
@@ -244,23 +246,40 @@ func (r *Rig) Outcome(t testing.TB, workflowID string) (conversation.Outcome, er
 }
 
 // Status queries a conversation's workflow.
-func (r *Rig) Status(t testing.TB, workflowID string) workflows.Status {
+func (r *Rig) Status(t testing.TB, workflowID string) (s workflows.Status) {
 	t.Helper()
-	value, err := r.Client.QueryWorkflow(t.Context(), workflowID, "", workflows.QueryStatus)
-	require.NoError(t, err)
-	var s workflows.Status
-	require.NoError(t, value.Get(&s))
+	r.query(t, workflowID, &s)
 	return s
 }
 
 // InboxStatus queries an inbox's workflow.
-func (r *Rig) InboxStatus(t testing.TB, workflowID string) workflows.InboxStatus {
+func (r *Rig) InboxStatus(t testing.TB, workflowID string) (s workflows.InboxStatus) {
 	t.Helper()
-	value, err := r.Client.QueryWorkflow(t.Context(), workflowID, "", workflows.QueryStatus)
-	require.NoError(t, err)
-	var s workflows.InboxStatus
-	require.NoError(t, value.Get(&s))
+	r.query(t, workflowID, &s)
 	return s
+}
+
+// query asks again if no worker has answered in the ten seconds that Temporal gives one.
+func (r *Rig) query(t testing.TB, workflowID string, status any) {
+	t.Helper()
+	var late error
+	Eventually(t, func() bool {
+		value, err := r.Client.QueryWorkflow(t.Context(), workflowID, "", workflows.QueryStatus)
+		if late = err; unanswered(err) {
+			return false
+		}
+		require.NoError(t, err)
+		require.NoError(t, value.Get(status))
+		return true
+	}, "no worker answers for %s: %v", workflowID, &late)
+}
+
+func unanswered(err error) bool {
+	var (
+		deadline *serviceerror.DeadlineExceeded
+		notReady *serviceerror.WorkflowNotReady
+	)
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &deadline) || errors.As(err, &notReady)
 }
 
 // Update sends an operator's update and waits for its answer.
@@ -301,11 +320,11 @@ func (r *Rig) WaitDone(t testing.TB, limit time.Duration) {
 func (r *Rig) RequireOnce(t testing.TB) {
 	t.Helper()
 	// The last workflows may still be closing after the simulator's last end.
-	require.Eventually(t, func() bool {
+	Eventually(t, func() bool {
 		open, err := launch.Runs{Launcher: r.Launcher}.ListOpen(t.Context(), r.Name)
 		require.NoError(t, err)
 		return len(open) == 0
-	}, time.Minute, 50*time.Millisecond, "workflows of ended conversations still run")
+	}, "workflows of ended conversations still run")
 	report := r.Sim.Report()
 	for _, c := range report.Conversations {
 		require.Equal(t, "ended", c.Status, "conversation %s", c.ID)

@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
@@ -131,10 +132,10 @@ func TestMissedMeanwhile(t *testing.T) {
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, k.Delete(context.Background(), "late")) })
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		s, err = k.Show(t.Context(), "late")
 		return err == nil && s.Runs == 1
-	}, 30*time.Second, 100*time.Millisecond)
+	})
 	require.Equal(t, schedules.StatusRunning, s.Recent[0].Status)
 	require.NoError(t, k.Operator.Client.TerminateWorkflow(t.Context(), s.Recent[0].ID, "", "test over"))
 	s, err = k.Show(t.Context(), "late")
