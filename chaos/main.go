@@ -23,6 +23,9 @@ kills, freezes and cuts them off by a plan, and checks what all of them have see
 
 Usage: chaos [flags]
        chaos check FOLDER    checks the accounts of an earlier run again
+       chaos mutants [NAME…] [flags]
+                             runs workers with each deliberate fault, and fails if the
+                             checker does not find it
 
   --minutes N       how long faults happen (default 3)
   --seed N          of the plan, personas, senders and operators (default: by the clock)
@@ -30,9 +33,11 @@ Usage: chaos [flags]
   --senders N       how many clients send direct messages (default 2)
   --settle TIME     how long it may take afterwards until nothing is left to do (default 4m)
   --dir FOLDER      where to keep programs, logs and accounts (default: a new one)
-  --mutant NAME     give the workers a deliberate fault, which the checker must find: resend
+  --mutant NAME     give the workers a deliberate fault, which the checker must find:
+                    resend, tools, payments, claims, direct, lost
   --only KINDS      only faults of these kinds, such as kill,freeze; see the plan for
                     their names, and "aimed" for those right before an effect
+  --rate N          N times as many faults as usual
   --plan            print the plan and stop
 
 Exit codes: 0 no violation, 1 violations or a failure, 2 the command line is wrong.
@@ -63,6 +68,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return peers.Serve(ctx, args[1], args[2], args[3])
 	case len(args) == 2 && args[0] == "check":
 		return judge(args[1], stdout)
+	case len(args) > 0 && args[0] == "mutants":
+		return mutants(ctx, args[1:], stdout, stderr)
 	}
 	o, err := parse(args)
 	switch {
@@ -98,6 +105,7 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.dir, "dir", "", "")
 	f.StringVar(&o.mutant, "mutant", "", "")
 	only := f.String("only", "", "")
+	rate := f.Float64("rate", 1, "")
 	f.BoolVar(&o.onlyPlan, "plan", false, "")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -109,6 +117,8 @@ func parse(args []string) (options, error) {
 		return o, fmt.Errorf("--minutes %v: use a number from 0.5 to 1440", o.minutes)
 	case o.workers < 1 || o.workers > 9:
 		return o, fmt.Errorf("--workers %d: use a number from 1 to 9", o.workers)
+	case *rate <= 0 || *rate > 100:
+		return o, fmt.Errorf("--rate %v: use a number above 0, up to 100", *rate)
 	case o.senders < 0 || o.senders > 20:
 		return o, fmt.Errorf("--senders %d: use a number from 0 to 20", o.senders)
 	}
@@ -123,6 +133,7 @@ func parse(args []string) (options, error) {
 			return o, fmt.Errorf("--only: %w", err)
 		}
 	}
+	o.rates = o.rates.Times(*rate)
 	if o.seed == 0 {
 		o.seed = uint64(time.Now().Unix()) % 1_000_000
 	}

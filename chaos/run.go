@@ -30,36 +30,58 @@ const (
 )
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	p := plan.New(o.seed, time.Duration(o.minutes*float64(time.Minute)), o.workers, o.rates)
 	if o.onlyPlan {
-		return printPlan(stdout, p)
+		return printPlan(stdout, o.plan())
 	}
-	dir, err := folder(o.dir)
+	report, err := perform(ctx, o, stderr)
 	if err != nil {
 		return err
+	}
+	return verdict(report, stdout)
+}
+
+func (o options) plan() plan.Plan {
+	return plan.New(o.seed, time.Duration(o.minutes*float64(time.Minute)), o.workers, o.rates)
+}
+
+// perform carries out the plan, and has the checker read the accounts.
+func perform(ctx context.Context, o options, stderr io.Writer) (*check.Report, error) {
+	p := o.plan()
+	dir, err := folder(o.dir)
+	if err != nil {
+		return nil, err
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(stderr, format+"\n", args...) }
 	say("seed %d, %v minutes, accounts in %s", o.seed, o.minutes, dir)
 	s, err := prepare(ctx, o, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer s.Close()
 	if err := writePlan(filepath.Join(dir, "plan.txt"), p); err != nil {
-		return err
+		return nil, err
 	}
 	say("starting")
-	if err := s.Start(ctx, func(worker int) []string { return stack.Hooks(p, worker) }); err != nil {
-		return err
+	s.Declare(p)
+	if err := s.Start(ctx, p); err != nil {
+		return nil, err
 	}
 	calm, err := drive(ctx, s, o, p, say)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !calm {
 		say("after %v there is still something to do", o.settle)
 	}
-	return judge(dir, stdout)
+	return read(dir)
+}
+
+// adoptAfter is the inbox's setting: every second seed has none.
+func adoptAfter(seed uint64) time.Duration {
+	if seed%2 == 1 {
+		return 0
+	}
+	return time.Minute
 }
 
 func folder(dir string) (string, error) {
@@ -92,7 +114,8 @@ func prepare(ctx context.Context, o options, dir string) (*stack.Stack, error) {
 	passes := max(1, int(math.Ceil(o.minutes*60/passEvery.Seconds())))
 	return stack.New(stack.Options{
 		Dir: dir, Bin: bin, Workers: o.workers, Seed: o.seed,
-		Conversations: passes * passSize, PassSize: passSize, PassEvery: passEvery, MaxOpen: 10,
+		Conversations: passes * passSize, PassSize: passSize, PassEvery: passEvery, MaxOpen: 10, AdoptAfter: adoptAfter(o.seed),
+		DiskBytes: 64<<20 + int64(o.minutes*(8<<20)),
 	})
 }
 
@@ -108,8 +131,11 @@ func drive(ctx context.Context, s *stack.Stack, o options, p plan.Plan, say func
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = errors.Join(l.Senders.Close(), l.Operators.Close()) }()
+	defer func() { _ = errors.Join(l.Senders.Close(), l.Operators.Close(), l.Schedules.Close()) }()
 
+	if err := l.Schedule(ctx, p.Duration); err != nil {
+		return false, err
+	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	working, stop := context.WithCancel(ctx)
@@ -145,26 +171,44 @@ func newLoad(s *stack.Stack, o options, c client.Client) (*load.Load, error) {
 	if err != nil {
 		return nil, err
 	}
+	schedules, err := account.Open(s.Path("schedules.jsonl"))
+	if err != nil {
+		return nil, err
+	}
 	return &load.Load{
-		Starter: s.Bin.Starter, Dir: s.Dir, Seed: o.seed, Senders: senders, Operators: operators,
+		Starter: s.Bin.Starter, Dir: s.Dir, Seed: o.seed, Senders: senders, Operators: operators, Schedules: schedules,
+		Pulse: load.Pulse{Addr: s.Addr["pulse"], Key: stack.Key},
 		Env: []string{
 			"PATH=" + os.Getenv("PATH"), "HOME=" + s.Dir, "TEMPORAL_ADDRESS=" + s.Addr["temporal"],
-			"ONERUN_API_KEY=" + stack.Key, "MODEL_KEY=test-key",
+			"ONERUN_API_KEY=" + stack.Key, "PULSE_API_KEY=" + stack.Key, "MODEL_KEY=test-key",
 		},
-		Cancel: func(ctx context.Context, id string) error { return c.CancelWorkflow(ctx, id, "") },
+		Temporal: load.Temporal{Client: c, Namespace: "default"}, AdoptAfter: s.AdoptAfter,
 	}, nil
 }
 
-// judge has the checker read the folder.
+// judge has the checker read the folder of an earlier run.
 func judge(dir string, stdout io.Writer) error {
-	accounts, err := check.Read(dir)
+	report, err := read(dir)
 	if err != nil {
 		return err
 	}
+	return verdict(report, stdout)
+}
+
+func read(dir string) (*check.Report, error) {
+	accounts, err := check.Read(dir)
+	if err != nil {
+		return nil, err
+	}
 	report := check.Check(accounts)
+	report.Folder = dir
+	return report, nil
+}
+
+func verdict(report *check.Report, stdout io.Writer) error {
 	report.Print(stdout)
 	if n := len(report.Violations); n > 0 {
-		return fmt.Errorf("%d violations; accounts and logs are in %s", n, dir)
+		return fmt.Errorf("%d violations; accounts and logs are in %s", n, report.Folder)
 	}
 	return nil
 }

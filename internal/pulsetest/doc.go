@@ -28,5 +28,5 @@
 //   - There are no /tools, /meta, /mcp, /metrics and /dashboard.
 //
 // It was written after Pulse's protocol, not after its source, and is a stand-in
-// for tests and for trying Parley out: it keeps nothing on disk.
+// for tests and for trying Parley out. [New] keeps nothing on disk, [Open] keeps a file.
 package pulsetest

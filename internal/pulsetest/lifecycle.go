@@ -10,21 +10,29 @@ import (
 
 // A Claim is one claim that succeeded.
 type Claim struct {
-	Task, Worker, ExecutionID string
+	Task        string `json:"task"`
+	Worker      string `json:"worker"`
+	ExecutionID string `json:"execution_id,omitempty"`
 	// Due is the occurrence that was claimed.
-	Due, At time.Time
+	Due time.Time `json:"due"`
+	At  time.Time `json:"at"`
 	// Parallel means that another claim was in force.
-	Parallel bool
+	Parallel bool `json:"parallel,omitempty"`
 }
 
 // An Ack is one acknowledgement that was answered with 200.
 type Ack struct {
-	Task, Worker, ExecutionID, Status, Error string
-	TookMS                                   int64
+	Task        string `json:"task"`
+	Worker      string `json:"worker"`
+	ExecutionID string `json:"execution_id,omitempty"`
+	Status      string `json:"status"`
+	Error       string `json:"error,omitempty"`
+	TookMS      int64  `json:"took_ms,omitempty"`
 	// Due is the task's occurrence at that time.
-	Due, At time.Time
+	Due time.Time `json:"due"`
+	At  time.Time `json:"at"`
 	// Counted means that it was recorded. Acknowledgements of finished tasks are not.
-	Counted bool
+	Counted bool `json:"counted,omitempty"`
 }
 
 // claim claims a task for a worker. ok is false if it is refused.
@@ -113,7 +121,7 @@ func (s *Server) Expire() {
 			continue
 		}
 		t.history = append(t.history, Execution{
-			ExecutionID: uuid.NewString(), ExecutedAt: t.next, Status: pulse.StatusExpired, expiredAt: now,
+			ExecutionID: uuid.NewString(), ExecutedAt: t.next, Status: pulse.StatusExpired, ExpiredAt: now,
 		})
 		switch {
 		case t.cron != nil && s.quirks.CronStuck:

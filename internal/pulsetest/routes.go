@@ -353,14 +353,14 @@ func (s *Server) serveHistory(w http.ResponseWriter, r *http.Request) {
 func (e Execution) wire() map[string]any {
 	line := map[string]any{
 		"execution_id": nil, "executed_at": e.ExecutedAt, "executed_at_iso": iso(e.ExecutedAt),
-		"expired_at": nil, "expired_at_iso": isoOrNull(e.expiredAt), "status": e.Status,
+		"expired_at": nil, "expired_at_iso": isoOrNull(e.ExpiredAt), "status": e.Status,
 		"execution_time_ms": e.TookMS, "error": nil,
 	}
 	if e.ExecutionID != "" {
 		line["execution_id"] = e.ExecutionID
 	}
-	if e.expiredAt > 0 {
-		line["expired_at"] = e.expiredAt
+	if e.ExpiredAt > 0 {
+		line["expired_at"] = e.ExpiredAt
 	}
 	if e.Error != "" {
 		line["error"] = e.Error

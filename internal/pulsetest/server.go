@@ -37,6 +37,8 @@ type Server struct {
 	rivals   []*Rival
 	expired  time.Time // when Tick last expired tasks
 	worked   time.Time // when Tick last ran the built-in worker
+
+	journal *journal // nil: nothing is kept
 }
 
 // New makes a Pulse without tasks.
@@ -96,6 +98,7 @@ func (s *Server) Tick() {
 	if expire {
 		s.Expire()
 	}
+	_ = s.save() // an error remains, and fails the next request
 }
 
 // date is the oldest whole second that the Date header may show.
@@ -114,4 +117,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Starlette matches paths after decoding them: "%2F" in an id is another route.
 	r.URL.RawPath = ""
 	s.mux.ServeHTTP(w, r)
+	if r.Method == http.MethodGet {
+		return
+	}
+	if err := s.save(); err != nil {
+		panic(http.ErrAbortHandler) // what is not kept is not answered
+	}
 }

@@ -55,12 +55,12 @@ type task struct {
 
 // An Execution is a line of a task's history.
 type Execution struct {
-	ExecutionID string
-	ExecutedAt  int64
-	Status      string
-	TookMS      *int64
-	Error       string
-	expiredAt   int64
+	ExecutionID string `json:"execution_id,omitempty"`
+	ExecutedAt  int64  `json:"executed_at"`
+	Status      string `json:"status"`
+	TookMS      *int64 `json:"took_ms,omitempty"`
+	Error       string `json:"error,omitempty"`
+	ExpiredAt   int64  `json:"expired_at,omitempty"`
 }
 
 // A Task is the state of a task.

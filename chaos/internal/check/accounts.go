@@ -25,6 +25,8 @@ type Accounts struct {
 	Faults    []Fault
 	Samples   []Sample
 	Workflows []*Workflow
+	Schedules []Schedule
+	Pulse     Pulse
 }
 
 type (
@@ -117,12 +119,13 @@ type (
 // Read reads the accounts of a folder. A file that is missing is a fault: an account
 // without lines exists.
 func Read(dir string) (*Accounts, error) {
-	a := &Accounts{Platform: map[string]*Talk{}}
+	a := &Accounts{Platform: map[string]*Talk{}, Pulse: Pulse{Tasks: map[string]Task{}, Dropped: map[string]bool{}}}
 	err := errors.Join(
 		lines(filepath.Join(dir, "platform.jsonl"), a.platformEntry),
 		all(dir, "model.jsonl", &a.Payments), all(dir, "tools.jsonl", &a.Effects), all(dir, "network.jsonl", &a.Doubled),
 		all(dir, "senders.jsonl", &a.Sent), all(dir, "operators.jsonl", &a.Acts), all(dir, "faults.jsonl", &a.Faults),
 		all(dir, "processes.jsonl", &a.Samples), all(dir, "workflows.jsonl", &a.Workflows),
+		all(dir, "schedules.jsonl", &a.Schedules), lines(filepath.Join(dir, "pulse.jsonl"), a.Pulse.entry),
 	)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type Report struct {
 	Rules      []*Rule
 	Figures    []Figure
 	Violations []Violation
+	Folder     string // of the accounts, if they were read from one
 
 	accounts *Accounts
 }
@@ -47,6 +48,10 @@ const (
 	RulePaid       = "a recorded answer is never paid again"
 	RuleTool       = "a recorded tool call has its effect, once"
 	RuleSender     = "each message id has exactly one reply"
+	RuleTask       = "each Pulse task is claimed once, never early, and reported once"
+	RuleOnTime     = "no Pulse task is later than the faults explain"
+	RuleSchedule   = "each time of a schedule has run once"
+	RuleResume     = "after a kill of the only worker the median goes on in time"
 	RuleAnswered   = "each accepted message is answered"
 	RuleInbox      = "the inboxes are alive"
 	RuleProcess    = "memory, descriptors and goroutines are flat"
@@ -54,7 +59,8 @@ const (
 )
 
 var ruleNames = []string{
-	RuleOutcome, RuleTranscript, RuleOrder, RuleClaim, RuleBegun, RulePaid, RuleTool, RuleSender, RuleAnswered, RuleInbox, RuleProcess, RuleAlive,
+	RuleOutcome, RuleTranscript, RuleOrder, RuleClaim, RuleBegun, RulePaid, RuleTool, RuleSender, RuleAnswered,
+	RuleTask, RuleOnTime, RuleSchedule, RuleInbox, RuleResume, RuleProcess, RuleAlive,
 }
 
 // checking is one check of some accounts.
@@ -70,7 +76,12 @@ type checking struct {
 	paid    map[string]Payment     // by token
 	owner   map[string]string      // workflow ids by the tokens of recorded answers
 	orphans int                    // claims that the network doubled, and that count as lost
+	left    int                    // conversations in progress that an operator has terminated
+	resume  string                 // how soon conversations go on after a kill of the only worker
+	slow    time.Duration          // see slowness
 	end     time.Time
+	// settings are those of the run that the checker must know, by name.
+	settings map[string]float64
 }
 
 // Check looks for violations.
@@ -78,7 +89,7 @@ func Check(a *Accounts) *Report {
 	c := &checking{
 		Accounts: a, rules: map[string]*Rule{}, report: &Report{accounts: a},
 		runs: map[string][]*Workflow{}, byTalk: map[string]string{}, doubled: map[string]bool{}, acts: map[string][]Act{},
-		paid: map[string]Payment{}, owner: map[string]string{},
+		paid: map[string]Payment{}, owner: map[string]string{}, settings: map[string]float64{},
 	}
 	for _, name := range ruleNames {
 		r := &Rule{Name: name}
@@ -90,7 +101,10 @@ func Check(a *Accounts) *Report {
 	c.payments()
 	c.tools()
 	c.senders()
+	c.tasks()
+	c.schedules()
 	c.inboxes()
+	c.resumed()
 	c.processes()
 	c.figures()
 	return c.report
@@ -146,8 +160,11 @@ func (c *checking) index() {
 		c.network(d)
 	}
 	for _, f := range c.Faults {
-		if f.Kind == "end" {
+		switch f.Kind {
+		case "end":
 			c.end = f.At
+		case "setting":
+			c.settings[f.Target] = f.Seconds
 		}
 	}
 }
@@ -192,14 +209,41 @@ func (s Step) answers() []string {
 // newest is the newest run of a workflow.
 func newest(runs []*Workflow) *Workflow { return runs[len(runs)-1] }
 
-// steps are the steps of all runs.
+// steps are the steps of all runs. A run that was made by a reset begins with a copy of
+// another's: what is the same in both is one step.
 func steps(runs []*Workflow) []Step {
+	type key struct {
+		id                int64
+		scheduled, closed int64
+		ended             string
+	}
 	var out []Step
+	seen := map[key]bool{}
 	for _, w := range runs {
-		out = append(out, w.Steps...)
+		for _, s := range w.Steps {
+			k := key{s.ID, s.Scheduled.UnixNano(), s.Closed.UnixNano(), s.Ended}
+			if !seen[k] {
+				out = append(out, s)
+			}
+			seen[k] = true
+		}
 	}
 	return out
 }
+
+// disturbed reports that an operator has terminated or reset the conversation: Temporal
+// has lost, or forgotten, a part of what was done.
+func (c *checking) disturbed(id string) bool { return c.acted(id, "terminate", "reset") }
+
+// disturbedBetween reports the same of a time.
+func (c *checking) disturbedBetween(id string, from, to time.Time) bool {
+	return slices.ContainsFunc(c.acts[id], func(a Act) bool {
+		return (a.Act == "terminate" || a.Act == "reset") && a.At.After(from.Add(-actTakes)) && a.At.Before(to.Add(actTakes))
+	})
+}
+
+// actTakes bounds the time between what an operator does and the line in the account.
+const actTakes = 15 * time.Second
 
 func (c *checking) acted(id string, acts ...string) bool {
 	return slices.ContainsFunc(c.acts[id], func(a Act) bool { return slices.Contains(acts, a.Act) })

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 )
 
 // visible are the states in which an operator sees that a conversation waits.
@@ -24,7 +25,11 @@ func (c *checking) conversations() {
 		c.transcript(workflow, t, runs)
 	}
 	for id, runs := range c.runs {
-		if w := newest(runs); w.Status == "Failed" || w.Status == "Terminated" || w.Status == "TimedOut" {
+		w := newest(runs)
+		switch {
+		case w.Status == "Terminated" && c.acted(id, "terminate"):
+		case w.Status == "Failed" && isRun(id): // reported as failed, or shown so
+		case w.Status == "Failed" || w.Status == "Terminated" || w.Status == "TimedOut":
 			c.require(false, RuleOutcome, id, "the workflow is %s: %s", w.Status, w.Outcome.Detail)
 		}
 	}
@@ -36,16 +41,37 @@ func (c *checking) outcome(id string, t *Talk, w *Workflow) {
 	case "ended":
 		c.require(w.Status != "Running" || waits, RuleOutcome, id, "it has ended on the platform, and the workflow is %s (%s)", w.Status, w.Shown)
 	case "in_progress":
+		if w.Status == "Terminated" && c.acted(id, "terminate") {
+			c.leftBehind(id, t, w)
+			break
+		}
 		if w.Outcome.Kind == "claim_lost" && c.doubled[id] {
 			c.orphans++ // its claim was delivered twice, and the second one refused
 			break
 		}
 		c.require(waits, RuleOutcome, id, "it is in progress on the platform, and the workflow is %s (%s), outcome %q", w.Status, w.Shown, w.Outcome.Kind)
 	default:
-		c.require(waits || c.acted(id, "cancel", "end"), RuleBegun, id, "it is %s on the platform, and the workflow is %s (%s)", t.Status, w.Status, w.Shown)
+		c.require(waits || w.Status == "Terminated" && c.acted(id, "terminate") || c.acted(id, "cancel", "end"), RuleBegun, id, "it is %s on the platform, and the workflow is %s (%s)", t.Status, w.Status, w.Shown)
 	}
 	lost := w.Outcome.Kind == "claim_lost" && !c.doubled[id]
 	c.require(!lost, RuleClaim, id, "its claim counts as lost, and no other system claims conversations here")
+}
+
+// Adoption may need this much longer than its setting: the search for orphans is periodic,
+// and capacity may be used up.
+const adoptionTakes = time.Minute
+
+// leftBehind looks at a conversation that an operator has terminated. Nobody has told the
+// platform.
+func (c *checking) leftBehind(id string, t *Talk, w *Workflow) {
+	c.left++
+	after := c.settings["adopt_after"]
+	if after == 0 {
+		return
+	}
+	age := c.end.Sub(w.Closed)
+	c.require(age < time.Duration(after)*time.Second+adoptionTakes, RuleOutcome, id,
+		"it was terminated %s before the end, is in progress on the platform, and was not adopted after %v s", age.Round(time.Second), after)
 }
 
 func (c *checking) claims(id string, t *Talk) {
@@ -85,23 +111,15 @@ func (c *checking) order(id string, t *Talk) {
 // conversation that ran to its end by itself has the same on both sides. One that was
 // interrupted may have sent one exchange that was never recorded.
 func (c *checking) transcript(id string, t *Talk, runs []*Workflow) {
-	var recorded []string
-	for _, s := range steps(runs) {
-		if s.Name != "conversation.Exchange" || s.Ended != "completed" || s.Result.HandedOver {
-			continue
-		}
-		for _, m := range s.Input.Messages[:min(s.Result.Taken, len(s.Input.Messages))] {
-			recorded = append(recorded, m.text())
-		}
-		for _, m := range s.Result.Messages {
-			recorded = append(recorded, m.text())
-		}
-	}
 	var has []string
 	for _, item := range t.Items {
 		has = append(has, item.text())
 	}
-	const inFlight = 2 // ours, and the answer to it
+	if c.disturbed(id) {
+		c.partly(id, has, runs)
+		return
+	}
+	recorded := exchanged(steps(runs))
 	surplus := 0
 	w := newest(runs)
 	if w.Status == "Running" || c.acted(id, "end", "cancel", "takeover") {
@@ -109,6 +127,57 @@ func (c *checking) transcript(id string, t *Talk, runs []*Workflow) {
 	}
 	same := len(has) >= len(recorded) && slices.Equal(has[:len(recorded)], recorded) && len(has)-len(recorded) <= surplus
 	c.require(same || c.doubled[id], RuleTranscript, id, "the platform has %d messages, Temporal %d: %s", len(has), len(recorded), difference(has, recorded))
+}
+
+// inFlight is what one exchange brings: our message, and the answer to it.
+const inFlight = 2
+
+// exchanged are the texts of messages that exchanges have recorded.
+func exchanged(all []Step) []string {
+	var out []string
+	for _, s := range all {
+		if s.Name != "conversation.Exchange" || s.Ended != "completed" || s.Result.HandedOver {
+			continue
+		}
+		for _, m := range s.Input.Messages[:min(s.Result.Taken, len(s.Input.Messages))] {
+			out = append(out, m.text())
+		}
+		for _, m := range s.Result.Messages {
+			out = append(out, m.text())
+		}
+	}
+	return out
+}
+
+// partly compares a conversation that was terminated or reset. No run has all of it. What
+// a run has recorded is on the platform, in that order; and the platform has little that
+// none has recorded: for each act one exchange, which ended after it.
+func (c *checking) partly(id string, has []string, runs []*Workflow) {
+	known := map[string]bool{}
+	for _, w := range runs {
+		at := 0
+		for _, text := range exchanged(w.Steps) {
+			known[text] = true
+			i := slices.Index(has[at:], text)
+			c.require(i >= 0 || c.doubled[id], RuleTranscript, id, "run %s has recorded %q, which the platform does not have after its first %d messages", w.Run, text, at)
+			if i < 0 {
+				return
+			}
+			at += i + 1
+		}
+	}
+	unknown, acts := 0, 0
+	for _, text := range has {
+		if !known[text] {
+			unknown++
+		}
+	}
+	for _, a := range c.acts[id] {
+		if slices.Contains([]string{"terminate", "reset", "end", "cancel", "takeover"}, a.Act) {
+			acts++
+		}
+	}
+	c.require(unknown <= inFlight*(acts+1) || c.doubled[id], RuleTranscript, id, "the platform has %d messages that no run has recorded, after %d acts of operators", unknown, acts)
 }
 
 func difference(has, recorded []string) string {

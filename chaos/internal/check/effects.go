@@ -39,9 +39,21 @@ func (c *checking) paidAgain(id string, s Step, first Payment, all []Payment) {
 	for _, p := range all {
 		late := p.At.After(s.Closed)
 		reconciled := p.Key != first.Key && c.acted(id, "resume", "takeover")
-		c.require(!late || reconciled || c.doubled[id], RulePaid, id,
+		// A reset forgets what was recorded after its point; but not what the platform has.
+		forgotten := p.Key != first.Key && c.disturbedBetween(id, s.Scheduled, p.At) && !c.delivered(id, first.Token, p.At)
+		c.require(!late || reconciled || forgotten || c.doubled[id], RulePaid, id,
 			"the answer %s was recorded at %s; %s was paid for the same request at %s", first.Token, clock(s.Closed), p.Token, clock(p.At))
 	}
+}
+
+// delivered reports that the platform had the answer at that time, with some time to spare
+// for a request on its way.
+func (c *checking) delivered(id, answer string, at time.Time) bool {
+	const underWay = 60 * time.Second
+	t := c.Platform[id[strings.LastIndex(id, "/")+1:]]
+	return t != nil && slices.ContainsFunc(t.Items, func(i Item) bool {
+		return i.Role == "assistant" && token(i.text()) == answer && i.Created.Before(at.Add(-underWay))
+	})
 }
 
 // repeats counts answers that were paid and not recorded: what a kill or a lost answer
@@ -75,6 +87,9 @@ func (c *checking) tools() {
 		c.require(!twice || c.doubled[id], RuleTool, id, "%s was done %d times for call %d of the answer %s", effects[0].Tool, len(effects), at.n, at.token)
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.runs)) {
+		for _, w := range c.runs[id] {
+			c.afterReset(id, w, done)
+		}
 		for _, s := range steps(c.runs[id]) {
 			if s.Name != "conversation.CallTool" || s.Ended != "completed" || s.Result.HandedOver || s.Result.IsError {
 				continue
@@ -86,6 +101,34 @@ func (c *checking) tools() {
 			_, _ = fmt.Sscanf(after(string(s.Input.Call.Arguments), `"n":`), "%d", &at.n)
 			if strings.HasSuffix(strings.TrimSpace(s.Result.Content), " done") {
 				c.require(len(done[at]) > 0, RuleTool, id, "the call of %s for the answer %s has the result %q, and was not made", s.Input.Call.Name, at.token, s.Result.Content)
+			}
+		}
+	}
+}
+
+// afterReset looks at the turn after a reset: the run before may have made its calls, so
+// that none is made that may not be repeated, unless an operator says so.
+func (c *checking) afterReset(id string, w *Workflow, done map[callID][]Effect) {
+	if w.Reset.IsZero() {
+		return
+	}
+	turn := 0
+	for _, s := range w.Steps {
+		if s.Name != "conversation.Reply" || !s.Scheduled.After(w.Reset) {
+			continue
+		}
+		if turn == 0 {
+			turn = s.Input.Turn
+		}
+		if s.Input.Turn != turn {
+			return
+		}
+		for _, tok := range s.answers() {
+			for n := range 2 {
+				for _, e := range done[callID{tok, n}] {
+					c.require(e.Tool == "look" || c.acted(id, "approve"), RuleTool, id,
+						"%s was done for the answer %s in the turn after a reset, which may repeat what the run before has done", e.Tool, tok)
+				}
 			}
 		}
 	}
@@ -118,7 +161,8 @@ func (c *checking) senders() {
 			continue
 		}
 		if first, ok := replies[k]; ok {
-			c.require(first.Reply == d.Reply && first.Turn == d.Turn, RuleSender, d.Conversation,
+			forgotten := c.disturbedBetween(d.Conversation, first.At, d.At)
+			c.require(forgotten || first.Reply == d.Reply && first.Turn == d.Turn, RuleSender, d.Conversation,
 				"message %s got %q in turn %d and %q in turn %d", d.Message, first.Reply, first.Turn, d.Reply, d.Turn)
 			continue
 		}
@@ -148,7 +192,7 @@ func (c *checking) accepted(id, message string, last, reply Delivery) {
 			}
 		}
 	}
-	c.require(len(answers) <= 1, RuleSender, id, "message %s has %d different replies in the history", message, len(answers))
+	c.require(len(answers) <= 1 || c.disturbed(id), RuleSender, id, "message %s has %d different replies in the history", message, len(answers))
 	asked := 0
 	for _, s := range steps(runs) {
 		if s.Name != "conversation.Reply" || s.Ended != "completed" || s.Input.Round > 0 || s.Result.HandedOver {
@@ -160,13 +204,13 @@ func (c *checking) accepted(id, message string, last, reply Delivery) {
 			}
 		}
 	}
-	c.require(asked <= 1 || c.acted(id, "takeover", "resume"), RuleSender, id, "message %s was answered by the agent %d times", message, asked)
+	c.require(asked <= 1 || c.acted(id, "takeover", "resume", "reset", "terminate"), RuleSender, id, "message %s was answered by the agent %d times", message, asked)
 	if !accepted || reply.Code != 0 && len(answers) == 0 {
 		return
 	}
 	open := len(runs) > 0 && newest(runs).Status == "Running"
 	waits := open && slices.Contains(visible, newest(runs).Shown)
-	c.require(len(answers) > 0 || waits || c.acted(id, "end", "cancel"), RuleAnswered, id, "message %s was accepted and has no reply", message)
+	c.require(len(answers) > 0 || waits || c.acted(id, "end", "cancel", "terminate"), RuleAnswered, id, "message %s was accepted and has no reply", message)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }

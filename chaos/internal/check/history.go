@@ -22,16 +22,24 @@ type Workflow struct {
 	Steps   []Step
 	Outcome Outcome
 	Updates []Update
+	// Reset is when this run was made by a reset: what was before is another run's. Zero: it
+	// was not.
+	Reset time.Time
+	// Closed is when it ended. Zero: it has not.
+	Closed time.Time
 }
 
 // A Step is an activity that has a result, a failure, or none yet.
 type Step struct {
+	ID        int64  // of its first event
 	Name      string // the activity's type
 	Scheduled time.Time
 	Closed    time.Time // zero: it is pending
 	Ended     string    // completed, failed, timed out, cancelled
 	Attempt   int
 	Failure   string
+	// Heartbeat is the heartbeat timeout.
+	Heartbeat time.Duration
 	Input     Input
 	Result    Result
 }
@@ -129,7 +137,8 @@ type event struct {
 		Type struct {
 			Name string `json:"name"`
 		} `json:"activityType"`
-		Input payloads `json:"input"`
+		Input     payloads `json:"input"`
+		Heartbeat string   `json:"heartbeatTimeout"`
 	} `json:"activityTaskScheduledEventAttributes"`
 	Started *struct {
 		Scheduled int64 `json:"scheduledEventId,string"`
@@ -170,6 +179,11 @@ type event struct {
 			Message string `json:"message"`
 		} `json:"failure"`
 	} `json:"workflowExecutionFailedEventAttributes"`
+	Cancelled  json.RawMessage `json:"workflowExecutionCanceledEventAttributes"`
+	Terminated json.RawMessage `json:"workflowExecutionTerminatedEventAttributes"`
+	TaskFailed *struct {
+		Cause string `json:"cause"`
+	} `json:"workflowTaskFailedEventAttributes"`
 }
 
 type closed struct {
@@ -211,7 +225,8 @@ func (w *Workflow) apply(e event, steps, updates map[int64]int) {
 	}
 	switch {
 	case e.Scheduled != nil:
-		s := Step{Name: e.Scheduled.Type.Name, Scheduled: e.Time}
+		s := Step{ID: e.ID, Name: e.Scheduled.Type.Name, Scheduled: e.Time}
+		s.Heartbeat, _ = time.ParseDuration(e.Scheduled.Heartbeat)
 		e.Scheduled.Input.into(&s.Input)
 		steps[e.ID] = len(w.Steps)
 		w.Steps = append(w.Steps, s)
@@ -248,9 +263,15 @@ func (w *Workflow) apply(e event, steps, updates map[int64]int) {
 				u.Reply = reply.Message.text()
 			}
 		}
+	case e.TaskFailed != nil && e.TaskFailed.Cause == "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW":
+		w.Reset = e.Time
+	case e.Terminated != nil, e.Cancelled != nil:
+		w.Closed = e.Time
 	case e.Done != nil:
+		w.Closed = e.Time
 		e.Done.Result.into(&w.Outcome)
 	case e.Broken != nil:
+		w.Closed = e.Time
 		w.Outcome = Outcome{Kind: "failed", Detail: e.Broken.Failure.Message}
 	}
 }

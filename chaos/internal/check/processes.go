@@ -94,7 +94,10 @@ func (c *checking) figures() {
 	counts, aimed := map[string]int{}, 0
 	for _, f := range c.Faults {
 		switch f.Kind {
-		case "begin", "heal", "end":
+		case "begin", "heal", "end", "start", "setting":
+			continue
+		case "skip":
+			add("NOT DONE: "+f.Target, "%s", f.Effect)
 			continue
 		case "restart":
 			counts["restart of "+f.Target]++
@@ -109,8 +112,30 @@ func (c *checking) figures() {
 		add("fault: "+name, "%d", counts[name])
 	}
 	add("of these, aimed right before an effect", "%d", aimed)
+	acted := map[string]int{}
+	for _, a := range c.Acts {
+		if a.OK {
+			acted[a.Act]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(acted)) {
+		add("operators: "+name, "%d", acted[name])
+	}
+	clocks := 0
+	for _, f := range c.Faults {
+		if f.Kind == "start" && f.Seconds != 0 {
+			clocks++
+		}
+	}
+	add("processes of workers with another wall clock", "%d", clocks)
 	add("POSTs that the network delivered twice", "%d (in %d conversations, which rules on repetition excuse)", len(c.Doubled), len(c.doubled))
 	add("claims delivered twice, left for adoption", "%d", c.orphans)
+	adopts := "adoption is off"
+	if after := c.settings["adopt_after"]; after > 0 {
+		adopts = fmt.Sprintf("adoption is after %.0f s", after)
+	}
+	add("left behind by an operator's terminate", "%d (%s)", c.left, adopts)
+	c.taskFigures(add)
 	ended := map[string]int{}
 	for id := range c.runs {
 		w := newest(c.runs[id])
@@ -130,6 +155,9 @@ func (c *checking) figures() {
 	stops := counts["kill"] + counts["freeze"] + counts["term"]
 	add("answers paid", "%d, of which %d were never recorded (%.2f per kill, freeze or stop of a worker)", total, unrecorded, float64(unrecorded)/float64(max(stops, 1)))
 	kills, frozen := c.resumption()
+	if c.resume != "" {
+		add("after the start of the only worker's next process", "%s", c.resume)
+	}
 	add("time until a conversation goes on, after a kill", "%s", kills)
 	add("the same, after a freeze", "%s", frozen)
 }
@@ -139,14 +167,7 @@ func (c *checking) figures() {
 func (c *checking) resumption() (kills, freezes string) {
 	var afterKill, afterFreeze []time.Duration
 	for _, runs := range c.runs {
-		var moves []time.Time
-		for _, s := range steps(runs) {
-			moves = append(moves, s.Scheduled)
-			if !s.Closed.IsZero() {
-				moves = append(moves, s.Closed)
-			}
-		}
-		slices.SortFunc(moves, time.Time.Compare)
+		moves := movements(runs)
 		for _, f := range c.Faults {
 			if f.Kind != "kill" && f.Kind != "freeze" {
 				continue
@@ -172,4 +193,94 @@ func spread(all []time.Duration) string {
 	slices.Sort(all)
 	at := func(q float64) time.Duration { return all[int(q*float64(len(all)-1))].Round(10 * time.Millisecond) }
 	return fmt.Sprintf("median %s, 95%% %s, longest %s (%d)", at(0.5), at(0.95), at(1), len(all))
+}
+
+// resumed looks at a run with one worker that only kills disturb: the median conversation
+// goes on within the heartbeat timeout and two seconds of the next process's start.
+func (c *checking) resumed() {
+	const spare = 2 * time.Second
+	starts := map[string][]time.Time{}
+	for _, f := range c.Faults {
+		switch f.Kind {
+		case "start":
+			starts[f.Target] = append(starts[f.Target], f.At)
+		case "kill", "setting", "skip", "begin", "heal", "end":
+		default:
+			return // something else was broken too
+		}
+	}
+	if len(starts) != 1 {
+		return
+	}
+	for _, begun := range starts {
+		waited, timeout := c.waits(begun[1:])
+		if len(waited) == 0 {
+			return
+		}
+		slices.Sort(waited)
+		median, allowed := waited[len(waited)/2], timeout+spare
+		c.require(median <= allowed, RuleResume, "", "after the start of the process the median of %d waits is %s; the heartbeat timeout is %s, and %s are allowed",
+			len(waited), median.Round(10*time.Millisecond), timeout, allowed)
+		c.resume = fmt.Sprintf("%s; heartbeat timeout %s, allowed %s", spread(waited), timeout, allowed)
+	}
+}
+
+// waits are the times that conversations with an activity under way at the death of the
+// worker needed from each of these starts until they went on, and the longest heartbeat
+// timeout of those activities.
+func (c *checking) waits(starts []time.Time) (all []time.Duration, timeout time.Duration) {
+	for _, runs := range c.runs {
+		moves := movements(runs)
+		for _, start := range starts {
+			i, _ := slices.BinarySearchFunc(moves, start, time.Time.Compare)
+			if i == 0 || i == len(moves) || start.Sub(moves[i-1]) > 15*time.Second {
+				continue
+			}
+			busy := false
+			for _, s := range steps(runs) {
+				if s.Scheduled.Before(start) && (s.Closed.IsZero() || s.Closed.After(start)) {
+					busy, timeout = true, max(timeout, s.Heartbeat)
+				}
+			}
+			if busy {
+				all = append(all, moves[i].Sub(start))
+			}
+		}
+	}
+	return all, timeout
+}
+
+// movements are the times at which a conversation's steps began and ended.
+func movements(runs []*Workflow) []time.Time {
+	var moves []time.Time
+	for _, s := range steps(runs) {
+		moves = append(moves, s.Scheduled)
+		if !s.Closed.IsZero() {
+			moves = append(moves, s.Closed)
+		}
+	}
+	slices.SortFunc(moves, time.Time.Compare)
+	return moves
+}
+
+// slowness is what the machine itself takes: the slowest tenth of the steps that nothing
+// has disturbed, those that had one attempt.
+func (c *checking) slowness() time.Duration {
+	if c.slow > 0 {
+		return c.slow
+	}
+	var took []time.Duration
+	for _, runs := range c.runs {
+		for _, s := range steps(runs) {
+			if s.Ended == "completed" && s.Attempt <= 1 {
+				took = append(took, s.Closed.Sub(s.Scheduled))
+			}
+		}
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	c.slow = took[len(took)*9/10]
+	return c.slow
 }

@@ -23,14 +23,19 @@ type Load struct {
 	Dir     string // with parley.yaml
 	Env     []string
 	Seed    uint64
-	// Cancel cancels a workflow, which the starter does not do.
-	Cancel func(ctx context.Context, workflowID string) error
+	// Temporal is for what operators do without the starter.
+	Temporal Temporal
+	// AdoptAfter is the inbox's setting. Zero: it adopts nothing.
+	AdoptAfter time.Duration
 
 	Senders   *account.Writer
 	Operators *account.Writer
+	Schedules *account.Writer
+	Pulse     Pulse
 
-	mu    sync.Mutex
-	names int
+	mu         sync.Mutex
+	names      int
+	terminated time.Time // when a conversation was terminated last
 }
 
 // An act is a line of the operators' account.
@@ -110,5 +115,6 @@ func (l *Load) Run(ctx context.Context, open context.Context, senders int) {
 	}
 	wg.Go(func() { l.operate(open, l.random(1)) })
 	wg.Go(func() { l.approve(ctx, l.random(2)) })
+	wg.Go(func() { l.assignTasks(ctx, open, l.random(3)) })
 	wg.Wait()
 }

@@ -8,10 +8,15 @@ import (
 	"time"
 )
 
+// kinds are what operators do, as often as they are here.
+var kinds = []string{
+	"pause", "pause", "pause", "resume", "resume", "resume", "takeover", "takeover", "end", "cancel", "terminate", "reset", "reset",
+}
+
 // operate interferes with conversations at random.
 func (l *Load) operate(ctx context.Context, random *rand.Rand) {
 	for number := 0; pause(ctx, time.Duration(1500+random.IntN(3000))*time.Millisecond); number++ {
-		kind := []string{"pause", "pause", "resume", "resume", "resume", "takeover", "takeover", "end", "cancel", "pause"}[random.IntN(10)]
+		kind := kinds[random.IntN(len(kinds))]
 		which := random.IntN(1 << 20)
 		statuses := "talking,listening"
 		if kind == "resume" {
@@ -25,8 +30,8 @@ func (l *Load) operate(ctx context.Context, random *rand.Rand) {
 		switch kind {
 		case "takeover":
 			l.act(ctx, kind, id, "--text", fmt.Sprintf("An operator speaks. [#op%dn%d]", l.Seed, number))
-		case "cancel":
-			l.cancel(ctx, id)
+		case "cancel", "terminate", "reset":
+			l.direct(ctx, kind, id, random)
 		default:
 			l.act(ctx, kind, id)
 		}
@@ -38,9 +43,22 @@ func (l *Load) act(ctx context.Context, kind, id string, args ...string) {
 	_ = l.Operators.Write(act{At: time.Now().UTC(), Act: kind, Conversation: id, OK: code == 0, Detail: detail})
 }
 
-func (l *Load) cancel(ctx context.Context, id string) {
-	err := l.Cancel(ctx, id)
-	a := act{At: time.Now().UTC(), Act: "cancel", Conversation: id, OK: err == nil}
+// direct does to a workflow what Temporal's own command line does.
+func (l *Load) direct(ctx context.Context, kind, id string, random *rand.Rand) {
+	a := act{Act: kind, Conversation: id}
+	var err error
+	switch kind {
+	case "cancel":
+		err = l.Temporal.cancel(ctx, id)
+	case "terminate":
+		l.mu.Lock()
+		l.terminated = time.Now()
+		l.mu.Unlock()
+		err = l.Temporal.terminate(ctx, id)
+	case "reset":
+		a.Detail, err = l.Temporal.reset(ctx, id, random)
+	}
+	a.At, a.OK = time.Now().UTC(), err == nil
 	if err != nil {
 		a.Detail = err.Error()
 	}
@@ -93,6 +111,16 @@ func waiting(out []byte) []waitingCall {
 	return nil
 }
 
+// adoptionTakes is how long an inbox may need, after AdoptAfter, to adopt a conversation.
+const adoptionTakes = 45 * time.Second
+
+// adopts reports that a conversation that was terminated may still be adopted.
+func (l *Load) adopts() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.AdoptAfter > 0 && !l.terminated.IsZero() && time.Since(l.terminated) < l.AdoptAfter+adoptionTakes
+}
+
 // Settle resumes what is paused or needs attention, until nothing moves by itself any
 // more, or ctx is done. It reports whether it came to that.
 func (l *Load) Settle(ctx context.Context, unclaimed func(context.Context) (int, error)) bool {
@@ -110,10 +138,15 @@ func (l *Load) Settle(ctx context.Context, unclaimed func(context.Context) (int,
 		if err != nil {
 			continue
 		}
+		planned, err := l.planned(ctx)
+		if err != nil {
+			continue
+		}
+		left += planned
 		for _, c := range held {
 			l.act(ctx, "resume", c.ID)
 		}
-		if left == 0 && len(moving) == 0 && len(held) == 0 {
+		if left == 0 && len(moving) == 0 && len(held) == 0 && !l.adopts() {
 			if calm++; calm == 2 {
 				return true
 			}

@@ -1,5 +1,5 @@
-// Package mutant gives a worker a deliberate fault. It changes the source that the
-// compiler sees (go build -overlay), so the product has no code for it.
+// Package mutant gives workers, and the starter, a deliberate fault. It changes the source
+// that the compiler sees (go build -overlay), so the product has no code for it.
 package mutant
 
 import (
@@ -10,25 +10,84 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/parley-run/parley/chaos/internal/check"
 )
 
-// A Mutant is one change to one file.
+// A Mutant is some changes to the source.
 type Mutant struct {
-	Name string
-	Does string
-	File string // from the module's root
-	Old  string
-	New  string
+	Name  string
+	Does  string
+	Edits []Edit
+	// Only are the faults in which it shows, and Rate is how many times as many as
+	// usual it takes to show it soon.
+	Only string
+	Rate float64
+	// Breaks is a rule that the checker must find broken.
+	Breaks string
 }
+
+// An Edit replaces a text that a file has once.
+type Edit struct{ File, Old, New string }
 
 // All are the mutants.
 var All = []Mutant{
 	{
 		Name: "resend", Does: "sends a message again without looking whether the first one arrived",
-		File: "activities/exchange.go",
-		Old:  "if e.mark != nil || in.ReadOnly {",
-		New:  "if in.ReadOnly {",
+		Edits: []Edit{{"activities/exchange.go", "if e.mark != nil || in.ReadOnly {", "if in.ReadOnly {"}},
+		Only:  "reset,half-open,kill", Rate: 6, Breaks: check.RuleOrder,
 	},
+	{
+		Name: "tools", Does: "makes a tool call again after its answer was lost",
+		Edits: []Edit{
+			{"activities/tool.go", "if t.mark != nil && !t.in.Call.Repeatable {", "if t.mark != nil && t.in.Call.Name == \"\" {"},
+			{"activities/tool.go", "\tcase t.in.Call.Repeatable:\n\t\treturn err", "\tcase t.in.Call.Name != \"\":\n\t\treturn err"},
+		},
+		Only: "reset,half-open,kill", Rate: 6, Breaks: check.RuleTool,
+	},
+	{
+		Name: "payments", Does: "asks the model again after its answer was recorded",
+		Edits: []Edit{{
+			"workflows/reply.go", "\tdone, e, err := q.ask(ctx, name)\n",
+			"\tdone, e, err := q.ask(ctx, name)\n\tif done && err == nil {\n\t\tdone, e, err = q.ask(ctx, name)\n\t}\n",
+		}},
+		Only: "kill", Rate: 1, Breaks: check.RulePaid,
+	},
+	{
+		Name: "claims", Does: "takes a refused claim for another's, without looking whether it was its own",
+		Edits: []Edit{{"activities/claim.go", "\tcase before == nil:\n\t\tk.mark = nil", "\tcase true:\n\t\tk.mark = nil"}},
+		Only:  "reset,half-open", Rate: 12, Breaks: check.RuleClaim,
+	},
+	{
+		Name: "direct", Does: "answers a message again whose id it has answered",
+		Edits: []Edit{
+			{"internal/launch/direct.go", "\t\tUpdateID:     req.ID,\n", ""},
+			{"workflows/side_direct.go", "\tif !s.mailbox.knows(req.ID) {\n\t\ts.mailbox.queue", "\tif req.ID != \"\" {\n\t\ts.mailbox.queue"},
+		},
+		Only: "kill", Rate: 1, Breaks: check.RuleSender,
+	},
+	{
+		Name: "lost", Does: "drops some of the conversations that are assigned to it",
+		Edits: []Edit{{"activities/poll_start.go", "return p.existing[id] ||", "return id[len(id)-1]%4 == 0 || p.existing[id] ||"}},
+		Only:  "kill", Rate: 1, Breaks: check.RuleBegun,
+	},
+}
+
+// Find is the mutant of that name.
+func Find(name string) (Mutant, error) {
+	i := slices.IndexFunc(All, func(m Mutant) bool { return m.Name == name })
+	if i < 0 {
+		return Mutant{}, fmt.Errorf("mutant: no mutant is called %q: use one of %s", name, strings.Join(names(), ", "))
+	}
+	return All[i], nil
+}
+
+func names() []string {
+	var out []string
+	for _, m := range All {
+		out = append(out, m.Name)
+	}
+	return out
 }
 
 // Flags are the arguments of go build for a mutant. dir is for the changed source. An
@@ -37,11 +96,11 @@ func Flags(name, dir string) ([]string, error) {
 	if name == "" {
 		return nil, nil
 	}
-	i := slices.IndexFunc(All, func(m Mutant) bool { return m.Name == name })
-	if i < 0 {
-		return nil, fmt.Errorf("mutant: no mutant is called %q", name)
+	m, err := Find(name)
+	if err != nil {
+		return nil, err
 	}
-	return All[i].flags(dir)
+	return m.flags(dir)
 }
 
 func (m Mutant) flags(dir string) ([]string, error) {
@@ -49,20 +108,31 @@ func (m Mutant) flags(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	original := filepath.Join(root, m.File)
-	text, err := os.ReadFile(original)
-	if err != nil {
-		return nil, fmt.Errorf("mutant: %s: %w", m.Name, err)
+	texts := map[string]string{}
+	for _, e := range m.Edits {
+		text, ok := texts[e.File]
+		if !ok {
+			data, err := os.ReadFile(filepath.Join(root, e.File))
+			if err != nil {
+				return nil, fmt.Errorf("mutant: %s: %w", m.Name, err)
+			}
+			text = string(data)
+		}
+		if n := strings.Count(text, e.Old); n != 1 {
+			return nil, fmt.Errorf("mutant: %s: %s has %q %d times, want once: adapt the mutant to the source", m.Name, e.File, e.Old, n)
+		}
+		texts[e.File] = strings.Replace(text, e.Old, e.New, 1)
 	}
-	if n := strings.Count(string(text), m.Old); n != 1 {
-		return nil, fmt.Errorf("mutant: %s: %s has %q %d times, want once: adapt the mutant to the source", m.Name, m.File, m.Old, n)
+	replace := map[string]string{}
+	for file, text := range texts {
+		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "_")+".txt")
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			return nil, fmt.Errorf("mutant: %w", err)
+		}
+		replace[filepath.Join(root, file)] = changed
 	}
-	changed := filepath.Join(dir, "mutant.go.txt")
 	overlay := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(text), m.Old, m.New, 1)), 0o600); err != nil {
-		return nil, fmt.Errorf("mutant: %w", err)
-	}
-	data, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	data, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return nil, fmt.Errorf("mutant: %w", err)
 	}

@@ -27,14 +27,15 @@ const (
 	HalfOpen  Kind = "half-open"  // requests pass, answers do not, for For
 	BlackHole Kind = "black-hole" // nothing passes and nothing is closed, for For
 	Double    Kind = "double"     // the next POST of a link is delivered twice
+	DiskFull  Kind = "disk-full"  // the disk below the Temporal server has no space left, for For
 )
 
 // Services are the programs beside the workers. Links lead from a worker to one of them.
-var Services = []string{"temporal", "platform", "model", "tools"}
+var Services = []string{"temporal", "platform", "model", "tools", "pulse"}
 
 // Effects are the moments right before an effect that aimed faults choose from: names of
 // the worker's test hooks.
-var Effects = []string{"claim", "exchange", "reply", "tool", "end"}
+var Effects = []string{"claim", "exchange", "reply", "tool", "end", "report"}
 
 // A Fault happens once, At after the start.
 type Fault struct {
@@ -81,11 +82,17 @@ type Rates map[Kind]float64
 // Default are rates that reach, in 50 minutes, 200 kills, 50 freezes and 20 restarts of
 // each service.
 func Default() Rates {
-	return Rates{Kill: 4.5, Freeze: 1.2, Term: 0.8, Restart: 2.4, Latency: 1, Reset: 1, HalfOpen: 0.5, BlackHole: 0.7, Double: 0.5, Aimed: 3}
+	return Rates{Kill: 4.5, Freeze: 1.2, Term: 0.8, Restart: 2.4, Latency: 1, Reset: 1, HalfOpen: 0.5, BlackHole: 0.7, Double: 0.5, DiskFull: 0.4, Aimed: 3, Clock: 1}
 }
 
-// Aimed stands for the faults right before an effect where kinds are chosen.
-const Aimed Kind = "aimed"
+// Kinds that do not happen at a time of the plan, where kinds are chosen.
+const (
+	// Aimed are the faults right before an effect.
+	Aimed Kind = "aimed"
+	// Clock is another wall clock for each process of a worker. Its rate says only that
+	// there are such.
+	Clock Kind = "clock"
+)
 
 // Only are the default rates of some kinds, and none of the others.
 func Only(kinds []Kind) (Rates, error) {
@@ -93,15 +100,24 @@ func Only(kinds []Kind) (Rates, error) {
 	for _, k := range kinds {
 		rate, ok := all[k]
 		if !ok {
-			return nil, fmt.Errorf("plan: no kind of fault is called %q: use %v", k, append(slices.Clone(Kinds), Aimed))
+			return nil, fmt.Errorf("plan: no kind of fault is called %q: use %v", k, append(slices.Clone(Kinds), Aimed, Clock))
 		}
 		out[k] = rate
 	}
 	return out, nil
 }
 
+// Times are rates that many times as high.
+func (r Rates) Times(factor float64) Rates {
+	out := Rates{}
+	for kind, rate := range r {
+		out[kind] = rate * factor
+	}
+	return out
+}
+
 // Kinds are the kinds of faults at a time, in the order in which a plan draws them.
-var Kinds = []Kind{Kill, Freeze, Term, Restart, Latency, Reset, HalfOpen, BlackHole, Double}
+var Kinds = []Kind{Kill, Freeze, Term, Restart, Latency, Reset, HalfOpen, BlackHole, Double, DiskFull}
 
 // A Plan is the result of New.
 type Plan struct {
@@ -111,6 +127,18 @@ type Plan struct {
 	// Aims has for each worker the aims of its processes, one after the other. Beyond
 	// the last there is none.
 	Aims [][]Aim
+	// Clocks has for each worker how far the wall clocks of its processes are ahead. After
+	// the last it begins again. Nil: none is.
+	Clocks [][]time.Duration
+}
+
+// Clock is how far the wall clock of a worker's process is ahead.
+func (p Plan) Clock(worker, life int) time.Duration {
+	if len(p.Clocks) == 0 {
+		return 0
+	}
+	all := p.Clocks[worker]
+	return all[life%len(all)]
 }
 
 // Leading and trailing time without new faults.
@@ -141,6 +169,11 @@ func New(seed uint64, duration time.Duration, workers int, rates Rates) Plan {
 	for range workers {
 		p.Aims = append(p.Aims, aims(duration, rates, random))
 	}
+	if rates[Clock] > 0 {
+		for range workers {
+			p.Clocks = append(p.Clocks, clocks(random))
+		}
+	}
 	return p
 }
 
@@ -156,8 +189,11 @@ func shape(f *Fault, i int, random *rand.Rand) {
 	case Restart:
 		f.Target = Services[i%len(Services)]
 		f.For = between(random, 0, 8*time.Second)
+	case DiskFull:
+		f.Target = "temporal"
+		f.For = between(random, 3*time.Second, 15*time.Second)
 	case Double:
-		f.Link = []string{"platform", "model", "tools"}[random.IntN(3)]
+		f.Link = []string{"platform", "model", "tools", "pulse"}[random.IntN(4)]
 	default:
 		f.Link = Services[random.IntN(len(Services))]
 		f.For = between(random, 2*time.Second, 25*time.Second)
@@ -180,6 +216,17 @@ func aims(duration time.Duration, rates Rates, random *rand.Rand) []Aim {
 			a.Nth = 1 + random.IntN(2)
 		}
 		out = append(out, a)
+	}
+	return out
+}
+
+// clocks draws ten: a third is right, the others are up to ten minutes ahead or behind.
+func clocks(random *rand.Rand) []time.Duration {
+	out := make([]time.Duration, 10)
+	for i := range out {
+		if random.IntN(3) > 0 {
+			out[i] = between(random, -10*time.Minute, 10*time.Minute)
+		}
 	}
 	return out
 }

@@ -2,13 +2,13 @@ package stack
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/chaos/internal/proxy"
-	"github.com/parley-run/parley/internal/testhook"
 )
 
 // A done is a line of the harness's own account: a fault that happened.
@@ -29,6 +29,18 @@ func (s *Stack) note(d done) {
 
 // Note records an event of the harness, "begin", "heal" or "end".
 func (s *Stack) Note(kind string) { s.note(done{Kind: plan.Kind(kind)}) }
+
+// Declare records what the run is, and what of its plan this machine does not permit.
+func (s *Stack) Declare(p plan.Plan) {
+	s.note(done{Kind: "setting", Target: "seed", Seconds: float64(p.Seed)})
+	s.note(done{Kind: "setting", Target: "adopt_after", Seconds: s.AdoptAfter.Seconds()})
+	wants := func(k plan.Kind) bool {
+		return slices.ContainsFunc(p.Faults, func(f plan.Fault) bool { return f.Kind == k })
+	}
+	if s.disk.missing != "" && wants(plan.DiskFull) {
+		s.note(done{Kind: "skip", Target: string(plan.DiskFull), Effect: s.disk.missing})
+	}
+}
 
 // Run carries out the plan, and returns when it is over or ctx is done. Afterwards
 // everything runs, and every link is clear.
@@ -52,14 +64,6 @@ func (s *Stack) Run(ctx context.Context, p plan.Plan) {
 	s.heal()
 }
 
-// Hooks are the variables of a worker's first process.
-func Hooks(p plan.Plan, worker int) []string {
-	if len(p.Aims[worker]) == 0 {
-		return nil
-	}
-	return []string{testhook.Variable + "=" + p.Aims[worker][0].Hook()}
-}
-
 // heal ends all faults that still last. Workers get no further hooks.
 func (s *Stack) heal() {
 	for _, links := range s.Links {
@@ -67,23 +71,29 @@ func (s *Stack) heal() {
 			l.Set(proxy.Clear)
 		}
 	}
+	s.disk.clear()
 	for _, p := range s.Services {
 		_ = p.Start()
 	}
-	for _, w := range s.Workers {
+	for i, w := range s.Workers {
 		w.Signal(syscall.SIGCONT)
-		_ = w.Start()
+		if w.PID() == 0 {
+			_ = s.startWorker(calm, i, 0)
+		}
 	}
 }
+
+// calm is a plan without faults.
+var calm = plan.New(0, time.Minute, 9, plan.Rates{})
 
 // Tend starts again what has ended and thaws what an aim has frozen, until ctx is done:
 // after the plan, processes may still carry a hook.
 func (s *Stack) Tend(ctx context.Context) {
 	for pause(ctx, 500*time.Millisecond) == nil {
-		for _, w := range s.Workers {
+		for i, w := range s.Workers {
 			if w.PID() == 0 {
 				s.note(done{Kind: plan.Kill, Target: w.Name, Effect: "late"})
-				_ = w.Start()
+				_ = s.startWorker(calm, i, 0)
 			} else if w.Frozen() {
 				s.note(done{Kind: plan.Freeze, Target: w.Name, Effect: "late", Seconds: 0.5})
 				w.Signal(syscall.SIGCONT)
@@ -107,11 +117,7 @@ func (c *carrying) next(i int) {
 	c.lives[i]++
 	life := c.lives[i]
 	c.mu.Unlock()
-	var env []string
-	if life < len(c.plan.Aims[i]) {
-		env = []string{testhook.Variable + "=" + c.plan.Aims[i][life].Hook()}
-	}
-	_ = c.Workers[i].Start(env...)
+	_ = c.startWorker(c.plan, i, life)
 }
 
 // aim is that of the worker's present process.
@@ -170,6 +176,10 @@ func (c *carrying) inflict(ctx context.Context, f plan.Fault) {
 		_ = p.Start()
 		return
 	}
+	if f.Kind == plan.DiskFull {
+		c.fillDisk(ctx, f)
+		return
+	}
 	i := int(f.Target[len(f.Target)-1] - '0')
 	switch f.Kind {
 	case plan.Kill, plan.Freeze, plan.Term:
@@ -186,6 +196,15 @@ func (c *carrying) inflict(ctx context.Context, f plan.Fault) {
 		_ = pause(ctx, f.For)
 		link.Set(proxy.Clear)
 	}
+}
+
+func (c *carrying) fillDisk(ctx context.Context, f plan.Fault) {
+	if c.disk.missing != "" || c.disk.fill() != nil {
+		return
+	}
+	c.note(done{Kind: f.Kind, Target: f.Target, Seconds: f.For.Seconds()})
+	_ = pause(ctx, f.For)
+	c.disk.clear()
 }
 
 var modes = map[plan.Kind]proxy.Mode{

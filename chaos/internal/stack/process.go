@@ -22,6 +22,8 @@ type Process struct {
 	Dir  string
 	Env  []string
 	Log  string // file for its output, appended to
+	// Ahead is how far the wall clock of its next process is ahead of the machine's.
+	Ahead time.Duration
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -47,7 +49,7 @@ func (p *Process) Start(env ...string) error {
 	cmd := exec.Command(p.Bin, p.Args...)
 	cmd.Dir, cmd.Env = p.Dir, append(append([]string{}, p.Env...), env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
-	running, err := child.Start(cmd)
+	running, err := startAhead(cmd, p.Ahead)
 	if err != nil {
 		return fmt.Errorf("stack: start %s: %w", p.Name, err)
 	}

@@ -3,6 +3,7 @@ package stack
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,9 +14,11 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/chaos/internal/account"
+	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/chaos/internal/proxy"
 	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/localstack/build"
+	"github.com/parley-run/parley/internal/testhook"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -29,10 +32,12 @@ type Options struct {
 	PassSize      int // conversations that begin at once, every PassEvery
 	PassEvery     time.Duration
 	MaxOpen       int
+	AdoptAfter    time.Duration // zero: nothing is adopted
+	DiskBytes     int64         // size of the disk below the Temporal server
 }
 
 // Programs are the executables. Self is this program, which is also the peers.
-type Programs struct{ Worker, Starter, Simulator, Devserver, Self string }
+type Programs struct{ Worker, Starter, Simulator, Pulse, Devserver, Self string }
 
 // A Stack is everything that runs.
 type Stack struct {
@@ -47,6 +52,9 @@ type Stack struct {
 	faults  *account.Writer
 	network *account.Writer
 	health  []string
+	disk    disk
+	// noClocks is why processes have the machine's clock.
+	noClocks string
 }
 
 // New prepares everything and starts nothing but proxies.
@@ -59,16 +67,19 @@ func New(opts Options) (*Stack, error) {
 	if s.network, err = account.Open(s.Path("network.jsonl")); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"temporal", "platform", "model", "tools"} {
+	for _, name := range plan.Services {
 		if s.Addr[name], err = freeAddr(); err != nil {
 			return nil, err
 		}
 	}
+	s.disk = mountDisk(s.Path("disk"), opts.DiskBytes)
 	s.Services["temporal"] = s.process("temporal", opts.Bin.Devserver, s.temporalArgs()...)
 	s.Services["platform"] = s.process("platform", opts.Bin.Simulator,
 		"--addr", s.Addr["platform"], "--api-key", Key, "--env-file", s.Path("platform.env"), "--state", s.Path("platform.jsonl"), "--strict",
 		"--conversations", strconv.Itoa(opts.Conversations), "--pass-size", strconv.Itoa(opts.PassSize), "--pass-every", opts.PassEvery.String(),
 		"--max-turns", "14", "--latency", "100ms..700ms", "--seed", strconv.FormatUint(opts.Seed%1000+1, 10), "--log-level", "warn")
+	s.Services["pulse"] = s.process("pulse", opts.Bin.Pulse, "--addr", s.Addr["pulse"], "--state", s.Path("pulse.jsonl"))
+	s.Services["pulse"].Env = append(s.Services["pulse"].Env, "API_KEY="+Key)
 	for _, peer := range []string{"model", "tools"} {
 		s.Services[peer] = s.process(peer, opts.Bin.Self, "peer", peer, s.Addr[peer], s.Path(peer+".jsonl"))
 	}
@@ -86,7 +97,7 @@ func (s *Stack) process(name, bin string, args ...string) *Process {
 }
 
 func (s *Stack) temporalArgs() []string {
-	args := []string{"--frontend-address", s.Addr["temporal"], "--ui-address", "", "--db-file", s.Path("temporal.sqlite"), "--log-level", "error"}
+	args := []string{"--frontend-address", s.Addr["temporal"], "--ui-address", "", "--db-file", filepath.Join(s.disk.path, "temporal.sqlite"), "--log-level", "error"}
 	for _, key := range workflows.SearchAttributes() {
 		args = append(args, "--search-attribute", key.GetName()+"="+key.GetValueType().String())
 	}
@@ -94,8 +105,8 @@ func (s *Stack) temporalArgs() []string {
 }
 
 // Start starts the services, then the workers.
-func (s *Stack) Start(ctx context.Context, hooks func(worker int) []string) error {
-	for _, name := range []string{"temporal", "platform", "model", "tools"} {
+func (s *Stack) Start(ctx context.Context, p plan.Plan) error {
+	for _, name := range plan.Services {
 		if err := s.Services[name].Start(); err != nil {
 			return err
 		}
@@ -116,11 +127,35 @@ func (s *Stack) Start(ctx context.Context, hooks func(worker int) []string) erro
 	if err := s.writeStarter(); err != nil {
 		return err
 	}
-	for i, w := range s.Workers {
-		if err := w.Start(hooks(i)...); err != nil {
+	for i := range s.Workers {
+		if err := s.startWorker(p, i, 0); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// startWorker starts a worker's process with its aim and its clock.
+func (s *Stack) startWorker(p plan.Plan, i, life int) error {
+	w := s.Workers[i]
+	if s.noClocks == "" {
+		w.Ahead = p.Clock(i, life)
+	}
+	var env []string
+	if life < len(p.Aims[i]) {
+		env = []string{testhook.Variable + "=" + p.Aims[i][life].Hook()}
+	}
+	err := w.Start(env...)
+	var refused clockError
+	if errors.As(err, &refused) {
+		s.noClocks, w.Ahead = refused.Error(), 0
+		s.note(done{Kind: "skip", Target: string(plan.Clock), Effect: refused.Error()})
+		err = w.Start(env...)
+	}
+	if err != nil {
+		return err
+	}
+	s.note(done{Kind: "start", Target: w.Name, Seconds: w.Ahead.Seconds()})
 	return nil
 }
 
@@ -142,7 +177,7 @@ func (s *Stack) addWorker(i int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
-	text := config(links["platform"].Addr(), links["model"].Addr(), links["tools"].Addr(), s.Project, s.Agent, s.MaxOpen)
+	text := s.setting(func(service string) string { return links[service].Addr() }).text()
 	if err := os.WriteFile(filepath.Join(dir, "parley.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
@@ -153,14 +188,21 @@ func (s *Stack) addWorker(i int) error {
 	s.health = append(s.health, health)
 	w := s.process(name, s.Bin.Worker, "--health-addr", health, "--drain-timeout", "8s")
 	w.Dir = dir
-	w.Env = append(w.Env, "TEMPORAL_ADDRESS="+links["temporal"].Addr(), "ONERUN_API_KEY="+Key, "MODEL_KEY=test-key")
+	w.Env = append(w.Env, "TEMPORAL_ADDRESS="+links["temporal"].Addr(), "ONERUN_API_KEY="+Key, "PULSE_API_KEY="+Key, "MODEL_KEY=test-key")
 	s.Workers = append(s.Workers, w)
 	return nil
 }
 
+func (s *Stack) setting(addr func(service string) string) setting {
+	return setting{
+		Platform: addr("platform"), Model: addr("model"), Tools: addr("tools"), Pulse: addr("pulse"),
+		Project: s.Project, Agent: s.Agent, MaxOpen: s.MaxOpen, AdoptAfter: s.AdoptAfter,
+	}
+}
+
 // writeStarter writes the configuration that operators use.
 func (s *Stack) writeStarter() error {
-	text := config(s.Addr["platform"], s.Addr["model"], s.Addr["tools"], s.Project, s.Agent, s.MaxOpen)
+	text := s.setting(func(service string) string { return s.Addr[service] }).text()
 	if err := os.WriteFile(s.Path("parley.yaml"), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
@@ -205,10 +247,11 @@ func (s *Stack) Close() {
 			l.Close()
 		}
 	}
+	s.disk.unmount(s.Dir)
 }
 
-// Build compiles the programs into dir. flags are further arguments of the worker's
-// build.
+// Build compiles the programs into dir. flags are further arguments of the builds of
+// worker and starter.
 func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -220,14 +263,20 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	}
 	p := Programs{
 		Worker: filepath.Join(dir, "worker"), Starter: filepath.Join(dir, "starter"), Simulator: filepath.Join(dir, "simulator"),
+		Pulse:     filepath.Join(dir, "pulse"),
 		Devserver: devserver, Self: self,
 	}
-	for pkg, out := range map[string]string{"starter": p.Starter, "simulator": p.Simulator} {
-		if err := goBuild(ctx, pkg, out); err != nil {
+	for _, program := range []struct {
+		pkg, out string
+		flags    []string
+	}{
+		{"simulator", p.Simulator, nil}, {"internal/pulsetest/server", p.Pulse, nil}, {"starter", p.Starter, flags}, {"worker", p.Worker, flags},
+	} {
+		if err := goBuild(ctx, program.pkg, program.out, program.flags...); err != nil {
 			return Programs{}, err
 		}
 	}
-	return p, goBuild(ctx, "worker", p.Worker, flags...)
+	return p, nil
 }
 
 func freeAddr() (string, error) {

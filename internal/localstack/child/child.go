@@ -21,8 +21,16 @@ type Process struct {
 }
 
 // Start starts a command. On Linux it is killed when this process dies.
-func Start(cmd *exec.Cmd) (*Process, error) {
+func Start(cmd *exec.Cmd) (*Process, error) { return StartWith(cmd, nil, nil) }
+
+// StartWith starts a command that prepare has changed, and calls begun on the thread that
+// started it, which is the one that may trace it. Either may be nil. After an error of
+// begun the program is killed.
+func StartWith(cmd *exec.Cmd, prepare func(*exec.Cmd), begun func(pid int) error) (*Process, error) {
 	group.Own(cmd)
+	if prepare != nil {
+		prepare(cmd)
+	}
 	cmd.WaitDelay = waitDelay
 	p := &Process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
@@ -34,6 +42,14 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 		if err := cmd.Start(); err != nil {
 			started <- err
 			return
+		}
+		if begun != nil {
+			if err := begun(cmd.Process.Pid); err != nil {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+				started <- err
+				return
+			}
 		}
 		started <- nil
 		p.err = cmd.Wait()

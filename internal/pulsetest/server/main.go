@@ -1,5 +1,5 @@
 // Command server runs the stand-in of package pulsetest, to try Parley's scheduled runs
-// without a Pulse. It keeps nothing on disk.
+// without a Pulse. It keeps nothing on disk unless it is given a file.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"github.com/parley-run/parley/platforms/pulse"
 )
 
-const help = `A stand-in for RunAgent Pulse, to try Parley out. Nothing is kept on disk.
+const help = `A stand-in for RunAgent Pulse, to try Parley out. Nothing is kept on disk without --state.
 
     $ go run ./internal/pulsetest/server
     $ curl -H 'Content-Type: application/json' http://127.0.0.1:8000/tasks/schedule -d '{
@@ -49,6 +49,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 	addr := flags.String("addr", "127.0.0.1:8000", "the address to listen on")
 	stage := flags.String("stage", string(pulse.StageC), "the stage of Pulse: A, A2, B or C")
 	builtIn := flags.Bool("built-in", false, "run Pulse's own worker too, which competes for run_agent and execute_agent")
+	state := flags.String("state", "", "a file that keeps the tasks, claims and acknowledgements (default: memory)")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, help)
 		flags.PrintDefaults()
@@ -65,7 +66,11 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		fmt.Fprintf(stderr, "server: --stage is %q: use A, A2, B or C\n", *stage)
 		return 2
 	}
-	stand := pulsetest.New(pulsetest.Config{Stage: pulse.Stage(*stage), Key: env("API_KEY"), BuiltIn: *builtIn})
+	stand, err := open(pulsetest.Config{Stage: pulse.Stage(*stage), Key: env("API_KEY"), BuiltIn: *builtIn}, *state)
+	if err != nil {
+		fmt.Fprintf(stderr, "server: %v\n", err)
+		return 1
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", *addr)
 	if err != nil {
 		fmt.Fprintf(stderr, "server: %v: choose another --addr\n", err)
@@ -77,6 +82,13 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 		return 1
 	}
 	return 0
+}
+
+func open(cfg pulsetest.Config, state string) (*pulsetest.Server, error) {
+	if state == "" {
+		return pulsetest.New(cfg), nil
+	}
+	return pulsetest.Open(cfg, state)
 }
 
 // serve serves until ctx is done.
