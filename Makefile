@@ -131,6 +131,12 @@ chaos: devserver ## Kill, freeze and cut off everything by a seeded plan, and ch
 	@go build -o bin/chaos ./chaos
 	@exec bin/chaos $(ARGS)
 
+.PHONY: chaos-mutants
+chaos-mutants: devserver ## Run workers with each deliberate fault: the checker of "chaos" must find it
+	@mkdir -p bin
+	@go build -o bin/chaos ./chaos
+	@exec bin/chaos mutants $(ARGS)
+
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo
 	@.ci/run

@@ -40,10 +40,13 @@ func again(key string) map[string]any {
 // What operators do who terminate and reset excuses what it must, and nothing else.
 func TestTerminateAndReset(t *testing.T) {
 	t.Parallel()
-	for name, row := range map[string]struct {
-		spoil func(*record)
-		rules []string
-	}{
+	for name, row := range operatorsAccounts() {
+		t.Run(name, row.test)
+	}
+}
+
+func operatorsAccounts() map[string]spoiled {
+	return map[string]spoiled{
 		"terminated, left behind":          {func(r *record) { r.terminate() }, nil},
 		"terminated, and the message lost": {func(r *record) { r.terminate(); r.items = r.items[:1]; r.items[0]["texts"] = []string{"other"} }, []string{check.RuleTranscript}},
 		"terminated, and more was said than was on its way": {func(r *record) {
@@ -86,26 +89,21 @@ func TestTerminateAndReset(t *testing.T) {
 			r.payments = append(r.payments, again("k11"))
 			r.effects = append(r.effects, map[string]any{"at": at(63), "tool": "note", "token": "00000000000000f1", "n": 0})
 		}, []string{check.RuleTool}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := whole()
-			row.spoil(r)
-			report := r.check(t)
-			require.ElementsMatch(t, row.rules, broken(report), "%v", report.Violations)
-		})
 	}
 }
 
 func TestTasksAndSchedules(t *testing.T) {
 	t.Parallel()
+	for name, row := range tasksAccounts() {
+		t.Run(name, row.test)
+	}
+}
+
+func tasksAccounts() map[string]spoiled {
 	claim := func(worker string, seconds float64) map[string]any {
 		return map[string]any{"claims": []any{map[string]any{"task": "t1", "worker": worker, "due": at(60), "at": at(seconds)}}}
 	}
-	for name, row := range map[string]struct {
-		spoil func(*record)
-		rules []string
-	}{
+	return map[string]spoiled{
 		"claimed early":    {func(r *record) { r.pulse[1] = claim("parley-1", 59) }, []string{check.RuleTask}},
 		"claimed by two":   {func(r *record) { r.pulse = append(r.pulse, claim("parley-2", 62)) }, []string{check.RuleTask}},
 		"claimed too late": {func(r *record) { r.pulse[1] = claim("parley-1", 90) }, []string{check.RuleOnTime}},
@@ -137,14 +135,6 @@ func TestTasksAndSchedules(t *testing.T) {
 		"run twice": {func(r *record) {
 			r.run("schedule/clockwork/s-2026-11-29T00:01:50Z", 130, "00000000000000e3")
 		}, []string{check.RuleSchedule}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := whole()
-			row.spoil(r)
-			report := r.check(t)
-			require.ElementsMatch(t, row.rules, broken(report), "%v", report.Violations)
-		})
 	}
 }
 

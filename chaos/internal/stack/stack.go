@@ -17,7 +17,6 @@ import (
 	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/chaos/internal/proxy"
 	"github.com/parley-run/parley/internal/httpclient"
-	"github.com/parley-run/parley/internal/localstack/build"
 	"github.com/parley-run/parley/internal/testhook"
 	"github.com/parley-run/parley/workflows"
 )
@@ -248,35 +247,6 @@ func (s *Stack) Close() {
 		}
 	}
 	s.disk.unmount(s.Dir)
-}
-
-// Build compiles the programs into dir. flags are further arguments of the builds of
-// worker and starter.
-func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return Programs{}, fmt.Errorf("stack: %w", err)
-	}
-	devserver, _, err := build.Cache{OnProgress: build.Lines(os.Stderr, 10*time.Second, time.Now)}.Devserver(ctx)
-	if err != nil {
-		return Programs{}, fmt.Errorf("stack: %w", err)
-	}
-	p := Programs{
-		Worker: filepath.Join(dir, "worker"), Starter: filepath.Join(dir, "starter"), Simulator: filepath.Join(dir, "simulator"),
-		Pulse:     filepath.Join(dir, "pulse"),
-		Devserver: devserver, Self: self,
-	}
-	for _, program := range []struct {
-		pkg, out string
-		flags    []string
-	}{
-		{"simulator", p.Simulator, nil}, {"internal/pulsetest/server", p.Pulse, nil}, {"starter", p.Starter, flags}, {"worker", p.Worker, flags},
-	} {
-		if err := goBuild(ctx, program.pkg, program.out, program.flags...); err != nil {
-			return Programs{}, err
-		}
-	}
-	return p, nil
 }
 
 func freeAddr() (string, error) {
