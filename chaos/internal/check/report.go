@@ -131,7 +131,12 @@ func withFaults(all []moment, faults []Fault) []string {
 		if f.Link != "" {
 			text += ">" + f.Link
 		}
-		if f.Seconds > 0 {
+		switch {
+		case f.Kind == "setting" || f.Kind == "skip":
+			continue
+		case f.Kind == "start" && f.Seconds != 0:
+			text += fmt.Sprintf(", its wall clock %+.0f s", f.Seconds)
+		case f.Seconds > 0:
 			text += fmt.Sprintf(" for %.1f s", f.Seconds)
 		}
 		if f.Effect != "" {
