@@ -153,16 +153,13 @@ type event struct {
 	Canceled *closed `json:"activityTaskCanceledEventAttributes"`
 
 	Accepted *struct {
-		Request struct {
-			Meta struct {
-				ID string `json:"updateId"`
-			} `json:"meta"`
-			Input struct {
-				Name string   `json:"name"`
-				Args payloads `json:"args"`
-			} `json:"input"`
-		} `json:"acceptedRequest"`
+		Request request `json:"acceptedRequest"`
+		// Admitted is the event that has the request, if this one has none: after a reset.
+		Admitted int64 `json:"acceptedRequestSequencingEventId,string"`
 	} `json:"workflowExecutionUpdateAcceptedEventAttributes"`
+	Admitted *struct {
+		Request request `json:"request"`
+	} `json:"workflowExecutionUpdateAdmittedEventAttributes"`
 	Answered *struct {
 		Accepted int64 `json:"acceptedEventId,string"`
 		Outcome  struct {
@@ -186,6 +183,14 @@ type event struct {
 	} `json:"workflowTaskFailedEventAttributes"`
 }
 
+// A request is that of an update.
+type request struct {
+	Input struct {
+		Name string   `json:"name"`
+		Args payloads `json:"args"`
+	} `json:"input"`
+}
+
 type closed struct {
 	Scheduled int64 `json:"scheduledEventId,string"`
 	Failure   struct {
@@ -205,8 +210,14 @@ func (w *Workflow) read(path string) error {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return fmt.Errorf("check: history of %s: %w", w.ID, err)
 	}
-	steps, updates := map[int64]int{}, map[int64]int{}
+	steps, updates, admitted := map[int64]int{}, map[int64]int{}, map[int64]request{}
 	for _, e := range h.Events {
+		if e.Admitted != nil {
+			admitted[e.ID] = e.Admitted.Request
+		}
+		if e.Accepted != nil && e.Accepted.Request.Input.Name == "" {
+			e.Accepted.Request = admitted[e.Accepted.Admitted]
+		}
 		w.apply(e, steps, updates)
 	}
 	return nil
