@@ -31,7 +31,8 @@ Usage: chaos [flags]
   --seed N          of the plan, personas, senders and operators (default: by the clock)
   --workers N       how many workers (default 3)
   --senders N       how many clients send direct messages (default 2)
-  --settle TIME     how long it may take afterwards until nothing is left to do (default 4m)
+  --settle TIME     how long there may be no progress afterwards, until nothing is left
+                    to do (default 4m)
   --dir FOLDER      where to keep programs, logs and accounts (default: a new one)
   --mutant NAME     give the workers a deliberate fault, which the checker must find:
                     resend, tools, payments, claims, direct, lost

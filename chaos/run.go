@@ -71,7 +71,7 @@ func perform(ctx context.Context, o options, stderr io.Writer) (*check.Report, e
 		return nil, err
 	}
 	if !calm {
-		say("after %v there is still something to do", o.settle)
+		say("there is still something to do, and for %v there was no progress", o.settle)
 	}
 	return read(dir)
 }
@@ -152,8 +152,8 @@ func drive(ctx context.Context, s *stack.Stack, o options, p plan.Plan, say func
 	s.Note("heal")
 	say("the faults are over; waiting until nothing is left to do")
 	wg.Go(func() { s.Tend(working) })
-	settling, cancel := context.WithTimeout(ctx, o.settle)
-	calm := l.Settle(settling, s.Unclaimed)
+	settling, cancel := context.WithTimeout(ctx, 5*o.settle)
+	calm := l.Settle(settling, o.settle, s.Unclaimed)
 	cancel()
 	s.Note("end")
 	if err := export.All(ctx, c, "default", s.Dir); err != nil {

@@ -18,7 +18,7 @@ func (c *checking) inboxes() {
 		}
 		inboxes++
 		polled := w.Heartbeats["inbox.Poll"]
-		c.require(w.Status == "Running" && c.end.Sub(polled) < staleAfter, RuleInbox, w.ID, "it is %s, and has last polled at %s; the run ended at %s", w.Status, clock(polled), clock(c.end))
+		c.require(w.Status == "Running" && c.end.Sub(polled) < staleAfter+3*c.slowness(), RuleInbox, w.ID, "it is %s, and has last polled at %s; the run ended at %s", w.Status, clock(polled), clock(c.end))
 	}
 	c.require(inboxes > 0, RuleInbox, "", "there is none")
 	for _, f := range c.Faults {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -122,37 +123,49 @@ func (l *Load) adopts() bool {
 }
 
 // Settle resumes what is paused or needs attention, until nothing moves by itself any
-// more, or ctx is done. It reports whether it came to that.
-func (l *Load) Settle(ctx context.Context, unclaimed func(context.Context) (int, error)) bool {
-	calm := 0
-	for pause(ctx, 3*time.Second) {
-		left, err := unclaimed(ctx)
+// more, or limit has passed without progress, or ctx is done. It reports whether it came
+// to rest. A slow machine thus has the time that it needs.
+func (l *Load) Settle(ctx context.Context, limit time.Duration, unclaimed func(context.Context) (int, error)) bool {
+	calm, least, progress := 0, math.MaxInt, time.Now()
+	for pause(ctx, 3*time.Second) && time.Since(progress) < limit {
+		left, err := l.remaining(ctx, unclaimed)
 		if err != nil {
 			continue
 		}
-		moving, err := l.List(ctx, "waiting,claiming,talking,ending,needs_approval")
-		if err != nil {
+		if left < least {
+			least, progress = left, time.Now()
+		}
+		if left > 0 || l.adopts() {
+			calm = 0
 			continue
 		}
-		held, err := l.List(ctx, "paused,needs_attention")
-		if err != nil {
-			continue
+		if calm++; calm == 2 {
+			return true
 		}
-		planned, err := l.planned(ctx)
-		if err != nil {
-			continue
-		}
-		left += planned
-		for _, c := range held {
-			l.act(ctx, "resume", c.ID)
-		}
-		if left == 0 && len(moving) == 0 && len(held) == 0 && !l.adopts() {
-			if calm++; calm == 2 {
-				return true
-			}
-			continue
-		}
-		calm = 0
 	}
 	return false
+}
+
+// remaining is how much is left to do. What waits for an operator is resumed.
+func (l *Load) remaining(ctx context.Context, unclaimed func(context.Context) (int, error)) (int, error) {
+	left, err := unclaimed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	planned, err := l.planned(ctx)
+	if err != nil {
+		return 0, err
+	}
+	moving, err := l.List(ctx, "waiting,claiming,talking,ending,needs_approval")
+	if err != nil {
+		return 0, err
+	}
+	held, err := l.List(ctx, "paused,needs_attention")
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range held {
+		l.act(ctx, "resume", c.ID)
+	}
+	return left + planned + len(moving) + len(held), nil
 }
