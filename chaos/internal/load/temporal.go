@@ -45,7 +45,7 @@ func (t Temporal) reset(ctx context.Context, id string, random *rand.Rand) (deta
 	point := points[random.IntN(len(points))]
 	_, err = t.ResetWorkflowExecution(ctx, &workflowservice.ResetWorkflowExecutionRequest{
 		Namespace: t.Namespace, WorkflowExecution: &common.WorkflowExecution{WorkflowId: id}, Reason: "chaos",
-		WorkflowTaskFinishEventId: point, RequestId: uuid.NewString(), ResetReapplyType: enums.RESET_REAPPLY_TYPE_ALL_ELIGIBLE,
+		WorkflowTaskFinishEventId: point, RequestId: uuid.NewString(),
 	})
 	return fmt.Sprintf("to event %d", point), err
 }
