@@ -100,7 +100,7 @@ func (p *process) dial(t *testing.T) client.Client {
 }
 
 // stopLimit is what a stop may take on a machine busy with other tests.
-const stopLimit = 8 * time.Second
+const stopLimit = 30 * time.Second
 
 // patient waits for a signal and then asks an activity for the answer.
 func patient(ctx workflow.Context) (string, error) {

@@ -57,7 +57,7 @@ func worker(t testing.TB, e *iiitest.Engine, opts iii.Options) *iii.Worker {
 // soon is a context that bounds what should take no time.
 func soon(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

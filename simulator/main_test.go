@@ -216,7 +216,7 @@ func TestInterruptWhileThinking(t *testing.T) {
 	p := start(t, "--addr", "127.0.0.1:0", "--latency", "1h", "--conversations", "1", "--log-level", "debug")
 	failed := make(chan error, 1)
 	go func() { failed <- p.agent("hi").work() }()
-	require.Eventually(t, func() bool { return strings.Contains(p.stderr.String(), "operation=start") }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(p.stderr.String(), "operation=start") }, time.Minute, 5*time.Millisecond)
 	p.stop()
 	require.Equal(t, 0, <-p.code)
 	require.Error(t, <-failed)

@@ -111,7 +111,7 @@ func TestServerRunsWorkflows(t *testing.T) {
 					Query: `Platform = "onerun" AND ExecutionStatus = "Completed"`,
 				})
 				return err == nil && found.GetCount() == 1
-			}, 10*time.Second, 10*time.Millisecond)
+			}, time.Minute, 10*time.Millisecond)
 		})
 	}
 	t.Run("Retention", func(t *testing.T) {

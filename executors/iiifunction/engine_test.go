@@ -65,7 +65,7 @@ func serve(t testing.TB, e *iiitest.Engine, opts iii.Options, all functions) *ii
 // soon is a context that bounds what should take no time.
 func soon(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

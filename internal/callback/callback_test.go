@@ -108,7 +108,11 @@ func TestDeliverFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			patience := time.Minute
+			if want.path == "/slow" {
+				patience = 2 * time.Second
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			status, err := s.Deliver(ctx, strings.Replace(server.URL, "http://", "http://me:pass@", 1)+want.path+"?token=s3cret", "k", result())
 			require.Equal(t, want.status, status)

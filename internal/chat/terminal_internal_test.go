@@ -240,7 +240,7 @@ func (d *desk) resize(columns int) {
 func (d *desk) sees(rows ...string) {
 	d.t.Helper()
 	want := strings.Join(rows, "\n")
-	late := time.After(10 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		d.mu.Lock()
 		got := d.terminal.String()
@@ -261,7 +261,7 @@ func (d *desk) gets(typed <-chan Line) Line {
 	select {
 	case line := <-typed:
 		return line
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(d.t, "no line", fmt.Sprint(d.terminal))
 		return Line{}
 	}

@@ -27,7 +27,7 @@ const (
 	// memoryFor bounds what reading an input allocates.
 	memoryFor = 200
 	baseline  = 4 << 20
-	slowest   = 10 * time.Second
+	slowest   = 30 * time.Second
 )
 
 // bounded runs a parser and requires that it takes little time and memory for n bytes.

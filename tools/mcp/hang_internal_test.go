@@ -27,7 +27,7 @@ func TestHangingProgramIsReplaced(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	s.hangsAfter = time.Millisecond
 	for made := range uint64(2) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		_, err := s.Call(ctx, tools.Call{Name: "echo"})
 		cancel()
 		require.True(t, conversation.IsKind(err, conversation.Unavailable), "%v", err)

@@ -202,4 +202,4 @@ func newServerOf(reached chan<- struct{}, quit <-chan struct{}, versions []strin
 }
 
 // patience is how long a test waits for what is sure to come.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute

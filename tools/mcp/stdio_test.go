@@ -125,7 +125,7 @@ func TestDeafProgram(t *testing.T) {
 			defer cancel()
 			begin := time.Now()
 			_, err := s.Call(ctx, call)
-			if conversation.KindOf(err) != conversation.Unavailable || time.Since(begin) > 10*time.Second {
+			if conversation.KindOf(err) != conversation.Unavailable || time.Since(begin) > time.Minute {
 				t.Errorf("after %v: %v", time.Since(begin), err)
 			}
 		})
