@@ -124,6 +124,29 @@ func TestReasonStandsInPlaceOfAPayload(t *testing.T) {
 	require.Contains(t, string(out.GetPayloads()[1].GetData()), said)
 }
 
+// A small request must not become an answer without bounds.
+func TestAnswerIsBounded(t *testing.T) {
+	t.Parallel()
+	big, err := converter.GetDefaultDataConverter().ToPayload(bytes.Repeat([]byte{'a'}, 8<<20))
+	require.NoError(t, err)
+	small, err := payloads.NewCodec(ring(t, "k1")).Encode([]*common.Payload{big})
+	require.NoError(t, err)
+	many := make([]*common.Payload, 40)
+	for i := range many {
+		many[i] = small[0]
+	}
+	request := body(t, many...)
+	require.Less(t, len(request), 1<<20)
+	s := serve(t, codecserver.Config{})
+	res, text := do(t, http.MethodPost, s.URL+"/decode", request, jsonType)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	require.Less(t, len(text), 100<<20)
+	var out common.Payloads
+	require.NoError(t, protojson.Unmarshal([]byte(text), &out))
+	require.Len(t, out.GetPayloads(), len(many))
+	require.Contains(t, string(out.GetPayloads()[39].GetData()), "more than 64 MiB")
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	good := body(t, sealed(t, ring(t, "k1")))

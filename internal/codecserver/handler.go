@@ -19,8 +19,13 @@ import (
 	"github.com/parley-run/parley/secret"
 )
 
-// maxBody bounds a request: the web interface sends the payloads of a page of events.
-const maxBody = 32 << 20
+const (
+	// maxBody bounds a request: the web interface sends the payloads of a page of events.
+	maxBody = 32 << 20
+	// maxAnswer bounds what is decrypted for one request: compressed payloads, a thousand
+	// times over, could become more than this machine has memory.
+	maxAnswer = 64 << 20
+)
 
 // Config says who may have payloads decrypted.
 type Config struct {
@@ -130,18 +135,29 @@ func (s server) decode(w http.ResponseWriter, r *http.Request) {
 // place stands the reason.
 func (s server) open(payloads []*common.Payload) []*common.Payload {
 	out := make([]*common.Payload, len(payloads))
+	left := maxAnswer
 	for i, p := range payloads {
+		if left <= 0 {
+			out[i] = reason("more than 64 MiB in one request: ask for fewer payloads")
+			continue
+		}
 		opened, err := s.cfg.Codec.Decode([]*common.Payload{p})
 		if err == nil && len(opened) == 1 {
 			out[i] = opened[0]
+			left -= len(opened[0].GetData())
 			continue
 		}
 		text := "the codec returned no payload"
 		if err != nil {
 			text = err.Error()
 		}
-		data, _ := json.Marshal("[" + text + "]") // a string can be written
-		out[i] = &common.Payload{Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: data}
+		out[i] = reason(text)
 	}
 	return out
+}
+
+// reason is a payload that says why there is no other.
+func reason(text string) *common.Payload {
+	data, _ := json.Marshal("[" + text + "]") // a string can be written
+	return &common.Payload{Metadata: map[string][]byte{converter.MetadataEncoding: []byte(converter.MetadataEncodingJSON)}, Data: data}
 }
