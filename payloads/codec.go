@@ -30,9 +30,14 @@ const (
 const (
 	// minCompressed is about the size below which zstd gains nothing.
 	minCompressed = 128
+	// maxShownID bounds ids of workflows in errors. Temporal takes a thousand bytes.
+	maxShownID = 1000
 	// maxDecompressed is far above what Temporal takes.
 	maxDecompressed = 64 << 20
 )
+
+// decrypting begins the errors of Decode.
+const decrypting = "payloads: decrypt: "
 
 // A Codec encrypts payloads and decrypts its own; others it leaves as they are. It is a
 // [converter.PayloadCodec] which the SDK tells the workflow of each payload.
@@ -92,7 +97,7 @@ func (c Codec) Decode(payloads []*common.Payload) ([]*common.Payload, error) {
 		}
 		opened, err := c.open(p)
 		if err != nil {
-			return nil, fmt.Errorf("payloads: decrypt: %w", err)
+			return nil, fmt.Errorf(decrypting+"%w", err)
 		}
 		out[i] = opened
 	}
@@ -118,9 +123,13 @@ func (c Codec) seal(p *common.Payload) (*common.Payload, error) {
 
 func (c Codec) open(p *common.Payload) (*common.Payload, error) {
 	name, workflow := string(p.GetMetadata()[MetadataKey]), string(p.GetMetadata()[MetadataWorkflow])
-	aead, err := c.ring.decrypting(name)
-	if err != nil {
-		return nil, err
+	if !validName.MatchString(name) {
+		return nil, &SealError{} // what stands there is anybody's text
+	}
+	aead, ok := c.ring.decrypting(name)
+	if !ok {
+		// The id is not authenticated.
+		return nil, &KeyError{Key: name, Workflow: workflow[:min(len(workflow), maxShownID)]}
 	}
 	packed, err := aead.Decrypt(p.GetData(), associated(name, workflow))
 	if err != nil {

@@ -145,6 +145,8 @@ func TestChangedPayloadsAreRefused(t *testing.T) {
 		"Short":         func(p *common.Payload) { p.Data = p.Data[:3] },
 		"Empty":         func(p *common.Payload) { p.Data = nil },
 		"OtherKey":      func(p *common.Payload) { p.Metadata[payloads.MetadataKey] = []byte("k1") },
+		"NoKeyName":     func(p *common.Payload) { delete(p.Metadata, payloads.MetadataKey) },
+		"TextAsKeyName": func(p *common.Payload) { p.Metadata[payloads.MetadataKey] = []byte(said) },
 		"OtherWorkflow": func(p *common.Payload) { p.Metadata[payloads.MetadataWorkflow] = []byte("w2") },
 		"NoWorkflow":    func(p *common.Payload) { delete(p.Metadata, payloads.MetadataWorkflow) },
 		"Shifted": func(p *common.Payload) { // "k2"+"w1" and "k"+"2w1" must differ

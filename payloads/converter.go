@@ -2,7 +2,6 @@ package payloads
 
 import (
 	"context"
-	"fmt"
 
 	common "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/client"
@@ -21,10 +20,10 @@ func (r *Ring) Secure(o *client.Options) {
 	}
 	codec := NewCodec(r)
 	o.DataConverter = dataConverter{parent: parent, codec: codec}
-	o.FailureConverter = temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
+	o.FailureConverter = failureConverter{temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
 		// Without context: a failure travels through workflows as it is.
 		DataConverter: converter.NewCodecDataConverter(parent, codec), EncodeCommonAttributes: true,
-	})
+	})}
 	o.Interceptors = append(o.Interceptors, &handlers{})
 }
 
@@ -76,8 +75,8 @@ func (d dataConverter) WithContext(ctx context.Context) converter.DataConverter 
 
 func (d dataConverter) decode(payloads []*common.Payload) ([]*common.Payload, error) {
 	opened, err := d.codec.Decode(payloads)
-	if err != nil && d.inWorkflow {
-		panic(fmt.Sprintf("%v (the conversation waits and goes on when its payloads can be read)", err))
+	if d.inWorkflow {
+		MustRead(err)
 	}
 	return opened, err
 }

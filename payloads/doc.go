@@ -35,8 +35,10 @@
 //
 // A worker that lacks a key fails the workflow task, and Temporal tries it again: the
 // conversation waits, and goes on once the key is back. Signals are kept, updates and
-// queries are answered with the error. An activity that cannot read its input fails with
-// the error, which names the key.
+// queries are answered with the error. An activity that cannot read its input, or the
+// heartbeat of the attempt before it, fails with the error. Failures about keys are not
+// encrypted: they name the key and the workflow. [Ring.Missing] says which keys a program
+// was asked for in vain, and [MustRead] is for workflows that read details of failures.
 //
 // Payloads that are not encrypted are read as they are: conversations that began without
 // keys go on.

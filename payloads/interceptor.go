@@ -1,6 +1,8 @@
 package payloads
 
 import (
+	"context"
+
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/workflow"
 )
@@ -14,6 +16,30 @@ type handlers struct{ interceptor.InterceptorBase }
 
 func (*handlers) InterceptWorkflow(_ workflow.Context, next interceptor.WorkflowInboundInterceptor) interceptor.WorkflowInboundInterceptor {
 	return &inbound{interceptor.WorkflowInboundInterceptorBase{Next: next}}
+}
+
+// InterceptActivity makes an activity fail whose heartbeat cannot be read. Without what the
+// attempt before it has recorded, it might send a message twice.
+func (*handlers) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	return &activityInbound{interceptor.ActivityInboundInterceptorBase{Next: next}}
+}
+
+type activityInbound struct {
+	interceptor.ActivityInboundInterceptorBase
+}
+
+func (i *activityInbound) Init(out interceptor.ActivityOutboundInterceptor) error {
+	return i.Next.Init(&activityOutbound{interceptor.ActivityOutboundInterceptorBase{Next: out}})
+}
+
+type activityOutbound struct {
+	interceptor.ActivityOutboundInterceptorBase
+}
+
+func (o *activityOutbound) GetHeartbeatDetails(ctx context.Context, into ...any) error {
+	err := o.Next.GetHeartbeatDetails(ctx, into...)
+	MustRead(err)
+	return err
 }
 
 type inbound struct {

@@ -38,6 +38,8 @@ type Ring struct {
 	current string
 	read    time.Time
 	warned  string // the fault that was logged last
+	// missed are the keys that payloads asked for in vain, and when they last did.
+	missed map[string]time.Time
 }
 
 // A key is one of the ring. The secret tells whether a file has got another key.
@@ -55,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (*Ring, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Ring{cfg: cfg, now: time.Now, keys: map[string]key{}}
+	r := &Ring{cfg: cfg, now: time.Now, keys: map[string]key{}, missed: map[string]time.Time{}}
 	once, err := cfg.readOnce(ctx)
 	var f settings.Faults
 	f.Include(settingsErrors(err)...)
@@ -156,7 +158,7 @@ func (r *Ring) encrypting() (string, tink.AEAD) {
 }
 
 // decrypting is the key of that name. Without it, the files are read again first.
-func (r *Ring) decrypting(name string) (tink.AEAD, error) {
+func (r *Ring) decrypting(name string) (tink.AEAD, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.keys[name]; !ok {
@@ -164,9 +166,39 @@ func (r *Ring) decrypting(name string) (tink.AEAD, error) {
 	}
 	k, ok := r.keys[name]
 	if !ok {
-		return nil, &KeyError{Key: name}
+		r.miss(name)
+		return nil, false
 	}
-	return k.aead, nil
+	delete(r.missed, name)
+	return k.aead, true
+}
+
+const (
+	// missedFor is how long a key counts as missing after a payload asked for it: longer
+	// than the longest pause before Temporal tries a workflow task again.
+	missedFor = 15 * time.Minute
+	// maxMissed bounds the names that are kept: they come from payloads.
+	maxMissed = 100
+)
+
+// miss records that a payload asked for a key in vain.
+func (r *Ring) miss(name string) {
+	if _, known := r.missed[name]; known || len(r.missed) < maxMissed && validName.MatchString(name) {
+		r.missed[name] = r.now()
+	}
+}
+
+// Missing are the names of the keys that payloads asked for in vain within the last
+// quarter of an hour and that have not come since, sorted.
+func (r *Ring) Missing() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refresh(readEvery)
+	maps.DeleteFunc(r.missed, func(name string, at time.Time) bool {
+		_, have := r.keys[name]
+		return have || r.now().Sub(at) > missedFor
+	})
+	return slices.Sorted(maps.Keys(r.missed))
 }
 
 // refresh reads the files again if they were read longer than age ago. Keys are added and

@@ -202,7 +202,7 @@ func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.Inbox
 	}
 	found := []finding{
 		{Check: "Temporal", State: checkFine, Detail: o.Address},
-		{Check: "namespace", State: checkFine, Detail: o.Namespace},
+		examineNamespace(ctx, o),
 	}
 	attributes, usable := examineAttributes(ctx, o)
 	found = append(found, attributes, examineWorkers(ctx, o))

@@ -106,7 +106,7 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	if err != nil {
 		return []finding{parkedFinding(parked), wrong("steps", err)}
 	}
-	return []finding{parkedFinding(parked), retryingFinding(page)}
+	return append([]finding{parkedFinding(parked), retryingFinding(page)}, examineKeys(ctx, o)...)
 }
 
 // retryingFinding counts the steps that failed and are retried. A retry may succeed,

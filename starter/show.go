@@ -43,7 +43,7 @@ func (s *starter) show(ctx context.Context, name string) error {
 		return s.document(record)
 	}
 	s.print("%s", recordText(record, time.Now()))
-	if record.Open && record.Source == operate.SourceHistory {
+	if record.Open && record.Source == operate.SourceHistory && record.WaitsFor == nil {
 		s.say("No worker answers on task queue %q: this is from the history, and may lack the current step.", o.TaskQueue)
 	}
 	return nil
@@ -95,6 +95,10 @@ func header(r operate.Record, now time.Time) string {
 		{"tokens", tokens(r.Usage)},
 		{"started", started},
 		{"outcome", clip(outcome, 500)},
+	}
+	if w := r.WaitsFor; w != nil {
+		rows = append(rows, [2]string{"waiting", "since " + clock(w.Since, now) + ", " + clip(w.Reason, 500)},
+			[2]string{"remedy", "give the workers the key; it goes on by itself, within ten minutes"})
 	}
 	if r.Queued > 0 {
 		rows = append(rows, [2]string{"queued", count(r.Queued, "message")})

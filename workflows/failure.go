@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/payloads"
 )
 
 // A failure is what is left of an activity's error in the workflow.
@@ -31,6 +32,8 @@ type failure struct {
 	mark *activities.Mark
 	// sent is what did not fit an executor. Nil: not known.
 	sent *activities.SentMessages
+	// keyless means that its worker could not read its payloads.
+	keyless bool
 	// until is when the step may be tried again. Zero: an operator decides.
 	until time.Time
 }
@@ -46,8 +49,11 @@ func failureOf(err error) failure {
 	if errors.As(err, &app) {
 		f.kind = conversation.Kind(app.Type())
 		f.reason = app.Message()
+		if app.Type() == payloads.ErrTypeMissingKey {
+			return missingKey(f)
+		}
 		var details activities.ErrorDetails
-		if app.HasDetails() && app.Details(&details) == nil {
+		if app.HasDetails() && isRead(app.Details(&details)) {
 			f.kind, f.remedy, f.spent, f.ambiguous = details.Kind, details.Remedy, details.Spent, details.Ambiguous
 			f.mark, f.runID, f.sent, f.until = details.Mark, details.RunID, details.Sent, details.Until
 		}
@@ -58,14 +64,30 @@ func failureOf(err error) failure {
 		f.reason = "it did not finish in time, or its worker died: " + timeout.Error()
 		// What the attempts before it cost is in its heartbeats.
 		var left activities.ReplyProgress
-		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&left) == nil {
+		if timeout.HasLastHeartbeatDetails() && isRead(timeout.LastHeartbeatDetails(&left)) {
 			f.spent = left.Spent
 		}
 		var mark activities.Mark
-		if timeout.HasLastHeartbeatDetails() && timeout.LastHeartbeatDetails(&mark) == nil && !mark.Time.IsZero() {
+		if timeout.HasLastHeartbeatDetails() && isRead(timeout.LastHeartbeatDetails(&mark)) && !mark.Time.IsZero() {
 			f.mark = &mark
 		}
 	}
+	return f
+}
+
+// isRead reports whether details were read. Those whose key is missing must not count as
+// absent: they may say that a message was sent. The workflow task then fails, and the
+// conversation waits for the key.
+func isRead(err error) bool {
+	payloads.MustRead(err)
+	return err == nil
+}
+
+// missingKey is the failure of an activity whose worker could not read its payloads. This
+// code runs, so another worker can, or the key is back: the step is tried again soon.
+func missingKey(f failure) failure {
+	f.kind, f.keyless, f.until = conversation.Unavailable, true, time.Unix(1, 0)
+	f.remedy = "give every worker the keys of the others"
 	return f
 }
 

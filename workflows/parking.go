@@ -38,7 +38,7 @@ func (r *run) handleFailure(ctx workflow.Context, step string, f failure, interr
 	if e := r.finalFailure(f, onExhausted); e != nil {
 		return e, nil
 	}
-	parks := onExhausted != conversation.EndConversation
+	parks := onExhausted != conversation.EndConversation || f.keyless // the key may come back
 	if f.contagious() {
 		r.warnInbox(ctx, f, parks)
 	}

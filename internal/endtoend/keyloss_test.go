@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
+	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/payloads"
 )
@@ -90,10 +91,21 @@ func TestMissingKeyWaits(t *testing.T) {
 			failed = failed || event.GetEventType() == enums.EVENT_TYPE_WORKFLOW_TASK_FAILED
 		}
 	}
+	// Operators see it, without a key too.
+	for _, c := range []client.Client{right, wrong} {
+		o := &operate.Operator{Client: c, Namespace: "default", TaskQueue: queue}
+		var shown operate.Conversation
+		rig.Eventually(t, func() bool {
+			var err error
+			shown, err = o.Describe(ctx, fresh.GetID())
+			return err == nil && shown.WaitsFor != nil
+		}, "status", &shown.Status)
+		require.True(t, shown.Open)
+		require.Equal(t, operate.StatusWaitsForKey, shown.Status)
+		require.Equal(t, "k1", shown.WaitsFor.Key)
+		require.Contains(t, shown.WaitsFor.Reason, fresh.GetID())
+	}
 	stop()
-	description, err := right.DescribeWorkflowExecution(ctx, fresh.GetID(), "")
-	require.NoError(t, err)
-	require.Equal(t, enums.WORKFLOW_EXECUTION_STATUS_RUNNING, description.GetWorkflowExecutionInfo().GetStatus())
 
 	defer keyedWorker(t, right, queue)()
 	var words []string

@@ -44,6 +44,9 @@ type Conversation struct {
 	// Retrying are the steps of an open conversation that have failed and will be
 	// retried.
 	Retrying []workflows.Retrying `json:"retrying,omitempty"`
+	// WaitsFor is set while its workers cannot read its payloads. Its status is then
+	// StatusWaitsForKey.
+	WaitsFor *KeyWait `json:"waits_for,omitempty"`
 	// Seconds is the time from Started to Ended, or to now.
 	Seconds float64 `json:"duration_seconds"`
 }
@@ -57,7 +60,7 @@ func (c Conversation) Duration() time.Duration {
 // or it did not complete.
 func (c Conversation) NeedsOperator() bool {
 	switch c.Status {
-	case string(workflows.StateNeedsAttention), "failed", "timed_out", "terminated", "cancelled":
+	case string(workflows.StateNeedsAttention), StatusWaitsForKey, "failed", "timed_out", "terminated", "cancelled":
 		return true
 	}
 	return c.Outcome == conversation.OutcomeFailed || c.Outcome == conversation.OutcomeCancelled
@@ -161,6 +164,7 @@ func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.Descr
 	c := fromInfo(info)
 	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
 	c.Retrying = retrying(o.converter(c.ID), d.GetPendingActivities())
+	o.waitsForKey(ctx, &c, d)
 	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
 		// A first run that retention has removed leaves the start of this one.
 		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {

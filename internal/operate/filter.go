@@ -35,6 +35,7 @@ func StatusNames() []string {
 	return []string{
 		string(workflows.StateWaiting), string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening), string(workflows.StatePaused),
 		string(workflows.StateNeedsAttention), string(workflows.StateNeedsApproval), string(workflows.StateEnding), StatusOpen, StatusClosed, StatusBroken,
+		StatusWaitsForKey,
 	}
 }
 
@@ -69,6 +70,9 @@ func (f Filter) visibility(workflowType string) (string, error) {
 			return "ExecutionStatus = 'Running'"
 		case StatusClosed:
 			return "ExecutionStatus != 'Running'"
+		case StatusWaitsForKey:
+			// Visibility does not know: [Operator.List] asks the conversations themselves.
+			return "ExecutionStatus = 'Running'"
 		case StatusBroken:
 			return "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')"
 		}

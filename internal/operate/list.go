@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -36,6 +37,9 @@ type Counts struct {
 // List returns conversations, the newest first, at most limit of them. Zero or less:
 // all.
 func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) {
+	if len(f.Statuses) == 1 && isWaitsForKey(f.Statuses[0]) {
+		return o.listWaiting(ctx, f, limit)
+	}
 	query, err := f.visibility(workflows.ConversationName)
 	if err != nil {
 		return Page{}, err
@@ -65,6 +69,25 @@ func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) 
 	slices.SortStableFunc(found, func(a, b Conversation) int { return b.Started.Compare(a.Started) })
 	counts.Shown = int64(len(found))
 	counts.Total = max(counts.Total, counts.Shown)
+	return Page{Conversations: found, Counts: counts}, nil
+}
+
+// isWaitsForKey accepts the spellings that a filter does.
+func isWaitsForKey(status string) bool {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(status)), "-", "_") == StatusWaitsForKey
+}
+
+// listWaiting lists those that wait for a key. Its counts are of these.
+func (o *Operator) listWaiting(ctx context.Context, f Filter, limit int) (Page, error) {
+	found, _, err := o.WaitForKeys(ctx, f)
+	if err != nil {
+		return Page{}, err
+	}
+	counts := Counts{Total: int64(len(found)), Open: int64(len(found)), NeedAttention: int64(len(found))}
+	if limit > 0 {
+		found = found[:min(limit, len(found))]
+	}
+	counts.Shown = int64(len(found))
 	return Page{Conversations: found, Counts: counts}, nil
 }
 

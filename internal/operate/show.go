@@ -57,7 +57,7 @@ func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
 
 func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
 	record := Record{Conversation: o.fromDescription(ctx, d), Source: SourceHistory}
-	if record.Open {
+	if record.Open && record.WaitsFor == nil { // else no worker can answer
 		live, err := o.ask(ctx, record.ID, record.RunID, 0)
 		if err == nil {
 			record.fromStatus(live.status)

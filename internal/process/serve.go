@@ -27,6 +27,7 @@ import (
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/telemetry"
 	"github.com/parley-run/parley/internal/version"
+	"github.com/parley-run/parley/payloads"
 )
 
 // Settings are those of a whole worker process. The zero value serves what an empty
@@ -114,10 +115,11 @@ func (s Settings) serve(ctx context.Context) error {
 	if err := s.trace(); err != nil {
 		return err
 	}
-	if err := s.encrypt(ctx, a); err != nil {
+	ring, err := s.encrypt(ctx, a)
+	if err != nil {
 		return err
 	}
-	checker := health.NewChecker(health.Config{Connections: connections(a)})
+	checker := health.NewChecker(health.Config{Connections: append(connections(a), keyring(ring)...)})
 	stop, err := s.pages(ctx, checker.Handler(metrics.Handler))
 	if err != nil {
 		return err
@@ -144,6 +146,9 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 	checker.Connected(temporal, temporal.Namespace, temporal.Converter, options.Inboxes)
 	if err := countConnections(metrics.Meter, a); err != nil {
+		return err
+	}
+	if err := countMissingKeys(metrics.Meter, ring); err != nil {
 		return err
 	}
 	options.OnDrain = checker.Drain
@@ -208,16 +213,17 @@ func (s *Settings) trace() error {
 	return nil
 }
 
-// encrypt makes the connection encrypt payloads, if the configuration says so.
-func (s *Settings) encrypt(ctx context.Context, a *assemble.Assembly) error {
+// encrypt makes the connection encrypt payloads, if the configuration says so. A nil ring
+// means that it does not.
+func (s *Settings) encrypt(ctx context.Context, a *assemble.Assembly) (*payloads.Ring, error) {
 	ring, err := assemble.OpenRing(ctx, a.Config, s.Source.Lookup, s.Logger)
 	if err != nil || ring == nil {
-		return err
+		return nil, err
 	}
 	s.Logger.Info("payloads are encrypted", "key", ring.Current(), "keys", strings.Join(ring.Names(), " "))
 	s.Temporal.Change = ring.Before(s.Temporal.Change)
 	logging.LeaveOut(s.Logger.Handler())
-	return nil
+	return ring, nil
 }
 
 // assemble builds the configuration, with this process's metrics and log.
