@@ -30,6 +30,7 @@ Conversations:
   chat       exchange messages with an agent, without a platform
   send       send one message to an agent, and print the reply
   approve    list the tool calls that wait for approval, and decide on them
+  erase      delete all that Temporal has of conversations
 
 Agents:
   inbox      status, start, stop, pause, resume: what starts an agent's conversations
@@ -80,7 +81,8 @@ filters. It asks Temporal's visibility store, which may be a second behind.
 Usage: starter list [flags]
 
 Statuses: waiting (for capacity under max_open), claiming, talking, listening, paused, needs_attention,
-needs_approval, ending; open and closed; broken (the workflow failed, timed out or was terminated).
+needs_approval, ending; open and closed; waits_for_key (alone: no worker can read it, of the newest 500 open
+ones and those that Temporal reports); broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 
 const listExample = `  starter list --status needs_attention
@@ -172,6 +174,22 @@ const approveExample = `  starter approve
   starter approve cv_7 --digest 369cc33449d557119f72d703d24c0dd3 --as ada
   starter approve cv_7 --call call_2 --deny --reason "too much"`
 
+const eraseHelp = `erase deletes every run of conversations in Temporal, with all their messages, and
+returns when they are gone. It says what it cannot delete. The erasure is recorded
+with the operator's name, the time and the id, without a text.
+
+Usage: starter erase CONVERSATION… [flags]
+       starter erase --all [filters] [--older-than TIME] [flags]
+
+Open conversations are refused, unless --end ends them first. A conversation that is
+not over on its platform is refused too, because an inbox would start it again: the
+platform is asked, unless the conversation ended regularly. --end ends it there.`
+
+const eraseExample = `  starter erase cv_7 --dry-run
+  starter erase cv_7 --end --as ada
+  starter erase --all --older-than 30d --status closed --yes
+  starter erase --all --query "ParleySimulation = 'sim_12'" --output json`
+
 const inboxHelp = `inbox controls the inboxes: one workflow for each agent, which lists its assignments
 and starts their conversations.
 
@@ -211,11 +229,13 @@ const doctorExample = `  starter doctor
   starter doctor --output json | jq '.checks[] | select(.state == "wrong")'`
 
 const setupHelp = `setup registers Parley's search attributes on the namespace. Existing ones
-are left alone: it can be run at every deploy.
+are left alone: it can be run at every deploy. With --retention it also sets how long
+the namespace keeps conversations, with all their messages, after their end.
 
 Usage: starter setup [flags]`
 
 const setupExample = `  starter setup
+  starter setup --retention 7d
   starter setup --temporal-address temporal:7233 --namespace parley`
 
 const codecServerHelp = `codec-server decrypts payloads for Temporal's web interface, with the keys of the

@@ -2,18 +2,23 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/workflows"
 )
 
 func (s *starter) setupCommand() *cobra.Command {
-	return &cobra.Command{
+	var retention time.Duration
+	cmd := &cobra.Command{
 		Use: "setup", Long: setupHelp, Example: setupExample, Args: noArguments,
-		RunE: s.does(func(ctx context.Context, _ []string) error { return s.setup(ctx) }),
+		RunE: s.does(func(ctx context.Context, _ []string) error { return s.setup(ctx, retention) }),
 	}
+	cmd.Flags().Var(duration.NewFlag(&retention, 0), "retention", "keep conversations for this `long` after their end, such as 7d (default: as the namespace has it)")
+	return cmd
 }
 
 // setupResult is setup's JSON document.
@@ -21,9 +26,14 @@ type setupResult struct {
 	Namespace  string   `json:"namespace"`
 	Registered []string `json:"registered"`
 	Present    []string `json:"present"`
+	// Retention is what was set, in words. Empty: the namespace's is left alone.
+	Retention string `json:"retention,omitempty"`
 }
 
-func (s *starter) setup(ctx context.Context) error {
+func (s *starter) setup(ctx context.Context, retention time.Duration) error {
+	if retention != 0 && retention < time.Hour {
+		return usagef("--retention %v is shorter than Temporal takes: use an hour or more, such as 7d", retention)
+	}
 	o, err := s.operator(ctx)
 	if err != nil {
 		return err
@@ -35,12 +45,20 @@ func (s *starter) setup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if retention > 0 {
+		if err := o.SetRetention(ctx, retention); err != nil {
+			return err
+		}
+	}
 	result := setupResult{Namespace: o.Namespace, Registered: []string{}, Present: []string{}}
 	for _, key := range workflows.SearchAttributes() {
 		result.Present = append(result.Present, key.GetName())
 	}
 	result.Registered = append(result.Registered, added...)
 	result.Present = without(result.Present, added)
+	if retention > 0 {
+		result.Retention = days(retention)
+	}
 	if s.inJSON() {
 		return s.document(result)
 	}
@@ -48,6 +66,9 @@ func (s *starter) setup(ctx context.Context) error {
 		s.print("registered %s\n", name)
 	}
 	s.print("namespace %q has all %s\n", o.Namespace, count(len(workflows.SearchAttributes()), "search attribute"))
+	if result.Retention != "" {
+		s.print("namespace %q keeps conversations for %s after their end\n", o.Namespace, result.Retention)
+	}
 	return nil
 }
 
