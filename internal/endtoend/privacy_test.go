@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,6 +37,7 @@ import (
 	"github.com/parley-run/parley/internal/localstack"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/logtest"
+	"github.com/parley-run/parley/internal/pulsetest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/tools"
@@ -48,14 +52,18 @@ func marked(channel string) string { return fmt.Sprintf("%s-%s says \"1 < 2\"", 
 
 // channels are the ways a person's words take to Temporal.
 var channels = []string{
-	"persona", "story", "reply", "argument", "result", "reason", "failure", "refusal", "attach", "takeover", "ending",
+	"persona", "story", "reply", "argument", "result", "mishap", "reason", "failure", "refusal", "attach", "pausing", "takeover", "ending",
+	"direct", "answer", "order", "report", "params", "outcome",
 }
+
+// elsewhere are said too, and do not reach Temporal, also without keys.
+var elsewhere = []string{"listing"}
 
 // found are the channels whose mark is in the data: raw, in base64 at each of its three
 // positions, or in hexadecimal digits.
 func found(data []byte) []string {
 	var all []string
-	for _, channel := range channels {
+	for _, channel := range slices.Concat(channels, elsewhere) {
 		word := []byte(mark + "-" + channel)
 		spellings := [][]byte{word, []byte(hex.EncodeToString(word))}
 		for shift := range 3 {
@@ -80,17 +88,25 @@ func (chatty) Reply(context.Context, sim.PersonaTurn) (string, bool, error) {
 // privateConversation has a conversation that uses every channel, by a worker with that
 // addition to parley.yaml, on a server of its own.
 type privateConversation struct {
-	dir     string
+	dir   string
+	begun time.Time
+	pages []byte // of the worker's health, with its metrics
+	// kept are the channels in Temporal's files after the first conversation: a heartbeat
+	// is gone when the database has used its place again.
+	kept    []string
+	pulse   *pulsetest.Server
 	id      string
 	log     *logtest.Buffer
-	metrics []byte
 	environ []string
 	client  client.Client
 }
 
 func converse(t *testing.T, encryption string) privateConversation {
 	t.Helper()
-	p := privateConversation{dir: t.TempDir(), log: &logtest.Buffer{}}
+	p := privateConversation{dir: t.TempDir(), begun: time.Now(), log: &logtest.Buffer{}, pulse: pulsetest.New(pulsetest.Config{})}
+	pulses := httptest.NewServer(p.pulse)
+	t.Cleanup(pulses.Close)
+	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700))
 	stack, err := localstack.Start(t.Context(), localstack.Options{
 		Port: localstack.AnyPort, SearchAttributes: workflows.SearchAttributes(), DBFile: filepath.Join(p.dir, "temporal.db"),
 	})
@@ -108,11 +124,24 @@ func converse(t *testing.T, encryption string) privateConversation {
 task_queue: %s
 platforms:
   %s: {type: onerun, base_url: %q, api_key: "${ONERUN_API_KEY}", poll_interval: 200ms}
+  pulse: {type: pulse, url: %[7]q, poll_interval: 200ms}
 agents:
   support: {platform: %[2]s, project: %[4]q, agent: %[5]q, executor: agent, tools: [box], reply_attempts: 2}
-%[6]s`, r.TaskQueue, r.Name, r.URL, r.Seeded.ProjectID, r.Seeded.AgentID, encryption), 0o600))
+  clerk: {platform: pulse, agent: a-1, executor: agent}
+  helper: {platform: direct, executor: agent}
+%[6]s`, r.TaskQueue, r.Name, r.URL, r.Seeded.ProjectID, r.Seeded.AgentID, encryption, pulses.URL), 0o600))
+	// The commands do not have what is given to the worker in Go.
+	commands := filepath.Join(p.dir, "commands.yaml")
+	require.NoError(t, os.WriteFile(commands, fmt.Appendf(nil, `
+task_queue: %s
+executors:
+  agent: {type: scripted}
+agents:
+  helper: {executor: agent}
+%s`, r.TaskQueue, encryption), 0o600))
 	p.environ = []string{
-		"TEMPORAL_ADDRESS=" + stack.Address, "ONERUN_API_KEY=" + rig.APIKey, "PARLEY_CONFIG=" + config, "HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
+		"TEMPORAL_ADDRESS=" + stack.Address, "ONERUN_API_KEY=" + rig.APIKey, "PARLEY_CONFIG=" + commands, "HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
+		"TMPDIR=" + filepath.Join(p.dir, "tmp"),
 	}
 	gate := rig.NewGate()
 	ctx, stop := context.WithCancel(context.Background())
@@ -134,7 +163,16 @@ agents:
 		}
 	})
 	p.id = p.talk(t, gate)
-	p.metrics = get(t, p.healthURL(t)+"/metrics")
+	p.kept = found(p.database(t))
+	p.talkDirectly(t, gate)
+	p.work(t, gate)
+	for _, page := range []string{"/metrics", "/readyz", "/healthz"} {
+		p.pages = append(p.pages, get(t, p.healthURL(t)+page)...)
+	}
+	require.Contains(t, string(p.pages), "parley_polls_total")
+	if encryption != "" {
+		require.Empty(t, found(p.temporary(t)), "temporary files")
+	}
 	stop()
 	require.NoError(t, <-done, p.log.String())
 	stopped = true
@@ -149,16 +187,20 @@ func (p privateConversation) talk(t *testing.T, gate *rig.Gate) string {
 		result.Message.Parts[0].ToolCall.Arguments = json.RawMessage(fmt.Sprintf(`{"text":%q}`, marked("argument")))
 		return result
 	}
-	say := func(channel string) executors.Result {
-		return executors.Result{Message: conversation.Text(conversation.RoleAssistant, marked(channel)), Usage: conversation.Usage{Calls: 1}}
-	}
 	ask := gate.Asked(t)
 	id := workflows.ConversationID(ask.Conversation)
+	tools, err := json.Marshal(ask.Tools)
+	require.NoError(t, err)
+	require.Equal(t, elsewhere, found(tools), "the executor is told")
 	ask.Answer(t, call("look"))
-	gate.Asked(t).Answer(t, call("pay"))
+	gate.Asked(t).Answer(t, call("fail"))
+	ask = gate.Asked(t)
+	p.starter(t, 0, "pause", id, "--reason", marked("pausing"))
+	p.starter(t, 0, "resume", id)
+	ask.Answer(t, call("pay"))
 	p.await(t, id, workflows.StateNeedsApproval)
 	p.starter(t, 0, "approve", id, "--deny", "--reason", marked("reason"), "--as", "operator@example.com")
-	gate.Asked(t).Answer(t, say("reply"))
+	gate.Asked(t).Answer(t, saying("reply"))
 
 	ask = gate.Asked(t)
 	ask.OnAttach(json.RawMessage(fmt.Sprintf(`{"run":%q}`, marked("attach"))))
@@ -169,10 +211,112 @@ func (p privateConversation) talk(t *testing.T, gate *rig.Gate) string {
 	p.await(t, id, workflows.StateNeedsAttention)
 	require.Contains(t, p.starter(t, 0, "list"), mark, "the list has the persona")
 	p.starter(t, 0, "takeover", id, "--text", marked("takeover"))
-	gate.Asked(t).Answer(t, say("reply"))
+	gate.Asked(t).Answer(t, saying("reply"))
 	gate.Asked(t)
 	p.starter(t, 0, "end", id, "--reason", marked("ending"))
 	return id
+}
+
+func saying(channel string) executors.Result {
+	return executors.Result{Message: conversation.Text(conversation.RoleAssistant, marked(channel)), Usage: conversation.Usage{Calls: 1}}
+}
+
+// talkDirectly has a conversation without a platform.
+func (p privateConversation) talkDirectly(t *testing.T, gate *rig.Gate) {
+	t.Helper()
+	reply := p.begin(t, "send", "helper", "--id", "d-1", "--message-id", "m-1", marked("direct"))
+	gate.Asked(t).Answer(t, saying("answer"))
+	require.Contains(t, found([]byte(reply())), "answer")
+}
+
+// work has a run of a schedule and a task of Pulse.
+func (p privateConversation) work(t *testing.T, gate *rig.Gate) {
+	t.Helper()
+	p.starter(t, 0, "schedule", "create", "nightly", "--agent", "helper", "--at", "in 5 hours", "--message", marked("order"))
+	run := p.begin(t, "schedule", "run", "nightly", "--wait")
+	gate.Asked(t).Answer(t, saying("report"))
+	run()
+	task := p.pulse.Add(pulsetest.Schedule{At: time.Now(), Payload: map[string]any{
+		"agent_id": "a-1", "entrypoint_tag": "main", "params": map[string]any{"topic": marked("params")},
+	}})
+	gate.Asked(t).Answer(t, saying("outcome"))
+	rig.Eventually(t, func() bool { return len(p.pulse.Acks(task)) == 1 })
+}
+
+// begin runs the command while the test goes on. The result waits for its output.
+func (p privateConversation) begin(t *testing.T, args ...string) (output func() string) {
+	t.Helper()
+	bin, err := starterBinary()
+	require.NoError(t, err)
+	var out, stderr bytes.Buffer
+	cmd := exec.Command(bin, args...)
+	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = p.environ, p.dir, &out, &stderr
+	require.NoError(t, cmd.Start())
+	return func() string {
+		require.NoError(t, cmd.Wait(), "starter %v\n%s%s", args, &out, &stderr)
+		return out.String()
+	}
+}
+
+// largestTemporary is above any file of a conversation, and below programs.
+const largestTemporary = 8 << 20
+
+// temporary is what stands in files: those below the conversation's folder, which is also
+// the home and has the folder for temporary files of the commands; what the worker, which is
+// this process, left in its folder for temporary files; and all that this process and its
+// children have open, deleted or not. The database is read apart from them.
+func (p privateConversation) temporary(t *testing.T) []byte {
+	t.Helper()
+	var all []byte
+	take := func(path string) {
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() || info.Size() > largestTemporary {
+			return
+		}
+		if data, err := os.ReadFile(path); err == nil { // it may be gone
+			all = append(append(all, path...), data...)
+		}
+	}
+	walk := func(root string, wanted func(fs.DirEntry) bool) {
+		require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil || path == root:
+				return nil
+			case d.IsDir() && !wanted(d):
+				return filepath.SkipDir
+			case d.Type().IsRegular() && wanted(d):
+				take(path)
+			}
+			return nil
+		}))
+	}
+	walk(p.dir, func(d fs.DirEntry) bool { return !strings.HasPrefix(d.Name(), "temporal.db") })
+	walk(os.TempDir(), func(d fs.DirEntry) bool {
+		info, err := d.Info()
+		others := strings.HasPrefix(d.Name(), "Test") || strings.HasPrefix(d.Name(), "go-build") // of other tests
+		return err == nil && !others && info.ModTime().After(p.begun)
+	})
+	opened, err := filepath.Glob("/proc/[0-9]*/fd/*")
+	require.NoError(t, err)
+	for _, fd := range opened {
+		target, err := os.Readlink(fd)
+		inTest := strings.Contains(target, "/Test") && !strings.HasPrefix(target, p.dir) || strings.HasPrefix(filepath.Base(target), "temporal.db")
+		if err == nil && strings.HasPrefix(target, "/") && !strings.HasPrefix(target, "/proc/") && !strings.HasPrefix(target, "/dev/") && !inTest && p.isOurs(fd) {
+			take(fd)
+		}
+	}
+	require.Contains(t, string(all), "task_queue", "the configuration is one of the files")
+	return all
+}
+
+// isOurs reports whether a descriptor is of this process or of one that it started.
+func (privateConversation) isOurs(fd string) bool {
+	process := filepath.Dir(filepath.Dir(fd))
+	self := strconv.Itoa(os.Getpid())
+	stat, err := os.ReadFile(filepath.Join(process, "stat"))
+	_, after, ok := strings.Cut(string(stat), ") ")
+	fields := strings.Fields(after)
+	return filepath.Base(process) == self || err == nil && ok && len(fields) > 1 && fields[1] == self
 }
 
 // await waits for a state, as the starter shows it.
@@ -192,10 +336,16 @@ type box struct{}
 
 func (box) List(context.Context) ([]conversation.Tool, error) {
 	schema := json.RawMessage(`{"type":"object"}`)
-	return []conversation.Tool{{Name: "look", Description: "looks", Schema: schema}, {Name: "pay", Description: "pays", Schema: schema}}, nil
+	about := marked("listing")
+	return []conversation.Tool{
+		{Name: "look", Description: about, Schema: schema}, {Name: "fail", Description: about, Schema: schema}, {Name: "pay", Description: about, Schema: schema},
+	}, nil
 }
 
-func (box) Call(context.Context, tools.Call) (tools.Result, error) {
+func (box) Call(_ context.Context, call tools.Call) (tools.Result, error) {
+	if call.Name == "fail" {
+		return tools.Result{}, &conversation.Error{Kind: conversation.Invalid, Op: "box", Err: errors.New(conversation.Quote(marked("mishap")))}
+	}
 	return tools.Result{Content: marked("result")}, nil
 }
 
@@ -245,7 +395,7 @@ func TestPrivacy(t *testing.T) {
 	t.Run("Plain", func(t *testing.T) {
 		t.Parallel()
 		p := converse(t, "")
-		require.Equal(t, channels, found(p.database(t)))
+		require.ElementsMatch(t, channels, union(p.kept, found(p.database(t))))
 	})
 	t.Run("Encrypted", func(t *testing.T) {
 		t.Parallel()
@@ -254,16 +404,22 @@ encryption:
   key: k1
   keys: {k1: {command: [echo, 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}}
 `)
-		require.Empty(t, found(p.database(t)), "Temporal's files")
+		require.Empty(t, union(p.kept, found(p.database(t))), "Temporal's files")
 		require.Empty(t, found([]byte(p.log.String())), "the log")
-		require.Empty(t, found(p.metrics), "metrics")
+		require.Empty(t, found(p.pages), "metrics and health")
 		shown := p.starter(t, 0, "show", p.id)
 		for _, channel := range []string{"persona", "reply", "takeover", "ending"} {
 			require.Contains(t, found([]byte(shown)), channel, shown)
 		}
-		recorded := slices.DeleteFunc(slices.Clone(channels), func(c string) bool { return c == "attach" }) // a heartbeat is no event
+		recorded := slices.DeleteFunc(slices.Clone(channels[:slices.Index(channels, "direct")]), func(c string) bool { return c == "attach" }) // a heartbeat is no event
 		require.Equal(t, recorded, found(p.decoded(t)), "by the codec server")
+		require.Subset(t, found([]byte(p.starter(t, 0, "show", "direct/helper/d-1"))), []string{"direct", "answer"})
+		require.Subset(t, found([]byte(p.starter(t, 0, "schedule", "show", "nightly", "-o", "json"))), []string{"order", "report"})
 	})
+}
+
+func union(a, b []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
 }
 
 // decoded is what the codec server makes of all payloads of the history.
