@@ -45,13 +45,21 @@ func All(ctx context.Context, c client.Client, namespace, dir string) error {
 	defer func() { _ = to.Close() }()
 	var page []byte
 	for number := 0; ; {
-		res, err := c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, PageSize: 200, NextPageToken: page})
+		var res *workflowservice.ListWorkflowExecutionsResponse
+		err := patiently(ctx, func(ctx context.Context) (err error) {
+			res, err = c.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Namespace: namespace, PageSize: 100, NextPageToken: page})
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("export: list: %w", err)
 		}
 		for _, info := range res.GetExecutions() {
 			number++
-			r, err := one(ctx, c, info, dir, number)
+			var r Run
+			err := patiently(ctx, func(ctx context.Context) (err error) {
+				r, err = one(ctx, c, info, dir, number)
+				return err
+			})
 			if err != nil {
 				return err
 			}
@@ -61,6 +69,24 @@ func All(ctx context.Context, c client.Client, namespace, dir string) error {
 		}
 		if page = res.GetNextPageToken(); len(page) == 0 {
 			return nil
+		}
+	}
+}
+
+// patiently tries again for some minutes: a machine may be slow, and what is not exported
+// cannot be judged.
+func patiently(ctx context.Context, do func(context.Context) error) error {
+	const attempts = 10
+	for n := 1; ; n++ {
+		attempt, cancel := context.WithTimeout(ctx, time.Minute)
+		err := do(attempt)
+		cancel()
+		if err == nil || n == attempts || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(n) * time.Second):
 		}
 	}
 }

@@ -16,7 +16,7 @@ var kinds = []string{
 
 // operate interferes with conversations at random.
 func (l *Load) operate(ctx context.Context, random *rand.Rand) {
-	for number := 0; pause(ctx, time.Duration(1500+random.IntN(3000))*time.Millisecond); number++ {
+	for number := 0; pause(ctx, time.Duration(2500+random.IntN(4000))*time.Millisecond); number++ {
 		kind := kinds[random.IntN(len(kinds))]
 		which := random.IntN(1 << 20)
 		statuses := "talking,listening"
@@ -69,7 +69,7 @@ func (l *Load) direct(ctx context.Context, kind, id string, random *rand.Rand) {
 // approve decides on tool calls. A call in doubt is never made again: the account of the
 // tools could not tell it from one that was doubled.
 func (l *Load) approve(ctx context.Context, random *rand.Rand) {
-	for pause(ctx, 2*time.Second) {
+	for pause(ctx, 4*time.Second) {
 		out, code, _ := l.run(ctx, "approve")
 		if code != 0 {
 			continue

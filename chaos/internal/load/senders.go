@@ -31,7 +31,7 @@ func (l *Load) send(ctx, open context.Context, random *rand.Rand) {
 			if !l.deliver(ctx, random, id, n+1) {
 				break
 			}
-			if !pause(ctx, time.Duration(random.IntN(2000))*time.Millisecond) {
+			if !pause(ctx, time.Duration(random.IntN(6000))*time.Millisecond) {
 				return
 			}
 		}
