@@ -26,7 +26,7 @@ import (
 // A pass of new conversations begins this often.
 const (
 	passEvery = 30 * time.Second
-	passSize  = 8
+	passSize  = 5
 )
 
 func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
