@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,6 +74,29 @@ func TestWaitsForTemporal(t *testing.T) {
 	require.Equal(t, int32(1), times.Load(), "said once")
 	stop()
 	require.NoError(t, <-done)
+}
+
+// Temporal may restart after the worker has connected, and then knows no namespace for a
+// moment: the worker waits.
+func TestTemporalRestartsDuringTheStart(t *testing.T) {
+	t.Parallel()
+	for _, moment := range []string{"starting to work", "Started Worker"} {
+		t.Run(moment, func(t *testing.T) {
+			t.Parallel()
+			server := &connecttest.Server{}
+			s := setup(t, server)
+			var once sync.Once
+			var log logtest.Buffer
+			s.Logger = slog.New(slog.NewTextHandler(both{&log, when{moment, func() { once.Do(func() { server.Losing.Store(3) }) }}}, nil))
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- process.Serve(ctx, s) }()
+			server.Launched(t)
+			stop()
+			require.NoError(t, <-done)
+			require.Contains(t, log.String(), "waiting for Temporal")
+		})
+	}
 }
 
 func get(t *testing.T, url string) (status int, body string) {

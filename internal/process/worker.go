@@ -17,6 +17,7 @@ import (
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -119,6 +120,7 @@ type Service interface {
 type Worker struct {
 	opts     Options
 	sdk      worker.Worker
+	renew    func() error // makes sdk anew
 	launcher launch.Launcher
 	fatal    chan error
 	beside   func() // waits for goroutines that outlive their activities
@@ -155,13 +157,16 @@ func New(opts Options) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.sdk, err = newSDK(opts.Client, opts.TaskQueue, options); err != nil {
-		return nil, err
+	w.renew = func() (err error) {
+		if w.sdk, err = newSDK(opts.Client, opts.TaskQueue, options); err != nil {
+			return err
+		}
+		workflows.Register(w.sdk)
+		conversations.Register(w.sdk)
+		inbox.Register(w.sdk)
+		return nil
 	}
-	workflows.Register(w.sdk)
-	conversations.Register(w.sdk)
-	inbox.Register(w.sdk)
-	return w, nil
+	return w, w.renew()
 }
 
 // errOptions: the options of the worker contradict each other.
@@ -257,10 +262,14 @@ func (w *Worker) pollers() worker.PollerBehavior {
 // inboxes over, and lets what is under way end within the drain time. It returns
 // nil after that, and an error if the worker could not start or continue.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := w.sdk.Start(); err != nil {
+	err := w.await(ctx, w.start)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
 		return fmt.Errorf("process: start worker: %w", err)
 	}
-	err := w.work(ctx)
+	err = w.work(ctx)
 	if w.opts.OnDrain != nil {
 		w.opts.OnDrain()
 	}
@@ -275,8 +284,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 func (w *Worker) work(ctx context.Context) error {
 	for _, in := range w.opts.Inboxes {
-		waiting := func(err error) { w.opts.Logger.Warn("waiting for Temporal", "reason", err) }
-		err := connect.Await(ctx, w.opts.TemporalWait, waiting, func(ctx context.Context) error { return w.launcher.Inbox(ctx, in) })
+		err := w.await(ctx, func(ctx context.Context) error { return w.launcher.Inbox(ctx, in) })
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -296,6 +304,30 @@ func (w *Worker) work(ctx context.Context) error {
 	case err := <-w.fatal:
 		return fmt.Errorf("process: the worker cannot continue: %w", err)
 	}
+}
+
+// start starts the SDK's worker, which reads what the server can do before it starts
+// anything. After an error it cannot start again: the next attempt is another one's.
+func (w *Worker) start(context.Context) error {
+	err := w.sdk.Start()
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, w.renew())
+}
+
+// await repeats f while Temporal does not answer. The connection was made before, in a
+// namespace that exists: a server that says there is no such namespace has just restarted,
+// and has not read it yet.
+func (w *Worker) await(ctx context.Context, f func(context.Context) error) error {
+	waiting := func(err error) { w.opts.Logger.Warn("waiting for Temporal", "reason", err) }
+	return connect.Await(ctx, w.opts.TemporalWait, waiting, func(ctx context.Context) error {
+		err := f(ctx)
+		if _, restarted := errors.AsType[*serviceerror.NamespaceNotFound](err); restarted {
+			return fmt.Errorf("%w: %w", connect.ErrUnreachable, err)
+		}
+		return err
+	})
 }
 
 // stopServices lets calls under way end while the worker still runs, for a third of the

@@ -25,6 +25,9 @@ func (s *Server) guard(ctx context.Context, req any, _ *grpc.UnaryServerInfo, ha
 	if s.Starting.Add(-1) >= 0 {
 		return nil, status.Error(codes.Unavailable, "Not enough hosts to serve the request")
 	}
+	if s.Losing.Add(-1) >= 0 {
+		return nil, serviceerror.ToStatus(serviceerror.NewNamespaceNotFound("default")).Err()
+	}
 	sent := metadata.ValueFromIncomingContext(ctx, "authorization")
 	if s.Key != "" && !slices.Contains(sent, "Bearer "+s.Key) {
 		return nil, status.Error(codes.PermissionDenied, "Request unauthorized.")
