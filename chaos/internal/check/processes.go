@@ -39,42 +39,63 @@ const (
 	moreOthers = 200
 )
 
-func (c *checking) processes() {
-	lives := map[int][]Sample{}
+// A life is that of one process: what it used in its first and in its last third.
+type life struct {
+	name        string
+	pid         int
+	took        time.Duration
+	early, late []Sample
+}
+
+func (c *checking) lives() []life {
+	byPID := map[int][]Sample{}
 	for _, s := range c.Samples {
-		lives[s.PID] = append(lives[s.PID], s)
+		byPID[s.PID] = append(byPID[s.PID], s)
 	}
-	for _, pid := range slices.Sorted(maps.Keys(lives)) {
-		all := lives[pid]
-		life := all[len(all)-1].At.Sub(all[0].At)
-		if life < judgedLife {
+	var out []life
+	for _, pid := range slices.Sorted(maps.Keys(byPID)) {
+		all := byPID[pid]
+		l := life{name: all[0].Name, pid: pid, took: all[len(all)-1].At.Sub(all[0].At)}
+		if l.took < judgedLife {
 			continue
 		}
-		var early, late []Sample
 		for _, s := range all {
 			switch age := s.At.Sub(all[0].At); {
 			case age < warmUp:
-			case age < life/3+warmUp:
-				early = append(early, s)
-			case age > life*2/3:
-				late = append(late, s)
+			case age < l.took/3+warmUp:
+				l.early = append(l.early, s)
+			case age > l.took*2/3:
+				l.late = append(l.late, s)
 			}
 		}
-		if len(early) == 0 || len(late) == 0 {
-			continue
+		if len(l.early) > 0 && len(l.late) > 0 {
+			out = append(out, l)
 		}
-		for _, m := range []struct {
-			name string
-			more float64
-			of   func(Sample) float64
-		}{
-			{"bytes of memory", moreRSS, func(s Sample) float64 { return float64(s.RSS) }},
-			{"descriptors", moreFDs, func(s Sample) float64 { return float64(s.FDs) }},
-			{"goroutines", moreOthers, func(s Sample) float64 { return float64(s.Goroutines) }},
-		} {
-			before, now := most(early, m.of), most(late, m.of)
-			c.require(now <= before*factor+m.more, RuleProcess, "", "%s (pid %d) had %.0f %s, and %s later %.0f",
-				all[0].Name, pid, before, m.name, life.Round(time.Second), now)
+	}
+	return out
+}
+
+// processes compares what a process uses late with what it used early, or any other did:
+// one that began in a quiet time has more to do later.
+func (c *checking) processes() {
+	lives := c.lives()
+	for _, m := range []struct {
+		name string
+		more float64
+		of   func(Sample) float64
+	}{
+		{"bytes of memory", moreRSS, func(s Sample) float64 { return float64(s.RSS) }},
+		{"descriptors", moreFDs, func(s Sample) float64 { return float64(s.FDs) }},
+		{"goroutines", moreOthers, func(s Sample) float64 { return float64(s.Goroutines) }},
+	} {
+		before := 0.0
+		for _, l := range lives {
+			before = max(before, most(l.early, m.of))
+		}
+		for _, l := range lives {
+			now := most(l.late, m.of)
+			c.require(now <= before*factor+m.more, RuleProcess, "", "%s (pid %d) had %.0f %s, and %s later %.0f; no process had more than %.0f early",
+				l.name, l.pid, most(l.early, m.of), m.name, l.took.Round(time.Second), now, before)
 		}
 	}
 }
