@@ -102,6 +102,7 @@ tidy-check: ## Fail if a go.mod or go.sum is not tidy
 vet: ## go vet
 	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
 	@echo "go vet (conformance)"; go vet -tags conformance ./conformance/... ./examples ./internal/endtoend
+	@echo "go vet (soak)"; go vet -tags soak ./internal/soak
 
 .PHONY: analyze
 analyze: $(LINTERS_BUILT) ## staticcheck, errcheck, depguard (the layers) and nilness (linters/analyze)
@@ -139,6 +140,10 @@ chaos-mutants: devserver ## Run workers with each deliberate fault: the checker 
 	@mkdir -p bin
 	@go build -o bin/chaos ./chaos
 	@exec bin/chaos mutants $(ARGS)
+
+.PHONY: soak
+soak: devserver ## Measure what lasts long: 10,000 turns, 10,000 idle conversations, replays (ARGS="-turns 1000 -idle 2000")
+	go test -tags soak -v -count=1 -timeout 3h ./internal/soak -args $(ARGS)
 
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo

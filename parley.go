@@ -119,7 +119,7 @@ type Options struct {
 	// and for activities each. Zero: 50.
 	MaxPollers int
 	// StickyCache is how many workflows all workers of this process together keep in
-	// memory, about 60 KiB each; others are replayed from their histories. Zero: 2000.
+	// memory, about 60 KiB each; others are replayed from their histories. Zero: 10,000, or fewer where memory is limited.
 	StickyCache int
 	// TranscriptBytes bounds the transcripts in memory; others are read from the
 	// workflow or the platform. Zero: 64 MiB.

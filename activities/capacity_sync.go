@@ -88,6 +88,11 @@ func (v *capacityView) list(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.schedule.synced = true
+	listed := make(map[string]bool, len(running))
+	for _, r := range running {
+		listed[r.WorkflowID] = true
+	}
+	maps.DeleteFunc(v.open, func(id string, _ Reservation) bool { return !listed[id] && !v.watched[id] })
 	for _, r := range running {
 		if _, ok := v.open[r.WorkflowID]; !ok {
 			v.open[r.WorkflowID] = Reservation{ID: r.WorkflowID, Simulation: r.Simulation}

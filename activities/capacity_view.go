@@ -184,9 +184,13 @@ func (v *capacityView) started(r Reservation) {
 	v.watch(r.ID)
 }
 
+// maxWatched is how many conversations of an instance are watched, each by a request that
+// waits at Temporal. The end of others is noticed by the next comparison.
+const maxWatched = 1000
+
 // watch notices the end of a conversation. The caller holds the mutex.
 func (v *capacityView) watch(id string) {
-	if v.watched[id] || v.ctx.Err() != nil {
+	if v.watched[id] || len(v.watched) >= maxWatched || v.ctx.Err() != nil {
 		return
 	}
 	v.watched[id] = true

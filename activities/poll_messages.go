@@ -21,6 +21,9 @@ type InboxSettings struct {
 	// PollFor is how long one Poll activity runs before it returns its counts. Zero:
 	// 10 minutes.
 	PollFor time.Duration `json:"poll_for,omitempty"`
+	// Edition is that of the rules which the inbox follows: see workflows.Edition. Zero:
+	// those of version 0.1.0.
+	Edition int `json:"edition,omitempty"`
 }
 
 // PollInput asks for new conversations of one agent to be found and started,

@@ -68,7 +68,7 @@ func (c *command) parse(args []string) error {
 	f.Var(duration.NewFlag(&c.Drain, process.DefaultDrain), "drain-timeout", "")
 	f.IntVar(&c.Activities, "max-activities", process.DefaultMaxActivities, "")
 	f.IntVar(&c.Pollers, "max-pollers", process.DefaultMaxPollers, "")
-	f.IntVar(&c.Sticky, "sticky-cache", process.DefaultStickyCache, "")
+	f.IntVar(&c.Sticky, "sticky-cache", 0, "")
 	f.IntVar(&c.Transcript, "transcript-cache", process.DefaultTranscriptBytes>>20, "")
 	f.DurationVar(&c.Wait, "temporal-wait", connect.DefaultWait, "")
 	f.StringVar(&c.Deployment.DeploymentName, "deployment-name", "", "")
@@ -112,7 +112,7 @@ func (c *command) validate() error {
 		name         string
 		value, least int
 	}{
-		{"max-activities", c.Activities, 1}, {"max-pollers", c.Pollers, 2}, {"sticky-cache", c.Sticky, 1}, {"transcript-cache", c.Transcript, 1},
+		{"max-activities", c.Activities, 1}, {"max-pollers", c.Pollers, 2}, {"sticky-cache", c.Sticky, 0}, {"transcript-cache", c.Transcript, 1},
 	} {
 		if n.value < n.least {
 			fault("--%s is %d: use %d or more", n.name, n.value, n.least)

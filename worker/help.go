@@ -166,7 +166,8 @@ How it runs
   --max-pollers n           most polls that wait at Temporal at once, for workflows and
                             for activities each; their number grows with the load (50)
   --sticky-cache n          conversations kept in memory between events, about 60 KiB each
-                            when idle (2000, so 120 MiB); others are replayed
+                            when idle; others are replayed (10000, so 600 MiB; fewer where
+                            GOMEMLIMIT or a container has less than twice as much)
   --transcript-cache MiB    memory for transcripts; others are read from Temporal and
                             the platform (64)
   --health-addr host:port   /healthz, /readyz and /metrics; "" for none (127.0.0.1:8089).

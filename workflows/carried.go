@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -50,11 +51,34 @@ type Carried struct {
 	Lag     time.Duration `json:"lag_ns,omitempty"`
 }
 
-// maxCarried is for messages and answers together: Temporal refuses payloads of 2 MiB.
-// The last message, which is always carried, may come on top.
-const maxCarried = 1280 << 10
+// nextInput is the input of the next run: what this one knows is in Carried, and need not
+// stand in it a second time. It fits into one payload.
+func (r *run) nextInput() ConversationInput {
+	in := r.in
+	if in.Start != nil {
+		in.Start = &Start{} // not nil: it says that the conversation has one
+	}
+	in.Edition, in.Carried = Edition, r.carried()
+	c := in.Carried
+	other := recordedSize(in)
+	if other > maxNextInput/2 {
+		// The history of this run has the replies for clients that ask again.
+		c.Answered = slices.Clone(c.Answered)
+		for i := range c.Answered {
+			c.Answered[i].Reply = nil
+		}
+		other = recordedSize(in)
+	}
+	c.Messages = r.transcript.newest(min(r.policy.CarryBytes, max(0, maxNextInput-other)), maxInput-other)
+	if left := len(r.transcript.new()) - len(c.Messages); left > 0 {
+		// The executor is given all that is left, and not only what is new.
+		_, c.Digest = r.transcript.newWithin(maxInput - other)
+		c.New, c.State = len(c.Messages), nil
+	}
+	return in
+}
 
-// carried is what the next run needs.
+// carried is what the next run needs, without the messages.
 func (r *run) carried() *Carried {
 	c := &Carried{
 		Context: r.about, Started: r.started,
@@ -67,7 +91,6 @@ func (r *run) carried() *Carried {
 	}
 	r.side.carry(c)
 	r.transcript.dropState()
-	c.Messages = r.transcript.newest(min(r.policy.CarryBytes, maxCarried-answersSize(c.Answered)))
 	return c
 }
 

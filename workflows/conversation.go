@@ -128,11 +128,14 @@ func (r *run) gate(ctx workflow.Context) (*ending, error) {
 // a conversation does not change its agent in the middle.
 func (r *run) rollOver(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx)
-	if !info.GetContinueAsNewSuggested() && !r.hadRunTurns() {
+	if !r.historyIsLong(info) && !r.hadRunTurns() {
 		return nil
 	}
 	if ctx.Err() != nil {
 		return ctx.Err() // the next run would not know that it is cancelled
+	}
+	if r.in.Edition >= 1 && r.wishes.takeover != nil {
+		return nil // the operator's answer first: both may be large
 	}
 	// An update that was accepted must not be lost, nor its answer.
 	err := workflow.Await(ctx, func() bool {
@@ -147,8 +150,7 @@ func (r *run) rollOver(ctx workflow.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	in := r.in
-	in.Carried = r.carried()
+	in := r.nextInput()
 	var opts workflow.ContinueAsNewErrorOptions
 	if info.GetTargetWorkerDeploymentVersionChanged() {
 		opts.InitialVersioningBehavior = workflow.ContinueAsNewVersioningBehaviorAutoUpgrade

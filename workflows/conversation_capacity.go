@@ -38,10 +38,6 @@ func Counted(limit int) *CountedIn {
 	return &CountedIn{Limit: limit}
 }
 
-// waitRetry is how often a conversation that waits for capacity repeats its request, which
-// may have been lost with a Capacity that an operator terminated.
-const waitRetry = 5 * time.Minute
-
 // followCapacity receives the signals of the platform's capacity, and checks the
 // reservation that the conversation was started with.
 func (r *run) followCapacity(ctx workflow.Context) {
@@ -110,7 +106,7 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	if counted == nil || counted.Holds {
 		return nil
 	}
-	step := r.steps.now
+	step, interval := r.steps.now, waitRetry
 	r.waiting = true
 	defer func() { r.waiting = false }()
 	for requests := 0; !counted.Holds && !r.ends() && !r.expired(ctx); requests++ {
@@ -133,12 +129,13 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 		r.setState(ctx, StateWaiting)
 		r.show(ctx)
 		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
-			Timeout:      r.untilExpiry(ctx, waitRetry),
+			Timeout:      r.untilExpiry(ctx, interval),
 			TimerOptions: workflow.TimerOptions{Summary: stepWaiting},
 		}, enough)
 		if err != nil {
 			return err
 		}
+		interval = r.nextWaitRetry(interval)
 	}
 	if err := ctx.Err(); err != nil {
 		return err

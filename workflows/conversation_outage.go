@@ -51,7 +51,7 @@ func (r *run) followInbox(ctx workflow.Context) {
 func (r *run) onHealed(ctx workflow.Context, h Retry) {
 	a := r.attention
 	answer := Recovered{Conversation: ConversationID(r.in.Ref), Source: h.Source, Kind: h.Kind}
-	if a == nil || a.Kind != h.Kind || a.Source == nil || *a.Source != h.Source {
+	if a == nil || a.Kind != h.Kind || a.Source == nil || *a.Source != h.Source || r.in.Edition >= 1 && h.Probe && historyIsFull(ctx) {
 		if answer.Gone = true; h.Probe {
 			r.callInbox(ctx, SignalRecovered, answer)
 		}

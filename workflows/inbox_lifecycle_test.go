@@ -87,6 +87,25 @@ func TestInboxProbesWhenAWorkerStarts(t *testing.T) {
 	r.run()
 }
 
+// An outage of weeks is probed less and less often: each probe adds to the histories of the
+// inbox and of the conversation that retries.
+func TestInboxProbesALongOutageSeldom(t *testing.T) {
+	for edition, want := range map[int][2]int{0: {9000, 10100}, workflows.Edition: {150, 400}} {
+		r := newRecoveries(t)
+		r.after(time.Second, func() {
+			r.env.SignalWorkflow(workflows.SignalConfigure, workflows.InboxSettings{Policy: conversation.Policy{Executor: "model"}, Edition: edition})
+			r.outage("c1", model, false)
+		})
+		r.onHeal = func(id string, _ workflows.Retry) { r.outage(id, model, false) } // still
+		r.after(7*24*time.Hour, func() {
+			n := len(r.signalled())
+			require.GreaterOrEqual(t, n, want[0], "edition %d", edition)
+			require.LessOrEqual(t, n, want[1], "edition %d", edition)
+		})
+		r.run()
+	}
+}
+
 // An outage that comes back soon after its end is probed less and less often.
 func TestInboxBacksOffAtRelapses(t *testing.T) {
 	r := newRecoveries(t)

@@ -59,6 +59,9 @@ type ConversationInput struct {
 	// CountedIn is set where the conversation counts against the capacity of its
 	// platform.
 	CountedIn *CountedIn `json:"counted_in,omitempty"`
+	// Edition is that of the rules which the conversation follows. Zero: those of version
+	// 0.1.0.
+	Edition int `json:"edition,omitempty"`
 	// Filled means that WithDefaults has filled what the caller left open.
 	Filled bool `json:"filled,omitempty"`
 	// By is the operator who started it by hand. Empty: an inbox, a schedule or a client did.
@@ -113,6 +116,9 @@ func (in ConversationInput) WithDefaults() ConversationInput {
 			in.TaskTimeout = DefaultTaskTimeout
 		}
 	}
+	if !in.Filled {
+		in.Edition = Edition
+	}
 	in.Policy, in.Filled = in.Policy.WithDefaults(), true
 	return in
 }
@@ -122,6 +128,7 @@ type filledSettings struct {
 	Policy      conversation.Policy `json:"policy"`
 	IdleTimeout time.Duration       `json:"idle_timeout,omitempty"`
 	TaskTimeout time.Duration       `json:"task_timeout,omitempty"`
+	Edition     int                 `json:"edition,omitempty"`
 }
 
 // recordDefaults fills the input of a caller that has not called WithDefaults, such as a
@@ -134,9 +141,10 @@ func recordDefaults(ctx workflow.Context, in ConversationInput) (ConversationInp
 	var out filledSettings
 	err := workflow.SideEffect(ctx, func(workflow.Context) any {
 		all := in.WithDefaults()
-		return filledSettings{Policy: all.Policy, IdleTimeout: all.IdleTimeout, TaskTimeout: all.TaskTimeout}
+		return filledSettings{Policy: all.Policy, IdleTimeout: all.IdleTimeout, TaskTimeout: all.TaskTimeout, Edition: all.Edition}
 	}).Get(&out)
-	in.Policy, in.IdleTimeout, in.TaskTimeout, in.Filled = out.Policy, out.IdleTimeout, out.TaskTimeout, true
+	in.Policy, in.IdleTimeout, in.TaskTimeout = out.Policy, out.IdleTimeout, out.TaskTimeout
+	in.Edition, in.Filled = out.Edition, true
 	return in, err
 }
 

@@ -14,8 +14,8 @@ import (
 // Limits on what a direct conversation accepts and keeps.
 const (
 	maxSendBytes   = 256 << 10
+	maxSendJSON    = 2 * maxSendBytes // of the same as JSON, which writes some characters with six
 	maxSendID      = 200
-	maxQueued      = 100
 	keptAnswers    = 2000      // message ids that are known
 	keptIDBytes    = 256 << 10 // of them, as they are recorded
 	keptReplyBytes = 64 << 10  // of replies that are had without the transcript
@@ -35,6 +35,19 @@ type answer struct {
 	ID    string     `json:"id"`
 	Turn  int        `json:"turn"`
 	Reply *SendReply `json:"reply,omitempty"`
+}
+
+// maxWaiting is how many messages may wait for their replies at once. Temporal holds at most
+// ten updates of a workflow that are not answered: the others are for operators, who must be
+// able to resume, approve or end while clients wait.
+const maxWaiting = 7
+
+// waiting is how many messages wait for their replies.
+func (m *mailbox) waiting() int {
+	if m.current == "" {
+		return len(m.queue)
+	}
+	return len(m.queue) + 1
 }
 
 // busy reports that a client waits for a reply.
@@ -112,17 +125,6 @@ func (m *mailbox) newest() []answer {
 
 func (a answer) idSize() int { return conversation.EscapedSize(a.ID) + 32 }
 
-// answersSize is about what answers take when they are recorded.
-func answersSize(answers []answer) int {
-	size := 0
-	for _, a := range answers {
-		if size += a.idSize(); a.Reply != nil {
-			size += a.idSize() + a.Reply.Message.RecordedSize() // the reply has the id too
-		}
-	}
-	return size
-}
-
 // Validate reports what no conversation would take.
 func (r SendRequest) Validate() error {
 	switch {
@@ -138,6 +140,8 @@ func (r SendRequest) Validate() error {
 		return errors.New("the message's data is not JSON")
 	case len(r.Text)+len(r.Data) > maxSendBytes:
 		return fmt.Errorf("the message has %d KiB; at most %d are possible", (len(r.Text)+len(r.Data))>>10, maxSendBytes>>10)
+	case r.Message(time.Time{}).RecordedSize() > maxSendJSON+maxSendID:
+		return fmt.Errorf("the message has %d KiB as JSON; at most %d are possible", r.Message(time.Time{}).RecordedSize()>>10, maxSendJSON>>10)
 	}
 	return nil
 }

@@ -15,6 +15,9 @@ import (
 // in one payload.
 const maxTakeoverText = 256 << 10
 
+// maxTakeoverRecorded bounds the same text as JSON, which writes some characters with six.
+const maxTakeoverRecorded = 2 * maxTakeoverText
+
 // Bounds on what goes with a request of an operator: it is recorded, shown, and for the
 // model.
 const (
@@ -76,7 +79,7 @@ func (r *run) listen(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdatePause, r.onPause, workflow.UpdateHandlerOptions{
 			Validator: r.mayPause, Description: "Holds the conversation before its next turn."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, r.onResume, workflow.UpdateHandlerOptions{
-			Validator: r.mayResume, Description: "Goes on with a paused conversation, or retries what made it need attention."}),
+			Validator: r.validateResume, Description: "Goes on with a paused conversation, or retries what made it need attention."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateTakeover, r.onTakeover, workflow.UpdateHandlerOptions{
 			Validator: r.mayTakeover, Description: "Answers the next turn instead of the executor."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateApprove, r.onApprove, workflow.UpdateHandlerOptions{
@@ -139,6 +142,14 @@ func (r *run) mayResume(_ workflow.Context, req ResumeRequest) error {
 	return mayDecide(req.By, "")
 }
 
+// validateResume refuses, too, what the history has no place for.
+func (r *run) validateResume(ctx workflow.Context, req ResumeRequest) error {
+	if err := r.mayResume(ctx, req); err != nil || r.attention == nil {
+		return err
+	}
+	return mayContinueTurn(ctx)
+}
+
 func (r *run) onResume(_ workflow.Context, req ResumeRequest) (Status, error) {
 	if req.Executor != "" && req.Executor != r.agent.executor {
 		r.agent.use(req.Executor)
@@ -160,6 +171,8 @@ func (r *run) mayTakeover(_ workflow.Context, req TakeoverRequest) error {
 		return errors.New("a takeover needs a text")
 	case len(req.Text) > maxTakeoverText:
 		return fmt.Errorf("the text has %d KiB; at most %d are possible", len(req.Text)>>10, maxTakeoverText>>10)
+	case conversation.EscapedSize(req.Text) > maxTakeoverRecorded:
+		return fmt.Errorf("the text has %d KiB as JSON; at most %d are possible", conversation.EscapedSize(req.Text)>>10, maxTakeoverRecorded>>10)
 	case r.wishes.takeover != nil:
 		return errors.New("an operator has answered the next turn already")
 	case r.attention != nil && r.sending:

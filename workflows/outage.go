@@ -117,7 +117,7 @@ func (o *Outage) is(source OutageSource, kind conversation.Kind) bool {
 
 // delay is the time to the next probe, a little different for every inbox and probe.
 func (b *inbox) delay(ctx workflow.Context, o *Outage) time.Duration {
-	d := probeEvery << min(o.Relapses, relapses)
+	d := probeAfter(b.settings.Edition, workflow.Now(ctx).Sub(o.Since), o.Relapses)
 	b.probes++
 	spread := uint64(d / 8)
 	return d + time.Duration(hash(workflow.GetInfo(ctx).WorkflowExecution.RunID, b.probes)%spread)

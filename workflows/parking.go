@@ -9,13 +9,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 )
 
-// How often a conversation that is parked as ambiguous reads its platform's transcript:
-// soon at first, since most late answers come within minutes, and at most every hour.
-const (
-	firstReconcile = time.Minute
-	lastReconcile  = time.Hour
-)
-
 const (
 	// maxWaits is how often in a row a step is tried again by itself after a wait that the
 	// other side asked for. Then an operator decides: a service that asks for another wait
@@ -132,7 +125,7 @@ func (r *run) park(ctx workflow.Context, step string, f failure) {
 // that the workflow is cancelled.
 func (r *run) waitParked(ctx workflow.Context, f *failure, interrupted func() bool) error {
 	over := func() bool { return r.attention == nil || interrupted() }
-	for interval := firstReconcile; f.reconcile != nil && !over(); interval = min(2*interval, lastReconcile) {
+	for interval := firstReconcile; f.reconcile != nil && !over(); interval = min(2*interval, r.longestReconcile()) {
 		r.attention.NextCheck = workflow.Now(ctx).Add(interval).UTC()
 		r.show(ctx)
 		inTime, err := r.waitUpTo(ctx, interval, "read the transcript once more", over)

@@ -89,20 +89,6 @@ func (r *run) replyWithTools(ctx workflow.Context) (*reply, *ending, error) {
 	}
 }
 
-// The history that a turn's rounds of tools may fill: well below where Temporal
-// ends a workflow, which is at 50 MiB or 51,200 events. It continues as new only
-// between turns.
-const (
-	maxTurnHistory = 20 << 20
-	maxTurnEvents  = 20_000
-)
-
-// historyIsFull reports that the turn should come to its end.
-func historyIsFull(ctx workflow.Context) bool {
-	info := workflow.GetInfo(ctx)
-	return info.GetCurrentHistorySize() > maxTurnHistory || info.GetCurrentHistoryLength() > maxTurnEvents
-}
-
 // A replyRequest asks the executor once.
 type replyRequest struct {
 	*run
@@ -171,6 +157,13 @@ func (q *replyRequest) ask(ctx workflow.Context, name string) (done bool, e *end
 // replyInput asks for the next turn's message. It carries what the executor has not seen.
 func (r *run) replyInput(round int) activities.ReplyInput {
 	t := &r.transcript
+	unseen, digest := t.newWithin(maxNewMessages)
+	before, anew := t.Next-t.unseen, false
+	if left := len(t.new()) - len(unseen); left > 0 {
+		// The activity reads them with those before, and an executor that keeps the
+		// conversation on its side is given it anew: it has not seen them.
+		before, anew = before+left, true
+	}
 	return activities.ReplyInput{
 		Ref:        r.in.Ref,
 		Run:        r.resets.run,
@@ -179,10 +172,11 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		Budgeted:   r.policy.MaxTokens > 0 || r.policy.MaxCost > 0,
 		Turn:       t.nextTurn(),
 		Round:      round,
-		Before:     t.Next - t.unseen,
-		Internal:   t.Internal - internalMessages(t.new()),
-		Digest:     t.digest,
-		New:        t.new(),
+		Before:     before,
+		Internal:   t.Internal - internalMessages(unseen),
+		Digest:     digest,
+		New:        unseen,
+		Anew:       anew,
 		OnlyCopy:   r.onlyCopy,
 		Exchanged:  r.exchanges,
 		Task:       r.about.Task,

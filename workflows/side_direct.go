@@ -128,8 +128,8 @@ func (s *directSide) maySend(_ workflow.Context, req SendRequest) error {
 	switch {
 	case s.mailbox.closed:
 		return temporal.NewApplicationError("the conversation continues in a new run: send the message again", ErrTypeBusy)
-	case len(s.mailbox.queue) >= maxQueued:
-		return temporal.NewApplicationError(fmt.Sprintf("%d messages wait for their turn already: send it again later", maxQueued), ErrTypeBusy)
+	case s.mailbox.waiting() >= maxWaiting:
+		return temporal.NewApplicationError(fmt.Sprintf("%d messages wait for their replies already: send it again later", maxWaiting), ErrTypeBusy)
 	}
 	return nil
 }

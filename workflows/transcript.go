@@ -55,6 +55,14 @@ func (t *transcript) new() []conversation.Message {
 	return messages[max(0, len(messages)-t.unseen):]
 }
 
+// newWithin are the newest of the messages that the executor has not been given, with at
+// most maxBytes, or one, and the digest of all messages before them.
+func (t *transcript) newWithin(maxBytes int) (messages []conversation.Message, digest string) {
+	all := t.new()
+	messages = conversation.Newest(all, maxBytes)
+	return messages, activities.Digest(t.digest, all[:len(all)-len(messages)]...)
+}
+
 // seen records that the executor has been given the new messages.
 func (t *transcript) seen() {
 	t.digest = activities.Digest(t.digest, t.new()...)
@@ -151,12 +159,12 @@ func (t *transcript) goBack(b bookmark) {
 }
 
 // newest are the messages for the next run: at most maxBytes of them, but all that the
-// executor has not seen.
-func (t *transcript) newest(maxBytes int) []conversation.Message {
+// executor has not seen, unless these have more than maxNew.
+func (t *transcript) newest(maxBytes, maxNew int) []conversation.Message {
 	_, held := t.Tail()
 	messages := conversation.Newest(held, maxBytes)
 	if len(messages) < t.unseen {
-		return t.new()
+		messages, _ = t.newWithin(maxNew)
 	}
 	return messages
 }

@@ -178,16 +178,16 @@ func TestTranscriptNewest(t *testing.T) {
 		tr.seen()
 		tr.sent(&reply{message: assistant(fmt.Sprint("a", i))})
 	}
-	require.Len(t, tr.newest(1<<20), 40)
-	some := tr.newest(5000)
+	require.Len(t, tr.newest(1<<20, 1<<20), 40)
+	some := tr.newest(5000, 1<<20)
 	require.Less(t, len(some), 10)
 	require.Equal(t, messagesOf(&tr)[40-len(some):], some)
-	require.NotEmpty(t, tr.newest(1), "the newest goes along, however large it is")
+	require.NotEmpty(t, tr.newest(1, 1<<20), "the newest goes along, however large it is")
 
 	for range 8 {
 		tr.received(user(long))
 	}
-	require.Equal(t, tr.new(), tr.newest(1), "what is new is not to be had elsewhere")
+	require.Equal(t, tr.new(), tr.newest(1, 1<<20), "what is new is not to be had elsewhere")
 }
 
 // A query is answered with at most a page, from the index that it names.

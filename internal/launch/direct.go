@@ -55,6 +55,9 @@ func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error)
 	if err := d.Input.Ref.Validate(); err != nil {
 		return false, err
 	}
+	if err := d.Input.Start.CheckSize(); err != nil {
+		return false, err
+	}
 	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, asDirect(d.Input))
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
@@ -89,6 +92,9 @@ func (l Launcher) Send(ctx context.Context, d Direct, req workflows.SendRequest)
 	}
 	if err := req.Validate(); err != nil { // before it opens a conversation
 		return workflows.SendReply{}, fmt.Errorf("conversation %q: %w", ref, err)
+	}
+	if err := d.Input.Start.CheckSize(); err != nil {
+		return workflows.SendReply{}, err
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		reply, err := l.send(ctx, d, req)

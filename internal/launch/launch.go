@@ -46,6 +46,9 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 	if err := ref.Validate(); err != nil {
 		return false, &conversation.Error{Kind: conversation.Invalid, Op: "start conversation", Err: err}
 	}
+	if err := c.Input.Start.CheckSize(); err != nil {
+		return false, err
+	}
 	c.Input = c.Input.WithDefaults()
 	if err := c.Input.Validate(); err != nil {
 		return false, &conversation.Error{Kind: conversation.Invalid, Op: "start conversation", Err: err}

@@ -66,7 +66,7 @@ type Settings struct {
 	Deployment      worker.WorkerDeploymentVersion
 	// StickyCache is how many workflows all workers of this process together keep in
 	// memory; others are replayed from their histories when something happens to
-	// them. Zero: [DefaultStickyCache].
+	// them. Zero: as many as [StickyCacheFor] says.
 	StickyCache int
 	// Logger receives the log. Nil: none.
 	Logger *slog.Logger
@@ -252,7 +252,7 @@ func (s Settings) withDefaults() Settings {
 		s.Temporal.Logger = s.Logger
 	}
 	s.TemporalWait = cmp.Or(s.TemporalWait, connect.DefaultWait)
-	s.StickyCache = cmp.Or(s.StickyCache, DefaultStickyCache)
+	s.StickyCache = cmp.Or(s.StickyCache, StickyCacheFor(memoryLimit()))
 	s.Temporal.Identity = cmp.Or(s.Temporal.Identity, Identity())
 	return s
 }

@@ -42,8 +42,6 @@ const (
 	// DefaultMaxPollers bounds the requests for work that wait at Temporal at once, for
 	// workflows and for activities each. Their number grows with the work.
 	DefaultMaxPollers = 50
-	// DefaultStickyCache keeps, at about 60 KiB for an idle conversation, 120 MiB.
-	DefaultStickyCache = 2000
 	// DefaultTranscriptBytes is what transcripts in memory may take.
 	DefaultTranscriptBytes = 64 << 20
 
