@@ -248,7 +248,7 @@ func TestTranscriptIsCarried(t *testing.T) {
 				tr.sent(&reply{message: assistant(fmt.Sprint("a", i))})
 			}
 			tr.received(user("last"))
-			c := r.carried()
+			c := r.nextInput().Carried
 			in := ConversationInput{Side: SidePlatform, Carried: c}
 			next := transcript{Transcript: in.Transcript(), unseen: c.New, digest: c.Digest}
 			require.Equal(t, tr.Next, next.Next)

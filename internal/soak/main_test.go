@@ -6,7 +6,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
 	"runtime"
+	"runtime/pprof"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +23,7 @@ import (
 var (
 	turns   = flag.Int("turns", 10_000, "turns of the long conversation")
 	idle    = flag.Int("idle", 10_000, "idle conversations on one worker")
+	heap    = flag.String("heap", "", "file for a profile of the heap, written at each report")
 	encrypt = flag.Bool("encrypt", true, "encrypt all payloads")
 )
 
@@ -70,5 +73,11 @@ func memory() (bytes uint64, goroutines int) {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
+	if *heap != "" {
+		if file, err := os.Create(*heap); err == nil {
+			_ = pprof.WriteHeapProfile(file)
+			_ = file.Close()
+		}
+	}
 	return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
 }
