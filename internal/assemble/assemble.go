@@ -142,7 +142,7 @@ func Build(cfg *config.Config, backends Backends) (*Assembly, error) {
 			Platform: agent.Platform, Project: agent.Project, Agent: agent.Agent,
 			Settings: workflows.InboxSettings{
 				AgentName: agent.Name, Policy: agent.Policy,
-				Interval: p.PollInterval, AdoptAfter: p.AdoptAfter, Edition: workflows.Edition,
+				Interval: p.PollInterval, AdoptAfter: p.AdoptAfter,
 			},
 		})
 	}

@@ -94,6 +94,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 // Inbox starts the inbox of an agent, or hands its settings to the one that is
 // running.
 func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
+	in.Settings.Edition = workflows.Edition
 	id := workflows.InboxID(in.Platform, in.Project, in.Agent)
 	name := in.Settings.AgentName
 	if name == "" {
