@@ -78,10 +78,10 @@ func TestOldReservationIsNotTrusted(t *testing.T) {
 		require.NoError(t, value.Get(&s))
 		require.Equal(t, workflows.StateWaiting, s.State)
 		env.SignalWorkflow(workflows.SignalReserved, activities.Reservation{Seq: 8})
-	}, 12*time.Minute)
+	}, 17*time.Minute)
 	env.ExecuteWorkflow(workflows.ConversationName, countedInput(true, env.Now().Add(-activities.ReservationValid-time.Second)))
 	require.Equal(t, conversation.OutcomeEnded, outcome(t, env).Kind)
-	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it repeats the request every five minutes")
+	require.Equal(t, []string{"wait capacity/mem", "wait capacity/mem", "wait capacity/mem", "release capacity/mem"}, out.calls, "it repeats the request after 5 and 10 minutes")
 	require.Equal(t, 3, out.capacity[0].Limit)
 	require.EqualValues(t, 8, out.capacity[3].Reservation.Seq)
 }

@@ -171,11 +171,17 @@ func TestAmbiguousHeals(t *testing.T) {
 	require.Contains(t, parked.Attention.Choices(), "send the message again")
 }
 
-// Looks become an hour apart, and no more.
-func TestAmbiguousLooksHourly(t *testing.T) {
+// Looks become a day apart, and no more: an hour in histories of before edition 1.
+func TestAmbiguousLooksDaily(t *testing.T) {
 	t.Parallel()
+	for edition, want := range map[int]int{0: 5 + 239, workflows.Edition: 11 + 9} {
+		looks := ambiguousLooks(t, edition, 10*24*time.Hour)
+		require.InDelta(t, want, looks, 2, "edition %d", edition)
+	}
+}
+
+func ambiguousLooks(t *testing.T, edition int, waits time.Duration) (looks int) {
 	s := newStage(t)
-	looks := 0
 	s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
 		if in.ReadOnly {
 			if looks++; looks%2 == 0 {
@@ -184,11 +190,13 @@ func TestAmbiguousLooksHourly(t *testing.T) {
 		}
 		return activities.ExchangeResult{}, fails(conversation.Ambiguous, "it may have arrived", activities.ErrorDetails{})
 	}
-	s.after(48*time.Hour, func() { s.update(workflows.UpdateEnd, workflows.EndRequest{}) })
-	s.run(input("mem"))
+	s.after(waits, func() { s.update(workflows.UpdateEnd, workflows.EndRequest{}) })
+	in := input("mem").WithDefaults()
+	in.Edition = edition
+	s.run(in)
 	require.Equal(t, conversation.EndedByOperator, s.outcome().EndedBy)
-	require.InDelta(t, 6+47, looks, 2)
 	require.Equal(t, 1, s.called(activities.EndName))
+	return looks
 }
 
 // A person's resume sends the message again, once.

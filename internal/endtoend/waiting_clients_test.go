@@ -35,7 +35,7 @@ func TestOperatorsReachAConversationThatManyWaitFor(t *testing.T) {
 			return err
 		})
 	}
-	require.Eventually(t, func() bool { return r.Status(t, id).Queued == 7 }, time.Minute, 50*time.Millisecond)
+	rig.Eventually(t, func() bool { return r.Status(t, id).Queued == 7 }, "seven wait")
 	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
 	require.NoError(t, clients.Wait())
 	require.Equal(t, 16, r.Status(t, id).Turn)
