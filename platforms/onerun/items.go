@@ -15,6 +15,9 @@ import (
 // maxTranscript bounds a transcript, in bytes as OneRun sends it.
 const maxTranscript = 64 << 20
 
+// maxItems bounds its items: far above ten thousand turns, which have two each.
+const maxItems = 200_000
+
 // Items reads the whole transcript, oldest first. Where one item cannot be read there
 // is none: what has been said is counted by the items. It is an error of kind
 // Unavailable that says why.
@@ -56,7 +59,7 @@ func (c *Client) items(ctx context.Context, at Location, item func(rest.Row) err
 		HasMore bool `json:"has_more"`
 	}
 	var unread error
-	_, err := c.api.Rows(ctx, r, rest.List{Field: "data", MaxBytes: maxTranscript, Other: &other}, func(row rest.Row) error {
+	_, err := c.api.Rows(ctx, r, rest.List{Field: "data", MaxBytes: maxTranscript, MaxRows: maxItems, Other: &other}, func(row rest.Row) error {
 		if err := item(row); err != nil {
 			unread = fmt.Errorf("item %d of the transcript cannot be read: %w", row.Index, err)
 		}
