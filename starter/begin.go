@@ -37,6 +37,7 @@ func (s *starter) runCommand() *cobra.Command {
 	flags.BoolVar(&f.again, "again", false, "run conversations again that have been run before")
 	flags.BoolVar(&f.adopt, "adopt", false, "adopt the named ones if they were claimed and abandoned")
 	flags.BoolVar(&f.wait, "wait", false, "wait until all have ended or need attention")
+	s.flags.registerAs(flags)
 	return cmd
 }
 
@@ -122,7 +123,7 @@ func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *asse
 		_, task := platforms.As[platforms.Tasks](platform.Platform)
 		started, err := launcher.Conversation(ctx, launch.Conversation{
 			Input: workflows.ConversationInput{
-				Ref: c.Ref, Policy: policy, Side: workflows.ListedSide(task), Adopt: c.adopt, CountedIn: workflows.Counted(platform.MaxOpen),
+				Ref: c.Ref, Policy: policy, Side: workflows.ListedSide(task), Adopt: c.adopt, CountedIn: workflows.Counted(platform.MaxOpen), By: s.operatorName(),
 			},
 			Persona: c.Persona,
 			Again:   f.again || c.adopt,

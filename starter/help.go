@@ -31,6 +31,7 @@ Conversations:
   send       send one message to an agent, and print the reply
   approve    list the tool calls that wait for approval, and decide on them
   erase      delete all that Temporal has of conversations
+  audit      list what operators have done, who and when
 
 Agents:
   inbox      status, start, stop, pause, resume: what starts an agent's conversations

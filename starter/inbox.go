@@ -145,20 +145,26 @@ func inboxRemarks(in operate.Inbox, now time.Time) (all []string) {
 }
 
 func (s *starter) inboxStart() *cobra.Command {
-	return s.inboxAction("start", "starting", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
+	cmd := s.inboxAction("start", "starting", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
 		err := launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue}.Inbox(ctx, in)
 		if err != nil {
 			return "", o.Explain(fmt.Sprintf("start inbox of %q", in.Settings.AgentName), errors.Unwrap(err))
 		}
-		return string(workflows.InboxPolling), nil
+		// An inbox that runs already gets the settings alone: its history has no other trace.
+		err = o.Record(ctx, operate.Act{Action: operate.ActionStart, By: s.operatorName(), Inbox: workflows.InboxID(in.Platform, in.Project, in.Agent)})
+		return string(workflows.InboxPolling), err
 	})
+	s.flags.registerAs(cmd.Flags())
+	return cmd
 }
 
 func (s *starter) inboxStop() *cobra.Command {
-	return s.inboxAction("stop", "stopping", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
-		_, err := o.StopInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent))
+	cmd := s.inboxAction("stop", "stopping", func(ctx context.Context, o *operate.Operator, in workflows.InboxInput) (string, error) {
+		_, err := o.StopInbox(ctx, workflows.InboxID(in.Platform, in.Project, in.Agent), workflows.EndRequest{By: s.operatorName()})
 		return string(workflows.InboxStopped), err
 	})
+	s.flags.registerAs(cmd.Flags())
+	return cmd
 }
 
 func (s *starter) inboxPause() *cobra.Command {

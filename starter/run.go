@@ -60,7 +60,7 @@ func (s *starter) command() *cobra.Command {
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
 		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
-		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(), s.eraseCommand(),
+		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(), s.auditCommand(), s.eraseCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),
 		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),

@@ -26,10 +26,13 @@ func (s *starter) scheduleCommand() *cobra.Command {
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // its Args rejects every argument
 	}
-	cmd.AddCommand(
-		s.scheduleCreate(), s.scheduleList(), s.scheduleShow(), s.scheduleRun(), s.schedulePause(),
-		s.scheduleResume(), s.scheduleUpdate(), s.scheduleBackfill(), s.scheduleDelete(),
-	)
+	cmd.AddCommand(s.scheduleList(), s.scheduleShow())
+	for _, change := range []*cobra.Command{
+		s.scheduleCreate(), s.scheduleRun(), s.schedulePause(), s.scheduleResume(), s.scheduleUpdate(), s.scheduleBackfill(), s.scheduleDelete(),
+	} {
+		s.flags.registerAs(change.Flags())
+		cmd.AddCommand(change)
+	}
 	return cmd
 }
 
@@ -47,7 +50,7 @@ func (s *starter) keeper(ctx context.Context) (*schedules.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &schedules.Keeper{Operator: o}, nil
+	return &schedules.Keeper{Operator: o, By: s.operatorName()}, nil
 }
 
 func (s *starter) scheduleList() *cobra.Command {

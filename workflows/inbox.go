@@ -236,7 +236,7 @@ func (b *inbox) listen(ctx workflow.Context) error {
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateResume, b.onResume, workflow.UpdateHandlerOptions{
 			Validator: b.mayResume, Description: "Resumes claiming conversations."}),
 		workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, b.onStop, workflow.UpdateHandlerOptions{
-			Description: "Ends the inbox; open conversations continue. A worker that starts, starts it again."}),
+			Validator: b.mayStop, Description: "Ends the inbox; open conversations continue. A worker that starts, starts it again."}),
 	)
 	if err != nil {
 		return err
@@ -330,6 +330,8 @@ func (b *inbox) onResume(ctx workflow.Context, _ ResumeRequest) (InboxStatus, er
 	})
 	return status, nil
 }
+
+func (b *inbox) mayStop(_ workflow.Context, req EndRequest) error { return mayDecide(req.By, req.Reason) }
 
 func (b *inbox) onStop(workflow.Context, EndRequest) (InboxStatus, error) {
 	b.stop = true

@@ -23,12 +23,12 @@ type endResponse struct {
 }
 
 // end ends a conversation. One that is over already is no error.
-func (s *Server) end(ctx context.Context, _ iii.Invocation, req endRequest) (endResponse, error) {
+func (s *Server) end(ctx context.Context, call iii.Invocation, req endRequest) (endResponse, error) {
 	ref, err := s.find(ctx, req.AgentID, req.ConversationID)
 	if err != nil {
 		return endResponse{}, err
 	}
-	_, err = s.operator.End(ctx, workflows.ConversationID(ref), workflows.EndRequest{Reason: printable.Text(req.Reason)})
+	_, err = s.operator.End(ctx, workflows.ConversationID(ref), workflows.EndRequest{Reason: printable.Text(req.Reason), By: s.caller(ctx, call)})
 	switch operate.KindOf(err) {
 	case "", operate.Ended:
 	case operate.Rejected: // the workflow rejects it for one reason: another call is ending it

@@ -129,8 +129,8 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 }
 
 // StopInbox ends an inbox. Its open conversations continue.
-func (o *Operator) StopInbox(ctx context.Context, id string) (workflows.InboxStatus, error) {
-	return o.updateInbox(ctx, id, workflows.UpdateStop, "stop inbox", workflows.EndRequest{})
+func (o *Operator) StopInbox(ctx context.Context, id string, req workflows.EndRequest) (workflows.InboxStatus, error) {
+	return o.updateInbox(ctx, id, workflows.UpdateStop, "stop inbox", req)
 }
 
 // PauseInbox keeps an inbox from starting more conversations.

@@ -9,11 +9,12 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/operate"
 )
 
 // Pause pauses a schedule. Its times pass without a run.
 func (k *Keeper) Pause(ctx context.Context, name, note string) (Schedule, error) {
-	return k.change(ctx, "pause schedule", name, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
+	return k.change(ctx, operate.ActionPause, name, note, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
 		if note == "" {
 			note = "paused with starter"
 		}
@@ -23,7 +24,7 @@ func (k *Keeper) Pause(ctx context.Context, name, note string) (Schedule, error)
 
 // Resume resumes a schedule at its next time.
 func (k *Keeper) Resume(ctx context.Context, name, note string) (Schedule, error) {
-	return k.change(ctx, "resume schedule", name, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
+	return k.change(ctx, operate.ActionResume, name, note, func(h client.ScheduleHandle, _ *client.ScheduleDescription) error {
 		if note == "" {
 			note = "resumed with starter"
 		}
@@ -31,9 +32,15 @@ func (k *Keeper) Resume(ctx context.Context, name, note string) (Schedule, error
 	})
 }
 
-func (k *Keeper) change(ctx context.Context, op, name string, do func(client.ScheduleHandle, *client.ScheduleDescription) error) (Schedule, error) {
+func (k *Keeper) change(
+	ctx context.Context, action operate.Action, name, note string, do func(client.ScheduleHandle, *client.ScheduleDescription) error,
+) (Schedule, error) {
+	op := string(action) + " schedule"
 	handle, d, _, err := k.find(ctx, op, name)
 	if err != nil {
+		return Schedule{}, err
+	}
+	if err := k.record(ctx, action, name, note); err != nil {
 		return Schedule{}, err
 	}
 	if err := do(handle, d); err != nil {
@@ -46,6 +53,9 @@ func (k *Keeper) change(ctx context.Context, op, name string, do func(client.Sch
 func (k *Keeper) Delete(ctx context.Context, name string) error {
 	handle, _, _, err := k.find(ctx, "delete schedule", name)
 	if err != nil {
+		return err
+	}
+	if err := k.record(ctx, operate.ActionDelete, name, ""); err != nil {
 		return err
 	}
 	return k.explain(fmt.Sprintf("delete schedule %q", name), handle.Delete(ctx))
@@ -95,6 +105,9 @@ func (k *Keeper) Update(ctx context.Context, name string, c Change) (Schedule, e
 	}
 	overlap, err := c.Rules.Overlap.policy()
 	if err != nil {
+		return Schedule{}, err
+	}
+	if err := k.record(ctx, operate.ActionUpdate, name, c.Note); err != nil {
 		return Schedule{}, err
 	}
 	err = handle.Update(ctx, client.ScheduleUpdateOptions{DoUpdate: func(u client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {

@@ -22,6 +22,8 @@ import (
 // schedules of other programs. Its errors are operate's Faults.
 type Keeper struct {
 	Operator *operate.Operator
+	// By is the operator, whose changes are recorded. Empty: they are not.
+	By string
 	// Now is the clock for relative times. Nil: time.Now.
 	Now func() time.Time
 }
@@ -47,6 +49,10 @@ func (k *Keeper) Create(ctx context.Context, p Plan) (Schedule, error) {
 	}
 	if err != nil {
 		return Schedule{}, k.explain(op, err)
+	}
+	// After the creation: a name in use is rejected.
+	if err := k.record(ctx, operate.ActionCreate, p.Name, "agent "+p.Agent); err != nil {
+		return Schedule{}, err
 	}
 	if err := k.notMissed(ctx, handle, at, options.TriggerImmediately || p.Paused, false); err != nil {
 		return Schedule{}, err

@@ -27,6 +27,9 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 			return "", k.explain(op, err)
 		}
 	}
+	if err := k.record(ctx, operate.ActionRun, name, ""); err != nil {
+		return "", err
+	}
 	err = handle.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL})
 	if err != nil {
 		return "", k.explain(op, err)
@@ -127,6 +130,9 @@ func (k *Keeper) Backfill(ctx context.Context, name, from, to string, overlap Ov
 		return nil, nil
 	case len(times) >= maxBackfill:
 		return nil, malformed("%s: there are %d times or more in that range: give one with less than that", op, maxBackfill)
+	}
+	if err := k.record(ctx, operate.ActionBackfill, name, fmt.Sprintf("%d runs, from %s to %s", len(times), Stamp(start), Stamp(end))); err != nil {
+		return nil, err
 	}
 	err = handle.Backfill(ctx, client.ScheduleBackfillOptions{Backfill: []client.ScheduleBackfill{{Start: start, End: end, Overlap: policy}}})
 	return times, k.explain(op, err)
