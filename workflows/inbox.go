@@ -331,7 +331,9 @@ func (b *inbox) onResume(ctx workflow.Context, _ ResumeRequest) (InboxStatus, er
 	return status, nil
 }
 
-func (b *inbox) mayStop(_ workflow.Context, req EndRequest) error { return mayDecide(req.By, req.Reason) }
+func (b *inbox) mayStop(_ workflow.Context, req EndRequest) error {
+	return mayDecide(req.By, req.Reason)
+}
 
 func (b *inbox) onStop(workflow.Context, EndRequest) (InboxStatus, error) {
 	b.stop = true
