@@ -81,6 +81,7 @@ func waitsUntil(err error, now time.Time) time.Time {
 	}
 	switch conversation.KindOf(err) {
 	case conversation.BudgetSpent:
+	case conversation.Unauthorized: // the key comes from a file, which may get another
 	case conversation.RateLimited, conversation.Unavailable, conversation.QuotaExhausted:
 		if e.RetryAfter <= LongestRetryDelay {
 			return time.Time{}

@@ -155,8 +155,12 @@ func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
 	assembly, err := s.assembly()
 	if err == nil {
 		c := assembly.Config
-		return assembly, []finding{{Check: "configuration", State: checkFine, Detail: fmt.Sprintf("%s: %s, %s",
+		found := []finding{{Check: "configuration", State: checkFine, Detail: fmt.Sprintf("%s: %s, %s",
 			c.From(), count(len(c.Platforms), "platform"), count(len(c.Agents), "agent"))}}
+		for _, exposed := range c.Exposed() {
+			found = append(found, finding{Check: "configuration", State: checkSkipped, Detail: "warning: " + exposed.Error()})
+		}
+		return assembly, found
 	}
 	var faults config.Faults
 	if !errors.As(err, &faults) {

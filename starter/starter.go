@@ -86,6 +86,11 @@ func (s *starter) assembly() (*assemble.Assembly, error) {
 	}
 	s.settings = a.Config
 	s.made = append(s.made, a)
+	for _, exposed := range a.Config.Exposed() {
+		if !s.examining { // doctor lists them
+			s.say("starter: warning: %v", exposed)
+		}
+	}
 	return a, nil
 }
 
@@ -159,6 +164,7 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	}
 	options := connect.Options{
 		Environ: s.environ, Address: s.flags.address, Namespace: s.flags.namespace,
+		Warn: func(text string) { s.say("starter: warning: %s", text) },
 	}
 	if ring != nil {
 		options.Change = ring.Secure

@@ -68,7 +68,10 @@ func (r *run) finalFailure(f failure, onExhausted conversation.OnExhausted) *end
 
 // parkFor parks the conversation for a failure until it is resumed or must end.
 func (r *run) parkFor(ctx workflow.Context, step string, f failure, interrupted func() bool) (*ending, error) {
-	if r.steps.waits >= maxWaits {
+	switch {
+	case f.kind == conversation.Unauthorized && !f.until.IsZero():
+		f.until = workflow.Now(ctx).Add(min(firstReconcile<<min(r.steps.waits, 10), lastReconcile))
+	case r.steps.waits >= maxWaits:
 		f.until = time.Time{}
 	}
 	r.park(ctx, step, f)

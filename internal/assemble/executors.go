@@ -74,6 +74,7 @@ func (m *maker) makeOne(e config.Executor) Executor {
 		m.add(e.Settings.Place(err))
 		made = Executor{} // its other sections may have faults too
 	}
+	m.rotate(e, kind, &made)
 	made.inner = made.Executor
 	err = config.Join(m.addBudget(e, &made), m.addLimits(e, &made), m.addBreaker(e, &made))
 	m.add(err)
@@ -81,6 +82,22 @@ func (m *maker) makeOne(e config.Executor) Executor {
 		made.Executor = nil
 	}
 	return made
+}
+
+// rotate lets an executor follow the files that have its keys.
+func (m *maker) rotate(e config.Executor, kind ExecutorType, made *Executor) {
+	if made.Executor == nil {
+		return
+	}
+	r := rotate("executor "+e.Name, m.process.Logger, e.Settings, made.Executor, func(s config.Settings) (executors.Executor, error) {
+		renewed := e
+		renewed.Settings = s
+		again, err := kind.New(renewed, m.process)
+		return again.Executor, err
+	})
+	if r != nil {
+		made.Executor = rotatingExecutor{r}
+	}
 }
 
 // addBudget and addLimits wrap an executor as its settings say. A request that

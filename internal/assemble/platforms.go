@@ -38,6 +38,13 @@ func (a *Assembly) makePlatforms(backends Backends) []error {
 			faults = append(faults, p.Settings.Place(err))
 			continue
 		}
+		instance.Platform = rotatingPlatform(p.Name, backends.Process.Logger, p.Settings, instance.Platform, func(s config.Settings) (platforms.Platform, error) {
+			renewed := p
+			renewed.Settings = s
+			again, err := kind.New(platformSettings{renewed})
+			introduce(again.Platform, backends.Process)
+			return again.Platform, err
+		})
 		a.add(p, instance, backends.Process)
 	}
 	return faults
@@ -53,10 +60,14 @@ func (a *Assembly) add(p config.Platform, instance platforms.Instance, process P
 	if p.MaxOpen != nil {
 		instance.MaxOpen = *p.MaxOpen
 	}
-	if named, ok := platforms.As[introduced](instance.Platform); ok && process.Logger != nil {
+	introduce(instance.Platform, process)
+	a.Platforms[p.Name] = instance
+}
+
+func introduce(p platforms.Platform, process Process) {
+	if named, ok := platforms.As[introduced](p); ok && process.Logger != nil {
 		named.Introduce(process.Version, process.Logger)
 	}
-	a.Platforms[p.Name] = instance
 }
 
 // A Connection is an instance that keeps one.

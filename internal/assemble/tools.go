@@ -24,6 +24,14 @@ func addTools(registry *tools.Registry, cfg *config.Config, backends Backends, p
 				continue
 			}
 			set, rules = made, t.Rules
+			r := rotate("tools "+t.Name, process.Logger, t.Settings, made, func(s config.Settings) (tools.Set, error) {
+				renewed := t
+				renewed.Settings = s
+				return kind.New(renewed, process)
+			})
+			if r != nil {
+				set = rotatingSet{r}
+			}
 			if rules.Validate() != nil {
 				rules = tools.Rules{} // Load has reported them
 			}

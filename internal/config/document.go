@@ -23,6 +23,8 @@ type document struct {
 	origin map[*yaml.Node]string
 	// broken has the keys that were at fault.
 	broken map[string]bool
+	// renew has the values that come from files. Nil: there are none.
+	renew *renewer
 }
 
 func newDocument(file string) *document {
@@ -31,7 +33,7 @@ func newDocument(file string) *document {
 
 // again is the same document for another look, with no faults of its own.
 func (d *document) again() *document {
-	return &document{file: d.file, origin: d.origin, broken: d.broken}
+	return &document{file: d.file, origin: d.origin, broken: d.broken, renew: d.renew}
 }
 
 // fault notes that something is wrong with the node at the key.

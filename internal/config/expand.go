@@ -21,6 +21,8 @@ type expander struct {
 	missing func(name string) string
 
 	done map[*yaml.Node]bool
+	// files are those that the current value was read from.
+	files []string
 }
 
 // node expands all values below a node; at is the node's key, and secret tells
@@ -49,7 +51,8 @@ func (x *expander) node(at string, node *yaml.Node, secret bool) {
 var reference = regexp.MustCompile(`\$?\$\{[^}]*\}`)
 
 func (x *expander) scalar(at string, node *yaml.Node, secret bool) {
-	raw := node.Value
+	raw, style := node.Value, node.Style
+	x.files = nil
 	refs := reference.FindAllString(raw, -1)
 	literal := !slices.ContainsFunc(refs, func(ref string) bool { return !strings.HasPrefix(ref, "$$") })
 	if secret && literal && raw != "" && !isNull(node) {
@@ -74,6 +77,9 @@ func (x *expander) scalar(at string, node *yaml.Node, secret bool) {
 		}
 		return x.resolve(at, node, ref[2:len(ref)-1], secret)
 	})
+	if len(x.files) > 0 {
+		x.document.fromFiles(node, fileValue{raw, at, secret, style, x.files}, x)
+	}
 	if node.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
 		node.Tag = "" // ${PORT} becomes the number, ${X:-} nothing at all
 	}
@@ -87,7 +93,7 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(x.dir, path)
 		}
-		data, err := x.readFile(path)
+		data, err := x.read(path)
 		if err != nil {
 			x.fault(node, at, "cannot be read: %v", err)
 			return ""
@@ -105,7 +111,7 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 	}
 	value, set := x.lookup(name)
 	if path := fileOf(x.lookup, name); value == "" && path != "" {
-		data, err := x.readFile(path)
+		data, err := x.read(path)
 		if err != nil {
 			x.fault(node, at, "takes its value from the file that %s names, which cannot be read: %v", name+fileSuffix, err)
 			return ""
@@ -125,6 +131,11 @@ func (x *expander) resolve(at string, node *yaml.Node, inner string, secret bool
 		x.fault(node, at, "takes its value from %s, which is not set: set it, or write ${%s:-default}", name, name)
 	}
 	return ""
+}
+
+func (x *expander) read(path string) ([]byte, error) {
+	x.files = append(x.files, path)
+	return x.readFile(path)
 }
 
 // unset notes that a variable is required and not set.

@@ -22,6 +22,8 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/log"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
 
 // DefaultTimeout is how long Temporal may take to answer the first calls.
@@ -44,6 +46,8 @@ type Options struct {
 	Identity string
 	// Timeout is how long Temporal may take to answer. Zero: [DefaultTimeout].
 	Timeout time.Duration
+	// Warn hears of credentials that are sent without encryption. Nil: the Logger does.
+	Warn func(text string)
 	// Change, if not nil, changes the client's options once all others are set. The
 	// [Client] has the values that result, those of plugins included.
 	Change func(*client.Options)
@@ -115,9 +119,25 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	case err != nil:
 		return nil, explain(err, options, timeout)
 	}
+	o.warnOf(options)
 	return &Client{
 		Client: c, Address: options.HostPort, Namespace: options.Namespace, Identity: options.Identity, Converter: options.DataConverter,
 	}, nil
+}
+
+// warnOf reports an API key that goes to another machine without TLS.
+func (o Options) warnOf(options client.Options) {
+	host, _, err := net.SplitHostPort(options.HostPort)
+	if err != nil || options.Credentials == nil || options.ConnectionOptions.TLS != nil || httpclient.OnThisMachine(host) {
+		return
+	}
+	text := fmt.Sprintf("TEMPORAL_API_KEY goes to %s without TLS: everyone on the way can read it (set TEMPORAL_TLS=true)", options.HostPort)
+	switch {
+	case o.Warn != nil:
+		o.Warn(text)
+	case o.Logger != nil:
+		o.Logger.Warn(text)
+	}
 }
 
 // A witness is the last plugin of a client: it copies the options that the client is

@@ -234,7 +234,14 @@ func (s Settings) assemble(metrics *telemetry.Metrics) (*assemble.Assembly, erro
 	}
 	p := &s.Backends.Process
 	p.Version, p.Logger, p.Limits, p.Chains = version.String(), s.Logger, counted, counted
-	return assemble.LoadWith(s.Source, s.Backends)
+	a, err := assemble.LoadWith(s.Source, s.Backends)
+	if err != nil {
+		return nil, err
+	}
+	for _, exposed := range a.Config.Exposed() {
+		s.Logger.Warn("a key goes over the network without encryption", "setting", exposed)
+	}
+	return a, nil
 }
 
 func (s Settings) withDefaults() Settings {
