@@ -4,12 +4,14 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/joined"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/secret"
 	"github.com/parley-run/parley/tools"
@@ -79,7 +81,7 @@ func (r *rotation[T]) use() (backend T, done func()) {
 // refused reports whether an error says that the key was refused, and the files have
 // another one by now, which is current from here on.
 func (r *rotation[T]) refused(err error) bool {
-	if err == nil || conversation.KindOf(err) != conversation.Unauthorized {
+	if !slices.ContainsFunc(joined.Errors(err), func(e error) bool { return conversation.KindOf(e) == conversation.Unauthorized }) {
 		return false
 	}
 	r.mu.Lock()

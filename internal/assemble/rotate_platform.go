@@ -23,7 +23,7 @@ func rotatingPlatform(name string, log *slog.Logger, from config.Settings, first
 	}
 	base := rotatingBase{r}
 	source, listener := has[platforms.Source](first), has[platforms.Listener](first)
-	if !source || listener { // no platform of this kind is: see TestRotatedPowers
+	if !source || listener { // the wrapper would lose or add a power
 		return first
 	}
 	if is.Tasks != nil {
@@ -41,7 +41,7 @@ type rotatingConversations struct{ rotatingBase }
 
 var _ platforms.Conversations = rotatingConversations{}
 
-// on makes a call on the current platform.
+// onConversations makes a call on the current platform.
 func onConversations[R any](p rotatingConversations, call func(platforms.Conversations) (R, error)) (R, error) {
 	return withKey(p.r, func(x platforms.Platform) (R, error) {
 		is, err := platforms.ShapeOf(x)

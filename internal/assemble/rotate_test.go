@@ -83,9 +83,6 @@ func TestKeysAreRotated(t *testing.T) {
 		"onerun": {"platforms: {main: {type: onerun, base_url: %q, api_key: %q}}", func(t *testing.T, a *assemble.Assembly) error {
 			return a.Platforms["main"].Platform.Check(t.Context(), "p1", "a1")
 		}},
-		"pulse": {"platforms: {main: {type: pulse, base_url: %q, api_key: %q}}", func(t *testing.T, a *assemble.Assembly) error {
-			return a.Platforms["main"].Platform.Check(t.Context(), "p1", "a1")
-		}},
 		"openai":    {"executors: {it: {type: openai, model: m, base_url: %q, api_key: %q}}", speak},
 		"anthropic": {"executors: {it: {type: anthropic, model: m, base_url: %q, api_key: %q}}", speak},
 		"gemini":    {"executors: {it: {type: gemini, model: m, base_url: %q, api_key: %q}}", speak},

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	limitRow = regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([^|]+) \\| [^|]* \\| `([a-z/]+)\\.([A-Za-z]+)` \\|$")
+	limitRow = regexp.MustCompile("(?m)^\\| ([^|]+) \\| ([^|]+) \\|[^|]*\\| `([a-z/]+)\\.([A-Za-z]+)` \\|$")
 	units    = strings.NewReplacer("time.Second", "1000000000", "time.Minute", "60000000000", "time.Hour", "3600000000000")
 )
 

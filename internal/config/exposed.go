@@ -62,7 +62,7 @@ func sentKey(mapping *yaml.Node, top bool) string {
 		name, value := mapping.Content[i].Value, deref(mapping.Content[i+1])
 		switch {
 		case name == "hmac" || name == "env": // it signs, or stays on this machine
-		case value.Kind == yaml.ScalarNode && value.Value != "" && !isNull(value) && (!top || isSecret(name)):
+		case value.Kind == yaml.ScalarNode && value.Value != "" && !isNull(value) && (!top || isSecret(name) || name == "bearer_token"):
 			return name
 		case value.Kind == yaml.MappingNode && top && (name == "headers" || name == "query"):
 			if of := sentKey(value, false); of != "" {
