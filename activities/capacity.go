@@ -1,6 +1,10 @@
 package activities
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-run/parley/conversation/pressure"
+)
 
 // A Reservation is a conversation's right to be open on a platform instance that limits
 // how many may be. The workflow Capacity of the instance grants and releases them.
@@ -43,6 +47,9 @@ type ReserveRequest struct {
 	// Found are conversations that run without a reservation. They are counted, even
 	// above the limit.
 	Found []Reservation `json:"found,omitempty"`
+	// Pressure is what a worker has seen of the platform: the limit may change by it. Nil:
+	// nothing to say.
+	Pressure *pressure.Report `json:"pressure,omitempty"`
 	// Wanted asks for reservations, in order of preference.
 	Wanted []Reservation `json:"wanted,omitempty"`
 }
@@ -54,6 +61,10 @@ type ReserveResult struct {
 	// Known are the ids among Wanted that are open, queued, parked or stranded: they must
 	// not be started.
 	Known []string `json:"known,omitempty"`
+	// Reduced is set while fewer may be open than the limit says.
+	Reduced *pressure.Reduction `json:"reduced,omitempty"`
+	// Change is what the request's Pressure has changed.
+	Change pressure.Change `json:"change,omitempty"`
 	CapacityCounts
 }
 
@@ -73,6 +84,8 @@ type CapacityCounts struct {
 type CapacityStatus struct {
 	// Limit is how many may be open. Zero: no limit is known.
 	Limit int `json:"limit,omitempty"`
+	// Reduced is set while fewer may be open than Limit says.
+	Reduced *pressure.Reduction `json:"reduced,omitempty"`
 	// Open are the reservations, the oldest first.
 	Open []Reservation `json:"open,omitempty"`
 	// Queued wait for capacity, in the order in which they get it.

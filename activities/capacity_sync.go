@@ -134,7 +134,7 @@ func (v *capacityView) reconcile(ctx context.Context) error {
 		return fmt.Errorf("inbox: describe open conversations: %w", err)
 	}
 	v.update(status)
-	if req.empty() && v.limit == status.Limit {
+	if req.empty() && v.limit == status.Limit && (status.Reduced == nil || !v.fixed) {
 		return nil
 	}
 	_, err = v.reserve(ctx, req)
@@ -220,6 +220,7 @@ func (v *capacityView) update(status CapacityStatus) {
 	v.counts = CapacityCounts{
 		Open: len(status.Open), Queued: len(status.Queued), Parked: len(status.Parked), Stranded: len(status.Stranded),
 	}
+	v.reduce(status.Reduced)
 	clear(v.open)
 	clear(v.inactive)
 	for _, r := range status.Open {

@@ -10,19 +10,21 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/platforms"
 )
 
 // capacityViews holds a view of the capacity of each platform instance. All polls of
 // a worker that serve the same instance share one.
 type capacityViews struct {
-	runs  Runs
-	mu    sync.Mutex
-	views map[string]*capacityView
+	runs     Runs
+	pressure *Pressure
+	mu       sync.Mutex
+	views    map[string]*capacityView
 }
 
-func newCapacityViews(runs Runs) *capacityViews {
-	return &capacityViews{runs: runs, views: make(map[string]*capacityView)}
+func newCapacityViews(runs Runs, count *Pressure) *capacityViews {
+	return &capacityViews{runs: runs, pressure: count, views: make(map[string]*capacityView)}
 }
 
 // acquire returns the view of an instance. The poll calls release when it ends.
@@ -32,6 +34,7 @@ func (c *capacityViews) acquire(inst platforms.Instance) *capacityView {
 	v, ok := c.views[inst.Name]
 	if !ok {
 		v = newCapacityView(inst.Name, max(inst.MaxOpen, 0), c.runs)
+		v.meter, v.fixed = c.pressure.of(inst), inst.FixedMaxOpen
 		c.views[inst.Name] = v
 	}
 	v.users++
@@ -60,7 +63,9 @@ func (c *capacityViews) release(v *capacityView) {
 // conversation closes, whichever worker runs it.
 type capacityView struct {
 	platform string
-	limit    int // zero: none
+	limit    int  // zero: none
+	fixed    bool // the limit is not to be reduced
+	meter    *meter
 	runs     Runs
 	users    int           // guarded by capacityViews.mu
 	syncing  chan struct{} // held by the poll that syncs
@@ -74,6 +79,7 @@ type capacityView struct {
 	watched  map[string]bool
 	released map[string]Reservation // to be reported to Capacity
 	counts   CapacityCounts         // of the newest answer of Capacity
+	reduced  *pressure.Reduction    // of the same
 	schedule syncSchedule
 	suspects suspects
 	change   chan struct{} // closed and replaced when a reservation may be free
@@ -100,6 +106,9 @@ func (v *capacityView) reserve(ctx context.Context, req ReserveRequest) (Reserve
 	released := maps.Clone(v.released)
 	v.mu.Unlock()
 	req.Limit = v.limit
+	if v.fixed && v.reduction() != nil {
+		req.Pressure = &pressure.Report{Off: true}
+	}
 	req.Ended = slices.AppendSeq(req.Ended, maps.Values(released))
 	out, err := v.runs.Reserve(ctx, v.platform, req)
 	if err != nil {
@@ -143,6 +152,20 @@ func (v *capacityView) applyReserve(req ReserveRequest, out ReserveResult) {
 		v.inactive[id] = true // the next sync says which reservation it holds, if any
 	}
 	v.counts = out.CapacityCounts
+	v.reduce(out.Reduced)
+}
+
+// reduce takes in how far the limit is reduced. The caller holds the mutex.
+func (v *capacityView) reduce(by *pressure.Reduction) {
+	v.reduced = by
+	v.meter.learn(by)
+}
+
+// reduction is how far the limit is reduced. Nil: it is not.
+func (v *capacityView) reduction() *pressure.Reduction {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.reduced
 }
 
 // unused releases reservations with which nothing is started.
@@ -247,7 +270,11 @@ func (v *capacityView) has(id string) bool {
 func (v *capacityView) full() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.limit > 0 && (v.counts.Open >= v.limit || v.counts.Queued > 0)
+	limit := v.limit
+	if v.reduced != nil {
+		limit = min(limit, v.reduced.Limit)
+	}
+	return v.limit > 0 && (v.counts.Open >= limit || v.counts.Queued > 0)
 }
 
 func (v *capacityView) bySimulation() map[string]int {

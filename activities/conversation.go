@@ -38,6 +38,8 @@ type Config struct {
 	// Transcripts reads a transcript that the worker does not hold. Nil: it is
 	// read from the platform.
 	Transcripts Transcripts
+	// Pressure counts the calls on platforms. Nil: limits are not reduced.
+	Pressure *Pressure
 	// Heartbeats are how attempts record what the next one must know, and prove that
 	// they are the current one before each effect. Nil: the SDK's throttled heartbeat is
 	// used and every attempt counts as current, which is enough in tests.
@@ -84,7 +86,7 @@ type Conversation struct {
 // NewConversation returns the activities of conversations.
 func NewConversation(cfg Config) (*Conversation, error) {
 	var errs []error
-	known, err := platformsOf(cfg.Platforms)
+	known, err := platformsOf(cfg.Platforms, cfg.Pressure)
 	if err != nil {
 		errs = append(errs, err)
 	}

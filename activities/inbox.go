@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/worker"
@@ -19,8 +20,10 @@ type InboxConfig struct {
 	// Heartbeats tells at once whether the inbox still wants a poll. Nil: it is
 	// learned from the SDK's throttled heartbeat.
 	Heartbeats HeartbeatClient
-	Metrics    *Metrics // nil: nothing is counted
-	Worker     string   // the worker's identity, shown in the status
+	// Pressure counts the calls on platforms. Nil: limits are not reduced.
+	Pressure *Pressure
+	Metrics  *Metrics // nil: nothing is counted
+	Worker   string   // the worker's identity, shown in the status
 }
 
 // Inbox finds new conversations. Its method Poll is an activity.
@@ -28,6 +31,7 @@ type Inbox struct {
 	platforms  map[string]platforms.Instance
 	runs       Runs
 	capacity   *capacityViews
+	pressure   *Pressure
 	outages    outages
 	skips      skips
 	heartbeats HeartbeatClient
@@ -50,7 +54,7 @@ func NewInbox(cfg InboxConfig) (*Inbox, error) {
 		cfg.Metrics = noMetrics()
 	}
 	return &Inbox{
-		platforms: cfg.Platforms, runs: cfg.Runs, capacity: newCapacityViews(cfg.Runs),
+		platforms: cfg.Platforms, runs: cfg.Runs, capacity: newCapacityViews(cfg.Runs, cfg.Pressure), pressure: cfg.Pressure,
 		outages:    outages{by: make(map[inboxKey]outage)},
 		skips:      skips{by: make(map[inboxKey]*skipped)},
 		heartbeats: cfg.Heartbeats, metrics: cfg.Metrics, worker: cfg.Worker,
@@ -73,7 +77,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 	if err != nil {
 		return PollResult{}, temporalError(err, conversation.Usage{})
 	}
-	p := newPoll(ctx, in, inst.Platform, source)
+	p := newPoll(ctx, in, inst.Platform, i.measured(inst, source, in))
 	p.runs, p.metrics, p.outages, p.skips = i.runs, i.metrics, &i.outages, i.skips.of(in, i.metrics)
 	p.status.Worker, p.status.Limit = i.worker, max(inst.MaxOpen, 0)
 	if in.Probe {
@@ -103,4 +107,9 @@ func (i *Inbox) source(platform string) (platforms.Instance, platforms.Source, e
 		return inst, nil, &conversation.Error{Kind: conversation.Invalid, Op: op, Err: errors.New("it lists no conversations to start")}
 	}
 	return inst, source, nil
+}
+
+// measured counts the listings of an inbox.
+func (i *Inbox) measured(inst platforms.Instance, source platforms.Source, in PollInput) platforms.Source {
+	return measuredSource{source, i.pressure.of(inst), strings.Join([]string{"inbox", in.Platform, in.Project, in.Agent}, "/")}
 }

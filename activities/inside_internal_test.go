@@ -460,7 +460,7 @@ func TestWatchLeavesItsActivity(t *testing.T) {
 	p := &platformtest.FakeTasks{}
 	of := conversation.Ref{Platform: "fake", ID: "c"}
 	p.Add(of, conversation.Task{})
-	all, err := platformsOf(map[string]platforms.Instance{"fake": {Platform: p}, "peer": {Platform: &platformtest.FakeTransport{}}})
+	all, err := platformsOf(map[string]platforms.Instance{"fake": {Platform: p}, "peer": {Platform: &platformtest.FakeTransport{}}}, nil)
 	require.NoError(t, err)
 	stopping, h := make(chan struct{}), &completing{}
 	c := &Conversation{platforms: all, metrics: noMetrics(), heartbeats: h}

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/conversation/pressure"
 )
 
 // Metrics counts what the activities do. Attribute values come from small fixed
@@ -30,6 +31,8 @@ type Metrics struct {
 	skipped   metric.Int64Counter
 	open      metric.Int64Gauge
 	waiting   metric.Int64Gauge
+	limit     metric.Int64Gauge
+	decreases metric.Int64Counter
 
 	models, tools names
 }
@@ -66,6 +69,8 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	count(&m.skipped, "parley.skipped", "Conversations and simulations that an inbox has begun to leave out, by kind of error.")
 	gauge(&m.open, "parley.conversations.open", "Open conversations of a platform, as its inbox sees them.")
 	gauge(&m.waiting, "parley.conversations.waiting", "Conversations waiting for this agent at the last poll.")
+	gauge(&m.limit, "parley.capacity.limit", "Conversations of a platform that may be open now: max_open, or fewer while the platform has too much to do.")
+	count(&m.decreases, "parley.capacity.decreases", "How often fewer conversations of a platform were allowed to be open because it had too much to do.")
 	return &m, errors.Join(errs...)
 }
 
@@ -118,4 +123,18 @@ func (m *Metrics) polled(ctx context.Context, in PollInput, status PollStatus, e
 	m.polls.Add(ctx, 1, metric.WithAttributes(append(by, attribute.Bool("ok", err == nil))...))
 	m.open.Record(ctx, int64(status.Open), metric.WithAttributes(by[0]))
 	m.waiting.Record(ctx, int64(status.Waiting), metric.WithAttributes(by...))
+	m.limited(ctx, in.Platform, status.Limit, status.Reduced)
+}
+
+// limited records how many may be open, where there is a limit.
+func (m *Metrics) limited(ctx context.Context, platform string, limit int, reduced *pressure.Reduction) {
+	if reduced != nil {
+		limit = min(limit, reduced.Limit)
+	}
+	if limit > 0 {
+		m.limit.Record(ctx, int64(limit), metric.WithAttributes(attribute.String("platform", platform)))
+	}
+}
+func (m *Metrics) lowered(ctx context.Context, platform string) {
+	m.decreases.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", platform)))
 }

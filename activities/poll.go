@@ -133,6 +133,7 @@ func (p *poll) step(ctx context.Context, stopping <-chan struct{}) error {
 	err := p.listAndStart(ctx, stopping)
 	n := p.view.numbers()
 	p.status.Open, p.status.Queued, p.status.Parked, p.status.Stranded = n.Open, n.Queued, n.Parked, n.Stranded
+	p.status.Reduced = p.view.reduction()
 	p.skips.show(&p.status)
 	if err == nil {
 		p.status.LastError = ""

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/conversation/pressure"
 )
 
 // InboxSettings say how an inbox finds conversations, and how it has them run.
@@ -67,6 +68,8 @@ type PollStatus struct {
 	Stranded int `json:"stranded,omitempty"`
 	// Limit is how many may be open there. Zero: no limit.
 	Limit int `json:"limit,omitempty"`
+	// Reduced is set while fewer may be open than Limit says.
+	Reduced *pressure.Reduction `json:"reduced,omitempty"`
 	// Waiting is how many were waiting at the last poll.
 	Waiting int `json:"waiting"`
 	// Started and Adopted count the workflows started by this Poll.

@@ -34,8 +34,9 @@ type shape interface {
 	tasks(ref conversation.Ref) (platforms.Tasks, error)
 }
 
-// platformsOf finds the shape of each instance. Its error names every one that has none.
-func platformsOf(instances map[string]platforms.Instance) (map[string]platform, error) {
+// platformsOf finds the shape of each instance, whose calls are counted. Its error names
+// every one that has none.
+func platformsOf(instances map[string]platforms.Instance, count *Pressure) (map[string]platform, error) {
 	all := make(map[string]platform, len(instances))
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(instances)) {
@@ -47,9 +48,9 @@ func platformsOf(instances map[string]platforms.Instance) (map[string]platform, 
 			errs = append(errs, fmt.Errorf("activities: platform %q: %w", name, err))
 			continue
 		case is.Conversations != nil:
-			p.shape = conversationShape{inst, is.Conversations}
+			p.shape = conversationShape{inst, measuredConversations{is.Conversations, count.of(inst)}}
 		case is.Tasks != nil:
-			p.shape = taskShape{is.Tasks}
+			p.shape = taskShape{measuredTasks{is.Tasks, count.of(inst)}}
 		default:
 			p.shape = transportShape{is.Transport}
 		}

@@ -57,4 +57,7 @@ type Instance struct {
 	// MaxOpen is how many conversations may be open on the instance at once, over
 	// all agents and workers. Zero or less: no limit.
 	MaxOpen int
+	// FixedMaxOpen keeps MaxOpen as it is when calls are [Overloaded]. Otherwise fewer
+	// conversations may be open for a time.
+	FixedMaxOpen bool
 }

@@ -81,12 +81,23 @@ func inboxFinding(in operate.Inbox, now time.Time) finding {
 	if remarks := inboxRemarks(in, now); len(remarks) > 0 {
 		f.State, f.Detail = checkWrong, strings.Join(remarks, "; ")
 	}
+	if remark := reducedRemark(in, now); remark != "" {
+		if f.State == checkFine {
+			f.State, f.Detail = checkSkipped, inboxWaiting(in)
+		}
+		f.Detail = remark + "; " + f.Detail
+		f.Remedy = "more may be open by itself once the platform answers well; if it stays so, lower max_open or see to the platform"
+	}
 	return f
 }
 
 // inboxCounts are the numbers of an inbox.
 func inboxCounts(in operate.Inbox) string {
-	text := fmt.Sprintf("%s open, %d waiting", openOf(in), in.Waiting)
+	return openOf(in) + " open, " + inboxWaiting(in)
+}
+
+func inboxWaiting(in operate.Inbox) string {
+	text := fmt.Sprintf("%d waiting", in.Waiting)
 	if in.Parked > 0 {
 		text += fmt.Sprintf(", %d parked", in.Parked)
 	}

@@ -92,6 +92,9 @@ func inboxTable(inboxes []operate.Inbox, now time.Time) string {
 				fmt.Fprintf(&remarks, "   remedy: %s\n", clip(a.Remedy, 500))
 			}
 		}
+		if remark := reducedRemark(in, now); remark != "" {
+			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(remark, 500))
+		}
 		for _, remark := range inboxRemarks(in, now) {
 			fmt.Fprintf(&remarks, "\n%s: %s\n", name, clip(remark, 500))
 		}
@@ -110,7 +113,24 @@ func openOf(in operate.Inbox) string {
 	if in.Limit == 0 {
 		return fmt.Sprint(in.Open)
 	}
-	return fmt.Sprintf("%d of %d", in.Open, in.Limit)
+	return fmt.Sprintf("%d of %d", in.Open, mayBeOpen(in))
+}
+
+// mayBeOpen is how many may be open now.
+func mayBeOpen(in operate.Inbox) int {
+	if in.Reduced != nil {
+		return min(in.Limit, in.Reduced.Limit)
+	}
+	return in.Limit
+}
+
+// reducedRemark says why fewer may be open than configured. Empty: as many may.
+func reducedRemark(in operate.Inbox, now time.Time) string {
+	r := in.Reduced
+	if r == nil {
+		return ""
+	}
+	return fmt.Sprintf("open %d of %d (limit %d, reduced %s: %s)", in.Open, mayBeOpen(in), in.Limit, age(r.Since, now), r.Reason)
 }
 
 // inboxRemarks explain the numbers of an inbox.

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation/pressure"
 )
 
 // Names of the workflow that owns the capacity of a platform instance, as recorded
@@ -43,6 +44,8 @@ type CarriedCapacity struct {
 	activities.CapacityStatus
 	// Seq is the newest number granted.
 	Seq int64 `json:"seq"`
+	// Pressure is what the workers' reports have shown of the platform. Nil: nothing.
+	Pressure *pressure.Limit `json:"pressure,omitempty"`
 }
 
 // A CapacityCall is what a conversation sends to the Capacity of its platform.
@@ -58,13 +61,17 @@ type CapacityCall struct {
 // Capacity grants the reservations of a platform instance: which conversations may be
 // open. Every conversation that counts holds one, however it was started. There are
 // never more than the limit, except for conversations that were found running without
-// one, or when the limit is lowered: then none is granted until enough are released.
+// one, or when the limit is lowered: then none is granted until enough are released. A
+// platform that has too much to do lowers the limit for a time: see package pressure.
 func Capacity(ctx workflow.Context, in CapacityInput) error {
 	c := &capacity{platform: in.Platform}
 	if carried := in.Carried; carried != nil {
 		c.limit, c.seq = carried.Limit, carried.Seq
 		c.open, c.queued = carried.Open, carried.Queued
 		c.parked, c.stranded = carried.Parked, carried.Stranded
+		if carried.Pressure != nil {
+			c.pressure = *carried.Pressure
+		}
 	}
 	if err := c.listen(ctx); err != nil {
 		return err
@@ -79,14 +86,15 @@ func Capacity(ctx workflow.Context, in CapacityInput) error {
 		return err
 	}
 	return workflow.NewContinueAsNewError(ctx, CapacityName, CapacityInput{
-		Platform: in.Platform, Carried: &CarriedCapacity{CapacityStatus: c.status(), Seq: c.seq},
+		Platform: in.Platform, Carried: &CarriedCapacity{CapacityStatus: c.status(), Seq: c.seq, Pressure: c.carriedPressure()},
 	})
 }
 
 // capacity is the state of a Capacity. An id is in at most one of the lists.
 type capacity struct {
 	platform   string
-	limit      int // zero or less: none
+	limit      int // as configured; zero or less: none
+	pressure   pressure.Limit
 	seq        int64
 	open       []activities.Reservation
 	queued     []activities.Reservation
@@ -145,17 +153,22 @@ func (c *capacity) onReserve(ctx workflow.Context, req activities.ReserveRequest
 			c.grant(ctx, p)
 		}
 	}
-	c.grantQueued(ctx) // the queued come before the new
 	var out activities.ReserveResult
+	if req.Pressure != nil {
+		out.Change = c.observe(ctx, *req.Pressure)
+	}
+	c.grantQueued(ctx) // the queued come before the new
 	for _, p := range req.Wanted {
 		switch {
 		case c.knows(p.ID):
 			out.Known = append(out.Known, p.ID)
 		case c.free():
 			out.Granted = append(out.Granted, c.grant(ctx, p))
+		default:
+			c.pressure.Note(true)
 		}
 	}
-	out.CapacityCounts = c.counts()
+	out.CapacityCounts, out.Reduced = c.counts(), c.pressure.Reduction
 	c.show(ctx)
 	return out, nil
 }
@@ -255,9 +268,12 @@ func (c *capacity) setLimit(limit int) {
 	if limit != 0 {
 		c.limit = max(limit, 0)
 	}
+	if c.limit <= 0 {
+		c.pressure.Restore() // there is nothing to reduce
+	}
 }
 
-func (c *capacity) free() bool { return c.limit <= 0 || len(c.open) < c.limit }
+func (c *capacity) free() bool { return c.limit <= 0 || len(c.open) < c.pressure.Of(c.limit) }
 
 func (c *capacity) knows(id string) bool {
 	return index(c.open, id) >= 0 || index(c.queued, id) >= 0 || index(c.parked, id) >= 0 || index(c.stranded, id) >= 0
@@ -270,7 +286,9 @@ func (c *capacity) counts() activities.CapacityCounts {
 }
 
 func (c *capacity) status() activities.CapacityStatus {
-	return activities.CapacityStatus{Limit: c.limit, Open: c.open, Queued: c.queued, Parked: c.parked, Stranded: c.stranded}
+	return activities.CapacityStatus{
+		Limit: c.limit, Reduced: c.pressure.Reduction, Open: c.open, Queued: c.queued, Parked: c.parked, Stranded: c.stranded,
+	}
 }
 
 func (c *capacity) show(ctx workflow.Context) {
@@ -281,7 +299,7 @@ func (c *capacity) show(ctx workflow.Context) {
 	n := c.counts()
 	workflow.SetCurrentDetails(ctx, fmt.Sprintf(
 		"**%d open** %s on %s · %d wait for capacity · %d parked · %d without a worker that can run them\n",
-		n.Open, limit, c.platform, n.Queued, n.Parked, n.Stranded))
+		n.Open, limit, c.platform, n.Queued, n.Parked, n.Stranded)+c.reduced())
 }
 
 // index is where a conversation is in a list, or -1.

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -24,6 +25,8 @@ type owner struct {
 	told []string // "signal id"
 	gone map[string]bool
 	last activities.Reservation // the newest that was told
+
+	input workflows.CapacityInput
 }
 
 func newOwner(t *testing.T) *owner {
@@ -71,7 +74,8 @@ func (o *owner) status() (s activities.CapacityStatus) {
 func (o *owner) run() workflows.CapacityInput {
 	o.then(func() { o.env.SetContinueAsNewSuggested(true) })
 	o.then(func() { o.reserve(activities.ReserveRequest{}, func(activities.ReserveResult) {}) })
-	o.env.ExecuteWorkflow(workflows.CapacityName, workflows.CapacityInput{Platform: "p"})
+	o.input.Platform = "p"
+	o.env.ExecuteWorkflow(workflows.CapacityName, o.input)
 	var again *workflow.ContinueAsNewError
 	require.ErrorAs(o.t, o.env.GetWorkflowError(), &again)
 	var next workflows.CapacityInput
@@ -229,5 +233,68 @@ func TestCapacityFinds(t *testing.T) {
 			require.Len(t, out.Granted, 2, "there is no limit any more")
 		})
 	})
+	o.run()
+}
+
+// A platform that has too much to do gets fewer conversations: those that are open go on,
+// those that wait get capacity only below the lower limit, and what workers report later
+// raises it again. The state goes along to the next run.
+func TestCapacityUnderPressure(t *testing.T) {
+	t.Parallel()
+	const window = 2 * time.Second
+	bad := &pressure.Report{Window: window, Calls: 4, Bad: 2, Failing: []string{"a", "b"}, Reason: "500 of list"}
+	good := &pressure.Report{Window: window, Calls: 4}
+	o := newOwner(t)
+	step := func(req activities.ReserveRequest, granted []string, limit int) {
+		o.then(func() {
+			o.reserve(req, func(out activities.ReserveResult) {
+				require.Equal(t, granted, ids(out.Granted))
+				if limit == 0 {
+					require.Nil(t, out.Reduced)
+					require.Nil(t, o.status().Reduced)
+					return
+				}
+				require.Equal(t, limit, out.Reduced.Limit)
+				require.Equal(t, "500 of list", out.Reduced.Reason)
+				require.Equal(t, out.Reduced, o.status().Reduced)
+				require.Equal(t, 4, o.status().Limit)
+			})
+		})
+	}
+	open := func(n int) []activities.Reservation { return o.status().Open[:n] }
+	step(activities.ReserveRequest{Limit: 4, Wanted: wanted("a", "b", "c", "d", "e"), Pressure: good}, []string{"a", "b", "c", "d"}, 0)
+	step(activities.ReserveRequest{Pressure: bad}, nil, 2)
+	o.then(func() {
+		require.Len(t, o.status().Open, 4, "nothing that is open ends")
+		require.Empty(t, o.told)
+		o.reserve(activities.ReserveRequest{Ended: open(2), Wanted: wanted("e")}, func(out activities.ReserveResult) {
+			require.Empty(t, out.Granted)
+			require.Equal(t, 2, out.Open)
+		})
+	})
+	o.then(func() {
+		o.env.SignalWorkflow(workflows.SignalWait, workflows.CapacityCall{Reservation: activities.Reservation{ID: "r"}})
+	})
+	o.then(func() {
+		require.Equal(t, []string{"r"}, ids(o.status().Queued), "resumed: it waits too")
+		require.Empty(t, o.told)
+	})
+	o.at += window
+	step(activities.ReserveRequest{Wanted: wanted("e"), Pressure: good}, nil, 3)
+	o.then(func() {
+		require.Equal(t, []string{"reserved r"}, o.told, "the queued come first")
+		require.Equal(t, []string{"c", "d", "r"}, ids(o.status().Open))
+	})
+	next := o.run()
+	require.Equal(t, 3, next.Carried.Pressure.Of(4))
+
+	o = newOwner(t)
+	o.input = next
+	step(activities.ReserveRequest{Wanted: wanted("e"), Pressure: &pressure.Report{Window: window, Off: true}}, []string{"e"}, 0)
+	require.Nil(t, o.run().Carried.Pressure)
+
+	o = newOwner(t)
+	o.input = next
+	step(activities.ReserveRequest{Limit: -1, Wanted: wanted("e"), Pressure: bad}, []string{"e"}, 0)
 	o.run()
 }

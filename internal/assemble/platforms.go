@@ -60,6 +60,7 @@ func (a *Assembly) add(p config.Platform, instance platforms.Instance, process P
 	if p.MaxOpen != nil {
 		instance.MaxOpen = *p.MaxOpen
 	}
+	instance.FixedMaxOpen = instance.FixedMaxOpen || p.FixedMaxOpen
 	introduce(instance.Platform, process)
 	a.Platforms[p.Name] = instance
 }

@@ -36,6 +36,8 @@ type Platform struct {
 	// Settle and MaxOpen are as in platforms.Instance. Nil: what suits the type.
 	Settle  *time.Duration
 	MaxOpen *int
+	// FixedMaxOpen is as in platforms.Instance: back_pressure is off.
+	FixedMaxOpen bool
 	// PollInterval is the time between two polls. Never zero.
 	PollInterval time.Duration
 	// AdoptAfter is the age at which conversations that another worker claimed and left

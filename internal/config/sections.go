@@ -96,6 +96,7 @@ func (d *document) platform(e pair) Platform {
 		Type         string         `yaml:"type"`
 		Settle       *time.Duration `yaml:"settle"`
 		MaxOpen      *int           `yaml:"max_open"`
+		BackPressure *bool          `yaml:"back_pressure"`
 		PollInterval *time.Duration `yaml:"poll_interval"`
 		AdoptAfter   time.Duration  `yaml:"adopt_after"`
 	}
@@ -120,9 +121,9 @@ func (d *document) platform(e pair) Platform {
 		}
 	}
 	return Platform{
-		Name: e.name, Type: s.Type, Settle: s.Settle, MaxOpen: s.MaxOpen,
+		Name: e.name, Type: s.Type, Settle: s.Settle, MaxOpen: s.MaxOpen, FixedMaxOpen: s.BackPressure != nil && !*s.BackPressure,
 		PollInterval: interval, AdoptAfter: s.AdoptAfter,
-		Settings: Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "settle", "max_open", "poll_interval", "adopt_after"}},
+		Settings: Settings{where: place{d, at, e.key, e.value}, common: []string{"type", "settle", "max_open", "back_pressure", "poll_interval", "adopt_after"}},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -34,13 +35,15 @@ type Inbox struct {
 	// Limit is the capacity of the platform instance. Zero: no limit. Queued wait for
 	// capacity; Parked need attention and hold none; Stranded are those that no worker
 	// can run.
-	Limit    int    `json:"limit,omitempty"`
-	Queued   int    `json:"queued,omitempty"`
-	Parked   int    `json:"parked,omitempty"`
-	Stranded int    `json:"stranded,omitempty"`
-	Started  int    `json:"started"`
-	Adopted  int    `json:"adopted"`
-	Executor string `json:"executor,omitempty"`
+	Limit int `json:"limit,omitempty"`
+	// Reduced is set while fewer may be open, because the platform has too much to do.
+	Reduced  *pressure.Reduction `json:"reduced,omitempty"`
+	Queued   int                 `json:"queued,omitempty"`
+	Parked   int                 `json:"parked,omitempty"`
+	Stranded int                 `json:"stranded,omitempty"`
+	Started  int                 `json:"started"`
+	Adopted  int                 `json:"adopted"`
+	Executor string              `json:"executor,omitempty"`
 	// LastPoll is when the platform last answered. LastError is the failure since.
 	LastPoll  time.Time `json:"last_poll,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
@@ -108,6 +111,7 @@ func (in *Inbox) fromStatus(s workflows.InboxStatus) {
 
 func (in *Inbox) fromPoll(p activities.PollStatus) {
 	in.Open, in.Waiting = p.Open, p.Waiting
+	in.Reduced = p.Reduced
 	in.Limit, in.Queued, in.Parked, in.Stranded = p.Limit, p.Queued, p.Parked, p.Stranded
 	in.LastPoll, in.LastError, in.Worker, in.Advice = p.LastPoll, p.LastError, p.Worker, p.Advice
 	in.Skipped, in.SkippedCount, in.Orphans = p.Skipped, p.SkippedCount, p.Orphans

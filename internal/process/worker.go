@@ -186,17 +186,18 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 		return nil, nil, fmt.Errorf("process: %w", err)
 	}
 	runs := launch.Runs{Launcher: w.launcher}
+	count := activities.NewPressure(activities.PressureConfig{Runs: runs, Metrics: metrics})
 	conversations, err := activities.NewConversation(activities.Config{
-		Platforms: w.opts.Platforms, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
+		Platforms: w.opts.Platforms, Pressure: count, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
 		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, CacheBytes: w.opts.TranscriptBytes, Metrics: metrics,
 		Reports: runs, BeforeEffect: w.opts.BeforeEffect,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	w.beside = conversations.Wait
+	w.beside = func() { conversations.Wait(); count.Stop() }
 	inbox, err := activities.NewInbox(activities.InboxConfig{
-		Platforms: w.opts.Platforms, Runs: runs, Heartbeats: w.opts.Client, Metrics: metrics, Worker: w.opts.Identity,
+		Platforms: w.opts.Platforms, Pressure: count, Runs: runs, Heartbeats: w.opts.Client, Metrics: metrics, Worker: w.opts.Identity,
 	})
 	return conversations, inbox, err
 }

@@ -48,7 +48,10 @@ type Options struct {
 	// ResponseTimeout bounds the client's wait for a persona.
 	ResponseTimeout time.Duration
 	MaxOpen         int
-	Policy          conversation.Policy
+	// PressureWindow, if not zero, has workers reduce MaxOpen when the platform has too
+	// much to do, with windows of this length.
+	PressureWindow time.Duration
+	Policy         conversation.Policy
 	// Tools are the workers' tools.
 	Tools activities.Tools
 	// APIKey is the worker's key; the simulator requires Sim.APIKey.
@@ -132,8 +135,14 @@ func (r *Rig) Executors() *executors.Registry { return r.registry }
 // Activities are the activities of conversations, without a worker.
 func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	t.Helper()
+	return r.activities(t, nil)
+}
+
+func (r *Rig) activities(t testing.TB, count *activities.Pressure) *activities.Conversation {
+	t.Helper()
 	a, err := activities.NewConversation(activities.Config{
 		Platforms:   r.Platforms(),
+		Pressure:    count,
 		Executors:   r.registry,
 		Tools:       r.opts.Tools,
 		Transcripts: launch.Runs{Launcher: r.Launcher},
@@ -163,10 +172,15 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 		DisableEagerActivities: true,
 	})
 	workflows.Register(w)
-	conversations := r.Activities(t)
+	var count *activities.Pressure
+	if r.opts.PressureWindow > 0 {
+		count = activities.NewPressure(activities.PressureConfig{Runs: launch.Runs{Launcher: r.Launcher}, Window: r.opts.PressureWindow})
+	}
+	conversations := r.activities(t, count)
 	conversations.Register(w)
 	inbox, err := activities.NewInbox(activities.InboxConfig{
 		Platforms:  r.Platforms(),
+		Pressure:   count,
 		Runs:       launch.Runs{Launcher: r.Launcher},
 		Heartbeats: r.Client,
 	})
@@ -176,6 +190,7 @@ func (r *Rig) StartWorker(t testing.TB) (stop func()) {
 	stop = sync.OnceFunc(func() {
 		w.Stop()
 		conversations.Wait()
+		count.Stop()
 	})
 	r.stops = append(r.stops, stop)
 	t.Cleanup(stop)

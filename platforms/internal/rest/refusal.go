@@ -38,6 +38,9 @@ func (e *AnswerError) Error() string {
 	return s
 }
 
+// HTTPStatus is the status, whoever answered: see platforms.Overloaded.
+func (e *AnswerError) HTTPStatus() int { return e.Status }
+
 // Unwrap is [ErrWebPage] if the answer was a web page.
 func (e *AnswerError) Unwrap() error {
 	if e.page {

@@ -179,7 +179,7 @@ func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duratio
 		return ctx.Err()
 	}
 	if limited.Err() != nil {
-		return fmt.Errorf("no answer within %s", timeout)
+		return &timeoutError{after: timeout}
 	}
 	text := httpclient.Reason(err).Error()
 	if !sent {
@@ -187,6 +187,14 @@ func (c *Client) networkCause(ctx, limited context.Context, timeout time.Duratio
 	}
 	return &redacted{text: c.redact(text), err: err}
 }
+
+// A timeoutError is a request that the client has given up waiting for.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.after) }
+
+// Timeout is as in [net.Error]: see platforms.TimedOut.
+func (*timeoutError) Timeout() bool { return true }
 
 func (c *Client) networkRemedy(err error, sent bool) string {
 	if sent {
