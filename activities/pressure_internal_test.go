@@ -132,7 +132,9 @@ func TestPressureLeavesOut(t *testing.T) {
 		"ASlowSend":    func(m *meter) { m.note(t.Context(), callSend, "c", time.Now().Add(-time.Hour), nil) },
 		"AStop":        func(m *meter) { m.note(gone, "claim", "c", time.Now(), busy) },
 		"ACancelledOp": func(m *meter) { m.note(t.Context(), "claim", "c", time.Now(), context.Canceled) },
-		"NotFound":     func(m *meter) { m.note(t.Context(), "claim", "c", time.Now(), &conversation.Error{Kind: conversation.NotFound}) },
+		"NotFound": func(m *meter) {
+			m.note(t.Context(), "claim", "c", time.Now(), &conversation.Error{Kind: conversation.NotFound})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

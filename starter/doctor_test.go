@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
@@ -32,7 +34,13 @@ func TestInboxFindings(t *testing.T) {
 		want checkState
 		text string
 	}{
-		"Fine":     {operate.Inbox{State: polling, Open: 3, Limit: 10, Waiting: 2, Parked: 1}, checkFine, "3 of 10 open, 2 waiting, 1 parked"},
+		"Fine": {operate.Inbox{State: polling, Open: 3, Limit: 10, Waiting: 2, Parked: 1}, checkFine, "3 of 10 open, 2 waiting, 1 parked"},
+		"Reduced": {operate.Inbox{
+			State: polling, Open: 7, Limit: 40, Waiting: 2, Reduced: &pressure.Reduction{Limit: 3, Since: noon.Add(-30 * time.Second), Reason: "500 of GET"},
+		}, checkSkipped, "open 7 of 3 (limit 40, reduced 30s ago: 500 of GET); 2 waiting\n    → more may be open by itself"},
+		"ReducedAndSkipping": {operate.Inbox{
+			State: polling, Limit: 40, Reduced: &pressure.Reduction{Limit: 3, Since: noon, Reason: "500"}, Orphans: 7,
+		}, checkWrong, "reduced 0s ago: 500); 7 conversations in progress"},
 		"Paused":   {operate.Inbox{State: string(workflows.InboxPaused)}, checkSkipped, "is paused"},
 		"Absent":   {operate.Inbox{State: operate.InboxAbsent}, checkSkipped, "does not run"},
 		"Failing":  {operate.Inbox{State: polling, LastError: "502 from a proxy"}, checkWrong, "502 from a proxy"},

@@ -196,7 +196,8 @@ and starts their conversations.
 
 Usage: starter inbox COMMAND [AGENT…] [flags]
 
-  status   state, counts, skipped conversations, last poll, last error
+  status   state, counts, skipped conversations, last poll, last error; how many may
+           be open, and why fewer than max_open while the platform has too much to do
   start    start it, or give it the settings of the configuration
   stop     end it; open conversations continue
   pause    claim no more conversations until resumed

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
@@ -192,6 +193,13 @@ func TestInboxTable(t *testing.T) {
 		},
 		{Agent: "ag2", Platform: "main", State: "stopped"},
 	}, noon))
+	reduced := operate.Inbox{
+		Name: "support", Platform: "main", State: "polling", Open: 7, Limit: 40, LastPoll: noon,
+		Reduced: &pressure.Reduction{Limit: 3, Since: noon.Add(-30 * time.Second), Reason: "onerun: get conversation: 500"},
+	}
+	text := inboxTable([]operate.Inbox{reduced}, noon)
+	require.Contains(t, text, " 7 of 3 ")
+	require.Contains(t, text, "\nsupport: open 7 of 3 (limit 40, reduced 30s ago: onerun: get conversation: 500)\n")
 }
 
 func TestExecutorTable(t *testing.T) {

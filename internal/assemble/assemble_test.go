@@ -53,6 +53,7 @@ func TestLoadFromEnvironment(t *testing.T) {
 	require.Equal(t, "onerun", instance.Name)
 	require.Equal(t, onerun.DefaultSettle, instance.Settle)
 	require.Equal(t, onerun.DefaultMaxOpen, instance.MaxOpen)
+	require.False(t, instance.FixedMaxOpen)
 	require.Equal(t, []workflows.InboxInput{{
 		Platform: "onerun", Project: "p1", Agent: "a1",
 		Settings: workflows.InboxSettings{AgentName: "a1", Policy: conversation.Policy{Executor: "auto"}, Interval: config.DefaultPollInterval},
@@ -66,7 +67,7 @@ func TestLoadFromFile(t *testing.T) {
 	t.Parallel()
 	a, err := assemble.Load(source(`
 platforms:
-  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 0s, max_open: 0, adopt_after: 1h}
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 0s, max_open: 0, back_pressure: off, adopt_after: 1h}
 executors:
   script: {type: scripted, latency: 1ms}
 agents:
@@ -75,6 +76,7 @@ agents:
 	require.NoError(t, err)
 	require.Zero(t, a.Platforms["main"].Settle)
 	require.Zero(t, a.Platforms["main"].MaxOpen)
+	require.True(t, a.Platforms["main"].FixedMaxOpen)
 	require.Equal(t, workflows.InboxSettings{
 		AgentName: "support", Policy: conversation.Policy{Executor: "script", MaxTurns: 3},
 		Interval: config.DefaultPollInterval, AdoptAfter: time.Hour,
