@@ -214,3 +214,87 @@ func TestBaseline(t *testing.T) {
 	_, slow = b.judge(2 * time.Second)
 	require.True(t, slow)
 }
+
+// A busyPlatform has too much to do, whatever it is asked.
+type busyPlatform struct {
+	platforms.Platform
+	err error
+}
+
+func (p busyPlatform) Context(context.Context, conversation.Ref) (conversation.Context, error) {
+	return conversation.Context{}, p.err
+}
+
+type busyConversations struct{ busyPlatform }
+
+func (p busyConversations) Claim(context.Context, conversation.Ref) error { return p.err }
+func (p busyConversations) End(context.Context, conversation.Ref) error   { return p.err }
+func (p busyConversations) Send(context.Context, conversation.Ref, platforms.Send) (platforms.Reply, error) {
+	return platforms.Reply{}, p.err
+}
+
+func (p busyConversations) Transcript(context.Context, conversation.Ref) (platforms.Transcript, error) {
+	return platforms.Transcript{}, p.err
+}
+
+type busyTasks struct{ busyPlatform }
+
+func (p busyTasks) Claim(context.Context, conversation.Ref, platforms.Claim) (platforms.Receipt, error) {
+	return platforms.Receipt{}, p.err
+}
+
+func (p busyTasks) FindClaim(context.Context, conversation.Ref, platforms.Claim) (platforms.Receipt, error) {
+	return platforms.Receipt{}, p.err
+}
+
+func (p busyTasks) Cancelled(context.Context, conversation.Ref, platforms.Receipt) (bool, error) {
+	return false, p.err
+}
+
+func (p busyTasks) Report(context.Context, conversation.Ref, platforms.Report) error { return p.err }
+
+type busySource struct{ err error }
+
+func (p busySource) Assigned(context.Context, string, string) ([]platforms.Assignment, error) {
+	return nil, p.err
+}
+
+func (p busySource) Open(context.Context, string, string) ([]platforms.Assignment, error) {
+	return nil, p.err
+}
+
+// Every call of every shape is counted, and its error comes through.
+func TestMeasuredCalls(t *testing.T) {
+	t.Parallel()
+	p, m := newMeter(&capacityOwner{})
+	p.stop()
+	talk := measuredConversations{busyConversations{busyPlatform{err: busy}}, m}
+	tasks := measuredTasks{busyTasks{busyPlatform{err: busy}}, m}
+	lists := measuredSource{busySource{busy}, m, "inbox/main//a"}
+	ref := conversation.Ref{Platform: "main", Agent: "a", ID: "c"}
+	ctx := t.Context()
+	calls := []func() error{
+		func() error { return talk.Claim(ctx, ref) },
+		func() error { _, err := talk.Context(ctx, ref); return err },
+		func() error { _, err := talk.Transcript(ctx, ref); return err },
+		func() error { _, err := talk.Send(ctx, ref, platforms.Send{}); return err },
+		func() error { return talk.End(ctx, ref) },
+		func() error { _, err := tasks.Claim(ctx, ref, platforms.Claim{}); return err },
+		func() error { _, err := tasks.FindClaim(ctx, ref, platforms.Claim{}); return err },
+		func() error { _, err := tasks.Context(ctx, ref); return err },
+		func() error { _, err := tasks.Cancelled(ctx, ref, platforms.Receipt{}); return err },
+		func() error { return tasks.Report(ctx, ref, platforms.Report{}) },
+		func() error { _, err := lists.Assigned(ctx, "", "a"); return err },
+		func() error { _, err := lists.Open(ctx, "", "a"); return err },
+	}
+	for i, call := range calls {
+		require.Equal(t, busy, call())
+		require.Equal(t, i+1, m.report.Bad)
+	}
+	require.Equal(t, []string{ref.String(), "inbox/main//a"}, m.report.Failing)
+
+	lists.Source = busySource{&platforms.RowError{ID: "r", Err: busy}}
+	_, err := lists.Assigned(ctx, "", "a")
+	require.Error(t, err)
+	require.Equal(t, len(calls), m.report.Bad, "the fault of a row may be an old one")
+}

@@ -66,7 +66,6 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-task-too-large": goldenTaskTooLarge,
 		"inbox-lifecycle":             goldenInbox,
 		"capacity-parked":             goldenCapacity,
-		"capacity-pressure":           goldenPressure,
 		"ledger-two-workers":          goldenLedger,
 	} {
 		t.Run(name, func(t *testing.T) {
