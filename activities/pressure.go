@@ -22,8 +22,8 @@ type PressureConfig struct {
 
 // Pressure counts this worker's calls on platforms with a limit, and reports to the
 // workflow Capacity of the instance while calls show that the platform has too much to do,
-// or while its limit is reduced: at most twice a window for each instance, and nothing
-// while all is well. The activities of conversations and of inboxes of a worker share one.
+// or while its limit is reduced: at most twice a window for each instance (once, if all calls are good), and
+// nothing while all is well. The activities of conversations and of inboxes of a worker share one.
 // A nil Pressure counts nothing.
 type Pressure struct {
 	runs    Runs

@@ -54,8 +54,12 @@ func (m *meter) note(ctx context.Context, call, subject string, began time.Time,
 		}
 	}
 	m.count(bad, subject, reason, waitOf(err))
-	if (bad || m.reduced) && m.next == nil && m.of.begin() {
+	switch {
+	case m.next != nil, !bad && !m.reduced, !m.of.begin():
+	case bad:
 		m.next = time.AfterFunc(m.of.window/2, m.flush)
+	default:
+		m.next = time.AfterFunc(m.of.window, m.flush)
 	}
 }
 
