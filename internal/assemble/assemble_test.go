@@ -67,7 +67,7 @@ func TestLoadFromFile(t *testing.T) {
 	t.Parallel()
 	a, err := assemble.Load(source(`
 platforms:
-  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 0s, max_open: 0, back_pressure: off, adopt_after: 1h}
+  main: {type: onerun, base_url: "http://127.0.0.1:1", api_key: "${KEY}", settle: 0s, max_open: 0, back_pressure: false, adopt_after: 1h}
 executors:
   script: {type: scripted, latency: 1ms}
 agents:

@@ -36,7 +36,7 @@ type Platform struct {
 	// Settle and MaxOpen are as in platforms.Instance. Nil: what suits the type.
 	Settle  *time.Duration
 	MaxOpen *int
-	// FixedMaxOpen is as in platforms.Instance: back_pressure is off.
+	// FixedMaxOpen is as in platforms.Instance: back_pressure is false.
 	FixedMaxOpen bool
 	// PollInterval is the time between two polls. Never zero.
 	PollInterval time.Duration
