@@ -163,8 +163,7 @@ func (c *checking) onTime(id string, due, begun time.Time) {
 	}
 	at := due
 	for _, f := range c.Faults { // in the order of time
-		switch f.Kind {
-		case "setting", "skip", "start", "begin", "heal", "end":
+		if !isFault(f.Kind) {
 			continue
 		}
 		from, to := f.At, f.At.Add(time.Duration(f.Seconds*float64(time.Second))+recovery)

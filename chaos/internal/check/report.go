@@ -132,7 +132,7 @@ func withFaults(all []moment, faults []Fault) []string {
 			text += ">" + f.Link
 		}
 		switch {
-		case f.Kind == "setting" || f.Kind == "skip":
+		case f.Kind == "setting" || f.Kind == "skip" || f.Kind == "ready":
 			continue
 		case f.Kind == "start" && f.Seconds != 0:
 			text += fmt.Sprintf(", its wall clock %+.0f s", f.Seconds)

@@ -155,7 +155,24 @@ func (s *Stack) startWorker(p plan.Plan, i, life int) error {
 		return err
 	}
 	s.note(done{Kind: "start", Target: w.Name, Seconds: w.Ahead.Seconds()})
+	go s.awaitReady(w, s.health[i])
 	return nil
+}
+
+// awaitReady records when a worker's process is ready to work.
+func (s *Stack) awaitReady(w *Process, addr string) {
+	pid, begun := w.PID(), time.Now()
+	for pid != 0 && w.PID() == pid {
+		res, err := client.Get("http://" + addr + "/readyz")
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				s.note(done{Kind: "ready", Target: w.Name, Seconds: time.Since(begun).Seconds()})
+				return
+			}
+		}
+		_ = pause(context.Background(), 200*time.Millisecond)
+	}
 }
 
 func (s *Stack) addWorker(i int) error {
