@@ -168,12 +168,7 @@ func (c *carrying) struck(ctx context.Context, i int, a plan.Aim) {
 
 func (c *carrying) inflict(ctx context.Context, f plan.Fault) {
 	if f.Kind == plan.Restart {
-		p := c.Services[f.Target]
-		if p.Kill() {
-			c.note(done{Kind: f.Kind, Target: f.Target, Seconds: f.For.Seconds()})
-		}
-		_ = pause(ctx, f.For)
-		_ = p.Start()
+		c.restart(ctx, f.Target, f.For)
 		return
 	}
 	if f.Kind == plan.DiskFull {
@@ -198,6 +193,10 @@ func (c *carrying) inflict(ctx context.Context, f plan.Fault) {
 	}
 }
 
+// afterFull is how long the server has space again before it is restarted. SQLite's log
+// may grow without end after a full disk, until the server is restarted.
+const afterFull = 10 * time.Second
+
 func (c *carrying) fillDisk(ctx context.Context, f plan.Fault) {
 	if c.disk.missing != "" || c.disk.fill() != nil {
 		return
@@ -205,6 +204,17 @@ func (c *carrying) fillDisk(ctx context.Context, f plan.Fault) {
 	c.note(done{Kind: f.Kind, Target: f.Target, Seconds: f.For.Seconds()})
 	_ = pause(ctx, f.For)
 	c.disk.clear()
+	_ = pause(ctx, afterFull)
+	c.restart(ctx, "temporal", 0)
+}
+
+func (c *carrying) restart(ctx context.Context, name string, away time.Duration) {
+	p := c.Services[name]
+	if p.Kill() {
+		c.note(done{Kind: plan.Restart, Target: name, Seconds: away.Seconds()})
+	}
+	_ = pause(ctx, away)
+	_ = p.Start()
 }
 
 var modes = map[plan.Kind]proxy.Mode{
