@@ -134,6 +134,7 @@ func whole() *record {
 // run is a workflow of one reply.
 func (r *record) run(id string, seconds float64, token string) {
 	h := r.workflow(id, "Conversation", "Completed", "closed")
+	r.workflows[len(r.workflows)-1]["started"] = at(seconds - 1)
 	h.step(seconds, "conversation.Reply", map[string]any{"turn": 1}, map[string]any{"message": message("assistant", said(token))})
 	h.complete(seconds+1, map[string]any{"outcome": "ended"})
 	r.payments = append(r.payments, map[string]any{"at": at(seconds - 0.2), "token": token, "key": "k-" + token, "digest": "d-" + token})

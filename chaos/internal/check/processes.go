@@ -18,7 +18,7 @@ func (c *checking) inboxes() {
 		}
 		inboxes++
 		polled := w.Heartbeats["inbox.Poll"]
-		c.require(w.Status == "Running" && c.end.Sub(polled) < staleAfter+3*c.slowness(), RuleInbox, w.ID, "it is %s, and has last polled at %s; the run ended at %s", w.Status, clock(polled), clock(c.end))
+		c.require(w.Status == "Running" && c.end.Sub(polled) < staleAfter+c.slowness(), RuleInbox, w.ID, "it is %s, and has last polled at %s; the run ended at %s", w.Status, clock(polled), clock(c.end))
 	}
 	c.require(inboxes > 0, RuleInbox, "", "there is none")
 	for _, f := range c.Faults {
@@ -303,14 +303,19 @@ func movements(runs []*Workflow) []time.Time {
 	return moves
 }
 
-// slowness is what the machine itself takes: the slowest tenth of the steps that nothing
-// has disturbed, those that had one attempt.
+// slowness is what the machine itself takes: the slowest of a hundred steps that nothing
+// has disturbed, or beginnings of tasks, three times.
 func (c *checking) slowness() time.Duration {
 	if c.slow > 0 {
 		return c.slow
 	}
 	var took []time.Duration
-	for _, runs := range c.runs {
+	for id, runs := range c.runs {
+		for _, w := range runs {
+			if isRun(id) && len(w.Steps) > 0 && w.Reset.IsZero() {
+				took = append(took, w.Steps[0].Scheduled.Sub(w.Started))
+			}
+		}
 		for _, s := range steps(runs) {
 			if s.Ended == "completed" && s.Attempt <= 1 {
 				took = append(took, s.Closed.Sub(s.Scheduled))
@@ -321,6 +326,6 @@ func (c *checking) slowness() time.Duration {
 		return 0
 	}
 	slices.Sort(took)
-	c.slow = took[len(took)*9/10]
+	c.slow = 3 * took[len(took)*99/100]
 	return c.slow
 }
