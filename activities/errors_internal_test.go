@@ -253,7 +253,8 @@ func TestWaitsUntil(t *testing.T) {
 		{conversation.QuotaExhausted, 0, false},
 		{conversation.BudgetSpent, time.Minute, true},
 		{conversation.BudgetSpent, 0, false},
-		{conversation.Unauthorized, long, false},
+		{conversation.Unauthorized, time.Minute, true}, // a key from a file
+		{conversation.Unauthorized, 0, false},
 		{conversation.Invalid, long, false},
 		{conversation.Refused, long, false},
 		{conversation.RateLimited, -long, false},

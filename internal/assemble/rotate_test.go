@@ -41,6 +41,10 @@ func newKeyed(t *testing.T) *keyed {
 		w.Header().Set("Content-Type", "application/json")
 		if !strings.Contains(all, k.takes) {
 			w.WriteHeader(http.StatusUnauthorized)
+			if r.Header.Get("X-Api-Key") != "" && r.Method == http.MethodGet { // OneRun's own shape
+				_, _ = w.Write([]byte(`{"detail":"API key is not valid"}`))
+				return
+			}
 			_, _ = w.Write([]byte(`{"error":{"message":"bad key","type":"authentication_error","code":"invalid_api_key","status":"UNAUTHENTICATED"}}`))
 			return
 		}
