@@ -106,6 +106,10 @@ type Options struct {
 	// build id, both. Conversations stay on the version on which they began; inboxes move
 	// to the current one. Zero: no versioning, unless Worker sets it.
 	Deployment worker.WorkerDeploymentVersion
+	// NoReplayCheck starts a versioned worker without a check. Otherwise a version that has
+	// no open workflows yet first replays those of the others, and Run fails if it cannot
+	// continue one: they could move to it later.
+	NoReplayCheck bool
 	// TemporalWait is how long a Temporal server that does not answer is waited for at
 	// the start. Zero: 5 minutes. Negative: not at all.
 	TemporalWait time.Duration
@@ -164,7 +168,8 @@ func Run(ctx context.Context, opts Options) error {
 // or SIGTERM drains, the second exits at once, with 128 plus its number. On Linux,
 // other programs of the same user cannot read this process's environment. It prints
 // faults to standard error and does not return. The exit code is 0 after an orderly
-// stop, 1 when starting again may help, and 2 when the configuration must change.
+// stop, 1 when starting again may help, 2 when the configuration must change, and 3 when
+// the build must: see Options.NoReplayCheck.
 func Main(opts Options) {
 	name := filepath.Base(os.Args[0])
 	process.Main(name, func(ctx context.Context) int { return process.End(os.Stderr, name, Run(ctx, opts)) })
@@ -245,7 +250,7 @@ func (o Options) settings(log io.Writer) process.Settings {
 		Source:   config.Source{Path: o.Config, Lookup: lookup, Executor: o.Executor, TaskQueue: o.TaskQueue},
 		Backends: backends,
 		Temporal: connect.Options{Environ: o.Environ, Lookup: lookup, Change: o.Client},
-		Worker:   o.Worker, Deployment: o.Deployment, TemporalWait: o.TemporalWait,
+		Worker:   o.Worker, Deployment: o.Deployment, NoReplayCheck: o.NoReplayCheck, TemporalWait: o.TemporalWait,
 		NoInbox: o.NoInbox, MaxActivities: o.MaxActivities, MaxPollers: o.MaxPollers, StickyCache: o.StickyCache, TranscriptBytes: o.TranscriptBytes,
 		Drain: o.Drain, HealthAddress: o.HealthAddress,
 		Logger: o.Logger, Meters: o.MeterProvider, Tracers: o.TracerProvider,

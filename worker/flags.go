@@ -38,6 +38,7 @@ type command struct {
 	Transcript int // MiB
 	Wait       time.Duration
 	Deployment worker.WorkerDeploymentVersion
+	Replay     bool // open workflows before the start
 	NoInbox    bool
 	Help       bool
 	Version    bool
@@ -73,6 +74,7 @@ func (c *command) parse(args []string) error {
 	f.DurationVar(&c.Wait, "temporal-wait", connect.DefaultWait, "")
 	f.StringVar(&c.Deployment.DeploymentName, "deployment-name", "", "")
 	f.StringVar(&c.Deployment.BuildID, "build-id", "", "")
+	f.BoolVar(&c.Replay, "replay-check", true, "")
 	f.BoolVar(&c.NoInbox, "no-inbox", false, "")
 	f.BoolVar(&c.Dev, "dev", false, "")
 	c.devFlags = pflag.NewFlagSet("worker --dev", pflag.ContinueOnError)
@@ -144,7 +146,7 @@ func (c *command) validate() error {
 		return errors.Join(errs...)
 	}
 	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "max-activities", "max-pollers", "sticky-cache",
-		"transcript-cache", "temporal-wait", "deployment-name", "build-id"} {
+		"transcript-cache", "temporal-wait", "deployment-name", "build-id", "replay-check"} {
 		if c.flags.Changed(name) {
 			fault("--%s does not go with --dev, which sees to that itself", name)
 		}
@@ -186,8 +188,8 @@ func (c *command) settings(log io.Writer) process.Settings {
 		Drain:         c.Drain,
 		TemporalWait:  temporalWait(c.Wait),
 		MaxActivities: c.Activities, MaxPollers: c.Pollers, StickyCache: c.Sticky, TranscriptBytes: c.Transcript << 20,
-		Deployment: c.Deployment,
-		Logger:     c.logger(log), BeforeEffect: c.hook,
+		Deployment: c.Deployment, NoReplayCheck: !c.Replay,
+		Logger: c.logger(log), BeforeEffect: c.hook,
 	}
 }
 

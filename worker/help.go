@@ -154,6 +154,9 @@ Temporal (otherwise from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE 
   --namespace name          namespace (default)
   --deployment-name name    worker versioning: name of the deployment; with --build-id
   --build-id id             worker versioning: this build
+  --replay-check            a version that has no open workflows yet replays those of the
+                            others before it starts, and exits with 3 if it cannot
+                            continue one (true; false: it starts all the same)
 
 How it runs
   --drain-timeout duration  on SIGTERM, how long running steps may take to end; the rest
@@ -186,5 +189,5 @@ Demonstration
   -h, --help                print this and exit
 
 Exit codes: 0 stopped by a signal or --exit, 1 failed while running, 2 the command line
-or the configuration is at fault.
+or the configuration is at fault, 3 this build cannot continue open workflows.
 `

@@ -21,7 +21,9 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/internal/httpclient"
 )
@@ -62,6 +64,8 @@ type Client struct {
 	// Converter reads and writes the payloads of histories, with the codec if there is
 	// one. Nil: the SDK's default.
 	Converter converter.DataConverter
+	// Replayer is what a replayer needs to run workflows as the workers of this client do.
+	Replayer worker.WorkflowReplayerOptions
 }
 
 // The reasons why there is no connection.
@@ -122,6 +126,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	o.warnOf(options)
 	return &Client{
 		Client: c, Address: options.HostPort, Namespace: options.Namespace, Identity: options.Identity, Converter: options.DataConverter,
+		Replayer: replayer(options),
 	}, nil
 }
 
@@ -138,6 +143,25 @@ func (o Options) warnOf(options client.Options) {
 	case o.Logger != nil:
 		o.Logger.Warn(text)
 	}
+}
+
+// replayer takes from a client's options what the SDK's workers take from them.
+func replayer(o client.Options) worker.WorkflowReplayerOptions {
+	r := worker.WorkflowReplayerOptions{
+		DataConverter: o.DataConverter, FailureConverter: o.FailureConverter, ContextPropagators: o.ContextPropagators,
+		ExternalStorage: o.ExternalStorage,
+	}
+	for _, one := range o.Interceptors {
+		if works, ok := one.(interceptor.WorkerInterceptor); ok {
+			r.Interceptors = append(r.Interceptors, works)
+		}
+	}
+	for _, one := range o.Plugins {
+		if works, ok := one.(worker.Plugin); ok {
+			r.Plugins = append(r.Plugins, works)
+		}
+	}
+	return r
 }
 
 // A witness is the last plugin of a client: it copies the options that the client is

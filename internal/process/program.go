@@ -55,14 +55,18 @@ const (
 	ExitOK     = 0
 	ExitFailed = 1 // starting again may help
 	ExitUsage  = 2 // it will not: command line or configuration must change
+	ExitReplay = 3 // it will not: the build cannot continue open workflows
 )
 
 // ExitCode is what a process should end with after err.
 func ExitCode(err error) int {
 	var faults config.Faults
+	var replay *ReplayError
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.As(err, &replay):
+		return ExitReplay
 	case errors.As(err, &faults), errors.Is(err, connect.ErrConfig), errors.Is(err, errOptions):
 		return ExitUsage
 	default:

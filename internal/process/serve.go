@@ -64,6 +64,8 @@ type Settings struct {
 	MaxPollers      int
 	TranscriptBytes int
 	Deployment      worker.WorkerDeploymentVersion
+	// NoReplayCheck starts a versioned worker without replaying open workflows first.
+	NoReplayCheck bool
 	// StickyCache is how many workflows all workers of this process together keep in
 	// memory; others are replayed from their histories when something happens to
 	// them. Zero: as many as [StickyCacheFor] says.
@@ -159,6 +161,11 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 	if s.BeforeEffect != nil {
 		s.Logger.Warn("test hooks are set: this worker stops or kills itself before effects")
+	}
+	if !s.NoReplayCheck {
+		if err := w.CheckReplay(ctx); err != nil {
+			return err
+		}
 	}
 	s.Logger.Info("starting to work", "version", version.String(), "identity", temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)

@@ -26,6 +26,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/logging"
+	"github.com/parley-run/parley/internal/replaycheck"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
@@ -120,6 +121,7 @@ type Worker struct {
 	sdk      worker.Worker
 	renew    func() error // makes sdk anew
 	launcher launch.Launcher
+	checker  *replaycheck.Checker
 	fatal    chan error
 	beside   func() // waits for goroutines that outlive their activities
 }
@@ -142,11 +144,17 @@ func New(opts Options) (*Worker, error) {
 	if opts.Client == nil {
 		return nil, errors.New("process: no Temporal client")
 	}
+	checker := &replaycheck.Checker{TaskQueue: opts.TaskQueue, Register: workflows.Register}
 	if c, ok := opts.Client.(*connect.Client); ok {
+		checker.Namespace, checker.Options = c.Namespace, c.Replayer
 		opts.Client = c.Client // the SDK makes workers of its own clients only
 	}
-	w := &Worker{opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, fatal: make(chan error, 1)}
+	checker.Client = opts.Client
+	w := &Worker{
+		opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, checker: checker, fatal: make(chan error, 1),
+	}
 	options := w.options()
+	w.replayAs(options)
 	if n, most := len(opts.Inboxes), options.MaxConcurrentActivityExecutionSize; options.Tuner == nil && n >= most {
 		return nil, fmt.Errorf("%w: %d activities at once leave no capacity for conversations: "+
 			"polling takes one for each of %d agents (raise --max-activities or Options.MaxActivities)", errOptions, most, n)
@@ -162,6 +170,8 @@ func New(opts Options) (*Worker, error) {
 		workflows.Register(w.sdk)
 		conversations.Register(w.sdk)
 		inbox.Register(w.sdk)
+		replaycheck.RegisterWorkflow(w.sdk)
+		checker.RegisterActivity(w.sdk)
 		return nil
 	}
 	return w, w.renew()

@@ -1,0 +1,122 @@
+package process
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/replaycheck"
+)
+
+const (
+	// replayNewest and replayTime bound what a worker replays before it begins to work.
+	replayNewest = 200
+	replayTime   = 30 * time.Second
+	// replayNamed is how many workflows an error names: others have the same causes.
+	replayNamed = 5
+)
+
+// A ReplayError says that this build cannot continue open workflows, so that its worker
+// must not become one of a version to which they could move.
+type ReplayError struct {
+	Version worker.WorkerDeploymentVersion
+	Report  replaycheck.Report
+}
+
+func (e *ReplayError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "process: version %s:%s cannot continue open workflows (%s), so this worker does not start: ",
+		e.Version.DeploymentName, e.Version.BuildID, e.Report)
+	for i, f := range e.Report.Failures {
+		if i == replayNamed {
+			fmt.Fprintf(&b, "; and %d more", e.Report.Failed-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.String())
+	}
+	b.WriteString(` (deploy a build that replays them, or let the older version finish them: docs/operations.md, "A build that cannot continue"; --replay-check=false starts it all the same)`)
+	return b.String()
+}
+
+// replayAs gives the check what the worker's own options add to those of its client.
+func (w *Worker) replayAs(o worker.Options) {
+	w.checker.Version = o.DeploymentOptions.Version
+	w.checker.Options.Interceptors = slices.Concat(w.checker.Options.Interceptors, o.Interceptors)
+	w.checker.Options.Plugins = slices.Concat(w.checker.Options.Plugins, o.Plugins)
+}
+
+// CheckReplay replays open workflows with this build's code, if its version is one to which
+// they could move later. A worker without a version, or of one that has open workflows
+// already, is not checked. It returns a [ReplayError] if this build cannot continue them.
+func (w *Worker) CheckReplay(ctx context.Context) error {
+	if w.checker.Version == (worker.WorkerDeploymentVersion{}) {
+		return nil
+	}
+	var report replaycheck.Report
+	began := time.Now()
+	waiting := func(err error) { w.opts.Logger.Warn("waiting for Temporal", "reason", err) }
+	err := connect.Await(ctx, w.opts.TemporalWait, waiting, func(ctx context.Context) error {
+		in, err := w.inUse(ctx)
+		if in || err != nil {
+			return err
+		}
+		checking, cancel := context.WithTimeout(ctx, replayTime)
+		defer cancel()
+		report, err = w.checker.Check(checking, replaycheck.Request{Newest: replayNewest}, nil)
+		return err
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case connect.Unanswered(err):
+		return fmt.Errorf("process: replay open workflows: %w", err)
+	case err != nil:
+		w.opts.Logger.Warn("open workflows are not replayed before the start", "reason", err)
+		return nil
+	case !report.OK():
+		return &ReplayError{Version: w.checker.Version, Report: report}
+	case report.Open > 0:
+		w.opts.Logger.Info("this build can continue open workflows", "replayed", report.Replayed, "open", report.Open, "pinned", report.Pinned,
+			"unread", report.Unread, "unchecked", report.Unchecked, "took", time.Since(began).Round(time.Millisecond).String())
+	}
+	if report.Unread > 0 {
+		w.opts.Logger.Warn("some open workflows were not replayed before the start", "unread", report.Unread, "reason", report.Reason)
+	}
+	return nil
+}
+
+// inUse reports whether workflows run on the version already: it is current or ramping, or
+// is left by the last ones. A check would then keep workers from what only they can do.
+func (w *Worker) inUse(ctx context.Context) (bool, error) {
+	d, err := w.opts.Client.WorkerDeploymentClient().GetHandle(w.checker.Version.DeploymentName).Describe(ctx, client.WorkerDeploymentDescribeOptions{})
+	var absent *serviceerror.NotFound
+	if errors.As(err, &absent) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	routing, version := d.Info.RoutingConfig, w.checker.Version
+	none := worker.WorkerDeploymentVersion{}
+	if *cmp.Or(routing.CurrentVersion, &none) == version || *cmp.Or(routing.RampingVersion, &none) == version {
+		return true, nil
+	}
+	for _, v := range d.Info.VersionSummaries {
+		if v.Version == version {
+			return v.DrainageStatus == client.WorkerDeploymentVersionDrainageStatusDraining, nil
+		}
+	}
+	return false, nil
+}
