@@ -38,6 +38,10 @@ Agents:
   schedule   create, list, show, run, pause, resume, update, backfill, delete: runs at set times
   executors  list the executors, and why one is not available
 
+Versions of the worker:
+  deploy     make a build current, after it has replayed what is open
+  move       let pinned conversations continue on the current version
+
 Installation:
   doctor     find out what is wrong, and how to repair it
   setup      register the search attributes on the namespace
@@ -51,7 +55,8 @@ With --output json, standard output is one JSON document, or for a command that
 follows conversations, one document a line. Remarks and errors go to standard error.
 
 Exit codes: 0 done, 1 failed, 2 the command line or the configuration is at
-fault, 3 a conversation failed, was cut off or needs an operator, 4 there is no such
+fault, 3 a conversation failed, was cut off or needs an operator, or a build cannot
+continue one, 4 there is no such
 conversation or schedule, 130 interrupted (143 by SIGTERM).
 
 Try it:

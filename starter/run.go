@@ -63,7 +63,7 @@ func (s *starter) command() *cobra.Command {
 		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(), s.auditCommand(), s.eraseCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),
-		s.inboxCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),
+		s.inboxCommand(), s.deployCommand(), s.moveCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),
 	)
 	return root
 }

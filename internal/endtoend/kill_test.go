@@ -128,13 +128,17 @@ var workerBinary = sync.OnceValues(func() (string, error) { return built("worker
 var binaries = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "parley-programs-") })
 
 // built is one of this module's programs.
-func built(name string) (string, error) {
+func built(name string) (string, error) { return builtAs(name, name, "-ldflags", "-s -w") }
+
+// builtAs is a program under another name, built with flags.
+func builtAs(as, name string, flags ...string) (string, error) {
 	dir, err := binaries()
 	if err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, name)
-	out, err := exec.Command("go", "build", "-ldflags", "-s -w", "-o", bin, "github.com/parley-run/parley/"+name).CombinedOutput()
+	bin := filepath.Join(dir, as)
+	args := append(append([]string{"build"}, flags...), "-o", bin, "github.com/parley-run/parley/"+name)
+	out, err := exec.Command("go", args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", name, err, out)
 	}

@@ -1,20 +1,17 @@
 package process
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/replaycheck"
+	"github.com/parley-run/parley/internal/versions"
 )
 
 const (
@@ -34,8 +31,7 @@ type ReplayError struct {
 
 func (e *ReplayError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "process: version %s:%s cannot continue open workflows (%s), so this worker does not start: ",
-		e.Version.DeploymentName, e.Version.BuildID, e.Report)
+	fmt.Fprintf(&b, "process: version %s cannot continue open workflows (%s), so this worker does not start: ", versions.Name(e.Version), e.Report)
 	for i, f := range e.Report.Failures {
 		if i == replayNamed {
 			fmt.Fprintf(&b, "; and %d more", e.Report.Failed-i)
@@ -100,23 +96,11 @@ func (w *Worker) CheckReplay(ctx context.Context) error {
 // inUse reports whether workflows run on the version already: it is current or ramping, or
 // is left by the last ones. A check would then keep workers from what only they can do.
 func (w *Worker) inUse(ctx context.Context) (bool, error) {
-	d, err := w.opts.Client.WorkerDeploymentClient().GetHandle(w.checker.Version.DeploymentName).Describe(ctx, client.WorkerDeploymentDescribeOptions{})
-	var absent *serviceerror.NotFound
-	if errors.As(err, &absent) {
-		return false, nil
-	}
+	version := w.checker.Version
+	state, err := versions.Reader{Client: w.opts.Client, Namespace: w.checker.Namespace}.Read(ctx, w.opts.TaskQueue, version.DeploymentName)
 	if err != nil {
 		return false, err
 	}
-	routing, version := d.Info.RoutingConfig, w.checker.Version
-	none := worker.WorkerDeploymentVersion{}
-	if *cmp.Or(routing.CurrentVersion, &none) == version || *cmp.Or(routing.RampingVersion, &none) == version {
-		return true, nil
-	}
-	for _, v := range d.Info.VersionSummaries {
-		if v.Version == version {
-			return v.DrainageStatus == client.WorkerDeploymentVersionDrainageStatusDraining, nil
-		}
-	}
-	return false, nil
+	role := state.Of(version).Role
+	return role == versions.Current || role == versions.Ramping || role == versions.Draining, nil
 }

@@ -15,6 +15,8 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/internal/versions"
 )
 
 const (
@@ -96,6 +98,9 @@ func (c *Checker) Check(ctx context.Context, req Request, progress func(Progress
 
 // check replays one workflow. Its report counts one.
 func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, one chosen, named bool) Report {
+	failed := func(why string) Report {
+		return Report{Failed: 1, Failures: []Failure{{ID: one.id, RunID: one.run, Type: one.kind, Reason: why}}}
+	}
 	unread := func(err error) Report {
 		var gone *serviceerror.NotFound
 		switch {
@@ -103,6 +108,8 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 			return Report{Closed: 1}
 		case ctx.Err() != nil:
 			return Report{Unchecked: 1}
+		case named: // what was asked for is not known
+			return failed("its history cannot be read: " + oneLine(err.Error()))
 		}
 		return Report{Unread: 1, Reason: oneLine(err.Error())}
 	}
@@ -123,21 +130,28 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 		return unread(err)
 	}
 	if err := replay(replayer, one, events); err != nil {
-		return Report{Failed: 1, Failures: []Failure{{ID: one.id, RunID: one.run, Type: one.kind, Reason: reason(err)}}}
+		return failed(reason(err))
 	}
 	return Report{Replayed: 1}
 }
 
 // elsewhere reports whether a workflow is pinned to another version.
 func (c *Checker) elsewhere(v *workflow.WorkflowExecutionVersioningInfo) bool {
-	behavior, at := v.GetBehavior(), v.GetDeploymentVersion()
+	at, pinned := PinnedTo(v)
+	return pinned && at != c.Version
+}
+
+// PinnedTo is the version that a workflow stays on, by its code or by an operator's
+// override.
+func PinnedTo(v *workflow.WorkflowExecutionVersioningInfo) (at versions.Version, pinned bool) {
+	behavior, deployed := v.GetBehavior(), v.GetDeploymentVersion()
 	if override := v.GetVersioningOverride(); override.GetAutoUpgrade() {
-		return false
-	} else if pinned := override.GetPinned(); pinned != nil {
-		behavior, at = enums.VERSIONING_BEHAVIOR_PINNED, pinned.GetVersion()
+		return at, false
+	} else if o := override.GetPinned(); o != nil {
+		behavior, deployed = enums.VERSIONING_BEHAVIOR_PINNED, o.GetVersion()
 	}
-	return behavior == enums.VERSIONING_BEHAVIOR_PINNED &&
-		(at.GetDeploymentName() != c.Version.DeploymentName || at.GetBuildId() != c.Version.BuildID)
+	return versions.Version{DeploymentName: deployed.GetDeploymentName(), BuildID: deployed.GetBuildId()},
+		behavior == enums.VERSIONING_BEHAVIOR_PINNED
 }
 
 // history is what has happened in a run up to the newest decision of its code.

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/versions"
 )
 
 // ErrNoAnswer: no worker of the version has run the check in time.
@@ -25,14 +26,6 @@ type Target struct {
 	Version worker.WorkerDeploymentVersion
 }
 
-// String names the version.
-func (t Target) String() string {
-	if t.Version.DeploymentName == "" {
-		return "workers without a version"
-	}
-	return t.Version.DeploymentName + ":" + t.Version.BuildID
-}
-
 // Run has a worker of the version check, and returns its report. When ctx is done, the
 // check is ended.
 func Run(ctx context.Context, t Target, req Request) (Report, error) {
@@ -40,14 +33,14 @@ func Run(ctx context.Context, t Target, req Request) (Report, error) {
 		ID:                       "replaycheck/" + uuid.NewString(),
 		TaskQueue:                t.TaskQueue,
 		WorkflowExecutionTimeout: 2 * maxDuration,
-		StaticSummary:            printable.Clip("replay check on "+t.String(), 200),
+		StaticSummary:            printable.Clip("replay check on "+versions.Name(t.Version), 200),
 	}
 	if t.Version.DeploymentName != "" {
 		options.VersioningOverride = &client.PinnedVersioningOverride{Version: t.Version}
 	}
 	run, err := t.Client.ExecuteWorkflow(ctx, options, WorkflowName, req)
 	if err != nil {
-		return Report{}, fmt.Errorf("replaycheck: start it on %s: %w", t, err)
+		return Report{}, fmt.Errorf("replaycheck: start it on %s: %w", versions.Name(t.Version), err)
 	}
 	var report Report
 	err = run.Get(ctx, &report)
@@ -59,7 +52,7 @@ func Run(ctx context.Context, t Target, req Request) (Report, error) {
 	_ = t.Client.TerminateWorkflow(ending, run.GetID(), run.GetRunID(), "its caller has gone") // its timeout ends it otherwise
 	var late *serviceerror.DeadlineExceeded
 	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &late) {
-		return Report{}, fmt.Errorf("%w on %s (workflow %s)", ErrNoAnswer, t, run.GetID())
+		return Report{}, fmt.Errorf("%w on %s (workflow %s)", ErrNoAnswer, versions.Name(t.Version), run.GetID())
 	}
-	return Report{}, fmt.Errorf("replaycheck: on %s: %w", t, err)
+	return Report{}, fmt.Errorf("replaycheck: on %s: %w", versions.Name(t.Version), err)
 }
