@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
+	sdkworkflow "go.temporal.io/sdk/workflow"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parley-run/parley/internal/versions"
@@ -122,7 +123,7 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 	switch {
 	case info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
 		return Report{Closed: 1}
-	case !named && c.elsewhere(info.GetVersioningInfo()):
+	case !named && c.elsewhere(info):
 		return Report{Pinned: 1}
 	}
 	events, err := c.history(ctx, one)
@@ -136,22 +137,9 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 }
 
 // elsewhere reports whether a workflow is pinned to another version.
-func (c *Checker) elsewhere(v *workflow.WorkflowExecutionVersioningInfo) bool {
-	at, pinned := PinnedTo(v)
-	return pinned && at != c.Version
-}
-
-// PinnedTo is the version that a workflow stays on, by its code or by an operator's
-// override.
-func PinnedTo(v *workflow.WorkflowExecutionVersioningInfo) (at versions.Version, pinned bool) {
-	behavior, deployed := v.GetBehavior(), v.GetDeploymentVersion()
-	if override := v.GetVersioningOverride(); override.GetAutoUpgrade() {
-		return at, false
-	} else if o := override.GetPinned(); o != nil {
-		behavior, deployed = enums.VERSIONING_BEHAVIOR_PINNED, o.GetVersion()
-	}
-	return versions.Version{DeploymentName: deployed.GetDeploymentName(), BuildID: deployed.GetBuildId()},
-		behavior == enums.VERSIONING_BEHAVIOR_PINNED
+func (c *Checker) elsewhere(info *workflow.WorkflowExecutionInfo) bool {
+	at, behavior := versions.Of(info)
+	return behavior == sdkworkflow.VersioningBehaviorPinned && at != c.Version
 }
 
 // history is what has happened in a run up to the newest decision of its code.
