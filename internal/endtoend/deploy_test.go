@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
@@ -33,7 +35,7 @@ func TestDeploys(t *testing.T) {
 	a := d.worker(t, workerBinary, "a")
 	d.starter(t, 0, "deploy", "--deployment-name", d.name, "--build-id", "a")
 	ids := d.conversations(t, 6)
-	first := d.starter(t, 0, "send", "helper", "Hello", "--id", "idle-"+d.Name)
+	first := d.starter(t, 0, "send", "desk", "Hello", "--id", "idle-"+d.Name)
 	require.NotEmpty(t, first)
 
 	// A plain roll: A's workers go, and all conversations continue.
@@ -43,7 +45,7 @@ func TestDeploys(t *testing.T) {
 	require.Contains(t, out, "before it: "+d.name+":a")
 	a.stop(t)
 	d.requireTurns(t, ids)
-	require.NotEmpty(t, d.starter(t, 0, "send", "helper", "Still there?", "--id", "idle-"+d.Name), "the idle one has moved too")
+	require.NotEmpty(t, d.starter(t, 0, "send", "desk", "Still there?", "--resume", "idle-"+d.Name), "the idle one has moved too")
 
 	// A build that cannot continue them does not start, and is not known to Temporal then.
 	c := d.worker(t, changedBinary, "c")
@@ -88,7 +90,9 @@ func TestDeploys(t *testing.T) {
 	d.requireTurns(t, ids[1:])
 	require.Equal(t, "moving "+ids[0]+"\n", d.starter(t, 0, "move", ids[0], "--as", "ada", "--reason", "b is gone"))
 	d.requireTurns(t, ids)
-	require.Contains(t, d.starter(t, 0, "audit", ids[0]), "ada")
+	act := d.act(t, ids[0])
+	require.Equal(t, []string{"move", "ada"}, []string{act.Action, act.By})
+	require.Contains(t, act.Detail, "b is gone")
 
 	// Back to A.
 	a = d.worker(t, workerBinary, "a")
@@ -113,7 +117,6 @@ executors:
   agent: {type: scripted, latency: 500ms}
 agents:
   desk: {platform: %[2]s, project: %[4]s, agent: %[5]s, executor: agent}
-  helper: {platform: direct, executor: agent}
 `
 
 func newDeploys(t *testing.T) deploys {
@@ -129,7 +132,7 @@ func newDeploys(t *testing.T) deploys {
 	}
 	t.Cleanup(func() {
 		in := r.InboxInput()
-		ids := []string{workflows.InboxID(in.Platform, in.Project, in.Agent), "direct/helper/idle-" + d.Name}
+		ids := []string{workflows.InboxID(in.Platform, in.Project, in.Agent), "direct/desk/idle-" + d.Name}
 		for _, c := range r.Sim.Report().Conversations {
 			ids = append(ids, strings.Join([]string{r.Name, r.Seeded.ProjectID, c.ID}, "/"))
 		}
@@ -177,7 +180,7 @@ func (w *versionedWorker) log() string { return w.out.String() }
 
 func (w *versionedWorker) until(t *testing.T, text string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(w.log(), text) }, time.Minute, 20*time.Millisecond, "%s\n%s", text, w.log())
+	rig.Eventually(t, func() bool { return strings.Contains(w.log(), text) }, "the log has %q", text)
 }
 
 // wait returns the exit code of a worker that ends by itself.
@@ -187,7 +190,7 @@ func (w *versionedWorker) wait(t *testing.T) (code int) {
 	go func() { over <- w.end() }()
 	select {
 	case code = <-over:
-	case <-time.After(time.Minute):
+	case <-time.After(rig.Patience):
 		t.Fatalf("the worker does not end:\n%s", w.log())
 	}
 	return code
@@ -227,10 +230,10 @@ func (d deploys) interruptRamp(t *testing.T, build string) {
 	var out logtest.Buffer
 	cmd.Stderr = &out
 	require.NoError(t, cmd.Start())
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		described, err := d.deployment().Describe(t.Context(), client.WorkerDeploymentDescribeOptions{})
 		return err == nil && described.Info.RoutingConfig.RampingVersionPercentage == 10
-	}, time.Minute, 50*time.Millisecond, "%s", &out)
+	}, "the build ramps")
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	_ = cmd.Wait()
 	require.Equal(t, 130, cmd.ProcessState.ExitCode(), "%s", &out)
@@ -238,11 +241,25 @@ func (d deploys) interruptRamp(t *testing.T, build string) {
 	require.Contains(t, out.String(), fmt.Sprintf("to go back: starter deploy --deployment-name %s --build-id b", d.name))
 }
 
+// act is what an operator's act has left in a history.
+func (d deploys) act(t *testing.T, id string) (act workflows.ActRecord) {
+	t.Helper()
+	events := d.Client.GetWorkflowHistory(t.Context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		require.NoError(t, err)
+		if signal := e.GetWorkflowExecutionSignaledEventAttributes(); signal.GetSignalName() == workflows.SignalAct {
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(signal.GetInput(), &act))
+		}
+	}
+	return act
+}
+
 // conversations waits until the inbox has opened that many, and returns their workflow ids.
 func (d deploys) conversations(t *testing.T, n int) []string {
 	t.Helper()
 	var ids []string
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		ids = nil
 		for _, c := range d.Sim.Report().Conversations {
 			if c.AgentMessages > 0 {
@@ -250,7 +267,7 @@ func (d deploys) conversations(t *testing.T, n int) []string {
 			}
 		}
 		return len(ids) == n
-	}, time.Minute, 50*time.Millisecond, "%d conversations talk", n)
+	}, "%d conversations talk", n)
 	return ids
 }
 
@@ -267,7 +284,7 @@ func (d deploys) requireTurns(t *testing.T, ids []string) {
 	t.Helper()
 	before := d.messages()
 	var standing []string
-	require.Eventually(t, func() bool {
+	rig.Eventually(t, func() bool {
 		standing = nil
 		now := d.messages()
 		for _, id := range ids {
@@ -276,7 +293,7 @@ func (d deploys) requireTurns(t *testing.T, ids []string) {
 			}
 		}
 		return len(standing) == 0
-	}, time.Minute, 50*time.Millisecond, "conversations stand still: %v", &standing)
+	}, "conversations stand still: %v", &standing)
 }
 
 // otherBinary is another build of the same source.
