@@ -78,8 +78,8 @@ func (o *Operator) move(ctx context.Context, id string, target versions.Version,
 		return "", err
 	}
 	info := d.GetWorkflowExecutionInfo()
-	from, behavior := versions.Of(info)
-	if behavior != workflow.VersioningBehaviorPinned || from == target {
+	from, pinned := replaycheck.PinnedTo(info)
+	if !pinned || from == target {
 		return NotPinned, nil
 	}
 	detail := fmt.Sprintf("from %s to %s", versions.Name(from), versions.Name(target))

@@ -48,7 +48,7 @@ func (e *ReplayError) Error() string {
 
 // replayAs gives the check what the worker's own options add to those of its client.
 func (w *Worker) replayAs(o worker.Options) {
-	w.checker.Version = w.version
+	w.checker.Version = o.DeploymentOptions.Version
 	w.checker.Options.Interceptors = slices.Concat(w.checker.Options.Interceptors, o.Interceptors)
 	w.checker.Options.Plugins = slices.Concat(w.checker.Options.Plugins, o.Plugins)
 }
