@@ -31,6 +31,9 @@ func reason(err error) string {
 	if m := extra.FindStringSubmatch(text); m != nil {
 		return "this build does more: the history has nothing where this build has " + kind(m[1])
 	}
+	if _, rest, found := strings.Cut(text, "[TMPRL1100] "); found { // such as an activity that it has not scheduled
+		return oneLine("this build does something else: " + rest)
+	}
 	return oneLine(text)
 }
 
