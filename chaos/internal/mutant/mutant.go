@@ -54,9 +54,12 @@ var All = []Mutant{
 		Only: "kill", Rate: 1, Breaks: check.RulePaid,
 	},
 	{
-		Name: "claims", Does: "takes a refused claim for another's, without looking whether it was its own",
-		Edits: []Edit{{"activities/claim.go", "\tcase before == nil:\n\t\tk.mark = nil", "\tcase true:\n\t\tk.mark = nil"}},
-		Only:  "reset,half-open", Rate: 12, Breaks: check.RuleClaim,
+		Name: "claims", Does: "claims again what it has just claimed, and takes the refusal for another worker's claim",
+		Edits: []Edit{{
+			"activities/claim.go", "return s.Claim(ctx, k.in.Ref) })",
+			"if err := s.Claim(ctx, k.in.Ref); err != nil {\n\t\t\treturn err\n\t\t}\n\t\treturn s.Claim(ctx, k.in.Ref)\n\t})",
+		}},
+		Only: "kill", Rate: 1, Breaks: check.RuleClaim,
 	},
 	{
 		Name: "direct", Does: "answers a message again whose id it has answered",
