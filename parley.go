@@ -103,8 +103,8 @@ type Options struct {
 	// work). OnFatalError is called in addition to the worker's own.
 	Worker func(*worker.Options)
 	// Deployment switches Temporal's worker versioning on: the deployment's name and the
-	// build id, both. Conversations stay on the version on which they began; inboxes move
-	// to the current one. Zero: no versioning, unless Worker sets it.
+	// build id, both. All workflows move to the current version, open conversations too.
+	// Zero: no versioning, unless Worker sets it.
 	Deployment worker.WorkerDeploymentVersion
 	// NoReplayCheck starts a versioned worker without a check. Otherwise a version that has
 	// no open workflows yet first replays those of the others, and Run fails if it cannot

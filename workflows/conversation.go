@@ -124,8 +124,8 @@ func (r *run) gate(ctx workflow.Context) (*ending, error) {
 }
 
 // rollOver continues the workflow as new, between turns, when its history has grown
-// long. That is also when it moves to a newer version of the worker: not before, so that
-// a conversation does not change its agent in the middle.
+// long. One that an operator has pinned to a version of the worker moves to the current
+// version then, if nothing pins its next run too.
 func (r *run) rollOver(ctx workflow.Context) error {
 	info := workflow.GetInfo(ctx)
 	if !r.historyIsLong(info) && !r.hadRunTurns() {

@@ -52,7 +52,7 @@ func TestRegister(t *testing.T) {
 	r := registry{}
 	workflows.Register(r)
 	want := map[string]workflow.VersioningBehavior{
-		workflows.ConversationName: workflow.VersioningBehaviorPinned, workflows.InboxName: workflow.VersioningBehaviorAutoUpgrade,
+		workflows.ConversationName: workflow.VersioningBehaviorAutoUpgrade, workflows.InboxName: workflow.VersioningBehaviorAutoUpgrade,
 		workflows.CapacityName: workflow.VersioningBehaviorAutoUpgrade, workflows.LedgerName: workflow.VersioningBehaviorAutoUpgrade,
 		workflows.ActName: workflow.VersioningBehaviorAutoUpgrade,
 	}

@@ -6,12 +6,13 @@ import (
 )
 
 // Register makes the workflows known to a worker under their recorded names. With
-// worker versioning, conversations stay on the version they began on until they
-// continue as new, and inboxes, capacities and ledgers move to the newest.
+// worker versioning, all of them move to the current version with their next task:
+// workers of earlier versions can stop at any time. Histories of earlier releases that
+// the tests replay guard the move.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(Conversation, workflow.RegisterOptions{
 		Name:               ConversationName,
-		VersioningBehavior: workflow.VersioningBehaviorPinned,
+		VersioningBehavior: workflow.VersioningBehaviorAutoUpgrade,
 	})
 	r.RegisterWorkflowWithOptions(Inbox, workflow.RegisterOptions{
 		Name:               InboxName,

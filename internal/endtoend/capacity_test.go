@@ -2,7 +2,6 @@ package endtoend_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +22,6 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
-	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/onerun"
@@ -246,19 +244,27 @@ func goldenCapacity(t *testing.T) (*rig.Rig, string) {
 	return r, workflows.CapacityID(r.Name)
 }
 
-// A conversation whose build nobody runs any more gives its place to another. When a
-// worker of its build is there again, it waits for a place before its next turn.
+// A conversation that is pinned to a version without workers, as earlier releases pinned
+// all of them, gives its place to another. When a worker of its version is there again,
+// it waits for a place before its next turn.
 func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	t.Parallel()
 	gate := rig.NewGate()
 	r := rig.New(t, localstacktest.Client(t), rig.Options{
-		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 2, MaxTurns: 5}, MaxOpen: 1, Executor: gate,
+		Sim: sim.Config{Player: rig.Endless{}}, Setup: sim.Setup{Conversations: 2, MaxTurns: 5}, MaxOpen: 1,
 	})
 	deployment := "parley-" + r.Name
-	stop := runVersion(t, r, deployment, "one")
+	stop := runBuild(t, r, deployment, "one", gate)
 	r.StartInbox(t, r.InboxInput())
 	first := gate.Asked(t)
-	runVersion(t, r, deployment, "two")
+	_, err := r.Client.UpdateWorkflowExecutionOptions(t.Context(), client.UpdateWorkflowExecutionOptionsRequest{
+		WorkflowId: workflows.ConversationID(first.Conversation),
+		WorkflowExecutionOptionsChanges: client.WorkflowExecutionOptionsChanges{VersioningOverride: &client.VersioningOverrideChange{
+			Value: &client.PinnedVersioningOverride{Version: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: "one"}},
+		}},
+	})
+	require.NoError(t, err)
+	runBuild(t, r, deployment, "two", gate)
 	stop()
 	second := gate.AskedWithin(t, rig.Patience)
 	require.NotEqual(t, first.Conversation.ID, second.Conversation.ID)
@@ -267,7 +273,7 @@ func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	require.Len(t, status.Stranded, 1)
 	require.Len(t, status.Open, 1)
 
-	runVersion(t, r, deployment, "one")
+	runBuild(t, r, deployment, "one", gate)
 	// It finishes the turn that it was in, and waits.
 	again := gate.Asked(t)
 	require.Equal(t, first.Conversation.ID, again.Conversation.ID)
@@ -279,29 +285,4 @@ func TestStrandedConversationsHoldNoCapacity(t *testing.T) {
 	}
 	r.WaitDone(t, rig.Patience)
 	r.RequireOnce(t)
-}
-
-// runVersion runs a worker of a version, which becomes the current one.
-func runVersion(t *testing.T, r *rig.Rig, deployment, build string) (stop func()) {
-	t.Helper()
-	w, err := process.New(process.Options{
-		Client: r.Client, TaskQueue: r.TaskQueue, Platforms: r.Platforms(), Executors: r.Executors(),
-		Drain:      time.Second,
-		Deployment: worker.WorkerDeploymentVersion{DeploymentName: deployment, BuildID: build},
-	})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
-	t.Cleanup(stop)
-	rig.Eventually(t, func() bool {
-		_, err := r.Client.WorkerDeploymentClient().GetHandle(deployment).SetCurrentVersion(t.Context(),
-			client.WorkerDeploymentSetCurrentVersionOptions{BuildID: build})
-		return err == nil
-	}, "version %s becomes current", build)
-	return stop
 }

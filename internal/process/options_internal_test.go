@@ -36,7 +36,7 @@ func TestWorkerOptionsAreProtected(t *testing.T) {
 	require.False(t, o.LocalActivityWorkerOnly)
 	require.Equal(t, 30, o.MaxConcurrentActivityExecutionSize)
 	require.Equal(t, 5, o.MaxConcurrentLocalActivityExecutionSize)
-	require.Equal(t, workflow.VersioningBehaviorPinned, o.DeploymentOptions.DefaultVersioningBehavior)
+	require.Equal(t, workflow.VersioningBehaviorAutoUpgrade, o.DeploymentOptions.DefaultVersioningBehavior)
 	broken := errors.New("broken")
 	o.OnFatalError(broken)
 	require.Equal(t, broken, told)

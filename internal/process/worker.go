@@ -240,7 +240,7 @@ func (w *Worker) protect(o *worker.Options) {
 	o.DisableWorkflowWorker, o.LocalActivityWorkerOnly = false, false
 	if o.DeploymentOptions.UseVersioning && o.DeploymentOptions.DefaultVersioningBehavior == workflow.VersioningBehaviorUnspecified {
 		// Every workflow states its own behavior; the SDK requires a default.
-		o.DeploymentOptions.DefaultVersioningBehavior = workflow.VersioningBehaviorPinned
+		o.DeploymentOptions.DefaultVersioningBehavior = workflow.VersioningBehaviorAutoUpgrade
 	}
 	switch {
 	case o.Tuner != nil: // the SDK accepts one or the other

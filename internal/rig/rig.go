@@ -132,6 +132,9 @@ func (r *Rig) Platforms() map[string]platforms.Instance {
 // Executors hold the one executor, as ExecutorName.
 func (r *Rig) Executors() *executors.Registry { return r.registry }
 
+// Tools are the workers' tools.
+func (r *Rig) Tools() activities.Tools { return r.opts.Tools }
+
 // Activities are the activities of conversations, without a worker.
 func (r *Rig) Activities(t testing.TB) *activities.Conversation {
 	t.Helper()
