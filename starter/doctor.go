@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.temporal.io/api/enums/v1"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
@@ -209,7 +208,7 @@ func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.Inbox
 		examineNamespace(ctx, o),
 	}
 	attributes, usable := examineAttributes(ctx, o)
-	found = append(found, attributes, examineWorkers(ctx, o))
+	found = append(append(found, attributes), examineWorkers(ctx, o)...)
 	if !usable { // no workflow of Parley can have started there
 		return skip(found, 3, "no search attributes")
 	}
@@ -232,28 +231,6 @@ func examineAttributes(ctx context.Context, o *operate.Operator) (f finding, usa
 		return f, false
 	}
 	return wrong(f.Check, have.Refused(o.Namespace, nil)), false
-}
-
-// examineWorkers lists the workers that poll the task queue.
-func examineWorkers(ctx context.Context, o *operate.Operator) finding {
-	const name = "workers"
-	var pollers []string
-	for _, kind := range []enums.TaskQueueType{enums.TASK_QUEUE_TYPE_WORKFLOW, enums.TASK_QUEUE_TYPE_ACTIVITY} {
-		d, err := o.Client.DescribeTaskQueue(ctx, o.TaskQueue, kind)
-		if err != nil {
-			return wrong(name, o.Explain(fmt.Sprintf("describe task queue %q", o.TaskQueue), err))
-		}
-		for _, p := range d.GetPollers() {
-			if !slices.Contains(pollers, p.GetIdentity()) {
-				pollers = append(pollers, p.GetIdentity())
-			}
-		}
-	}
-	if len(pollers) == 0 {
-		return finding{Check: name, State: checkWrong, Detail: fmt.Sprintf("no worker polls task queue %q", o.TaskQueue),
-			Remedy: "start one (go run ./worker), with the same address, namespace and task queue"}
-	}
-	return finding{Check: name, State: checkFine, Detail: fmt.Sprintf("%s on task queue %q", strings.Join(pollers, ", "), o.TaskQueue)}
 }
 
 // examineAgent asks the platform of an agent about address, key and the agent.

@@ -117,7 +117,7 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 	if err != nil {
 		return []finding{parkedFinding(parked), wrong("steps", err)}
 	}
-	return append([]finding{parkedFinding(parked), retryingFinding(page)}, examineKeys(ctx, o)...)
+	return append([]finding{parkedFinding(parked), strandedFinding(page), retryingFinding(page)}, examineKeys(ctx, o)...)
 }
 
 // retryingFinding counts the steps that failed and are retried. A retry may succeed,

@@ -87,11 +87,12 @@ filters. It asks Temporal's visibility store, which may be a second behind.
 Usage: starter list [flags]
 
 Statuses: waiting (for capacity under max_open), claiming, talking, listening, paused, needs_attention,
-needs_approval, ending; open and closed; waits_for_key (alone: no worker can read it, of the newest 500 open
+needs_approval, ending; stranded (no worker can run it; list shows the version it waits for);
+open and closed; waits_for_key (alone: no worker can read it, of the newest 500 open
 ones and those that Temporal reports); broken (the workflow failed, timed out or was terminated).
 Outcomes: ended, claim_lost, failed, cancelled, expired, budget_spent.`
 
-const listExample = `  starter list --status needs_attention
+const listExample = `  starter list --status needs_attention,stranded
   starter list --agent support --outcome failed --limit 0
   starter list --query "ParleyTurns > 20" --output json`
 

@@ -146,7 +146,10 @@ func inboxRemarks(in operate.Inbox, now time.Time) (all []string) {
 		all = append(all, count(in.Queued, "conversation")+" wait for capacity: resumed, or started by hand")
 	}
 	if in.Stranded > 0 {
-		all = append(all, fmt.Sprintf("no worker can run %s: start a worker of their build, or end them", count(in.Stranded, "open conversation")))
+		all = append(all, fmt.Sprintf("no worker can run %s: starter list --status stranded", count(in.Stranded, "open conversation")))
+	}
+	if in.WorkerGone && in.LastError == "" {
+		all = append(all, fmt.Sprintf("worker %s, which polled last, has gone: another continues within half a minute", in.Worker))
 	}
 	if in.Orphans > 0 {
 		all = append(all, fmt.Sprintf("%s in progress that no workflow runs: set adopt_after, or use starter run --adopt, to adopt them", count(in.Orphans, "conversation")))

@@ -60,14 +60,40 @@ func listing(page operate.Page, now time.Time) string {
 	if len(page.Conversations) == 0 {
 		return "no conversations\n"
 	}
-	return conversationTable(page.Conversations, now) + "\n" + summary(page.Counts) + "\n"
+	return conversationTable(page.Conversations, now) + "\n" + strandedText(page.Conversations) + summary(page.Counts) + "\n"
+}
+
+// strandedText says once for each reason why conversations are stranded.
+func strandedText(conversations []operate.Conversation) string {
+	var b strings.Builder
+	said := make(map[operate.Stranded]bool)
+	for _, c := range conversations {
+		if c.Stranded == nil {
+			continue
+		}
+		s := *c.Stranded
+		if s.Was = ""; said[s] {
+			continue
+		}
+		said[s] = true
+		fmt.Fprintf(&b, "stranded: %s\n    → %s\n", clip(s.Reason, 300), clip(s.Remedy, 500))
+	}
+	return b.String()
+}
+
+// statusText is the status, and for a stranded conversation the version it waits for.
+func statusText(c operate.Conversation) string {
+	if c.Stranded != nil && c.Stranded.Version != "" {
+		return words(c.Status) + " (" + clip(c.Stranded.Version, 60) + ")"
+	}
+	return words(c.Status)
 }
 
 func conversationTable(conversations []operate.Conversation, now time.Time) string {
 	rows := make([][]string, len(conversations))
 	for i, c := range conversations {
 		rows[i] = []string{
-			clip(printable.ID(c.ID), 120), clip(c.Persona, personaWidth), words(c.Status), fmt.Sprint(c.Turns),
+			clip(printable.ID(c.ID), 120), clip(c.Persona, personaWidth), statusText(c), fmt.Sprint(c.Turns),
 			c.Result(), clock(c.Started, now), span(c.Duration()),
 		}
 	}
@@ -80,10 +106,15 @@ func summary(c operate.Counts) string {
 	var parts []string
 	if c.Open > 0 {
 		text := fmt.Sprintf("%d open", c.Open)
-		if c.NeedAttention == 1 {
-			text += " (1 needs attention)"
-		} else if c.NeedAttention > 1 {
-			text += fmt.Sprintf(" (%d need attention)", c.NeedAttention)
+		var of []string
+		if c.NeedAttention > 0 {
+			of = append(of, plural(c.NeedAttention, "needs", "need")+" attention")
+		}
+		if c.Stranded > 0 {
+			of = append(of, fmt.Sprintf("%d stranded", c.Stranded))
+		}
+		if len(of) > 0 {
+			text += " (" + strings.Join(of, ", ") + ")"
 		}
 		parts = append(parts, text)
 	}

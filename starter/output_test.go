@@ -170,7 +170,7 @@ func TestInboxTable(t *testing.T) {
 		"",
 		"support: 1 conversation wait for capacity: resumed, or started by hand",
 		"",
-		"support: no worker can run 2 open conversations: start a worker of their build, or end them",
+		"support: no worker can run 2 open conversations: starter list --status stranded",
 		"",
 		"support: 7 conversations in progress that no workflow runs: set adopt_after, or use starter run --adopt, to adopt them",
 		"",

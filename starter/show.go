@@ -43,7 +43,10 @@ func (s *starter) show(ctx context.Context, name string) error {
 		return s.document(record)
 	}
 	s.print("%s", recordText(record, time.Now()))
-	if record.Open && record.Source == operate.SourceHistory && record.WaitsFor == nil {
+	switch {
+	case record.Stranded != nil:
+		s.say("No worker can run it: this is from the history, and may lack the current step.")
+	case record.Open && record.Source == operate.SourceHistory && record.WaitsFor == nil:
 		s.say("No worker answers on task queue %q: this is from the history, and may lack the current step.", o.TaskQueue)
 	}
 	return nil
@@ -68,7 +71,7 @@ func recordText(r operate.Record, now time.Time) string {
 }
 
 func header(r operate.Record, now time.Time) string {
-	status := words(r.Status)
+	status := statusText(r.Conversation)
 	if r.Step != "" {
 		status += " · " + r.Step
 	}
@@ -105,6 +108,12 @@ func header(r operate.Record, now time.Time) string {
 	}
 	if r.Task != nil {
 		rows = append(rows, taskRows(*r.Task, now)...)
+	}
+	if s := r.Stranded; s != nil {
+		rows = append(rows, [2]string{"stranded", clip(s.Reason, 500)}, [2]string{"remedy", clip(s.Remedy, 500)})
+		if s.Was != "" {
+			rows = append(rows, [2]string{"before that", words(s.Was)})
+		}
 	}
 	if a := r.Attention; a != nil {
 		reason := a.Reason

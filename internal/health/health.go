@@ -1,8 +1,8 @@
 // Package health serves the state of a worker to orchestrators and operators:
 //
 //	/healthz  the process is alive
-//	/readyz   Temporal answers, the last poll of every inbox succeeded, and iii engines
-//	          are connected
+//	/readyz   Temporal answers, the last poll of every inbox succeeded, iii engines are
+//	          connected, and some version of the worker gets new work
 //	/metrics  for Prometheus
 //
 // It listens on loopback by default: there is no key, and metrics name agents. There, web
@@ -85,6 +85,7 @@ type Report struct {
 type Checker struct {
 	cfg      Config
 	draining atomic.Bool
+	works    atomic.Pointer[func() (detail string, ok bool)]
 
 	mu   sync.Mutex
 	last Report
@@ -110,6 +111,10 @@ func (c *Checker) Connected(temporal Temporal, namespace string, payloads conver
 
 // Drain makes the worker not ready until its end.
 func (c *Checker) Drain() { c.draining.Store(true) }
+
+// Follow adds to the reports whether the worker gets work at all, and what an operator
+// should know in any case: it may get none because of its version.
+func (c *Checker) Follow(works func() (detail string, ok bool)) { c.works.Store(&works) }
 
 // Check returns a report that is at most about a second old.
 func (c *Checker) Check(ctx context.Context) Report {
@@ -147,6 +152,13 @@ func (c *Checker) report(ctx context.Context) Report {
 		if err := connection.Err(); err != nil {
 			report.Ready = false
 			report.Reasons = append(report.Reasons, fmt.Sprintf("%s: %v", connection.Name, err))
+		}
+	}
+	if works := c.works.Load(); works != nil {
+		detail, ok := (*works)()
+		report.Ready = report.Ready && ok
+		if detail != "" {
+			report.Reasons = append(report.Reasons, detail)
 		}
 	}
 	report.Checked = c.cfg.Now().UTC()

@@ -218,3 +218,20 @@ func TestServe(t *testing.T) {
 	_, err = health.Serve(t.Context(), "nowhere", handler, quiet)
 	require.ErrorContains(t, err, `health: cannot listen at "nowhere"`)
 }
+
+// A worker that gets no work because of its version is ready as long as others get it.
+func TestWorkOfTheVersion(t *testing.T) {
+	t.Parallel()
+	c := health.NewChecker(health.Config{Temporal: &fake{}, Now: func() time.Time { return now }})
+	detail, works := "", true
+	c.Follow(func() (string, bool) { return detail, works })
+	require.Equal(t, health.Report{Ready: true, Checked: now}, c.Check(t.Context()))
+	for _, tt := range []struct {
+		detail string
+		works  bool
+	}{{"version b is not current", true}, {"version b is not current, and a has no workers", false}} {
+		detail, works = tt.detail, tt.works
+		c.Connected(&fake{}, "", nil, nil) // forgets the last report
+		require.Equal(t, health.Report{Ready: tt.works, Reasons: []string{tt.detail}, Checked: now}, c.Check(t.Context()))
+	}
+}

@@ -2,19 +2,16 @@ package launch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/taskqueue/v1"
-	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -106,69 +103,29 @@ func (r Runs) Describe(ctx context.Context, workflowID string) (activities.RunIn
 	case workflows.StateNeedsAttention, workflows.StatePaused, workflows.StateWaiting:
 		out.Parked = true
 	}
-	out.Untaken, err = r.untaken(ctx, d)
-	return out, err
+	out.Untaken = r.untaken(ctx, d)
+	return out, nil
 }
 
-// unstarted is how long an activity waits before it is asked whether a worker can
-// take it at all.
-const unstarted = 30 * time.Second
-
-// untaken names a task of the workflow that no worker has taken, where that may be
-// because none can: a workflow task takes a worker no time, and an activity may wait
-// for a busy worker, but not for one that is not there.
-func (r Runs) untaken(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (string, error) {
-	if task := d.GetPendingWorkflowTask(); task.GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
-		return "workflow task of " + task.GetOriginalScheduledTime().AsTime().Format(time.RFC3339Nano), nil
-	}
+// untaken says why no worker takes a task of a workflow, where that may last: none has
+// its version, or a workflow task waits, which takes a worker no time. An activity may
+// wait for a busy worker.
+func (r Runs) untaken(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) string {
 	for _, a := range d.GetPendingActivities() {
-		at := a.GetScheduledTime().AsTime()
-		if a.GetState() != enums.PENDING_ACTIVITY_STATE_SCHEDULED || time.Since(at) < unstarted {
-			continue
-		}
-		polled, err := r.polled(ctx, d.GetWorkflowExecutionInfo())
-		if err != nil || polled {
-			return "", err
-		}
-		return fmt.Sprintf("activity %s, attempt %d", a.GetActivityId(), a.GetAttempt()), nil
-	}
-	return "", nil
-}
-
-// pollerGone is how long before the newest poll of a task queue a worker that is
-// there has polled last: a poll lasts a minute.
-const pollerGone = 75 * time.Second
-
-// polled reports whether a worker of the workflow's version polls its task queue.
-func (r Runs) polled(ctx context.Context, info *workflow.WorkflowExecutionInfo) (bool, error) {
-	d, err := r.Client.DescribeTaskQueue(ctx, info.GetTaskQueue(), enums.TASK_QUEUE_TYPE_ACTIVITY)
-	if gone := (*serviceerror.NotFound)(nil); errors.As(err, &gone) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	var newest time.Time
-	for _, p := range d.GetPollers() {
-		if at := p.GetLastAccessTime().AsTime(); at.After(newest) {
-			newest = at
+		if a.GetState() == enums.PENDING_ACTIVITY_STATE_STARTED {
+			return "" // a worker that stops may still be busy with it
 		}
 	}
-	for _, p := range d.GetPollers() {
-		if newest.Sub(p.GetLastAccessTime().AsTime()) < pollerGone && runs(p, info.GetVersioningInfo()) {
-			return true, nil
+	if r.Workers != nil {
+		state, err := r.Workers.Read(ctx, d.GetWorkflowExecutionInfo().GetTaskQueue())
+		if err == nil {
+			if reason, ok := state.CanRun(versions.Of(d.GetWorkflowExecutionInfo())); !ok {
+				return reason
+			}
 		}
 	}
-	return false, nil
-}
-
-// runs reports whether a worker has the version that a workflow is pinned to.
-func runs(p *taskqueue.PollerInfo, v *workflow.WorkflowExecutionVersioningInfo) bool {
-	options := p.GetDeploymentOptions()
-	versioned := options.GetWorkerVersioningMode() == enums.WORKER_VERSIONING_MODE_VERSIONED
-	pinned := v.GetDeploymentVersion()
-	if pinned == nil {
-		return !versioned
+	if task := d.GetPendingWorkflowTask(); task.GetState() == enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED {
+		return "workflow task of " + task.GetOriginalScheduledTime().AsTime().Format(time.RFC3339Nano)
 	}
-	return versioned && options.GetDeploymentName() == pinned.GetDeploymentName() && options.GetBuildId() == pinned.GetBuildId()
+	return ""
 }

@@ -13,7 +13,6 @@ import (
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
@@ -25,6 +24,8 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors/budget"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/versions"
+	"github.com/parley-run/parley/internal/versions/versionstest"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -41,7 +42,6 @@ type fakeTemporal struct {
 
 	startErr, signalErr error
 	describe            func(id string) (*workflowservice.DescribeWorkflowExecutionResponse, error)
-	queue               *workflowservice.DescribeTaskQueueResponse
 	query               func(id, query string, args []any) (any, error)
 	update              func(client.UpdateWorkflowOptions) (any, error)
 	lists               []*workflowservice.ListWorkflowExecutionsResponse
@@ -91,13 +91,6 @@ func (f *fakeTemporal) SignalWithStartWorkflow(
 
 func (f *fakeTemporal) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	return f.describe(id)
-}
-
-func (f *fakeTemporal) DescribeTaskQueue(context.Context, string, enums.TaskQueueType) (*workflowservice.DescribeTaskQueueResponse, error) {
-	if f.queue == nil {
-		return nil, serviceerror.NewNotFound("no such queue")
-	}
-	return f.queue, nil
 }
 
 // A fakeValue is an encoded value.
@@ -315,34 +308,45 @@ const running, completed = enums.WORKFLOW_EXECUTION_STATUS_RUNNING, enums.WORKFL
 // waits for an operator, or has a task that no worker can take.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
-	pending := func(age time.Duration) *workflowservice.DescribeWorkflowExecutionResponse {
+	pending := func(state enums.PendingActivityState) *workflowservice.DescribeWorkflowExecutionResponse {
 		d := described(running, workflows.StateNeedsAttention)
-		d.PendingActivities = []*workflow.PendingActivityInfo{{
-			ActivityId: "7", Attempt: 2, State: enums.PENDING_ACTIVITY_STATE_SCHEDULED, ScheduledTime: timestamppb.New(time.Now().Add(-age)),
-		}}
+		d.PendingActivities = []*workflow.PendingActivityInfo{{ActivityId: "7", Attempt: 2, State: state}}
 		return d
 	}
-	polled := func(ago time.Duration) *workflowservice.DescribeTaskQueueResponse {
-		return &workflowservice.DescribeTaskQueueResponse{Pollers: []*taskqueue.PollerInfo{{LastAccessTime: timestamppb.New(time.Now().Add(-ago))}}}
+	const scheduled, begun = enums.PENDING_ACTIVITY_STATE_SCHEDULED, enums.PENDING_ACTIVITY_STATE_STARTED
+	untaken := described(running, workflows.StateNeedsAttention)
+	untaken.PendingWorkflowTask = &workflow.PendingWorkflowTaskInfo{
+		State: enums.PENDING_WORKFLOW_TASK_STATE_SCHEDULED, OriginalScheduledTime: timestamppb.New(time.Unix(1000, 0)),
 	}
 	for name, tt := range map[string]struct {
-		d     *workflowservice.DescribeWorkflowExecutionResponse
-		err   error
-		queue *workflowservice.DescribeTaskQueueResponse
-		want  activities.RunInfo
+		d    *workflowservice.DescribeWorkflowExecutionResponse
+		err  error
+		gone bool // there is no worker
+		want activities.RunInfo
 	}{
 		"there is none":                  {err: serviceerror.NewNotFound("gone")},
 		"completed":                      {d: described(completed, ""), want: activities.RunInfo{Exists: true, Closed: time.Unix(1000, 0).UTC()}},
 		"it needs attention":             {d: described(running, workflows.StateNeedsAttention), want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
 		"paused":                         {d: described(running, workflows.StatePaused), want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
-		"an activity just scheduled":     {d: pending(time.Second), want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
-		"an activity waits for its turn": {d: pending(time.Hour), queue: polled(time.Second), want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
-		"an activity without a worker":   {d: pending(time.Hour), want: activities.RunInfo{Exists: true, Running: true, Parked: true, Untaken: "activity 7, attempt 2"}},
+		"an activity waits for its turn": {d: pending(scheduled), want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
+		"an activity without a worker": {
+			d: pending(scheduled), gone: true,
+			want: activities.RunInfo{Exists: true, Running: true, Parked: true, Untaken: `no worker runs on task queue "q"`},
+		},
+		"an activity that its stopping worker finishes": {d: pending(begun), gone: true, want: activities.RunInfo{Exists: true, Running: true, Parked: true}},
+		"a workflow task that no worker takes": {
+			d: untaken, want: activities.RunInfo{Exists: true, Running: true, Parked: true, Untaken: "workflow task of 1970-01-01T00:16:40Z"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := &fakeTemporal{queue: tt.queue, describe: func(string) (*workflowservice.DescribeWorkflowExecutionResponse, error) { return tt.d, tt.err }}
-			got, err := launch.Runs{Launcher: launch.Launcher{Client: f}}.Describe(t.Context(), "id")
+			var service versionstest.Service
+			if !tt.gone {
+				service.Set(versions.Version{}, versions.Version{})
+			}
+			f := &fakeTemporal{describe: func(string) (*workflowservice.DescribeWorkflowExecutionResponse, error) { return tt.d, tt.err }}
+			workers := &versions.Cache{Reader: versions.Reader{Client: &service}}
+			got, err := launch.Runs{Launcher: launch.Launcher{Client: f}, Workers: workers}.Describe(t.Context(), "id")
 			require.NoError(t, err)
 			require.Equal(t, tt.want, got)
 		})

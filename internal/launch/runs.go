@@ -11,11 +11,17 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/workflows"
 )
 
 // Runs is what activities see of the conversation workflows.
-type Runs struct{ Launcher }
+type Runs struct {
+	Launcher
+	// Workers knows which versions have workers. Nil: only a task that waits shows that a
+	// conversation has none.
+	Workers *versions.Cache
+}
 
 var (
 	_ activities.Runs        = Runs{}

@@ -67,6 +67,9 @@ func (o *Operator) update(ctx context.Context, id, name, op string, req any) (wo
 // send sends an update and waits for its answer.
 func (o *Operator) send(ctx context.Context, id, name, op string, req, into any) error {
 	op = fmt.Sprintf("%s %q", op, id)
+	if err := o.refuseStranded(ctx, id, op); err != nil {
+		return err
+	}
 	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
 		WorkflowID: id, UpdateName: name, Args: []any{req}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
@@ -130,7 +133,7 @@ func Each(ctx context.Context, ids []string, do func(ctx context.Context, id str
 
 // Matching lists the ids of the open conversations that match a filter.
 func (o *Operator) Matching(ctx context.Context, f Filter) ([]string, error) {
-	query, err := f.visibility(workflows.ConversationName)
+	query, err := o.conversations(ctx, f)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,11 @@ type Conversation struct {
 	Agent      string `json:"agent,omitempty"`
 	// Persona is a short description of the other side.
 	Persona string `json:"persona,omitempty"`
-	// Status is a workflows.State, or for a workflow that did not complete "failed",
-	// "timed_out", "terminated" or "cancelled".
+	// Status is a workflows.State, StatusStranded, or for a workflow that did not complete
+	// "failed", "timed_out", "terminated" or "cancelled".
 	Status string `json:"status"`
+	// Stranded says why no worker can run it. Nil: one can, as far as is known.
+	Stranded *Stranded `json:"stranded,omitempty"`
 	// Open is false once the workflow has closed.
 	Open    bool                     `json:"open"`
 	Turns   int                      `json:"turns"`
@@ -60,7 +62,7 @@ func (c Conversation) Duration() time.Duration {
 // or it did not complete.
 func (c Conversation) NeedsOperator() bool {
 	switch c.Status {
-	case string(workflows.StateNeedsAttention), StatusWaitsForKey, "failed", "timed_out", "terminated", "cancelled":
+	case string(workflows.StateNeedsAttention), StatusWaitsForKey, StatusStranded, "failed", "timed_out", "terminated", "cancelled":
 		return true
 	}
 	return c.Outcome == conversation.OutcomeFailed || c.Outcome == conversation.OutcomeCancelled
@@ -157,14 +159,18 @@ func (o *Operator) describeRun(ctx context.Context, id string) (*workflowservice
 	return d, nil
 }
 
-// fromDescription adds what only a description has: the summary, and the start of the
-// chain's first run.
+// fromDescription adds what only a description has: the summary, whether a worker can run
+// it, and the start of the chain's first run.
 func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
 	info := d.GetWorkflowExecutionInfo()
 	c := fromInfo(info)
 	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
 	c.Retrying = retrying(o.converter(c.ID), d.GetPendingActivities())
-	o.waitsForKey(ctx, &c, d)
+	if c.Stranded = o.stranded(ctx, info); c.Stranded != nil {
+		c.Status = StatusStranded
+	} else {
+		o.waitsForKey(ctx, &c, d)
+	}
 	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
 		// A first run that retention has removed leaves the start of this one.
 		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {

@@ -23,6 +23,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/versions"
+	"github.com/parley-run/parley/internal/versions/versionstest"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -32,6 +34,8 @@ var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // server is a Temporal that holds the executions of a test.
 type server struct {
 	client.Client // nil: an unexpected call panics
+	// workers are those of every task queue. Without a call of Set there are none.
+	workers versionstest.Service
 
 	mu         sync.Mutex
 	executions []*execution
@@ -44,6 +48,8 @@ type server struct {
 	describing func(n int)
 	looks      int
 }
+
+func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return &s.workers }
 
 // execution is one run of a workflow.
 type execution struct {
@@ -269,6 +275,7 @@ type handle struct {
 func (h handle) Get(_ context.Context, into any) error { return h.value.Get(into) }
 
 func newOperator(s *server) *operate.Operator {
+	s.workers.Set(versions.Version{}, versions.Version{})
 	return &operate.Operator{Client: s, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
 }
 

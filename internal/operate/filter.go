@@ -21,6 +21,8 @@ type Filter struct {
 	Outcomes []string
 	// Query is a visibility query of Temporal, for conditions without a field.
 	Query string
+
+	stranded string // the condition of StatusStranded
 }
 
 // Statuses that are not states of the workflow but combine them with Temporal's state.
@@ -34,7 +36,7 @@ const (
 func StatusNames() []string {
 	return []string{
 		string(workflows.StateWaiting), string(workflows.StateClaiming), string(workflows.StateTalking), string(workflows.StateListening), string(workflows.StatePaused),
-		string(workflows.StateNeedsAttention), string(workflows.StateNeedsApproval), string(workflows.StateEnding), StatusOpen, StatusClosed, StatusBroken,
+		string(workflows.StateNeedsAttention), string(workflows.StateNeedsApproval), string(workflows.StateEnding), StatusStranded, StatusOpen, StatusClosed, StatusBroken,
 		StatusWaitsForKey,
 	}
 }
@@ -75,6 +77,8 @@ func (f Filter) visibility(workflowType string) (string, error) {
 			return "ExecutionStatus = 'Running'"
 		case StatusBroken:
 			return "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')"
+		case StatusStranded:
+			return f.stranded
 		}
 		return fmt.Sprintf("(ExecutionStatus = 'Running' AND %s = %s)", workflows.KeyStatus.GetName(), quote(status))
 	})
@@ -100,13 +104,17 @@ func (f Filter) visibility(workflowType string) (string, error) {
 func oneOf(what string, values, known []string, term func(string) string) (string, error) {
 	var terms []string
 	for _, value := range values {
-		name := strings.ReplaceAll(strings.ToLower(strings.TrimSpace(value)), "-", "_")
+		name := statusName(value)
 		if !slices.Contains(known, name) {
 			return "", fault(Malformed, nil, "unknown %s %q: use %s", what, value, strings.Join(known, ", "))
 		}
 		terms = append(terms, term(name))
 	}
 	return strings.Join(terms, " OR "), nil
+}
+
+func statusName(value string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(value)), "-", "_")
 }
 
 // quote makes a value safe in a visibility query.

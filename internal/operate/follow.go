@@ -62,7 +62,12 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 			return record, nil
 		}
 		runID := info.GetExecution().GetRunId()
-		live, err := o.ask(ctx, id, runID, next)
+		live, err := answer{}, error(nil)
+		if s := o.stranded(ctx, info); s != nil {
+			err = fault(NoWorker, nil, "watch %q: it is stranded: %s: %s", id, s.Reason, s.Remedy)
+		} else {
+			live, err = o.ask(ctx, id, runID, next)
+		}
 		var change Change
 		switch {
 		case err == nil:

@@ -3,6 +3,7 @@ package operate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/workflow/v1"
@@ -48,9 +49,11 @@ type Inbox struct {
 	LastPoll  time.Time `json:"last_poll,omitzero"`
 	LastError string    `json:"last_error,omitempty"`
 	// Advice is what the platform reports to be wrong without being a failure.
-	Advice    []string             `json:"advice,omitempty"`
-	Worker    string               `json:"worker,omitempty"`
-	Attention *workflows.Attention `json:"attention,omitempty"`
+	Advice []string `json:"advice,omitempty"`
+	Worker string   `json:"worker,omitempty"`
+	// WorkerGone: the worker that polled last has stopped or died.
+	WorkerGone bool                 `json:"worker_gone,omitempty"`
+	Attention  *workflows.Attention `json:"attention,omitempty"`
 	// Skipped are the newest of the conversations and simulations that cannot be read or
 	// started. SkippedCount counts all of them.
 	Skipped      []activities.Skipped `json:"skipped,omitempty"`
@@ -81,6 +84,29 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 		return in, nil
 	}
 	in.State = attribute[string](info, workflows.KeyStatus.GetName())
+	stranded := o.stranded(ctx, info)
+	if stranded == nil {
+		if err := o.askInbox(ctx, &in); err != nil {
+			return in, err
+		}
+	}
+	// The heartbeat of the running Poll is newer than the workflow's state.
+	for _, pending := range d.GetPendingActivities() {
+		if pending.GetActivityType().GetName() == activities.PollName {
+			o.addPending(&in, pending)
+		}
+	}
+	if stranded != nil {
+		in.LastError = fmt.Sprintf("no worker can run the inbox: %s: %s", stranded.Reason, stranded.Remedy)
+	}
+	if in.Worker != "" && (stranded != nil || o.gone(ctx, info.GetTaskQueue(), in.Worker)) {
+		in.Polling, in.WorkerGone = false, true
+	}
+	return in, nil
+}
+
+// askInbox queries the workflow of an inbox.
+func (o *Operator) askInbox(ctx context.Context, in *Inbox) error {
 	var status workflows.InboxStatus
 	bounded, cancel := context.WithTimeout(ctx, o.patience())
 	defer cancel()
@@ -90,15 +116,19 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 	case NoWorker:
 		in.LastError = fmt.Sprintf("no worker answers on task queue %q", o.TaskQueue)
 	default:
-		return in, err
+		return err
 	}
-	// The heartbeat of the running Poll is newer than the workflow's state.
-	for _, pending := range d.GetPendingActivities() {
-		if pending.GetActivityType().GetName() == activities.PollName {
-			o.addPending(&in, pending)
-		}
+	return nil
+}
+
+// gone reports that a worker does not take tasks of a task queue any more, as far as
+// Temporal knows.
+func (o *Operator) gone(ctx context.Context, queue, worker string) bool {
+	if queue == "" {
+		return false
 	}
-	return in, nil
+	state, err := o.versions(ctx, queue)
+	return err == nil && !slices.Contains(state.Workers(), worker)
 }
 
 func (in *Inbox) fromStatus(s workflows.InboxStatus) {

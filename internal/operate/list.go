@@ -28,6 +28,9 @@ type Counts struct {
 	Open  int64 `json:"open"`
 	// NeedAttention is a part of Open.
 	NeedAttention int64 `json:"need_attention"`
+	// Stranded are the open ones of the operator's task queue that no worker can run.
+	// They may need attention too.
+	Stranded int64 `json:"stranded"`
 	// Completed workflows have an outcome. Broken ones failed, timed out, were cancelled
 	// or terminated.
 	Completed int64 `json:"completed"`
@@ -40,7 +43,7 @@ func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) 
 	if len(f.Statuses) == 1 && isWaitsForKey(f.Statuses[0]) {
 		return o.listWaiting(ctx, f, limit)
 	}
-	query, err := f.visibility(workflows.ConversationName)
+	query, err := o.conversations(ctx, f)
 	if err != nil {
 		return Page{}, err
 	}
@@ -89,6 +92,21 @@ func (o *Operator) listWaiting(ctx context.Context, f Filter, limit int) (Page, 
 	}
 	counts.Shown = int64(len(found))
 	return Page{Conversations: found, Counts: counts}, nil
+}
+
+// conversations is a filter as a query over conversations.
+func (o *Operator) conversations(ctx context.Context, f Filter) (string, error) {
+	for _, status := range f.Statuses {
+		if statusName(status) == StatusStranded {
+			condition, err := o.strandedQuery(ctx)
+			if err != nil {
+				return "", err
+			}
+			f.stranded = condition
+			break
+		}
+	}
+	return f.visibility(workflows.ConversationName)
 }
 
 // search pages through visibility, which lists open conversations first and then the
@@ -163,5 +181,14 @@ func (o *Operator) count(ctx context.Context, f Filter, query string) (Counts, e
 		return counts, o.Explain("count", err)
 	}
 	counts.NeedAttention = parked.GetCount()
+	condition, err := o.strandedQuery(ctx)
+	if err != nil {
+		return counts, nil // the list itself is still right
+	}
+	stranded, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " AND " + condition})
+	if err != nil {
+		return counts, o.Explain("count", err)
+	}
+	counts.Stranded = stranded.GetCount()
 	return counts, nil
 }

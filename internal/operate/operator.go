@@ -1,10 +1,13 @@
 package operate
 
 import (
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
+
+	"github.com/parley-run/parley/internal/versions"
 )
 
 // An Operator acts on the conversations and inboxes of one namespace. Its
@@ -21,6 +24,9 @@ type Operator struct {
 	// Patience bounds the wait for a worker's answer to a query before the history is
 	// read instead. Zero: 5 seconds.
 	Patience time.Duration
+
+	prepare sync.Once
+	states  *versions.Cache // made by prepare
 }
 
 const (

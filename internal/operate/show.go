@@ -46,7 +46,7 @@ const (
 
 // Show reads one conversation, by its workflow id: a running one from its worker, and
 // from the history if the worker does not answer or holds a part only; one that has
-// ended from the history alone.
+// ended, or that no worker can run, from the history alone.
 func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
 	d, err := o.describeRun(ctx, id)
 	if err != nil {
@@ -57,7 +57,7 @@ func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
 
 func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
 	record := Record{Conversation: o.fromDescription(ctx, d), Source: SourceHistory}
-	if record.Open && record.WaitsFor == nil { // else no worker can answer
+	if record.Open && record.WaitsFor == nil && record.Stranded == nil { // else no worker can answer
 		live, err := o.ask(ctx, record.ID, record.RunID, 0)
 		if err == nil {
 			record.fromStatus(live.status)

@@ -27,6 +27,7 @@ import (
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/telemetry"
 	"github.com/parley-run/parley/internal/version"
+	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/payloads"
 )
 
@@ -167,6 +168,12 @@ func (s Settings) serve(ctx context.Context) error {
 			return err
 		}
 	}
+	standing, stopFollowing, err := s.follow(ctx, temporal, a.Config.TaskQueue, w.version, metrics.Meter)
+	if err != nil {
+		return err
+	}
+	defer stopFollowing()
+	checker.Follow(standing.Ready)
 	s.Logger.Info("starting to work", "version", version.String(), "identity", temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
 }
@@ -268,6 +275,14 @@ func (s Settings) withDefaults() Settings {
 	s.TemporalWait = cmp.Or(s.TemporalWait, connect.DefaultWait)
 	s.StickyCache = cmp.Or(s.StickyCache, StickyCacheFor(memoryLimit()))
 	s.Temporal.Identity = cmp.Or(s.Temporal.Identity, Identity())
+	change := s.Temporal.Change
+	s.Temporal.Change = func(o *client.Options) {
+		// The SDK's default of a minute would show a dead worker as alive for three.
+		o.WorkerHeartbeatInterval = versions.HeartbeatInterval
+		if change != nil {
+			change(o)
+		}
+	}
 	return s
 }
 
@@ -314,10 +329,6 @@ func (s Settings) prepare(ctx context.Context, temporal *connect.Client) error {
 	}
 	if err != nil {
 		return err
-	}
-	if d := s.Deployment; d.DeploymentName != "" {
-		s.Logger.Info("versioned: new conversations come here once this version is current", "run", fmt.Sprintf(
-			"temporal worker deployment set-current-version --deployment-name %s --build-id %s", d.DeploymentName, d.BuildID))
 	}
 	return nil
 }

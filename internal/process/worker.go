@@ -27,6 +27,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/replaycheck"
+	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
@@ -53,6 +54,9 @@ const (
 	// heartbeatThrottle bounds the age of a poll's heartbeat at the server: readiness is
 	// judged by it.
 	heartbeatThrottle = 2 * time.Second
+
+	// workersHeld is how long the polls use one reading of which versions have workers.
+	workersHeld = 5 * time.Second
 )
 
 // Options are what a [Worker] is made of.
@@ -89,6 +93,9 @@ type Options struct {
 	// TemporalWait is how long inboxes wait to be started while Temporal does not
 	// answer. Zero: [connect.DefaultWait]. Negative: not at all.
 	TemporalWait time.Duration
+	// Namespace is the client's, if Client is not a connect.Client. Empty: the SDK's
+	// default.
+	Namespace string
 	// Deployment switches worker versioning on. Zero: off.
 	Deployment worker.WorkerDeploymentVersion
 	// Identity names the worker in histories and in the status of inboxes.
@@ -122,6 +129,7 @@ type Worker struct {
 	renew    func() error // makes sdk anew
 	launcher launch.Launcher
 	checker  *replaycheck.Checker
+	version  versions.Version // zero: the worker has none
 	fatal    chan error
 	beside   func() // waits for goroutines that outlive their activities
 }
@@ -147,14 +155,18 @@ func New(opts Options) (*Worker, error) {
 	checker := &replaycheck.Checker{TaskQueue: opts.TaskQueue, Register: workflows.Register}
 	if c, ok := opts.Client.(*connect.Client); ok {
 		checker.Namespace, checker.Options = c.Namespace, c.Replayer
-		opts.Client = c.Client // the SDK makes workers of its own clients only
+		opts.Client, opts.Namespace = c.Client, c.Namespace // the SDK makes workers of its own clients only
 	}
 	checker.Client = opts.Client
+	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
 	w := &Worker{
 		opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, checker: checker, fatal: make(chan error, 1),
 	}
 	options := w.options()
 	w.replayAs(options)
+	if d := options.DeploymentOptions; d.UseVersioning {
+		w.version = d.Version
+	}
 	if n, most := len(opts.Inboxes), options.MaxConcurrentActivityExecutionSize; options.Tuner == nil && n >= most {
 		return nil, fmt.Errorf("%w: %d activities at once leave no capacity for conversations: "+
 			"polling takes one for each of %d agents (raise --max-activities or Options.MaxActivities)", errOptions, most, n)
@@ -195,7 +207,9 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	if err != nil {
 		return nil, nil, fmt.Errorf("process: %w", err)
 	}
-	runs := launch.Runs{Launcher: w.launcher}
+	runs := launch.Runs{Launcher: w.launcher, Workers: &versions.Cache{
+		Reader: versions.Reader{Client: w.opts.Client, Namespace: w.opts.Namespace}, MaxAge: workersHeld,
+	}}
 	count := activities.NewPressure(activities.PressureConfig{Runs: runs, Metrics: metrics})
 	conversations, err := activities.NewConversation(activities.Config{
 		Platforms: w.opts.Platforms, Pressure: count, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,

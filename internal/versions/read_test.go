@@ -2,10 +2,12 @@ package versions_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -47,10 +49,53 @@ func (s scene) run(build string) (stop func()) {
 		}
 	}
 	w := worker.New(s.client, s.queue, options)
-	w.RegisterWorkflowWithOptions(func(workflow.Context) error { return nil }, workflow.RegisterOptions{Name: "Any"})
+	wait := func(ctx workflow.Context) error { workflow.GetSignalChannel(ctx, "end").Receive(ctx, nil); return nil }
+	w.RegisterWorkflowWithOptions(wait, workflow.RegisterOptions{Name: "Moving", VersioningBehavior: behavior(build, workflow.VersioningBehaviorAutoUpgrade)})
+	w.RegisterWorkflowWithOptions(wait, workflow.RegisterOptions{Name: "Pinned", VersioningBehavior: behavior(build, workflow.VersioningBehaviorPinned)})
 	require.NoError(s, w.Start())
 	s.Cleanup(w.Stop)
 	return w.Stop
+}
+
+// behavior is one that a worker without versioning may state too.
+func behavior(build string, b workflow.VersioningBehavior) workflow.VersioningBehavior {
+	if build == "" {
+		return workflow.VersioningBehaviorUnspecified
+	}
+	return b
+}
+
+// start starts a workflow and waits until it has run on a version.
+func (s scene) start(kind string, on versions.Version) (id string) {
+	s.Helper()
+	id = s.queue + " " + kind
+	_, err := s.client.ExecuteWorkflow(s.Context(), client.StartWorkflowOptions{ID: id, TaskQueue: s.queue}, kind)
+	require.NoError(s, err)
+	s.Cleanup(func() { _ = s.client.TerminateWorkflow(context.Background(), id, "", "test over") })
+	require.Eventually(s, func() bool { v, _ := s.of(id); return v == on }, soon, often)
+	return id
+}
+
+func (s scene) of(id string) (versions.Version, workflow.VersioningBehavior) {
+	d, err := s.client.DescribeWorkflowExecution(s.Context(), id, "")
+	require.NoError(s, err)
+	return versions.Of(d.GetWorkflowExecutionInfo())
+}
+
+// stranded waits until visibility finds exactly these workflows stranded.
+func (s scene) stranded(state versions.State, want ...string) {
+	s.Helper()
+	var found []string
+	require.Eventually(s, func() bool {
+		page, err := s.client.ListWorkflow(s.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: state.StrandedQuery()})
+		require.NoError(s, err)
+		found = nil
+		for _, e := range page.GetExecutions() {
+			found = append(found, e.GetExecution().GetWorkflowId())
+		}
+		slices.Sort(found)
+		return slices.Equal(found, want)
+	}, soon, often, "%v", want)
 }
 
 func (s scene) setCurrent(build string) {
@@ -114,6 +159,8 @@ func TestVersionsOfADeployment(t *testing.T) {
 	state = s.until("a is current", func(state versions.State) bool { return state.Current == s.version("a") })
 	require.Equal(t, s.queue, state.Deployment)
 	require.Equal(t, versions.Current, state.Of(s.version("a")).Role)
+	moving, pinned := s.start("Moving", s.version("a")), s.start("Pinned", s.version("a"))
+	s.stranded(state)
 	s.run("b")
 	state = s.until("b is live", func(state versions.State) bool { return state.Live(s.version("b")) })
 	require.Equal(t, versions.Inactive, state.Of(s.version("b")).Role)
@@ -122,15 +169,28 @@ func TestVersionsOfADeployment(t *testing.T) {
 	state = s.read()
 	require.False(t, state.Live(s.version("a")))
 	require.True(t, state.Live(s.version("b")))
-	_, ok = state.CanRun(s.version("a"), workflow.VersioningBehaviorAutoUpgrade)
+	_, ok = state.CanRun(s.of(moving))
 	require.False(t, ok)
+	s.stranded(state, moving, pinned)
 
 	s.setCurrent("b")
 	state = s.until("b is current", func(state versions.State) bool { return state.Current == s.version("b") })
-	_, ok = state.CanRun(s.version("a"), workflow.VersioningBehaviorAutoUpgrade)
+	_, ok = state.CanRun(s.of(moving))
 	require.True(t, ok)
-	_, ok = state.CanRun(s.version("a"), workflow.VersioningBehaviorPinned)
+	_, ok = state.CanRun(s.of(pinned))
 	require.False(t, ok)
+	s.stranded(state, pinned)
+
+	// An operator's pin counts like the workflow's own.
+	_, err := s.client.UpdateWorkflowExecutionOptions(t.Context(), client.UpdateWorkflowExecutionOptionsRequest{
+		WorkflowId: moving, WorkflowExecutionOptionsChanges: client.WorkflowExecutionOptionsChanges{
+			VersioningOverride: &client.VersioningOverrideChange{Value: &client.PinnedVersioningOverride{Version: s.version("a")}},
+		},
+	})
+	require.NoError(t, err)
+	_, ok = state.CanRun(s.of(moving))
+	require.False(t, ok)
+	s.stranded(state, moving, pinned)
 	s.until("a drains", func(state versions.State) bool {
 		return state.Of(s.version("a")).Role == versions.Draining || state.Of(s.version("a")).Role == versions.Drained
 	})
