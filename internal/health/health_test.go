@@ -225,13 +225,13 @@ func TestWorkOfTheVersion(t *testing.T) {
 	c := health.NewChecker(health.Config{Temporal: &fake{}, Now: func() time.Time { return now }})
 	detail, works := "", true
 	c.Follow(func() (string, bool) { return detail, works })
-	require.Equal(t, health.Report{Ready: true, Checked: now}, c.Check(t.Context()))
+	require.Equal(t, health.Report{Ready: true, Checked: now, Inboxes: []health.Inbox{}}, c.Check(t.Context()))
 	for _, tt := range []struct {
 		detail string
 		works  bool
 	}{{"version b is not current", true}, {"version b is not current, and a has no workers", false}} {
 		detail, works = tt.detail, tt.works
 		c.Connected(&fake{}, "", nil, nil) // forgets the last report
-		require.Equal(t, health.Report{Ready: tt.works, Reasons: []string{tt.detail}, Checked: now}, c.Check(t.Context()))
+		require.Equal(t, health.Report{Ready: tt.works, Reasons: []string{tt.detail}, Checked: now, Inboxes: []health.Inbox{}}, c.Check(t.Context()))
 	}
 }
