@@ -102,7 +102,8 @@ func (c *checking) tasks() {
 		c.occurred(id, claims[id], acks[id])
 	}
 	for id := range acks {
-		c.require(len(claims[id]) > 0, RuleTask, id, "it was reported, and nobody has claimed it")
+		// A report that arrives twice counts for the next time of a recurring task.
+		c.require(len(claims[id]) > 0 || c.doubledTask(id), RuleTask, id, "it was reported, and nobody has claimed it")
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.Pulse.Tasks)) {
 		t := c.Pulse.Tasks[id]
