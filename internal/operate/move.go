@@ -31,9 +31,9 @@ const maxMoved = 50
 // Move lets conversations that are pinned to another version continue on the current one,
 // after a worker of it has replayed them. Those that it cannot continue are not changed.
 func (o *Operator) Move(ctx context.Context, ids []string, req MoveRequest) ([]Result, error) {
-	state, err := versions.Reader{Client: o.Client, Namespace: o.Namespace}.Read(ctx, o.TaskQueue, "")
+	state, err := o.current(ctx)
 	if err != nil {
-		return nil, o.Explain("move", err)
+		return nil, err
 	}
 	target := state.Current
 	if reason, ok := state.CanRun(target, workflow.VersioningBehaviorAutoUpgrade); !ok {
@@ -53,6 +53,19 @@ func (o *Operator) Move(ctx context.Context, ids []string, req MoveRequest) ([]R
 		})...)
 	}
 	return done, nil
+}
+
+// current is the state of the task queue, in which the current version has workers unless
+// a second reading has not found any either.
+func (o *Operator) current(ctx context.Context) (versions.State, error) {
+	state, err := o.Versions(ctx)
+	if err != nil || state.Live(state.Current) || state.Doubt() == 0 {
+		return state, err
+	}
+	if err := wait(ctx, state.Doubt()); err != nil {
+		return state, interrupted("move", err)
+	}
+	return o.Versions(ctx)
 }
 
 // replayable replays conversations on the target, and says why it cannot continue some.

@@ -31,9 +31,6 @@ const (
 	stateHeld = 2 * time.Second
 	// statePatience bounds the wait for it: without one nothing counts as stranded.
 	statePatience = 5 * time.Second
-	// confirmAfter is when a task queue without any worker is read again before an act is
-	// refused: a Temporal server that restarts learns of its workers within that time.
-	confirmAfter = 3 * time.Second
 )
 
 // Versions reads which versions have workers on the operator's task queue. The answer is
@@ -93,8 +90,8 @@ func (o *Operator) refuseStranded(ctx context.Context, id, op string) error {
 	if s == nil {
 		return nil
 	}
-	if state, _ := o.versions(ctx, info.GetTaskQueue()); len(state.Versions) == 0 {
-		if err := wait(ctx, confirmAfter); err != nil {
+	if state, _ := o.versions(ctx, info.GetTaskQueue()); state.Doubt() > 0 {
+		if err := wait(ctx, state.Doubt()); err != nil {
 			return interrupted(op, err)
 		}
 		if s = o.stranded(ctx, info); s == nil {

@@ -60,7 +60,7 @@ func TestStranded(t *testing.T) {
 	require.True(t, c.NeedsOperator())
 	require.Equal(t, &operate.Stranded{
 		Version: "d:a", Was: "talking", Reason: `it is pinned to version d:a, which has no workers on task queue "parley"`,
-		Remedy: "start a worker with --deployment-name d --build-id a",
+		Remedy: "move it to the current version with starter move, or start a worker with --deployment-name d --build-id a",
 	}, c.Stranded)
 	shown, err := o.Show(t.Context(), "onerun/pr1/cv1") // at once: no worker is asked
 	require.NoError(t, err)

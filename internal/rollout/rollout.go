@@ -45,6 +45,8 @@ type Rollout struct {
 	Wait bool
 	// Tell reports progress, a line each.
 	Tell func(format string, args ...any)
+
+	memory *versions.Memory
 }
 
 // A Result is what a rollout has done, and the state that it leaves.
@@ -77,6 +79,7 @@ const often = 500 * time.Millisecond
 
 // Run makes the change. Also with an error, the result has the state that is left.
 func (r Rollout) Run(ctx context.Context) (Result, error) {
+	r.memory = new(versions.Memory)
 	result := Result{TaskQueue: r.TaskQueue, Deployment: r.Target.DeploymentName, Build: r.Target.BuildID}
 	state, err := r.awaitWorkers(ctx)
 	result.from(state)
@@ -107,7 +110,7 @@ func (r *Result) from(s versions.State) {
 }
 
 func (r Rollout) read(ctx context.Context) (versions.State, error) {
-	return versions.Reader{Client: r.Client, Namespace: r.Namespace}.Read(ctx, r.TaskQueue, r.Target.DeploymentName)
+	return versions.Reader{Client: r.Client, Namespace: r.Namespace, Memory: r.memory}.Read(ctx, r.TaskQueue, r.Target.DeploymentName)
 }
 
 func (r Rollout) steps(ctx context.Context, state versions.State, result *Result) error {

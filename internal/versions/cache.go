@@ -38,6 +38,9 @@ func (c *Cache) Read(ctx context.Context, taskQueue string) (State, error) {
 	if !ok && len(c.held) >= maxHeld {
 		return State{}, fmt.Errorf("versions: more than %d task queues", maxHeld)
 	}
+	if c.Reader.Memory == nil {
+		c.Reader.Memory = new(Memory)
+	}
 	if c.held == nil {
 		c.held = make(map[string]answer)
 	}

@@ -27,6 +27,9 @@ type Reader struct {
 	Namespace string
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+	// Memory compares with earlier readings. Nil: a worker is judged by one reading, and
+	// by this machine's clock.
+	Memory *Memory
 }
 
 // Read reads the state of a task queue and of a deployment. Without the name of a
@@ -38,7 +41,7 @@ func (from Reader) Read(ctx context.Context, taskQueue, deployment string) (Stat
 		now = from.Now
 	}
 	r := reading{
-		service: from.Client.WorkflowService(), namespace: from.Namespace, now: now(),
+		service: from.Client.WorkflowService(), namespace: from.Namespace, now: now(), memory: from.Memory,
 		state: State{TaskQueue: taskQueue, Deployment: deployment},
 	}
 	var group errgroup.Group
@@ -64,6 +67,7 @@ type reading struct {
 	service   workflowservice.WorkflowServiceClient
 	namespace string
 	now       time.Time
+	memory    *Memory
 	state     State
 }
 

@@ -161,6 +161,9 @@ func (s State) Remedy(v Version, behavior workflow.VersioningBehavior) string {
 		start = fmt.Sprintf("start a worker with --deployment-name %s --build-id %s", target.DeploymentName, target.BuildID)
 	}
 	if behavior == workflow.VersioningBehaviorPinned {
+		if s.Live(s.Current) {
+			return "move it to the current version with starter move, or " + start
+		}
 		return start
 	}
 	for _, other := range s.live() {

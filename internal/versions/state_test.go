@@ -61,7 +61,7 @@ func TestCanRun(t *testing.T) {
 		{name: "PinnedAndNotCurrent", live: []versions.Version{a, b}, current: b, version: a, behavior: pinned},
 		{
 			name: "PinnedToNoWorkers", live: []versions.Version{b}, current: b, version: a, behavior: pinned,
-			reason: `it is pinned to version d:a, which has no workers on task queue "q"`, remedy: "start a worker with --deployment-name d --build-id a",
+			reason: `it is pinned to version d:a, which has no workers on task queue "q"`, remedy: "move it to the current version with starter move, or start a worker with --deployment-name d --build-id a",
 		},
 		{name: "RampHasWorkers", live: []versions.Version{b}, current: a, ramping: b, percent: 10, version: a, behavior: auto},
 		{

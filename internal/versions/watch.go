@@ -65,6 +65,9 @@ func (w *Watch) Ready() (detail string, ok bool) {
 
 // Run follows until ctx is done.
 func (w *Watch) Run(ctx context.Context) {
+	if w.Reader.Memory == nil {
+		w.Reader.Memory = new(Memory)
+	}
 	every := w.Every
 	if every == 0 {
 		every = watchEvery

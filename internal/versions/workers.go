@@ -19,8 +19,8 @@ const (
 	HeartbeatInterval = 5 * time.Second
 	// longestInterval is the SDK's default and its maximum.
 	longestInterval = time.Minute
-	// clocks is how far the clocks of two machines may differ before a live worker counts
-	// as gone: heartbeats carry the worker's time.
+	// clocks is how far the clocks of two machines may differ before a single reading takes
+	// a live worker for one that has gone: heartbeats carry the worker's time. See [Memory].
 	clocks = 5 * time.Second
 	// pollerGone is the age at which the poll of a worker that sends no heartbeats is the
 	// last one: a poll lasts a minute.
@@ -42,8 +42,11 @@ type heartbeat struct {
 // live reports whether a worker that sends heartbeats is there: the server keeps them for
 // minutes after a worker was killed.
 func (h heartbeat) live(now time.Time) bool {
-	return !h.stopped && now.Sub(h.at) < 3*h.interval+clocks
+	return !h.stopped && now.Sub(h.at) < h.patience()
 }
+
+// patience is how long a worker may be silent.
+func (h heartbeat) patience() time.Duration { return 3*h.interval + clocks }
 
 // heartbeats lists the workers of the task queue that send heartbeats. A server that
 // keeps none has none.
@@ -132,7 +135,7 @@ func (r *reading) count(beats []heartbeat, pollers []*taskqueue.PollerInfo) {
 	for _, b := range beats {
 		known[key{b.identity, b.version}] = true
 		at := r.at(b.version)
-		at.Workers = append(at.Workers, Worker{Identity: b.identity, Live: b.live(r.now), Stopped: b.stopped, Seen: b.at})
+		at.Workers = append(at.Workers, Worker{Identity: b.identity, Live: r.memory.lives(b, r.now), Stopped: b.stopped, Seen: b.at})
 	}
 	for _, p := range pollers {
 		v := polled(p)

@@ -29,6 +29,22 @@ type Service struct {
 	stopped []versions.Version
 	err     error
 	reads   int
+	skew    time.Duration
+	silent  time.Time
+}
+
+// Skew sets how far the workers' clock is ahead of the others.
+func (s *Service) Skew(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.skew = d
+}
+
+// Silence makes the heartbeats of now the last ones of all workers.
+func (s *Service) Silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = time.Now()
 }
 
 // WorkflowService makes a Service a versions.Client.
@@ -82,9 +98,13 @@ func (s *Service) ListWorkers(_ context.Context, in *workflowservice.ListWorkers
 	defer s.mu.Unlock()
 	out := &workflowservice.ListWorkersResponse{}
 	queue := in.GetQuery()[len("TaskQueue = '") : len(in.GetQuery())-1]
+	at := time.Now()
+	if !s.silent.IsZero() {
+		at = s.silent
+	}
 	add := func(v versions.Version, status enums.WorkerStatus) {
 		beat := &workerpb.WorkerHeartbeat{
-			WorkerIdentity: Identity(v), TaskQueue: queue, Status: status, HeartbeatTime: timestamppb.Now(),
+			WorkerIdentity: Identity(v), TaskQueue: queue, Status: status, HeartbeatTime: timestamppb.New(at.Add(s.skew)),
 			ElapsedSinceLastHeartbeat: durationpb.New(5 * time.Second),
 		}
 		if v != (versions.Version{}) {
