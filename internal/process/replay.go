@@ -81,8 +81,10 @@ func (w *Worker) CheckReplay(ctx context.Context) error {
 	case err != nil:
 		w.opts.Logger.Warn("open workflows are not replayed before the start", "reason", err)
 		return nil
-	case !report.OK():
+	case !report.OnlyKeys():
 		return &ReplayError{Version: w.checker.Version, Report: report}
+	case !report.OK(): // they wait for the key with every build, which must not hold up this one
+		w.opts.Logger.Warn("open workflows wait for a key that this worker lacks", "workflows", report.Failed, "one", report.Failures[0].String())
 	case report.Open > 0:
 		w.opts.Logger.Info("this build can continue open workflows", "replayed", report.Replayed, "open", report.Open, "pinned", report.Pinned,
 			"unread", report.Unread, "unchecked", report.Unchecked, "took", time.Since(began).Round(time.Millisecond).String())

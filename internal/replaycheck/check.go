@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parley-run/parley/internal/versions"
+	"github.com/parley-run/parley/payloads"
 )
 
 const (
@@ -130,7 +131,11 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 		return unread(err)
 	}
 	if err := replay(replayer, one, events); err != nil {
-		return failed(reason(err))
+		report := failed(reason(err))
+		if payloads.MissingKey(err.Error()) != "" {
+			report.Keyless = 1
+		}
+		return report
 	}
 	return Report{Replayed: 1}
 }

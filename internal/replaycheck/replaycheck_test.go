@@ -153,11 +153,14 @@ func TestOpenWorkflowsAreReplayed(t *testing.T) {
 	require.Equal(t, 1, report.Failed)
 	require.Contains(t, report.Failures[0].Reason, "Other", "the type is not registered")
 
+	// One more than are replayed at once.
+	start(t, c, queue, "Talk", "has not begun either")
+	check(t, same, 5, replaycheck.Request{})
 	late, cancel := context.WithCancel(t.Context())
 	report, err := same.Check(late, replaycheck.Request{}, func(replaycheck.Progress) { cancel() })
 	require.NoError(t, err)
 	require.NotZero(t, report.Unchecked)
-	require.Equal(t, 4, report.Unchecked+report.Replayed)
+	require.Equal(t, 5, report.Unchecked+report.Replayed)
 	require.True(t, report.OK())
 }
 
@@ -256,6 +259,7 @@ func TestEncryptedHistoriesAreReplayed(t *testing.T) {
 		}
 		report := check(t, checker, 1, replaycheck.Request{})
 		require.Equal(t, tc.reason == "", report.OK(), "%+v", report)
+		require.Equal(t, !strings.HasPrefix(tc.reason, "this build"), report.OnlyKeys(), "%+v", report)
 		if tc.reason != "" {
 			require.Contains(t, report.Failures[0].Reason, tc.reason)
 			require.NotContains(t, report.String()+report.Failures[0].String(), text)

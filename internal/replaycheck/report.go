@@ -42,6 +42,9 @@ type Report struct {
 	Replayed int       `json:"replayed"`
 	Failed   int       `json:"failed"`
 	Failures []Failure `json:"failures,omitempty"`
+	// Keyless are those of Failed whose payloads are encrypted with a key that the worker
+	// lacks. No build continues them without it.
+	Keyless int `json:"keyless,omitempty"`
 	// Pinned stay on another version, and Closed have ended meanwhile: neither was replayed.
 	Pinned int `json:"pinned,omitempty"`
 	Closed int `json:"closed,omitempty"`
@@ -57,6 +60,10 @@ type Report struct {
 // OK reports that the build can continue whatever was replayed.
 func (r Report) OK() bool { return r.Failed == 0 }
 
+// OnlyKeys reports that nothing speaks against the build itself: what it cannot continue
+// lacks a key.
+func (r Report) OnlyKeys() bool { return r.Failed == r.Keyless }
+
 // String counts, for people: "12 of 40 open workflows replayed, 1 cannot be continued".
 func (r Report) String() string {
 	var b strings.Builder
@@ -65,7 +72,7 @@ func (r Report) String() string {
 		count int
 		what  string
 	}{
-		{r.Failed, "cannot be continued"}, {r.Pinned, "pinned to another version"}, {r.Closed, "ended meanwhile"}, {r.Excepted, "excepted"},
+		{r.Failed, "cannot be continued"}, {r.Keyless, "of them for lack of a key"}, {r.Pinned, "pinned to another version"}, {r.Closed, "ended meanwhile"}, {r.Excepted, "excepted"},
 		{r.Unread, "could not be read"}, {r.Unchecked, "left out because time was up"},
 	} {
 		if n.count > 0 {
@@ -80,6 +87,7 @@ func (r Report) Add(other Report) Report {
 	r.Open = max(r.Open, other.Open)
 	r.Replayed += other.Replayed
 	r.Failed += other.Failed
+	r.Keyless += other.Keyless
 	r.Failures = append(r.Failures, other.Failures...)
 	r.Failures = r.Failures[:min(len(r.Failures), maxFailures)]
 	r.Pinned += other.Pinned

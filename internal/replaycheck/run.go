@@ -38,7 +38,7 @@ func Run(ctx context.Context, t Target, req Request) (Report, error) {
 	if t.Version.DeploymentName != "" {
 		options.VersioningOverride = &client.PinnedVersioningOverride{Version: t.Version}
 	}
-	run, err := t.Client.ExecuteWorkflow(ctx, options, WorkflowName, req)
+	run, err := t.start(ctx, options, req)
 	if err != nil {
 		return Report{}, fmt.Errorf("replaycheck: start it on %s: %w", versions.Name(t.Version), err)
 	}
@@ -55,4 +55,28 @@ func Run(ctx context.Context, t Target, req Request) (Report, error) {
 		return Report{}, fmt.Errorf("%w on %s (workflow %s)", ErrNoAnswer, versions.Name(t.Version), run.GetID())
 	}
 	return Report{}, fmt.Errorf("replaycheck: on %s: %w", versions.Name(t.Version), err)
+}
+
+const (
+	// registered is how long a version may be unknown to its task queue although its workers
+	// poll: Temporal records a new version some time after the first poll, and remembers for
+	// a second that it did not know it.
+	registered = 15 * time.Second
+	askAgain   = 250 * time.Millisecond
+)
+
+// start starts the check.
+func (t Target) start(ctx context.Context, options client.StartWorkflowOptions, req Request) (client.WorkflowRun, error) {
+	for began := time.Now(); ; {
+		run, err := t.Client.ExecuteWorkflow(ctx, options, WorkflowName, req)
+		var unknown *serviceerror.FailedPrecondition
+		if !errors.As(err, &unknown) || time.Since(began) > registered {
+			return run, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(askAgain):
+		}
+	}
 }
