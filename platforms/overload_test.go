@@ -33,7 +33,7 @@ func TestOverloadedAnswers(t *testing.T) {
 		want   bool
 	}{
 		"500":            {own(500), true},
-		"502 of a proxy": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) }, true},
+		"502 of a proxy": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) }, true},
 		"503":            {own(503), true},
 		"429":            {own(429), true},
 		"401":            {own(401), false},
@@ -41,8 +41,10 @@ func TestOverloadedAnswers(t *testing.T) {
 		"409":            {own(409), false},
 		"422":            {own(422), false},
 		"a login page":   {func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, false},
-		"a redirect":     {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://example.com/", 302) }, false},
-		"403 of a proxy": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 403) }, false},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://example.com/", http.StatusFound)
+		}, false},
+		"403 of a proxy": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }, false},
 		"a reset":        {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, true},
 		"half an answer": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")

@@ -62,7 +62,7 @@ func TestNextInputFits(t *testing.T) {
 			require.Equal(t, Edition, in.Edition)
 			require.NoError(t, in.Validate())
 
-			next := &run{in: in}
+			next := &run{}
 			next.transcript = transcript{Transcript: in.Transcript(), unseen: in.Carried.New, digest: in.Carried.Digest}
 			require.Equal(t, before.Next, next.transcript.Next)
 			require.Equal(t, before.Turns, next.transcript.Turns)

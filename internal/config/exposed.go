@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -44,7 +43,7 @@ func (d *document) exposed(at string, mapping *yaml.Node) (found []error) {
 			found = append(found, d.exposed(join(at, p.name), value)...)
 			continue
 		}
-		if host := plainHost(value.Value); key != "" && value.Kind == yaml.ScalarNode && isAddress(p.name) && host != "" {
+		if host := httpclient.Unencrypted(value.Value); key != "" && value.Kind == yaml.ScalarNode && isAddress(p.name) && host != "" {
 			found = append(found, d.at(value, Fault{
 				Key:    join(at, p.name),
 				Text:   fmt.Sprintf("sends %s to %s without encryption: everyone on the way can read it", key, host),
@@ -80,13 +79,4 @@ func isAddress(name string) bool {
 		}
 	}
 	return false
-}
-
-// plainHost is the host of an address without encryption on another machine, else empty.
-func plainHost(address string) string {
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "ws") || httpclient.OnThisMachine(u.Hostname()) {
-		return ""
-	}
-	return u.Host
 }

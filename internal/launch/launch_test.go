@@ -257,6 +257,7 @@ func TestInbox(t *testing.T) {
 	f := &fakeTemporal{}
 	in := workflows.InboxInput{Platform: "onerun", Project: "p", Agent: "a", Settings: activities.InboxSettings{AgentName: "Concierge"}}
 	require.NoError(t, launch.Launcher{Client: f}.Inbox(t.Context(), in))
+	in.Settings.Edition = workflows.Edition
 	require.Equal(t, []any{in.Settings}, f.signals)
 	require.Equal(t, []string{workflows.SignalConfigure}, f.queries)
 	require.Equal(t, []any{in}, f.args)
