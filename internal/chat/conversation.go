@@ -178,24 +178,29 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 		return status, nil
 	}
 	err = c.operator.Explain(op, err)
-	switch operate.KindOf(err) {
-	case operate.NotFound, operate.Malformed:
+	if kind := operate.KindOf(err); kind == operate.NotFound || kind == operate.Malformed {
 		return status, err
-	case operate.Unreachable:
-		// A query without a worker ends like one without a server.
-		bounded, cancel := context.WithTimeout(ctx, statusTimeout)
-		defer cancel()
-		if _, e := c.operator.Describe(bounded, c.ID()); operate.KindOf(e) == operate.Unreachable {
-			return status, &operate.Fault{
-				Kind: operate.Unreachable, Err: err,
-				Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),
-			}
+	}
+	return status, c.silent(ctx, err)
+}
+
+// silent says why a query had no answer: one without a worker ends like one without a
+// server.
+func (c *Conversation) silent(ctx context.Context, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	found, e := c.operator.Describe(ctx, c.ID())
+	if operate.KindOf(err) == operate.Unreachable && operate.KindOf(e) == operate.Unreachable {
+		return &operate.Fault{
+			Kind: operate.Unreachable, Err: err,
+			Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),
 		}
 	}
-	return status, &operate.Fault{
-		Kind: operate.NoWorker, Err: err,
-		Text: fmt.Sprintf("no worker answers on task queue %q", c.operator.TaskQueue),
+	text := fmt.Sprintf("no worker answers on task queue %q", c.operator.TaskQueue)
+	if s := found.Stranded; e == nil && s != nil && s.Version != "" {
+		text += fmt.Sprintf(": the conversation is stranded: %s; %s", s.Reason, s.Remedy)
 	}
+	return &operate.Fault{Kind: operate.NoWorker, Err: err, Text: text}
 }
 
 func rest(ctx context.Context, d time.Duration) error {
