@@ -14,7 +14,7 @@ const movePatience = 15 * time.Minute
 
 func (s *starter) moveCommand() *cobra.Command {
 	var req operate.MoveRequest
-	a := &action{verb: "move", doing: "moving", statuses: []string{"stranded"}}
+	a := &action{verb: "move", doing: "moving", statuses: []string{operate.StatusStranded}}
 	cmd := &cobra.Command{
 		Use: "move CONVERSATION…", Long: moveHelp, Example: moveExample,
 		RunE: s.does(func(ctx context.Context, names []string) error { return s.move(ctx, a, names, req) }),

@@ -91,7 +91,7 @@ func (o *Operator) move(ctx context.Context, id string, target versions.Version,
 		return "", err
 	}
 	info := d.GetWorkflowExecutionInfo()
-	from, pinned := replaycheck.PinnedTo(info)
+	from, pinned := versions.PinnedTo(info)
 	if !pinned || from == target {
 		return NotPinned, nil
 	}

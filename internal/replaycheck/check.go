@@ -142,22 +142,8 @@ func (c *Checker) check(ctx context.Context, replayer worker.WorkflowReplayer, o
 
 // elsewhere reports whether a workflow is pinned to another version.
 func (c *Checker) elsewhere(info *workflow.WorkflowExecutionInfo) bool {
-	at, pinned := PinnedTo(info)
+	at, pinned := versions.PinnedTo(info)
 	return pinned && at != c.Version
-}
-
-// PinnedTo is the version that a workflow stays on, by its code or by an operator's
-// override.
-func PinnedTo(info *workflow.WorkflowExecutionInfo) (at versions.Version, pinned bool) {
-	v := info.GetVersioningInfo()
-	behavior, deployed := v.GetBehavior(), v.GetDeploymentVersion()
-	if override := v.GetVersioningOverride(); override.GetAutoUpgrade() {
-		return at, false
-	} else if o := override.GetPinned(); o != nil {
-		behavior, deployed = enums.VERSIONING_BEHAVIOR_PINNED, o.GetVersion()
-	}
-	return versions.Version{DeploymentName: deployed.GetDeploymentName(), BuildID: deployed.GetBuildId()},
-		behavior == enums.VERSIONING_BEHAVIOR_PINNED
 }
 
 // history is what has happened in a run up to the newest decision of its code.

@@ -41,6 +41,13 @@ func Of(info *workflowpb.WorkflowExecutionInfo) (Version, workflow.VersioningBeh
 	return own, workflow.VersioningBehaviorUnspecified
 }
 
+// PinnedTo is the version that a workflow stays on, by its code or by an operator's
+// override.
+func PinnedTo(info *workflowpb.WorkflowExecutionInfo) (at Version, pinned bool) {
+	v, behavior := Of(info)
+	return v, behavior == workflow.VersioningBehaviorPinned
+}
+
 // StrandedQuery is a condition of a visibility query: the running workflows of the task
 // queue that no worker can run. It needs nothing else to be right, and can be joined to
 // others by "AND" and "OR".

@@ -54,9 +54,7 @@ func (s *Service) WorkflowService() workflowservice.WorkflowServiceClient { retu
 func (s *Service) Set(current versions.Version, live ...versions.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, v := range s.live {
-		s.stopped = append(s.stopped, v)
-	}
+	s.stopped = append(s.stopped, s.live...)
 	s.current, s.live = current, live
 }
 
