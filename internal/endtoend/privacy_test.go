@@ -34,6 +34,8 @@ import (
 	"github.com/parley-run/parley"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/localstack"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/logtest"
@@ -53,7 +55,7 @@ func marked(channel string) string { return fmt.Sprintf("%s-%s says \"1 < 2\"", 
 // channels are the ways a person's words take to Temporal.
 var channels = []string{
 	"persona", "story", "reply", "argument", "result", "mishap", "reason", "failure", "refusal", "attach", "pausing", "takeover", "ending",
-	"direct", "answer", "order", "report", "params", "outcome",
+	"direct", "answer", "order", "report", "params", "outcome", "call", "note", "said",
 }
 
 // elsewhere are said too, and do not reach Temporal, also without keys.
@@ -95,6 +97,7 @@ type privateConversation struct {
 	// is gone when the database has used its place again.
 	kept    []string
 	pulse   *pulsetest.Server
+	engine  *iiitest.Engine
 	id      string
 	log     *logtest.Buffer
 	environ []string
@@ -103,7 +106,7 @@ type privateConversation struct {
 
 func converse(t *testing.T, encryption string) privateConversation {
 	t.Helper()
-	p := privateConversation{dir: t.TempDir(), begun: time.Now(), log: &logtest.Buffer{}, pulse: pulsetest.New(pulsetest.Config{})}
+	p := privateConversation{dir: t.TempDir(), begun: time.Now(), log: &logtest.Buffer{}, pulse: pulsetest.New(pulsetest.Config{}), engine: iiitest.Start(t, iiitest.Options{})}
 	pulses := httptest.NewServer(p.pulse)
 	t.Cleanup(pulses.Close)
 	require.NoError(t, os.Mkdir(filepath.Join(p.dir, "tmp"), 0o700))
@@ -125,11 +128,13 @@ task_queue: %s
 platforms:
   %s: {type: onerun, base_url: %q, api_key: "${ONERUN_API_KEY}", poll_interval: 200ms}
   pulse: {type: pulse, url: %[7]q, poll_interval: 200ms}
+  engine: {type: iii, url: %[8]q, inbox: off}
 agents:
   support: {platform: %[2]s, project: %[4]q, agent: %[5]q, executor: agent, tools: [box], reply_attempts: 2}
   clerk: {platform: pulse, agent: a-1, executor: agent}
   helper: {platform: direct, executor: agent}
-%[6]s`, r.TaskQueue, r.Name, r.URL, r.Seeded.ProjectID, r.Seeded.AgentID, encryption, pulses.URL), 0o600))
+  line: {platform: engine, executor: agent}
+%[6]s`, r.TaskQueue, r.Name, r.URL, r.Seeded.ProjectID, r.Seeded.AgentID, encryption, pulses.URL, p.engine.URL()), 0o600))
 	// The commands do not have what is given to the worker in Go.
 	commands := filepath.Join(p.dir, "commands.yaml")
 	require.NoError(t, os.WriteFile(commands, fmt.Appendf(nil, `
@@ -166,6 +171,7 @@ agents:
 	p.kept = found(p.database(t))
 	p.talkDirectly(t, gate)
 	p.work(t, gate)
+	p.talkOverEngine(t, gate)
 	for _, page := range []string{"/metrics", "/readyz", "/healthz"} {
 		p.pages = append(p.pages, get(t, p.healthURL(t)+page)...)
 	}
@@ -241,6 +247,27 @@ func (p privateConversation) work(t *testing.T, gate *rig.Gate) {
 	}})
 	gate.Asked(t).Answer(t, saying("outcome"))
 	rig.Eventually(t, func() bool { return len(p.pulse.Acks(task)) == 1 })
+}
+
+// talkOverEngine has a conversation by the functions of an iii engine.
+func (p privateConversation) talkOverEngine(t *testing.T, gate *rig.Gate) {
+	t.Helper()
+	require.NoError(t, p.engine.Wait(t.Context(), func() bool { return p.engine.Serves("", "conversation::start") }))
+	caller, err := iii.Connect(t.Context(), iii.Options{URL: p.engine.URL(), Name: "caller"})
+	require.NoError(t, err)
+	t.Cleanup(caller.Close)
+	answered := make(chan object, 1)
+	go func() {
+		answer, err := call[object](t, caller, "conversation::start", object{
+			"conversationId": "e-1", "agentId": "line", "message": marked("call"), "metadata": object{"note": marked("note")},
+		})
+		if err != nil {
+			answer = object{"error": err.Error()}
+		}
+		answered <- answer
+	}()
+	gate.Asked(t).Answer(t, saying("said"))
+	require.Equal(t, marked("said"), (<-answered)["reply"])
 }
 
 // begin runs the command while the test goes on. The result waits for its output.
