@@ -272,7 +272,7 @@ func TestInterrupt(t *testing.T) {
 	})
 	code := run(ctx, []string{"watch", "--agent", "support"}, h.environ, strings.NewReader(""), w, &stderr)
 	require.Equal(t, 130, code)
-	require.Contains(t, stdout.String(), "waiting")
+	require.Contains(t, stdout.String(), "stranded, 0 turns", "there is no worker")
 	require.Empty(t, stderr.String())
 }
 
