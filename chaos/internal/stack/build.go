@@ -27,6 +27,14 @@ func Build(ctx context.Context, dir string, flags ...string) (Programs, error) {
 	}
 	p := Programs{Devserver: devserver, Self: self}
 	kept := filepath.Join(filepath.Dir(self), "chaos-programs")
+	if err := os.MkdirAll(kept, 0o750); err != nil {
+		return Programs{}, fmt.Errorf("stack: %w", err)
+	}
+	unlock, err := lock(filepath.Join(kept, "lock"))
+	if err != nil {
+		return Programs{}, err
+	}
+	defer unlock()
 	for _, program := range []struct {
 		pkg     string
 		out     *string
