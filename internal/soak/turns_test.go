@@ -56,6 +56,7 @@ func TestTurns(t *testing.T) {
 		largest = max(largest, desc.GetWorkflowExecutionInfo().GetHistorySizeBytes())
 		events = max(events, desc.GetWorkflowExecutionInfo().GetHistoryLength())
 	}
+	require.Greater(t, len(runs), 1, "-turns is too small for a second run: give 1000 or more")
 	first, last := inputSize(t, c, id, runs[1]), inputSize(t, c, id, runs[len(runs)-1])
 	t.Logf("%d turns in %s, %.0f ms each; %d runs, the largest with %d events and %d KiB; carried over %d B at first, %d B at last",
 		*turns, took.Round(time.Second), took.Seconds()*1000/float64(*turns), len(runs), events, largest>>10, first, last)
