@@ -25,9 +25,9 @@
 //
 // # What a payload is bound to
 //
-// A payload that is written for a workflow is read for that workflow only: nobody can
-// move it to another, though they can write to Temporal's database. The runs of a
-// schedule read what was written for the schedule. Failures are bound to no workflow,
+// A payload that is written for a workflow is read for that workflow only: write access to
+// Temporal's database does not suffice to move it to another. The runs of a schedule
+// read what was written for the schedule. Failures are bound to no workflow,
 // because they travel from one to another as they are; nor is what is encoded without
 // being told the workflow. A payload can be moved within its workflow.
 //

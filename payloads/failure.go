@@ -11,12 +11,12 @@ import (
 )
 
 // retryMissing is how long an activity whose payloads cannot be read waits before its next
-// attempt: its attempts are counted, and somebody has to bring the key.
+// attempt: its attempts are counted, and an operator has to bring the key.
 const retryMissing = 30 * time.Second
 
 // A failureConverter writes failures about keys so that they can be read without a key:
-// they name keys and workflows only, and whoever reads one lacks a key, or the worker did
-// that wrote it. All other failures are encrypted.
+// they name keys and workflows only, and the worker that wrote one lacked a key, as its
+// readers may. All other failures are encrypted.
 type failureConverter struct{ converter.FailureConverter }
 
 var _ converter.FailureConverterWithSerializationContext = failureConverter{}

@@ -23,7 +23,7 @@ const deployPatience = 5 * time.Minute
 // deployFlags are those of deploy.
 type deployFlags struct {
 	target    versions.Version
-	ramp      []float32
+	ramp      percentages
 	hold      time.Duration
 	wait      bool
 	check     bool
@@ -40,7 +40,7 @@ func (s *starter) deployCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.target.DeploymentName, "deployment-name", "", "`name` of the deployment (default: the one that the task queue has)")
 	flags.StringVar(&f.target.BuildID, "build-id", "", "the build's `id`")
-	flags.Float32SliceVar(&f.ramp, "ramp", nil, "`percentages` of the work, in rising steps, before the build gets all of it")
+	flags.Var(&f.ramp, "ramp", "`percentages` of the work, in rising steps, before the build gets all of it")
 	flags.Var(duration.NewFlag(&f.hold, 5*time.Minute), "hold", "how long each step of --ramp lasts")
 	flags.BoolVar(&f.wait, "wait", false, "wait until no open workflow is pinned to another build")
 	flags.BoolVar(&f.check, "replay-check", true, "have the build replay open workflows first, and stop if it cannot continue one")
@@ -58,13 +58,6 @@ func (f deployFlags) validate() error {
 		return usagef("--hold %v: use a positive duration such as 5m", f.hold)
 	case f.histories < 1:
 		return usagef("--histories %d: use 1 or more", f.histories)
-	}
-	last := float32(0)
-	for _, percent := range f.ramp {
-		if percent <= last || percent > 100 {
-			return usagef("--ramp %v: write rising percentages up to 100, such as 10,50", f.ramp)
-		}
-		last = percent
 	}
 	return nil
 }

@@ -290,7 +290,7 @@ func (s *starter) leftBehind(ctx context.Context, o *operate.Operator, found []*
 	}
 	left := []string{}
 	if len(at["direct"]) > 0 {
-		left = append(left, "lines typed into starter chat, on the machine of whoever typed them: docs/direct.md names the file; what clients keep")
+		left = append(left, "lines typed into starter chat, on the machine where they were typed: docs/direct.md names the file; what clients keep")
 	}
 	list := func(format, kind string) {
 		if names := at[kind]; len(names) > 0 {

@@ -146,7 +146,11 @@ func inWords(text, phrase string, now time.Time, prefer dateparser.PreferredDate
 	next := nextWeekday.MatchString(phrase)
 	phrase = nextWeekday.ReplaceAllString(phrase, "$1")
 	phrase = bareHour.ReplaceAllString(phrase, "at $1:00")
-	unreadable := malformed("cannot read the time %q: try \"in 5 minutes\", 90s, 1w, \"tomorrow at 9am\", \"next monday at 9\", \"2006-01-02 15:04\" or RFC 3339", text)
+	examples := `"in 5 minutes", 90s, 1w, "tomorrow at 9am", "next monday at 9"`
+	if prefer == dateparser.Past {
+		examples = `90s, 1w, "5 minutes ago", "yesterday at 9am"`
+	}
+	unreadable := malformed("cannot read the time %q: try %s, \"2006-01-02 15:04\" or RFC 3339", text, examples)
 	if !letters.MatchString(phrase) {
 		return time.Time{}, unreadable
 	}

@@ -44,8 +44,8 @@ type Standing struct {
 	Role  Role
 	// Idle says why the worker gets no new work. Empty: it gets some.
 	Idle string
-	// NobodyWorks: the version that gets the work has no workers either.
-	NobodyWorks bool
+	// NoWorkers: the version that gets the work has no workers either.
+	NoWorkers bool
 	// Stranded counts the workflows of the task queue that no worker can run. Below zero:
 	// they have not been counted.
 	Stranded int64
@@ -60,7 +60,7 @@ func (w *Watch) Ready() (detail string, ok bool) {
 	if s == nil {
 		return "", true
 	}
-	return s.Idle, !s.NobodyWorks
+	return s.Idle, !s.NoWorkers
 }
 
 // Run follows until ctx is done.
@@ -113,7 +113,7 @@ func (w *Watch) judge(state State) Standing {
 		return s
 	}
 	if w.missed++; w.missed >= missedReads {
-		s.NobodyWorks = true
+		s.NoWorkers = true
 		s.Idle += ", and that one has no workers: conversations are stranded"
 		if state.Current == (Version{}) {
 			s.Idle = fmt.Sprintf("this worker's version %s is not current, and no version is: conversations are stranded (%s)", Name(w.Own), SetCurrent(w.Own))
@@ -151,7 +151,7 @@ func (w *Watch) count(ctx context.Context, state State, before *Standing) int64 
 
 // report logs the worker's standing at the start and when it changes.
 func (w *Watch) report(before *Standing, now Standing) {
-	if before != nil && before.Role == now.Role && before.NobodyWorks == now.NobodyWorks && (before.Idle == "") == (now.Idle == "") {
+	if before != nil && before.Role == now.Role && before.NoWorkers == now.NoWorkers && (before.Idle == "") == (now.Idle == "") {
 		return
 	}
 	if w.Own == (Version{}) && now.Idle == "" {
@@ -162,7 +162,7 @@ func (w *Watch) report(before *Standing, now Standing) {
 	}
 	args := []any{"version", Name(w.Own), "role", string(now.Role)}
 	switch {
-	case now.NobodyWorks:
+	case now.NoWorkers:
 		w.Logger.Error("no worker takes new work: "+now.Idle, args...)
 	case now.Role == Current:
 		w.Logger.Info("this version is current: it gets all new work", args...)

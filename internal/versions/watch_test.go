@@ -15,7 +15,7 @@ import (
 )
 
 // A worker says in its log what its version is used for, at the start and when that
-// changes, and is not ready while nobody takes new work.
+// changes, and is not ready while no worker takes new work.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

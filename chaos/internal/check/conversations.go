@@ -61,7 +61,7 @@ func (c *checking) outcome(id string, t *Talk, w *Workflow) {
 // and capacity may be used up.
 const adoptionTakes = time.Minute
 
-// leftBehind looks at a conversation that an operator has terminated. Nobody has told the
+// leftBehind looks at a conversation that an operator has terminated. No program has told the
 // platform.
 func (c *checking) leftBehind(id string, t *Talk, w *Workflow) {
 	c.left++

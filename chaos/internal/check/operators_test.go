@@ -59,7 +59,7 @@ func operatorsAccounts() map[string]spoiled {
 			r.terminate()
 			r.faults = append(r.faults, map[string]any{"at": at(0), "kind": "setting", "target": "adopt_after", "seconds": 60})
 		}, []string{check.RuleOutcome}},
-		"terminated by nobody": {func(r *record) { r.terminate(); r.acts = nil }, []string{check.RuleOutcome, check.RuleTranscript}},
+		"terminated without an act": {func(r *record) { r.terminate(); r.acts = nil }, []string{check.RuleOutcome, check.RuleTranscript}},
 		"reset, asked again under another key": {func(r *record) {
 			r.reset(said("00000000000000f1"))
 			r.payments = append(r.payments, again("k11"))
@@ -119,7 +119,7 @@ func tasksAccounts() map[string]spoiled {
 		"never claimed": {func(r *record) {
 			r.pulse = append(r.pulse, map[string]any{"tasks": []any{map[string]any{"id": "t2", "status": "active", "next": at(70).Unix()}}})
 		}, []string{check.RuleTask}},
-		"completed by nobody": {func(r *record) {
+		"completed without a claim": {func(r *record) {
 			r.pulse = append(r.pulse, map[string]any{"tasks": []any{map[string]any{"id": "t2", "status": "completed"}}})
 		}, []string{check.RuleTask}},
 		"dropped by Pulse itself": {func(r *record) {

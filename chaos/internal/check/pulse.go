@@ -103,12 +103,12 @@ func (c *checking) tasks() {
 	}
 	for id := range acks {
 		// A report that arrives twice counts for the next time of a recurring task.
-		c.require(len(claims[id]) > 0 || c.doubledTask(id), RuleTask, id, "it was reported, and nobody has claimed it")
+		c.require(len(claims[id]) > 0 || c.doubledTask(id), RuleTask, id, "it was reported without a claim")
 	}
 	for _, id := range slices.Sorted(maps.Keys(c.Pulse.Tasks)) {
 		t := c.Pulse.Tasks[id]
 		due := time.Unix(t.Next, 0)
-		c.require(t.Status != "active" || due.After(c.end.Add(-patience)), RuleTask, id, "it was due at %s, and nobody has claimed it", clock(due))
+		c.require(t.Status != "active" || due.After(c.end.Add(-patience)), RuleTask, id, "it was due at %s and was not claimed", clock(due))
 		c.require(t.Status != "completed" || claimed[id] || c.Pulse.Dropped[id] || len(t.History) > 0, RuleTask, id, "it is completed without a claim")
 		for _, h := range t.History {
 			if h.Status == "expired" {

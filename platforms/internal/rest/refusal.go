@@ -38,7 +38,7 @@ func (e *AnswerError) Error() string {
 	return s
 }
 
-// HTTPStatus is the status, whoever answered: see platforms.Overloaded.
+// HTTPStatus is the status, of the platform or of a proxy: see platforms.Overloaded.
 func (e *AnswerError) HTTPStatus() int { return e.Status }
 
 // Unwrap is [ErrWebPage] if the answer was a web page.
