@@ -6,7 +6,7 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/config"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // chooseAgents finds the configured agents by name. Without names it takes the only one,
@@ -50,8 +50,8 @@ type filterFlags struct {
 
 // filter turns the flags into a filter. A configured agent's name means its id,
 // platform and project.
-func (s *starter) filter(f filterFlags) operate.Filter {
-	out := operate.Filter{
+func (s *starter) filter(f filterFlags) records.Filter {
+	out := records.Filter{
 		Platform: f.platform, Project: f.project, Agent: f.agent, Simulation: f.simulation,
 		Statuses: f.statuses, Outcomes: f.outcomes, Query: f.query,
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -115,7 +116,7 @@ func (d decision) choose(id string, waiting []workflows.Approval) (*workflows.Ap
 }
 
 func rejected(format string, args ...any) error {
-	return &operate.Fault{Kind: operate.Rejected, Text: fmt.Sprintf(format, args...)}
+	return &records.Fault{Kind: records.Rejected, Text: fmt.Sprintf(format, args...)}
 }
 
 func (d decision) doing(a workflows.Approval) string {
@@ -155,7 +156,7 @@ func (s *starter) listWaiting(ctx context.Context) error {
 	}
 	finding, cancel := s.bounded(ctx)
 	defer cancel()
-	ids, err := o.Matching(finding, operate.Filter{Statuses: []string{string(workflows.StateNeedsApproval)}})
+	ids, err := o.Matching(finding, records.Filter{Statuses: []string{string(workflows.StateNeedsApproval)}})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/workflows"
 )
@@ -58,10 +58,10 @@ func TestApprove(t *testing.T) {
 
 	// The same from the history alone, after the end.
 	require.Contains(t, o.starter(0, "end", id, "--reason", "enough", "--as", "bo"), "ending")
-	var record operate.Record
+	var record records.Record
 	require.NoError(t, json.Unmarshal([]byte(o.starter(0, "show", id, "--output", "json")), &record))
 	require.Equal(t, "ended by bo; enough", record.Detail)
-	require.Equal(t, operate.SourceHistory, record.Source)
+	require.Equal(t, records.SourceHistory, record.Source)
 	decided := false
 	for _, m := range record.Messages {
 		for _, p := range m.Parts {
@@ -110,7 +110,7 @@ func TestChooseCall(t *testing.T) {
 			got, err := d.choose("c", tt.waiting)
 			if tt.err != "" {
 				require.ErrorContains(t, err, tt.err)
-				require.Equal(t, operate.Rejected, operate.KindOf(err))
+				require.Equal(t, records.Rejected, records.KindOf(err))
 				return
 			}
 			require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
@@ -93,7 +94,7 @@ func subject(ctx context.Context, o *operate.Operator, name string) (string, err
 		return name, nil
 	}
 	id, err := o.Find(ctx, name)
-	if operate.KindOf(err) != operate.NotFound {
+	if records.KindOf(err) != records.NotFound {
 		return id, err
 	}
 	if id, e := o.Erased(ctx, name); e == nil && id != "" {

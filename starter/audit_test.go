@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // acts runs audit and lists "action by on" in the order of the acts, the oldest first.
@@ -44,8 +45,8 @@ func TestAudit(t *testing.T) {
 	h.starter(0, "schedule", "create", schedule, "--agent", "support", "--every", "24h", "--message", "hi", "--as", "fay")
 	h.starter(0, "schedule", "pause", schedule, "--as", "fay")
 	h.starter(0, "schedule", "delete", schedule, "--yes", "--as", "gus")
-	o := &operate.Operator{Client: h.Client, TaskQueue: h.TaskQueue}
-	require.NoError(t, o.RecordErasure(t.Context(), operate.Conversation{ID: id, Platform: h.Name}, "hal", "1 run"))
+	o := &operate.Operator{Reader: &records.Reader{Client: h.Client, TaskQueue: h.TaskQueue}}
+	require.NoError(t, o.RecordErasure(t.Context(), records.Conversation{ID: id, Platform: h.Name}, "hal", "1 run"))
 
 	of := func(subject string, acts ...string) (all []string) {
 		for _, a := range acts {

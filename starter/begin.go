@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
 )
@@ -50,7 +51,7 @@ type begun struct {
 	Started bool   `json:"started"`
 	Error   string `json:"error,omitempty"`
 	// Result is its ending, with --wait.
-	Result *operate.Conversation `json:"result,omitempty"`
+	Result *records.Conversation `json:"result,omitempty"`
 
 	err error
 }
@@ -153,7 +154,7 @@ func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) e
 		return nil
 	}
 	s.say("Waiting for %s.", count(len(ids), "conversation"))
-	results, err := o.Await(ctx, ids, func(c operate.Conversation) {
+	results, err := o.Await(ctx, ids, func(c records.Conversation) {
 		if !s.inJSON() {
 			s.print("%s  %s\n", c.ID, ending(c))
 		}
@@ -165,7 +166,7 @@ func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) e
 }
 
 // ending says how a conversation ended, or why the wait for it is over.
-func ending(c operate.Conversation) string {
+func ending(c records.Conversation) string {
 	if c.Open {
 		return words(c.Status) + ": `starter show " + c.ID + "` shows why"
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 type chatFlags struct {
@@ -53,7 +53,7 @@ func (s *starter) chat(ctx context.Context, agent string, f chatFlags) error {
 		switch {
 		case err == nil:
 			t.before = &record
-		case operate.KindOf(err) != operate.NotFound:
+		case records.KindOf(err) != records.NotFound:
 			return err
 		}
 	}

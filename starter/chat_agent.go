@@ -21,6 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -126,7 +127,7 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 		agent, id, _ = strings.Cut(rest, "/")
 		return launch.Direct{Input: workflows.ConversationInput{Ref: launch.DirectRef(agent, id)}}, nil
 	}
-	if _, err := o.Describe(ctx, workflows.ConversationID(ref)); operate.KindOf(err) == operate.NotFound {
+	if _, err := o.Describe(ctx, workflows.ConversationID(ref)); records.KindOf(err) == records.NotFound {
 		return launch.Direct{}, unknownDirect(o, ref)
 	} else if err != nil {
 		return launch.Direct{}, err
@@ -135,7 +136,7 @@ func (s *starter) resumed(ctx context.Context, o *operate.Operator, agent, id st
 }
 
 func unknownDirect(o *operate.Operator, ref conversation.Ref) error {
-	return &operate.Fault{Kind: operate.NotFound, Err: launch.ErrUnknown, Text: fmt.Sprintf(
+	return &records.Fault{Kind: records.NotFound, Err: launch.ErrUnknown, Text: fmt.Sprintf(
 		"no conversation %q in namespace %q at %s: `starter list --platform %s` lists them, --id begins one",
 		workflows.ConversationID(ref), o.Namespace, o.Address, launch.DirectPlatform)}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/chat"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -45,7 +45,7 @@ func (t *talk) decide(ctx context.Context, a workflows.Approval, done <-chan str
 			t.remark("allowed")
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case operate.KindOf(err) == operate.Rejected, operate.KindOf(err) == operate.Ended:
+		case records.KindOf(err) == records.Rejected, records.KindOf(err) == records.Ended:
 			t.warn("%v", err)
 		default: // without a worker the decision is still needed
 			t.warn("%v", err)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -37,7 +37,7 @@ func (t *talk) command(ctx context.Context, line string) error {
 	case "/status", "/transcript":
 		record, err := t.record(ctx)
 		switch {
-		case operate.KindOf(err) == operate.NotFound:
+		case records.KindOf(err) == records.NotFound:
 			t.remark("there are no messages yet")
 		case err != nil:
 			t.warn("%v", err)
@@ -88,7 +88,7 @@ func (t *talk) farewell(err error) {
 	case !t.said:
 		t.s.say("No message was sent.")
 	default:
-		if len(t.waiting) > 0 && t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound {
+		if len(t.waiting) > 0 && t.seen.Err != nil && records.KindOf(t.seen.Err) != records.NotFound {
 			t.s.say("The last message may not have arrived: %v.", t.seen.Err)
 		}
 		t.s.say("The conversation continues. To come back: %s", t.s.again(t.ref))

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/internal/chat"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -124,6 +124,6 @@ func parked(id string, st workflows.Status) error {
 	return &exitError{codeNeedsOperator, errors.New(text)}
 }
 
-func over(c operate.Conversation) error {
+func over(c records.Conversation) error {
 	return &exitError{codeNeedsOperator, errors.New("conversation " + c.ID + " has ended (" + c.Result() + "): it accepts no more messages")}
 }

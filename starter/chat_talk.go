@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -41,7 +42,7 @@ type talk struct {
 	ref          conversation.Ref
 	conversation *chat.Conversation
 	screen       *chat.Screen
-	before       *operate.Record // the record of a conversation that existed before
+	before       *records.Record // the record of a conversation that existed before
 
 	composer chat.Composer
 	waiting  []*chat.Pending // replies that were not shown, oldest first
@@ -118,7 +119,7 @@ func (t *talk) recap(ctx context.Context) error {
 	}
 	quiet := t.before.Status == string(workflows.StateListening)
 	last := len(messages) == 0 || messages[len(messages)-1].Role == conversation.RoleAssistant
-	if quiet || t.before.Source == operate.SourceHistory && last {
+	if quiet || t.before.Source == records.SourceHistory && last {
 		return nil
 	}
 	err := t.wait(ctx, nil)
@@ -140,13 +141,13 @@ func (t *talk) recap(ctx context.Context) error {
 	return nil
 }
 
-func (t *talk) show(messages []operate.Message) {
+func (t *talk) show(messages []records.Message) {
 	for _, m := range messages {
 		t.print("%s", t.styles.said(m, t.ref.Agent, t.screen.Width()))
 	}
 }
 
-func (t *talk) record(ctx context.Context) (operate.Record, error) {
+func (t *talk) record(ctx context.Context) (records.Record, error) {
 	ctx, cancel := t.s.bounded(ctx)
 	defer cancel()
 	return t.o.Show(ctx, t.id())

@@ -20,7 +20,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/workflows"
 )
@@ -359,7 +359,7 @@ func TestChatOutlivesItsWorker(t *testing.T) {
 	c.expect("you › ")
 	c.enter(ctrlD)
 	c.ends(0)
-	var record operate.Record
+	var record records.Record
 	o.json(&record, 0, "show", "direct/"+o.Name+"/restart")
 	require.Len(t, record.Messages, 6, "each message was heard once")
 
@@ -487,7 +487,7 @@ func TestChatOutlivesItsConnection(t *testing.T) {
 	c.enter("/quit" + enter)
 	c.expect("--resume lost --temporal-address " + road.address)
 	c.ends(0)
-	var record operate.Record
+	var record records.Record
 	o.json(&record, 0, "show", "direct/"+o.Name+"/lost")
 	require.Len(t, record.Messages, 2)
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/chat"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -45,7 +45,7 @@ func speech(label, painted, text string, width int) string {
 }
 
 // said is one message of the transcript.
-func (l styles) said(m operate.Message, agent string, width int) string {
+func (l styles) said(m records.Message, agent string, width int) string {
 	text := m.Text
 	if len(m.Parts) > 0 {
 		text = partsText(m.Parts)
@@ -111,7 +111,7 @@ func (l styles) attention(st workflows.Status, id string, now time.Time) string 
 func progress(agent string, seen chat.Condition, since, now time.Time) string {
 	text := agent + " answers"
 	switch {
-	case seen.Absent(graceful) && operate.KindOf(seen.Err) == operate.NoWorker:
+	case seen.Absent(graceful) && records.KindOf(seen.Err) == records.NoWorker:
 		text = "waiting for a worker"
 	case seen.Absent(graceful):
 		text = "waiting for Temporal"

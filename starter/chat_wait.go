@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -110,7 +110,7 @@ func (t *talk) wait(ctx context.Context, done <-chan struct{}) error {
 
 func (t *talk) stopWaiting() error {
 	t.remark("stopped waiting: the reply is shown when it comes; /wait waits again")
-	if t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound {
+	if t.seen.Err != nil && records.KindOf(t.seen.Err) != records.NotFound {
 		t.remark("%s: the message may not have arrived. It is retried while this command runs", t.seen.Err)
 	}
 	t.remark("later: %s", t.s.again(t.ref))

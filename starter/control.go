@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -185,12 +186,12 @@ func (s *starter) actOnAll(ctx context.Context, o *operate.Operator, a *action) 
 
 // parkedInboxes are the inboxes to resume together with their conversations: the same
 // cause parked both.
-func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *action, f operate.Filter) ([]string, error) {
+func (s *starter) parkedInboxes(ctx context.Context, o *operate.Operator, a *action, f records.Filter) ([]string, error) {
 	parked := string(workflows.StateNeedsAttention)
 	if a.verb != "resume" || f.Simulation != "" || f.Query != "" || strings.Join(f.Statuses, ",") != parked {
 		return nil, nil
 	}
-	return o.Inboxes(ctx, operate.Filter{Platform: f.Platform, Project: f.Project, Agent: f.Agent, Statuses: []string{parked}})
+	return o.Inboxes(ctx, records.Filter{Platform: f.Platform, Project: f.Project, Agent: f.Agent, Statuses: []string{parked}})
 }
 
 // report writes the results, and returns the exit code.
@@ -223,7 +224,7 @@ func (s *starter) report(doing string, done []operate.Result) error {
 	}
 	s.say("starter: %d of %d failed", len(failed), len(done))
 	for _, err := range failed {
-		if operate.KindOf(err) != operate.NotFound {
+		if records.KindOf(err) != records.NotFound {
 			return exit(codeFailed)
 		}
 	}

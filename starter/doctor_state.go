@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -112,7 +113,7 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 		return []finding{wrong(name, err)}
 	}
 	open := o.OfTaskQueue()
-	open.Statuses = []string{operate.StatusOpen}
+	open.Statuses = []string{records.StatusOpen}
 	page, err := o.List(ctx, open, doctorLists)
 	if err != nil {
 		return []finding{parkedFinding(parked), wrong("steps", err)}
@@ -122,7 +123,7 @@ func examineConversations(ctx context.Context, o *operate.Operator) []finding {
 
 // retryingFinding counts the steps that failed and are retried. A retry may succeed,
 // so this is no fault.
-func retryingFinding(p operate.Page) finding {
+func retryingFinding(p records.Page) finding {
 	f := finding{Check: "steps", State: checkFine, Detail: "none is retrying"}
 	n := int64(0)
 	newest := ""
@@ -144,7 +145,7 @@ func retryingFinding(p operate.Page) finding {
 	return f
 }
 
-func parkedFinding(p operate.Parked) finding {
+func parkedFinding(p records.Parked) finding {
 	f := finding{Check: "conversations", State: checkFine, Detail: "none needs an operator"}
 	if p.Total == 0 {
 		return f

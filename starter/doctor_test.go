@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -63,10 +64,10 @@ func TestInboxFindings(t *testing.T) {
 
 func TestParkedFinding(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "✓ conversations: none needs an operator\n", findingText(parkedFinding(operate.Parked{})))
+	require.Equal(t, "✓ conversations: none needs an operator\n", findingText(parkedFinding(records.Parked{})))
 	require.Equal(t, "✗ conversations: 30 need an operator (of the newest 20: 2 ambiguous, 17 unauthorized, 1 whose query no worker answers); the newest: wrong key\n"+
 		"    → set another; starter list --status needs_attention shows them, starter resume --all resumes them\n",
-		findingText(parkedFinding(operate.Parked{
+		findingText(parkedFinding(records.Parked{
 			Total: 30, Asked: 20, Unanswered: 1, Newest: &workflows.Attention{Reason: "wrong key", Remedy: "set another"},
 			Kinds: map[conversation.Kind]int{conversation.Unauthorized: 17, conversation.Ambiguous: 2},
 		})))
@@ -74,10 +75,10 @@ func TestParkedFinding(t *testing.T) {
 
 func TestRetryingFinding(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "✓ steps: none is retrying\n", findingText(retryingFinding(operate.Page{})))
-	f := retryingFinding(operate.Page{
-		Conversations: []operate.Conversation{{ID: "a/b/c", Retrying: []workflows.Retrying{{Step: "reply", Attempt: 2, Of: 10, Reason: "503"}}}},
-		Counts:        operate.Counts{Shown: 1, Open: 4},
+	require.Equal(t, "✓ steps: none is retrying\n", findingText(retryingFinding(records.Page{})))
+	f := retryingFinding(records.Page{
+		Conversations: []records.Conversation{{ID: "a/b/c", Retrying: []workflows.Retrying{{Step: "reply", Attempt: 2, Of: 10, Reason: "503"}}}},
+		Counts:        records.Counts{Shown: 1, Open: 4},
 	})
 	require.Equal(t, checkSkipped, f.State)
 	require.Contains(t, f.Detail, "of the newest 1 conversations 1 is retrying; the newest: a/b/c: reply, attempt 2 of 10 failed: 503")

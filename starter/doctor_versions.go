@@ -8,6 +8,7 @@ import (
 	sdkworkflow "go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/versions"
 )
 
@@ -123,7 +124,7 @@ func noCurrentFinding(state versions.State) finding {
 }
 
 // strandedFinding counts the conversations that no worker can run.
-func strandedFinding(p operate.Page) finding {
+func strandedFinding(p records.Page) finding {
 	f := finding{Check: "stranded", State: checkFine, Detail: "a worker can run every open conversation"}
 	if p.Counts.Stranded == 0 {
 		return f

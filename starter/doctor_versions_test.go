@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/versions"
 )
 
@@ -61,10 +61,10 @@ func TestVersionFindings(t *testing.T) {
 
 func TestStrandedFinding(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, "✓ stranded: a worker can run every open conversation\n", findingText(strandedFinding(operate.Page{})))
-	page := operate.Page{Counts: operate.Counts{Open: 3, Stranded: 2}, Conversations: []operate.Conversation{
+	require.Equal(t, "✓ stranded: a worker can run every open conversation\n", findingText(strandedFinding(records.Page{})))
+	page := records.Page{Counts: records.Counts{Open: 3, Stranded: 2}, Conversations: []records.Conversation{
 		{ID: "main/p/1", Open: true, Status: "talking"},
-		{ID: "main/p/2", Open: true, Status: operate.StatusStranded, Stranded: &operate.Stranded{Version: "d:a", Reason: "it is pinned", Remedy: "start a worker"}},
+		{ID: "main/p/2", Open: true, Status: records.StatusStranded, Stranded: &records.Stranded{Version: "d:a", Reason: "it is pinned", Remedy: "start a worker"}},
 	}}
 	require.Equal(t, "✗ stranded: 2 conversations are stranded: no worker can run them; the newest: it is pinned\n"+
 		"    → start a worker; starter list --status stranded shows them\n", findingText(strandedFinding(page)))

@@ -16,6 +16,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
 )
@@ -97,7 +98,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 
 	// The worker's record equals the history's.
 	bare := id[strings.LastIndex(id, "/")+1:]
-	var first, second operate.Record
+	var first, second records.Record
 	h.json(&first, 0, "show", bare)
 	h.StopWorkers()
 	h.json(&second, 0, "show", id)
@@ -118,7 +119,7 @@ func TestConversationsFromTheCommandLine(t *testing.T) {
 // closedOne is one of the conversations that list shows, once it shows all.
 func closedOne(t *testing.T, h *house) string {
 	t.Helper()
-	var page operate.Page
+	var page records.Page
 	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--agent", "support", "--status", "closed")
 		return page.Counts.Total == 3 && page.Counts.Completed == 3
@@ -141,14 +142,14 @@ func TestParkedConversationsGoOn(t *testing.T) {
 	h.Sim.SetAPIKey("another")
 	h.StartWorker(t)
 	ids := []string{ran.Conversations[0].ID, ran.Conversations[1].ID}
-	record := operate.Record{}
+	record := records.Record{}
 	rig.Eventually(t, func() bool {
 		h.json(&record, 0, "show", ids[0])
 		return record.Attention != nil
 	})
 	require.NotEmpty(t, record.Attention.Remedy)
 	require.Contains(t, h.starter(0, "show", ids[0]), "remedy")
-	var page operate.Page
+	var page records.Page
 	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--agent", "support", "--status", "needs-attention")
 		return page.Counts.NeedAttention == 2
@@ -197,7 +198,7 @@ func TestAnOperatorSteers(t *testing.T) {
 	h.Sim.SetAPIKey("another")
 	h.StartWorker(t)
 	rig.Eventually(t, func() bool {
-		var r operate.Record
+		var r records.Record
 		h.json(&r, 0, "show", id)
 		return r.Attention != nil
 	})
@@ -206,7 +207,7 @@ func TestAnOperatorSteers(t *testing.T) {
 	h.starter(3, "run", id, "--simulation", h.Seeded.SimulationIDs[0], "--wait")
 	h.starter(0, "end", id, "--reason", "enough", "--as", "ada")
 	h.starter(0, "watch", id)
-	var r operate.Record
+	var r records.Record
 	h.json(&r, 0, "show", id)
 	require.Equal(t, "ended by operator", r.Result())
 	require.Equal(t, "ended by ada; enough", r.Detail)
@@ -232,7 +233,7 @@ func TestAPersonAnswers(t *testing.T) {
 	h.stdin = "I take over.\nGood bye.\n"
 	require.Equal(t, "taking over "+id+"\n", h.starter(0, "takeover", id, "--text", "-", "--end"))
 	h.starter(0, "watch", id)
-	var r operate.Record
+	var r records.Record
 	h.json(&r, 0, "show", id)
 	require.Equal(t, "ended by agent", r.Result())
 	require.Equal(t, "I take over.\nGood bye.", r.Messages[1].Text)
@@ -244,7 +245,7 @@ func TestMany(t *testing.T) {
 	h.StartWorker(t)
 	h.starter(3, "run", "--agent", "support", "--wait")
 	rig.Eventually(t, func() bool {
-		var page operate.Page
+		var page records.Page
 		h.json(&page, 0, "list", "--agent", "support", "--status", "needs_attention")
 		return page.Counts.Total == 3
 	})
@@ -266,7 +267,7 @@ func TestInterrupt(t *testing.T) {
 	w := cancelOnWrite{&stdout, cancel}
 	h.starter(0, "run", "--agent", "support")
 	rig.Eventually(t, func() bool {
-		var page operate.Page
+		var page records.Page
 		h.json(&page, 0, "list", "--agent", "support", "--status", "open")
 		return page.Counts.Open == 1
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/duration"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -138,7 +139,7 @@ func (s *starter) erasable(ctx context.Context, o *operate.Operator, f eraseFlag
 		again := seen[e.ID]
 		seen[e.ID] = true
 		newer := f.all && e.err == nil && (e.was.Open && !f.end || !before.IsZero() && (e.was.Open || e.was.Ended.After(before)))
-		gone := f.all && operate.KindOf(e.err) == operate.NotFound
+		gone := f.all && records.KindOf(e.err) == records.NotFound
 		return again || newer || gone
 	}), nil
 }
@@ -195,7 +196,7 @@ func (s *starter) eraseOne(ctx context.Context, o *operate.Operator, over *ends,
 			return fmt.Errorf("erase %q: it is open: give --end to end it on its platform first", e.ID)
 		}
 		_, err := o.End(ctx, e.ID, workflows.EndRequest{Reason: "erased", By: s.operatorName()})
-		if err != nil && operate.KindOf(err) != operate.Ended {
+		if err != nil && records.KindOf(err) != records.Ended {
 			return err
 		}
 		if err := o.Closed(ctx, e.ID); err != nil {
@@ -262,7 +263,7 @@ func (s *starter) reportErasure(ctx context.Context, o *operate.Operator, f eras
 		return failed[0]
 	}
 	s.say("starter: %d of %d failed", len(failed), len(found))
-	if slices.ContainsFunc(failed, func(err error) bool { return operate.KindOf(err) != operate.NotFound }) {
+	if slices.ContainsFunc(failed, func(err error) bool { return records.KindOf(err) != records.NotFound }) {
 		return exit(codeFailed)
 	}
 	return exit(codeNotFound)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -76,7 +77,7 @@ func TestErase(t *testing.T) {
 }
 
 func (h *house) operator() *operate.Operator {
-	return &operate.Operator{Client: h.Client, Namespace: "default", TaskQueue: h.TaskQueue}
+	return &operate.Operator{Reader: &records.Reader{Client: h.Client, Namespace: "default", TaskQueue: h.TaskQueue}}
 }
 
 // requireGone requires that Temporal has no run, and visibility neither.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/interrupt"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // Exit codes. Scripts rely on them: see docs/starter.md.
@@ -58,10 +58,10 @@ func exitCode(ctx context.Context, err error) int {
 	case errors.As(err, &e):
 		return e.code
 	}
-	switch operate.KindOf(err) {
-	case operate.NotFound:
+	switch records.KindOf(err) {
+	case records.NotFound:
 		return codeNotFound
-	case operate.NotUnique, operate.Malformed:
+	case records.NotUnique, records.Malformed:
 		return codeUsage
 	}
 	return codeFailed

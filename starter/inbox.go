@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -46,7 +47,7 @@ func (s *starter) inboxStatus(ctx context.Context, names []string) error {
 	defer cancel()
 	if len(names) == 0 {
 		// The namespace may have inboxes that this configuration does not know.
-		running, err := o.Inboxes(ctx, operate.Filter{})
+		running, err := o.Inboxes(ctx, records.Filter{})
 		if err != nil {
 			return err
 		}

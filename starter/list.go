@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // personaWidth keeps a line of the list on one line of a terminal.
@@ -56,7 +56,7 @@ func (s *starter) list(ctx context.Context, f filterFlags, limit int) error {
 	return nil
 }
 
-func listing(page operate.Page, now time.Time) string {
+func listing(page records.Page, now time.Time) string {
 	if len(page.Conversations) == 0 {
 		return "no conversations\n"
 	}
@@ -64,9 +64,9 @@ func listing(page operate.Page, now time.Time) string {
 }
 
 // strandedText says once for each reason why conversations are stranded.
-func strandedText(conversations []operate.Conversation) string {
+func strandedText(conversations []records.Conversation) string {
 	var b strings.Builder
-	said := make(map[operate.Stranded]bool)
+	said := make(map[records.Stranded]bool)
 	for _, c := range conversations {
 		if c.Stranded == nil {
 			continue
@@ -82,14 +82,14 @@ func strandedText(conversations []operate.Conversation) string {
 }
 
 // statusText is the status, and for a stranded conversation the version it waits for.
-func statusText(c operate.Conversation) string {
+func statusText(c records.Conversation) string {
 	if c.Stranded != nil && c.Stranded.Version != "" {
 		return words(c.Status) + " (" + clip(c.Stranded.Version, 60) + ")"
 	}
 	return words(c.Status)
 }
 
-func conversationTable(conversations []operate.Conversation, now time.Time) string {
+func conversationTable(conversations []records.Conversation, now time.Time) string {
 	rows := make([][]string, len(conversations))
 	for i, c := range conversations {
 		rows[i] = []string{
@@ -102,7 +102,7 @@ func conversationTable(conversations []operate.Conversation, now time.Time) stri
 
 // summary is the last line of a list: "50 of 312 conversations: 12 open (2 need
 // attention), 298 completed, 2 broken".
-func summary(c operate.Counts) string {
+func summary(c records.Counts) string {
 	var parts []string
 	if c.Open > 0 {
 		text := fmt.Sprintf("%d open", c.Open)

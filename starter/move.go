@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // movePatience is for the replay of many histories, unless --timeout says otherwise.
@@ -14,7 +15,7 @@ const movePatience = 15 * time.Minute
 
 func (s *starter) moveCommand() *cobra.Command {
 	var req operate.MoveRequest
-	a := &action{verb: "move", doing: "moving", statuses: []string{operate.StatusStranded}}
+	a := &action{verb: "move", doing: "moving", statuses: []string{records.StatusStranded}}
 	cmd := &cobra.Command{
 		Use: "move CONVERSATION…", Long: moveHelp, Example: moveExample,
 		RunE: s.does(func(ctx context.Context, names []string) error { return s.move(ctx, a, names, req) }),

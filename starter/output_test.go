@@ -13,6 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation/pressure"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -53,12 +54,12 @@ func TestTokens(t *testing.T) {
 
 func TestListing(t *testing.T) {
 	t.Parallel()
-	page := operate.Page{
-		Conversations: []operate.Conversation{
+	page := records.Page{
+		Conversations: []records.Conversation{
 			{ID: "onerun/pr1/cv2", Persona: "an impatient customer with a very long description", Status: "needs_attention", Open: true, Turns: 2, Started: noon, Seconds: 61},
 			{ID: "onerun/pr1/cv1", Status: "closed", Turns: 5, Outcome: conversation.OutcomeEnded, EndedBy: conversation.EndedByPersona, Started: noon.Add(-24 * time.Hour), Seconds: 3.21},
 		},
-		Counts: operate.Counts{Shown: 2, Total: 12, Open: 3, NeedAttention: 1, Completed: 8, Broken: 1},
+		Counts: records.Counts{Shown: 2, Total: 12, Open: 3, NeedAttention: 1, Completed: 8, Broken: 1},
 	}
 	require.Equal(t, strings.Join([]string{
 		"CONVERSATION    PERSONA                           STATUS           TURNS  OUTCOME           STARTED              DURATION",
@@ -68,14 +69,14 @@ func TestListing(t *testing.T) {
 		"2 of 12 conversations: 3 open (1 needs attention), 8 completed, 1 broken",
 		"",
 	}, "\n"), listing(page, noon))
-	require.Equal(t, "no conversations\n", listing(operate.Page{}, noon))
-	require.Equal(t, "1 conversation: 1 completed", summary(operate.Counts{Shown: 1, Total: 1, Completed: 1}))
+	require.Equal(t, "no conversations\n", listing(records.Page{}, noon))
+	require.Equal(t, "1 conversation: 1 completed", summary(records.Counts{Shown: 1, Total: 1, Completed: 1}))
 }
 
 func TestRecordSaysWhenItContinues(t *testing.T) {
 	t.Parallel()
 	a := &workflows.Attention{Since: noon, Kind: conversation.RateLimited, Reason: "slow down", NextCheck: noon.Add(8 * time.Hour)}
-	r := operate.Record{Conversation: operate.Conversation{Status: "needs_attention"}, Attention: a}
+	r := records.Record{Conversation: records.Conversation{Status: "needs_attention"}, Attention: a}
 	require.Regexp(t, `continues +20:00:00, by itself`, recordText(r, noon))
 	a.Kind = conversation.Ambiguous
 	require.Regexp(t, `next check +20:00:00`, recordText(r, noon))
@@ -83,8 +84,8 @@ func TestRecordSaysWhenItContinues(t *testing.T) {
 
 func TestRecordText(t *testing.T) {
 	t.Parallel()
-	r := operate.Record{
-		Conversation: operate.Conversation{
+	r := records.Record{
+		Conversation: records.Conversation{
 			ID: "onerun/pr1/cv1", Persona: "impatient", Simulation: "sim1", Agent: "ag1", Status: "needs_attention",
 			Open: true, Turns: 1, Started: noon.Add(-time.Minute), Seconds: 60,
 			Retrying: []workflows.Retrying{{Step: "tell of started", Attempt: 2, Of: 12, Reason: "connection refused", Next: noon.Add(9 * time.Second)}},
@@ -92,7 +93,7 @@ func TestRecordText(t *testing.T) {
 		Step: "turn 2 · reply", Executor: "gpt", Model: "small",
 		Usage:     conversation.Usage{InputTokens: 10, OutputTokens: 2, Calls: 1},
 		Attention: &workflows.Attention{Since: noon, Step: "turn 2 · reply", Reason: "no quota", Remedy: "pay"},
-		Messages: []operate.Message{
+		Messages: []records.Message{
 			{Index: 2, Role: conversation.RoleUser, Text: "hello\nthere"},
 			{Index: 3, Role: conversation.RoleAssistant, Text: "hi\x1b[31m", Time: noon, Unsent: true},
 			{Index: 4, Role: conversation.RoleAssistant, Parts: []conversation.Part{

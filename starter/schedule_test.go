@@ -22,7 +22,7 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/callback"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/schedules"
 	"github.com/parley-run/parley/workflows"
@@ -284,7 +284,7 @@ func TestScheduleCallback(t *testing.T) {
 	require.Contains(t, h.fails(3, "schedule", "run", "told", "--wait"), "ask for something else")
 	require.Equal(t, "failed", (<-bodies)["status"])
 	require.Contains(t, h.starter(0, "schedule", "show", "told"), "every day at 9am")
-	var page operate.Page
+	var page records.Page
 	rig.Eventually(t, func() bool {
 		h.json(&page, 0, "list", "--platform", "schedule", "--simulation", "told", "--outcome", "failed")
 		return page.Counts.Total == 1

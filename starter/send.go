@@ -13,7 +13,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -106,7 +106,7 @@ func (s *starter) send(ctx context.Context, agent, text string, f sendFlags) err
 	if f.end && !reply.Ended {
 		ending, cancel := s.bounded(ctx)
 		defer cancel()
-		if _, err := o.End(ending, t.id(), workflows.EndRequest{By: s.operatorName()}); err != nil && operate.KindOf(err) != operate.Ended {
+		if _, err := o.End(ending, t.id(), workflows.EndRequest{By: s.operatorName()}); err != nil && records.KindOf(err) != records.Ended {
 			return err
 		}
 	}
@@ -124,10 +124,10 @@ func (t *talk) patient(seen chat.Condition) error {
 
 // unanswered says what to do about a message without a reply.
 func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err error) error {
-	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && operate.KindOf(err) == operate.Failed {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && records.KindOf(err) == records.Failed {
 		text := fmt.Sprintf("no reply within %v", t.s.flags.timeout)
 		switch st := t.seen.Status; {
-		case t.seen.Err != nil && operate.KindOf(t.seen.Err) != operate.NotFound:
+		case t.seen.Err != nil && records.KindOf(t.seen.Err) != records.NotFound:
 			text += ": " + t.seen.Err.Error()
 		case len(st.Approvals) > 0:
 			return &exitError{codeNeedsOperator, fmt.Errorf("%s: the call of the tool %s waits for approval: starter approve %s",
@@ -137,10 +137,10 @@ func (t *talk) unanswered(ctx context.Context, req workflows.SendRequest, err er
 		case st.Step != "":
 			text += ": current step: " + st.Step
 		}
-		err = &operate.Fault{Kind: operate.Failed, Err: err, Text: text}
+		err = &records.Fault{Kind: records.Failed, Err: err, Text: text}
 	}
-	switch operate.KindOf(err) {
-	case operate.NoWorker, operate.Unreachable, operate.Failed:
+	switch records.KindOf(err) {
+	case records.NoWorker, records.Unreachable, records.Failed:
 		if e, isExit := errors.AsType[*exitError](err); !isExit || e.code == codeNeedsOperator && !errors.Is(err, launch.ErrOver) && !errors.Is(err, launch.ErrForgotten) {
 			t.s.say("The reply may still come. To send the message again safely: --id %s --message-id %s", shellWord(t.ref.ID), shellWord(req.ID))
 		}

@@ -12,8 +12,8 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/config"
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -46,13 +46,13 @@ func (s *starter) show(ctx context.Context, name string) error {
 	switch {
 	case record.Stranded != nil:
 		s.say("No worker can run it: this is from the history, and may lack the current step.")
-	case record.Open && record.Source == operate.SourceHistory && record.WaitsFor == nil:
+	case record.Open && record.Source == records.SourceHistory && record.WaitsFor == nil:
 		s.say("No worker answers on task queue %q: this is from the history, and may lack the current step.", o.TaskQueue)
 	}
 	return nil
 }
 
-func recordText(r operate.Record, now time.Time) string {
+func recordText(r records.Record, now time.Time) string {
 	var b strings.Builder
 	b.WriteString(header(r, now))
 	next := 0
@@ -70,7 +70,7 @@ func recordText(r operate.Record, now time.Time) string {
 	return b.String()
 }
 
-func header(r operate.Record, now time.Time) string {
+func header(r records.Record, now time.Time) string {
 	status := statusText(r.Conversation)
 	if r.Step != "" {
 		status += " · " + r.Step
@@ -192,7 +192,7 @@ func taskRows(t conversation.TaskResult, now time.Time) [][2]string {
 }
 
 // otherSide is the other side of the conversation: a persona, if a platform plays one.
-func otherSide(r operate.Record) string {
+func otherSide(r records.Record) string {
 	if r.Task != nil || r.Platform == config.DirectPlatform || r.Platform == config.SchedulePlatform {
 		return "user"
 	}
@@ -200,7 +200,7 @@ func otherSide(r operate.Record) string {
 }
 
 // messageText is one message: sender and time, and below it the text.
-func messageText(m operate.Message, other string, now time.Time) string {
+func messageText(m records.Message, other string, now time.Time) string {
 	head := fmt.Sprintf("#%d %s", m.Index+1, speaker(m.Role, other))
 	if at := clock(m.Time, now); at != "" {
 		head += " · " + at

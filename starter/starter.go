@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/payloads"
 	"github.com/parley-run/parley/workflows"
 )
@@ -180,9 +181,9 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 		return nil, err
 	}
 	s.client = c
-	return &operate.Operator{
+	return &operate.Operator{Reader: &records.Reader{
 		Client: c, Address: c.Address, Namespace: c.Namespace, TaskQueue: queue, Converter: c.Converter,
-	}, nil
+	}}, nil
 }
 
 // say writes a remark to standard error.

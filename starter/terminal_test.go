@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/schedules"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
@@ -61,15 +62,15 @@ func filled[T any]() T {
 // it came in and wherever it is printed.
 func TestNothingCommandsTheTerminal(t *testing.T) {
 	t.Parallel()
-	record, status, approval := filled[operate.Record](), filled[workflows.Status](), filled[workflows.Approval]()
-	said, schedule, inbox := filled[operate.Message](), filled[schedules.Schedule](), filled[operate.Inbox]()
+	record, status, approval := filled[records.Record](), filled[workflows.Status](), filled[workflows.Approval]()
+	said, schedule, inbox := filled[records.Message](), filled[schedules.Schedule](), filled[operate.Inbox]()
 	reply := filled[workflows.SendReply]()
 	failure := &conversation.Error{Kind: conversation.Invalid, Op: hostile, Remedy: hostile, Err: errors.New(hostile)}
 	coloured := styles{colour: true}
 	for name, write := range map[string]func(s *starter) error{
 		"show": func(s *starter) error { s.print("%s", recordText(record, noon)); return s.document(record) },
 		"list": func(s *starter) error {
-			s.print("%s", listing(operate.Page{Conversations: []operate.Conversation{record.Conversation}}, noon))
+			s.print("%s", listing(records.Page{Conversations: []records.Conversation{record.Conversation}}, noon))
 			return s.document(record.Conversation)
 		},
 		"board": func(s *starter) error { return s.boardLine(record.Conversation) },
@@ -136,7 +137,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 func TestNamesStayOnTheirLine(t *testing.T) {
 	t.Parallel()
 	forged := "gpt\n✓ temporal: everything is fine"
-	record := operate.Record{Conversation: operate.Conversation{ID: "p/j/c", Agent: forged, Simulation: forged, Started: noon}, Executor: forged, Model: forged, Step: forged}
+	record := records.Record{Conversation: records.Conversation{ID: "p/j/c", Agent: forged, Simulation: forged, Started: noon}, Executor: forged, Model: forged, Step: forged}
 	for _, text := range []string{
 		recordText(record, noon.Add(time.Second)),
 		executorTable([]executors.Listing{{Name: forged, Backend: forged, Model: forged, Reason: forged}}),

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -51,14 +52,14 @@ func (s *starter) watchCommand() *cobra.Command {
 // field is set.
 type watchLine struct {
 	Event   string            `json:"event"` // "message", "status", "ended"
-	Message *operate.Message  `json:"message,omitempty"`
+	Message *records.Message  `json:"message,omitempty"`
 	Status  *workflows.Status `json:"status,omitempty"`
 	Record  *endedRecord      `json:"record,omitempty"`
 }
 
 // endedRecord is a Record without the messages, which were written before.
 type endedRecord struct {
-	operate.Conversation
+	records.Conversation
 	Executor string             `json:"executor,omitempty"`
 	Model    string             `json:"model,omitempty"`
 	Usage    conversation.Usage `json:"usage"`
@@ -92,8 +93,8 @@ func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) 
 }
 
 // tell writes changes: messages to the output, the rest as remarks.
-func (s *starter) tell(o *operate.Operator) func(operate.Change) error {
-	return func(seen operate.Change) error {
+func (s *starter) tell(o *operate.Operator) func(records.Change) error {
+	return func(seen records.Change) error {
 		switch {
 		case seen.NoWorker:
 			s.say("No worker answers on task queue %q: waiting for one.", o.TaskQueue)
@@ -142,18 +143,18 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 	ctx, cancel := s.lasting(ctx)
 	defer cancel()
 	if len(f.statuses) == 0 {
-		f.statuses = []string{operate.StatusOpen}
+		f.statuses = []string{records.StatusOpen}
 	}
 	filter := s.filter(f)
 	draw := isTerminal(s.stdout) && !s.inJSON()
-	known := make(map[string]operate.Conversation)
+	known := make(map[string]records.Conversation)
 	lost, seen := false, false
 	for {
 		bounded, stop := s.bounded(ctx)
 		page, err := o.List(bounded, filter, boardSize)
 		stop()
 		switch {
-		case err != nil && operate.KindOf(err) == operate.Unreachable && ctx.Err() == nil && seen:
+		case err != nil && records.KindOf(err) == records.Unreachable && ctx.Err() == nil && seen:
 			if !lost {
 				s.say("%v: waiting for it.", err)
 			}
@@ -184,7 +185,7 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 
 // changes reports conversations that are new or have changed, and the endings of those
 // that left the list.
-func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operate.Conversation, known map[string]operate.Conversation) error {
+func (s *starter) changes(ctx context.Context, o *operate.Operator, now []records.Conversation, known map[string]records.Conversation) error {
 	listed := make(map[string]bool)
 	for _, c := range now {
 		listed[c.ID] = true
@@ -216,7 +217,7 @@ func (s *starter) changes(ctx context.Context, o *operate.Operator, now []operat
 }
 
 // failures are the steps of a conversation that will be retried.
-func failures(c operate.Conversation) string {
+func failures(c records.Conversation) string {
 	text := ""
 	for _, f := range c.Retrying {
 		text += " · " + clip(f.Step+", "+f.String(), 300)
@@ -225,7 +226,7 @@ func failures(c operate.Conversation) string {
 }
 
 // boardLine is one conversation on a line of its own.
-func (s *starter) boardLine(c operate.Conversation) error {
+func (s *starter) boardLine(c records.Conversation) error {
 	if s.inJSON() {
 		return s.line(c)
 	}

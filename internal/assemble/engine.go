@@ -6,6 +6,7 @@ import (
 	"github.com/parley-run/parley/internal/iiiserve"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
@@ -19,10 +20,10 @@ func serveEngine(s Serving) (Service, error) {
 	return iiiserve.New(iiiserve.Config{
 		Platform: engine, Agents: iiiserve.Agents(s.Config, s.Name),
 		Launcher: launch.Launcher{Client: s.Temporal.Client, TaskQueue: s.Config.TaskQueue},
-		Operator: &operate.Operator{
+		Operator: &operate.Operator{Reader: &records.Reader{
 			Client: s.Temporal.Client, Address: s.Temporal.Address, Namespace: s.Temporal.Namespace, TaskQueue: s.Config.TaskQueue,
 			Converter: s.Temporal.Converter,
-		},
+		}},
 		Logger: s.Logger,
 	})
 }

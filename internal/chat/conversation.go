@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -112,14 +113,14 @@ func passing(err error) bool {
 	if errors.Is(err, launch.ErrOver) || errors.Is(err, launch.ErrForgotten) || errors.Is(err, launch.ErrUnknown) {
 		return false
 	}
-	return operate.Transient(err) || errors.Is(err, context.DeadlineExceeded)
+	return records.Transient(err) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // A Condition is the state of a conversation.
 type Condition struct {
 	// Status is the worker's answer.
 	Status workflows.Status
-	// Err is why there is no Status: an operate.Fault, such as NoWorker.
+	// Err is why there is no Status: an records.Fault, such as NoWorker.
 	Err error
 	// Since is when a worker last answered, or when the first query failed.
 	Since time.Time
@@ -128,8 +129,8 @@ type Condition struct {
 // Absent reports whether neither a worker nor Temporal has answered for some time. A
 // conversation that does not exist yet is not absent.
 func (s Condition) Absent(forSome time.Duration) bool {
-	kind := operate.KindOf(s.Err)
-	return (kind == operate.NoWorker || kind == operate.Unreachable) && time.Since(s.Since) > forSome
+	kind := records.KindOf(s.Err)
+	return (kind == records.NoWorker || kind == records.Unreachable) && time.Since(s.Since) > forSome
 }
 
 // Watch reads the conversation's status repeatedly until ctx is done or the conversation
@@ -165,7 +166,7 @@ func (c *Conversation) Watch(ctx context.Context) <-chan Condition {
 }
 
 // Status asks the conversation's worker, for a few seconds at most. The error is an
-// operate.Fault.
+// records.Fault.
 func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err error) {
 	asking, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -178,7 +179,7 @@ func (c *Conversation) Status(ctx context.Context) (status workflows.Status, err
 		return status, nil
 	}
 	err = c.operator.Explain(op, err)
-	if kind := operate.KindOf(err); kind == operate.NotFound || kind == operate.Malformed {
+	if kind := records.KindOf(err); kind == records.NotFound || kind == records.Malformed {
 		return status, err
 	}
 	return status, c.silent(ctx, err)
@@ -190,9 +191,9 @@ func (c *Conversation) silent(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	found, e := c.operator.Describe(ctx, c.ID())
-	if operate.KindOf(err) == operate.Unreachable && operate.KindOf(e) == operate.Unreachable {
-		return &operate.Fault{
-			Kind: operate.Unreachable, Err: err,
+	if records.KindOf(err) == records.Unreachable && records.KindOf(e) == records.Unreachable {
+		return &records.Fault{
+			Kind: records.Unreachable, Err: err,
 			Text: fmt.Sprintf("Temporal at %s does not answer", c.operator.Address),
 		}
 	}
@@ -200,7 +201,7 @@ func (c *Conversation) silent(ctx context.Context, err error) error {
 	if s := found.Stranded; e == nil && s != nil && s.Version != "" {
 		text += fmt.Sprintf(": the conversation is stranded: %s; %s", s.Reason, s.Remedy)
 	}
-	return &operate.Fault{Kind: operate.NoWorker, Err: err, Text: text}
+	return &records.Fault{Kind: records.NoWorker, Err: err, Text: text}
 }
 
 func rest(ctx context.Context, d time.Duration) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/parley-run/parley/internal/localstack"
 	"github.com/parley-run/parley/internal/localstack/build"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -218,7 +219,7 @@ func (d *demo) connect(ctx context.Context, w Worker) (err error) {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}
-	d.operator = &operate.Operator{Client: d.client, Address: w.Address, Namespace: w.Namespace, TaskQueue: w.TaskQueue}
+	d.operator = &operate.Operator{Reader: &records.Reader{Client: d.client, Address: w.Address, Namespace: w.Namespace, TaskQueue: w.TaskQueue}}
 	return nil
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // personaWidth is the width of a persona's description in a table.
@@ -66,7 +66,7 @@ func writeTable(w io.Writer, r Result) {
 // textWidth is the width of a transcript's text beside its speaker.
 const textWidth = 68
 
-func writeTranscript(w io.Writer, c Conversation, messages []operate.Message) {
+func writeTranscript(w io.Writer, c Conversation, messages []records.Message) {
 	fmt.Fprintf(w, "\nOne of them, %s:\n\n", c.WorkflowID)
 	for _, m := range messages {
 		who := "agent"

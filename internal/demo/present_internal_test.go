@@ -12,7 +12,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -43,7 +43,7 @@ func TestTable(t *testing.T) {
 func TestTranscript(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	writeTranscript(&b, sample().Conversations[0], []operate.Message{
+	writeTranscript(&b, sample().Conversations[0], []records.Message{
 		{Role: conversation.RoleUser, Text: "Where is it?"},
 		{Role: conversation.RoleAssistant, Text: "I am sorry that it is late. It left our warehouse on Monday and should be with you by tomorrow."},
 	})
@@ -103,8 +103,8 @@ func TestUnendedSaysWhichAndWhere(t *testing.T) {
 	t.Parallel()
 	r := sample()
 	require.NoError(t, r.unended())
-	r.Conversations[1] = fromRecord("c2", operate.Record{
-		Conversation: operate.Conversation{ID: "onerun/p/c2", Status: string(workflows.StateNeedsAttention), Open: true},
+	r.Conversations[1] = fromRecord("c2", records.Record{
+		Conversation: records.Conversation{ID: "onerun/p/c2", Status: string(workflows.StateNeedsAttention), Open: true},
 		Attention:    &workflows.Attention{Step: "turn 3 · reply", Reason: "the key is not valid", Remedy: "set another"},
 	})
 	err := r.unended()

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // A Result is the demo's result.
@@ -42,7 +42,7 @@ type Conversation struct {
 func (c Conversation) ended() bool { return c.Outcome == string(conversation.OutcomeEnded) }
 
 // fromRecord converts Temporal's record of a conversation.
-func fromRecord(id string, r operate.Record) Conversation {
+func fromRecord(id string, r records.Record) Conversation {
 	c := Conversation{
 		ID: id, WorkflowID: r.ID, Persona: r.Persona, Outcome: string(r.Outcome), EndedBy: r.EndedBy,
 		Turns: r.Turns, DurationMS: r.Duration().Milliseconds(),

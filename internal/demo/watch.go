@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms/onerun"
 	"github.com/parley-run/parley/workflows"
 )
@@ -101,7 +101,7 @@ func (d *demo) watchParked(ctx context.Context, parked chan<- []Conversation) {
 			return
 		case <-ticker.C:
 		}
-		page, err := d.operator.List(ctx, operate.Filter{
+		page, err := d.operator.List(ctx, records.Filter{
 			Project:  d.practice.seeded.ProjectID,
 			Statuses: []string{string(workflows.StateNeedsAttention)},
 		}, d.opts.Conversations)

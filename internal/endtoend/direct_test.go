@@ -23,6 +23,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/workflows"
 )
@@ -77,7 +78,7 @@ func TestDirectConversation(t *testing.T) {
 			require.Equal(t, "1: hello", reply.Message.Text())
 			require.Equal(t, 1, reply.Turn)
 		}
-		o := &operate.Operator{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}
+		o := &operate.Operator{Reader: &records.Reader{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}}
 		reply, err := r.Launcher.Send(ctx, d, say("m2", "and?"))
 		require.NoError(t, err)
 		require.Equal(t, "3: and?", reply.Message.Text())
@@ -324,7 +325,7 @@ func TestDirectConversationThatFails(t *testing.T) {
 	require.Error(t, err)
 	_, err = r.Launcher.Send(ctx, d, say("m3", "anybody?"))
 	require.ErrorIs(t, err, launch.ErrOver)
-	o := &operate.Operator{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}
+	o := &operate.Operator{Reader: &records.Reader{Client: r.Client, Namespace: "default", TaskQueue: r.TaskQueue}}
 	record, err := o.Show(ctx, id)
 	require.NoError(t, err)
 	var said []string

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
@@ -64,7 +65,7 @@ func TestIIIParkedConversations(t *testing.T) {
 			require.Less(t, time.Since(began), 30*time.Second)
 
 			agent.fault.Store(nil)
-			o := &operate.Operator{Client: r.client}
+			o := &operate.Operator{Reader: &records.Reader{Client: r.client}}
 			_, err = o.Resume(t.Context(), "direct/"+r.agent()+"/c1", workflows.ResumeRequest{})
 			require.NoError(t, err)
 			said, err := insist(soon(t), w, "conversation::send", object{"conversationId": "c1", "message": "hello", "messageId": "m1"})

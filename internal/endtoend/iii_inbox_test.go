@@ -21,6 +21,7 @@ import (
 	"github.com/parley-run/parley/internal/iiitest"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
@@ -247,7 +248,7 @@ func TestIIIInboxThroughKills(t *testing.T) {
 		subscribed(2)
 	}
 	n := stop()
-	o := &operate.Operator{Client: r.client}
+	o := &operate.Operator{Reader: &records.Reader{Client: r.client}}
 	rig.Eventually(t, func() bool {
 		require.Empty(t, r.engine.DeadLetters(), "%s", &both[0].out)
 		for i := range n {

@@ -18,6 +18,7 @@ import (
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
@@ -208,7 +209,7 @@ func TestIIIKills(t *testing.T) {
 				require.NoError(t, r.engine.Start())
 			}
 			require.NoError(t, all.Wait(), "%s", p.log())
-			o := &operate.Operator{Client: r.client}
+			o := &operate.Operator{Reader: &records.Reader{Client: r.client}}
 			for c := range conversations {
 				record, err := o.Show(ctx, fmt.Sprintf("direct/%s/c%d", r.agent(), c))
 				require.NoError(t, err)

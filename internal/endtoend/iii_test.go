@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/iiiengine"
@@ -93,7 +94,7 @@ func (r *iiiRig) start(t *testing.T, change func(*iiiengine.Config)) (stop func(
 	}
 	server, err := iiiserve.New(iiiserve.Config{
 		Platform: p, Agents: r.agents, Launcher: launcher,
-		Operator: &operate.Operator{Client: launcher.Client, TaskQueue: launcher.TaskQueue},
+		Operator: &operate.Operator{Reader: &records.Reader{Client: launcher.Client, TaskQueue: launcher.TaskQueue}},
 	})
 	require.NoError(t, err)
 	require.NoError(t, server.Start())

@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/onerun"
@@ -72,7 +73,7 @@ func TestOddOnesHoldUpNothing(t *testing.T) {
 	r.StartWorker(t)
 	in := r.InboxInput()
 	r.StartInbox(t, in)
-	o := &operate.Operator{Client: r.Client, TaskQueue: r.TaskQueue}
+	o := &operate.Operator{Reader: &records.Reader{Client: r.Client, TaskQueue: r.TaskQueue}}
 	rig.Eventually(t, func() bool {
 		for _, s := range r.Sim.Report().Simulations {
 			if s.ID == good {

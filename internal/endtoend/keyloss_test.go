@@ -16,6 +16,7 @@ import (
 
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/payloads"
 )
@@ -93,15 +94,15 @@ func TestMissingKeyWaits(t *testing.T) {
 	}
 	// Operators see it, without a key too.
 	for _, c := range []client.Client{right, wrong} {
-		o := &operate.Operator{Client: c, Namespace: "default", TaskQueue: queue}
-		var shown operate.Conversation
+		o := &operate.Operator{Reader: &records.Reader{Client: c, Namespace: "default", TaskQueue: queue}}
+		var shown records.Conversation
 		rig.Eventually(t, func() bool {
 			var err error
 			shown, err = o.Describe(ctx, fresh.GetID())
 			return err == nil && shown.WaitsFor != nil
 		}, "status", &shown.Status)
 		require.True(t, shown.Open)
-		require.Equal(t, operate.StatusWaitsForKey, shown.Status)
+		require.Equal(t, records.StatusWaitsForKey, shown.Status)
 		require.Equal(t, "k1", shown.WaitsFor.Key)
 		require.Contains(t, shown.WaitsFor.Reason, fresh.GetID())
 	}

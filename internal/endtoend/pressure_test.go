@@ -10,6 +10,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/workflows"
@@ -60,7 +61,7 @@ func TestBackPressure(t *testing.T) {
 	}
 	rig.Eventually(t, func() bool { s = status(); return len(s.Open) <= limit/2 }, &s)
 	require.NotNil(t, s.Reduced)
-	operator := operate.Operator{Client: r.Client, TaskQueue: r.TaskQueue}
+	operator := operate.Operator{Reader: &records.Reader{Client: r.Client, TaskQueue: r.TaskQueue}}
 	rig.Eventually(t, func() bool {
 		in, err := operator.Inbox(t.Context(), inbox.Platform, inbox.Project, inbox.Agent)
 		return err == nil && in.Limit == limit && in.Reduced != nil && in.Reduced.Reason == s.Reduced.Reason

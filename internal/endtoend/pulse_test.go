@@ -28,6 +28,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/internal/pulsetest"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/pulse"
@@ -214,7 +215,7 @@ func TestPulseTask(t *testing.T) {
 			require.Equal(t, map[string]any{"agent": "a-1", "told": map[string]any{"topic": "tides"}}, bodies[0]["result"])
 
 			// Found by its execution, and told by the history: no worker is asked.
-			o := &operate.Operator{Client: r.client, Namespace: "default", TaskQueue: r.launcher.TaskQueue}
+			o := &operate.Operator{Reader: &records.Reader{Client: r.client, Namespace: "default", TaskQueue: r.launcher.TaskQueue}}
 			rig.Eventually(t, func() bool {
 				id, err := o.Find(t.Context(), out.Task.ExecutionID)
 				return err == nil && id == fmt.Sprintf("%s//%s@%d", r.name, good, out.Task.ScheduledFor.Unix())

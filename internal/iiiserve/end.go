@@ -5,8 +5,8 @@ import (
 
 	"github.com/parley-run/parley/iii"
 
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -29,9 +29,9 @@ func (s *Server) end(ctx context.Context, call iii.Invocation, req endRequest) (
 		return endResponse{}, err
 	}
 	_, err = s.operator.End(ctx, workflows.ConversationID(ref), workflows.EndRequest{Reason: printable.Text(req.Reason), By: s.caller(ctx, call)})
-	switch operate.KindOf(err) {
-	case "", operate.Ended:
-	case operate.Rejected: // the workflow rejects it for one reason: another call is ending it
+	switch records.KindOf(err) {
+	case "", records.Ended:
+	case records.Rejected: // the workflow rejects it for one reason: another call is ending it
 	default:
 		return endResponse{}, err
 	}

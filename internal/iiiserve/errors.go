@@ -11,8 +11,8 @@ import (
 	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // The codes of the errors that callers receive.
@@ -36,7 +36,7 @@ func invalid(format string, args ...any) error { return iii.Errorf(codeInvalid, 
 func coded(err error) error {
 	var (
 		given *iii.Error
-		fault *operate.Fault
+		fault *records.Fault
 	)
 	text := printable.Text(err.Error())
 	switch {
@@ -56,17 +56,17 @@ func coded(err error) error {
 	return iii.Errorf(codeFailed, "%s", text)
 }
 
-func faultCode(kind operate.FaultKind) string {
+func faultCode(kind records.FaultKind) string {
 	switch kind {
-	case operate.NotFound:
+	case records.NotFound:
 		return codeNotFound
-	case operate.Ended:
+	case records.Ended:
 		return codeOver
-	case operate.Rejected:
+	case records.Rejected:
 		return codeRejected
-	case operate.Malformed, operate.NotUnique:
+	case records.Malformed, records.NotUnique:
 		return codeInvalid
-	case operate.NoWorker, operate.Unreachable:
+	case records.NoWorker, records.Unreachable:
 		return codeUnavailable
 	}
 	return codeFailed
@@ -74,7 +74,7 @@ func faultCode(kind operate.FaultKind) string {
 
 // transient reports whether a retry may succeed. A call is cancelled when its connection
 // breaks.
-func transient(err error) bool { return operate.Transient(err) || errors.Is(err, context.Canceled) }
+func transient(err error) bool { return records.Transient(err) || errors.Is(err, context.Canceled) }
 
 // decode decodes a request. It accepts unknown keys, because engines add some.
 func decode(data json.RawMessage, into any) error {

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/iii"
+	"github.com/parley-run/parley/internal/records"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -61,7 +61,7 @@ type message struct {
 	Time  time.Time           `json:"time,omitzero"`
 }
 
-func (s *Server) summarize(c operate.Conversation) summary {
+func (s *Server) summarize(c records.Conversation) summary {
 	return summary{
 		ConversationID: s.bare(c.Project, c.ID), WorkflowID: c.ID, AgentID: c.Agent, PersonaFunction: c.Simulation, Status: c.Status,
 		// The workflow may still have an event to publish.

@@ -7,7 +7,7 @@ import (
 	"github.com/parley-run/parley/iii"
 
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -44,7 +44,7 @@ func (s *Server) list(ctx context.Context, _ iii.Invocation, req listRequest) (l
 	case req.Limit == 0:
 		req.Limit = defaultLimit
 	}
-	filter := operate.Filter{Query: oneOf(workflows.KeyPlatform.GetName(), launch.DirectPlatform, s.cfg.Name) +
+	filter := records.Filter{Query: oneOf(workflows.KeyPlatform.GetName(), launch.DirectPlatform, s.cfg.Name) +
 		" AND " + oneOf(workflows.KeyAgent.GetName(), names...)}
 	if req.Status != "" {
 		filter.Statuses = []string{req.Status}

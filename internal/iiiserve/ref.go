@@ -11,7 +11,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -66,7 +66,7 @@ func (s *Server) find(ctx context.Context, agent, id string) (conversation.Ref, 
 	for _, a := range agents {
 		for _, ref := range s.refs(a.Name, s.bare(a.Name, id)) {
 			c, err := s.operator.Describe(ctx, workflows.ConversationID(ref))
-			if operate.KindOf(err) == operate.NotFound {
+			if records.KindOf(err) == records.NotFound {
 				continue
 			}
 			if err != nil {
@@ -104,7 +104,7 @@ func (s *Server) bare(agent, id string) string {
 func (s *Server) absent(ctx context.Context, other conversation.Ref) error {
 	c, err := s.operator.Describe(ctx, workflows.ConversationID(other))
 	switch {
-	case operate.KindOf(err) == operate.NotFound:
+	case records.KindOf(err) == records.NotFound:
 		return nil
 	case err != nil:
 		return err

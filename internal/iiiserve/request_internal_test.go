@@ -16,7 +16,7 @@ import (
 
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/launch"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms/iiiengine"
 )
 
@@ -56,7 +56,7 @@ func TestCodes(t *testing.T) {
 		codeNotFound:    launch.ErrUnknown,
 		codeTimeout:     errors.Join(context.DeadlineExceeded, errors.New("busy")),
 		codeUnavailable: fmt.Errorf("conversation: %w", serviceerror.NewUnavailable("down")),
-		codeRejected:    &operate.Fault{Kind: operate.Rejected, Text: "no"},
+		codeRejected:    &records.Fault{Kind: records.Rejected, Text: "no"},
 		codeInvalid:     errors.Join(missing([2]string{"message", " "}), missing([2]string{"agentId", ""})),
 		codeFailed:      errors.New("odd"),
 	} {
@@ -75,7 +75,7 @@ func TestSummary(t *testing.T) {
 	s, err := New(Config{Platform: p, Agents: []config.Agent{{Name: "a"}}})
 	require.NoError(t, err)
 	for status, open := range map[string]bool{"listening": true, "ending": true, "closed": false} {
-		got := s.summarize(operate.Conversation{ID: "direct/a/direct/a/c", Project: "a", Agent: "a", Status: status, Open: true})
+		got := s.summarize(records.Conversation{ID: "direct/a/direct/a/c", Project: "a", Agent: "a", Status: status, Open: true})
 		require.Equal(t, open, got.Open, status)
 		require.Equal(t, "direct/a/c", got.ConversationID)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/iiiengine"
@@ -112,7 +113,7 @@ func serving(t *testing.T, opts options) *setup {
 	}
 	s.server, err = iiiserve.New(iiiserve.Config{
 		Platform: p, Agents: s.agents(max(opts.agents, 1)), Launcher: launcher,
-		Operator: &operate.Operator{Client: launcher.Client, TaskQueue: launcher.TaskQueue},
+		Operator: &operate.Operator{Reader: &records.Reader{Client: launcher.Client, TaskQueue: launcher.TaskQueue}},
 	})
 	require.NoError(t, err)
 	require.NoError(t, s.server.Start())

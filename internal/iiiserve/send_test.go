@@ -10,6 +10,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/iii"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/platforms/iiiengine"
 	"github.com/parley-run/parley/workflows"
@@ -70,7 +71,7 @@ func TestParked(t *testing.T) {
 			require.Contains(t, got["attention"].(object)["reason"], "bad")
 
 			s.agent.fault.Store(nil)
-			o := &operate.Operator{Client: s.client}
+			o := &operate.Operator{Reader: &records.Reader{Client: s.client}}
 			_, err := o.Resume(t.Context(), "direct/"+s.agentName(0)+"/c1", workflows.ResumeRequest{})
 			require.NoError(t, err)
 			rig.Eventually(t, func() bool {

@@ -11,6 +11,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -26,7 +27,7 @@ type actReader struct {
 }
 
 func (r *actReader) read(event *history.HistoryEvent) {
-	at := when(event.GetEventTime())
+	at := records.TimeOf(event.GetEventTime())
 	switch event.GetEventType() {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		r.started(at, event.GetWorkflowExecutionStartedEventAttributes())
@@ -186,5 +187,5 @@ func decided(req workflows.ApproveRequest) string {
 }
 
 func unreadable(err error) string {
-	return "cannot be read: " + firstLine(err) + " (is it encoded by a codec that this command does not have?)"
+	return "cannot be read: " + records.FirstLine(err) + " (is it encoded by a codec that this command does not have?)"
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -36,7 +37,7 @@ func (o *Operator) Record(ctx context.Context, act Act) error {
 // reach: in a workflow of its own, which the namespace keeps for its retention. The record
 // has the conversation's id, platform, project, simulation and agent, who erased it and
 // when, and no text of a conversation. Call it right before the erasure. what is added to the record: "3 runs".
-func (o *Operator) RecordErasure(ctx context.Context, c Conversation, by, what string) error {
+func (o *Operator) RecordErasure(ctx context.Context, c records.Conversation, by, what string) error {
 	record := Act{Action: ActionErase, By: by, Conversation: c.ID, Detail: what}.record(uuid.NewString())
 	return o.recordApart(ctx, record, conversation.Ref{
 		Platform: c.Platform, Project: c.Project, Simulation: c.Simulation, Agent: c.Agent,

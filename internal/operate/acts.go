@@ -2,15 +2,13 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
-	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
-	"go.temporal.io/api/serviceerror"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -18,19 +16,19 @@ import (
 // first: in every run that Temporal still has, and those that were recorded apart, so
 // also of one that was erased.
 func (o *Operator) Acts(ctx context.Context, id string) ([]Act, error) {
-	query := fmt.Sprintf("WorkflowId = %s OR WorkflowId STARTS_WITH %s", quote(id), quote(workflows.ActPrefix(id)))
+	query := fmt.Sprintf("WorkflowId = %s OR WorkflowId STARTS_WITH %s", records.Quote(id), records.Quote(workflows.ActPrefix(id)))
 	runs, err := o.runs(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	switch d, err := o.describeRun(ctx, id); { // visibility may not have the newest run yet
+	switch d, err := o.DescribeRun(ctx, id); { // visibility may not have the newest run yet
 	case err == nil:
 		newest := d.GetWorkflowExecutionInfo()
 		run := runRef{kind: newest.GetType().GetName(), id: id, runID: newest.GetExecution().GetRunId()}
 		if !slices.Contains(runs, run) {
 			runs = append(runs, run)
 		}
-	case KindOf(err) != NotFound:
+	case records.KindOf(err) != records.NotFound:
 		return nil, err
 	}
 	acts, err := o.actsOf(ctx, runs)
@@ -46,7 +44,7 @@ type runRef struct{ kind, id, runID string }
 
 func (o *Operator) runs(ctx context.Context, query string) ([]runRef, error) {
 	var runs []runRef
-	err := o.eachExecution(ctx, query, 0, func(kind string, c Conversation) bool {
+	err := o.EachExecution(ctx, query, 0, func(kind string, c records.Conversation) bool {
 		runs = append(runs, runRef{kind, c.ID, c.RunID})
 		return true
 	})
@@ -58,7 +56,7 @@ func (o *Operator) runs(ctx context.Context, query string) ([]runRef, error) {
 func (o *Operator) actsOf(ctx context.Context, runs []runRef) ([]Act, error) {
 	found := make([][]Act, len(runs))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(parallel)
+	group.SetLimit(records.Parallel)
 	for i, run := range runs {
 		group.Go(func() (err error) {
 			found[i], err = o.actsOfRun(ctx, run)
@@ -72,12 +70,12 @@ func (o *Operator) actsOf(ctx context.Context, runs []runRef) ([]Act, error) {
 }
 
 func (o *Operator) actsOfRun(ctx context.Context, run runRef) ([]Act, error) {
-	r := &actReader{convert: o.converter(run.id), kind: run.kind, id: run.id, runID: run.runID}
-	err := o.eachEvent(ctx, run.id, run.runID, func(event *history.HistoryEvent) error {
+	r := &actReader{convert: o.ConverterOf(run.id), kind: run.kind, id: run.id, runID: run.runID}
+	err := o.EachEvent(ctx, run.id, run.runID, func(event *history.HistoryEvent) error {
 		r.read(event)
 		return nil
 	})
-	if KindOf(err) == NotFound {
+	if records.KindOf(err) == records.NotFound {
 		return nil, nil
 	}
 	return r.acts, err
@@ -95,23 +93,4 @@ func sortedActs(acts []Act) []Act {
 	})
 	slices.Reverse(acts)
 	return acts
-}
-
-// eachEvent reads the history of one run, from its start to where it stands now.
-func (o *Operator) eachEvent(ctx context.Context, id, runID string, read func(*history.HistoryEvent) error) error {
-	events := o.Client.GetWorkflowHistory(ctx, id, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
-			return fault(NotFound, err, "the history of run %s of %q is gone", runID, id)
-		}
-		if err != nil {
-			return o.Explain(fmt.Sprintf("read the history of %q", id), err)
-		}
-		if err := read(event); err != nil {
-			return fault(Failed, err, "read the history of %q: event %d: %s (is it encoded by a codec that this command does not have?)", id, event.GetEventId(), firstLine(err))
-		}
-	}
-	return nil
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/records/recordstest"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -26,12 +28,12 @@ func actsInput(by string) workflows.ConversationInput {
 	}
 }
 
-// act records an act by signal.
-func (r *recording) act(record workflows.ActRecord) *recording {
-	r.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, &history.HistoryEvent{
+// recordAct records an act by signal.
+func recordAct(r *recordstest.Recording, record workflows.ActRecord) *recordstest.Recording {
+	r.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionSignaledEventAttributes{
 			WorkflowExecutionSignaledEventAttributes: &history.WorkflowExecutionSignaledEventAttributes{
-				SignalName: workflows.SignalAct, Input: payloads(r.t, record), Identity: "cli",
+				SignalName: workflows.SignalAct, Input: recordstest.Payloads(r.T, record), Identity: "cli",
 			},
 		},
 	})
@@ -67,16 +69,16 @@ func TestActsOfUpdates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := &server{}
-			h := record(t, actsInput(""), "").update(test.update, test.in, workflows.Status{})
-			h.events[1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: "u1", Identity: "7@host"}
-			s.put(workflows.ConversationName, actsID, "r1", running, func(e *execution) { e.events = h.events })
+			s := &recordstest.Server{}
+			h := recordstest.Record(t, actsInput(""), "").Update(test.update, test.in, workflows.Status{})
+			h.Events[1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: "u1", Identity: "7@host"}
+			s.Put(workflows.ConversationName, actsID, "r1", recordstest.Running, func(e *recordstest.Execution) { e.Events = h.Events })
 			acts, err := newOperator(s).Acts(t.Context(), actsID)
 			require.NoError(t, err)
 			require.Equal(t, []string{test.want}, short(acts))
 			require.Equal(t, actsID, acts[0].Conversation)
 			require.Equal(t, "r1", acts[0].RunID)
-			require.True(t, h.events[1].GetEventTime().AsTime().Equal(acts[0].At))
+			require.True(t, h.Events[1].GetEventTime().AsTime().Equal(acts[0].At))
 		})
 	}
 }
@@ -85,54 +87,54 @@ func TestActsOfUpdates(t *testing.T) {
 // once. The runs of a chain list theirs together.
 func TestActsOfRuns(t *testing.T) {
 	t.Parallel()
-	s := &server{}
-	meta := func(h *recording, id string) {
-		h.events[len(h.events)-1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: id}
+	s := &recordstest.Server{}
+	meta := func(h *recordstest.Recording, id string) {
+		h.Events[len(h.Events)-1].GetWorkflowExecutionUpdateAcceptedEventAttributes().AcceptedRequest.Meta = &update.Meta{UpdateId: id}
 	}
 	moved := workflows.ActRecord{ID: "a1", Action: "move", By: "bert", Conversation: actsID, Detail: "to b2"}
-	base := record(t, actsInput("anna"), "")
-	base.events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
-	meta(base.update(workflows.UpdatePause, workflows.PauseRequest{By: "anna"}, nil), "u1")
-	base.act(moved)
-	reset := record(t, actsInput("anna"), "")
-	reset.events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
-	reset.add(enums.EVENT_TYPE_WORKFLOW_TASK_FAILED, &history.HistoryEvent{
+	base := recordstest.Record(t, actsInput("anna"), "")
+	base.Events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
+	meta(base.Update(workflows.UpdatePause, workflows.PauseRequest{By: "anna"}, nil), "u1")
+	recordAct(base, moved)
+	reset := recordstest.Record(t, actsInput("anna"), "")
+	reset.Events[0].GetWorkflowExecutionStartedEventAttributes().OriginalExecutionRunId = "r1"
+	reset.Add(enums.EVENT_TYPE_WORKFLOW_TASK_FAILED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowTaskFailedEventAttributes{
 			WorkflowTaskFailedEventAttributes: &history.WorkflowTaskFailedEventAttributes{
 				Cause: enums.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW, Identity: "cli:carl", Failure: &failure.Failure{Message: "bad turn"},
 			},
 		},
 	})
-	reset.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED, &history.HistoryEvent{
+	reset.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ADMITTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAdmittedEventAttributes{
 			WorkflowExecutionUpdateAdmittedEventAttributes: &history.WorkflowExecutionUpdateAdmittedEventAttributes{
 				Request: &update.Request{Meta: &update.Meta{UpdateId: "u1"}, Input: &update.Input{
-					Name: workflows.UpdatePause, Args: payloads(t, workflows.PauseRequest{By: "anna"}),
+					Name: workflows.UpdatePause, Args: recordstest.Payloads(t, workflows.PauseRequest{By: "anna"}),
 				}},
 			},
 		},
 	})
-	reset.act(moved)
-	reset.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED, &history.HistoryEvent{
+	recordAct(reset, moved)
+	reset.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionUpdateAcceptedEventAttributes{
 			WorkflowExecutionUpdateAcceptedEventAttributes: &history.WorkflowExecutionUpdateAcceptedEventAttributes{ProtocolInstanceId: "u1"},
 		},
 	})
-	next := record(t, actsInput("anna"), "r2")
-	meta(next.update(workflows.UpdateResume, workflows.ResumeRequest{By: "dora"}, nil), "u2")
-	next.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, &history.HistoryEvent{
+	next := recordstest.Record(t, actsInput("anna"), "r2")
+	meta(next.Update(workflows.UpdateResume, workflows.ResumeRequest{By: "dora"}, nil), "u2")
+	next.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionCancelRequestedEventAttributes{
 			WorkflowExecutionCancelRequestedEventAttributes: &history.WorkflowExecutionCancelRequestedEventAttributes{Identity: "cli:emil"},
 		},
 	})
-	next.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, &history.HistoryEvent{
+	next.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionTerminatedEventAttributes{
 			WorkflowExecutionTerminatedEventAttributes: &history.WorkflowExecutionTerminatedEventAttributes{Identity: "cli:emil", Reason: "stuck"},
 		},
 	})
-	s.put(workflows.ConversationName, actsID, "r1", terminated, func(e *execution) { e.events = base.events })
-	s.put(workflows.ConversationName, actsID, "r2", continued, func(e *execution) { e.events = reset.events })
-	s.put(workflows.ConversationName, actsID, "r3", terminated, func(e *execution) { e.events = next.events })
+	s.Put(workflows.ConversationName, actsID, "r1", recordstest.Terminated, func(e *recordstest.Execution) { e.Events = base.Events })
+	s.Put(workflows.ConversationName, actsID, "r2", recordstest.Continued, func(e *recordstest.Execution) { e.Events = reset.Events })
+	s.Put(workflows.ConversationName, actsID, "r3", recordstest.Terminated, func(e *recordstest.Execution) { e.Events = next.Events })
 	acts, err := newOperator(s).Acts(t.Context(), actsID)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{
@@ -150,7 +152,7 @@ func times(acts []operate.Act) (all []int64) {
 
 // recorder is a server that keeps what is recorded.
 type recorder struct {
-	server
+	recordstest.Server
 	closed  bool
 	signals []workflows.ActRecord
 	started []workflows.ActRecord
@@ -171,7 +173,7 @@ func (r *recorder) SignalWorkflow(_ context.Context, id, _, name string, arg any
 
 func (r *recorder) ExecuteWorkflow(_ context.Context, o client.StartWorkflowOptions, _ any, args ...any) (client.WorkflowRun, error) {
 	r.options, r.started = append(r.options, o), append(r.started, args[0].(workflows.ActRecord))
-	return nil, r.down
+	return nil, r.Down
 }
 
 // A record is in the history of what it is about. Where there is no history, it is in a
@@ -194,7 +196,7 @@ func TestRecord(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := &recorder{closed: test.closed}
-			o := newOperator(&r.server)
+			o := newOperator(&r.Server)
 			o.Client = r
 			require.NoError(t, o.Record(t.Context(), test.act))
 			if test.prefix == "" {
@@ -218,17 +220,17 @@ func TestRecord(t *testing.T) {
 func TestErasure(t *testing.T) {
 	t.Parallel()
 	r := &recorder{}
-	o := newOperator(&r.server)
+	o := newOperator(&r.Server)
 	o.Client = r
-	require.NoError(t, o.RecordErasure(t.Context(), operate.Conversation{ID: actsID, Platform: "main", Agent: "support", Persona: "Grandma"}, "anna", "3 runs"))
+	require.NoError(t, o.RecordErasure(t.Context(), records.Conversation{ID: actsID, Platform: "main", Agent: "support", Persona: "Grandma"}, "anna", "3 runs"))
 	require.NotContains(t, r.options[0].StaticSummary+r.options[0].ID, "Grandma")
-	h := &recording{t: t}
-	h.add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{
+	h := &recordstest.Recording{T: t}
+	h.Add(enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_WorkflowExecutionStartedEventAttributes{
-			WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{Input: payloads(t, r.started[0])},
+			WorkflowExecutionStartedEventAttributes: &history.WorkflowExecutionStartedEventAttributes{Input: recordstest.Payloads(t, r.started[0])},
 		},
 	})
-	r.put(workflows.ActName, r.options[0].ID, "r1", completed, func(e *execution) { e.events = h.events })
+	r.Put(workflows.ActName, r.options[0].ID, "r1", recordstest.Completed, func(e *recordstest.Execution) { e.Events = h.Events })
 	acts, err := o.Acts(t.Context(), actsID)
 	require.NoError(t, err)
 	require.Equal(t, []string{"erase by anna 3 runs"}, short(acts))

@@ -9,13 +9,14 @@ import (
 
 	"go.temporal.io/api/workflowservice/v1"
 
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
 // An AuditQuery chooses acts. Its zero value chooses all.
 type AuditQuery struct {
-	// Filter chooses what was acted on. Its statuses and outcomes are of no effect.
-	Filter
+	// records.Filter chooses what was acted on. Its statuses and outcomes are of no effect.
+	records.Filter
 	// Subject is the workflow id of one conversation or inbox. Schedule is the name of one
 	// schedule.
 	Subject, Schedule string
@@ -45,7 +46,7 @@ type Audit struct {
 }
 
 // auditBatch is how many histories are read before the acts are counted.
-const auditBatch = 16 * parallel
+const auditBatch = 16 * records.Parallel
 
 // Audit lists acts. No index knows which executions have any: it reads histories, those of
 // open executions first and then the newest closed ones, until no other can have an act
@@ -69,7 +70,7 @@ func (o *Operator) Audit(ctx context.Context, q AuditQuery) (Audit, error) {
 		return nil
 	}
 	var failed error
-	err = o.eachExecution(ctx, query, 0, func(kind string, c Conversation) bool {
+	err = o.EachExecution(ctx, query, 0, func(kind string, c records.Conversation) bool {
 		if q.Executions > 0 && out.Read+len(batch) >= q.Executions {
 			out.Incomplete = true
 			return false
@@ -136,18 +137,18 @@ func (q AuditQuery) visibility() string {
 	add := func(format string, args ...any) { terms = append(terms, fmt.Sprintf(format, args...)) }
 	switch {
 	case q.Subject != "":
-		add("(WorkflowId = %s OR WorkflowId STARTS_WITH %s)", quote(q.Subject), quote(workflows.ActPrefix(q.Subject)))
+		add("(WorkflowId = %s OR WorkflowId STARTS_WITH %s)", records.Quote(q.Subject), records.Quote(workflows.ActPrefix(q.Subject)))
 	case q.Schedule != "":
-		add("WorkflowId STARTS_WITH %s", quote(workflows.ActPrefix(workflows.ActRecord{Schedule: q.Schedule}.Subject())))
+		add("WorkflowId STARTS_WITH %s", records.Quote(workflows.ActPrefix(workflows.ActRecord{Schedule: q.Schedule}.Subject())))
 	default:
-		add("WorkflowType IN (%s, %s, %s)", quote(workflows.ConversationName), quote(workflows.InboxName), quote(workflows.ActName))
+		add("WorkflowType IN (%s, %s, %s)", records.Quote(workflows.ConversationName), records.Quote(workflows.InboxName), records.Quote(workflows.ActName))
 	}
 	for _, f := range []struct{ key, value string }{
 		{workflows.KeyPlatform.GetName(), q.Platform}, {workflows.KeyProject.GetName(), q.Project},
 		{workflows.KeyAgent.GetName(), q.Agent}, {workflows.KeySimulation.GetName(), q.Simulation},
 	} {
 		if f.value != "" {
-			add("%s = %s", f.key, quote(f.value))
+			add("%s = %s", f.key, records.Quote(f.value))
 		}
 	}
 	if text := strings.TrimSpace(q.Query); text != "" {
@@ -166,8 +167,8 @@ func (q AuditQuery) visibility() string {
 // left, by that id or by the conversation's own. Empty: there is none.
 func (o *Operator) Erased(ctx context.Context, name string) (string, error) {
 	var found string
-	query := fmt.Sprintf("WorkflowType = %s", quote(workflows.ActName))
-	err := o.eachExecution(ctx, query, 0, func(_ string, c Conversation) bool {
+	query := fmt.Sprintf("WorkflowType = %s", records.Quote(workflows.ActName))
+	err := o.EachExecution(ctx, query, 0, func(_ string, c records.Conversation) bool {
 		subject, ok := strings.CutPrefix(c.ID, "act/")
 		for range 2 { // the action, and the record's own id
 			subject = subject[:max(0, strings.LastIndexByte(subject, '/'))]

@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -54,12 +55,12 @@ func (o *Operator) Waiting(ctx context.Context, id string) ([]workflows.Approval
 func (o *Operator) update(ctx context.Context, id, name, op string, req any) (workflows.Status, error) {
 	var status workflows.Status
 	err := o.send(ctx, id, name, op, req, &status)
-	if KindOf(err) != Ended {
+	if records.KindOf(err) != records.Ended {
 		return status, err
 	}
 	// The ending makes the message more useful, where it can be read.
 	if record, e := o.Show(ctx, id); e == nil && record.Result() != "" {
-		err = fault(Ended, err, "%s %q: it has ended: %s after %d turns", op, id, record.Result(), record.Turns)
+		err = records.Faultf(records.Ended, err, "%s %q: it has ended: %s after %d turns", op, id, record.Result(), record.Turns)
 	}
 	return status, err
 }
@@ -67,7 +68,7 @@ func (o *Operator) update(ctx context.Context, id, name, op string, req any) (wo
 // send sends an update and waits for its answer.
 func (o *Operator) send(ctx context.Context, id, name, op string, req, into any) error {
 	op = fmt.Sprintf("%s %q", op, id)
-	if err := o.refuseStranded(ctx, id, op); err != nil {
+	if err := o.RefuseStranded(ctx, id, op); err != nil {
 		return err
 	}
 	handle, err := o.Client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
@@ -85,21 +86,21 @@ func (o *Operator) send(ctx context.Context, id, name, op string, req, into any)
 	case err == nil:
 		return nil
 	case errors.As(err, &rejected):
-		return fault(Rejected, err, "%s: %s", op, firstLine(rejected))
+		return records.Faultf(records.Rejected, err, "%s: %s", op, records.FirstLine(rejected))
 	case errors.As(err, &gone):
 		return o.closedOrAbsent(ctx, id, op, err)
 	case errors.As(err, &late) && !errors.Is(context.Cause(ctx), context.Canceled):
-		return fault(NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q; the request may still take effect", op, o.TaskQueue)
+		return records.Faultf(records.NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q; the request may still take effect", op, o.TaskQueue)
 	}
 	return o.Explain(op, err)
 }
 
 // closedOrAbsent tells a workflow that has closed from one that never existed.
 func (o *Operator) closedOrAbsent(ctx context.Context, id, op string, cause error) error {
-	if _, err := o.describeRun(ctx, id); err != nil {
+	if _, err := o.DescribeRun(ctx, id); err != nil {
 		return err
 	}
-	return fault(Ended, cause, "%s: it has ended", op)
+	return records.Faultf(records.Ended, cause, "%s: it has ended", op)
 }
 
 // A Result is the result of an operation on one of many.
@@ -116,7 +117,7 @@ type Result struct {
 func Each(ctx context.Context, ids []string, do func(ctx context.Context, id string) (status string, err error)) []Result {
 	done := make([]Result, len(ids))
 	var group errgroup.Group
-	group.SetLimit(parallel)
+	group.SetLimit(records.Parallel)
 	for i, id := range ids {
 		group.Go(func() error {
 			status, err := do(ctx, id)
@@ -132,8 +133,8 @@ func Each(ctx context.Context, ids []string, do func(ctx context.Context, id str
 }
 
 // Matching lists the ids of the open conversations that match a filter.
-func (o *Operator) Matching(ctx context.Context, f Filter) ([]string, error) {
-	query, err := o.conversations(ctx, f)
+func (o *Operator) Matching(ctx context.Context, f records.Filter) ([]string, error) {
+	query, err := o.ConversationQuery(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +142,7 @@ func (o *Operator) Matching(ctx context.Context, f Filter) ([]string, error) {
 }
 
 func (o *Operator) openIDs(ctx context.Context, query string) ([]string, error) {
-	found, err := o.search(ctx, query+" AND ExecutionStatus = 'Running'", 0)
+	found, err := o.Search(ctx, query+" AND ExecutionStatus = 'Running'", 0)
 	if err != nil {
 		return nil, err
 	}

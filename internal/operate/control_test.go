@@ -11,6 +11,8 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/records/recordstest"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -45,7 +47,7 @@ func TestUpdates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got client.UpdateWorkflowOptions
-			s := server{update: func(o client.UpdateWorkflowOptions) (any, error) {
+			s := recordstest.Server{Update: func(o client.UpdateWorkflowOptions) (any, error) {
 				got = o
 				return workflows.Status{State: workflows.StateTalking}, nil
 			}}
@@ -66,30 +68,30 @@ func TestUpdateFaults(t *testing.T) {
 	for name, tt := range map[string]struct {
 		err  error
 		put  bool
-		kind operate.FaultKind
+		kind records.FaultKind
 		text string
 	}{
-		"Rejected": {temporal.NewApplicationError("the conversation is paused already", "x"), true, operate.Rejected,
+		"Rejected": {temporal.NewApplicationError("the conversation is paused already", "x"), true, records.Rejected,
 			`pause "onerun/pr1/cv1": the conversation is paused already`},
-		"Ended":   {gone, true, operate.Ended, `pause "onerun/pr1/cv1": it has ended: ended by persona after 3 turns`},
-		"Unknown": {gone, false, operate.NotFound, `no workflow "onerun/pr1/cv1" in namespace "default" at localhost:7233`},
-		"NoWorker": {client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded), true, operate.NoWorker,
+		"Ended":   {gone, true, records.Ended, `pause "onerun/pr1/cv1": it has ended: ended by persona after 3 turns`},
+		"Unknown": {gone, false, records.NotFound, `no workflow "onerun/pr1/cv1" in namespace "default" at localhost:7233`},
+		"NoWorker": {client.NewWorkflowUpdateServiceTimeoutOrCanceledError(context.DeadlineExceeded), true, records.NoWorker,
 			`pause "onerun/pr1/cv1": no worker answered in time: check that one runs on task queue "parley"; the request may still take effect`},
-		"Down": {serviceerror.NewUnavailable("x"), true, operate.Unreachable,
+		"Down": {serviceerror.NewUnavailable("x"), true, records.Unreachable,
 			`pause "onerun/pr1/cv1": Temporal at localhost:7233 does not answer: check that it runs, and the address`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := server{update: func(client.UpdateWorkflowOptions) (any, error) { return nil, tt.err }}
+			s := recordstest.Server{Update: func(client.UpdateWorkflowOptions) (any, error) { return nil, tt.err }}
 			if tt.put {
-				s.put(workflows.ConversationName, id, "run", completed, func(e *execution) {
-					e.events = record(t, workflows.ConversationInput{Ref: ref}, "").
-						completed(conversation.Outcome{Kind: conversation.OutcomeEnded, EndedBy: conversation.EndedByPersona, Turns: 3})
+				s.Put(workflows.ConversationName, id, "run", recordstest.Completed, func(e *recordstest.Execution) {
+					e.Events = recordstest.Record(t, workflows.ConversationInput{Ref: ref}, "").
+						Completed(conversation.Outcome{Kind: conversation.OutcomeEnded, EndedBy: conversation.EndedByPersona, Turns: 3})
 				})
 			}
 			_, err := newOperator(&s).Pause(t.Context(), id, workflows.PauseRequest{})
 			require.EqualError(t, err, tt.text)
-			require.Equal(t, tt.kind, operate.KindOf(err))
+			require.Equal(t, tt.kind, records.KindOf(err))
 		})
 	}
 }
@@ -109,14 +111,14 @@ func TestEachGoesOnAfterAFailure(t *testing.T) {
 
 func TestMatchingPagesThroughOpenOnes(t *testing.T) {
 	t.Parallel()
-	var s server
-	s.put(workflows.ConversationName, "onerun/pr1/cv1", "run", running)
-	s.put(workflows.ConversationName, "onerun/pr1/cv2", "run", completed)
-	s.put(workflows.InboxName, "inbox/onerun/pr1/ag1", "run", running)
-	ids, err := newOperator(&s).Matching(t.Context(), operate.Filter{})
+	var s recordstest.Server
+	s.Put(workflows.ConversationName, "onerun/pr1/cv1", "run", recordstest.Running)
+	s.Put(workflows.ConversationName, "onerun/pr1/cv2", "run", recordstest.Completed)
+	s.Put(workflows.InboxName, "inbox/onerun/pr1/ag1", "run", recordstest.Running)
+	ids, err := newOperator(&s).Matching(t.Context(), records.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"onerun/pr1/cv1"}, ids)
-	ids, err = newOperator(&s).Inboxes(t.Context(), operate.Filter{})
+	ids, err = newOperator(&s).Inboxes(t.Context(), records.Filter{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"inbox/onerun/pr1/ag1"}, ids)
 }

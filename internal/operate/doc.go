@@ -1,7 +1,7 @@
-// Package operate is what an operator does to conversations and inboxes from outside:
-// find, list, read, follow, end, pause, resume, take over. It talks to Temporal only,
-// never to a platform or a model. Only updates need a worker: without one, a transcript
-// is read from the workflow's history.
+// Package operate is what an operator does to conversations and inboxes from outside: end,
+// pause, resume, take over, approve, move, erase; and the records of these acts. It reads
+// conversations with package records, and talks to Temporal only, never to a platform or a
+// model. A worker must run for what changes a conversation.
 //
-// A failure is a [Fault] of one line that says what to do.
+// A failure is a [records.Fault] of one line that says what to do.
 package operate

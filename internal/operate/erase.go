@@ -15,12 +15,13 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
 // Erasable is what Temporal has of one conversation.
 type Erasable struct {
-	Conversation
+	records.Conversation
 	// Runs are the ids of all its runs: those that continued as new, failed or were
 	// terminated, and both sides of a reset. The newest is the last.
 	Runs []string
@@ -42,12 +43,12 @@ const scheduledBy = "TemporalScheduledById"
 
 // Erasable reads what there is of a conversation, by its workflow id.
 func (o *Operator) Erasable(ctx context.Context, id string) (Erasable, error) {
-	d, err := o.describeRun(ctx, id)
+	d, err := o.DescribeRun(ctx, id)
 	if err != nil {
 		return Erasable{}, err
 	}
 	info := d.GetWorkflowExecutionInfo()
-	e := Erasable{Conversation: fromInfo(info), Schedule: attribute[string](info, scheduledBy)}
+	e := Erasable{Conversation: records.FromInfo(info), Schedule: records.Attribute[string](info, scheduledBy)}
 	if e.Runs, err = o.runsOf(ctx, id); err != nil {
 		return e, err
 	}
@@ -72,7 +73,7 @@ func (o *Operator) startedWith(ctx context.Context, id, run string) string {
 		return ""
 	}
 	var in workflows.ConversationInput
-	if o.converter(id).FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in) != nil {
+	if o.ConverterOf(id).FromPayloads(event.GetWorkflowExecutionStartedEventAttributes().GetInput(), &in) != nil {
 		return ""
 	}
 	return in.Policy.Executor
@@ -81,7 +82,7 @@ func (o *Operator) startedWith(ctx context.Context, id, run string) string {
 // runsOf lists the runs that visibility has of a workflow id.
 func (o *Operator) runsOf(ctx context.Context, id string) ([]string, error) {
 	var runs []string
-	err := o.visit(ctx, "WorkflowId = "+quote(id), func(info *workflow.WorkflowExecutionInfo) {
+	err := o.visit(ctx, "WorkflowId = "+records.Quote(id), func(info *workflow.WorkflowExecutionInfo) {
 		runs = append(runs, info.GetExecution().GetRunId())
 	})
 	return runs, err
@@ -106,13 +107,13 @@ func (o *Operator) visit(ctx context.Context, query string, see func(*workflow.W
 
 // Old lists the ids of the conversations that match a filter and whose newest run, as far
 // as visibility knows, closed before a time. Zero: open ones too.
-func (o *Operator) Old(ctx context.Context, f Filter, before time.Time) ([]string, error) {
-	query, err := f.visibility(workflows.ConversationName)
+func (o *Operator) Old(ctx context.Context, f records.Filter, before time.Time) ([]string, error) {
+	query, err := f.Visibility(workflows.ConversationName)
 	if err != nil {
 		return nil, err
 	}
 	if !before.IsZero() {
-		query += " AND ExecutionStatus != 'Running' AND CloseTime < " + quote(before.UTC().Format(time.RFC3339Nano))
+		query += " AND ExecutionStatus != 'Running' AND CloseTime < " + records.Quote(before.UTC().Format(time.RFC3339Nano))
 	}
 	var ids []string
 	seen := make(map[string]bool)
@@ -146,8 +147,8 @@ func (o *Operator) Erase(ctx context.Context, e Erasable) (runs int, err error) 
 			}
 			deleted[run] = true
 		}
-		if err := wait(ctx, pause); err != nil {
-			return len(deleted), fault(Failed, err, "erase %q: Temporal has not deleted all of its runs yet (%s): repeat the command", e.ID, strings.Join(left, ", "))
+		if err := records.Wait(ctx, pause); err != nil {
+			return len(deleted), records.Faultf(records.Failed, err, "erase %q: Temporal has not deleted all of its runs yet (%s): repeat the command", e.ID, strings.Join(left, ", "))
 		}
 	}
 }
@@ -160,15 +161,15 @@ func (o *Operator) leftOf(ctx context.Context, e Erasable) ([]string, error) {
 		return nil, err
 	}
 	newest := ""
-	switch d, err := o.describeRun(ctx, e.ID); {
-	case KindOf(err) == NotFound:
+	switch d, err := o.DescribeRun(ctx, e.ID); {
+	case records.KindOf(err) == records.NotFound:
 	case err != nil:
 		return nil, err
 	default:
 		info := d.GetWorkflowExecutionInfo()
 		newest = info.GetExecution().GetRunId()
 		if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-			return nil, fault(Rejected, nil, "erase %q: it is open%s", e.ID, again(newest, e.RunID))
+			return nil, records.Faultf(records.Rejected, nil, "erase %q: it is open%s", e.ID, again(newest, e.RunID))
 		}
 	}
 	var left []string
@@ -226,15 +227,15 @@ func (o *Operator) deleteRun(ctx context.Context, id, run string) error {
 // Closed waits until the conversation's workflow has closed.
 func (o *Operator) Closed(ctx context.Context, id string) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		d, err := o.describeRun(ctx, id)
+		d, err := o.DescribeRun(ctx, id)
 		if err != nil {
 			return err
 		}
 		if d.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 			return nil
 		}
-		if err := wait(ctx, pause); err != nil {
-			return fault(Failed, err, "wait for the end of %q: it is still open: check that a worker runs on task queue %q", id, o.TaskQueue)
+		if err := records.Wait(ctx, pause); err != nil {
+			return records.Faultf(records.Failed, err, "wait for the end of %q: it is still open: check that a worker runs on task queue %q", id, o.TaskQueue)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation/pressure"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -72,19 +73,19 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 		ID:       workflows.InboxID(platform, project, agent),
 		Platform: platform, Project: project, Agent: agent, State: InboxAbsent,
 	}
-	d, err := o.describeRun(ctx, in.ID)
-	if KindOf(err) == NotFound {
+	d, err := o.DescribeRun(ctx, in.ID)
+	if records.KindOf(err) == records.NotFound {
 		return in, nil
 	}
 	if err != nil {
 		return in, err
 	}
 	info := d.GetWorkflowExecutionInfo()
-	if !fromInfo(info).Open {
+	if !records.FromInfo(info).Open {
 		return in, nil
 	}
-	in.State = attribute[string](info, workflows.KeyStatus.GetName())
-	stranded := o.stranded(ctx, info)
+	in.State = records.Attribute[string](info, workflows.KeyStatus.GetName())
+	stranded := o.StrandedOf(ctx, info)
 	if stranded == nil {
 		if err := o.askInbox(ctx, &in); err != nil {
 			return in, err
@@ -108,12 +109,12 @@ func (o *Operator) Inbox(ctx context.Context, platform, project, agent string) (
 // askInbox queries the workflow of an inbox.
 func (o *Operator) askInbox(ctx context.Context, in *Inbox) error {
 	var status workflows.InboxStatus
-	bounded, cancel := context.WithTimeout(ctx, o.patience())
+	bounded, cancel := context.WithTimeout(ctx, o.Bound())
 	defer cancel()
-	switch err := o.query(bounded, in.ID, "", &status, workflows.QueryStatus); KindOf(err) {
+	switch err := o.Query(bounded, in.ID, "", &status, workflows.QueryStatus); records.KindOf(err) {
 	case "":
 		in.fromStatus(status)
-	case NoWorker:
+	case records.NoWorker:
 		in.LastError = fmt.Sprintf("no worker answers on task queue %q", o.TaskQueue)
 	default:
 		return err
@@ -127,7 +128,7 @@ func (o *Operator) gone(ctx context.Context, queue, worker string) bool {
 	if queue == "" {
 		return false
 	}
-	state, err := o.versions(ctx, queue)
+	state, err := o.VersionsOf(ctx, queue)
 	return err == nil && !slices.Contains(state.Workers(), worker)
 }
 
@@ -151,14 +152,14 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 	in.Polling = pending.GetLastWorkerIdentity() != "" && pending.GetLastHeartbeatTime() != nil
 	var beat activities.PollStatus
 	if details := pending.GetHeartbeatDetails(); len(details.GetPayloads()) > 0 {
-		if err := o.converter(in.ID).FromPayloads(details, &beat); err == nil {
+		if err := o.ConverterOf(in.ID).FromPayloads(details, &beat); err == nil {
 			in.fromPoll(beat)
 			in.Started += beat.Started
 			in.Adopted += beat.Adopted
 		}
 	}
 	if in.LastError == "" {
-		in.LastError = activities.FailureText(o.converter(in.ID), pending.GetLastFailure())
+		in.LastError = activities.FailureText(o.ConverterOf(in.ID), pending.GetLastFailure())
 	}
 }
 
@@ -180,16 +181,16 @@ func (o *Operator) ResumeInbox(ctx context.Context, id string, req workflows.Res
 func (o *Operator) updateInbox(ctx context.Context, id, name, op string, req any) (workflows.InboxStatus, error) {
 	var status workflows.InboxStatus
 	err := o.send(ctx, id, name, op, req, &status)
-	if kind := KindOf(err); kind == Ended || kind == NotFound {
-		err = fault(kind, err, "%s %q: it is not running: `starter inbox start` starts it", op, id)
+	if kind := records.KindOf(err); kind == records.Ended || kind == records.NotFound {
+		err = records.Faultf(kind, err, "%s %q: it is not running: `starter inbox start` starts it", op, id)
 	}
 	return status, err
 }
 
 // Inboxes lists the workflow ids of the running inboxes that match a filter. It ignores
 // filter fields that only conversations have.
-func (o *Operator) Inboxes(ctx context.Context, f Filter) ([]string, error) {
-	query, err := f.visibility(workflows.InboxName)
+func (o *Operator) Inboxes(ctx context.Context, f records.Filter) ([]string, error) {
+	query, err := f.Visibility(workflows.InboxName)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ import (
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/records/recordstest"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -22,17 +24,17 @@ const inboxID = "inbox/onerun/pr1/ag1"
 
 func TestInboxReadsTheRunningPoll(t *testing.T) {
 	t.Parallel()
-	var s server
-	polled := began.Add(time.Minute)
-	s.put(workflows.InboxName, inboxID, "run", running, func(e *execution) {
-		e.status = workflows.InboxStatus{
+	var s recordstest.Server
+	polled := recordstest.Began.Add(time.Minute)
+	s.Put(workflows.InboxName, inboxID, "run", recordstest.Running, func(e *recordstest.Execution) {
+		e.Status = workflows.InboxStatus{
 			State: workflows.InboxPolling, Started: 7, Adopted: 1,
 			Settings: workflows.InboxSettings{AgentName: "support", Policy: conversation.Policy{Executor: "gpt"}},
-			Poll:     activities.PollStatus{Open: 9, LastPoll: began},
+			Poll:     activities.PollStatus{Open: 9, LastPoll: recordstest.Began},
 		}
-		e.pending = []*workflow.PendingActivityInfo{{
+		e.Pending = []*workflow.PendingActivityInfo{{
 			ActivityType:       &common.ActivityType{Name: activities.PollName},
-			HeartbeatDetails:   payloads(t, activities.PollStatus{Open: 2, Waiting: 3, Started: 4, LastPoll: polled, LastError: "503", Worker: "w1"}),
+			HeartbeatDetails:   recordstest.Payloads(t, activities.PollStatus{Open: 2, Waiting: 3, Started: 4, LastPoll: polled, LastError: "503", Worker: "w1"}),
 			LastHeartbeatTime:  timestamppb.New(polled),
 			LastWorkerIdentity: "w1",
 			LastFailure:        &failure.Failure{Message: "an older failure"},
@@ -48,26 +50,26 @@ func TestInboxReadsTheRunningPoll(t *testing.T) {
 
 func TestInboxThatDoesNotRun(t *testing.T) {
 	t.Parallel()
-	var s server
+	var s recordstest.Server
 	in, err := newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
 	require.NoError(t, err)
 	require.Equal(t, "stopped", in.State)
-	s.put(workflows.InboxName, inboxID, "run", completed)
+	s.Put(workflows.InboxName, inboxID, "run", recordstest.Completed)
 	in, err = newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
 	require.NoError(t, err)
 	require.Equal(t, "stopped", in.State)
 
-	s.update = func(client.UpdateWorkflowOptions) (any, error) { return nil, serviceerror.NewNotFound("completed") }
+	s.Update = func(client.UpdateWorkflowOptions) (any, error) { return nil, serviceerror.NewNotFound("completed") }
 	_, err = newOperator(&s).PauseInbox(t.Context(), inboxID, workflows.PauseRequest{})
 	require.ErrorContains(t, err, "it is not running: `starter inbox start` starts it")
-	require.Equal(t, operate.Ended, operate.KindOf(err))
+	require.Equal(t, records.Ended, records.KindOf(err))
 }
 
 func TestInboxWithoutAWorker(t *testing.T) {
 	t.Parallel()
-	var s server
-	s.put(workflows.InboxName, inboxID, "run", running, func(e *execution) {
-		e.attribute(t, workflows.KeyStatus.GetName(), "paused")
+	var s recordstest.Server
+	s.Put(workflows.InboxName, inboxID, "run", recordstest.Running, func(e *recordstest.Execution) {
+		e.Attribute(t, workflows.KeyStatus.GetName(), "paused")
 	})
 	in, err := newOperator(&s).Inbox(t.Context(), "onerun", "pr1", "ag1")
 	require.NoError(t, err)

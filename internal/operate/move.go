@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/replaycheck"
 	"github.com/parley-run/parley/internal/versions"
 )
@@ -37,7 +38,7 @@ func (o *Operator) Move(ctx context.Context, ids []string, req MoveRequest) ([]R
 	}
 	target := state.Current
 	if reason, ok := state.CanRun(target, workflow.VersioningBehaviorAutoUpgrade); !ok {
-		return nil, fault(NoWorker, nil, "move: %s: %s", reason, state.Remedy(target, workflow.VersioningBehaviorAutoUpgrade))
+		return nil, records.Faultf(records.NoWorker, nil, "move: %s: %s", reason, state.Remedy(target, workflow.VersioningBehaviorAutoUpgrade))
 	}
 	var done []Result
 	for chunk := range slices.Chunk(ids, maxMoved) {
@@ -47,7 +48,7 @@ func (o *Operator) Move(ctx context.Context, ids []string, req MoveRequest) ([]R
 		}
 		done = append(done, Each(ctx, chunk, func(ctx context.Context, id string) (string, error) {
 			if reason, no := refused[id]; no {
-				return "", fault(Rejected, nil, "move %q: version %s cannot continue it: %s", id, versions.Name(target), reason)
+				return "", records.Faultf(records.Rejected, nil, "move %q: version %s cannot continue it: %s", id, versions.Name(target), reason)
 			}
 			return o.move(ctx, id, target, req)
 		})...)
@@ -62,8 +63,8 @@ func (o *Operator) current(ctx context.Context) (versions.State, error) {
 	if err != nil || state.Live(state.Current) || state.Doubt() == 0 {
 		return state, err
 	}
-	if err := wait(ctx, state.Doubt()); err != nil {
-		return state, interrupted("move", err)
+	if err := records.Wait(ctx, state.Doubt()); err != nil {
+		return state, records.Interrupted("move", err)
 	}
 	return o.Versions(ctx)
 }
@@ -72,7 +73,7 @@ func (o *Operator) current(ctx context.Context) (versions.State, error) {
 func (o *Operator) replayable(ctx context.Context, target versions.Version, ids []string) (map[string]string, error) {
 	report, err := replaycheck.Run(ctx, replaycheck.Target{Client: o.Client, TaskQueue: o.TaskQueue, Version: target}, replaycheck.Request{IDs: ids})
 	if errors.Is(err, replaycheck.ErrNoAnswer) {
-		return nil, fault(NoWorker, err, "move: no worker of version %s has replayed them in time: see --timeout", versions.Name(target))
+		return nil, records.Faultf(records.NoWorker, err, "move: no worker of version %s has replayed them in time: see --timeout", versions.Name(target))
 	}
 	if err != nil {
 		return nil, o.Explain("move", err)
@@ -86,7 +87,7 @@ func (o *Operator) replayable(ctx context.Context, target versions.Version, ids 
 
 // move takes off what pins one conversation.
 func (o *Operator) move(ctx context.Context, id string, target versions.Version, req MoveRequest) (string, error) {
-	d, err := o.describeRun(ctx, id)
+	d, err := o.DescribeRun(ctx, id)
 	if err != nil {
 		return "", err
 	}

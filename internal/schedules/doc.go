@@ -6,7 +6,7 @@ package schedules
 import (
 	"fmt"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // Platform stands in place of a platform's name in the runs of schedules.
@@ -14,5 +14,5 @@ const Platform = "schedule"
 
 // malformed is a fault in the operator's command.
 func malformed(format string, args ...any) error {
-	return &operate.Fault{Kind: operate.Malformed, Text: fmt.Sprintf(format, args...)}
+	return &records.Fault{Kind: records.Malformed, Text: fmt.Sprintf(format, args...)}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -44,7 +45,7 @@ func (k *Keeper) Create(ctx context.Context, p Plan) (Schedule, error) {
 	op := fmt.Sprintf("create schedule %q", p.Name)
 	handle, err := k.Operator.Client.ScheduleClient().Create(ctx, options)
 	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		return Schedule{}, &operate.Fault{Kind: operate.Rejected, Err: err, Text: fmt.Sprintf(
+		return Schedule{}, &records.Fault{Kind: records.Rejected, Err: err, Text: fmt.Sprintf(
 			"%s: namespace %q has a schedule of that name: change it with `starter schedule update %s`, or delete it first", op, k.Operator.Namespace, p.Name)}
 	}
 	if err != nil {
@@ -162,20 +163,20 @@ func (k *Keeper) find(ctx context.Context, op, name string) (client.ScheduleHand
 	}
 	action, ok := d.Schedule.Action.(*client.ScheduleWorkflowAction)
 	if !ok || action.Workflow != workflows.ConversationName || !strings.HasPrefix(action.ID, Platform+"/") {
-		return nil, nil, nil, &operate.Fault{Kind: operate.NotFound, Text: fmt.Sprintf("%q is a schedule in namespace %q, but Parley did not create it", name, k.Operator.Namespace)}
+		return nil, nil, nil, &records.Fault{Kind: records.NotFound, Text: fmt.Sprintf("%q is a schedule in namespace %q, but Parley did not create it", name, k.Operator.Namespace)}
 	}
 	return handle, d, action, nil
 }
 
 func (k *Keeper) missing(name string, err error) error {
-	return &operate.Fault{Kind: operate.NotFound, Err: err, Text: fmt.Sprintf(
+	return &records.Fault{Kind: records.NotFound, Err: err, Text: fmt.Sprintf(
 		"no schedule %q in namespace %q at %s: `starter schedule list` lists them", name, k.Operator.Namespace, k.Operator.Address)}
 }
 
 func (k *Keeper) explain(op string, err error) error {
 	var old *serviceerror.Unimplemented
 	if errors.As(err, &old) {
-		return &operate.Fault{Kind: operate.Failed, Err: err, Text: fmt.Sprintf(
+		return &records.Fault{Kind: records.Failed, Err: err, Text: fmt.Sprintf(
 			"%s: Temporal at %s is too old for schedules: it needs server 1.20 or newer", op, k.Operator.Address)}
 	}
 	return k.Operator.Explain(op, err)

@@ -13,15 +13,16 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
 func keeper(t *testing.T) *schedules.Keeper {
 	t.Helper()
-	return &schedules.Keeper{Operator: &operate.Operator{
+	return &schedules.Keeper{Operator: &operate.Operator{Reader: &records.Reader{
 		Client: localstacktest.Client(t), Address: localstacktest.Address(t), Namespace: localstacktest.Shared(t).Namespace, TaskQueue: "nobody",
-	}}
+	}}}
 }
 
 // create makes a schedule that never runs: it is paused, and there is no worker.
@@ -64,7 +65,7 @@ func TestLargestTask(t *testing.T) {
 
 	plan.Task.Params = `{"text":"` + strings.Repeat("<", conversation.MaxTask/6) + `"}`
 	_, err = k.Create(t.Context(), plan)
-	require.Equal(t, operate.Malformed, operate.KindOf(err))
+	require.Equal(t, records.Malformed, records.KindOf(err))
 	require.ErrorContains(t, err, "at most 900 are possible (put large data where the agent can fetch it)")
 }
 
@@ -189,7 +190,7 @@ func TestOthersSchedules(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorContains(t, k.Delete(t.Context(), "theirs"), "Parley did not create it")
 	_, err = k.Run(t.Context(), "theirs")
-	require.Equal(t, operate.NotFound, operate.KindOf(err))
+	require.Equal(t, records.NotFound, records.KindOf(err))
 	listed, more, err := k.List(t.Context(), "", 0)
 	require.NoError(t, err)
 	require.False(t, more)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
@@ -112,7 +112,7 @@ func TestMomentFaults(t *testing.T) {
 			t.Parallel()
 			_, err := schedules.Moment(test.text, now)
 			require.ErrorContains(t, err, test.want)
-			require.Equal(t, operate.Malformed, operate.KindOf(err))
+			require.Equal(t, records.Malformed, records.KindOf(err))
 		})
 	}
 }

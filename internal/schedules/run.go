@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 )
 
 // Run starts a run now, beside open runs, paused or not, and returns its workflow id.
@@ -54,7 +55,7 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 			}
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return "", &operate.Fault{Kind: operate.Unreachable, Err: err, Text: op + ": Temporal has not begun the run in time: `starter schedule show " + name + "` shows whether it did later"}
+			return "", &records.Fault{Kind: records.Unreachable, Err: err, Text: op + ": Temporal has not begun the run in time: `starter schedule show " + name + "` shows whether it did later"}
 		}
 	}
 }

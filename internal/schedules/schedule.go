@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -151,7 +151,7 @@ func (k *Keeper) read(ctx context.Context, id, runID string) (Run, error) {
 	run := Run{ID: id, RunID: runID}
 	c, err := k.Operator.Describe(ctx, id)
 	switch {
-	case operate.KindOf(err) == operate.NotFound:
+	case records.KindOf(err) == records.NotFound:
 		run.Status = StatusGone
 		return run, nil
 	case err != nil:
@@ -199,7 +199,7 @@ func (k *Keeper) outcome(ctx context.Context, id, runID string) (conversation.Ou
 
 // Await waits until a run has ended or needs attention.
 func (k *Keeper) Await(ctx context.Context, id string) (Run, error) {
-	waiting, err := k.Operator.Await(ctx, []string{id}, func(operate.Conversation) {})
+	waiting, err := k.Operator.Await(ctx, []string{id}, func(records.Conversation) {})
 	if err != nil {
 		return Run{}, err
 	}
@@ -240,7 +240,7 @@ func (k *Keeper) List(ctx context.Context, agent string, limit int) (all []Sched
 	for i, name := range names {
 		group.Go(func() error {
 			s, err := k.show(ctx, name, 1)
-			if operate.KindOf(err) == operate.NotFound {
+			if records.KindOf(err) == records.NotFound {
 				return nil // deleted since
 			}
 			found[i] = &s

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/schedules"
 )
 
@@ -58,7 +58,7 @@ func TestEvery(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, want, text)
-		require.Equal(t, operate.Malformed, operate.KindOf(err), text)
+		require.Equal(t, records.Malformed, records.KindOf(err), text)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestPlanFaults(t *testing.T) {
 			test.change(&p)
 			err := p.Check(now)
 			require.ErrorContains(t, err, test.want)
-			require.Equal(t, operate.Malformed, operate.KindOf(err))
+			require.Equal(t, records.Malformed, records.KindOf(err))
 		})
 	}
 }

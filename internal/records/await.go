@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 )
 
 // Describe reads one conversation, by its workflow id. Unlike List it is never behind.
-func (o *Operator) Describe(ctx context.Context, id string) (Conversation, error) {
-	d, err := o.describeRun(ctx, id)
+func (r *Reader) Describe(ctx context.Context, id string) (Conversation, error) {
+	d, err := r.DescribeRun(ctx, id)
 	if err != nil {
 		return Conversation{}, err
 	}
-	return o.fromDescription(ctx, d), nil
+	return r.fromDescription(ctx, d), nil
 }
 
 // Await waits until each of the conversations has ended or needs attention, which can
 // last for ever. It calls report for each as it happens, and returns all in the order of
 // ids.
-func (o *Operator) Await(ctx context.Context, ids []string, report func(Conversation)) ([]Conversation, error) {
+func (r *Reader) Await(ctx context.Context, ids []string, report func(Conversation)) ([]Conversation, error) {
 	result := make([]Conversation, len(ids))
 	pending := make([]int, len(ids))
 	for i := range ids {
@@ -29,11 +29,11 @@ func (o *Operator) Await(ctx context.Context, ids []string, report func(Conversa
 	}
 	for {
 		var group errgroup.Group
-		group.SetLimit(parallel)
+		group.SetLimit(Parallel)
 		for _, i := range pending {
 			group.Go(func() error {
 				var err error
-				result[i], err = o.Describe(ctx, ids[i])
+				result[i], err = r.Describe(ctx, ids[i])
 				return err
 			})
 		}
@@ -52,8 +52,8 @@ func (o *Operator) Await(ctx context.Context, ids []string, report func(Conversa
 			return result, nil
 		}
 		// A hundred conversations must not cost the server a hundred requests a second.
-		if err := wait(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
-			return nil, interrupted("wait", err)
+		if err := Wait(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
+			return nil, Interrupted("wait", err)
 		}
 	}
 }

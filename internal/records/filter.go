@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"fmt"
@@ -49,16 +49,16 @@ func OutcomeNames() []string {
 	}
 }
 
-// visibility is the filter as a query over workflows of one type. A conversation that
+// Visibility is the filter as a query over workflows of one type. A conversation that
 // continued as new counts once, by its newest run.
-func (f Filter) visibility(workflowType string) (string, error) {
+func (f Filter) Visibility(workflowType string) (string, error) {
 	terms := []string{
-		"WorkflowType = " + quote(workflowType),
+		"WorkflowType = " + Quote(workflowType),
 		"ExecutionStatus != 'ContinuedAsNew'",
 	}
 	equal := func(key, value string) {
 		if value != "" {
-			terms = append(terms, key+" = "+quote(value))
+			terms = append(terms, key+" = "+Quote(value))
 		}
 	}
 	equal(workflows.KeyPlatform.GetName(), f.Platform)
@@ -73,20 +73,20 @@ func (f Filter) visibility(workflowType string) (string, error) {
 		case StatusClosed:
 			return "ExecutionStatus != 'Running'"
 		case StatusWaitsForKey:
-			// Visibility does not know: [Operator.List] asks the conversations themselves.
+			// Visibility does not know: [Reader.List] asks the conversations themselves.
 			return "ExecutionStatus = 'Running'"
 		case StatusBroken:
 			return "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut')"
 		case StatusStranded:
 			return f.stranded
 		}
-		return fmt.Sprintf("(ExecutionStatus = 'Running' AND %s = %s)", workflows.KeyStatus.GetName(), quote(status))
+		return fmt.Sprintf("(ExecutionStatus = 'Running' AND %s = %s)", workflows.KeyStatus.GetName(), Quote(status))
 	})
 	if err != nil {
 		return "", err
 	}
 	outcomes, err := oneOf("outcome", f.Outcomes, OutcomeNames(), func(outcome string) string {
-		return workflows.KeyOutcome.GetName() + " = " + quote(outcome)
+		return workflows.KeyOutcome.GetName() + " = " + Quote(outcome)
 	})
 	if err != nil {
 		return "", err
@@ -106,7 +106,7 @@ func oneOf(what string, values, known []string, term func(string) string) (strin
 	for _, value := range values {
 		name := statusName(value)
 		if !slices.Contains(known, name) {
-			return "", fault(Malformed, nil, "unknown %s %q: use %s", what, value, strings.Join(known, ", "))
+			return "", Faultf(Malformed, nil, "unknown %s %q: use %s", what, value, strings.Join(known, ", "))
 		}
 		terms = append(terms, term(name))
 	}
@@ -117,7 +117,7 @@ func statusName(value string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimSpace(value)), "-", "_")
 }
 
-// quote makes a value safe in a visibility query.
-func quote(value string) string {
+// Quote makes a value safe in a visibility query.
+func Quote(value string) string {
 	return "'" + strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), "'", `\'`) + "'"
 }

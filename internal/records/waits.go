@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -36,13 +36,13 @@ const tailEvents = 50
 
 // keyWait reads why the open workflow task of a run is tried again. Nil: it is not, or for
 // other reasons. The worker's failure is readable without a key.
-func (o *Operator) keyWait(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) *KeyWait {
+func (r *Reader) keyWait(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) *KeyWait {
 	if d.GetPendingWorkflowTask().GetAttempt() < 2 {
 		return nil
 	}
 	execution := d.GetWorkflowExecutionInfo().GetExecution()
-	page, err := o.Client.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
-		Namespace: o.Namespace, MaximumPageSize: tailEvents,
+	page, err := r.Client.WorkflowService().GetWorkflowExecutionHistoryReverse(ctx, &workflowservice.GetWorkflowExecutionHistoryReverseRequest{
+		Namespace: r.Namespace, MaximumPageSize: tailEvents,
 		Execution: &common.WorkflowExecution{WorkflowId: execution.GetWorkflowId(), RunId: execution.GetRunId()},
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ func (o *Operator) keyWait(ctx context.Context, d *workflowservice.DescribeWorkf
 			switch failure.GetApplicationFailureInfo().GetType() {
 			case payloads.ErrTypeMissingKey, payloads.ErrTypeUnreadable:
 				text := printable.ClipLetters(failure.GetMessage(), 300)
-				return &KeyWait{Key: payloads.MissingKey(text), Reason: text, Since: when(event.GetEventTime())}
+				return &KeyWait{Key: payloads.MissingKey(text), Reason: text, Since: TimeOf(event.GetEventTime())}
 			}
 			return nil
 		}
@@ -66,11 +66,11 @@ func (o *Operator) keyWait(ctx context.Context, d *workflowservice.DescribeWorkf
 }
 
 // waitsForKey sets what a description says about keys.
-func (o *Operator) waitsForKey(ctx context.Context, c *Conversation, d *workflowservice.DescribeWorkflowExecutionResponse) {
+func (r *Reader) waitsForKey(ctx context.Context, c *Conversation, d *workflowservice.DescribeWorkflowExecutionResponse) {
 	if !c.Open {
 		return
 	}
-	if c.WaitsFor = o.keyWait(ctx, d); c.WaitsFor != nil {
+	if c.WaitsFor = r.keyWait(ctx, d); c.WaitsFor != nil {
 		c.Status = StatusWaitsForKey
 	}
 }
@@ -85,19 +85,19 @@ const reported = "TemporalReportedProblems IN ('category=WorkflowTaskFailed', 'c
 
 // WaitForKeys lists open conversations that match a filter and wait for a key: of the
 // newest 500, and of those that Temporal reports. more is set if it has not asked all.
-func (o *Operator) WaitForKeys(ctx context.Context, f Filter) (waiting []Conversation, more bool, err error) {
+func (r *Reader) WaitForKeys(ctx context.Context, f Filter) (waiting []Conversation, more bool, err error) {
 	f.Statuses = []string{StatusOpen}
-	query, err := f.visibility(workflows.ConversationName)
+	query, err := f.Visibility(workflows.ConversationName)
 	if err != nil {
 		return nil, false, err
 	}
-	found, err := o.search(ctx, query, maxAsked)
+	found, err := r.Search(ctx, query, maxAsked)
 	if err != nil {
 		return nil, false, err
 	}
 	if len(found) == maxAsked {
 		more = true
-		if stuck, err := o.search(ctx, query+" AND "+reported, maxAsked); err == nil {
+		if stuck, err := r.Search(ctx, query+" AND "+reported, maxAsked); err == nil {
 			more = len(stuck) == maxAsked
 			found = append(found, stuck...)
 		}
@@ -105,11 +105,11 @@ func (o *Operator) WaitForKeys(ctx context.Context, f Filter) (waiting []Convers
 	slices.SortFunc(found, func(a, b Conversation) int { return b.Started.Compare(a.Started) })
 	found = slices.CompactFunc(found, func(a, b Conversation) bool { return a.RunID == b.RunID })
 	var group errgroup.Group
-	group.SetLimit(parallel)
+	group.SetLimit(Parallel)
 	for i := range found {
 		group.Go(func() error {
-			if d, err := o.describeRun(ctx, found[i].ID); err == nil {
-				found[i] = o.fromDescription(ctx, d)
+			if d, err := r.DescribeRun(ctx, found[i].ID); err == nil {
+				found[i] = r.fromDescription(ctx, d)
 			}
 			return nil
 		})

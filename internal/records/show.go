@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -47,28 +47,28 @@ const (
 // Show reads one conversation, by its workflow id: a running one from its worker, and
 // from the history if the worker does not answer or holds a part only; one that has
 // ended, or that no worker can run, from the history alone.
-func (o *Operator) Show(ctx context.Context, id string) (Record, error) {
-	d, err := o.describeRun(ctx, id)
+func (r *Reader) Show(ctx context.Context, id string) (Record, error) {
+	d, err := r.DescribeRun(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
-	return o.show(ctx, d)
+	return r.show(ctx, d)
 }
 
-func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
-	record := Record{Conversation: o.fromDescription(ctx, d), Source: SourceHistory}
+func (r *Reader) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
+	record := Record{Conversation: r.fromDescription(ctx, d), Source: SourceHistory}
 	if record.Open && record.WaitsFor == nil && record.Stranded == nil { // else no worker can answer
-		live, err := o.ask(ctx, record.ID, record.RunID, 0)
+		live, err := r.ask(ctx, record.ID, record.RunID, 0)
 		if err == nil {
 			record.fromStatus(live.status)
-			record.Messages = append(o.earlier(ctx, record.ID, record.RunID, 0, live.first), live.messages...)
+			record.Messages = append(r.earlier(ctx, record.ID, record.RunID, 0, live.first), live.messages...)
 			return record, nil
 		}
 		if KindOf(err) != NoWorker {
 			return Record{}, err
 		}
 	}
-	runs, err := o.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.first() == 0 })
+	runs, err := r.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.first() == 0 })
 	if err != nil {
 		return Record{}, err
 	}
@@ -78,11 +78,11 @@ func (o *Operator) show(ctx context.Context, d *workflowservice.DescribeWorkflow
 
 // earlier are the messages from one index to before another, from the histories of the
 // run and those before it. What has been removed is missing: the rest is still useful.
-func (o *Operator) earlier(ctx context.Context, id, runID string, from, before int) []Message {
+func (r *Reader) earlier(ctx context.Context, id, runID string, from, before int) []Message {
 	if from >= before {
 		return []Message{}
 	}
-	runs, _ := o.readChain(ctx, id, runID, func(r runRecord) bool { return r.first() <= from })
+	runs, _ := r.readChain(ctx, id, runID, func(r runRecord) bool { return r.first() <= from })
 	if len(runs) == 0 {
 		return []Message{}
 	}
@@ -161,16 +161,16 @@ type answer struct {
 
 // ask queries a running conversation for its status and its messages from an index on.
 // Without a worker in time the fault is of kind NoWorker.
-func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer, error) {
+func (r *Reader) ask(ctx context.Context, id, runID string, from int) (answer, error) {
 	var a answer
-	ctx, cancel := context.WithTimeout(ctx, o.patience())
+	ctx, cancel := context.WithTimeout(ctx, r.Bound())
 	defer cancel()
-	if err := o.query(ctx, id, runID, &a.status, workflows.QueryStatus); err != nil {
+	if err := r.Query(ctx, id, runID, &a.status, workflows.QueryStatus); err != nil {
 		return a, err
 	}
 	for a.first = -1; ; {
 		var page workflows.Transcript
-		if err := o.query(ctx, id, runID, &page, workflows.QueryTranscript, workflows.TranscriptQuery{From: from}); err != nil {
+		if err := r.Query(ctx, id, runID, &page, workflows.QueryTranscript, workflows.TranscriptQuery{From: from}); err != nil {
 			return a, err
 		}
 		if a.first < 0 {
@@ -186,10 +186,10 @@ func (o *Operator) ask(ctx context.Context, id, runID string, from int) (answer,
 	}
 }
 
-// query asks a worker. Every failure on the worker's side counts as no worker: the
+// Query asks a worker. Every failure on the worker's side counts as no worker: the
 // history can answer in its place.
-func (o *Operator) query(ctx context.Context, id, runID string, into any, name string, args ...any) error {
-	value, err := o.Client.QueryWorkflow(ctx, id, runID, name, args...)
+func (r *Reader) Query(ctx context.Context, id, runID string, into any, name string, args ...any) error {
+	value, err := r.Client.QueryWorkflow(ctx, id, runID, name, args...)
 	if err == nil {
 		err = value.Get(into)
 	}
@@ -197,12 +197,12 @@ func (o *Operator) query(ctx context.Context, id, runID string, into any, name s
 		return nil
 	}
 	op := fmt.Sprintf("query %q", id)
-	switch f := o.Explain(op, err); {
+	switch f := r.Explain(op, err); {
 	case KindOf(f) == NotFound, KindOf(f) == Malformed:
 		return f
 	case context.Cause(ctx) == context.Canceled:
 		return f
 	default:
-		return fault(NoWorker, err, "%s: no worker answered: check that one runs on task queue %q", op, o.TaskQueue)
+		return Faultf(NoWorker, err, "%s: no worker answered: check that one runs on task queue %q", op, r.TaskQueue)
 	}
 }

@@ -1,7 +1,8 @@
-package operate_test
+package records_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,21 +14,23 @@ import (
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/records/recordstest"
 	codec "github.com/parley-run/parley/payloads"
 	"github.com/parley-run/parley/workflows"
 )
 
 // keyless is a Temporal where the open task of every workflow is tried again.
 type keyless struct {
-	*server
+	*recordstest.Server
 	attempt int32
 	tail    []*history.HistoryEvent // the newest first
+	mu      sync.Mutex
 	reads   int
 }
 
 func (k *keyless) DescribeWorkflowExecution(ctx context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	d, err := k.server.DescribeWorkflowExecution(ctx, id, run)
+	d, err := k.Server.DescribeWorkflowExecution(ctx, id, run)
 	if err == nil {
 		d.PendingWorkflowTask = &workflow.PendingWorkflowTaskInfo{Attempt: k.attempt}
 	}
@@ -76,28 +79,28 @@ func TestWaitsForKey(t *testing.T) {
 		key     string
 		reads   int
 	}{
-		"FirstAttempt":   {running, 1, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
-		"MissingKey":     {running, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, true, "2025", 1},
-		"SignalsAfter":   {running, 7, []*history.HistoryEvent{signalled, signalled, taskFailed(codec.ErrTypeMissingKey, missing)}, true, "2025", 1},
-		"OtherKey":       {running, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeUnreadable, "payload does not open")}, true, "", 1},
-		"OtherFailure":   {running, 2, []*history.HistoryEvent{taskFailed("PanicError", "nondeterministic")}, false, "", 1},
-		"DoneSince":      {running, 2, []*history.HistoryEvent{done, taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 1},
-		"NoWorkerForIt":  {running, 3, nil, false, "", 1},
-		"HasEnded":       {completed, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
-		"WasTerminated":  {terminated, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
-		"NoPendingAtAll": {running, 0, nil, false, "", 0},
+		"FirstAttempt":   {recordstest.Running, 1, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
+		"MissingKey":     {recordstest.Running, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, true, "2025", 1},
+		"SignalsAfter":   {recordstest.Running, 7, []*history.HistoryEvent{signalled, signalled, taskFailed(codec.ErrTypeMissingKey, missing)}, true, "2025", 1},
+		"OtherKey":       {recordstest.Running, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeUnreadable, "payload does not open")}, true, "", 1},
+		"OtherFailure":   {recordstest.Running, 2, []*history.HistoryEvent{taskFailed("PanicError", "nondeterministic")}, false, "", 1},
+		"DoneSince":      {recordstest.Running, 2, []*history.HistoryEvent{done, taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 1},
+		"NoWorkerForIt":  {recordstest.Running, 3, nil, false, "", 1},
+		"HasEnded":       {recordstest.Completed, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
+		"WasTerminated":  {recordstest.Terminated, 2, []*history.HistoryEvent{taskFailed(codec.ErrTypeMissingKey, missing)}, false, "", 0},
+		"NoPendingAtAll": {recordstest.Running, 0, nil, false, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &keyless{server: &server{}, attempt: tc.attempt, tail: tc.tail}
-			k.put(workflows.ConversationName, id, "run", tc.state)
-			o := newOperatorOf(k)
+			k := &keyless{Server: &recordstest.Server{}, attempt: tc.attempt, tail: tc.tail}
+			k.Put(workflows.ConversationName, id, "run", tc.state)
+			o := newReader(k)
 			c, err := o.Describe(t.Context(), id)
 			require.NoError(t, err)
 			require.Equal(t, tc.reads, k.reads)
-			require.Equal(t, tc.waits, c.Status == operate.StatusWaitsForKey)
+			require.Equal(t, tc.waits, c.Status == records.StatusWaitsForKey)
 			require.Equal(t, tc.waits, c.WaitsFor != nil && c.NeedsOperator())
-			page, err := o.List(t.Context(), operate.Filter{Statuses: []string{"waits-for-key"}}, 0)
+			page, err := o.List(t.Context(), records.Filter{Statuses: []string{"waits-for-key"}}, 0)
 			require.NoError(t, err)
 			require.Equal(t, tc.waits, len(page.Conversations) == 1)
 			if tc.waits {
@@ -107,6 +110,6 @@ func TestWaitsForKey(t *testing.T) {
 	}
 }
 
-func newOperatorOf(c client.Client) *operate.Operator {
-	return &operate.Operator{Client: c, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
+func newReader(c client.Client) *records.Reader {
+	return &records.Reader{Client: c, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
 }

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -16,23 +16,23 @@ const maxPrefixes = 50
 // workflow id, "<platform>/<project>/<conversation>"; the conversation's id alone, if it
 // is unique; the execution id of a task's run; or the id of a task or the name of a
 // schedule, which name their newest run, an open one first.
-func (o *Operator) Find(ctx context.Context, name string) (string, error) {
+func (r *Reader) Find(ctx context.Context, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
-		return "", fault(Malformed, nil, "the conversation's id is empty")
+		return "", Faultf(Malformed, nil, "the conversation's id is empty")
 	}
 	if strings.Count(name, "/") >= 2 {
-		switch kind, err := o.typeOf(ctx, name); {
+		switch kind, err := r.typeOf(ctx, name); {
 		case err == nil && kind == workflows.ConversationName:
 			return name, nil
 		case err == nil:
-			return "", fault(NotFound, nil, "%q is an execution of %s, not a conversation", name, kind)
+			return "", Faultf(NotFound, nil, "%q is an execution of %s, not a conversation", name, kind)
 		case KindOf(err) != NotFound:
 			return "", err
 		}
 		// The platform's own id may contain slashes.
 	}
-	prefixes, err := o.prefixes(ctx)
+	prefixes, err := r.prefixes(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -40,7 +40,7 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	for _, prefix := range prefixes {
 		// Visibility may not show a new execution yet: the exact id is asked of the
 		// server.
-		switch kind, err := o.typeOf(ctx, prefix+name); {
+		switch kind, err := r.typeOf(ctx, prefix+name); {
 		case err == nil && kind == workflows.ConversationName:
 			found = append(found, prefix+name)
 		case err != nil && KindOf(err) != NotFound:
@@ -48,12 +48,12 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 		}
 	}
 	if len(found) == 0 {
-		if found, err = o.executed(ctx, name); err != nil {
+		if found, err = r.executed(ctx, name); err != nil {
 			return "", err
 		}
 	}
 	if len(found) == 0 {
-		if found, err = o.newestRuns(ctx, name); err != nil {
+		if found, err = r.newestRuns(ctx, name); err != nil {
 			return "", err
 		}
 	}
@@ -61,20 +61,20 @@ func (o *Operator) Find(ctx context.Context, name string) (string, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
-		return "", fault(NotUnique, nil, "%q names %d conversations, give one of: %s", name, len(found), strings.Join(found, ", "))
+		return "", Faultf(NotUnique, nil, "%q names %d conversations, give one of: %s", name, len(found), strings.Join(found, ", "))
 	case len(prefixes) >= maxPrefixes:
-		return "", fault(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxPrefixes)
+		return "", Faultf(NotFound, nil, "no conversation %q in the first %d projects: give the whole id, <platform>/<project>/<conversation>", name, maxPrefixes)
 	}
-	return "", fault(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` lists them; a task has a run once it is due", name, o.Namespace, o.Address)
+	return "", Faultf(NotFound, nil, "no conversation %q in namespace %q at %s: `starter list` lists them; a task has a run once it is due", name, r.Namespace, r.Address)
 }
 
 // executed lists the runs of tasks that have this execution id.
-func (o *Operator) executed(ctx context.Context, execution string) ([]string, error) {
-	page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Query: workflows.KeyExecution.GetName() + " = " + quote(execution), PageSize: 10,
+func (r *Reader) executed(ctx context.Context, execution string) ([]string, error) {
+	page, err := r.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Query: workflows.KeyExecution.GetName() + " = " + Quote(execution), PageSize: 10,
 	})
 	if err != nil {
-		return nil, o.Explain("find the execution", err)
+		return nil, r.Explain("find the execution", err)
 	}
 	var found []string
 	for _, e := range page.GetExecutions() {
@@ -83,8 +83,8 @@ func (o *Operator) executed(ctx context.Context, execution string) ([]string, er
 	return found, nil
 }
 
-func (o *Operator) typeOf(ctx context.Context, id string) (string, error) {
-	d, err := o.describeRun(ctx, id)
+func (r *Reader) typeOf(ctx context.Context, id string) (string, error) {
+	d, err := r.DescribeRun(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -94,13 +94,13 @@ func (o *Operator) typeOf(ctx context.Context, id string) (string, error) {
 // prefixes lists the "<platform>/<project>/" of all conversations. It searches for one
 // conversation outside the known prefixes until there is none: a request for each
 // prefix, however many conversations there are.
-func (o *Operator) prefixes(ctx context.Context) ([]string, error) {
-	query := "WorkflowType = " + quote(workflows.ConversationName)
+func (r *Reader) prefixes(ctx context.Context) ([]string, error) {
+	query := "WorkflowType = " + Quote(workflows.ConversationName)
 	var prefixes []string
 	for len(prefixes) < maxPrefixes {
-		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
+		page, err := r.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: query, PageSize: 1})
 		if err != nil {
-			return nil, o.Explain("find the conversation", err)
+			return nil, r.Explain("find the conversation", err)
 		}
 		if len(page.GetExecutions()) == 0 {
 			break
@@ -112,7 +112,7 @@ func (o *Operator) prefixes(ctx context.Context) ([]string, error) {
 		} else {
 			prefixes = append(prefixes, prefix)
 		}
-		query += " AND WorkflowId NOT STARTS_WITH " + quote(prefix)
+		query += " AND WorkflowId NOT STARTS_WITH " + Quote(prefix)
 	}
 	return prefixes, nil
 }

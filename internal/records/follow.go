@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type Change struct {
 // Follow reports the changes of a conversation until its workflow closes, ctx is done or
 // report returns an error. It reads after every interval, and returns the whole record
 // at the end. Every message is reported once.
-func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration, report func(Change) error) (Record, error) {
+func (r *Reader) Follow(ctx context.Context, id string, interval time.Duration, report func(Change) error) (Record, error) {
 	var (
 		next     int
 		last     workflows.Status
@@ -33,7 +33,7 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 		lost     bool
 	)
 	for started := false; ; started = true {
-		d, err := o.describeRun(ctx, id)
+		d, err := r.DescribeRun(ctx, id)
 		if KindOf(err) == Unreachable && started && ctx.Err() == nil {
 			if !lost {
 				if err := report(Change{Lost: err}); err != nil {
@@ -41,8 +41,8 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 				}
 			}
 			lost = true
-			if err := wait(ctx, interval); err != nil {
-				return Record{}, interrupted("watch", err)
+			if err := Wait(ctx, interval); err != nil {
+				return Record{}, Interrupted("watch", err)
 			}
 			continue
 		}
@@ -51,8 +51,8 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 		}
 		lost = false
 		info := d.GetWorkflowExecutionInfo()
-		if !fromInfo(info).Open {
-			record, err := o.show(ctx, d)
+		if !FromInfo(info).Open {
+			record, err := r.show(ctx, d)
 			if err != nil {
 				return record, err
 			}
@@ -63,20 +63,20 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 		}
 		runID := info.GetExecution().GetRunId()
 		live, err := answer{}, error(nil)
-		if s := o.stranded(ctx, info); s != nil {
-			err = fault(NoWorker, nil, "watch %q: it is stranded: %s: %s", id, s.Reason, s.Remedy)
+		if s := r.StrandedOf(ctx, info); s != nil {
+			err = Faultf(NoWorker, nil, "watch %q: it is stranded: %s: %s", id, s.Reason, s.Remedy)
 		} else {
-			live, err = o.ask(ctx, id, runID, next)
+			live, err = r.ask(ctx, id, runID, next)
 		}
 		var change Change
 		switch {
 		case err == nil:
 			noWorker = false
-			change.Messages = append(o.earlier(ctx, id, runID, next, live.first), live.messages...)
+			change.Messages = append(r.earlier(ctx, id, runID, next, live.first), live.messages...)
 			if n := len(change.Messages); n > 0 {
 				next = change.Messages[n-1].Index + 1
 			}
-			pending := retrying(o.converter(id), d.GetPendingActivities())
+			pending := retrying(r.ConverterOf(id), d.GetPendingActivities())
 			nameRetrying(pending, live.status)
 			live.status.Retrying = pending
 			if changed(last, live.status) {
@@ -95,8 +95,8 @@ func (o *Operator) Follow(ctx context.Context, id string, interval time.Duration
 				return Record{}, err
 			}
 		}
-		if err := wait(ctx, interval); err != nil {
-			return Record{}, interrupted("watch", err)
+		if err := Wait(ctx, interval); err != nil {
+			return Record{}, Interrupted("watch", err)
 		}
 	}
 }
@@ -122,15 +122,15 @@ func after(messages []Message, index int) []Message {
 	return nil
 }
 
-// interrupted tells an expired deadline from an interruption.
-func interrupted(op string, err error) error {
+// Interrupted tells an expired deadline from an interruption.
+func Interrupted(op string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fault(Failed, err, "%s: not finished in the time given", op)
+		return Faultf(Failed, err, "%s: not finished in the time given", op)
 	}
-	return fault(Failed, err, "%s: interrupted", op)
+	return Faultf(Failed, err, "%s: interrupted", op)
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+func Wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -89,22 +89,22 @@ func (c *Conversation) setTimes(started, ended time.Time) {
 	}
 }
 
-// fromInfo reads what visibility and a description have in common.
-func fromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
+// FromInfo reads what visibility and a description have in common.
+func FromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
 	c := Conversation{
 		ID:         info.GetExecution().GetWorkflowId(),
 		RunID:      info.GetExecution().GetRunId(),
 		Open:       info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING,
-		Platform:   attribute[string](info, workflows.KeyPlatform.GetName()),
-		Project:    attribute[string](info, workflows.KeyProject.GetName()),
-		Simulation: attribute[string](info, workflows.KeySimulation.GetName()),
-		Agent:      attribute[string](info, workflows.KeyAgent.GetName()),
-		Turns:      int(attribute[int64](info, workflows.KeyTurns.GetName())),
-		Outcome:    conversation.OutcomeKind(attribute[string](info, workflows.KeyOutcome.GetName())),
-		EndedBy:    conversation.EndedBy(attribute[string](info, workflows.KeyEndedBy.GetName())),
-		Status:     status(info.GetStatus(), attribute[string](info, workflows.KeyStatus.GetName())),
+		Platform:   Attribute[string](info, workflows.KeyPlatform.GetName()),
+		Project:    Attribute[string](info, workflows.KeyProject.GetName()),
+		Simulation: Attribute[string](info, workflows.KeySimulation.GetName()),
+		Agent:      Attribute[string](info, workflows.KeyAgent.GetName()),
+		Turns:      int(Attribute[int64](info, workflows.KeyTurns.GetName())),
+		Outcome:    conversation.OutcomeKind(Attribute[string](info, workflows.KeyOutcome.GetName())),
+		EndedBy:    conversation.EndedBy(Attribute[string](info, workflows.KeyEndedBy.GetName())),
+		Status:     status(info.GetStatus(), Attribute[string](info, workflows.KeyStatus.GetName())),
 	}
-	c.setTimes(when(info.GetStartTime()), when(info.GetCloseTime()))
+	c.setTimes(TimeOf(info.GetStartTime()), TimeOf(info.GetCloseTime()))
 	return c
 }
 
@@ -126,8 +126,8 @@ func status(execution enums.WorkflowExecutionStatus, attribute string) string {
 	return string(workflows.StateClosed)
 }
 
-// when is zero for an absent time, where AsTime returns 1970.
-func when(t interface{ AsTime() time.Time }) time.Time {
+// TimeOf is zero for an absent time, where AsTime returns 1970.
+func TimeOf(t interface{ AsTime() time.Time }) time.Time {
 	at := t.AsTime()
 	if at.Unix() <= 0 {
 		return time.Time{}
@@ -135,9 +135,9 @@ func when(t interface{ AsTime() time.Time }) time.Time {
 	return at
 }
 
-// attribute reads a search attribute, which no codec encodes. One that cannot be decoded
+// Attribute reads a search attribute, which no codec encodes. One that cannot be decoded
 // counts as absent.
-func attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
+func Attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
 	var value T
 	if payload, ok := info.GetSearchAttributes().GetIndexedFields()[name]; ok {
 		_ = converter.GetDefaultDataConverter().FromPayload(payload, &value)
@@ -145,45 +145,45 @@ func attribute[T any](info *workflow.WorkflowExecutionInfo, name string) T {
 	return value
 }
 
-// describeRun asks the server about the newest run of a workflow. Unlike visibility the
+// DescribeRun asks the server about the newest run of a workflow. Unlike visibility the
 // answer is never behind.
-func (o *Operator) describeRun(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
-	d, err := o.Client.DescribeWorkflowExecution(ctx, id, "")
+func (r *Reader) DescribeRun(ctx context.Context, id string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+	d, err := r.Client.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		var gone *serviceerror.NotFound
 		if errors.As(err, &gone) {
-			return nil, fault(NotFound, err, "no workflow %q in namespace %q at %s", id, o.Namespace, o.Address)
+			return nil, Faultf(NotFound, err, "no workflow %q in namespace %q at %s", id, r.Namespace, r.Address)
 		}
-		return nil, o.Explain(fmt.Sprintf("describe %q", id), err)
+		return nil, r.Explain(fmt.Sprintf("describe %q", id), err)
 	}
 	return d, nil
 }
 
 // fromDescription adds what only a description has: the summary, whether a worker can run
 // it, and the start of the chain's first run.
-func (o *Operator) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
+func (r *Reader) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
 	info := d.GetWorkflowExecutionInfo()
-	c := fromInfo(info)
-	c.Persona = o.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
-	c.Retrying = retrying(o.converter(c.ID), d.GetPendingActivities())
-	if c.Stranded = o.stranded(ctx, info); c.Stranded != nil {
+	c := FromInfo(info)
+	c.Persona = r.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
+	c.Retrying = retrying(r.ConverterOf(c.ID), d.GetPendingActivities())
+	if c.Stranded = r.StrandedOf(ctx, info); c.Stranded != nil {
 		c.Status = StatusStranded
 	} else {
-		o.waitsForKey(ctx, &c, d)
+		r.waitsForKey(ctx, &c, d)
 	}
 	if first := info.GetFirstRunId(); first != "" && first != c.RunID {
 		// A first run that retention has removed leaves the start of this one.
-		if f, err := o.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {
-			c.setTimes(when(f.GetWorkflowExecutionInfo().GetStartTime()), c.Ended)
+		if f, err := r.Client.DescribeWorkflowExecution(ctx, c.ID, first); err == nil {
+			c.setTimes(TimeOf(f.GetWorkflowExecutionInfo().GetStartTime()), c.Ended)
 		}
 	}
 	return c
 }
 
-func (o *Operator) summary(id string, payload *common.Payload) string {
+func (r *Reader) summary(id string, payload *common.Payload) string {
 	var text string
 	if payload != nil {
-		_ = o.converter(id).FromPayload(payload, &text)
+		_ = r.ConverterOf(id).FromPayload(payload, &text)
 	}
 	return text
 }

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -39,31 +39,31 @@ type Counts struct {
 
 // List returns conversations, the newest first, at most limit of them. Zero or less:
 // all.
-func (o *Operator) List(ctx context.Context, f Filter, limit int) (Page, error) {
+func (r *Reader) List(ctx context.Context, f Filter, limit int) (Page, error) {
 	if len(f.Statuses) == 1 && isWaitsForKey(f.Statuses[0]) {
-		return o.listWaiting(ctx, f, limit)
+		return r.listWaiting(ctx, f, limit)
 	}
-	query, err := o.conversations(ctx, f)
+	query, err := r.ConversationQuery(ctx, f)
 	if err != nil {
 		return Page{}, err
 	}
-	found, err := o.search(ctx, query, limit)
+	found, err := r.Search(ctx, query, limit)
 	if err != nil {
 		return Page{}, err
 	}
-	counts, err := o.count(ctx, f, query)
+	counts, err := r.count(ctx, f, query)
 	if err != nil {
 		return Page{}, err
 	}
 	var group errgroup.Group
-	group.SetLimit(parallel)
+	group.SetLimit(Parallel)
 	for i := range found {
 		group.Go(func() error {
 			// Only a description has the summary. A conversation removed since the search
 			// keeps its line.
-			d, err := o.describeRun(ctx, found[i].ID)
+			d, err := r.DescribeRun(ctx, found[i].ID)
 			if err == nil && d.GetWorkflowExecutionInfo().GetExecution().GetRunId() == found[i].RunID {
-				found[i] = o.fromDescription(ctx, d)
+				found[i] = r.fromDescription(ctx, d)
 			}
 			return nil
 		})
@@ -81,8 +81,8 @@ func isWaitsForKey(status string) bool {
 }
 
 // listWaiting lists those that wait for a key. Its counts are of these.
-func (o *Operator) listWaiting(ctx context.Context, f Filter, limit int) (Page, error) {
-	found, _, err := o.WaitForKeys(ctx, f)
+func (r *Reader) listWaiting(ctx context.Context, f Filter, limit int) (Page, error) {
+	found, _, err := r.WaitForKeys(ctx, f)
 	if err != nil {
 		return Page{}, err
 	}
@@ -94,11 +94,11 @@ func (o *Operator) listWaiting(ctx context.Context, f Filter, limit int) (Page, 
 	return Page{Conversations: found, Counts: counts}, nil
 }
 
-// conversations is a filter as a query over conversations.
-func (o *Operator) conversations(ctx context.Context, f Filter) (string, error) {
+// ConversationQuery is a filter as a query over conversations.
+func (r *Reader) ConversationQuery(ctx context.Context, f Filter) (string, error) {
 	for _, status := range f.Statuses {
 		if statusName(status) == StatusStranded {
-			condition, err := o.strandedQuery(ctx)
+			condition, err := r.strandedQuery(ctx)
 			if err != nil {
 				return "", err
 			}
@@ -106,14 +106,14 @@ func (o *Operator) conversations(ctx context.Context, f Filter) (string, error) 
 			break
 		}
 	}
-	return f.visibility(workflows.ConversationName)
+	return f.Visibility(workflows.ConversationName)
 }
 
-// search pages through visibility, which lists open conversations first and then the
+// Search pages through visibility, which lists open conversations first and then the
 // newest closed ones.
-func (o *Operator) search(ctx context.Context, query string, limit int) ([]Conversation, error) {
+func (r *Reader) Search(ctx context.Context, query string, limit int) ([]Conversation, error) {
 	found := []Conversation{}
-	err := o.eachExecution(ctx, query, limit, func(_ string, c Conversation) bool {
+	err := r.EachExecution(ctx, query, limit, func(_ string, c Conversation) bool {
 		found = append(found, c)
 		return limit <= 0 || len(found) < limit
 	})
@@ -123,23 +123,23 @@ func (o *Operator) search(ctx context.Context, query string, limit int) ([]Conve
 	return found, nil
 }
 
-// eachExecution reads executions and their workflow types in visibility's order, until
+// EachExecution reads executions and their workflow types in visibility's order, until
 // use returns false. limit bounds the pages that are asked for. Zero or less: no bound.
-func (o *Operator) eachExecution(ctx context.Context, query string, limit int, use func(kind string, c Conversation) bool) error {
+func (r *Reader) EachExecution(ctx context.Context, query string, limit int, use func(kind string, c Conversation) bool) error {
 	var next []byte
 	for read := 0; ; {
 		size := 500
 		if limit > 0 {
 			size = min(size, limit-read)
 		}
-		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		page, err := r.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
 			Query: query, PageSize: int32(size), NextPageToken: next,
 		})
 		if err != nil {
-			return o.Explain("list", err)
+			return r.Explain("list", err)
 		}
 		for _, info := range page.GetExecutions() {
-			if !use(info.GetType().GetName(), fromInfo(info)) {
+			if !use(info.GetType().GetName(), FromInfo(info)) {
 				return nil
 			}
 		}
@@ -151,11 +151,11 @@ func (o *Operator) eachExecution(ctx context.Context, query string, limit int, u
 	}
 }
 
-func (o *Operator) count(ctx context.Context, f Filter, query string) (Counts, error) {
+func (r *Reader) count(ctx context.Context, f Filter, query string) (Counts, error) {
 	var counts Counts
-	all, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " GROUP BY ExecutionStatus"})
+	all, err := r.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " GROUP BY ExecutionStatus"})
 	if err != nil {
-		return counts, o.Explain("count", err)
+		return counts, r.Explain("count", err)
 	}
 	counts.Total = all.GetCount()
 	for _, group := range all.GetGroups() {
@@ -175,19 +175,19 @@ func (o *Operator) count(ctx context.Context, f Filter, query string) (Counts, e
 	if counts.Open == 0 {
 		return counts, nil
 	}
-	attention := query + " AND ExecutionStatus = 'Running' AND " + workflows.KeyStatus.GetName() + " = " + quote(string(workflows.StateNeedsAttention))
-	parked, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: attention})
+	attention := query + " AND ExecutionStatus = 'Running' AND " + workflows.KeyStatus.GetName() + " = " + Quote(string(workflows.StateNeedsAttention))
+	parked, err := r.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: attention})
 	if err != nil {
-		return counts, o.Explain("count", err)
+		return counts, r.Explain("count", err)
 	}
 	counts.NeedAttention = parked.GetCount()
-	condition, err := o.strandedQuery(ctx)
+	condition, err := r.strandedQuery(ctx)
 	if err != nil {
 		return counts, nil // the list itself is still right
 	}
-	stranded, err := o.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " AND " + condition})
+	stranded, err := r.Client.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query + " AND " + condition})
 	if err != nil {
-		return counts, o.Explain("count", err)
+		return counts, r.Explain("count", err)
 	}
 	counts.Stranded = stranded.GetCount()
 	return counts, nil

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"errors"
@@ -25,10 +25,10 @@ func retrying(convert converter.DataConverter, pending []*workflow.PendingActivi
 		name := p.GetActivityType().GetName()
 		r := workflows.Retrying{
 			ID: p.GetActivityId(), Step: strings.ToLower(name[strings.LastIndexByte(name, '.')+1:]),
-			Attempt: max(1, int(p.GetAttempt())-1), Of: int(p.GetMaximumAttempts()), Since: when(p.GetLastAttemptCompleteTime()),
+			Attempt: max(1, int(p.GetAttempt())-1), Of: int(p.GetMaximumAttempts()), Since: TimeOf(p.GetLastAttemptCompleteTime()),
 		}
 		if p.GetState() == enums.PENDING_ACTIVITY_STATE_SCHEDULED {
-			r.Next = when(p.GetScheduledTime())
+			r.Next = TimeOf(p.GetScheduledTime())
 		}
 		failures := temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{DataConverter: convert})
 		r.Kind, r.Reason, r.Remedy = reasonOf(failures.FailureToError(p.GetLastFailure()))
@@ -47,11 +47,11 @@ func reasonOf(err error) (kind conversation.Kind, reason, remedy string) {
 		if app.HasDetails() && app.Details(&details) == nil {
 			remedy = details.Remedy
 		}
-		return conversation.Kind(app.Type()), firstLine(app), remedy
+		return conversation.Kind(app.Type()), FirstLine(app), remedy
 	case errors.As(err, &timeout):
-		return conversation.Unavailable, "it did not finish in time, or its worker died: " + firstLine(err), ""
+		return conversation.Unavailable, "it did not finish in time, or its worker died: " + FirstLine(err), ""
 	}
-	return conversation.Unavailable, firstLine(err), ""
+	return conversation.Unavailable, FirstLine(err), ""
 }
 
 // nameRetrying gives steps the names, and attempts the counts over hand-overs, that the

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -35,30 +35,30 @@ const (
 
 // Versions reads which versions have workers on the operator's task queue. The answer is
 // at most some seconds old.
-func (o *Operator) Versions(ctx context.Context) (versions.State, error) {
-	return o.versions(ctx, o.TaskQueue)
+func (r *Reader) Versions(ctx context.Context) (versions.State, error) {
+	return r.VersionsOf(ctx, r.TaskQueue)
 }
 
-func (o *Operator) versions(ctx context.Context, queue string) (versions.State, error) {
-	o.prepare.Do(func() {
-		o.states = &versions.Cache{Reader: versions.Reader{Client: o.Client, Namespace: o.Namespace}, MaxAge: stateHeld}
+func (r *Reader) VersionsOf(ctx context.Context, queue string) (versions.State, error) {
+	r.prepare.Do(func() {
+		r.states = &versions.Cache{Reader: versions.Reader{Client: r.Client, Namespace: r.Namespace}, MaxAge: stateHeld}
 	})
 	bounded, cancel := context.WithTimeout(ctx, statePatience)
 	defer cancel()
-	state, err := o.states.Read(bounded, queue)
+	state, err := r.states.Read(bounded, queue)
 	if err != nil {
-		return state, o.Explain(fmt.Sprintf("read the workers of task queue %q", queue), err)
+		return state, r.Explain(fmt.Sprintf("read the workers of task queue %q", queue), err)
 	}
 	return state, nil
 }
 
-// stranded says why no worker can run a workflow. Nil: one can, the workflow has closed,
+// StrandedOf says why no worker can run a workflow. Nil: one can, the workflow has closed,
 // or that cannot be found out.
-func (o *Operator) stranded(ctx context.Context, info *workflow.WorkflowExecutionInfo) *Stranded {
+func (r *Reader) StrandedOf(ctx context.Context, info *workflow.WorkflowExecutionInfo) *Stranded {
 	if info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING || info.GetTaskQueue() == "" {
 		return nil
 	}
-	state, err := o.versions(ctx, info.GetTaskQueue())
+	state, err := r.VersionsOf(ctx, info.GetTaskQueue())
 	if err != nil {
 		return nil
 	}
@@ -71,40 +71,40 @@ func strandedIn(state versions.State, info *workflow.WorkflowExecutionInfo) *Str
 	if ok {
 		return nil
 	}
-	s := &Stranded{Reason: reason, Remedy: state.Remedy(v, behavior), Was: attribute[string](info, workflows.KeyStatus.GetName())}
+	s := &Stranded{Reason: reason, Remedy: state.Remedy(v, behavior), Was: Attribute[string](info, workflows.KeyStatus.GetName())}
 	if target := state.Target(v, behavior); target != (versions.Version{}) {
 		s.Version = versions.Name(target)
 	}
 	return s
 }
 
-// refuseStranded is a fault if no worker can run a workflow, which would hold an act of
+// RefuseStranded is a fault if no worker can run a workflow, which would hold an act of
 // an operator until it times out.
-func (o *Operator) refuseStranded(ctx context.Context, id, op string) error {
-	d, err := o.Client.DescribeWorkflowExecution(ctx, id, "")
+func (r *Reader) RefuseStranded(ctx context.Context, id, op string) error {
+	d, err := r.Client.DescribeWorkflowExecution(ctx, id, "")
 	if err != nil {
 		return nil // the act itself explains that
 	}
 	info := d.GetWorkflowExecutionInfo()
-	s := o.stranded(ctx, info)
+	s := r.StrandedOf(ctx, info)
 	if s == nil {
 		return nil
 	}
-	if state, _ := o.versions(ctx, info.GetTaskQueue()); state.Doubt() > 0 {
-		if err := wait(ctx, state.Doubt()); err != nil {
-			return interrupted(op, err)
+	if state, _ := r.VersionsOf(ctx, info.GetTaskQueue()); state.Doubt() > 0 {
+		if err := Wait(ctx, state.Doubt()); err != nil {
+			return Interrupted(op, err)
 		}
-		if s = o.stranded(ctx, info); s == nil {
+		if s = r.StrandedOf(ctx, info); s == nil {
 			return nil
 		}
 	}
-	return fault(NoWorker, nil, "%s: it is stranded: %s; nothing was changed: %s", op, s.Reason, s.Remedy)
+	return Faultf(NoWorker, nil, "%s: it is stranded: %s; nothing was changed: %s", op, s.Reason, s.Remedy)
 }
 
 // strandedQuery is the visibility condition of the status stranded, for the operator's
 // task queue.
-func (o *Operator) strandedQuery(ctx context.Context) (string, error) {
-	state, err := o.Versions(ctx)
+func (r *Reader) strandedQuery(ctx context.Context) (string, error) {
+	state, err := r.Versions(ctx)
 	if err != nil {
 		return "", err
 	}

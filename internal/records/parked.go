@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -28,21 +28,21 @@ type Parked struct {
 const maxQueries = 20
 
 // OfTaskQueue chooses the workflows of the operator's task queue.
-func (o *Operator) OfTaskQueue() Filter { return Filter{Query: "TaskQueue = " + quote(o.TaskQueue)} }
+func (r *Reader) OfTaskQueue() Filter { return Filter{Query: "TaskQueue = " + Quote(r.TaskQueue)} }
 
 // Parked counts the conversations of the task queue that need attention.
-func (o *Operator) Parked(ctx context.Context) (Parked, error) {
-	filter := o.OfTaskQueue()
+func (r *Reader) Parked(ctx context.Context) (Parked, error) {
+	filter := r.OfTaskQueue()
 	filter.Statuses = []string{string(workflows.StateNeedsAttention)}
-	query, err := filter.visibility(workflows.ConversationName)
+	query, err := filter.Visibility(workflows.ConversationName)
 	if err != nil {
 		return Parked{}, err
 	}
-	found, err := o.search(ctx, query, maxQueries)
+	found, err := r.Search(ctx, query, maxQueries)
 	if err != nil {
 		return Parked{}, err
 	}
-	counts, err := o.count(ctx, filter, query)
+	counts, err := r.count(ctx, filter, query)
 	if err != nil {
 		return Parked{}, err
 	}
@@ -51,13 +51,13 @@ func (o *Operator) Parked(ctx context.Context) (Parked, error) {
 		mu    sync.Mutex
 		group errgroup.Group
 	)
-	group.SetLimit(parallel)
+	group.SetLimit(Parallel)
 	for _, c := range found {
 		group.Go(func() error {
 			var status workflows.Status
-			bounded, cancel := context.WithTimeout(ctx, o.patience())
+			bounded, cancel := context.WithTimeout(ctx, r.Bound())
 			defer cancel()
-			err := o.query(bounded, c.ID, "", &status, workflows.QueryStatus)
+			err := r.Query(bounded, c.ID, "", &status, workflows.QueryStatus)
 			mu.Lock()
 			defer mu.Unlock()
 			out.Asked++

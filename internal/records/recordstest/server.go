@@ -1,4 +1,6 @@
-package operate_test
+// Package recordstest is a Temporal server in memory that holds the executions of a test,
+// and makes histories as the SDK records them.
+package recordstest
 
 import (
 	"context"
@@ -22,87 +24,87 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/internal/versions/versionstest"
 	"github.com/parley-run/parley/workflows"
 )
 
-// began is when the fake's workflows start.
-var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+// Began is when the fake's workflows start.
+var Began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// server is a Temporal that holds the executions of a test.
-type server struct {
+// A Server is a Temporal that holds the executions of a test.
+type Server struct {
 	client.Client // nil: an unexpected call panics
 	// workers are those of every task queue. Without a call of Set there are none.
-	workers  versionstest.Service
-	stranded int64 // how many visibility counts
+	Workers  versionstest.Service
+	Stranded int64 // how many visibility counts
 
 	mu         sync.Mutex
-	executions []*execution
-	queries    []string // visibility queries, in order
+	Executions []*Execution
+	Queries    []string // visibility queries, in order
 	// down makes every request fail.
-	down error
+	Down error
 	// update answers updates.
-	update func(client.UpdateWorkflowOptions) (any, error)
+	Update func(client.UpdateWorkflowOptions) (any, error)
 	// describing is called, under the lock, before each description, with their count.
-	describing func(n int)
+	Describing func(n int)
 	looks      int
 }
 
-func (s *server) WorkflowService() workflowservice.WorkflowServiceClient { return &s.workers }
+func (s *Server) WorkflowService() workflowservice.WorkflowServiceClient { return &s.Workers }
 
-// execution is one run of a workflow.
-type execution struct {
-	info    *workflow.WorkflowExecutionInfo
-	summary string
-	pending []*workflow.PendingActivityInfo
-	events  []*history.HistoryEvent
+// An Execution is one run of a workflow.
+type Execution struct {
+	Info    *workflow.WorkflowExecutionInfo
+	Summary string
+	Pending []*workflow.PendingActivityInfo
+	Events  []*history.HistoryEvent
 	// status and transcript answer queries. Nil: there is no worker.
-	status     any
-	transcript func(workflows.TranscriptQuery) workflows.Transcript
+	Status     any
+	Transcript func(workflows.TranscriptQuery) workflows.Transcript
 }
 
-// put adds a run; a later one of the same id is the newer.
-func (s *server) put(kind, id, run string, state enums.WorkflowExecutionStatus, change ...func(*execution)) *execution {
+// Put adds a run; a later one of the same id is the newer.
+func (s *Server) Put(kind, id, run string, state enums.WorkflowExecutionStatus, change ...func(*Execution)) *Execution {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.putLocked(kind, id, run, state, change...)
+	return s.PutLocked(kind, id, run, state, change...)
 }
 
-func (s *server) putLocked(kind, id, run string, state enums.WorkflowExecutionStatus, change ...func(*execution)) *execution {
-	e := &execution{info: &workflow.WorkflowExecutionInfo{
+func (s *Server) PutLocked(kind, id, run string, state enums.WorkflowExecutionStatus, change ...func(*Execution)) *Execution {
+	e := &Execution{Info: &workflow.WorkflowExecutionInfo{
 		Execution: &common.WorkflowExecution{WorkflowId: id, RunId: run},
 		Type:      &common.WorkflowType{Name: kind},
 		Status:    state,
-		StartTime: timestamppb.New(began),
+		StartTime: timestamppb.New(Began),
 		SearchAttributes: &common.SearchAttributes{
 			IndexedFields: make(map[string]*common.Payload),
 		},
 	}}
 	if state != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
-		e.info.CloseTime = timestamppb.New(began.Add(time.Minute))
+		e.Info.CloseTime = timestamppb.New(Began.Add(time.Minute))
 	}
 	for _, f := range change {
 		f(e)
 	}
-	s.executions = append(s.executions, e)
+	s.Executions = append(s.Executions, e)
 	return e
 }
 
-func (e *execution) attribute(t *testing.T, name string, value any) {
+func (e *Execution) Attribute(t *testing.T, name string, value any) {
 	t.Helper()
-	e.info.SearchAttributes.IndexedFields[name] = payload(t, value)
+	e.Info.SearchAttributes.IndexedFields[name] = Payload(t, value)
 }
 
-func payload(t *testing.T, value any) *common.Payload {
+func Payload(t *testing.T, value any) *common.Payload {
 	t.Helper()
 	p, err := converter.GetDefaultDataConverter().ToPayload(value)
 	require.NoError(t, err)
 	return p
 }
 
-func payloads(t *testing.T, values ...any) *common.Payloads {
+func Payloads(t *testing.T, values ...any) *common.Payloads {
 	t.Helper()
 	p, err := converter.GetDefaultDataConverter().ToPayloads(values...)
 	require.NoError(t, err)
@@ -110,70 +112,70 @@ func payloads(t *testing.T, values ...any) *common.Payloads {
 }
 
 // find returns the run, or the newest one for an empty run.
-func (s *server) find(id, run string) (*execution, error) {
+func (s *Server) find(id, run string) (*Execution, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.findLocked(id, run)
 }
 
-func (s *server) findLocked(id, run string) (*execution, error) {
-	if s.down != nil {
-		return nil, s.down
+func (s *Server) findLocked(id, run string) (*Execution, error) {
+	if s.Down != nil {
+		return nil, s.Down
 	}
-	for _, e := range slices.Backward(s.executions) {
-		if e.info.Execution.WorkflowId == id && (run == "" || e.info.Execution.RunId == run) {
+	for _, e := range slices.Backward(s.Executions) {
+		if e.Info.Execution.WorkflowId == id && (run == "" || e.Info.Execution.RunId == run) {
 			return e, nil
 		}
 	}
 	return nil, serviceerror.NewNotFound("workflow not found for ID: " + id)
 }
 
-func (s *server) DescribeWorkflowExecution(_ context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
+func (s *Server) DescribeWorkflowExecution(_ context.Context, id, run string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.looks++; s.describing != nil {
-		s.describing(s.looks)
+	if s.looks++; s.Describing != nil {
+		s.Describing(s.looks)
 	}
 	e, err := s.findLocked(id, run)
 	if err != nil {
 		return nil, err
 	}
-	p, err := converter.GetDefaultDataConverter().ToPayload(e.summary)
+	p, err := converter.GetDefaultDataConverter().ToPayload(e.Summary)
 	if err != nil {
 		return nil, err
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: proto.Clone(e.info).(*workflow.WorkflowExecutionInfo),
+		WorkflowExecutionInfo: proto.Clone(e.Info).(*workflow.WorkflowExecutionInfo),
 		ExecutionConfig:       &workflow.WorkflowExecutionConfig{UserMetadata: &sdk.UserMetadata{Summary: p}},
-		PendingActivities:     e.pending,
+		PendingActivities:     e.Pending,
 	}, nil
 }
 
 // ListWorkflow evaluates the queries for prefixes; any other lists all.
-func (s *server) ListWorkflow(_ context.Context, req *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+func (s *Server) ListWorkflow(_ context.Context, req *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queries = append(s.queries, req.Query)
-	if s.down != nil {
-		return nil, s.down
+	s.Queries = append(s.Queries, req.Query)
+	if s.Down != nil {
+		return nil, s.Down
 	}
 	var out []*workflow.WorkflowExecutionInfo
-	for _, e := range s.executions {
-		id := e.info.Execution.WorkflowId
+	for _, e := range s.Executions {
+		id := e.Info.Execution.WorkflowId
 		excluded := false
 		for _, part := range strings.Split(req.Query, " AND ") {
 			if prefix, ok := strings.CutPrefix(part, "WorkflowId NOT STARTS_WITH '"); ok {
 				excluded = excluded || strings.HasPrefix(id, strings.TrimSuffix(prefix, "'"))
 			}
 		}
-		kind := strings.Contains(req.Query, fmt.Sprintf("WorkflowType = '%s'", e.info.Type.Name))
+		kind := strings.Contains(req.Query, fmt.Sprintf("WorkflowType = '%s'", e.Info.Type.Name))
 		if wanted, ok := strings.CutPrefix(req.Query, "WorkflowId = '"); ok { // of one workflow, and of what is recorded about it
 			wanted, _, _ = strings.Cut(wanted, "'")
 			kind = id == wanted || strings.HasPrefix(id, workflows.ActPrefix(wanted))
 		}
-		open := !strings.Contains(req.Query, "ExecutionStatus = 'Running'") || e.info.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+		open := !strings.Contains(req.Query, "ExecutionStatus = 'Running'") || e.Info.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 		if !excluded && kind && open {
-			out = append(out, e.info)
+			out = append(out, e.Info)
 		}
 	}
 	from := 0
@@ -188,24 +190,24 @@ func (s *server) ListWorkflow(_ context.Context, req *workflowservice.ListWorkfl
 	return resp, nil
 }
 
-func (s *server) CountWorkflow(_ context.Context, req *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+func (s *Server) CountWorkflow(_ context.Context, req *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queries = append(s.queries, req.Query)
-	if s.down != nil {
-		return nil, s.down
+	s.Queries = append(s.Queries, req.Query)
+	if s.Down != nil {
+		return nil, s.Down
 	}
 	if !strings.HasSuffix(req.Query, "GROUP BY ExecutionStatus") && !strings.Contains(req.Query, "needs_attention") {
-		return &workflowservice.CountWorkflowExecutionsResponse{Count: s.stranded}, nil
+		return &workflowservice.CountWorkflowExecutionsResponse{Count: s.Stranded}, nil
 	}
 	if !strings.HasSuffix(req.Query, "GROUP BY ExecutionStatus") {
 		return &workflowservice.CountWorkflowExecutionsResponse{Count: 1}, nil
 	}
 	groups := make(map[string]int64)
-	for _, e := range s.executions {
-		groups[e.info.Status.String()]++
+	for _, e := range s.Executions {
+		groups[e.Info.Status.String()]++
 	}
-	resp := &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(s.executions))}
+	resp := &workflowservice.CountWorkflowExecutionsResponse{Count: int64(len(s.Executions))}
 	for name, n := range groups {
 		p, err := converter.GetDefaultDataConverter().ToPayload(name)
 		if err != nil {
@@ -218,17 +220,17 @@ func (s *server) CountWorkflow(_ context.Context, req *workflowservice.CountWork
 	return resp, nil
 }
 
-func (s *server) QueryWorkflow(_ context.Context, id, run, name string, args ...any) (converter.EncodedValue, error) {
+func (s *Server) QueryWorkflow(_ context.Context, id, run, name string, args ...any) (converter.EncodedValue, error) {
 	e, err := s.find(id, run)
 	if err != nil {
 		return nil, err
 	}
 	var answer any
 	switch {
-	case name == workflows.QueryStatus && e.status != nil:
-		answer = e.status
-	case name == workflows.QueryTranscript && e.transcript != nil:
-		answer = e.transcript(args[0].(workflows.TranscriptQuery))
+	case name == workflows.QueryStatus && e.Status != nil:
+		answer = e.Status
+	case name == workflows.QueryTranscript && e.Transcript != nil:
+		answer = e.Transcript(args[0].(workflows.TranscriptQuery))
 	default:
 		return nil, serviceerror.NewDeadlineExceeded("no poller seen for task queue recently")
 	}
@@ -236,12 +238,12 @@ func (s *server) QueryWorkflow(_ context.Context, id, run, name string, args ...
 	return client.NewValue(p), err
 }
 
-func (s *server) GetWorkflowHistory(_ context.Context, id, run string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
+func (s *Server) GetWorkflowHistory(_ context.Context, id, run string, _ bool, _ enums.HistoryEventFilterType) client.HistoryEventIterator {
 	e, err := s.find(id, run)
 	if err != nil {
 		return &events{err: err}
 	}
-	return &events{left: e.events}
+	return &events{left: e.Events}
 }
 
 type events struct {
@@ -262,8 +264,8 @@ func (e *events) Next() (*history.HistoryEvent, error) {
 	return next, nil
 }
 
-func (s *server) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
-	answer, err := s.update(o)
+func (s *Server) UpdateWorkflow(_ context.Context, o client.UpdateWorkflowOptions) (client.WorkflowUpdateHandle, error) {
+	answer, err := s.Update(o)
 	if err != nil {
 		return nil, err
 	}
@@ -278,15 +280,18 @@ type handle struct {
 
 func (h handle) Get(_ context.Context, into any) error { return h.value.Get(into) }
 
-func newOperator(s *server) *operate.Operator {
-	s.workers.Set(versions.Version{}, versions.Version{})
-	return &operate.Operator{Client: s, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
+// NewReader returns a reader of the server, whose task queue has a worker without
+// versioning.
+func (s *Server) NewReader() *records.Reader {
+	s.Workers.Set(versions.Version{}, versions.Version{})
+	return &records.Reader{Client: s, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
 }
 
+// The states of executions.
 const (
-	running    = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
-	completed  = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
-	failed     = enums.WORKFLOW_EXECUTION_STATUS_FAILED
-	terminated = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
-	continued  = enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
+	Running    = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	Completed  = enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+	Failed     = enums.WORKFLOW_EXECUTION_STATUS_FAILED
+	Terminated = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
+	Continued  = enums.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW
 )

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -19,19 +19,19 @@ const maxOccurrences = 100
 // newestRuns finds the run for the id of a scheduled task or the name of a
 // schedule: the newest open one, or else the newest. There is one for each platform
 // with such a task.
-func (o *Operator) newestRuns(ctx context.Context, name string) ([]string, error) {
-	isConversation := "WorkflowType = " + quote(workflows.ConversationName) + " AND "
+func (r *Reader) newestRuns(ctx context.Context, name string) ([]string, error) {
+	isConversation := "WorkflowType = " + Quote(workflows.ConversationName) + " AND "
 	newest := map[string]*workflow.WorkflowExecutionInfo{}
 	for _, search := range []struct {
 		query  string
 		prefix func(id string) (string, bool)
 	}{
-		{isConversation + workflows.KeySimulation.GetName() + " = " + quote(name), func(id string) (string, bool) { return occurrencePrefix(id, name) }},
-		{isConversation + "TemporalScheduledById = " + quote(name), func(id string) (string, bool) { return schedulePrefix(id, name) }},
+		{isConversation + workflows.KeySimulation.GetName() + " = " + Quote(name), func(id string) (string, bool) { return occurrencePrefix(id, name) }},
+		{isConversation + "TemporalScheduledById = " + Quote(name), func(id string) (string, bool) { return schedulePrefix(id, name) }},
 	} {
-		page, err := o.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: search.query, PageSize: maxOccurrences})
+		page, err := r.Client.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{Query: search.query, PageSize: maxOccurrences})
 		if err != nil {
-			return nil, o.Explain("find the task's runs", err)
+			return nil, r.Explain("find the task's runs", err)
 		}
 		for _, e := range page.GetExecutions() {
 			if prefix, ok := search.prefix(e.GetExecution().GetWorkflowId()); ok && newer(e, newest[prefix]) {

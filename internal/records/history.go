@@ -1,8 +1,14 @@
-package operate
+package records
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -40,18 +46,18 @@ func (r *runRecord) first() int {
 }
 
 // readRun reads the history of one run, from its start to where it stands now.
-func (o *Operator) readRun(ctx context.Context, id, runID string) (runRecord, error) {
-	r := newHistoryReader(o.converter(id))
-	err := o.eachEvent(ctx, id, runID, r.read)
-	return r.run, err
+func (r *Reader) readRun(ctx context.Context, id, runID string) (runRecord, error) {
+	h := newHistoryReader(r.ConverterOf(id))
+	err := r.EachEvent(ctx, id, runID, h.read)
+	return h.run, err
 }
 
 // readChain reads the runs that an execution continued, the newest first, until
 // enough says so, the chain ends, or retention has taken the rest.
-func (o *Operator) readChain(ctx context.Context, id, runID string, enough func(runRecord) bool) ([]runRecord, error) {
+func (r *Reader) readChain(ctx context.Context, id, runID string, enough func(runRecord) bool) ([]runRecord, error) {
 	var runs []runRecord
 	for runID != "" {
-		run, err := o.readRun(ctx, id, runID)
+		run, err := r.readRun(ctx, id, runID)
 		if KindOf(err) == NotFound && len(runs) > 0 {
 			return runs, nil
 		}
@@ -65,4 +71,23 @@ func (o *Operator) readChain(ctx context.Context, id, runID string, enough func(
 		runID = run.previous
 	}
 	return runs, nil
+}
+
+// EachEvent reads the history of one run, from its start to where it stands now.
+func (r *Reader) EachEvent(ctx context.Context, id, runID string, read func(*history.HistoryEvent) error) error {
+	events := r.Client.GetWorkflowHistory(ctx, id, runID, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		var gone *serviceerror.NotFound
+		if errors.As(err, &gone) {
+			return Faultf(NotFound, err, "the history of run %s of %q is gone", runID, id)
+		}
+		if err != nil {
+			return r.Explain(fmt.Sprintf("read the history of %q", id), err)
+		}
+		if err := read(event); err != nil {
+			return Faultf(Failed, err, "read the history of %q: event %d: %s (is it encoded by a codec that this command does not have?)", id, event.GetEventId(), FirstLine(err))
+		}
+	}
+	return nil
 }

@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"errors"
@@ -34,7 +34,7 @@ func newHistoryReader(convert converter.DataConverter) *historyReader {
 func (r *historyReader) read(event *history.HistoryEvent) error {
 	switch event.GetEventType() {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-		r.run.started = when(event.GetEventTime())
+		r.run.started = TimeOf(event.GetEventTime())
 		return r.begin(event.GetWorkflowExecutionStartedEventAttributes())
 	case enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
 		scheduled := event.GetActivityTaskScheduledEventAttributes()
@@ -188,7 +188,7 @@ func (r *historyReader) outcome(event *history.HistoryEvent) error {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
 		f := proto.Clone(event.GetWorkflowExecutionFailedEventAttributes().GetFailure()).(*failure.Failure)
 		converter.DecodeCommonFailureAttributes(r.convert, f) // a codec may have encrypted its text
-		r.run.broken = "its workflow failed: " + firstLine(errors.New(f.GetMessage()))
+		r.run.broken = "its workflow failed: " + FirstLine(errors.New(f.GetMessage()))
 		if f.GetApplicationFailureInfo().GetType() == workflows.ErrTypeFailed {
 			r.outcomeFrom(f.GetApplicationFailureInfo().GetDetails())
 		}

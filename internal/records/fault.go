@@ -1,4 +1,4 @@
-package operate
+package records
 
 import (
 	"context"
@@ -55,13 +55,14 @@ func KindOf(err error) FaultKind {
 	return Failed
 }
 
-func fault(kind FaultKind, cause error, format string, args ...any) *Fault {
+// Faultf makes a Fault. cause may be nil, and is not part of the text.
+func Faultf(kind FaultKind, cause error, format string, args ...any) *Fault {
 	return &Fault{Kind: kind, Text: fmt.Sprintf(format, args...), Err: cause}
 }
 
 // Explain turns an error of the server or the SDK into a Fault. op is the operation:
 // "list conversations".
-func (o *Operator) Explain(op string, err error) error {
+func (r *Reader) Explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -80,25 +81,25 @@ func (o *Operator) Explain(op string, err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, context.Canceled), errors.As(err, &canceled):
-		return fault(Failed, context.Canceled, "%s: interrupted", op)
+		return Faultf(Failed, context.Canceled, "%s: interrupted", op)
 	case errors.As(err, &namespace):
-		return fault(Failed, err, "%s: Temporal at %s has no namespace %q: create it, or give another with --namespace", op, o.Address, o.Namespace)
+		return Faultf(Failed, err, "%s: Temporal at %s has no namespace %q: create it, or give another with --namespace", op, r.Address, r.Namespace)
 	case errors.As(err, &late):
-		return fault(NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q", op, o.TaskQueue)
+		return Faultf(NoWorker, err, "%s: no worker answered in time: check that one runs on task queue %q", op, r.TaskQueue)
 	case errors.As(err, &unavailable):
-		return fault(Unreachable, err, "%s: Temporal at %s does not answer: check that it runs, and the address", op, o.Address)
+		return Faultf(Unreachable, err, "%s: Temporal at %s does not answer: check that it runs, and the address", op, r.Address)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &deadline):
-		return fault(Unreachable, err, "%s: Temporal at %s did not answer in time", op, o.Address)
+		return Faultf(Unreachable, err, "%s: Temporal at %s did not answer in time", op, r.Address)
 	case errors.As(err, &denied):
-		return fault(Failed, err, "%s: Temporal at %s does not permit it: %s", op, o.Address, firstLine(err))
+		return Faultf(Failed, err, "%s: Temporal at %s does not permit it: %s", op, r.Address, FirstLine(err))
 	case errors.As(err, &invalid) && unknownAttribute(err):
-		return fault(Failed, err, "%s: %s: run `starter setup` once to register the search attributes", op, firstLine(err))
+		return Faultf(Failed, err, "%s: %s: run `starter setup` once to register the search attributes", op, FirstLine(err))
 	case errors.As(err, &invalid):
-		return fault(Malformed, err, "%s: %s", op, firstLine(err))
+		return Faultf(Malformed, err, "%s: %s", op, FirstLine(err))
 	case errors.As(err, &notFound):
-		return fault(NotFound, err, "%s: %s", op, firstLine(err))
+		return Faultf(NotFound, err, "%s: %s", op, FirstLine(err))
 	}
-	return fault(Failed, err, "%s: %s", op, firstLine(err))
+	return Faultf(Failed, err, "%s: %s", op, FirstLine(err))
 }
 
 // unknownAttribute recognizes a namespace without our search attributes, the usual state
@@ -114,8 +115,8 @@ func unknownAttribute(err error) bool {
 	return false
 }
 
-// firstLine keeps texts of many lines out of a terminal.
-func firstLine(err error) string {
+// FirstLine keeps texts of many lines out of a terminal.
+func FirstLine(err error) string {
 	var app *temporal.ApplicationError
 	text := err.Error()
 	if errors.As(err, &app) {
