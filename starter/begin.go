@@ -98,7 +98,7 @@ func (s *starter) begin(ctx context.Context, f runFlags, names []string) error {
 
 // start starts the workflows.
 func (s *starter) start(ctx context.Context, o *operate.Operator, assembly *assemble.Assembly, f runFlags, found []candidate) []begun {
-	launcher := launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue}
+	launcher := launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue, ShowPersona: launch.Plain(o.Converter)}
 	var (
 		all []begun
 		ids []string

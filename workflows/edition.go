@@ -7,4 +7,7 @@ package workflows
 //
 // Edition 1: what waits for long waits in growing intervals (see waits.go), and a run rolls
 // over at a size of its own besides Temporal's suggestion (see sizes.go).
-const Edition = 1
+//
+// Edition 2: the search attributes say who speaks and what it has cost, and only those that
+// have changed are upserted (see attributes.go).
+const Edition = 2

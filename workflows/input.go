@@ -66,6 +66,9 @@ type ConversationInput struct {
 	Filled bool `json:"filled,omitempty"`
 	// By is the operator who started it by hand. Empty: an inbox, a schedule or a client did.
 	By string `json:"by,omitempty"`
+	// ShowPersona allows the persona's description among the search attributes. Temporal never
+	// encrypts these, so callers whose payloads are encrypted leave it unset.
+	ShowPersona bool `json:"show_persona,omitempty"`
 	// Carried is the state of the run before this one.
 	Carried *Carried `json:"carried,omitempty"`
 }

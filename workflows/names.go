@@ -3,8 +3,6 @@ package workflows
 import (
 	"strings"
 
-	"go.temporal.io/sdk/temporal"
-
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/conversation/spending"
 )
@@ -50,27 +48,6 @@ const (
 // DefaultTaskQueue is where workflows and activities meet unless configured
 // otherwise.
 const DefaultTaskQueue = "parley"
-
-// Search attributes, to find conversations by. SearchAttributes lists them with
-// their types.
-var (
-	KeyPlatform   = temporal.NewSearchAttributeKeyKeyword("ParleyPlatform")
-	KeyProject    = temporal.NewSearchAttributeKeyKeyword("ParleyProject")
-	KeyAgent      = temporal.NewSearchAttributeKeyKeyword("ParleyAgent")
-	KeySimulation = temporal.NewSearchAttributeKeyKeyword("ParleySimulation")
-	KeyStatus     = temporal.NewSearchAttributeKeyKeyword("ParleyStatus")
-	KeyOutcome    = temporal.NewSearchAttributeKeyKeyword("ParleyOutcome")
-	KeyEndedBy    = temporal.NewSearchAttributeKeyKeyword("ParleyEndedBy")
-	KeyTurns      = temporal.NewSearchAttributeKeyInt64("ParleyTurns")
-	KeyExecution  = temporal.NewSearchAttributeKeyKeyword("ParleyExecution") // of a task
-)
-
-// SearchAttributes lists what must be registered on the namespace.
-func SearchAttributes() []temporal.SearchAttributeKey {
-	return []temporal.SearchAttributeKey{
-		KeyPlatform, KeyProject, KeyAgent, KeySimulation, KeyStatus, KeyOutcome, KeyEndedBy, KeyTurns, KeyExecution,
-	}
-}
 
 // ConversationID is the workflow id of a conversation. There is one function for
 // it, so that two starters meet on one execution.

@@ -149,6 +149,7 @@ func (q *replyRequest) ask(ctx workflow.Context, name string) (done bool, e *end
 	}
 	q.usage.add(q.out.Usage)
 	if done && !q.refused && !q.replyInterrupted() {
+		q.replied.add(q.out.Executor, q.out.Model)
 		q.run.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State, limit: q.fitted()}
 	}
 	return done, e, err

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
@@ -30,6 +29,7 @@ type run struct {
 
 	transcript transcript
 	agent      agent
+	replied    replied
 	usage      usage
 	claim      claim
 	resets     resets
@@ -82,6 +82,7 @@ func newRun(ctx workflow.Context, in ConversationInput) *run {
 	if in.Carried != nil {
 		r.restore(ctx, *in.Carried)
 	}
+	r.replied = repliedBefore(ctx)
 	r.choose()
 	return r
 }
@@ -114,25 +115,7 @@ func (r *run) setState(ctx workflow.Context, s State) {
 	if s == StateEnding || s == StateClosed {
 		return // over in a moment, with the outcome
 	}
-	r.upsert(ctx, KeyStatus.ValueSet(string(s)), KeyTurns.ValueSet(int64(r.transcript.turn())))
-}
-
-func (r *run) upsert(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) {
-	if err := workflow.UpsertTypedSearchAttributes(ctx, updates...); err != nil {
-		workflow.GetLogger(ctx).Error("upsert search attributes", "error", err)
-	}
-}
-
-func (r *run) upsertOutcome(ctx workflow.Context) error {
-	updates := []temporal.SearchAttributeUpdate{
-		KeyStatus.ValueSet(string(StateClosed)),
-		KeyOutcome.ValueSet(string(r.outcome.Kind)),
-		KeyTurns.ValueSet(int64(r.outcome.Turns)),
-	}
-	if r.outcome.EndedBy != "" {
-		updates = append(updates, KeyEndedBy.ValueSet(string(r.outcome.EndedBy)))
-	}
-	return workflow.UpsertTypedSearchAttributes(ctx, updates...)
+	r.upsertState(ctx)
 }
 
 // activeState is the state of a conversation that is not held back.

@@ -19,7 +19,7 @@ func serveEngine(s Serving) (Service, error) {
 	}
 	return iiiserve.New(iiiserve.Config{
 		Platform: engine, Agents: iiiserve.Agents(s.Config, s.Name),
-		Launcher: launch.Launcher{Client: s.Temporal.Client, TaskQueue: s.Config.TaskQueue},
+		Launcher: launch.Launcher{Client: s.Temporal.Client, TaskQueue: s.Config.TaskQueue, ShowPersona: launch.Plain(s.Temporal.Converter)},
 		Operator: &operate.Operator{Reader: &records.Reader{
 			Client: s.Temporal.Client, Address: s.Temporal.Address, Namespace: s.Temporal.Namespace, TaskQueue: s.Config.TaskQueue,
 			Converter: s.Temporal.Converter,

@@ -45,7 +45,7 @@ type Conversation struct {
 func New(ctx context.Context, o *operate.Operator, direct launch.Direct) *Conversation {
 	ctx, cancel := context.WithCancel(ctx)
 	return &Conversation{
-		launcher: launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue},
+		launcher: launch.Launcher{Client: o.Client, TaskQueue: o.TaskQueue, ShowPersona: launch.Plain(o.Converter)},
 		operator: o, direct: direct, ctx: ctx, cancel: cancel,
 	}
 }

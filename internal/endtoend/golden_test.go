@@ -2,6 +2,7 @@ package endtoend_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,8 +13,11 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
 	"github.com/parley-run/parley/internal/rig"
 	"github.com/parley-run/parley/internal/sim"
@@ -47,6 +51,7 @@ func TestGoldenHistories(t *testing.T) {
 		"conversation-handed-over":    goldenHandedOver,
 		"conversation-rolled-over":    goldenRolledOver,
 		"conversation-adopted":        goldenAdopted,
+		"conversation-attributes":     goldenAttributes,
 		"conversation-reset":          goldenReset,
 		"conversation-diverged":       goldenDiverged,
 		"conversation-max-turns":      goldenMaxTurns,
@@ -219,6 +224,39 @@ func goldenRolledOver(t *testing.T) (*rig.Rig, string) {
 		gate.Asked(t).Reply(t)
 	}
 	requireOutcome(t, r, id, "ended by turn limit")
+	return r, id
+}
+
+// goldenAttributes says in the search attributes who has spoken and what it has cost, over
+// several runs.
+func goldenAttributes(t *testing.T) (*rig.Rig, string) {
+	r, gate, ref := gated(t, 5)
+	id := r.StartWith(t, workflows.ConversationInput{
+		Ref: ref, Policy: conversation.Policy{Executor: rig.ExecutorName, RunTurns: 1},
+	})
+	for _, model := range []string{"model-1", "model-2"} {
+		gate.Asked(t).Answer(t, executors.Result{
+			Message: conversation.Text(conversation.RoleAssistant, "as "+model), Model: model,
+			Usage: conversation.Usage{Calls: 1, InputTokens: 100, OutputTokens: 20, Cost: 1500},
+		})
+	}
+	requireOutcome(t, r, id, "ended by turn limit")
+	var found []*workflow.WorkflowExecutionInfo
+	rig.Eventually(t, func() bool {
+		list, err := r.Client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: fmt.Sprintf("WorkflowId = '%s' AND ParleyOutcome = 'ended' AND ParleyModel = 'model-1' AND ParleyTokens >= 240 AND ParleyCost > 0.0029", id),
+		})
+		require.NoError(t, err)
+		found = list.Executions
+		return len(found) == 1
+	})
+	shown := map[string]string{}
+	for name, payload := range found[0].GetSearchAttributes().GetIndexedFields() {
+		shown[name] = string(payload.GetData())
+	}
+	require.NotEmpty(t, shown["ParleyPersona"])
+	require.Equal(t, []string{`["` + rig.ExecutorName + `"]`, `["model-1","model-2"]`, "240", "0.003"},
+		[]string{shown["ParleyExecutor"], shown["ParleyModel"], shown["ParleyTokens"], shown["ParleyCost"]})
 	return r, id
 }
 

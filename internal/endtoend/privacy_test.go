@@ -422,6 +422,7 @@ func TestPrivacy(t *testing.T) {
 	t.Run("Plain", func(t *testing.T) {
 		t.Parallel()
 		p := converse(t, "")
+		require.Contains(t, p.attributes(t), "ParleyPersona")
 		require.ElementsMatch(t, channels, union(p.kept, found(p.database(t))))
 	})
 	t.Run("Encrypted", func(t *testing.T) {
@@ -432,6 +433,9 @@ encryption:
   keys: {k1: {command: [echo, 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f]}}
 `)
 		require.Empty(t, union(p.kept, found(p.database(t))), "Temporal's files")
+		attributes := p.attributes(t)
+		require.NotContains(t, attributes, "ParleyPersona")
+		require.Contains(t, attributes, "ParleyExecutor")
 		require.Empty(t, found([]byte(p.log.String())), "the log")
 		require.Empty(t, found(p.pages), "metrics and health")
 		shown := p.starter(t, 0, "show", p.id)
@@ -447,6 +451,14 @@ encryption:
 
 func union(a, b []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b))))
+}
+
+// attributes are the search attributes of the first conversation.
+func (p privateConversation) attributes(t *testing.T) map[string]*common.Payload {
+	t.Helper()
+	described, err := p.client.DescribeWorkflowExecution(t.Context(), p.id, "")
+	require.NoError(t, err)
+	return described.GetWorkflowExecutionInfo().GetSearchAttributes().GetIndexedFields()
 }
 
 // decoded is what the codec server makes of all payloads of the history.

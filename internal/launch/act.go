@@ -21,7 +21,7 @@ func (l Launcher) Act(ctx context.Context, record workflows.ActRecord, ref conve
 		TaskQueue:                l.taskQueue(),
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
 		StaticSummary:            printable.Clip(fmt.Sprintf("%s %s", record.Action, record.Subject()), 200),
-		TypedSearchAttributes:    attributes(ref, workflows.StateClosed),
+		TypedSearchAttributes:    attributes(ref, workflows.StateClosed, ""),
 	}, workflows.ActName, record)
 	if err != nil {
 		return fmt.Errorf("record %q: %w", id, err)

@@ -58,7 +58,7 @@ func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error)
 	if err := d.Input.Start.CheckSize(); err != nil {
 		return false, err
 	}
-	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, asDirect(d.Input))
+	run, err := l.Client.ExecuteWorkflow(ctx, l.directOptions(d), workflows.ConversationName, l.asDirect(d.Input))
 	var already *serviceerror.WorkflowExecutionAlreadyStarted
 	switch {
 	case errors.As(err, &already):
@@ -141,7 +141,7 @@ func (l Launcher) send(ctx context.Context, d Direct, req workflows.SendRequest)
 	var handle client.WorkflowUpdateHandle
 	if d.Open {
 		handle, err = l.Client.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
-			StartWorkflowOperation: l.Client.NewWithStartWorkflowOperation(l.directOptions(d), workflows.ConversationName, asDirect(d.Input)),
+			StartWorkflowOperation: l.Client.NewWithStartWorkflowOperation(l.directOptions(d), workflows.ConversationName, l.asDirect(d.Input)),
 			UpdateOptions:          update,
 		})
 	} else {
@@ -211,13 +211,17 @@ func forgotten(err error) bool {
 	return is && app.Type() == workflows.ErrTypeForgotten
 }
 
-func asDirect(in workflows.ConversationInput) workflows.ConversationInput {
-	in.Side = workflows.SideDirect
+func (l Launcher) asDirect(in workflows.ConversationInput) workflows.ConversationInput {
+	in.Side, in.ShowPersona = workflows.SideDirect, l.ShowPersona
 	return in.WithDefaults()
 }
 
 func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 	ref := d.Input.Ref
+	persona := ""
+	if start := d.Input.Start; start != nil {
+		persona = l.shown(start.Context.Persona.Summary)
+	}
 	title := d.Title
 	if title == "" {
 		title = "with " + ref.Agent
@@ -230,7 +234,7 @@ func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		StaticSummary:                            printable.Clip(title, 200),
 		StaticDetails:                            details(ref, Conversation{Input: d.Input}),
-		TypedSearchAttributes:                    attributes(ref, d.Input.FirstState()),
+		TypedSearchAttributes:                    attributes(ref, d.Input.FirstState(), persona),
 	}
 }
 
@@ -243,12 +247,18 @@ func conflictPolicy(d Direct) enums.WorkflowIdConflictPolicy {
 	return enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL
 }
 
-func attributes(ref conversation.Ref, first workflows.State) temporal.SearchAttributes {
-	return temporal.NewSearchAttributes(
+// attributes are those of a conversation before it has run. persona describes the other
+// side. Empty: it is not shown.
+func attributes(ref conversation.Ref, first workflows.State, persona string) temporal.SearchAttributes {
+	all := []temporal.SearchAttributeUpdate{
 		workflows.KeyPlatform.ValueSet(ref.Platform),
 		workflows.KeyProject.ValueSet(ref.Project),
 		workflows.KeyAgent.ValueSet(ref.Agent),
 		workflows.KeySimulation.ValueSet(ref.Simulation),
 		workflows.KeyStatus.ValueSet(string(first)),
-	)
+	}
+	if persona = workflows.PersonaText(persona); persona != "" {
+		all = append(all, workflows.KeyPersona.ValueSet(persona))
+	}
+	return temporal.NewSearchAttributes(all...)
 }

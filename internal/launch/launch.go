@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/parley-run/parley/conversation"
@@ -23,6 +24,22 @@ import (
 type Launcher struct {
 	Client    client.Client
 	TaskQueue string // empty: workflows.DefaultTaskQueue
+	// ShowPersona puts the persona's description into the search attributes of conversations,
+	// which Temporal never encrypts. Set it only if payloads are not encrypted either:
+	// [Plain] tells.
+	ShowPersona bool
+}
+
+// Plain reports whether a client with that data converter leaves payloads readable to
+// Temporal. Nil is the SDK's own converter, which does. A codec of any kind does not.
+func Plain(c converter.DataConverter) bool {
+	if c == nil {
+		return true
+	}
+	const probe = "parley"
+	payload, err := c.ToPayload(probe)
+	return err == nil && string(payload.GetMetadata()[converter.MetadataEncoding]) == converter.MetadataEncodingJSON &&
+		string(payload.GetData()) == `"`+probe+`"`
 }
 
 // A Conversation is what is needed to start one.
@@ -50,6 +67,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		return false, err
 	}
 	c.Input = c.Input.WithDefaults()
+	c.Input.ShowPersona = l.ShowPersona
 	if err := c.Input.Validate(); err != nil {
 		return false, &conversation.Error{Kind: conversation.Invalid, Op: "start conversation", Err: err}
 	}
@@ -71,7 +89,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		// same replies again, and waiting for an operator is not a failure.
 		StaticSummary:         printable.Clip(summary(ref, c.Persona), 200),
 		StaticDetails:         details(ref, c),
-		TypedSearchAttributes: attributes(ref, c.Input.FirstState()),
+		TypedSearchAttributes: attributes(ref, c.Input.FirstState(), l.shown(c.Persona)),
 	}, workflows.ConversationName, c.Input)
 	var (
 		already *serviceerror.WorkflowExecutionAlreadyStarted
@@ -116,6 +134,14 @@ func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
 		return fmt.Errorf("start inbox %q: %w", id, err)
 	}
 	return nil
+}
+
+// shown is the persona as far as lists may show it.
+func (l Launcher) shown(persona string) string {
+	if !l.ShowPersona {
+		return ""
+	}
+	return persona
 }
 
 func (l Launcher) taskQueue() string {

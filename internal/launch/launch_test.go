@@ -199,6 +199,39 @@ func TestConversationStartsOnce(t *testing.T) {
 	}
 }
 
+// Search attributes are never encrypted: the persona is one of them only if payloads are
+// readable too.
+func TestPersonaIsShown(t *testing.T) {
+	t.Parallel()
+	in := input()
+	direct := launch.Direct{Input: workflows.ConversationInput{
+		Ref: launch.DirectRef("a", "d"), Start: &workflows.Start{Context: conversation.Context{Persona: conversation.Persona{Summary: "Ann: angry"}}},
+	}}
+	for _, shows := range []bool{false, true} {
+		f := &fakeTemporal{}
+		l := launch.Launcher{Client: f, ShowPersona: shows}
+		_, err := l.Conversation(t.Context(), launch.Conversation{Input: in, Persona: "Ann: angry"})
+		require.NoError(t, err)
+		_, err = l.Start(t.Context(), direct)
+		require.NoError(t, err)
+		require.Len(t, f.starts, 2)
+		for i, o := range f.starts {
+			shown, ok := o.TypedSearchAttributes.GetString(workflows.KeyPersona)
+			require.Equal(t, shows, ok)
+			require.Equal(t, shows, shown == "Ann\u2236 angry")
+			require.Equal(t, shows, f.args[i].(workflows.ConversationInput).ShowPersona)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	plain := converter.GetDefaultDataConverter()
+	require.True(t, launch.Plain(nil))
+	require.True(t, launch.Plain(plain))
+	require.False(t, launch.Plain(converter.NewCodecDataConverter(plain, converter.NewZlibCodec(converter.ZlibCodecOptions{AlwaysEncode: true}))))
+}
+
 // Of many starters that meet, one starts the workflow.
 func TestStartersMeet(t *testing.T) {
 	t.Parallel()

@@ -153,14 +153,16 @@ func New(opts Options) (*Worker, error) {
 		return nil, errors.New("process: no Temporal client")
 	}
 	checker := &replaycheck.Checker{TaskQueue: opts.TaskQueue, Register: workflows.Register}
+	showPersona := false // the converter of a client that is not ours is not known
 	if c, ok := opts.Client.(*connect.Client); ok {
+		showPersona = launch.Plain(c.Converter)
 		checker.Namespace, checker.Options = c.Namespace, c.Replayer
 		opts.Client, opts.Namespace = c.Client, c.Namespace // the SDK makes workers of its own clients only
 	}
 	checker.Client = opts.Client
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
 	w := &Worker{
-		opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue}, checker: checker, fatal: make(chan error, 1),
+		opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue, ShowPersona: showPersona}, checker: checker, fatal: make(chan error, 1),
 	}
 	options := w.options()
 	w.replayAs(options)

@@ -115,7 +115,7 @@ func New(t testing.TB, c client.Client, opts Options) *Rig {
 	}
 	require.NoError(t, r.registry.Add(ExecutorName, opts.Executor, executors.About{Backend: "test"}))
 	r.opts = opts
-	r.Launcher = launch.Launcher{Client: c, TaskQueue: r.TaskQueue}
+	r.Launcher = launch.Launcher{Client: c, TaskQueue: r.TaskQueue, ShowPersona: true}
 	return r
 }
 
