@@ -69,15 +69,6 @@ func PersonaText(summary string) string {
 // reply.
 type replied struct{ executors, models []string }
 
-// repliedBefore is what the run before this one has recorded.
-func repliedBefore(ctx workflow.Context) replied {
-	var r replied
-	have := workflow.GetTypedSearchAttributes(ctx)
-	r.executors, _ = have.GetKeywordList(KeyExecutor)
-	r.models, _ = have.GetKeywordList(KeyModel)
-	return r
-}
-
 func (r *replied) add(executor, model string) {
 	r.executors, r.models = listed(r.executors, executor), listed(r.models, model)
 }

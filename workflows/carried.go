@@ -28,6 +28,9 @@ type Carried struct {
 	State    json.RawMessage `json:"state,omitempty"`
 	Executor string          `json:"executor,omitempty"`
 	Model    string          `json:"model,omitempty"`
+	// Executors and Models are those that have replied, for the search attributes.
+	Executors []string `json:"executors,omitempty"`
+	Models    []string `json:"models,omitempty"`
 	// LimitBytes is how much of the conversation has fitted the executor's model, after
 	// more had not. Zero: all has.
 	LimitBytes int                `json:"limit_bytes,omitempty"`
@@ -85,6 +88,7 @@ func (r *run) carried() *Carried {
 		Turn: r.transcript.Turns, Count: r.transcript.Count(), Internal: r.transcript.Internal,
 		Digest: r.transcript.digest, New: r.transcript.unseen,
 		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model, LimitBytes: r.agent.limit,
+		Executors: r.replied.executors, Models: r.replied.models,
 		Usage: r.usage.total, Allowed: r.usage.allowed,
 		Paused: r.wishes.paused, Takeover: r.wishes.takeover, End: r.wishes.end,
 		Run: r.resets.run, Events: r.events.number, Lag: r.steps.lag,
@@ -100,6 +104,7 @@ func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.about, r.started = c.Context, c.Started
 	r.transcript = transcript{Transcript: r.in.Transcript(), unseen: c.New, digest: c.Digest}
 	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State, limit: c.LimitBytes}
+	r.replied = replied{executors: c.Executors, models: c.Models}
 	r.usage = usage{total: c.Usage, allowed: c.Allowed}
 	r.wishes = wishes{paused: c.Paused, takeover: c.Takeover, end: c.End}
 	r.events.number, r.steps.lag = c.Events, c.Lag

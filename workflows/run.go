@@ -82,7 +82,6 @@ func newRun(ctx workflow.Context, in ConversationInput) *run {
 	if in.Carried != nil {
 		r.restore(ctx, *in.Carried)
 	}
-	r.replied = repliedBefore(ctx)
 	r.choose()
 	return r
 }
