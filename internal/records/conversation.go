@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/uilink"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -30,6 +31,16 @@ type Conversation struct {
 	Agent      string `json:"agent,omitempty"`
 	// Persona is a short description of the other side.
 	Persona string `json:"persona,omitempty"`
+	// Executors and Models are those that have replied.
+	Executors []string `json:"executors,omitempty"`
+	Models    []string `json:"models,omitempty"`
+	// Tokens are input and output so far. Cost is money, in units of the currency of the
+	// executor's prices. Zero without prices.
+	Tokens int64   `json:"tokens,omitempty"`
+	Cost   float64 `json:"cost,omitempty"`
+	// UI is the address of the conversation in Temporal's web interface. Empty: the address
+	// of the interface is not known.
+	UI string `json:"ui,omitempty"`
 	// Status is a workflows.State, StatusStranded, or for a workflow that did not complete
 	// "failed", "timed_out", "terminated" or "cancelled".
 	Status string `json:"status"`
@@ -102,9 +113,21 @@ func FromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
 		Turns:      int(Attribute[int64](info, workflows.KeyTurns.GetName())),
 		Outcome:    conversation.OutcomeKind(Attribute[string](info, workflows.KeyOutcome.GetName())),
 		EndedBy:    conversation.EndedBy(Attribute[string](info, workflows.KeyEndedBy.GetName())),
+		Persona:    Attribute[string](info, workflows.KeyPersona.GetName()),
+		Executors:  Attribute[[]string](info, workflows.KeyExecutor.GetName()),
+		Models:     Attribute[[]string](info, workflows.KeyModel.GetName()),
+		Tokens:     Attribute[int64](info, workflows.KeyTokens.GetName()),
+		Cost:       Attribute[float64](info, workflows.KeyCost.GetName()),
 		Status:     status(info.GetStatus(), Attribute[string](info, workflows.KeyStatus.GetName())),
 	}
 	c.setTimes(TimeOf(info.GetStartTime()), TimeOf(info.GetCloseTime()))
+	return c
+}
+
+// fromInfo is FromInfo with the address in the web interface.
+func (r *Reader) fromInfo(info *workflow.WorkflowExecutionInfo) Conversation {
+	c := FromInfo(info)
+	c.UI = uilink.Conversation(r.UI, r.Namespace, c.ID, c.RunID)
 	return c
 }
 
@@ -163,8 +186,10 @@ func (r *Reader) DescribeRun(ctx context.Context, id string) (*workflowservice.D
 // it, and the start of the chain's first run.
 func (r *Reader) fromDescription(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) Conversation {
 	info := d.GetWorkflowExecutionInfo()
-	c := FromInfo(info)
-	c.Persona = r.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary())
+	c := r.fromInfo(info)
+	if persona := r.summary(c.ID, d.GetExecutionConfig().GetUserMetadata().GetSummary()); persona != "" {
+		c.Persona = persona // search attributes have it shorter, or not at all
+	}
 	c.Retrying = retrying(r.ConverterOf(c.ID), d.GetPendingActivities())
 	if c.Stranded = r.StrandedOf(ctx, info); c.Stranded != nil {
 		c.Status = StatusStranded

@@ -26,6 +26,7 @@ type runRecord struct {
 	transcript conversation.Transcript
 	ended      activities.EndResult
 	usage      conversation.Usage
+	timeline   *timelineReader
 	executor   string
 	model      string
 	persona    conversation.Persona

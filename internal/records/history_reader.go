@@ -28,10 +28,12 @@ type historyReader struct {
 func newHistoryReader(convert converter.DataConverter) *historyReader {
 	return &historyReader{
 		convert: convert, scheduled: make(map[int64]*history.ActivityTaskScheduledEventAttributes), sent: make(map[int64]*common.Payloads),
+		run: runRecord{timeline: newTimelineReader(convert)},
 	}
 }
 
 func (r *historyReader) read(event *history.HistoryEvent) error {
+	r.run.timeline.read(event)
 	switch event.GetEventType() {
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
 		r.run.started = TimeOf(event.GetEventTime())
@@ -42,9 +44,9 @@ func (r *historyReader) read(event *history.HistoryEvent) error {
 		return r.activityScheduled(scheduled)
 	case enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
 		done := event.GetActivityTaskCompletedEventAttributes()
-		return r.activityCompleted(r.scheduled[done.GetScheduledEventId()], done.GetResult())
+		return r.activityCompleted(done.GetScheduledEventId(), done.GetResult())
 	case enums.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-		r.activityFailed(event.GetActivityTaskFailedEventAttributes().GetFailure())
+		r.activityFailed(event.GetActivityTaskFailedEventAttributes())
 	case enums.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
 		switch in := event.GetWorkflowExecutionUpdateAcceptedEventAttributes().GetAcceptedRequest().GetInput(); in.GetName() {
 		case workflows.UpdateSend:
@@ -91,10 +93,17 @@ func (r *historyReader) activityScheduled(scheduled *history.ActivityTaskSchedul
 		return err
 	}
 	r.run.apply(in.Record())
+	r.run.timeline.messages(in.Record(), in.Turn)
 	return nil
 }
 
-func (r *historyReader) activityCompleted(scheduled *history.ActivityTaskScheduledEventAttributes, result *common.Payloads) error {
+func (r *historyReader) activityCompleted(event int64, result *common.Payloads) error {
+	scheduled := r.scheduled[event]
+	took := func(record conversation.Record, add func(*Step)) {
+		r.run.apply(record)
+		r.run.timeline.result(event, add, record)
+	}
+	nothing := func(*Step) {}
 	decode := func(in, out any) error {
 		return errors.Join(r.convert.FromPayloads(scheduled.GetInput(), in), r.convert.FromPayloads(result, out))
 	}
@@ -106,7 +115,7 @@ func (r *historyReader) activityCompleted(scheduled *history.ActivityTaskSchedul
 			return err
 		}
 		r.run.persona = out.Context.Persona
-		r.run.apply(out.Record())
+		took(out.Record(), nothing)
 	case activities.ReplyName:
 		var in activities.ReplyInput
 		var out activities.ReplyResult
@@ -115,21 +124,25 @@ func (r *historyReader) activityCompleted(scheduled *history.ActivityTaskSchedul
 		}
 		r.run.usage = r.run.usage.Add(out.Usage)
 		r.run.executor, r.run.model = out.Executor, out.Model
-		r.run.apply(out.Record(in))
+		took(out.Record(in), func(s *Step) {
+			s.Reply = &StepReplyInfo{
+				Executor: out.Executor, Provider: out.Provider, Model: out.Model, FinishReason: string(out.FinishReason), Usage: out.Usage,
+			}
+		})
 	case activities.CallToolName:
 		var in activities.CallToolInput
 		var out activities.CallToolResult
 		if err := decode(&in, &out); err != nil || out.HandedOver {
 			return err
 		}
-		r.run.apply(out.Record(in))
+		took(out.Record(in), func(s *Step) { s.Tool.Failed = out.IsError })
 	case activities.ExchangeName:
 		var in activities.ExchangeInput
 		var out activities.ExchangeResult
 		if err := decode(&in, &out); err != nil || out.HandedOver {
 			return err
 		}
-		r.run.apply(out.Record(in))
+		took(out.Record(in), nothing)
 	case activities.EndName:
 		var in activities.EndInput
 		var out activities.EndResult
@@ -143,10 +156,11 @@ func (r *historyReader) activityCompleted(scheduled *history.ActivityTaskSchedul
 }
 
 // activityFailed reads what the attempts at a failed activity have cost.
-func (r *historyReader) activityFailed(f *failure.Failure) {
+func (r *historyReader) activityFailed(failed *history.ActivityTaskFailedEventAttributes) {
 	var details activities.ErrorDetails
-	if payloads := f.GetApplicationFailureInfo().GetDetails(); len(payloads.GetPayloads()) > 0 && r.convert.FromPayloads(payloads, &details) == nil {
+	if payloads := failed.GetFailure().GetApplicationFailureInfo().GetDetails(); len(payloads.GetPayloads()) > 0 && r.convert.FromPayloads(payloads, &details) == nil {
 		r.run.usage = r.run.usage.Add(details.Spent)
+		r.run.timeline.spent(failed.GetScheduledEventId(), details.Spent)
 	}
 }
 
@@ -161,6 +175,7 @@ func (r *historyReader) sendCompleted(sent, result *common.Payloads) error {
 	}
 	for _, record := range reply.Records(r.run.transcript, req) {
 		r.run.apply(record)
+		r.run.timeline.messages(record, reply.Turn)
 	}
 	return nil
 }

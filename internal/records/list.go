@@ -2,7 +2,6 @@ package records
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"go.temporal.io/api/enums/v1"
@@ -55,12 +54,26 @@ func (r *Reader) List(ctx context.Context, f Filter, limit int) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
+	if err := r.complete(ctx, found); err != nil {
+		return Page{}, err
+	}
+	newestFirst(found)
+	counts.Shown = int64(len(found))
+	counts.Total = max(counts.Total, counts.Shown)
+	return Page{Conversations: found, Counts: counts}, nil
+}
+
+// complete adds what visibility does not have. Only a description has the persona of a
+// conversation whose payloads are encrypted, and what is wrong with an open one. A
+// conversation that was removed since the search keeps its line.
+func (r *Reader) complete(ctx context.Context, found []Conversation) error {
 	var group errgroup.Group
 	group.SetLimit(Parallel)
 	for i := range found {
+		if !found[i].Open && found[i].Persona != "" {
+			continue
+		}
 		group.Go(func() error {
-			// Only a description has the summary. A conversation removed since the search
-			// keeps its line.
 			d, err := r.DescribeRun(ctx, found[i].ID)
 			if err == nil && d.GetWorkflowExecutionInfo().GetExecution().GetRunId() == found[i].RunID {
 				found[i] = r.fromDescription(ctx, d)
@@ -69,10 +82,7 @@ func (r *Reader) List(ctx context.Context, f Filter, limit int) (Page, error) {
 		})
 	}
 	_ = group.Wait()
-	slices.SortStableFunc(found, func(a, b Conversation) int { return b.Started.Compare(a.Started) })
-	counts.Shown = int64(len(found))
-	counts.Total = max(counts.Total, counts.Shown)
-	return Page{Conversations: found, Counts: counts}, nil
+	return ctx.Err()
 }
 
 // isWaitsForKey accepts the spellings that a filter does.
@@ -139,7 +149,7 @@ func (r *Reader) EachExecution(ctx context.Context, query string, limit int, use
 			return r.Explain("list", err)
 		}
 		for _, info := range page.GetExecutions() {
-			if !use(info.GetType().GetName(), FromInfo(info)) {
+			if !use(info.GetType().GetName(), r.fromInfo(info)) {
 				return nil
 			}
 		}

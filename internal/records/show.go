@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"go.temporal.io/api/workflowservice/v1"
 
@@ -29,6 +30,13 @@ type Record struct {
 	Approvals []workflows.Approval `json:"approvals,omitempty"`
 	// Detail is one sentence on the ending.
 	Detail string `json:"detail,omitempty"`
+	// Currency is that of Usage.Cost. Empty: the executor has no prices.
+	Currency string `json:"currency,omitempty"`
+	// Timeline are the turns in order, from the histories of all runs.
+	Timeline []Turn `json:"timeline,omitempty"`
+	// Incomplete says why the Timeline, or messages of a conversation that its worker
+	// answered for, are missing. Empty: they are not.
+	Incomplete string `json:"incomplete,omitempty"`
 	// Source names where the record comes from: "worker", or "history" where no worker
 	// was needed or none answered.
 	Source   Source    `json:"source"`
@@ -44,6 +52,10 @@ const (
 	SourceHistory Source = "history"
 )
 
+// maxRuns bounds the runs that a timeline is read from. Runs before them are read only as
+// far as messages are missing.
+const maxRuns = 20
+
 // Show reads one conversation, by its workflow id: a running one from its worker, and
 // from the history if the worker does not answer or holds a part only; one that has
 // ended, or that no worker can run, from the history alone.
@@ -57,37 +69,62 @@ func (r *Reader) Show(ctx context.Context, id string) (Record, error) {
 
 func (r *Reader) show(ctx context.Context, d *workflowservice.DescribeWorkflowExecutionResponse) (Record, error) {
 	record := Record{Conversation: r.fromDescription(ctx, d), Source: SourceHistory}
+	var live *answer
 	if record.Open && record.WaitsFor == nil && record.Stranded == nil { // else no worker can answer
-		live, err := r.ask(ctx, record.ID, record.RunID, 0)
+		a, err := r.ask(ctx, record.ID, record.RunID, 0)
 		if err == nil {
-			record.fromStatus(live.status)
-			record.Messages = append(r.earlier(ctx, record.ID, record.RunID, 0, live.first), live.messages...)
-			return record, nil
-		}
-		if KindOf(err) != NoWorker {
+			live = &a
+		} else if KindOf(err) != NoWorker {
 			return Record{}, err
 		}
 	}
-	runs, err := r.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool { return r.first() == 0 })
-	if err != nil {
+	read := 0
+	runs, err := r.readChain(ctx, record.ID, record.RunID, func(r runRecord) bool {
+		read++
+		return read >= maxRuns && r.first() == 0
+	})
+	switch {
+	case live == nil && err != nil:
 		return Record{}, err
+	case live == nil:
+		record.fromHistory(runs)
+	case err != nil:
+		record.Incomplete = FirstLine(err)
+		record.fromStatus(live.status)
+		record.Messages = live.messages
+	default:
+		record.fromStatus(live.status)
+		record.Messages = append(before(runs, 0, live.first), live.messages...)
 	}
-	record.fromHistory(runs)
+	if len(runs) > 0 && err == nil {
+		runs[0].timeline.pending(d.GetPendingActivities())
+		record.Currency = runs[0].input.Policy.Currency
+		record.Timeline = timeline(runs, time.Now())
+		if runs[len(runs)-1].previous != "" && len(record.Timeline) > 0 {
+			record.Incomplete = fmt.Sprintf("the timeline begins at turn %d: runs of before are not read, or removed by the namespace's retention", record.Timeline[0].Number)
+		}
+	}
 	return record, nil
 }
 
 // earlier are the messages from one index to before another, from the histories of the
 // run and those before it. What has been removed is missing: the rest is still useful.
-func (r *Reader) earlier(ctx context.Context, id, runID string, from, before int) []Message {
-	if from >= before {
+func (r *Reader) earlier(ctx context.Context, id, runID string, from, to int) []Message {
+	if from >= to {
 		return []Message{}
 	}
 	runs, _ := r.readChain(ctx, id, runID, func(r runRecord) bool { return r.first() <= from })
-	if len(runs) == 0 {
+	return before(runs, from, to)
+}
+
+// before are the messages from one index to before another that the runs of a chain, the
+// newest first, have.
+func before(runs []runRecord, from, to int) []Message {
+	if from >= to || len(runs) == 0 {
 		return []Message{}
 	}
 	messages := newMessages(recorded(runs), from)
-	return messages[:slices.IndexFunc(append(messages, Message{Index: before}), func(m Message) bool { return m.Index >= before })]
+	return messages[:slices.IndexFunc(append(messages, Message{Index: to}), func(m Message) bool { return m.Index >= to })]
 }
 
 func (r *Record) fromStatus(s workflows.Status) {

@@ -91,7 +91,7 @@ type StepFailure struct {
 	Final bool `json:"final,omitempty"`
 }
 
-// StepReplyInfo is the result of a reply.
+// StepReplyInfo is the result of a reply. One that failed has only the Usage of its attempts.
 type StepReplyInfo struct {
 	Executor     string             `json:"executor,omitempty"`
 	Provider     string             `json:"provider,omitempty"`

@@ -72,17 +72,23 @@ func (r *Recording) Place(in, out any) (any, any) {
 	return in, out
 }
 
+// Schedule records an activity that has not ended.
+func (r *Recording) Schedule(id, name string, in any) int64 {
+	r.T.Helper()
+	return r.Add(enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
+		Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
+			ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{
+				ActivityId: id, ActivityType: &common.ActivityType{Name: name}, Input: Payloads(r.T, in),
+			},
+		},
+	})
+}
+
 // Activity records an activity that completed.
 func (r *Recording) Activity(name string, in, out any) *Recording {
 	r.T.Helper()
 	in, out = r.Place(in, out)
-	id := r.Add(enums.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, &history.HistoryEvent{
-		Attributes: &history.HistoryEvent_ActivityTaskScheduledEventAttributes{
-			ActivityTaskScheduledEventAttributes: &history.ActivityTaskScheduledEventAttributes{
-				ActivityType: &common.ActivityType{Name: name}, Input: Payloads(r.T, in),
-			},
-		},
-	})
+	id := r.Schedule("", name, in)
 	r.Add(enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED, &history.HistoryEvent{
 		Attributes: &history.HistoryEvent_ActivityTaskCompletedEventAttributes{
 			ActivityTaskCompletedEventAttributes: &history.ActivityTaskCompletedEventAttributes{

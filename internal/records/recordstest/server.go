@@ -287,6 +287,27 @@ func (s *Server) NewReader() *records.Reader {
 	return &records.Reader{Client: s, Address: "localhost:7233", Namespace: "default", TaskQueue: "parley"}
 }
 
+// Fail makes every request fail from now on. Nil: none.
+func (s *Server) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Down = err
+}
+
+// LastQuery is the newest visibility query.
+func (s *Server) LastQuery() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Queries[len(s.Queries)-1]
+}
+
+// Remove removes the runs of a workflow.
+func (s *Server) Remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Executions = slices.DeleteFunc(s.Executions, func(e *Execution) bool { return e.Info.GetExecution().GetWorkflowId() == id })
+}
+
 // The states of executions.
 const (
 	Running    = enums.WORKFLOW_EXECUTION_STATUS_RUNNING
