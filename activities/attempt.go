@@ -53,6 +53,15 @@ func (a *attempt) end() {
 // number counts this attempt over all activities that handed the step over, from 1.
 func (a *attempt) number() int { return int(a.info.Attempt) + a.before }
 
+// undisturbed is the time of a call in milliseconds, for the overhead of a turn. Zero: it
+// is not known, or an earlier attempt's time is part of the turn too.
+func (a *attempt) undisturbed(took time.Duration) int64 {
+	if took <= 0 || a.number() > 1 {
+		return 0
+	}
+	return max(took.Milliseconds(), 1)
+}
+
 // handsOver reports whether the worker stops: the step is handed over.
 func (a *attempt) handsOver() bool { return handedOver(a.work) }
 
@@ -100,7 +109,11 @@ func (a *attempt) fail(err error, details ErrorDetails) error {
 	a.metrics.failure(a.sdk, a.step, conversation.KindOf(err))
 	last := a.limit > 0 && a.number() >= a.limit
 	failed := temporalErrorWith(err, details, last)
-	a.report(err, retryDelay(failed, a.info))
+	next := retryDelay(failed, a.info)
+	if next >= 0 {
+		a.metrics.retried(a.sdk, a.step, conversation.KindOf(err))
+	}
+	a.report(err, next)
 	return failed
 }
 

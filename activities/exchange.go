@@ -23,7 +23,6 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	e.attempt = c.begin(ctx, "exchange", markOrNil(e.mark))
 	defer e.end()
 
-	begin := time.Now()
 	out, err := e.exchange(e.work)
 	if err == nil {
 		err = tooMany(out.Messages)
@@ -42,7 +41,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	e.bound(&out)
 	out.Place(in)
 	out.Slowest, out.Lag = max(in.Slowest, e.slowest), c.lag.worst()
-	c.metrics.exchanged(ctx, time.Since(begin))
+	out.TookMS = e.undisturbed(e.took)
 	return out, nil
 }
 
@@ -54,7 +53,8 @@ type exchanging struct {
 	// mark is what is known of the requests so far. Nil: none has gone out.
 	mark    *Mark
 	slowest time.Duration
-	waited  bool // this attempt has waited for an earlier request
+	took    time.Duration // the request that was answered; zero: none was
+	waited  bool          // this attempt has waited for an earlier request
 }
 
 // errNeedsTime: what is left of the attempt's time is not enough for what comes next.
@@ -134,8 +134,8 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	reply, err := e.on.Send(ctx, e.in.Ref, platforms.Send{
 		Messages: outgoing(messages), IdempotencyKey: exchangeKey(e.info.WorkflowExecution.ID, e.in, len(messages)),
 	})
-	// In seconds: histories need no more, and a quick answer none of it.
-	took := time.Since(begin).Round(time.Second)
+	exact := time.Since(begin)
+	took := exact.Round(time.Second) // histories need no more, and a quick answer none of it
 	switch failed := asError(err); {
 	case conversation.IsKind(err, conversation.Ended):
 		e.mark = before // this one was refused
@@ -152,6 +152,8 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		e.live.leave(mark)
 		return ExchangeResult{}, err
 	}
+	e.took = exact
+	e.metrics.exchanged(ctx, e.in.Ref.Platform, exact)
 	e.slowest = max(e.slowest, took)
 	mark.Answered, mark.Slowest = true, max(mark.Slowest, took)
 	if !reply.Ended && len(reply.Messages) > 0 {

@@ -84,6 +84,7 @@ func (i *Inbox) Poll(ctx context.Context, in PollInput) (PollResult, error) {
 		return p.probe(ctx), nil
 	}
 	_, p.tasks = platforms.As[platforms.Tasks](inst.Platform)
+	defer i.metrics.polling.begin(in)()
 	p.view = i.capacity.acquire(inst)
 	defer i.capacity.release(p.view)
 	// The attempt's context ends when the server says so, before the SDK's does.

@@ -10,13 +10,16 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/parley-run/parley/conversation"
-	"github.com/parley-run/parley/conversation/pressure"
+	"github.com/parley-run/parley/internal/label"
 )
 
-// Metrics counts what the activities do. Attribute values come from small fixed
-// sets, the names of configured executors and the names of models.
+// Metrics counts what the activities do. Calls are counted where they are made, not where
+// their results are recorded: an attempt that joins the call of an earlier one adds
+// nothing. The values of all attributes are bounded: see package label.
+// docs/observability.md lists the instruments.
 type Metrics struct {
 	failures  metric.Int64Counter
+	retries   metric.Int64Counter
 	replies   metric.Float64Histogram
 	tokens    metric.Int64Counter
 	exchanges metric.Float64Histogram
@@ -28,16 +31,16 @@ type Metrics struct {
 	toolCalls metric.Float64Histogram
 	started   metric.Int64Counter
 	polls     metric.Int64Counter
+	pollFails metric.Int64Counter
 	skipped   metric.Int64Counter
-	open      metric.Int64Gauge
-	waiting   metric.Int64Gauge
-	limit     metric.Int64Gauge
 	decreases metric.Int64Counter
 
-	models, tools names
+	labels   label.Set
+	polling  polling
+	observed metric.Registration
 }
 
-// NewMetrics makes the instruments.
+// NewMetrics makes the instruments. Call [Metrics.Close] when nothing is counted any more.
 func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	var m Metrics
 	var errs []error
@@ -47,31 +50,36 @@ func NewMetrics(meter metric.Meter) (*Metrics, error) {
 	}
 	seconds := func(to *metric.Float64Histogram, name, description string) {
 		h, err := meter.Float64Histogram(name, metric.WithDescription(description), metric.WithUnit("s"),
-			metric.WithExplicitBucketBoundaries(.01, .05, .1, .5, 1, 2, 5, 10, 20, 30, 60, 120, 300))
+			metric.WithExplicitBucketBoundaries(.01, .05, .1, .25, .5, 1, 2, 5, 10, 20, 30, 60, 120, 300))
 		*to, errs = h, append(errs, err)
 	}
-	gauge := func(to *metric.Int64Gauge, name, description string) {
-		g, err := meter.Int64Gauge(name, metric.WithDescription(description))
-		*to, errs = g, append(errs, err)
-	}
-	count(&m.failures, "parley.failures", "Attempts of activities that failed, by step and kind of error.")
-	seconds(&m.replies, "parley.reply.duration", "Time of attempts at the agent's reply that succeeded.")
-	count(&m.tokens, "parley.tokens", "Model tokens of replies, by direction.")
-	seconds(&m.exchanges, "parley.exchange.duration", "Time of exchanges with the platform that succeeded.")
-	seconds(&m.toolCalls, "parley.tool.duration", "Time of tool calls that gave a result, by tool.")
+	count(&m.failures, "parley.failures", "Attempts at steps that failed, by step and kind of error.")
+	count(&m.retries, "parley.retries", "Attempts at steps that failed and are followed by another, by step and kind of error.")
+	seconds(&m.replies, "parley.reply.duration", "Time of calls of executors that gave a reply, each call once.")
+	count(&m.tokens, "parley.tokens", "Tokens of calls of executors, failed ones included, by direction.")
+	seconds(&m.exchanges, "parley.exchange.duration", "Time of requests to the platform that were answered with the other side's message or the end.")
+	seconds(&m.toolCalls, "parley.tool.duration", "Time of tool calls that gave a result, each call once, by tool.")
 	count(&m.resends, "parley.exchange.resends", "Messages sent again because an earlier attempt had not reached the platform.")
-	count(&m.repeats, "parley.reply.repeats", "Replies asked for again because a worker died while one was on its way: it may have been paid for.")
+	count(&m.repeats, "parley.reply.repeats", "Replies requested again because a worker died while one was on its way: it may have been paid for.")
 	count(&m.joins, "parley.calls.joined", "Calls of models and tools that were not made again because an earlier attempt on this worker had made them, by step.")
-	count(&m.recovers, "parley.exchange.recoveries", "Answers taken from the platform's transcript because they had got lost on the way.")
+	count(&m.recovers, "parley.exchange.recoveries", "Answers taken from the platform's transcript because they had been lost on the way.")
 	count(&m.lookups, "parley.transcript.lookups", "Lookups in the worker's cache of transcripts, by hit.")
 	count(&m.started, "parley.conversations.started", "Conversation workflows started by this worker's inboxes.")
 	count(&m.polls, "parley.polls", "Polls for new conversations, by result.")
+	count(&m.pollFails, "parley.poll.errors", "Polls for new conversations that failed, by kind of error.")
 	count(&m.skipped, "parley.skipped", "Conversations and simulations that an inbox has begun to leave out, by kind of error.")
-	gauge(&m.open, "parley.conversations.open", "Open conversations of a platform, as its inbox sees them.")
-	gauge(&m.waiting, "parley.conversations.waiting", "Conversations waiting for this agent at the last poll.")
-	gauge(&m.limit, "parley.capacity.limit", "Conversations of a platform that may be open now: max_open, or fewer while the platform has too much to do.")
 	count(&m.decreases, "parley.capacity.decreases", "How often fewer conversations of a platform were allowed to be open because it had too much to do.")
-	return &m, errors.Join(errs...)
+	observed, err := m.polling.register(meter, &m.labels)
+	m.observed = observed
+	return &m, errors.Join(append(errs, err)...)
+}
+
+// Close ends the observation of gauges. A provider that outlives this worker then exports
+// no value of it any more.
+func (m *Metrics) Close() {
+	if m.observed != nil {
+		_ = m.observed.Unregister() // it cannot fail: the registration is the provider's own
+	}
 }
 
 func noMetrics() *Metrics {
@@ -82,30 +90,54 @@ func noMetrics() *Metrics {
 	return m
 }
 
-func (m *Metrics) failure(ctx context.Context, step string, kind conversation.Kind) {
-	m.failures.Add(ctx, 1, metric.WithAttributes(attribute.String("step", step), attribute.String("kind", string(kind))))
+// with makes attributes of pairs of keys and values.
+func (m *Metrics) with(pairs ...string) metric.MeasurementOption {
+	by := make([]attribute.KeyValue, 0, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		by = append(by, m.labels.Of(pairs[i], pairs[i+1]))
+	}
+	return metric.WithAttributes(by...)
 }
 
-func (m *Metrics) replied(ctx context.Context, out ReplyResult, took time.Duration) {
-	by := []attribute.KeyValue{attribute.String("executor", out.Executor), attribute.String("model", m.models.label(out.Model))}
-	m.replies.Record(ctx, took.Seconds(), metric.WithAttributes(by...))
-	for direction, n := range map[string]int64{"input": out.Usage.InputTokens, "output": out.Usage.OutputTokens} {
-		if n > 0 {
-			m.tokens.Add(ctx, n, metric.WithAttributes(append(by, attribute.String("direction", direction))...))
+func (m *Metrics) failure(ctx context.Context, step string, kind conversation.Kind) {
+	m.failures.Add(ctx, 1, m.with("step", step, "kind", string(kind)))
+}
+
+func (m *Metrics) retried(ctx context.Context, step string, kind conversation.Kind) {
+	m.retries.Add(ctx, 1, m.with("step", step, "kind", string(kind)))
+}
+
+// replied counts a call of an executor that gave a reply.
+func (m *Metrics) replied(ctx context.Context, executor, model string, took time.Duration) {
+	m.replies.Record(ctx, took.Seconds(), m.with("executor", executor, "model", model))
+}
+
+// used counts the tokens of a call of an executor. Of one that failed, the model is not
+// known.
+func (m *Metrics) used(ctx context.Context, executor, model string, usage conversation.Usage) {
+	usage = usage.Plausible()
+	for _, of := range []struct {
+		direction string
+		n         int64
+	}{
+		{"input", usage.InputTokens}, {"output", usage.OutputTokens}, {"estimated", usage.EstimatedTokens},
+	} {
+		if of.n > 0 {
+			m.tokens.Add(ctx, of.n, m.with("executor", executor, "model", model, "direction", of.direction))
 		}
 	}
 }
 
-func (m *Metrics) exchanged(ctx context.Context, took time.Duration) {
-	m.exchanges.Record(ctx, took.Seconds())
+func (m *Metrics) exchanged(ctx context.Context, platform string, took time.Duration) {
+	m.exchanges.Record(ctx, took.Seconds(), m.with("platform", platform))
 }
-func (m *Metrics) toolCalled(ctx context.Context, call PlannedCall, out CallToolResult, took time.Duration) {
-	m.toolCalls.Record(ctx, took.Seconds(), metric.WithAttributes(
-		attribute.String("set", call.Set), attribute.String("tool", m.tools.label(call.Name)), attribute.Bool("error", out.IsError)))
+
+func (m *Metrics) toolCalled(ctx context.Context, call PlannedCall, isError bool, took time.Duration) {
+	m.toolCalls.Record(ctx, took.Seconds(), m.with("set", call.Set, "tool", call.Name), metric.WithAttributes(attribute.Bool("error", isError)))
 }
 func (m *Metrics) repeated(ctx context.Context) { m.repeats.Add(ctx, 1) }
 func (m *Metrics) joined(ctx context.Context, step string) {
-	m.joins.Add(ctx, 1, metric.WithAttributes(attribute.String("step", step)))
+	m.joins.Add(ctx, 1, m.with("step", step))
 }
 func (m *Metrics) resent(ctx context.Context)    { m.resends.Add(ctx, 1) }
 func (m *Metrics) recovered(ctx context.Context) { m.recovers.Add(ctx, 1) }
@@ -113,28 +145,21 @@ func (m *Metrics) cacheLookup(ctx context.Context, hit bool) {
 	m.lookups.Add(ctx, 1, metric.WithAttributes(attribute.Bool("hit", hit)))
 }
 func (m *Metrics) conversationStarted(ctx context.Context, platform string, adopted bool) {
-	m.started.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", platform), attribute.Bool("adopted", adopted)))
+	m.started.Add(ctx, 1, m.with("platform", platform), metric.WithAttributes(attribute.Bool("adopted", adopted)))
 }
 func (m *Metrics) rowSkipped(ctx context.Context, in PollInput, kind conversation.Kind) {
-	m.skipped.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", in.Platform), attribute.String("agent", in.Agent), attribute.String("kind", string(kind))))
-}
-func (m *Metrics) polled(ctx context.Context, in PollInput, status PollStatus, err error) {
-	by := []attribute.KeyValue{attribute.String("platform", in.Platform), attribute.String("agent", in.Agent)}
-	m.polls.Add(ctx, 1, metric.WithAttributes(append(by, attribute.Bool("ok", err == nil))...))
-	m.open.Record(ctx, int64(status.Open), metric.WithAttributes(by[0]))
-	m.waiting.Record(ctx, int64(status.Waiting), metric.WithAttributes(by...))
-	m.limited(ctx, in.Platform, status.Limit, status.Reduced)
+	m.skipped.Add(ctx, 1, m.with("platform", in.Platform, "agent", in.Agent, "kind", string(kind)))
 }
 
-// limited records how many may be open, where there is a limit.
-func (m *Metrics) limited(ctx context.Context, platform string, limit int, reduced *pressure.Reduction) {
-	if reduced != nil {
-		limit = min(limit, reduced.Limit)
+// polled counts a step of a poll and keeps what it has shown for the gauges.
+func (m *Metrics) polled(ctx context.Context, in PollInput, status PollStatus, err error) {
+	m.polls.Add(ctx, 1, m.with("platform", in.Platform, "agent", in.Agent), metric.WithAttributes(attribute.Bool("ok", err == nil)))
+	if err != nil && ctx.Err() == nil {
+		m.pollFails.Add(ctx, 1, m.with("platform", in.Platform, "agent", in.Agent, "kind", string(conversation.KindOf(err))))
 	}
-	if limit > 0 {
-		m.limit.Record(ctx, int64(limit), metric.WithAttributes(attribute.String("platform", platform)))
-	}
+	m.polling.show(in, status)
 }
+
 func (m *Metrics) lowered(ctx context.Context, platform string) {
-	m.decreases.Add(ctx, 1, metric.WithAttributes(attribute.String("platform", platform)))
+	m.decreases.Add(ctx, 1, m.with("platform", platform))
 }

@@ -206,6 +206,9 @@ type ReplyResult struct {
 	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Calls says, for each tool call in Message, how it is to be made.
 	Calls []PlannedCall `json:"calls,omitempty"`
+	// TookMS is the time of the call alone, in milliseconds, at least 1. Zero: it is not known,
+	// or there were earlier attempts.
+	TookMS int64 `json:"took_ms,omitempty"`
 	// Sent, with a LimitBytes, is what has fitted.
 	Sent       *SentMessages `json:"sent,omitempty"`
 	HandedOver bool          `json:"handed_over,omitempty"`
@@ -269,6 +272,9 @@ type CallToolResult struct {
 	// Failed, with HandedOver, is how many attempts at this activity had failed. The
 	// hand-over itself is none.
 	Failed int `json:"failed,omitempty"`
+	// TookMS is the time of the call alone, in milliseconds, at least 1. Zero: it is not known,
+	// or there were earlier attempts.
+	TookMS int64 `json:"took_ms,omitempty"`
 }
 
 // ExchangeInput sends the agent's messages and asks for what comes back.
@@ -340,6 +346,9 @@ type ExchangeResult struct {
 	Park *Finding `json:"park,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
+	// TookMS is the time of the request alone, in milliseconds, at least 1. Zero: it is not known,
+	// or there were earlier attempts.
+	TookMS int64 `json:"took_ms,omitempty"`
 	// Lag is as in [ReplyResult].
 	Lag time.Duration `json:"lag_ns,omitempty"`
 	// Failed, with HandedOver, is how many attempts at this activity had failed. The

@@ -101,7 +101,6 @@ func (p *Pressure) send(m *meter, r pressure.Report) (*pressure.Reduction, error
 	if err != nil {
 		return nil, err
 	}
-	p.metrics.limited(p.ctx, m.platform, m.limit, out.Reduced)
 	if out.Change == pressure.Lowered {
 		p.metrics.lowered(p.ctx, m.platform)
 	}

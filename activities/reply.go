@@ -25,12 +25,10 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	r.before, r.limit = r.progress.Failed, in.Attempts
 	defer r.end()
 
-	begin := time.Now()
 	out, err := r.reply(r.work)
 	if err != nil {
 		return r.failed(err)
 	}
-	c.metrics.replied(ctx, out, time.Since(begin))
 	out.Usage = out.Usage.Add(r.progress.Spent)
 	out.Place(in)
 	out.Lag = c.lag.worst()
@@ -126,6 +124,7 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 		FinishReason: result.FinishReason,
 		End:          result.End,
 		Calls:        plan(result.Message, offered),
+		TookMS:       r.undisturbed(got.took),
 	}, nil
 }
 
@@ -133,6 +132,7 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 type answer struct {
 	name   string // the executor's
 	result executors.Result
+	took   time.Duration // the call alone
 }
 
 // ask asks the executor, or joins the same request that is under way, or ended a moment
@@ -154,11 +154,18 @@ func (r *replying) ask(
 	defer cancel()
 	got, joined, err := r.calls.do(work, r.attempt, key, r.attached(name), announce, func(ctx context.Context, attached func(json.RawMessage)) (any, int, error) {
 		req.OnAttach = attached
+		begin := time.Now()
 		result, err := executor.Execute(ctx, req)
+		took := time.Since(begin)
 		if err != nil {
-			return nil, 0, r.estimatedError(name, req, err)
+			err = r.estimatedError(name, req, err)
+			if e := asError(err); e != nil {
+				r.metrics.used(ctx, name, "", e.Usage)
+			}
+			return nil, 0, err
 		}
 		result.Usage = r.estimated(name, req, result.Message, result.Usage, nil)
+		r.metrics.used(ctx, name, result.Model, result.Usage)
 		result = executors.Clean(result)
 		result.Message = result.Message.Clean()
 		result = continued(in.Partial, result)
@@ -175,7 +182,8 @@ func (r *replying) ask(
 		if result.Message.Time.IsZero() {
 			result.Message.Time = time.Now().UTC()
 		}
-		return answer{name, result}, memoryOf(result.Message) + len(result.State), nil
+		r.metrics.replied(ctx, name, result.Model, took)
+		return answer{name, result, took}, memoryOf(result.Message) + len(result.State), nil
 	})
 	if unasked != nil {
 		return answer{}, unasked

@@ -32,7 +32,6 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	t.attempt = c.begin(ctx, "tool", markOrNil(t.mark))
 	defer t.end()
 
-	begin := time.Now()
 	out, err := t.call(t.work)
 	switch {
 	case err != nil && t.handsOver() && !conversation.IsKind(err, conversation.Ambiguous):
@@ -42,7 +41,6 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	}
 	out.Place(in)
 	out.Lag = c.lag.worst()
-	c.metrics.toolCalled(ctx, in.Call, out, time.Since(begin))
 	return out, nil
 }
 
@@ -81,12 +79,15 @@ func (t *calling) call(ctx context.Context) (CallToolResult, error) {
 		return unmade
 	}
 	got, joined, err := t.calls.do(work, t.attempt, key, nil, announce, func(ctx context.Context, _ func(json.RawMessage)) (any, int, error) {
+		begin := time.Now()
 		result, err := t.tools.Call(ctx, in.Call.Set, call)
+		took := time.Since(begin)
 		if err != nil {
 			return nil, 0, err
 		}
+		t.metrics.toolCalled(ctx, in.Call, result.IsError, took)
 		bounded := tools.Bound(result, in.MaxBytes)
-		return CallToolResult{Content: bounded.Content, IsError: bounded.IsError}, len(bounded.Content), nil
+		return CallToolResult{Content: bounded.Content, IsError: bounded.IsError, TookMS: t.undisturbed(took)}, len(bounded.Content), nil
 	})
 	switch {
 	case errors.Is(unmade, errToolChanged):
@@ -100,7 +101,11 @@ func (t *calling) call(ctx context.Context) (CallToolResult, error) {
 	if err != nil {
 		return CallToolResult{}, t.failed(err)
 	}
-	return got.(CallToolResult), nil
+	out := got.(CallToolResult)
+	if joined {
+		out.TookMS = 0
+	}
+	return out, nil
 }
 
 // announce records at Temporal that the call is about to be made. That also proves that

@@ -43,6 +43,7 @@ func SearchAttributes() []temporal.SearchAttributeKey {
 	return []temporal.SearchAttributeKey{
 		KeyPlatform, KeyProject, KeyAgent, KeySimulation, KeyStatus, KeyOutcome, KeyEndedBy, KeyTurns, KeyExecution,
 		KeyPersona, KeyExecutor, KeyModel, KeyTokens, KeyCost,
+		KeyReason, KeySince,
 	}
 }
 
@@ -132,6 +133,7 @@ func (r *run) upsertAll(ctx workflow.Context, s State, turns int, more func(*att
 	a.set(KeyTurns, KeyTurns.ValueSet(int64(turns)))
 	if r.in.Edition >= 2 {
 		r.addSpeakers(&a)
+		r.addWait(&a, s)
 	}
 	if len(a.updates) == 0 {
 		return nil

@@ -75,6 +75,7 @@ func (r *run) turn(ctx workflow.Context) (*ending, error) {
 	if agentsTurn, e, err := r.side.nextMessage(ctx); !agentsTurn {
 		return e, err
 	}
+	r.turnTime.begin(workflow.Now(ctx))
 	reply, e, err := r.reply(ctx)
 	if reply == nil {
 		return e, err
@@ -87,6 +88,7 @@ func (r *run) deliver(ctx workflow.Context, reply *reply) (*ending, error) {
 	before := r.transcript.Turns
 	e, err := r.side.deliverReply(ctx, reply)
 	if err == nil && r.transcript.Turns > before {
+		r.endTurnTime(ctx)
 		r.resets.delivered()
 		r.notify(ctx, conversation.EventReplied, "")
 	}
@@ -215,7 +217,7 @@ func (r *run) conclude(ctx workflow.Context, e ending) error {
 	r.show(ctx)
 	drainAttempts(ctx)
 	dropActs(ctx)
-	workflow.GetMetricsHandler(ctx).WithTags(map[string]string{"outcome": string(e.kind)}).Counter("parley_conversations_closed").Inc(1)
+	r.count(ctx, MetricClosed, "outcome", string(e.kind))
 	r.notify(ctx, conversation.EventEnded, "")
 	return nil
 }

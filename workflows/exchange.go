@@ -74,6 +74,7 @@ func (x *exchange) get(ctx workflow.Context, f workflow.Future) (*handover, erro
 	x.out = activities.ExchangeResult{}
 	err := f.Get(ctx, &x.out)
 	x.in.Tried = x.out.Tried
+	x.turnTime.call(x.out.TookMS)
 	if err != nil {
 		x.in.Tried = triedBefore(ctx, err, tried)
 	}

@@ -31,7 +31,7 @@ func TestSearchAttributes(t *testing.T) {
 		require.False(t, seen[key.GetName()], key.GetName())
 		seen[key.GetName()] = true
 	}
-	require.Len(t, seen, 14)
+	require.Len(t, seen, 16)
 }
 
 // registry keeps what is registered.

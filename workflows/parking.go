@@ -107,6 +107,9 @@ func (r *run) parkForFinding(ctx workflow.Context, step string, park *activities
 
 // park shows that the conversation needs attention, and why.
 func (r *run) park(ctx workflow.Context, step string, f failure) {
+	r.turnTime.disturb()
+	r.count(ctx, MetricParkings, "kind", string(f.kind))
+	before := r.attention
 	r.attention = &Attention{
 		Since: workflow.Now(ctx).UTC(), Step: step, Kind: f.kind, Reason: f.reason, Remedy: f.remedy, Source: r.sourceOf(f),
 	}
@@ -117,6 +120,9 @@ func (r *run) park(ctx workflow.Context, step string, f failure) {
 	}
 	r.attention.NewReply = r.suggestsNewReply(f)
 	r.setState(ctx, StateNeedsAttention)
+	if before != nil && before.Kind != f.kind && r.in.Edition >= 2 {
+		r.upsertState(ctx) // the reason has changed, not the state
+	}
 	r.show(ctx)
 	r.notify(ctx, conversation.EventNeedsAttention, r.attention.Reason)
 	r.releaseCapacity(ctx, true)

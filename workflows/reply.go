@@ -50,6 +50,7 @@ func (r *run) reply(ctx workflow.Context) (*reply, *ending, error) {
 func (r *run) takeoverReply(ctx workflow.Context) *reply {
 	req := r.wishes.takeover
 	r.wishes.takeover = nil
+	r.turnTime.disturb()
 	return &reply{message: r.ownText(ctx, req.Text), end: req.End, byOperator: true}
 }
 
@@ -200,6 +201,7 @@ func (q *replyRequest) get(ctx workflow.Context, f workflow.Future) (*handover, 
 	q.in.Resume = q.out.Resume
 	if err == nil {
 		q.steps.lag = q.out.Lag
+		q.turnTime.call(q.out.TookMS)
 	}
 	q.resets.mayHaveAsked = false
 	return handedOver(q.out.HandedOver, q.out.Wait, failedAttempts(q.out.Resume)-before), err

@@ -38,7 +38,10 @@ type run struct {
 	// attention is set while the conversation is parked.
 	attention *Attention
 
-	steps steps
+	steps    steps
+	turnTime turnTime
+	// roundTook has the times of the tool calls of the present round, in milliseconds.
+	roundTook []int64
 	// waiting: for capacity of the platform.
 	waiting bool
 	// sending: an exchange may have reached the platform. outgoing is that exchange.

@@ -71,6 +71,7 @@ func (r *run) runStep(ctx workflow.Context, s step) (done bool, e *ending, err e
 		case s.interrupted():
 			return false, r.mustEnd(ctx), nil
 		case err == nil:
+			r.turnTime.disturb()
 			failed += over.failed
 			if err := r.waitTurn(ctx, over.wait, s.interrupted); err != nil {
 				return false, nil, err
@@ -80,6 +81,7 @@ func (r *run) runStep(ctx workflow.Context, s step) (done bool, e *ending, err e
 			}
 			continue
 		}
+		r.turnTime.disturb()
 		failed = 0
 		done, stop, e, err := r.recoverStep(ctx, s, failureOf(err))
 		if stop {

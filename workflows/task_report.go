@@ -10,9 +10,6 @@ import (
 // maxSummaryBytes is how much of a result may go along with a report to the platform.
 const maxSummaryBytes = 4 << 10
 
-// callbacksFailed counts callbacks that have failed for good.
-const callbacksFailed = "parley_callbacks_failed"
-
 // end reports how the task has ended: first to its callback, then to its platform, which
 // forgets the task with the report. Neither undoes the run.
 func (s *taskSide) end(ctx workflow.Context, e *ending) {
@@ -124,7 +121,7 @@ func (s *taskSide) callBack(ctx workflow.Context) error {
 		delivery = conversation.Delivery{State: conversation.DeliveryFailed, Attempts: activities.CallbackAttempts(callback), Error: failureOf(err).String()}
 	}
 	if delivery.State == conversation.DeliveryFailed {
-		callbackFailed(ctx, callback.URL, delivery)
+		s.callbackFailed(ctx, callback.URL, delivery)
 	}
 	delivery.URL, delivery.Time = callback.URL, workflow.Now(ctx).UTC()
 	s.result.Delivery = &delivery
@@ -133,13 +130,13 @@ func (s *taskSide) callBack(ctx workflow.Context) error {
 
 // callbackFailed logs and counts a callback that has failed for good. It is called once
 // for each.
-func callbackFailed(ctx workflow.Context, address string, d conversation.Delivery) {
+func (r *run) callbackFailed(ctx workflow.Context, address string, d conversation.Delivery) {
 	about := []any{"url", conversation.RedactURL(address), "attempts", d.Attempts, "reason", d.Error}
 	if d.Code != 0 {
 		about = append(about, "status", d.Code)
 	}
 	workflow.GetLogger(ctx).Warn("Callback failed", about...)
-	workflow.GetMetricsHandler(ctx).Counter(callbacksFailed).Inc(1)
+	r.count(ctx, MetricCallbacksFailed)
 }
 
 // acknowledge reports the result to the task's platform.

@@ -41,6 +41,7 @@ func (r *run) callTool(ctx workflow.Context, call activities.PlannedCall, index,
 	}}
 	if t.result.Content = call.Fault; call.Fault == "" {
 		t.make(ctx)
+		r.roundTook = append(r.roundTook, t.tookMS)
 	}
 	return t.result
 }
@@ -50,6 +51,7 @@ type pendingCall struct {
 	*run
 	in     activities.CallToolInput
 	result conversation.ToolResult
+	tookMS int64 // of the call; zero: not known
 }
 
 // make makes the call, if it may be made, and again only if an operator says so.
@@ -98,6 +100,7 @@ func (t *pendingCall) try(ctx workflow.Context) (lost string) {
 			return t.failed(ctx, err)
 		case !out.HandedOver:
 			t.result.Content, t.result.IsError = out.Content, out.IsError
+			t.tookMS = out.TookMS
 			return ""
 		}
 		failed += out.Failed
@@ -187,6 +190,7 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 		Digest: approvalDigest(t.in, len(t.result.Decisions), lost != ""), Since: now, Until: now.Add(t.policy.ApprovalTimeout),
 	}}
 	t.approvals = append(t.approvals, a)
+	t.turnTime.disturb()
 	t.setState(ctx, StateNeedsApproval)
 	t.show(ctx)
 	reason := call.Tool
@@ -201,6 +205,7 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 	if a.decision == nil {
 		a.decision = &conversation.Decision{Choice: conversation.ChoiceTimedOut, At: workflow.Now(ctx).UTC(), Digest: a.Digest}
 	}
+	t.time(ctx, MetricApprovalWait, workflow.Now(ctx).Sub(now), "decision", string(a.decision.Choice))
 	t.show(ctx)
 	if len(t.approvals.waiting()) == 0 && t.state == StateNeedsApproval && ctx.Err() == nil {
 		t.setState(ctx, StateTalking)

@@ -21,7 +21,7 @@ func (r *run) callTools(ctx workflow.Context, calls []activities.PlannedCall, fi
 	roundCtx, cancel := workflow.WithCancel(ctx)
 	results := make([]conversation.Message, len(calls))
 	open, next := len(calls), r.transcript.Next
-	r.approvals = nil
+	r.approvals, r.roundTook = nil, nil
 	share := min(r.policy.ToolResultBytes, conversation.MaxToolResultBytes, maxRoundBytes/max(len(calls), 1))
 	r.steps.now = fmt.Sprintf("turn %d · tools", r.transcript.nextTurn())
 	r.show(ctx)
@@ -38,7 +38,8 @@ func (r *run) callTools(ctx workflow.Context, calls []activities.PlannedCall, fi
 		// Cancelled calls end at once: their activities are not waited for.
 		err = workflow.Await(ctx, func() bool { return open == 0 })
 	}
-	r.approvals = nil
+	r.turnTime.toolsTook(r.roundTook)
+	r.approvals, r.roundTook = nil, nil
 	if r.state == StateNeedsApproval {
 		r.setState(ctx, StateTalking)
 	}

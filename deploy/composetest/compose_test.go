@@ -60,6 +60,8 @@ var (
 	base     = []string{"postgresql", "setup", "temporal", "temporal-namespace", "temporal-schema", "temporal-ui"}
 	practice = append([]string{"practice-ids", "simulator", "worker"}, base...)
 	onerun   = append([]string{"worker-onerun"}, base...)
+	// observe stands beside any of them.
+	observe = []string{"grafana", "otel-collector", "prometheus", "tempo"}
 )
 
 func TestProfiles(t *testing.T) {
@@ -72,6 +74,8 @@ func TestProfiles(t *testing.T) {
 		{"PlainUp", nil, practice},
 		{"Practice", []string{"practice"}, practice},
 		{"OneRun", []string{"onerun"}, onerun},
+		{"PracticeObserved", []string{"practice", "observability"}, append(slices.Clone(practice), observe...)},
+		{"OneRunObserved", []string{"onerun", "observability"}, append(slices.Clone(onerun), observe...)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +90,7 @@ var oneShots = []string{"practice-ids", "setup", "temporal-namespace", "temporal
 
 func TestStartOrder(t *testing.T) {
 	t.Parallel()
-	project := load(t, nil, "practice", "onerun")
+	project := load(t, nil, "practice", "onerun", "observability")
 	for name, service := range project.Services {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +131,7 @@ func comesAfter(project *types.Project, name, earlier string) bool {
 
 func TestImagesArePinned(t *testing.T) {
 	t.Parallel()
-	for name, service := range load(t, nil, "practice", "onerun").Services {
+	for name, service := range load(t, nil, "practice", "onerun", "observability").Services {
 		if service.Build != nil {
 			require.Equal(t, "parley:dev", service.Image, name)
 			continue
@@ -141,7 +145,7 @@ func TestImagesArePinned(t *testing.T) {
 func TestPortsAreLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	taken := map[string]string{}
-	for name, service := range load(t, nil, "practice", "onerun").Services {
+	for name, service := range load(t, nil, "practice", "onerun", "observability").Services {
 		for _, port := range service.Ports {
 			require.Equal(t, "127.0.0.1", port.HostIP, "%s publishes %s to everyone", name, port.Published)
 			require.Empty(t, taken[port.Published], "%s and another publish %s", name, port.Published)
@@ -154,7 +158,7 @@ func TestPortsAreLoopbackOnly(t *testing.T) {
 // What is mounted must exist: an engine would make an empty folder of it.
 func TestMountsExist(t *testing.T) {
 	t.Parallel()
-	for name, service := range load(t, nil, "practice", "onerun").Services {
+	for name, service := range load(t, nil, "practice", "onerun", "observability").Services {
 		for _, volume := range service.Volumes {
 			if volume.Type != types.VolumeTypeBind {
 				continue
@@ -202,4 +206,57 @@ func TestPracticeHasAQueueOfItsOwn(t *testing.T) {
 	}
 	require.NoError(t, yaml.Unmarshal(text, &settings))
 	require.Equal(t, "practice", settings.TaskQueue)
+}
+
+// The worker pushes to the collector when that runs, and to nothing when it does not:
+// pushes that fail are a line in its log.
+func TestObservability(t *testing.T) {
+	t.Parallel()
+	environment := func(p *types.Project) map[string]string {
+		found := make(map[string]string)
+		for name, value := range p.Services["worker"].Environment {
+			if strings.HasPrefix(name, "OTEL_") {
+				require.NotNil(t, value, name)
+				found[name] = *value
+			}
+		}
+		return found
+	}
+	require.Equal(t, map[string]string{
+		"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+	}, environment(load(t, nil)))
+
+	// docker compose --env-file deploy/observability/compose.env up
+	project := loadWith(t, nil, []string{filepath.Join(root, "deploy/observability/compose.env")})
+	require.ElementsMatch(t, append(slices.Clone(practice), observe...), project.ServiceNames())
+	endpoint := environment(project)["OTEL_EXPORTER_OTLP_ENDPOINT"]
+	require.Equal(t, "otlp", environment(project)["OTEL_TRACES_EXPORTER"])
+	service, ports := read(t, "deploy/observability/collector/config.yaml"), endpoint[strings.LastIndex(endpoint, ":"):]
+	require.Contains(t, service, "endpoint: 0.0.0.0"+ports, "the collector listens there")
+	require.Contains(t, project.Services, strings.TrimSuffix(strings.TrimPrefix(endpoint, "http://"), ports))
+
+	// Addresses in the settings are those of services.
+	for file, addresses := range map[string][]string{
+		"deploy/observability/prometheus/prometheus.yml":                         {"worker:8089", "worker-onerun:8089", "otel-collector:8889"},
+		"deploy/observability/grafana/provisioning/datasources/datasources.yaml": {"prometheus:9090", "tempo:3200"},
+		"deploy/observability/collector/config.yaml":                             {"tempo:4317"},
+	} {
+		for _, address := range addresses {
+			require.Contains(t, read(t, file), address)
+			name, _, _ := strings.Cut(address, ":")
+			_, err := load(t, nil, "practice", "onerun", "observability").GetService(name)
+			require.NoError(t, err)
+		}
+	}
+	for _, worker := range []string{"worker", "worker-onerun"} {
+		command := load(t, nil, "practice", "onerun", "observability").Services[worker].Command
+		require.Contains(t, strings.Join(command, " "), "--health-addr 0.0.0.0:8089", "Prometheus reaches its page")
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, file))
+	require.NoError(t, err)
+	return string(text)
 }

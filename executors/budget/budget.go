@@ -102,6 +102,16 @@ func (e *Executor) Execute(ctx context.Context, req executors.Request) (executor
 
 // ask asks the executor within and says what it cost: the conversation adds it up.
 func (e *Executor) ask(ctx context.Context, req executors.Request) (executors.Result, error) {
+	result, err := e.price(ctx, req)
+	if err != nil {
+		e.observe(ctx, e.cfg.Model, usageOf(err))
+	} else {
+		e.observe(ctx, result.Model, result.Usage)
+	}
+	return result, err
+}
+
+func (e *Executor) price(ctx context.Context, req executors.Request) (executors.Result, error) {
 	result, err := e.next.Execute(ctx, req)
 	var ce *conversation.Error
 	if errors.As(err, &ce) {

@@ -33,6 +33,10 @@ type Config struct {
 	// fail do not say who was asked.
 	Provider string `yaml:"-"`
 	Model    string `yaml:"-"`
+	// Executor is the name of the executor within, for Observer, which is called with the
+	// money of each call. Nil: nothing is.
+	Executor string   `yaml:"-"`
+	Observer Observer `yaml:"-"`
 	// Logger gets warnings. Default: none.
 	Logger *slog.Logger `yaml:"-"`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
+	"github.com/parley-run/parley/executors/budget"
 	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/http"
@@ -45,10 +46,11 @@ type Process struct {
 	LookupEnv func(name string) (string, bool)
 	// Logger receives the logs of executors and tools. Nil: silent.
 	Logger *slog.Logger
-	// Limits and Chains observe the rate limits and fail-over chains. Nil: no
-	// observer.
-	Limits limit.Observer
-	Chains failover.Observer
+	// Limits, Chains and Spending observe the rate limits, fail-over chains and budgets. Nil:
+	// no observer.
+	Limits   limit.Observer
+	Chains   failover.Observer
+	Spending budget.Observer
 	// Dir is what relative paths are relative to: [Build] says so.
 	Dir string
 }

@@ -109,6 +109,7 @@ func (m *maker) addBudget(e config.Executor, made *Executor) error {
 	}
 	cfg := *m.budgets[e.Name]
 	cfg.Provider, cfg.Model, cfg.Logger = cmp.Or(made.Quota.Provider, made.Backend), made.Model, m.process.Logger
+	cfg.Executor, cfg.Observer = e.Name, m.process.Spending
 	return section.Build(&cfg, "budget", func() error {
 		counted, err := budget.New(made.Executor, m.ledger, cfg)
 		if err == nil {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/label"
 	"github.com/parley-run/parley/payloads"
 )
 
@@ -32,11 +32,12 @@ func countMissingKeys(meter metric.Meter, ring *payloads.Ring) error {
 	if ring == nil {
 		return nil
 	}
+	var labels label.Set // payloads name their keys
 	_, err := meter.Int64ObservableGauge("parley.missing_keys",
 		metric.WithDescription("Keys that payloads are encrypted with and that this worker lacks: 1 for each, asked for within 15 minutes."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			for _, name := range ring.Missing() {
-				o.Observe(1, metric.WithAttributes(attribute.String("key", name)))
+				o.Observe(1, metric.WithAttributes(labels.Of("key", name)))
 			}
 			return nil
 		}))

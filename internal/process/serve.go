@@ -43,8 +43,8 @@ type Settings struct {
 	Temporal connect.Options
 	// Worker, if not nil, is Change of [Options].
 	Worker func(*worker.Options)
-	// Meters makes the instruments, Temporal's included. Nil: a registry of this
-	// process, which the health pages serve as /metrics.
+	// Meters makes the instruments, Temporal's included. Nil: a provider of this process,
+	// which exports as the variables OTEL_… say: by default on the health pages, as /metrics.
 	Meters metric.MeterProvider
 	// Tracers makes the spans. Nil: there are none.
 	Tracers trace.TracerProvider
@@ -92,7 +92,7 @@ func Serve(ctx context.Context, s Settings) error {
 }
 
 func (s Settings) serve(ctx context.Context) error {
-	metrics, err := s.metrics()
+	metrics, err := s.metrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -173,6 +173,12 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopFollowing()
+	look := &visible{temporal: temporal, namespace: temporal.Namespace, queue: a.Config.TaskQueue, platforms: platformNames(a.Platforms)}
+	stopLooking, err := look.watch(ctx, metrics.Meter)
+	if err != nil {
+		return err
+	}
+	defer stopLooking()
 	checker.Follow(standing.Ready)
 	s.Logger.Info("starting to work", "version", version.String(), "identity", temporal.Identity, "task_queue", a.Config.TaskQueue)
 	return w.Run(ctx)
@@ -200,11 +206,15 @@ func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err er
 }
 
 // metrics makes the instruments of this process.
-func (s Settings) metrics() (*telemetry.Metrics, error) {
+func (s Settings) metrics(ctx context.Context) (*telemetry.Metrics, error) {
 	if s.Meters != nil {
-		return telemetry.Of(s.Meters, s.Logger), nil
+		return telemetry.Of(s.Meters, s.Logger)
 	}
-	return telemetry.New(version.String(), s.Logger)
+	m, err := telemetry.New(ctx, telemetry.Options{Version: version.String(), Lookup: s.Source.Lookup, Logger: s.Logger})
+	if err == nil && m.Pushed != "" {
+		s.Logger.Info("metrics are pushed", "to", m.Pushed)
+	}
+	return m, err
 }
 
 // trace adds tracing to the connection and so to the worker, if there is a provider.
@@ -247,7 +257,7 @@ func (s Settings) assemble(metrics *telemetry.Metrics) (*assemble.Assembly, erro
 		return nil, err
 	}
 	p := &s.Backends.Process
-	p.Version, p.Logger, p.Limits, p.Chains = version.String(), s.Logger, counted, counted
+	p.Version, p.Logger, p.Limits, p.Chains, p.Spending = version.String(), s.Logger, counted, counted, counted
 	a, err := assemble.LoadWith(s.Source, s.Backends)
 	if err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ func (s Settings) follow(ctx context.Context, temporal *connect.Client, queue st
 
 // countStanding makes the gauges about versions.
 func countStanding(meter metric.Meter, w *versions.Watch) error {
-	_, err := meter.Int64ObservableGauge("parley_stranded_conversations",
+	_, err := meter.Int64ObservableGauge("parley.conversations.stranded",
 		metric.WithDescription("Open conversations of the task queue that no worker can run."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if s := w.Standing(); s != nil && s.Stranded >= 0 {
@@ -50,7 +50,7 @@ func countStanding(meter metric.Meter, w *versions.Watch) error {
 	if err != nil {
 		return err
 	}
-	_, err = meter.Int64ObservableGauge("parley_worker_version",
+	_, err = meter.Int64ObservableGauge("parley.worker.version",
 		metric.WithDescription("1 for the role that the version of this worker has now: current, ramping, draining, drained or inactive."),
 		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
 			if s := w.Standing(); s != nil {

@@ -132,6 +132,7 @@ type Worker struct {
 	version  versions.Version // zero: the worker has none
 	fatal    chan error
 	beside   func() // waits for goroutines that outlive their activities
+	metrics  *activities.Metrics
 }
 
 // New makes a worker. Nothing happens before [Worker.Run].
@@ -212,6 +213,7 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	runs := launch.Runs{Launcher: w.launcher, Workers: &versions.Cache{
 		Reader: versions.Reader{Client: w.opts.Client, Namespace: w.opts.Namespace}, MaxAge: workersHeld,
 	}}
+	w.metrics = metrics
 	count := activities.NewPressure(activities.PressureConfig{Runs: runs, Metrics: metrics})
 	conversations, err := activities.NewConversation(activities.Config{
 		Platforms: w.opts.Platforms, Pressure: count, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
@@ -303,6 +305,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.stopServices()
 	w.sdk.Stop()
 	w.beside()
+	w.metrics.Close()
 	w.opts.Logger.Info("stopped", "after", time.Since(begin).Round(time.Millisecond).String())
 	return err
 }

@@ -7,19 +7,19 @@ import (
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/parley-run/parley/executors/budget"
 	"github.com/parley-run/parley/executors/failover"
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/label"
 )
 
 // remindAfter is how often the log repeats that a provider asks to slow down: it asks so
 // in the answer to every request of a burst.
 const remindAfter = time.Minute
 
-// Executors counts and logs what rate limits and fail-over chains do. Attribute
-// values are names from the configuration, and quotas, which are few.
+// Executors counts and logs what rate limits, fail-over chains and budgets do.
 type Executors struct {
 	logger *slog.Logger
 
@@ -31,6 +31,8 @@ type Executors struct {
 	pace      metric.Float64Gauge
 	switches  metric.Int64Counter
 	breakers  metric.Int64Gauge
+	cost      metric.Float64Counter
+	labels    label.Set
 
 	mu     sync.Mutex
 	logged map[limit.Key]time.Time // when a quota was last in the log
@@ -39,6 +41,7 @@ type Executors struct {
 var (
 	_ limit.Observer    = (*Executors)(nil)
 	_ failover.Observer = (*Executors)(nil)
+	_ budget.Observer   = (*Executors)(nil)
 )
 
 // NewExecutors makes the instruments. The logger may be nil.
@@ -47,7 +50,7 @@ func NewExecutors(meter metric.Meter, logger *slog.Logger) (*Executors, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	x := &Executors{logger: logger, logged: make(map[limit.Key]time.Time)}
-	var errs [8]error
+	var errs [9]error
 	x.waits, errs[0] = meter.Float64Histogram("parley.limit.wait", metric.WithUnit("s"),
 		metric.WithDescription("Time that requests waited in the worker for their turn, by quota."),
 		metric.WithExplicitBucketBoundaries(.01, .05, .1, .5, 1, 2, 5, 10, 20, 30, 60))
@@ -65,12 +68,14 @@ func NewExecutors(meter metric.Meter, logger *slog.Logger) (*Executors, error) {
 		metric.WithDescription("Changes to the next link within an attempt, by chain, links and kind of error."))
 	x.breakers, errs[7] = meter.Int64Gauge("parley.failover.breaker",
 		metric.WithDescription("State of a provider's breaker: 0 closed, 1 half-open, 2 open."))
+	x.cost, errs[8] = meter.Float64Counter("parley.cost",
+		metric.WithDescription("Money of calls of executors that have prices, failed ones included, by executor, model and currency."))
 	return x, errors.Join(errs[:]...)
 }
 
 // Limited implements limit.Observer.
 func (x *Executors) Limited(ctx context.Context, e limit.Event) {
-	by := metric.WithAttributes(attribute.String("quota", e.Key.String()))
+	by := metric.WithAttributes(x.labels.Of("quota", e.Key.String()))
 	switch e.Type {
 	case limit.EventSent:
 		x.waits.Record(ctx, e.Wait.Seconds(), by)
@@ -98,17 +103,23 @@ func (x *Executors) toLog(key limit.Key) bool {
 	return true
 }
 
+// Spent implements budget.Observer.
+func (x *Executors) Spent(ctx context.Context, s budget.Spending) {
+	x.cost.Add(ctx, float64(s.Money)/float64(budget.One), metric.WithAttributes(
+		x.labels.Of("executor", s.Executor), x.labels.Of("model", s.Model), x.labels.Of("currency", s.Currency)))
+}
+
 // Switched implements failover.Observer.
 func (x *Executors) Switched(ctx context.Context, s failover.Switch) {
 	x.switches.Add(ctx, 1, metric.WithAttributes(
-		attribute.String("chain", s.Chain), attribute.String("from", s.From), attribute.String("to", s.To), attribute.String("kind", string(s.Kind))))
+		x.labels.Of("chain", s.Chain), x.labels.Of("from", s.From), x.labels.Of("to", s.To), x.labels.Of("kind", string(s.Kind))))
 	x.logger.Info("failing over to the next link", "chain", s.Chain, "from", s.From, "to", s.To, "kind", string(s.Kind), "error", s.Err)
 }
 
 // BreakerChanged implements failover.Observer.
 func (x *Executors) BreakerChanged(provider string, to failover.State) {
 	states := map[failover.State]int64{failover.StateClosed: 0, failover.StateHalfOpen: 1, failover.StateOpen: 2}
-	x.breakers.Record(context.Background(), states[to], metric.WithAttributes(attribute.String("provider", provider)))
+	x.breakers.Record(context.Background(), states[to], metric.WithAttributes(x.labels.Of("provider", provider)))
 	switch to {
 	case failover.StateOpen:
 		x.logger.Warn("the provider fails: no requests are sent for a while", "provider", provider)

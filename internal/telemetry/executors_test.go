@@ -20,7 +20,7 @@ import (
 
 func TestExecutors(t *testing.T) {
 	t.Parallel()
-	m, err := telemetry.New("dev", nil)
+	m, err := telemetry.New(t.Context(), telemetry.Options{Version: "dev"})
 	require.NoError(t, err)
 	var log bytes.Buffer
 	x, err := telemetry.NewExecutors(m.Meter, slog.New(slog.NewTextHandler(&log, nil)))

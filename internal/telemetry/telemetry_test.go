@@ -14,7 +14,7 @@ import (
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	m, err := telemetry.New("v1.2.3", nil)
+	m, err := telemetry.New(t.Context(), telemetry.Options{Version: "v1.2.3"})
 	require.NoError(t, err)
 	counter, err := m.Meter.Int64Counter("parley.things")
 	require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestMetrics(t *testing.T) {
 func TestTwoInOneProcess(t *testing.T) {
 	t.Parallel()
 	for range 2 {
-		m, err := telemetry.New("dev", nil)
+		m, err := telemetry.New(t.Context(), telemetry.Options{Version: "dev"})
 		require.NoError(t, err)
 		_, err = activities.NewMetrics(m.Meter)
 		require.NoError(t, err)
