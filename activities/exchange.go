@@ -152,7 +152,9 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		e.live.leave(mark)
 		return ExchangeResult{}, err
 	}
-	e.took = exact
+	if before == nil { // else it is not the turn's whole wait
+		e.took = exact
+	}
 	e.metrics.exchanged(ctx, e.in.Ref.Platform, exact)
 	e.slowest = max(e.slowest, took)
 	mark.Answered, mark.Slowest = true, max(mark.Slowest, took)

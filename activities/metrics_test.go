@@ -91,14 +91,15 @@ func TestMetricsOfAConversation(t *testing.T) {
 	got := measured(t, reader)
 	require.Equal(t, []string{
 		"parley.calls.joined{step=tool} 1",
-		"parley.exchange.duration{} 3",
+		"parley.exchange.duration{platform=fake} 2",
 		"parley.exchange.recoveries{} 1",
 		"parley.exchange.resends{} 1",
 		"parley.failures{kind=RateLimited,step=reply} 1",
 		"parley.reply.duration{executor=resolved,model=model-1} 1",
+		"parley.retries{kind=RateLimited,step=reply} 1",
 		"parley.tokens{direction=input,executor=resolved,model=model-1} 11",
 		"parley.tokens{direction=output,executor=resolved,model=model-1} 7",
-		"parley.tool.duration{error=false,set=shop,tool=buy} 2",
+		"parley.tool.duration{error=false,set=shop,tool=buy} 1",
 	}, got)
 	require.NotContains(t, strings.Join(got, "\n"), secret)
 }

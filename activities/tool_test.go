@@ -81,6 +81,8 @@ func TestCallTool(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
+			require.LessOrEqual(t, out.TookMS, int64(60_000))
+			out.TookMS = 0
 			require.Equal(t, tt.want, out)
 		})
 	}

@@ -175,6 +175,8 @@ How it runs
                             the platform (64)
   --health-addr host:port   /healthz, /readyz and /metrics; "" for none (127.0.0.1:8089).
                             They need no key: use an address that only you can reach
+                            OTEL_METRICS_EXPORTER=otlp pushes metrics to the collector at
+                            OTEL_EXPORTER_OTLP_ENDPOINT: see docs/observability.md
   --log-level level         debug, info, warn or error (info)
   --log-format format       text or json (text); logs go to stderr
 

@@ -173,7 +173,7 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopFollowing()
-	look := &visible{temporal: temporal, namespace: temporal.Namespace, queue: a.Config.TaskQueue, platforms: platformNames(a.Platforms)}
+	look := &Overview{Temporal: temporal, Namespace: temporal.Namespace, TaskQueue: a.Config.TaskQueue, Platforms: platformNames(a.Platforms)}
 	stopLooking, err := look.watch(ctx, metrics.Meter)
 	if err != nil {
 		return err

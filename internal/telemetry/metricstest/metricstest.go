@@ -131,6 +131,51 @@ func each[N int64 | float64](points []metricdata.DataPoint[N], f func(attribute.
 	}
 }
 
+// Values are those of a metric, by its labels as "key=value,key=value" in order of the keys:
+// of a histogram how many values it has.
+func Values(t testing.TB, reader *sdkmetric.ManualReader, name string) map[string]float64 {
+	t.Helper()
+	var found metricdata.ResourceMetrics
+	require.NoError(t, reader.Collect(t.Context(), &found))
+	all := make(map[string]float64)
+	for _, scope := range found.ScopeMetrics {
+		for _, m := range scope.Metrics {
+			if m.Name != name {
+				continue
+			}
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				values(all, data.DataPoints)
+			case metricdata.Sum[float64]:
+				values(all, data.DataPoints)
+			case metricdata.Gauge[int64]:
+				values(all, data.DataPoints)
+			case metricdata.Gauge[float64]:
+				values(all, data.DataPoints)
+			case metricdata.Histogram[float64]:
+				for _, p := range data.DataPoints {
+					all[labels(p.Attributes)] = float64(p.Count)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func values[N int64 | float64](into map[string]float64, points []metricdata.DataPoint[N]) {
+	for _, p := range points {
+		into[labels(p.Attributes)] = float64(p.Value)
+	}
+}
+
+func labels(by attribute.Set) string {
+	var all []string
+	for _, a := range by.ToSlice() {
+		all = append(all, string(a.Key)+"="+a.Value.Emit())
+	}
+	return strings.Join(all, ",")
+}
+
 // Compare requires that the page lists what was recorded, as it was recorded. It returns
 // the names.
 func Compare(t testing.TB, root string, recorded map[string]Metric) []string {

@@ -35,19 +35,19 @@ const (
 	mostListed = 1000
 )
 
-// A counter of workflows: a client.Client is one.
-type visibility interface {
+// Visibility counts and lists workflows. A client.Client is one.
+type Visibility interface {
 	CountWorkflow(ctx context.Context, request *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error)
 	ListWorkflow(ctx context.Context, request *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error)
 }
 
-// visible counts, for gauges, what Temporal's visibility shows of a task queue. All workers
-// of the queue see the same.
-type visible struct {
-	temporal  visibility
-	namespace string
-	queue     string
-	platforms []string
+// An Overview counts, for gauges, what Temporal's visibility shows of a task queue. All
+// workers of the queue see the same.
+type Overview struct {
+	Temporal             Visibility
+	Namespace, TaskQueue string
+	// Platforms are those whose open conversations are counted.
+	Platforms []string
 
 	labels label.Set
 	seen   atomic.Pointer[seen]
@@ -66,9 +66,9 @@ type seen struct {
 type inboxNamed struct{ platform, agent string }
 
 // run reads until ctx is done.
-func (v *visible) run(ctx context.Context) {
+func (v *Overview) run(ctx context.Context) {
 	for {
-		v.read(ctx)
+		v.Read(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -77,9 +77,9 @@ func (v *visible) run(ctx context.Context) {
 	}
 }
 
-// read makes a new reading. One that fails leaves the one before, for a time: the
+// Read makes a new reading. One that fails leaves the one before, for a time: the
 // connection to Temporal is checked elsewhere.
-func (v *visible) read(ctx context.Context) {
+func (v *Overview) Read(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookAnswers)
 	defer cancel()
 	now := &seen{
@@ -95,8 +95,8 @@ func (v *visible) read(ctx context.Context) {
 }
 
 // running is the condition of the running workflows of a type.
-func (v *visible) running(kind string) string {
-	return fmt.Sprintf("WorkflowType = %s AND ExecutionStatus = 'Running' AND TaskQueue = %s", quoted(kind), quoted(v.queue))
+func (v *Overview) running(kind string) string {
+	return fmt.Sprintf("WorkflowType = %s AND ExecutionStatus = 'Running' AND TaskQueue = %s", quoted(kind), quoted(v.TaskQueue))
 }
 
 // quoted makes a value safe in a visibility query.
@@ -104,13 +104,13 @@ func quoted(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }
 
-func (v *visible) count(ctx context.Context, query string) (int64, error) {
-	n, err := v.temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: v.namespace, Query: query})
+func (v *Overview) count(ctx context.Context, query string) (int64, error) {
+	n, err := v.Temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Namespace: v.Namespace, Query: query})
 	return n.GetCount(), err
 }
 
-func (v *visible) readOpen(ctx context.Context, now *seen) error {
-	for _, platform := range v.platforms {
+func (v *Overview) readOpen(ctx context.Context, now *seen) error {
+	for _, platform := range v.Platforms {
 		n, err := v.count(ctx, fmt.Sprintf("%s AND %s = %s", v.running(workflows.ConversationName), workflows.KeyPlatform.GetName(), quoted(platform)))
 		if err != nil {
 			return err
@@ -121,11 +121,11 @@ func (v *visible) readOpen(ctx context.Context, now *seen) error {
 }
 
 // readWaiting reads what waits for an operator.
-func (v *visible) readWaiting(ctx context.Context, now *seen) error {
+func (v *Overview) readWaiting(ctx context.Context, now *seen) error {
 	status := workflows.KeyStatus.GetName()
 	base := v.running(workflows.ConversationName)
-	found, err := v.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: v.namespace, PageSize: mostListed,
+	found, err := v.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: v.Namespace, PageSize: mostListed,
 		Query: fmt.Sprintf("%s AND %s IN ('%s', '%s')", base, status, workflows.StateNeedsAttention, workflows.StateNeedsApproval),
 	})
 	if err != nil {
@@ -165,9 +165,9 @@ func (v *visible) readWaiting(ctx context.Context, now *seen) error {
 	return nil
 }
 
-func (v *visible) readInboxes(ctx context.Context, now *seen) error {
-	found, err := v.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
-		Namespace: v.namespace, PageSize: mostListed, Query: v.running(workflows.InboxName),
+func (v *Overview) readInboxes(ctx context.Context, now *seen) error {
+	found, err := v.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: v.Namespace, PageSize: mostListed, Query: v.running(workflows.InboxName),
 	})
 	if err != nil {
 		return err
@@ -208,15 +208,15 @@ func (a attributes) time(name string) (t time.Time) {
 }
 
 // recent is the newest reading. Nil: there is none that is not too old.
-func (v *visible) recent() *seen {
+func (v *Overview) recent() *seen {
 	if s := v.seen.Load(); s != nil && time.Since(s.at) < lookKept {
 		return s
 	}
 	return nil
 }
 
-// register makes the gauges.
-func (v *visible) register(meter metric.Meter) (metric.Registration, error) {
+// Register makes the gauges.
+func (v *Overview) Register(meter metric.Meter) (metric.Registration, error) {
 	g, err := newGauges(meter, []gauge{
 		{"parley.conversations.open", "", "Open conversations of the task queue, waiting and parked ones included, by platform."},
 		{"parley.conversations.parked", "", "Conversations of the task queue that are parked, by platform and kind of error."},
@@ -262,8 +262,8 @@ func (v *visible) register(meter metric.Meter) (metric.Registration, error) {
 }
 
 // watch reads and exports until stop is called.
-func (v *visible) watch(ctx context.Context, meter metric.Meter) (stop func(), err error) {
-	registered, err := v.register(meter)
+func (v *Overview) watch(ctx context.Context, meter metric.Meter) (stop func(), err error) {
+	registered, err := v.Register(meter)
 	if err != nil {
 		return nil, err
 	}

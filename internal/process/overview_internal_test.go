@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
@@ -71,30 +69,7 @@ func shown(t *testing.T, pairs ...any) *workflow.WorkflowExecutionInfo {
 	return &workflow.WorkflowExecutionInfo{SearchAttributes: &commonpb.SearchAttributes{IndexedFields: fields}}
 }
 
-// values are those of a metric, by their attributes.
-func values(t *testing.T, reader *sdkmetric.ManualReader, name string) map[string]float64 {
-	t.Helper()
-	var found metricdata.ResourceMetrics
-	require.NoError(t, reader.Collect(t.Context(), &found))
-	all := make(map[string]float64)
-	for _, scope := range found.ScopeMetrics {
-		for _, m := range scope.Metrics {
-			if m.Name != name {
-				continue
-			}
-			for _, p := range m.Data.(metricdata.Gauge[float64]).DataPoints {
-				var by []string
-				for _, a := range p.Attributes.ToSlice() {
-					by = append(by, string(a.Key)+"="+a.Value.Emit())
-				}
-				all[strings.Join(by, ",")] = p.Value
-			}
-		}
-	}
-	return all
-}
-
-func TestVisible(t *testing.T) {
+func TestOverview(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -114,7 +89,7 @@ func TestVisible(t *testing.T) {
 			inboxes: []*workflow.WorkflowExecutionInfo{shown(t, "ParleyPlatform", "one", "ParleyAgent", "ag_1", "ParleyStatus", "paused")},
 		}
 		provider, reader := metricstest.Manual()
-		v := &visible{temporal: temporal, queue: "q's", platforms: platformNames(map[string]int{"one": 1})}
+		v := &Overview{Temporal: temporal, TaskQueue: "q's", Platforms: platformNames(map[string]int{"one": 1})}
 		stop, err := v.watch(t.Context(), provider.Meter("test"))
 		require.NoError(t, err)
 		synctest.Wait()
@@ -125,7 +100,7 @@ func TestVisible(t *testing.T) {
 			"parley.approvals.age":        {"platform=one": 3600},
 			"parley.inbox.state":          {"agent=ag_1,platform=one,state=paused": 1},
 		} {
-			require.Equal(t, want, values(t, reader, name), name)
+			require.Equal(t, want, metricstest.Values(t, reader, name), name)
 		}
 		require.Len(t, temporal.queries, 4, "one for each platform and two more")
 		for _, query := range temporal.queries {
@@ -139,59 +114,59 @@ func TestVisible(t *testing.T) {
 		time.Sleep(2 * lookEvery)
 		synctest.Wait()
 		require.Equal(t, map[string]float64{"kind=Unavailable,platform=one": 2, "kind=Unauthorized,platform=two": 1, "kind=other,platform=other": 1000},
-			values(t, reader, "parley.conversations.parked"))
-		require.Equal(t, map[string]float64{"platform=one": 2, "platform=two": 1}, values(t, reader, "parley.approvals.waiting"))
+			metricstest.Values(t, reader, "parley.conversations.parked"))
+		require.Equal(t, map[string]float64{"platform=one": 2, "platform=two": 1}, metricstest.Values(t, reader, "parley.approvals.waiting"))
 
 		// What cannot be read any more is not exported for ever.
 		temporal.gone = true
 		time.Sleep(lookEvery)
-		require.NotEmpty(t, values(t, reader, "parley.conversations.open"), "one failure changes nothing")
+		require.NotEmpty(t, metricstest.Values(t, reader, "parley.conversations.open"), "one failure changes nothing")
 		time.Sleep(lookKept)
-		require.Empty(t, values(t, reader, "parley.conversations.open"))
+		require.Empty(t, metricstest.Values(t, reader, "parley.conversations.open"))
 		temporal.gone = false
 		time.Sleep(2 * lookEvery)
 		synctest.Wait()
-		require.NotEmpty(t, values(t, reader, "parley.conversations.open"))
+		require.NotEmpty(t, metricstest.Values(t, reader, "parley.conversations.open"))
 		stop()
-		require.Empty(t, values(t, reader, "parley.conversations.open"), "a provider that outlives the worker")
+		require.Empty(t, metricstest.Values(t, reader, "parley.conversations.open"), "a provider that outlives the worker")
 	})
 }
 
 func TestThePageHasEveryMetricOfTheProcess(t *testing.T) {
 	t.Parallel()
 	provider, reader := metricstest.Manual()
-	v := &visible{temporal: &shownWorkflows{
+	v := &Overview{Temporal: &shownWorkflows{
 		waiting: []*workflow.WorkflowExecutionInfo{
 			shown(t, "ParleyPlatform", "p", "ParleyStatus", "needs_attention", "ParleyReason", []string{"k"}),
 			shown(t, "ParleyPlatform", "p", "ParleyStatus", "needs_approval", "ParleySince", time.Now()),
 		},
 		inboxes: []*workflow.WorkflowExecutionInfo{shown(t, "ParleyPlatform", "p", "ParleyAgent", "a", "ParleyStatus", "polling")},
-	}, platforms: []string{"p"}}
-	_, err := v.register(provider.Meter("test"))
+	}, Platforms: []string{"p"}}
+	_, err := v.Register(provider.Meter("test"))
 	require.NoError(t, err)
-	v.read(t.Context())
+	v.Read(t.Context())
 	require.Len(t, metricstest.Compare(t, "../..", metricstest.Recorded(t, reader)), 5)
 }
 
-func TestVisibleNamesMakeNoSeriesWithoutEnd(t *testing.T) {
+func TestOverviewNamesMakeNoSeriesWithoutEnd(t *testing.T) {
 	t.Parallel()
 	provider, reader := metricstest.Manual()
 	temporal := &shownWorkflows{}
-	v := &visible{temporal: temporal}
+	v := &Overview{Temporal: temporal}
 	for i := range 10_000 {
 		name := fmt.Sprint("name ", i)
-		v.platforms = append(v.platforms, name)
+		v.Platforms = append(v.Platforms, name)
 		temporal.waiting = append(temporal.waiting,
 			shown(t, "ParleyPlatform", name, "ParleyStatus", "needs_attention", "ParleyReason", []string{name}),
 			shown(t, "ParleyPlatform", name, "ParleyStatus", "needs_approval", "ParleySince", time.Now()))
 		temporal.inboxes = append(temporal.inboxes, shown(t, "ParleyPlatform", name, "ParleyAgent", name, "ParleyStatus", name))
 	}
-	_, err := v.register(provider.Meter("test"))
+	_, err := v.Register(provider.Meter("test"))
 	require.NoError(t, err)
-	v.read(t.Context())
+	v.Read(t.Context())
 	require.Len(t, metricstest.Recorded(t, reader), 5)
 	sum := 0.0
-	for _, n := range values(t, reader, "parley.conversations.parked") {
+	for _, n := range metricstest.Values(t, reader, "parley.conversations.parked") {
 		sum += n
 	}
 	require.EqualValues(t, 10_000, sum, "none is lost")
