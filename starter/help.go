@@ -103,11 +103,16 @@ the workflow's history.
 Usage: starter show CONVERSATION [flags]`
 
 const showExample = `  starter show cv_7
+  starter show cv_7 --turns
   starter show main/pr_1/cv_7 --output json`
 
 const watchHelp = `watch follows one conversation and exits when it ends: with 0, or with 3 if it
-failed or was cut off. Without a conversation it shows all open ones, until
-interrupted.
+failed or was cut off.
+
+Without a conversation it shows all that are open, and those that ended in the
+last hour, until interrupted. On a terminal it is a screen: the arrow keys choose
+a conversation, keys resume it, answer for the agent, approve a tool call; "?"
+lists them. Elsewhere it writes a line for each change.
 
 Usage: starter watch [CONVERSATION] [flags]`
 

@@ -18,13 +18,16 @@ import (
 )
 
 func (s *starter) showCommand() *cobra.Command {
-	return &cobra.Command{
+	var turns bool
+	cmd := &cobra.Command{
 		Use: "show CONVERSATION", Long: showHelp, Example: showExample, Args: oneConversation,
-		RunE: s.does(func(ctx context.Context, args []string) error { return s.show(ctx, args[0]) }),
+		RunE: s.does(func(ctx context.Context, args []string) error { return s.show(ctx, args[0], turns) }),
 	}
+	cmd.Flags().BoolVar(&turns, "turns", false, "where the time of each turn went, and why attempts failed, in place of the messages")
+	return cmd
 }
 
-func (s *starter) show(ctx context.Context, name string) error {
+func (s *starter) show(ctx context.Context, name string, turns bool) error {
 	o, err := s.operator(ctx)
 	if err != nil {
 		return err
@@ -42,7 +45,14 @@ func (s *starter) show(ctx context.Context, name string) error {
 	if s.inJSON() {
 		return s.document(record)
 	}
-	s.print("%s", recordText(record, time.Now()))
+	if turns {
+		s.print("%s\n%s", header(record, time.Now()), turnsText(record))
+	} else {
+		s.print("%s", recordText(record, time.Now()))
+	}
+	if record.Incomplete != "" {
+		s.say("Incomplete: %s", clip(record.Incomplete, 500))
+	}
 	switch {
 	case record.Stranded != nil:
 		s.say("No worker can run it: this is from the history, and may lack the current step.")
@@ -53,8 +63,12 @@ func (s *starter) show(ctx context.Context, name string) error {
 }
 
 func recordText(r records.Record, now time.Time) string {
+	return header(r, now) + transcriptText(r, now)
+}
+
+// transcriptText are the messages, and the tool calls that wait for an operator.
+func transcriptText(r records.Record, now time.Time) string {
 	var b strings.Builder
-	b.WriteString(header(r, now))
 	next := 0
 	for _, m := range r.Messages {
 		if m.Index > next {

@@ -41,10 +41,14 @@ func (s *starter) watchCommand() *cobra.Command {
 			if len(args) == 1 {
 				return s.follow(ctx, o, args[0])
 			}
+			if isTerminal(s.stdout) && !s.inJSON() {
+				return s.watchScreen(ctx, o, f)
+			}
 			return s.board(ctx, o, f)
 		}),
 	}
 	f.register(cmd.Flags())
+	s.flags.registerAs(cmd.Flags())
 	return cmd
 }
 
@@ -137,8 +141,7 @@ func statusLine(st workflows.Status) string {
 	return text
 }
 
-// board shows all open conversations, repeatedly: a table on a terminal, elsewhere a
-// line for each change.
+// board writes a line for each change of the open conversations.
 func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags) error {
 	ctx, cancel := s.lasting(ctx)
 	defer cancel()
@@ -146,7 +149,6 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 		f.statuses = []string{records.StatusOpen}
 	}
 	filter := s.filter(f)
-	draw := isTerminal(s.stdout) && !s.inJSON()
 	known := make(map[string]records.Conversation)
 	lost, seen := false, false
 	for {
@@ -161,11 +163,6 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 			lost = true
 		case err != nil:
 			return err
-		case draw:
-			lost = false
-			// Redraw from the top, without flicker.
-			_, _ = io.WriteString(s.stdout, "\x1b[H\x1b[2J")
-			s.print("%s\n%s · Ctrl-C ends\n", listing(page, time.Now()), time.Now().Format(time.TimeOnly))
 		default:
 			lost = false
 			if err := s.changes(ctx, o, page.Conversations, known); err != nil {
