@@ -243,7 +243,13 @@ func (d Difference) badness() float64 {
 
 func worstDifference(a, b Difference) int {
 	rank := map[Verdict]int{Worse: 0, Unclear: 1, Better: 2, Same: 3, Neutral: 4}
-	return cmp.Or(cmp.Compare(rank[a.Verdict], rank[b.Verdict]), cmp.Compare(b.badness(), a.badness()))
+	first := func(d Difference) int {
+		if d.Name == failureRate {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(rank[a.Verdict], rank[b.Verdict]), cmp.Compare(first(a), first(b)), cmp.Compare(b.badness(), a.badness()))
 }
 
 // worstChange orders by the rise of the rate of failures, then by the fall of the score, then
