@@ -82,3 +82,11 @@ type Assignment struct {
 	// Persona is a short description of the other side, for operators.
 	Persona string `json:"persona,omitempty"`
 }
+
+// An Evaluated platform judges conversations that have ended. It is an optional power, found
+// with [As].
+type Evaluated interface {
+	// Evaluations are the platform's of one conversation, one for each objective. None:
+	// there are no objectives, or they are not judged yet.
+	Evaluations(ctx context.Context, ref conversation.Ref) ([]conversation.Evaluation, error)
+}

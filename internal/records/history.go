@@ -30,6 +30,7 @@ type runRecord struct {
 	executor   string
 	model      string
 	persona    conversation.Persona
+	scenario   string
 	outcome    *conversation.Outcome
 	// broken says, for a workflow that closed without an outcome, how.
 	broken string

@@ -74,11 +74,11 @@ func (r *historyReader) begin(started *history.WorkflowExecutionStartedEventAttr
 	r.run.transcript = in.Transcript()
 	r.run.previous, r.run.executor = started.GetContinuedExecutionRunId(), in.Policy.Executor
 	if in.Start != nil {
-		r.run.persona = in.Start.Context.Persona
+		r.run.persona, r.run.scenario = in.Start.Context.Persona, in.Start.Context.Scenario
 	}
 	if c := in.Carried; c != nil {
 		r.run.usage, r.run.model, r.run.persona, r.run.started = c.Usage, c.Model, c.Context.Persona, c.Started
-		r.run.executor = c.Executor
+		r.run.executor, r.run.scenario = c.Executor, c.Context.Scenario
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func (r *historyReader) activityCompleted(event int64, result *common.Payloads) 
 		if err := decode(&in, &out); err != nil || out.HandedOver {
 			return err
 		}
-		r.run.persona = out.Context.Persona
+		r.run.persona, r.run.scenario = out.Context.Persona, out.Context.Scenario
 		took(out.Record(), nothing)
 	case activities.ReplyName:
 		var in activities.ReplyInput

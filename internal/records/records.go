@@ -14,7 +14,8 @@ const readAhead = 4 * Parallel
 // Records reads the conversations that match a filter and calls use with each, the newest
 // first, one call at a time. It reads at most limit of them; zero or less: all. A
 // conversation that was removed since the search is left out, so that fewer can be used than
-// Counts.Shown says. An error of use ends the reading.
+// Counts.Shown says; of one whose history cannot be read, Record.Unreadable says why. An
+// error of use ends the reading, as does a server that does not answer.
 func (r *Reader) Records(ctx context.Context, f Filter, limit int, use func(Record) error) (Counts, error) {
 	query, err := r.ConversationQuery(ctx, f)
 	if err != nil {
@@ -56,8 +57,13 @@ func (r *Reader) showAll(ctx context.Context, found []Conversation) ([]*Record, 
 	for i, c := range found {
 		group.Go(func() error {
 			record, err := r.Show(ctx, c.ID)
-			if KindOf(err) == NotFound {
+			switch KindOf(err) {
+			case NotFound:
 				return nil
+			case Failed: // such as a payload whose key is missing: the others are readable
+				if ctx.Err() == nil {
+					record, err = Record{Conversation: c, Unreadable: FirstLine(err)}, nil
+				}
 			}
 			read[i] = &record
 			return err

@@ -30,6 +30,8 @@ type Record struct {
 	Approvals []workflows.Approval `json:"approvals,omitempty"`
 	// Detail is one sentence on the ending.
 	Detail string `json:"detail,omitempty"`
+	// Scenario is the platform's description of the situation.
+	Scenario string `json:"scenario,omitempty"`
 	// Currency is that of Usage.Cost. Empty: the executor has no prices.
 	Currency string `json:"currency,omitempty"`
 	// Timeline are the turns in order, from the histories of all runs.
@@ -37,6 +39,9 @@ type Record struct {
 	// Incomplete says why the Timeline, or messages of a conversation that its worker
 	// answered for, are missing. Empty: they are not.
 	Incomplete string `json:"incomplete,omitempty"`
+	// Unreadable says why no more than the Conversation is known: only [Reader.Records]
+	// returns such records. Empty: the record could be read.
+	Unreadable string `json:"unreadable,omitempty"`
 	// Source names where the record comes from: "worker", or "history" where no worker
 	// was needed or none answered.
 	Source   Source    `json:"source"`
@@ -98,7 +103,7 @@ func (r *Reader) show(ctx context.Context, d *workflowservice.DescribeWorkflowEx
 	}
 	if len(runs) > 0 && err == nil {
 		runs[0].timeline.pending(d.GetPendingActivities())
-		record.Currency = runs[0].input.Policy.Currency
+		record.Currency, record.Scenario = runs[0].input.Policy.Currency, runs[0].scenario
 		record.Timeline = timeline(runs, time.Now())
 		if runs[len(runs)-1].previous != "" && len(record.Timeline) > 0 {
 			record.Incomplete = fmt.Sprintf("the timeline begins at turn %d: runs of before are not read, or removed by the namespace's retention", record.Timeline[0].Number)

@@ -88,11 +88,12 @@ type Tool struct {
 func CaseOf(r records.Record) Case {
 	c := Case{
 		ID: r.ID, Platform: r.Platform, Project: r.Project, Simulation: r.Simulation, Agent: r.Agent, Persona: r.Persona,
+		Scenario: r.Scenario, Link: r.UI, Executors: slices.Clone(r.Executors), Models: slices.Clone(r.Models),
 		Status: r.Status, Open: r.Open, Outcome: r.Outcome, EndedBy: r.EndedBy, Reason: reason(r),
 		Started: r.Started, Ended: r.Ended, Seconds: r.Seconds, Turns: r.Turns, Usage: r.Usage,
 		Timed: len(r.Timeline) > 0 && r.Incomplete == "", Currency: r.Currency,
 	}
-	c.Executors, c.Models = names(r.Executor), names(r.Model)
+	c.Executors, c.Models = union(c.Executors, r.Executor), union(c.Models, r.Model)
 	for _, turn := range r.Timeline {
 		c.addTurn(turn)
 	}
@@ -210,8 +211,6 @@ func (c Case) Score() (float64, bool) {
 	}
 	return total / float64(len(c.Evaluations)), true
 }
-
-func names(name string) []string { return union(nil, name) }
 
 func union(all []string, name string) []string {
 	if name == "" || slices.Contains(all, name) {
