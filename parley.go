@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
@@ -37,6 +38,7 @@ import (
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
 	"github.com/parley-run/parley/internal/process"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/tools"
 )
@@ -143,10 +145,15 @@ type Options struct {
 	// registry of the worker's own, which HealthAddress serves as /metrics; with a
 	// provider, there is no such page.
 	MeterProvider metric.MeterProvider
-	// TracerProvider makes spans of workflows, activities and of what starts them, in
-	// W3C trace context. An executor finds its activity's span in its context. Nil:
+	// TracerProvider makes the spans of conversations that docs/observability.md describes.
+	// Make it with sdktrace.WithIDGenerator(parley.SpanIDs()): with ids of its own, all spans
+	// of a conversation are below its root, and that one is not found. An executor finds the
+	// span of its attempt in its context. The caller exports what is left at the end. Nil:
 	// nothing is traced.
 	TracerProvider trace.TracerProvider
+	// TracedText adds what is said to the spans of models and tools. It leaves the worker by
+	// the provider's exporter, also where payloads are encrypted.
+	TracedText bool
 }
 
 // Tools are a set of tools, and how they may be used.
@@ -154,6 +161,11 @@ type Tools struct {
 	Set   tools.Set
 	Rules tools.Rules
 }
+
+// SpanIDs is the generator of ids for Options.TracerProvider. The spans of a conversation
+// are made by several workers and at several times: they are found together by ids that
+// follow from the conversation. All other ids are random.
+func SpanIDs() sdktrace.IDGenerator { return tracing.IDs{} }
 
 // Run runs a worker until ctx is done and what was under way has ended or has been
 // handed over; that is no error.
@@ -253,6 +265,6 @@ func (o Options) settings(log io.Writer) process.Settings {
 		Worker:   o.Worker, Deployment: o.Deployment, NoReplayCheck: o.NoReplayCheck, TemporalWait: o.TemporalWait,
 		NoInbox: o.NoInbox, MaxActivities: o.MaxActivities, MaxPollers: o.MaxPollers, StickyCache: o.StickyCache, TranscriptBytes: o.TranscriptBytes,
 		Drain: o.Drain, HealthAddress: o.HealthAddress,
-		Logger: o.Logger, Meters: o.MeterProvider, Tracers: o.TracerProvider,
+		Logger: o.Logger, Meters: o.MeterProvider, Tracers: o.TracerProvider, TracedText: o.TracedText,
 	}
 }

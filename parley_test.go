@@ -28,7 +28,6 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley"
-	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/internal/localstack/localstacktest"
@@ -233,13 +232,13 @@ func (a addressOf) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Spans come from activities, with those of executors below, and metrics go to the
-// provider that is given.
+// Spans of executors are below those of their attempts, and metrics go to the provider that
+// is given.
 func TestTracesAndMetrics(t *testing.T) {
 	t.Parallel()
 	r, opts := setup(t)
 	spans := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans), sdktrace.WithIDGenerator(parley.SpanIDs()))
 	reader := sdkmetric.NewManualReader()
 	opts.TracerProvider, opts.MeterProvider = provider, sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
 	opts.Executors["echo"] = traced{provider.Tracer("echo")}
@@ -252,7 +251,11 @@ func TestTracesAndMetrics(t *testing.T) {
 	echoes := 0
 	for _, s := range byID {
 		if s.Name == "echo" {
-			require.Equal(t, "RunActivity:"+activities.ReplyName, byID[s.Parent.SpanID()].Name)
+			chat := byID[s.Parent.SpanID()]
+			require.Equal(t, "chat echo", chat.Name)
+			turn := byID[chat.Parent.SpanID()]
+			require.Contains(t, turn.Name, "invoke_agent ")
+			require.Equal(t, "conversation", byID[turn.Parent.SpanID()].Name)
 			echoes++
 		}
 	}

@@ -7,11 +7,13 @@ import (
 	"math/bits"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 // An attempt is one attempt of an activity: what it may still do, and how it ends.
@@ -25,20 +27,23 @@ type attempt struct {
 	live      *liveness
 	clock     clock
 	stopDrain func()
+	span      *tracing.Span
 
 	// before counts the attempts of activities before this one, and limit is how many
 	// there may be in all. Zero: as many as the retry policy allows.
 	before, limit int
 }
 
-// begin is called first, because the attempt's clock starts with it.
-func (c *Conversation) begin(ctx context.Context, step string, detail any) *attempt {
+// begin is called first, because the attempt's clock starts with it. ref may be empty.
+func (c *Conversation) begin(ctx context.Context, step string, ref conversation.Ref, detail any) *attempt {
 	late := time.Duration(0)
 	info := activity.GetInfo(ctx)
+	attrs := append(tracing.Of(ref), tracing.KeyConversation.String(tracing.ID(info.WorkflowExecution.ID)), tracing.KeyRun.String(info.WorkflowExecution.RunID))
+	ctx, span := tracing.Start(ctx, spanOf(step), "", trace.SpanKindClient, attrs...)
 	if c.heartbeats != nil {
 		late = info.HeartbeatTimeout
 	}
-	a := &attempt{Conversation: c, step: step, info: info, sdk: ctx, clock: newClock(ctx, late)}
+	a := &attempt{Conversation: c, step: step, info: info, sdk: ctx, clock: newClock(ctx, late), span: span}
 	a.work, a.live = hold(ctx, c.heartbeats, c.lag, detail)
 	a.work, a.stopDrain = withDrain(a.work, c.drain)
 	return a
@@ -48,6 +53,8 @@ func (c *Conversation) begin(ctx context.Context, step string, detail any) *atte
 func (a *attempt) end() {
 	a.stopDrain()
 	a.live.stop()
+	a.span.Set(tracing.KeyAttempt.Int(a.number()))
+	a.span.End()
 }
 
 // number counts this attempt over all activities that handed the step over, from 1.
@@ -63,7 +70,13 @@ func (a *attempt) undisturbed(took time.Duration) int64 {
 }
 
 // handsOver reports whether the worker stops: the step is handed over.
-func (a *attempt) handsOver() bool { return handedOver(a.work) }
+func (a *attempt) handsOver() bool {
+	over := handedOver(a.work)
+	if over {
+		a.traceEnd(tracing.ResultHandedOver)
+	}
+	return over
+}
 
 // record records at Temporal what the attempt is about to do. That also proves that it is
 // the current one.
@@ -97,11 +110,14 @@ func (a *attempt) act(ctx context.Context, effect string) error {
 // by the workflow stays one.
 func (a *attempt) fail(err error, details ErrorDetails) error {
 	if errors.Is(a.sdk.Err(), context.Canceled) {
+		a.traceEnd(tracing.ResultCancelled)
 		return a.sdk.Err()
 	}
 	if errors.Is(err, lease.ErrNotCurrent) {
+		a.traceEnd(tracing.ResultNotCurrent)
 		return err // it counts for nothing
 	}
+	a.traceFailure(err)
 	if details.Kind = conversation.KindOf(err); details.Kind == conversation.Reset {
 		details.RunID = a.info.WorkflowExecution.RunID
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -17,12 +18,13 @@ import (
 // its claim is recorded.
 func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, error) {
 	k := &claiming{in: in, mark: sent(earlier(ctx, in.Tried))}
-	k.attempt = c.begin(ctx, "claim", markOrNil(k.mark))
+	k.attempt = c.begin(ctx, "claim", in.Ref, markOrNil(k.mark))
 	defer k.end()
 	tried := k.mark != nil
 	out, err := k.claim(k.work)
 	switch {
-	case errors.Is(err, errNeedsTime), err != nil && k.handsOver():
+	case err != nil && k.handsOver(), errors.Is(err, errNeedsTime):
+		k.traceEnd(tracing.ResultHandedOver)
 		return ClaimResult{HandedOver: true, Tried: k.mark, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return ClaimResult{}, k.fail(stillAmbiguous(err, tried), ErrorDetails{Mark: k.mark})
@@ -199,7 +201,7 @@ type FindClaimResult struct {
 // it. No platform frees by itself what was claimed. A conversation that is in progress
 // without messages once the claim's request is over is taken for this run's.
 func (c *Conversation) FindClaim(ctx context.Context, in FindClaimInput) (FindClaimResult, error) {
-	a := c.begin(ctx, "find claim", markOrNil(in.Tried))
+	a := c.begin(ctx, "find claim", in.Ref, markOrNil(in.Tried))
 	defer a.end()
 	if in.Tried = sent(earlier(ctx, in.Tried)); in.Tried == nil {
 		in.Tried = &Mark{Time: a.clock.now()}
@@ -207,7 +209,8 @@ func (c *Conversation) FindClaim(ctx context.Context, in FindClaimInput) (FindCl
 	}
 	out, err := a.findClaim(a.work, in)
 	switch {
-	case errors.Is(err, errNeedsTime), err != nil && a.handsOver():
+	case err != nil && a.handsOver(), errors.Is(err, errNeedsTime):
+		a.traceEnd(tracing.ResultHandedOver)
 		return FindClaimResult{HandedOver: true, Tried: in.Tried, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return FindClaimResult{}, a.fail(patient(err), ErrorDetails{Mark: in.Tried})

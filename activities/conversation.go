@@ -139,7 +139,7 @@ func (c *Conversation) Register(r worker.ActivityRegistry) {
 
 // Context reads what the platform knows about a conversation.
 func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextResult, error) {
-	a := c.begin(ctx, "context", nil)
+	a := c.begin(ctx, "context", in.Ref, nil)
 	defer a.end()
 	out, err := c.context(a.work, in)
 	switch {
@@ -212,7 +212,7 @@ func tooLarge(about conversation.Context, transcript platforms.Transcript, fault
 
 // End closes the conversation on the platform and reads how it has ended.
 func (c *Conversation) End(ctx context.Context, in EndInput) (EndResult, error) {
-	a := c.begin(ctx, "end", nil)
+	a := c.begin(ctx, "end", in.Ref, nil)
 	defer a.end()
 	out, err := a.close(in)
 	switch {

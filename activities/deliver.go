@@ -113,7 +113,7 @@ func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverRes
 	if p := earlier[deliveryProgress](ctx, nil); p != nil {
 		progress = p.resumed()
 	}
-	a := c.begin(ctx, "callback", progress)
+	a := c.begin(ctx, "callback", conversation.Ref{}, progress)
 	defer a.end()
 	status, err := a.deliver(a.work, in, &progress)
 	state := conversation.Delivery{State: conversation.DeliveryDelivered, Attempts: progress.Made, Code: status}
@@ -128,6 +128,7 @@ func (c *Conversation) Deliver(ctx context.Context, in DeliverInput) (DeliverRes
 		return DeliverResult{}, a.fail(err, ErrorDetails{})
 	}
 	c.metrics.failure(ctx, "callback", conversation.KindOf(err))
+	a.traceFailure(err)
 	a.report(err, -1)
 	state.State, state.Error = conversation.DeliveryFailed, clip(err.Error())
 	return DeliverResult{Delivery: state}, nil

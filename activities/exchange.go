@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -20,7 +21,8 @@ import (
 // be running, or may have taken effect without a trace so far, nothing is sent.
 func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (ExchangeResult, error) {
 	e := &exchanging{in: in, mark: sent(earlier(ctx, in.Tried))}
-	e.attempt = c.begin(ctx, "exchange", markOrNil(e.mark))
+	e.attempt = c.begin(ctx, "exchange", in.Ref, markOrNil(e.mark))
+	e.span.Set(tracing.KeyTurn.Int(in.Turn))
 	defer e.end()
 
 	out, err := e.exchange(e.work)
@@ -28,7 +30,8 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 		err = tooMany(out.Messages)
 	}
 	switch {
-	case errors.Is(err, errNeedsTime), err != nil && e.handsOver():
+	case err != nil && e.handsOver(), errors.Is(err, errNeedsTime):
+		e.traceEnd(tracing.ResultHandedOver)
 		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
 		return ExchangeResult{}, e.fail(err, ErrorDetails{Mark: e.mark})

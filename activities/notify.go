@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -39,7 +40,8 @@ type NotifyResult struct {
 
 // Notify notifies a platform that is a [platforms.Listener] of an event.
 func (c *Conversation) Notify(ctx context.Context, in NotifyInput) (NotifyResult, error) {
-	a := c.begin(ctx, "notify", nil)
+	a := c.begin(ctx, "notify", in.Event.Conversation, nil)
+	a.span.Set(tracing.KeyEvent.String(string(in.Event.Type)))
 	defer a.end()
 	err := a.notify(a.work, in)
 	switch {

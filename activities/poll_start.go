@@ -7,7 +7,10 @@ import (
 	"slices"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/parley-run/parley/internal/lease"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 )
 
@@ -64,6 +67,9 @@ func (p *poll) startBatch(ctx context.Context, batch []platforms.Assignment, ado
 
 // startGranted starts a conversation for each reservation, several at once.
 func (p *poll) startGranted(ctx context.Context, granted []Reservation, byID map[string]platforms.Assignment, adopt bool) error {
+	ctx, span := tracing.Start(ctx, tracing.SpanPoll, "", trace.SpanKindInternal,
+		tracing.KeyPlatform.String(tracing.Name(p.in.Platform)), tracing.KeyProject.String(tracing.ID(p.in.Project)), tracing.KeyAgentID.String(tracing.ID(p.in.Agent)))
+	defer span.End()
 	errs := make([]error, len(granted))
 	started := make([]bool, len(granted))
 	var all sync.WaitGroup
@@ -76,9 +82,11 @@ func (p *poll) startGranted(ctx context.Context, granted []Reservation, byID map
 		})
 	}
 	all.Wait()
+	begun := 0
 	for i, r := range granted {
 		switch {
 		case started[i]:
+			begun++
 			p.count(ctx, byID[r.ID], adopt)
 		case errs[i] == nil:
 			p.existing[r.ID] = !adopt
@@ -87,6 +95,7 @@ func (p *poll) startGranted(ctx context.Context, granted []Reservation, byID map
 			errs[i] = nil
 		}
 	}
+	span.Set(tracing.KeyStarted.Int(begun))
 	return errors.Join(errs...)
 }
 
@@ -105,6 +114,9 @@ func (p *poll) startOne(ctx context.Context, a platforms.Assignment, r Reservati
 		p.view.unused(r)
 		return false, err
 	}
+	ctx, span := tracing.Start(ctx, tracing.SpanStart, "", trace.SpanKindProducer, tracing.Of(a.Ref)...)
+	defer span.End()
+	defer func() { span.Fail(err) }()
 	_, started, err = p.runs.Start(ctx, StartRequest{
 		Ref: a.Ref, Policy: p.in.Settings.Policy, Persona: a.Persona, Adopt: adopt, Task: p.tasks,
 		Reservation: r, Limit: p.view.limit,

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/limit"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -21,14 +22,17 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	if p := earlier(ctx, in.Resume); p != nil {
 		r.progress = *p
 	}
-	r.attempt = c.begin(ctx, "reply", r.progress)
+	r.attempt = c.begin(ctx, "reply", in.Ref, r.progress)
+	r.span.Set(tracing.KeyOperation.String(tracing.SpanReply), tracing.KeyTurn.Int(in.Turn), tracing.KeyRound.Int(in.Round))
 	r.before, r.limit = r.progress.Failed, in.Attempts
 	defer r.end()
 
 	out, err := r.reply(r.work)
 	if err != nil {
+		r.traceNoReply(err)
 		return r.failed(err)
 	}
+	r.traceReply(out)
 	out.Usage = out.Usage.Add(r.progress.Spent)
 	out.Place(in)
 	out.Lag = c.lag.worst()
@@ -84,6 +88,7 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	r.traceRequest(name)
 	messages, err := r.history(ctx, in)
 	if err != nil {
 		return ReplyResult{}, err
@@ -148,6 +153,7 @@ func (r *replying) ask(
 	announce := func() error {
 		unasked = r.announce(ctx, name, once)
 		req = r.request(in, messages, offered)
+		r.span.Input(req.Messages)
 		return unasked
 	}
 	work, cancel := context.WithDeadline(ctx, r.info.Deadline.Add(-reserve(r.info)))
@@ -190,6 +196,7 @@ func (r *replying) ask(
 	}
 	if joined {
 		r.metrics.joined(r.sdk, "reply")
+		r.span.Set(tracing.KeyJoined.Bool(true))
 	}
 	r.mu.Lock()
 	r.over = true

@@ -43,7 +43,7 @@ func claimant(ctx context.Context, run string) string {
 // records it. The platform reads the task first if an attempt finds one.
 func (c *Conversation) Report(ctx context.Context, in ReportInput) (ReportResult, error) {
 	tried := sent(earlier(ctx, in.Tried))
-	a := c.begin(ctx, "report", markOrNil(tried))
+	a := c.begin(ctx, "report", in.Ref, markOrNil(tried))
 	defer a.end()
 	mark, err := a.acknowledge(a.work, in, tried)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/tools"
 )
 
@@ -29,7 +30,8 @@ type Tools interface {
 // tool returns, faults included, is a result.
 func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallToolResult, error) {
 	t := &calling{in: in, mark: sent(earlier(ctx, in.Tried))}
-	t.attempt = c.begin(ctx, "tool", markOrNil(t.mark))
+	t.attempt = c.begin(ctx, "tool", in.Ref, markOrNil(t.mark))
+	t.traceCall()
 	defer t.end()
 
 	out, err := t.call(t.work)
@@ -41,6 +43,7 @@ func (c *Conversation) CallTool(ctx context.Context, in CallToolInput) (CallTool
 	}
 	out.Place(in)
 	out.Lag = c.lag.worst()
+	t.traceResult(out)
 	return out, nil
 }
 
@@ -97,6 +100,7 @@ func (t *calling) call(ctx context.Context) (CallToolResult, error) {
 	}
 	if joined {
 		t.metrics.joined(t.sdk, "tool")
+		t.span.Set(tracing.KeyJoined.Bool(true))
 	}
 	if err != nil {
 		return CallToolResult{}, t.failed(err)

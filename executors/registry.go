@@ -135,6 +135,16 @@ func (r *Registry) resolveAuto(ctx context.Context) (string, Executor, error) {
 	}
 }
 
+// Model is the model of the executor of that name, as About says. Empty: it is not known.
+func (r *Registry) Model(name string) string {
+	for _, e := range r.snapshot() {
+		if e.name == name {
+			return e.about.Model
+		}
+	}
+	return ""
+}
+
 // A Listing is one executor in a list.
 type Listing struct {
 	Name    string `json:"name"`

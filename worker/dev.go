@@ -97,7 +97,7 @@ func (o devOptions) work(ctx context.Context, w demo.Worker) error {
 	if level == nil {
 		level = slog.LevelWarn
 	}
-	return process.Serve(ctx, process.Settings{
+	settings, stop, err := traced(ctx, process.Settings{
 		Source: config.Source{
 			Lookup: w.Lookup,
 			// A parley.yaml in this folder is about other platforms.
@@ -108,7 +108,12 @@ func (o devOptions) work(ctx context.Context, w demo.Worker) error {
 		Temporal: connect.Options{Lookup: w.Lookup, Environ: w.Environ, Address: w.Address, Namespace: w.Namespace},
 		Drain:    devDrain,
 		Logger:   slog.New(slog.NewTextHandler(w.Log, &slog.HandlerOptions{Level: level})),
-	})
+	}, w.Lookup, w.Log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return process.Serve(ctx, settings)
 }
 
 // lookup is the value of a variable, or empty.

@@ -179,6 +179,8 @@ How it runs
                             OTEL_EXPORTER_OTLP_ENDPOINT: see docs/observability.md
   --log-level level         debug, info, warn or error (info)
   --log-format format       text or json (text); logs go to stderr
+  Traces are exported as OpenTelemetry's variables say, for instance
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 (docs/observability.md)
 
 Demonstration
   --dev                     start Temporal, a simulator and a worker, all local, and show

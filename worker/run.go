@@ -36,7 +36,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		}
 		return devExitCode(err)
 	}
-	err := process.Serve(ctx, c.settings(stderr))
+	settings, stop, err := traced(ctx, c.settings(stderr), c.Lookup, stdout)
+	if err != nil {
+		process.Report(stderr, "worker", err)
+		return process.ExitUsage
+	}
+	defer stop()
+	err = process.Serve(ctx, settings)
 	code := process.End(stderr, "worker", err)
 	if lacksEnvironment(err) {
 		_, _ = fmt.Fprintln(stderr, environmentHelp(assemble.Builtin().Types()))

@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 // Error types with which the workflow of a conversation fails.
@@ -28,6 +29,7 @@ func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outc
 		return conversation.Outcome{}, temporal.NewNonRetryableApplicationError(err.Error(), ErrTypeInput, nil)
 	}
 	r := newRun(ctx, in)
+	ctx = r.enterTrace(ctx)
 	if err := r.listen(ctx); err != nil {
 		return conversation.Outcome{}, err
 	}
@@ -42,7 +44,9 @@ func Conversation(ctx workflow.Context, in ConversationInput) (conversation.Outc
 		dropActs(ctx)
 		return conversation.Outcome{}, err
 	}
-	return r.finish(ctx, e, err)
+	out, err := r.finish(ctx, e, err)
+	r.leaveTrace(ctx, e, out)
+	return out, err
 }
 
 // converse does everything up to the end. An error means that the workflow is cancelled,
@@ -76,7 +80,7 @@ func (r *run) turn(ctx workflow.Context) (*ending, error) {
 		return e, err
 	}
 	r.turnTime.begin(workflow.Now(ctx))
-	reply, e, err := r.reply(ctx)
+	reply, e, err := r.tracedReply(ctx)
 	if reply == nil {
 		return e, err
 	}
@@ -112,7 +116,10 @@ func (r *run) gate(ctx workflow.Context) (*ending, error) {
 	if r.wishes.paused != nil {
 		r.setState(ctx, StatePaused)
 		r.releaseCapacity(ctx, true)
-		if err := r.waitForOperator(ctx, func() bool { return r.wishes.paused == nil || r.ends() }); err != nil {
+		inside, span := r.beginWait(ctx, tracing.SpanPaused, "")
+		err := r.waitForOperator(inside, func() bool { return r.wishes.paused == nil || r.ends() })
+		span.End(ctx)
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 // StateWaiting is the state of a conversation that waits for capacity: as many are
@@ -109,9 +110,11 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 	step, interval := r.steps.now, waitRetry
 	r.waiting = true
 	defer func() { r.waiting = false }()
+	var span *tracing.WorkflowSpan
 	for requests := 0; !counted.Holds && !r.ends() && !r.expired(ctx); requests++ {
 		err := r.callCapacity(ctx, SignalWait, CapacityCall{Reservation: counted.Reservation, Limit: counted.Limit}).Get(ctx, nil)
 		if ctx.Err() != nil {
+			span.End(ctx)
 			return ctx.Err()
 		}
 		if err != nil && requests == 0 {
@@ -126,6 +129,9 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 			}
 		}
 		r.steps.now = stepWaiting
+		if span == nil {
+			_, span = r.beginWait(ctx, tracing.SpanCapacity, "")
+		}
 		r.setState(ctx, StateWaiting)
 		r.show(ctx)
 		_, err = workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
@@ -133,10 +139,12 @@ func (r *run) reserveCapacity(ctx workflow.Context) error {
 			TimerOptions: workflow.TimerOptions{Summary: stepWaiting},
 		}, enough)
 		if err != nil {
+			span.End(ctx)
 			return err
 		}
 		interval = r.nextWaitRetry(interval)
 	}
+	span.End(ctx)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 const (
@@ -74,9 +75,11 @@ func (r *run) parkFor(ctx workflow.Context, step string, f failure, interrupted 
 	case r.steps.waits >= maxWaits:
 		f.until = time.Time{}
 	}
-	r.park(ctx, step, f)
-	err := r.waitParked(ctx, &f, interrupted)
+	inside, span := r.beginWait(ctx, tracing.SpanParked, "", tracing.KeyStep.String(tracing.Name(step)), tracing.KeyKind.String(string(f.kind)))
+	r.park(inside, step, f)
+	err := r.waitParked(inside, &f, interrupted)
 	r.attention = nil
+	span.End(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 // A handover is the end of an activity without its result, for no fault of its own: its
@@ -164,10 +165,12 @@ func (r *run) waitTurn(ctx workflow.Context, wait time.Duration, interrupted fun
 	}
 	begun := workflow.Now(ctx)
 	r.steps.queue.waits = true
+	_, span := r.beginWait(ctx, tracing.SpanRate, "")
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      wait,
 		TimerOptions: workflow.TimerOptions{Summary: "its turn under the rate limit"},
 	}, interrupted)
+	span.End(ctx)
 	now := workflow.Now(ctx)
 	r.steps.queue.waits, r.steps.queue.waited = false, r.steps.queue.waited+now.Sub(begun)
 	if r.usage.total.Calls == 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/tracing"
 )
 
 // What the model is told of a call without a result. A call that may have been made must
@@ -198,6 +199,8 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 		reason += ": the outcome of the call is unknown: call again?"
 	}
 	t.notify(ctx, conversation.EventNeedsApproval, reason)
+	_, span := t.beginWait(ctx, tracing.SpanApproval, call.Tool,
+		tracing.KeyTurn.Int(t.in.Turn), tracing.KeyToolName.String(tracing.Name(call.Tool)), tracing.KeyToolCallID.String(tracing.ID(call.CallID)))
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      t.policy.ApprovalTimeout,
 		TimerOptions: workflow.TimerOptions{Summary: fmt.Sprintf("turn %d · approval of %s", t.transcript.nextTurn(), call.Tool)},
@@ -206,6 +209,7 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 		a.decision = &conversation.Decision{Choice: conversation.ChoiceTimedOut, At: workflow.Now(ctx).UTC(), Digest: a.Digest}
 	}
 	t.time(ctx, MetricApprovalWait, workflow.Now(ctx).Sub(now), "decision", string(a.decision.Choice))
+	span.End(ctx, tracing.KeyDecision.String(string(a.decision.Choice)))
 	t.show(ctx)
 	if len(t.approvals.waiting()) == 0 && t.state == StateNeedsApproval && ctx.Err() == nil {
 		t.setState(ctx, StateTalking)

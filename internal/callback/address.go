@@ -80,7 +80,7 @@ func newReceivers(addresses []string) receivers {
 			}
 		}
 	}
-	return receivers{guard.Hosts, httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: idleTimeout})}
+	return receivers{guard.Hosts, httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: idleTimeout, Untraced: true})}
 }
 
 // has reports whether the address is exactly that of a receiver.

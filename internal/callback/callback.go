@@ -72,7 +72,7 @@ func New(cfg Config) (*Sender, error) {
 	}
 	return &Sender{
 		Secret: cfg.Secret, now: time.Now, receivers: newReceivers(cfg.Receivers),
-		client: httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: idleTimeout}),
+		client: httpclient.New(httpclient.Config{Guard: guard, IdleTimeout: idleTimeout, Untraced: true}),
 	}, nil
 }
 

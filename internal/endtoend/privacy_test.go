@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	common "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/proxy"
@@ -93,6 +95,7 @@ type privateConversation struct {
 	dir   string
 	begun time.Time
 	pages []byte // of the worker's health, with its metrics
+	spans *tracetest.InMemoryExporter
 	// kept are the channels in Temporal's files after the first conversation: a heartbeat
 	// is gone when the database has used its place again.
 	kept    []string
@@ -148,6 +151,7 @@ agents:
 		"TEMPORAL_ADDRESS=" + stack.Address, "ONERUN_API_KEY=" + rig.APIKey, "PARLEY_CONFIG=" + commands, "HOME=" + p.dir, "PATH=" + os.Getenv("PATH"),
 		"TMPDIR=" + filepath.Join(p.dir, "tmp"),
 	}
+	p.spans = tracetest.NewInMemoryExporter()
 	gate := rig.NewGate()
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -156,7 +160,9 @@ agents:
 			Executors: map[string]executors.Executor{"agent": gate},
 			Tools:     map[string]parley.Tools{"box": {Set: box{}, Rules: tools.Rules{Ask: []string{"pay"}}}},
 			Config:    config, Environ: p.environ, HealthAddress: "127.0.0.1:0", Drain: time.Second,
-			Logger: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug - 8})),
+			TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSyncer(p.spans), sdktrace.WithIDGenerator(parley.SpanIDs())),
+			TracedText:     encryption == "",
+			Logger:         slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug - 8})),
 		})
 	}()
 	stopped := false
@@ -415,7 +421,8 @@ func (p privateConversation) starter(t *testing.T, code int, args ...string) str
 
 var starterBinary = sync.OnceValues(func() (string, error) { return built("starter") })
 
-// With keys, no word of a person reaches Temporal's files, the log or the metrics; without,
+// With keys, no word of a person reaches Temporal's files, the log, the metrics or, if texts
+// are not asked for, the spans; without,
 // each does, which shows that the conversation uses every channel.
 func TestPrivacy(t *testing.T) {
 	t.Parallel()
@@ -424,6 +431,7 @@ func TestPrivacy(t *testing.T) {
 		p := converse(t, "")
 		require.Contains(t, p.attributes(t), "ParleyPersona")
 		require.ElementsMatch(t, channels, union(p.kept, found(p.database(t))))
+		require.Subset(t, found(p.traced(t)), []string{"persona", "reply", "argument", "result", "direct", "answer"}, "texts are asked for")
 	})
 	t.Run("Encrypted", func(t *testing.T) {
 		t.Parallel()
@@ -438,6 +446,7 @@ encryption:
 		require.Contains(t, attributes, "ParleyExecutor")
 		require.Empty(t, found([]byte(p.log.String())), "the log")
 		require.Empty(t, found(p.pages), "metrics and health")
+		require.Empty(t, found(p.traced(t)), "spans")
 		shown := p.starter(t, 0, "show", p.id)
 		for _, channel := range []string{"persona", "reply", "takeover", "ending"} {
 			require.Contains(t, found([]byte(shown)), channel, shown)
@@ -447,6 +456,17 @@ encryption:
 		require.Subset(t, found([]byte(p.starter(t, 0, "show", "direct/helper/d-1"))), []string{"direct", "answer"})
 		require.Subset(t, found([]byte(p.starter(t, 0, "schedule", "show", "nightly", "-o", "json"))), []string{"order", "report"})
 	})
+}
+
+// traced are the spans of the conversations, some of which have failed attempts.
+func (p privateConversation) traced(t *testing.T) []byte {
+	t.Helper()
+	data, err := json.Marshal(p.spans.GetSpans())
+	require.NoError(t, err)
+	for _, part := range []string{`"conversation"`, `"execute_tool look"`, `"execute_tool fail"`, `"parked"`, `"approval pay"`, `"error.type"`} {
+		require.Contains(t, string(data), part)
+	}
+	return data
 }
 
 func union(a, b []string) []string {

@@ -148,6 +148,7 @@ type effects struct {
 	mu      sync.Mutex
 	counted int
 	reused  int // of those after the first, on a connection that had been used
+	context string
 }
 
 type usesKey struct{}
@@ -187,6 +188,7 @@ func (s *effects) serve(w http.ResponseWriter, req *http.Request) {
 	}
 	s.mu.Lock()
 	s.counted++
+	s.context = req.Header.Get("Traceparent")
 	first := s.counted == 1
 	if !first && *uses > 1 {
 		s.reused++
@@ -198,6 +200,13 @@ func (s *effects) serve(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusInternalServerError)
 	_, _ = io.WriteString(w, `{"detail":"warming up"}`)
+}
+
+// traced is the trace context of the newest request.
+func (s *effects) traced() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.context
 }
 
 func (s *effects) counts() (all, reused int) {

@@ -48,6 +48,8 @@ type Config struct {
 	// used then. Nil: any address. A caller's client is guarded only if its transport
 	// is an [http.Transport].
 	Guard *Guard
+	// Untraced keeps the trace context out of requests.
+	Untraced bool
 }
 
 // New returns a client that is safe for concurrent use.
@@ -57,7 +59,7 @@ func New(cfg Config) *http.Client {
 		client = *cfg.Client
 	}
 	client.Timeout = cmp.Or(cfg.Timeout, client.Timeout)
-	client.Transport = &transport{base: base(client.Transport, cfg), maxBody: cfg.MaxBody}
+	client.Transport = &transport{base: base(client.Transport, cfg), maxBody: cfg.MaxBody, untraced: cfg.Untraced}
 	client.CheckRedirect = refuseRedirects
 	if cfg.FollowSlash {
 		client.CheckRedirect = followSlash

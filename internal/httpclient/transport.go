@@ -10,6 +10,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
 )
@@ -63,8 +65,9 @@ func harmless(req *http.Request) bool {
 
 // transport is the outermost part of every client's transport.
 type transport struct {
-	base    http.RoundTripper
-	maxBody int64
+	base     http.RoundTripper
+	maxBody  int64
+	untraced bool
 }
 
 // Unwrap is the inner transport.
@@ -80,7 +83,7 @@ func (t *transport) CloseIdleConnections() {
 // RoundTrip sends the request at most once.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if harmless(req) {
-		res, err := t.base.RoundTrip(once(req, req.Context()))
+		res, err := t.base.RoundTrip(t.once(req, req.Context()))
 		return t.bound(res), err
 	}
 	ctx, cancel := context.WithCancel(req.Context())
@@ -90,7 +93,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	res, err := t.base.RoundTrip(once(req, httptrace.WithClientTrace(ctx, r.trace())))
+	res, err := t.base.RoundTrip(t.once(req, httptrace.WithClientTrace(ctx, r.trace())))
 	if lost := r.lost(); lost != nil {
 		cancel()
 		if res != nil {
@@ -106,12 +109,19 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.bound(res), nil
 }
 
-// once is the request in a form that net/http does not repeat. net/http repeats a
+// once is the request as it is sent: with the trace context of the span that it belongs to,
+// if there is one, and in a form that net/http does not repeat. net/http repeats a
 // request with a GetBody, or without a body, and with a header "Idempotency-Key" in this
 // spelling. Header names have no case on the wire.
-func once(req *http.Request, ctx context.Context) *http.Request {
+func (t *transport) once(req *http.Request, ctx context.Context) *http.Request {
 	out := req.Clone(ctx)
 	out.GetBody = nil
+	if out.Header == nil {
+		out.Header = http.Header{}
+	}
+	if !t.untraced && out.Header.Get("traceparent") == "" {
+		propagation.TraceContext{}.Inject(ctx, propagation.HeaderCarrier(out.Header))
+	}
 	for name, spelled := range map[string]string{"Idempotency-Key": "idempotency-key", "X-Idempotency-Key": "x-idempotency-key"} {
 		if values, ok := out.Header[name]; ok {
 			delete(out.Header, name)

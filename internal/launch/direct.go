@@ -13,6 +13,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -66,6 +67,7 @@ func (l Launcher) Start(ctx context.Context, d Direct) (started bool, err error)
 	case err != nil:
 		return false, fmt.Errorf("start conversation %q: %w", d.Input.Ref, err)
 	}
+	tracing.Started(ctx, run.GetRunID())
 	return run.GetRunID() != "", nil
 }
 

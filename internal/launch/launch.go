@@ -17,6 +17,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/printable"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -78,7 +79,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 	if c.Again {
 		reuse = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	}
-	_, err = l.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
+	run, err := l.Client.ExecuteWorkflow(ctx, client.StartWorkflowOptions{
 		ID:                       workflows.ConversationID(ref),
 		TaskQueue:                l.taskQueue(),
 		WorkflowIDReusePolicy:    reuse,
@@ -106,6 +107,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 	case err != nil:
 		return false, fmt.Errorf("start conversation %q: %w", ref, err)
 	}
+	tracing.Started(ctx, run.GetRunID())
 	return true, nil
 }
 

@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/parley-run/parley/executors"
@@ -26,6 +25,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/telemetry"
+	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/internal/version"
 	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/payloads"
@@ -46,8 +46,11 @@ type Settings struct {
 	// Meters makes the instruments, Temporal's included. Nil: a provider of this process,
 	// which exports as the variables OTEL_… say: by default on the health pages, as /metrics.
 	Meters metric.MeterProvider
-	// Tracers makes the spans. Nil: there are none.
+	// Tracers makes the spans, see package tracing. Nil: there are none. A provider with a
+	// method Count(metric.Meter) error counts the spans that it has lost.
 	Tracers trace.TracerProvider
+	// TracedText adds what is said to the spans of models and tools.
+	TracedText bool
 
 	// HealthAddress is where the health pages are. Empty: nowhere. HealthAnywhere
 	// takes any port if that one is taken.
@@ -115,7 +118,7 @@ func (s Settings) serve(ctx context.Context) error {
 	if s.Temporal.Metrics == nil {
 		s.Temporal.Metrics = metrics.Temporal
 	}
-	if err := s.trace(); err != nil {
+	if err := s.trace(metrics.Meter); err != nil {
 		return err
 	}
 	ring, err := s.encrypt(ctx, a)
@@ -218,21 +221,24 @@ func (s Settings) metrics(ctx context.Context) (*telemetry.Metrics, error) {
 }
 
 // trace adds tracing to the connection and so to the worker, if there is a provider.
-func (s *Settings) trace() error {
+func (s *Settings) trace(meter metric.Meter) error {
 	if s.Tracers == nil {
 		return nil
 	}
-	spans, err := telemetry.Tracing(s.Tracers)
-	if err != nil {
-		return err
+	if counts, ok := s.Tracers.(interface {
+		Count(meter metric.Meter) error
+	}); ok {
+		if err := counts.Count(meter); err != nil {
+			return err
+		}
 	}
+	spans := tracing.New(s.Tracers, tracing.Options{Text: s.TracedText, Logger: s.Logger})
 	change := s.Temporal.Change
 	s.Temporal.Change = func(o *client.Options) {
 		if change != nil {
 			change(o)
 		}
-		// The first is the outermost: the caller's interceptors run within the spans.
-		o.Interceptors = append([]interceptor.ClientInterceptor{spans}, o.Interceptors...)
+		spans.Connect(o)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // Package telemetry collects the metrics of one worker, those of the Temporal SDK
 // included. It serves them to Prometheus, pushes them to a collector, or sends them
-// to a provider that the caller has. [Tracing] makes the spans of a worker.
+// to a provider that the caller has.
 package telemetry
 
 import (

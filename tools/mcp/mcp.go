@@ -44,6 +44,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/program"
@@ -216,6 +217,24 @@ func described(t *sdk.Tool) conversation.Tool {
 	return out
 }
 
+// meta is what goes beside a call: its key, and the context of its span, under the names
+// that MCP reserves for it. A server over standard input and output has no headers.
+func meta(ctx context.Context, key string) sdk.Meta {
+	fields := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, fields)
+	all := sdk.Meta{}
+	for name, value := range fields {
+		all[name] = value
+	}
+	if key != "" {
+		all[MetaKey] = key
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
 // Call runs a tool.
 func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	op := s.op("call " + strconv.Quote(call.Name) + " of")
@@ -231,9 +250,7 @@ func (s *Set) Call(ctx context.Context, call tools.Call) (tools.Result, error) {
 	ctx, delivery := withDelivery(ctx)
 	err := s.with(ctx, func(ctx context.Context, session *sdk.ClientSession) error {
 		params := &sdk.CallToolParams{Name: call.Name, Arguments: arguments}
-		if call.Key != "" {
-			params.Meta = sdk.Meta{MetaKey: call.Key}
-		}
+		params.Meta = meta(ctx, call.Key)
 		_, err := session.CallTool(ctx, params)
 		return err
 	})
