@@ -141,9 +141,9 @@ type Options struct {
 	// from level info on.
 	Logger *slog.Logger
 	// MeterProvider makes the instruments of Parley and of the Temporal SDK. The durations
-	// named temporal_* are in seconds: give them boundaries in seconds with a view. Nil: a
-	// registry of the worker's own, which HealthAddress serves as /metrics; with a
-	// provider, there is no such page.
+	// named temporal_* are in seconds: give them boundaries in seconds with a view. Nil: they
+	// are exported as the variables OTEL_… of Environ say, by default as /metrics of
+	// HealthAddress; with a provider, there is no such page.
 	MeterProvider metric.MeterProvider
 	// TracerProvider makes the spans of conversations that docs/observability.md describes.
 	// Make it with sdktrace.WithIDGenerator(parley.SpanIDs()): with ids of its own, all spans

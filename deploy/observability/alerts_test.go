@@ -156,7 +156,7 @@ func evaluate(t *testing.T, rule rulefmt.Rule, stored memory, at, interval time.
 		active := make(map[string]time.Time)
 		firings = nil
 		for _, one := range found {
-			by := one.Metric.DropMetricName()
+			by := one.Metric.DropReserved(func(name string) bool { return name == model.MetricNameLabel })
 			key := by.String()
 			active[key] = now
 			if before, ok := since[key]; ok {
@@ -207,8 +207,8 @@ func (m *memory) add(t *testing.T, known map[string][]string, name, values strin
 	by, sequence, err := queries.ParseSeriesDesc(name + " " + values)
 	require.NoError(t, err)
 	by.Range(func(l labels.Label) {
-		if l.Name != labels.MetricName {
-			require.Contains(t, known[by.Get(labels.MetricName)], l.Name, "a test with a label that there is not")
+		if l.Name != model.MetricNameLabel {
+			require.Contains(t, known[by.Get(model.MetricNameLabel)], l.Name, "a test with a label that there is not")
 		}
 	})
 	var samples []chunks.Sample

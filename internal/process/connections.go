@@ -1,8 +1,6 @@
 package process
 
 import (
-	"context"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
@@ -20,29 +18,29 @@ func connections(a *assemble.Assembly) []health.Connection {
 }
 
 // countConnections makes the gauges that say which platforms are connected.
-func countConnections(meter metric.Meter, a *assemble.Assembly) error {
+func countConnections(meter metric.Meter, a *assemble.Assembly) (stop func(), err error) {
 	byMetric := make(map[string][]assemble.Connection)
 	for _, c := range a.Connections() {
 		if c.Metric != "" {
 			byMetric[c.Metric] = append(byMetric[c.Metric], c)
 		}
 	}
-	for name, all := range byMetric {
-		_, err := meter.Int64ObservableGauge(name,
-			metric.WithDescription("Whether the platform is connected: 1 or 0."),
-			metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-				for _, c := range all {
-					var connected int64
-					if c.Err() == nil {
-						connected = 1
-					}
-					o.Observe(connected, metric.WithAttributes(attribute.String("platform", c.Platform)))
+	var all stops
+	for name, connections := range byMetric {
+		one, err := observe(meter, name, "Whether the platform is connected: 1 or 0.", func(observe func(int64, ...attribute.KeyValue)) {
+			for _, c := range connections {
+				var connected int64
+				if c.Err() == nil {
+					connected = 1
 				}
-				return nil
-			}))
+				observe(connected, attribute.String("platform", c.Platform))
+			}
+		})
 		if err != nil {
-			return err
+			all.call()
+			return nil, err
 		}
+		all = append(all, one)
 	}
-	return nil
+	return all.call, nil
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -56,5 +57,30 @@ func (s *sums) to(gauge int, n float64, by ...attribute.KeyValue) {
 func (s *sums) observe() {
 	for key, n := range s.by {
 		s.observer.ObserveFloat64(s.gauges[key.gauge], n, metric.WithAttributeSet(key.by))
+	}
+}
+
+// observe has a gauge observed until stop is called: a provider may outlive the worker.
+func observe(meter metric.Meter, name, description string, f func(observe func(n int64, by ...attribute.KeyValue))) (stop func(), err error) {
+	g, err := meter.Int64ObservableGauge(name, metric.WithDescription(description))
+	if err != nil {
+		return nil, fmt.Errorf("process: %w", err)
+	}
+	registered, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		f(func(n int64, by ...attribute.KeyValue) { o.ObserveInt64(g, n, metric.WithAttributes(by...)) })
+		return nil
+	}, g)
+	if err != nil {
+		return nil, fmt.Errorf("process: %w", err)
+	}
+	return func() { _ = registered.Unregister() }, nil // it cannot fail: the registration is the provider's own
+}
+
+// stops calls all of them.
+type stops []func()
+
+func (s stops) call() {
+	for _, stop := range s {
+		stop()
 	}
 }

@@ -1,10 +1,10 @@
 package process
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/parley-run/parley/internal/health"
@@ -28,18 +28,15 @@ func keyring(ring *payloads.Ring) []health.Connection {
 }
 
 // countMissingKeys makes the gauge of the keys that payloads ask for in vain.
-func countMissingKeys(meter metric.Meter, ring *payloads.Ring) error {
+func countMissingKeys(meter metric.Meter, ring *payloads.Ring) (stop func(), err error) {
 	if ring == nil {
-		return nil
+		return func() {}, nil
 	}
 	var labels label.Set // payloads name their keys
-	_, err := meter.Int64ObservableGauge("parley.missing_keys",
-		metric.WithDescription("Keys that payloads are encrypted with and that this worker lacks: 1 for each, asked for within 15 minutes."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+	return observe(meter, "parley.missing_keys", "Keys that payloads are encrypted with and that this worker lacks: 1 for each, asked for within 15 minutes.",
+		func(observe func(int64, ...attribute.KeyValue)) {
 			for _, name := range ring.Missing() {
-				o.Observe(1, metric.WithAttributes(labels.Of("key", name)))
+				observe(1, labels.Of("key", name))
 			}
-			return nil
-		}))
-	return err
+		})
 }

@@ -34,7 +34,8 @@ func TestMissingKeysAreReported(t *testing.T) {
 	_, theirs := ringOf(t, "k1")
 	ring, ours := ringOf(t, "k2")
 	reader := metric.NewManualReader()
-	require.NoError(t, countMissingKeys(metric.NewMeterProvider(metric.WithReader(reader)).Meter("test"), ring))
+	stop, err := countMissingKeys(metric.NewMeterProvider(metric.WithReader(reader)).Meter("test"), ring)
+	require.NoError(t, err)
 	missing := func() (keys []string) {
 		var all metricdata.ResourceMetrics
 		require.NoError(t, reader.Collect(t.Context(), &all))
@@ -61,5 +62,8 @@ func TestMissingKeysAreReported(t *testing.T) {
 	require.EqualError(t, page.Err(), "conversations wait for key k1, which is not in the key ring: add it to encryption.keys")
 	require.Equal(t, []string{"k1"}, missing())
 	require.Empty(t, keyring(nil))
-	require.NoError(t, countMissingKeys(nil, nil))
+	stop()
+	require.Empty(t, missing(), "a provider that outlives the worker")
+	_, err = countMissingKeys(nil, nil)
+	require.NoError(t, err)
 }

@@ -151,12 +151,16 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	checker.Connected(temporal, temporal.Namespace, temporal.Converter, options.Inboxes)
-	if err := countConnections(metrics.Meter, a); err != nil {
+	stopConnections, err := countConnections(metrics.Meter, a)
+	if err != nil {
 		return err
 	}
-	if err := countMissingKeys(metrics.Meter, ring); err != nil {
+	defer stopConnections()
+	stopKeys, err := countMissingKeys(metrics.Meter, ring)
+	if err != nil {
 		return err
 	}
+	defer stopKeys()
 	options.OnDrain = checker.Drain
 	worker.SetStickyWorkflowCacheSize(s.StickyCache)
 	w, err := New(options)

@@ -27,37 +27,36 @@ func (s Settings) follow(ctx context.Context, temporal *connect.Client, queue st
 			return n.GetCount(), err
 		},
 	}
-	if err := countStanding(meter, w); err != nil {
+	stopCounting, err := countStanding(meter, w)
+	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
-	return w, func() { cancel(); running.Wait() }, nil
+	return w, func() { cancel(); running.Wait(); stopCounting() }, nil
 }
 
 // countStanding makes the gauges about versions.
-func countStanding(meter metric.Meter, w *versions.Watch) error {
-	_, err := meter.Int64ObservableGauge("parley.conversations.stranded",
-		metric.WithDescription("Open conversations of the task queue that no worker can run."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+func countStanding(meter metric.Meter, w *versions.Watch) (stop func(), err error) {
+	stopStranded, err := observe(meter, "parley.conversations.stranded", "Open conversations of the task queue that no worker can run.",
+		func(observe func(int64, ...attribute.KeyValue)) {
 			if s := w.Standing(); s != nil && s.Stranded >= 0 {
-				o.Observe(s.Stranded, metric.WithAttributes(
-					attribute.String("task_queue", s.State.TaskQueue), attribute.String("deployment", s.State.Deployment)))
+				observe(s.Stranded, attribute.String("task_queue", s.State.TaskQueue), attribute.String("deployment", s.State.Deployment))
 			}
-			return nil
-		}))
+		})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = meter.Int64ObservableGauge("parley.worker.version",
-		metric.WithDescription("1 for the role that the version of this worker has now: current, ramping, draining, drained or inactive."),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
+	stopVersion, err := observe(meter, "parley.worker.version", "1 for the role that the version of this worker has now: current, ramping, draining, drained or inactive.",
+		func(observe func(int64, ...attribute.KeyValue)) {
 			if s := w.Standing(); s != nil {
-				o.Observe(1, metric.WithAttributes(attribute.String("task_queue", s.State.TaskQueue),
-					attribute.String("version", versions.Name(s.Own)), attribute.String("role", string(s.Role))))
+				observe(1, attribute.String("task_queue", s.State.TaskQueue), attribute.String("version", versions.Name(s.Own)), attribute.String("role", string(s.Role)))
 			}
-			return nil
-		}))
-	return err
+		})
+	if err != nil {
+		stopStranded()
+		return nil, err
+	}
+	return stops{stopStranded, stopVersion}.call, nil
 }

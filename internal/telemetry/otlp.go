@@ -100,7 +100,10 @@ type environment struct {
 }
 
 func (e *environment) get(name string) string {
-	value, _ := e.lookup(name)
+	value, ok := e.lookup(name)
+	if !ok {
+		return ""
+	}
 	return strings.TrimSpace(value)
 }
 

@@ -169,6 +169,9 @@ func (s *syncBuffer) bytes() []byte {
 
 func TestExporters(t *testing.T) {
 	t.Parallel()
+	none, err := telemetry.Exporters(func(string) (string, bool) { return "not set", false })
+	require.NoError(t, err)
+	require.Equal(t, telemetry.Exports{Prometheus: true}, none)
 	for name, c := range map[string]struct {
 		variables map[string]string
 		page      bool

@@ -15,10 +15,9 @@ const defaultService = "parley-worker"
 // describe is what a push says of the worker: service.name, service.version and the
 // attributes of OTEL_RESOURCE_ATTRIBUTES.
 func describe(lookup func(string) (string, bool), version string) *resource.Resource {
-	listed, _ := lookup("OTEL_RESOURCE_ATTRIBUTES")
-	name := ""
+	e, name := environment{lookup: lookup}, ""
 	var all []attribute.KeyValue
-	for pair := range strings.SplitSeq(listed, ",") {
+	for pair := range strings.SplitSeq(e.get("OTEL_RESOURCE_ATTRIBUTES"), ",") {
 		key, value, ok := strings.Cut(pair, "=")
 		value, err := url.PathUnescape(strings.TrimSpace(value))
 		if key = strings.TrimSpace(key); !ok || key == "" || err != nil {
@@ -30,7 +29,6 @@ func describe(lookup func(string) (string, bool), version string) *resource.Reso
 		}
 		all = append(all, attribute.String(key, value))
 	}
-	given, _ := lookup("OTEL_SERVICE_NAME")
 	all = append([]attribute.KeyValue{attribute.String("service.version", version)}, all...)
-	return resource.NewSchemaless(append(all, attribute.String("service.name", cmp.Or(given, name, defaultService)))...)
+	return resource.NewSchemaless(append(all, attribute.String("service.name", cmp.Or(e.get("OTEL_SERVICE_NAME"), name, defaultService)))...)
 }
