@@ -90,7 +90,7 @@ func Recorded(t testing.TB, reader *sdkmetric.ManualReader) map[string]Metric {
 					if values[string(a.Key)] == nil {
 						values[string(a.Key)] = make(map[string]bool)
 					}
-					values[string(a.Key)][a.Value.Emit()] = true
+					values[string(a.Key)][a.Value.String()] = true
 				}
 			}
 			switch data := one.Data.(type) {
@@ -171,7 +171,7 @@ func values[N int64 | float64](into map[string]float64, points []metricdata.Data
 func labels(by attribute.Set) string {
 	var all []string
 	for _, a := range by.ToSlice() {
-		all = append(all, string(a.Key)+"="+a.Value.Emit())
+		all = append(all, string(a.Key)+"="+a.Value.String())
 	}
 	return strings.Join(all, ",")
 }
