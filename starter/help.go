@@ -23,6 +23,7 @@ Conversations:
   list       list conversations, the newest first
   show       show one conversation: its state and its messages
   watch      follow one conversation, or all open ones
+  ui         all of this as a web page on this machine, live
   end        end conversations on their platform
   pause      stop conversations before their next step
   resume     resume conversations that are paused or need attention
@@ -119,6 +120,20 @@ Usage: starter watch [CONVERSATION] [flags]`
 const watchExample = `  starter watch cv_7
   starter watch --agent support
   starter watch --output json | jq .status`
+
+const uiHelp = `ui serves a web page on this machine: all conversations with filters and search, what
+needs a person, with buttons to resume, take over, end, approve and deny, and each
+conversation with its messages, turns, tokens and cost. The page follows changes.
+
+Usage: starter ui [flags]
+
+It prints the address, which has a token: only who has it can open the page. The
+server listens on 127.0.0.1 alone, until it is interrupted. With filters it shows
+the conversations that match.`
+
+const uiExample = `  starter ui --open
+  starter ui --read-only --port 8080
+  starter ui --simulation sim_12`
 
 const endHelp = `end ends conversations on their platform.
 

@@ -59,7 +59,7 @@ func (s *starter) command() *cobra.Command {
 	root.SetHelpCommand(&cobra.Command{Use: "no-help", Hidden: true}) // --help replaces it
 	s.flags.register(root.PersistentFlags())
 	root.AddCommand(
-		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(),
+		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(), s.uiCommand(),
 		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(), s.auditCommand(), s.eraseCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),

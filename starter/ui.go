@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/ui"
+)
+
+// uiFlags are the flags of the command.
+type uiFlags struct {
+	filterFlags
+	port           int
+	open, readOnly bool
+}
+
+func (s *starter) uiCommand() *cobra.Command {
+	var f uiFlags
+	cmd := &cobra.Command{
+		Use: "ui", Long: uiHelp, Example: uiExample, Args: noArguments,
+		RunE: s.does(func(ctx context.Context, _ []string) error { return s.ui(ctx, f) }),
+	}
+	f.filterFlags.register(cmd.Flags())
+	cmd.Flags().IntVar(&f.port, "port", 0, "listen at this `port` of 127.0.0.1; 0 takes any that is free")
+	cmd.Flags().BoolVar(&f.open, "open", false, "open the page in a browser")
+	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show no buttons, and refuse to act")
+	s.flags.registerAs(cmd.Flags())
+	return cmd
+}
+
+func (s *starter) ui(ctx context.Context, f uiFlags) error {
+	if f.port < 0 || f.port > 65535 {
+		return usagef("--port %d is no port: give one up to 65535, or 0 for any", f.port)
+	}
+	o, err := s.operator(ctx)
+	if err != nil {
+		return err
+	}
+	live := &ui.Live{Reader: o.Reader, Filter: s.filter(f.filterFlags)}
+	server, err := ui.Listen(ctx, ui.Config{
+		Source: live, Actor: actorUnless(f.readOnly, o), Operator: s.operatorName(), Where: o.Address + " · " + o.Namespace, Port: f.port,
+	})
+	if err != nil {
+		return err
+	}
+	if s.inJSON() {
+		if err := s.line(map[string]string{"url": server.URL()}); err != nil {
+			return errors.Join(err, server.Close())
+		}
+	} else {
+		s.print("%s\n", server.URL())
+		s.say("The address has a token: it is for you alone. Ctrl-C ends the page.")
+	}
+	if f.open {
+		if err := openBrowser(ctx, server.URL()); err != nil {
+			s.say("starter: no browser could be opened: %v; open the address yourself", err)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(ctx) })
+	group.Go(func() error { return live.Run(ctx) })
+	return group.Wait()
+}
+
+func actorUnless(readOnly bool, o *operate.Operator) ui.Actor {
+	if readOnly {
+		return nil
+	}
+	return o
+}
