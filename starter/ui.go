@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/ui"
 )
 
@@ -40,7 +41,7 @@ func (s *starter) ui(ctx context.Context, f uiFlags) error {
 	if err != nil {
 		return err
 	}
-	live := &ui.Live{Reader: o.Reader, Filter: s.filter(f.filterFlags)}
+	live := &records.Live{Reader: o.Reader, Filter: s.filter(f.filterFlags)}
 	server, err := ui.Listen(ctx, ui.Config{
 		Source: live, Actor: actorUnless(f.readOnly, o), Operator: s.operatorName(), Where: o.Address + " · " + o.Namespace, Port: f.port,
 	})
@@ -62,7 +63,7 @@ func (s *starter) ui(ctx context.Context, f uiFlags) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(ctx) })
-	group.Go(func() error { return live.Run(ctx) })
+	group.Go(func() error { live.Run(ctx); return nil })
 	return group.Wait()
 }
 

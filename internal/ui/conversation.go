@@ -83,7 +83,7 @@ func (s *site) recordView(r *records.Record, before string) (*view, error) {
 		ID, Heading, Earlier, Newest string
 		TemporalUI                   string
 		Hidden                       int
-	}{ID: visible(r.ID), Heading: title, TemporalUI: web(addressOf(r.Conversation))}
+	}{ID: visible(r.ID), Heading: title, TemporalUI: web(r.UI)}
 	if earlier > 0 {
 		data.Earlier, data.Hidden = here(messages[0].Index), earlier
 	}
@@ -111,7 +111,7 @@ func (s *site) recordView(r *records.Record, before string) (*view, error) {
 	if len(r.Messages) == 0 {
 		errs = append(errs, v.add("messages", "none", "no-messages", r.Open))
 	}
-	for _, t := range newLanes(timelineOf(*r)) {
+	for _, t := range newLanes(r.Timeline) {
 		errs = append(errs, v.add("turns", fmt.Sprint("t", t.Number), "lane", t))
 	}
 	return v, firstError(errs)
@@ -164,7 +164,7 @@ func (s *site) facts(r *records.Record) []fact {
 	add(fact{Name: "Executor", Value: executor})
 	add(fact{Name: "Turns", Value: strconv.Itoa(r.Turns)})
 	add(fact{Name: "Tokens", Value: tokens(r.Usage)})
-	add(fact{Name: "Cost", Value: money(float64(r.Usage.Cost)/1e6, currencyOf(*r))})
+	add(fact{Name: "Cost", Value: money(float64(r.Usage.Cost)/1e6, r.Currency)})
 	add(fact{Name: "Started", At: at(r.Started)})
 	if !r.Ended.IsZero() {
 		add(fact{Name: "Ended", At: at(r.Ended)})

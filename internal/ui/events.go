@@ -53,7 +53,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case err != nil:
 			var none errNoPage
-			if err := out.send("", "fault", map[string]any{"text": line(err.Error(), 400), "gone": errors.As(err, &none)}); err != nil || errors.As(err, &none) {
+			gone := errors.As(err, &none)
+			if err := out.send("", "fault", map[string]any{"text": line(err.Error(), 400), "gone": gone}); err != nil || gone {
 				return
 			}
 			refresh = 3 * time.Second

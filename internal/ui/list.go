@@ -28,10 +28,10 @@ func (s *site) row(f found) row {
 	r := row{
 		Link: s.Conversation(c.ID), ID: line(c.ID, 120), Persona: line(c.Persona, 80), Label: label(c),
 		Agent: line(c.Agent, 40), Simulation: line(c.Simulation, 40),
-		Executors: line(strings.Join(executorsOf(*c), ", "), 60), Models: line(strings.Join(modelsOf(*c), ", "), 60),
-		Turns: c.Turns, Cost: money(costOf(*c), ""), Started: at(c.Started), Excerpt: f.excerpt,
+		Executors: line(strings.Join(c.Executors, ", "), 60), Models: line(strings.Join(c.Models, ", "), 60),
+		Turns: c.Turns, Cost: money(c.Cost, ""), Started: at(c.Started), Excerpt: f.excerpt,
 	}
-	if n := tokensOf(*c); n > 0 {
+	if n := c.Tokens; n > 0 {
 		r.Tokens = number(n)
 	}
 	if c.Open {
@@ -71,10 +71,10 @@ func choices(all []records.Conversation, q query) []choice {
 		if c.Open {
 			statuses[c.Status] = true
 		}
-		for _, e := range executorsOf(*c) {
+		for _, e := range c.Executors {
 			executors[e] = true
 		}
-		for _, m := range modelsOf(*c) {
+		for _, m := range c.Models {
 			models[m] = true
 		}
 	}
@@ -173,11 +173,15 @@ func (s *site) list(q query) (*view, error) {
 	q.Page = min(q.Page, pages)
 	from := (q.Page - 1) * pageSize
 	shown := hits[from:min(from+pageSize, len(hits))]
-	v.Data = struct {
+	data := struct {
 		Query   query
 		Columns []column
 		Clear   string
-	}{q, s.columns(q), s.List()}
+	}{Query: q, Columns: s.columns(q)}
+	if q.filtered() {
+		data.Clear = s.List()
+	}
+	v.Data = data
 
 	errs := []error{s.notices(v, snapshot)}
 	for _, c := range choices(snapshot.Conversations, q) {

@@ -90,7 +90,7 @@ func (q query) matches(c *records.Conversation) bool {
 	is := func(wanted, has string) bool { return wanted == "" || wanted == has }
 	has := func(wanted string, all []string) bool { return wanted == "" || slices.Contains(all, wanted) }
 	return q.matchesStatus(c) && is(q.Outcome, string(c.Outcome)) && is(q.Agent, c.Agent) && is(q.Simulation, c.Simulation) &&
-		has(q.Executor, executorsOf(*c)) && has(q.Model, modelsOf(*c))
+		has(q.Executor, c.Executors) && has(q.Model, c.Models)
 }
 
 // statusNeeds is the condition that a person must act.
@@ -133,8 +133,8 @@ func (q query) order(all []found) {
 		},
 		"status": func(a, b *records.Conversation) int { return cmp.Compare(label(a).Text, label(b).Text) },
 		"turns":  func(a, b *records.Conversation) int { return cmp.Compare(a.Turns, b.Turns) },
-		"tokens": func(a, b *records.Conversation) int { return cmp.Compare(tokensOf(*a), tokensOf(*b)) },
-		"cost":   func(a, b *records.Conversation) int { return cmp.Compare(costOf(*a), costOf(*b)) },
+		"tokens": func(a, b *records.Conversation) int { return cmp.Compare(a.Tokens, b.Tokens) },
+		"cost":   func(a, b *records.Conversation) int { return cmp.Compare(a.Cost, b.Cost) },
 		"time":   func(a, b *records.Conversation) int { return cmp.Compare(a.Seconds, b.Seconds) },
 	}[q.Sort]
 	slices.SortStableFunc(all, func(a, b found) int {

@@ -109,6 +109,7 @@ func (s *Server) Handler() http.Handler {
 		panic(err) // embedded
 	}
 	mux.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(static)))
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /events", s.events)
 	mux.HandleFunc("POST /act", s.act)
 	mux.HandleFunc("GET /", s.page)

@@ -71,7 +71,7 @@ type notice struct {
 }
 
 // notices adds what concerns all conversations.
-func (s *site) notices(v *view, snapshot Snapshot) error {
+func (s *site) notices(v *view, snapshot records.Snapshot) error {
 	if err := snapshot.Err; err != nil {
 		text, remedy := line(err.Error(), 400), "This page goes on by itself when it answers."
 		if !snapshot.At.IsZero() && len(snapshot.Conversations) > 0 {

@@ -10,11 +10,13 @@ import (
 // A Source is what the pages show. A *records.Live is one.
 type Source interface {
 	// Snapshot is the newest list of conversations, the newest first.
-	Snapshot() Snapshot
+	Snapshot() records.Snapshot
 	// Changed returns a channel that is closed at the next change of the snapshot.
 	Changed() <-chan struct{}
 	// Record reads one conversation whole.
 	Record(ctx context.Context, id string) (records.Record, error)
+	// Held returns the record of a closed conversation if it has been read before.
+	Held(c records.Conversation) (records.Record, bool)
 }
 
 // An Actor acts on conversations. An *operate.Operator is one.

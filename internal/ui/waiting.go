@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,6 +13,14 @@ import (
 
 // maxWaiting bounds the conversations that are read for the page of waiting ones.
 const maxWaiting = 40
+
+// refreshWaiting is how often they are read beside the changes of the list.
+const refreshWaiting = 5 * time.Second
+
+// urgency orders them.
+var urgency = map[string]int{
+	string(workflows.StateNeedsApproval): 1, string(workflows.StateNeedsAttention): 2, records.StatusStranded: 3, records.StatusWaitsForKey: 4, string(workflows.StatePaused): 5,
+}
 
 // A card is one conversation that waits for a person.
 type card struct {
@@ -53,17 +62,14 @@ func (s *site) card(c *records.Conversation, r *records.Record, err error) card 
 func (s *site) waiting(ctx context.Context) (*view, error) {
 	snapshot := s.source.Snapshot()
 	v := newView(s.frame(), "waiting", "waiting", "Needs a person")
-	v.refresh = refreshOpen
+	v.refresh = refreshWaiting
 	var all []*records.Conversation
 	for i := range snapshot.Conversations {
 		if c := &snapshot.Conversations[i]; waits(c) {
 			all = append(all, c)
 		}
 	}
-	rank := func(c *records.Conversation) int {
-		return slices.Index([]string{string(workflows.StateNeedsApproval), string(workflows.StateNeedsAttention), records.StatusStranded, records.StatusWaitsForKey}, c.Status) & 7
-	}
-	slices.SortStableFunc(all, func(a, b *records.Conversation) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(all, func(a, b *records.Conversation) int { return urgency[a.Status] - urgency[b.Status] })
 	more := len(all) - maxWaiting
 	all = all[:min(len(all), maxWaiting)]
 	cards := make([]card, len(all))
