@@ -129,11 +129,15 @@ Usage: starter ui [flags]
 
 It prints the address, which has a token: only who has it can open the page. The
 server listens on 127.0.0.1 alone, until it is interrupted. With filters it shows
-the conversations that match.`
+the conversations that match.
+
+--bundle writes the same pages as files, to share or to keep: without buttons, and
+readable without a server or a network. They have the messages of all conversations.`
 
 const uiExample = `  starter ui --open
   starter ui --read-only --port 8080
-  starter ui --simulation sim_12`
+  starter ui --simulation sim_12
+  starter ui --bundle pages --agent support`
 
 const endHelp = `end ends conversations on their platform.
 

@@ -17,6 +17,7 @@ type uiFlags struct {
 	filterFlags
 	port           int
 	open, readOnly bool
+	bundle         string
 }
 
 func (s *starter) uiCommand() *cobra.Command {
@@ -29,6 +30,7 @@ func (s *starter) uiCommand() *cobra.Command {
 	cmd.Flags().IntVar(&f.port, "port", 0, "listen at this `port` of 127.0.0.1; 0 takes any that is free")
 	cmd.Flags().BoolVar(&f.open, "open", false, "open the page in a browser")
 	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "show no buttons, and refuse to act")
+	cmd.Flags().StringVar(&f.bundle, "bundle", "", "write the pages as files into this `directory`, and end")
 	s.flags.registerAs(cmd.Flags())
 	return cmd
 }
@@ -41,9 +43,12 @@ func (s *starter) ui(ctx context.Context, f uiFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.bundle != "" {
+		return s.writeBundle(ctx, o, f)
+	}
 	live := &records.Live{Reader: o.Reader, Filter: s.filter(f.filterFlags)}
 	server, err := ui.Listen(ctx, ui.Config{
-		Source: live, Actor: actorUnless(f.readOnly, o), Operator: s.operatorName(), Where: o.Address + " · " + o.Namespace, Port: f.port,
+		Source: live, Actor: actorUnless(f.readOnly, o), Operator: s.operatorName(), Where: where(o.Reader), Port: f.port,
 	})
 	if err != nil {
 		return err
@@ -73,3 +78,28 @@ func actorUnless(readOnly bool, o *operate.Operator) ui.Actor {
 	}
 	return o
 }
+
+// writeBundle writes the pages as files.
+func (s *starter) writeBundle(ctx context.Context, o *operate.Operator, f uiFlags) error {
+	ctx, cancel := s.lasting(ctx)
+	defer cancel()
+	var counts records.Counts
+	n, first, err := ui.Bundle{
+		Dir: f.bundle, Where: where(o.Reader),
+		Read: func(ctx context.Context, use func(records.Record) error) (err error) {
+			counts, err = o.Records(ctx, s.filter(f.filterFlags), 0, use)
+			return err
+		},
+	}.Write(ctx)
+	if err != nil {
+		return err
+	}
+	if s.inJSON() {
+		return s.document(map[string]any{"page": first, "conversations": n, "counts": counts})
+	}
+	s.print("%s: %s\n", first, count(n, "conversation"))
+	return nil
+}
+
+// where names the Temporal server on a page.
+func where(r *records.Reader) string { return r.Address + " · " + r.Namespace }

@@ -122,6 +122,7 @@ type demo struct {
 	worker   *runner
 	client   *connect.Client
 	operator *operate.Operator
+	page     *page
 	finished bool // every conversation has ended, well or not
 }
 
@@ -137,6 +138,7 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	d.finished = true
+	result.PageURL = d.page.URL
 	result.UIURL, result.SimulatorURL, result.TemporalAddress = d.uiPage(), d.practice.URL, d.stack.Address
 	if err := d.present(ctx, result); err != nil {
 		return err
@@ -169,6 +171,10 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if err := d.connect(ctx, w); err != nil {
 		return err
 	}
+	if d.page, err = startPage(ctx, d.operator); err != nil {
+		return err
+	}
+	d.con.Done("Page", "%s", d.page.URL)
 	d.con.Status("starting the worker")
 	d.worker = startRunner(ctx, func(ctx context.Context) error { return d.opts.RunWorker(ctx, w) })
 	d.con.Done("Worker", "task queue %s · %s", w.TaskQueue, d.speaker())
@@ -219,7 +225,7 @@ func (d *demo) connect(ctx context.Context, w Worker) (err error) {
 			return fmt.Errorf("demo: %w", err)
 		}
 	}
-	d.operator = &operate.Operator{Reader: &records.Reader{Client: d.client, Address: w.Address, Namespace: w.Namespace, TaskQueue: w.TaskQueue}}
+	d.operator = &operate.Operator{Reader: &records.Reader{Client: d.client, Address: w.Address, Namespace: w.Namespace, TaskQueue: w.TaskQueue, UI: d.stack.UIURL}}
 	return nil
 }
 
@@ -245,6 +251,9 @@ func (d *demo) stop() error {
 	if d.worker != nil {
 		d.con.Status("stopping the worker")
 		errs = append(errs, d.worker.stop())
+	}
+	if d.page != nil {
+		errs = append(errs, d.page.stop())
 	}
 	if d.client != nil {
 		d.client.Close()

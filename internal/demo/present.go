@@ -115,6 +115,9 @@ func (d *demo) writeNext(w io.Writer, r Result) {
 	} else {
 		fmt.Fprintf(w, "\nLook around\n")
 	}
+	if !d.opts.Exit {
+		fmt.Fprintf(w, "  All of them   %s\n", r.PageURL)
+	}
 	if r.UIURL != "" {
 		fmt.Fprintf(w, "  Temporal UI   %s\n", r.UIURL)
 	}

@@ -18,7 +18,8 @@ import (
 
 func sample() Result {
 	return Result{
-		UIURL: "http://127.0.0.1:8233/namespaces/default/workflows", SimulatorURL: "http://127.0.0.1:3001", TemporalAddress: "127.0.0.1:7233",
+		PageURL: "http://127.0.0.1:4711/?token=t",
+		UIURL:   "http://127.0.0.1:8233/namespaces/default/workflows", SimulatorURL: "http://127.0.0.1:3001", TemporalAddress: "127.0.0.1:7233",
 		Conversations: []Conversation{
 			{ID: "c1", WorkflowID: "onerun/p/c1", Persona: "a hurried customer", Outcome: "ended", EndedBy: conversation.EndedByPersona, Turns: 4, DurationMS: 1234, executor: "scripted", model: "support"},
 			{ID: "c2", WorkflowID: "onerun/p/c2", Persona: strings.Repeat("long ", 20), Outcome: "ended", EndedBy: conversation.EndedByTurnLimit, Turns: 12, DurationMS: 65_000, executor: "scripted", model: "support"},
@@ -77,6 +78,7 @@ func TestNextNamesWhatIsNotTheDefault(t *testing.T) {
 	var b strings.Builder
 	d.writeNext(&b, r)
 	require.Contains(t, b.String(), "  parley list\n")
+	require.Contains(t, b.String(), "http://127.0.0.1:4711/?token=t\n")
 	require.Contains(t, b.String(), "http://127.0.0.1:8233/namespaces/default/workflows")
 
 	r.TemporalAddress, d.stack.Namespace = "127.0.0.1:7234", "other"

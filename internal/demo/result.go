@@ -11,6 +11,8 @@ import (
 
 // A Result is the demo's result.
 type Result struct {
+	// PageURL is the address of the page of all conversations, with its token.
+	PageURL         string         `json:"page_url"`
 	UIURL           string         `json:"ui_url"`
 	SimulatorURL    string         `json:"simulator_url"`
 	TemporalAddress string         `json:"temporal_address"`

@@ -73,7 +73,8 @@ func startDemo(t *testing.T) (*exec.Cmd, []net.Conn) {
 	require.Len(t, result.Conversations, 3)
 	ui, _, _ := strings.Cut(strings.TrimPrefix(result.UIURL, "http://"), "/")
 	var conns []net.Conn
-	for _, address := range []string{result.TemporalAddress, strings.TrimPrefix(result.SimulatorURL, "http://"), ui} {
+	page, _, _ := strings.Cut(strings.TrimPrefix(result.PageURL, "http://"), "/")
+	for _, address := range []string{result.TemporalAddress, strings.TrimPrefix(result.SimulatorURL, "http://"), ui, page} {
 		conn, err := net.Dial("tcp", address)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = conn.Close() })

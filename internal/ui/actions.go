@@ -17,6 +17,7 @@ type approval struct {
 	ID, Key            string
 	CallID, Digest     string // as they are: the forms return them
 	Tool, Origin, Call string
+	Seen               string // the digest, to show
 	Arguments, Lost    string
 	Since, Until       moment
 }
@@ -25,7 +26,7 @@ func (s *site) actions(r *records.Record) actions {
 	out := actions{ID: r.ID, Key: keyOf(r.ID)}
 	for _, a := range r.Approvals {
 		p := approval{
-			ID: r.ID, Key: keyOf(r.ID, a.CallID, a.Digest), CallID: a.CallID, Digest: a.Digest, Tool: line(a.Tool, 200), Call: line(a.CallID, 200),
+			ID: r.ID, Key: keyOf(r.ID, a.CallID, a.Digest), CallID: a.CallID, Digest: a.Digest, Tool: line(a.Tool, 200), Call: line(a.CallID, 200), Seen: line(a.Digest, 100),
 			Arguments: pretty(a.Arguments), Lost: line(a.Lost, 500), Since: at(a.Since), Until: at(a.Until),
 		}
 		if origin := a.Set + "/" + a.Name; a.Set != "" && origin != a.Tool {

@@ -72,6 +72,9 @@ func (s *site) recordView(r *records.Record, before string) (*view, error) {
 		v.refresh = refreshOpen
 	}
 	messages, earlier, later := window(r.Messages, before)
+	if s.files { // there is no page for the others
+		messages, earlier, later = r.Messages, 0, 0
+	}
 	here := func(before int) string {
 		q := url.Values{"id": {r.ID}}
 		if before > 0 {

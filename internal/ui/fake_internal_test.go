@@ -73,13 +73,6 @@ func (f *fakeSource) Record(_ context.Context, id string) (records.Record, error
 	return r, nil
 }
 
-func (f *fakeSource) Held(c records.Conversation) (records.Record, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r, ok := f.all[c.ID]
-	return r, ok && !c.Open
-}
-
 // fakeActor records the acts.
 type fakeActor struct {
 	mu   sync.Mutex

@@ -11,16 +11,38 @@ import (
 
 // A row is one line of the list.
 type row struct {
-	Link, ID, Persona           string
-	Label                       mark
-	Agent, Simulation           string
-	Executors, Models           string
-	Turns                       int
-	Tokens, Cost                string
-	Started                     moment
-	Took                        string // of a closed one
-	Since                       moment // of an open one
-	Excerpt, TemporalUI, Reason string
+	Link, ID, Persona string
+	Label             mark
+	Agent, Simulation string
+	Executors, Models string
+	Turns             int
+	Tokens, Cost      string
+	Started           moment
+	Took              string // of a closed one
+	Since             moment // of an open one
+	Excerpt, Reason   string
+	Filter            *rowFilter // in a bundle
+}
+
+// A rowFilter is what the script of a bundle filters a row by.
+type rowFilter struct {
+	Statuses, Outcome, Agent, Simulation, Executors, Models, Text string
+}
+
+// newRowFilter joins several values with line breaks.
+func newRowFilter(c *records.Conversation) *rowFilter {
+	f := rowFilter{
+		Outcome: string(c.Outcome), Agent: c.Agent, Simulation: c.Simulation, Executors: strings.Join(c.Executors, "\n"), Models: strings.Join(c.Models, "\n"),
+		Text: strings.ToLower(c.ID + "\n" + c.Persona),
+	}
+	statuses := []string{c.Status}
+	for _, status := range []string{records.StatusOpen, records.StatusClosed, records.StatusBroken, statusNeeds} {
+		if (query{Status: status}).matchesStatus(c) {
+			statuses = append(statuses, status)
+		}
+	}
+	f.Statuses = strings.Join(statuses, "\n")
+	return &f
 }
 
 func (s *site) row(f found) row {
@@ -33,6 +55,9 @@ func (s *site) row(f found) row {
 	}
 	if n := c.Tokens; n > 0 {
 		r.Tokens = number(n)
+	}
+	if s.files {
+		r.Filter = newRowFilter(c)
 	}
 	if c.Open {
 		r.Since = at(c.Started)
@@ -129,7 +154,7 @@ func (s *site) columns(q query) []column {
 	}
 	for i := range heads {
 		h := &heads[i]
-		if h.Name == "" {
+		if h.Name == "" || s.files {
 			continue
 		}
 		to := q
@@ -146,6 +171,9 @@ func (s *site) columns(q query) []column {
 func (s *site) listWith(v url.Values) string {
 	if len(v) == 0 {
 		return s.List()
+	}
+	if s.files {
+		return s.List() + "#" + v.Encode()
 	}
 	return s.List() + "?" + v.Encode()
 }
@@ -173,6 +201,9 @@ func (s *site) list(q query) (*view, error) {
 	q.Page = min(q.Page, pages)
 	from := (q.Page - 1) * pageSize
 	shown := hits[from:min(from+pageSize, len(hits))]
+	if s.files { // a script filters them
+		shown, pages = hits, 1
+	}
 	data := struct {
 		Query   query
 		Columns []column
@@ -189,6 +220,9 @@ func (s *site) list(q query) (*view, error) {
 	}
 	errs = append(errs, v.add("counts", "counts", "counts", s.tallies(snapshot.Conversations, q)))
 	if searched != nil {
+		if searched.More {
+			v.refresh = refreshReading
+		}
 		errs = append(errs, v.add("notices", "searched", "searched", searched))
 	}
 	for _, h := range shown {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/parley-run/parley/internal/loopback"
@@ -63,7 +64,7 @@ func newServer(c Config) *Server {
 	}
 	return &Server{
 		config: c, token: rand.Text(), session: rand.Text(),
-		site:    &site{links: links{root: "/"}, source: c.Source, where: c.Where, live: true, acts: c.Actor != nil, csrf: rand.Text()},
+		site:    &site{links: links{root: "/"}, source: c.Source, where: c.Where, live: true, acts: c.Actor != nil, csrf: rand.Text(), library: newLibrary(c.Source)},
 		streams: make(chan struct{}, maxStreams), stopping: make(chan struct{}),
 	}
 }
@@ -84,6 +85,11 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(s.listener) }()
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	background, cancelReading := context.WithCancel(ctx)
+	defer cancelReading()
+	reading.Go(func() { s.site.library.run(background) })
 	select {
 	case err := <-done:
 		return fmt.Errorf("ui: %w", err)

@@ -3,10 +3,16 @@ package ui
 import (
 	"context"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/parley-run/parley/internal/records"
+)
+
+const (
+	// readPatience bounds the reading of one conversation.
+	readPatience = 20 * time.Second
+	// refreshReading is how often a page is rendered anew while conversations are read for it.
+	refreshReading = time.Second
 )
 
 // A site renders the pages of one source.
@@ -17,11 +23,12 @@ type site struct {
 	live   bool
 	acts   bool
 	csrf   string
-	index  index
+	// library holds what has been read of conversations.
+	library *library
 }
 
 func (s *site) frame() frame {
-	return frame{Root: s.root, Live: s.live, Acts: s.acts, CSRF: s.csrf, Where: s.where, links: s.links}
+	return frame{Root: s.root, Live: s.live, Acts: s.acts, CSRF: s.csrf, Where: line(s.where, 200), links: s.links}
 }
 
 // errNoPage means that there is no page at an address.
@@ -48,6 +55,17 @@ func (s *site) route(ctx context.Context, path string, q url.Values) (*view, err
 		return s.list(parseQuery(q))
 	case "/waiting":
 		return s.waiting(ctx)
+	case "/runs":
+		return s.runs()
+	case "/run":
+		for _, kind := range []string{"simulation", "agent"} {
+			if id := q.Get(kind); id != "" {
+				return s.run(runKey{kind, id})
+			}
+		}
+		return nil, errNoPage{"The address names no run."}
+	case "/compare":
+		return s.compare(q.Get("a"), q.Get("b"))
 	case "/conversation":
 		return s.conversation(ctx, q.Get("id"), q.Get("before"))
 	}
@@ -56,11 +74,11 @@ func (s *site) route(ctx context.Context, path string, q url.Values) (*view, err
 
 // record reads a conversation in the time that a reader waits.
 func (s *site) record(ctx context.Context, id string) (records.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	r, err := s.source.Record(ctx, id)
 	if err == nil {
-		s.index.add(r)
+		s.library.add(r)
 	}
 	return r, err
 }
@@ -94,33 +112,4 @@ func (s *site) notices(v *view, snapshot records.Snapshot) error {
 		}
 	}
 	return nil
-}
-
-// index holds the texts of the conversations that have been read.
-type index struct{ texts map[string]string }
-
-func (index) add(records.Record) {}
-
-// searched says how much was searched.
-type searched struct {
-	Text  string
-	Read  int
-	Total int
-}
-
-// search finds the conversations that meet all conditions.
-func (s *site) search(all []records.Conversation, q query) ([]found, *searched) {
-	var out []found
-	text := strings.ToLower(q.Text)
-	for i := range all {
-		c := &all[i]
-		if !q.matches(c) {
-			continue
-		}
-		if text != "" && !strings.Contains(strings.ToLower(c.ID), text) && !strings.Contains(strings.ToLower(c.Persona), text) {
-			continue
-		}
-		out = append(out, found{c: c})
-	}
-	return out, nil
 }

@@ -15,8 +15,6 @@ type Source interface {
 	Changed() <-chan struct{}
 	// Record reads one conversation whole.
 	Record(ctx context.Context, id string) (records.Record, error)
-	// Held returns the record of a closed conversation if it has been read before.
-	Held(c records.Conversation) (records.Record, bool)
 }
 
 // An Actor acts on conversations. An *operate.Operator is one.

@@ -30,6 +30,8 @@ type view struct {
 	refresh time.Duration
 	// Status is the HTTP status. Zero: 200.
 	Status int
+	// Policy is the Content-Security-Policy of a page that is a file. Empty: the server has it.
+	Policy string
 
 	frame
 }

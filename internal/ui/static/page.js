@@ -173,7 +173,38 @@ document.addEventListener("submit", async (e) => {
 // ---- filters
 
 const filters = document.getElementById("filters");
-if (filters) {
+if (filters && body.hasAttribute("data-files")) {
+  // Pages that are files have all rows: they are filtered here, and the address keeps how.
+  filters.classList.add("scripted");
+  const rows = [...document.querySelectorAll("#list tbody tr")];
+  const left = document.getElementById("left");
+  const show = () => {
+    const q = new URLSearchParams(location.hash.slice(1));
+    for (const e of filters.elements) if (e.name) e.value = q.get(e.name) || "";
+    let n = 0;
+    for (const row of rows) {
+      let ok = true;
+      for (const [name, value] of q) {
+        if (!value) continue;
+        ok = ok && (name === "q" ? row.dataset.text.includes(value.toLowerCase()) : (row.dataset[name] || "").split("\n").includes(value));
+      }
+      row.hidden = !ok;
+      if (ok) n++;
+    }
+    left.hidden = n === rows.length;
+    left.textContent = n + " of " + rows.length + " meet the conditions.";
+    document.querySelector(".pager")?.toggleAttribute("hidden", n !== rows.length);
+  };
+  const apply = () => {
+    const q = new URLSearchParams();
+    for (const [name, value] of new FormData(filters)) if (value) q.append(name, value);
+    location.hash = q.toString();
+  };
+  filters.addEventListener("input", apply);
+  filters.addEventListener("submit", (e) => { e.preventDefault(); apply(); });
+  window.addEventListener("hashchange", show);
+  show();
+} else if (filters) {
   filters.classList.add("scripted");
   const apply = () => {
     const q = new URLSearchParams();
