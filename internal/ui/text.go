@@ -108,5 +108,30 @@ func pretty(data json.RawMessage) string {
 	if json.Indent(&b, data, "", "  ") != nil {
 		return visible(string(data))
 	}
-	return visible(b.String())
+	return visible(readable(b.String()))
+}
+
+// readable undoes the escapes of <, > and & in JSON, which encoders add for HTML: the
+// templates escape these.
+func readable(text string) string {
+	if !strings.Contains(text, `\u00`) {
+		return text
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' || i+1 == len(text) {
+			b.WriteByte(text[i])
+			continue
+		}
+		if i+6 <= len(text) {
+			if c, ok := map[string]byte{`\u003c`: '<', `\u003e`: '>', `\u0026`: '&'}[text[i:i+6]]; ok {
+				b.WriteByte(c)
+				i += 5
+				continue
+			}
+		}
+		b.WriteString(text[i : i+2]) // another escape, such as of a backslash
+		i++
+	}
+	return b.String()
 }

@@ -157,7 +157,8 @@ document.addEventListener("submit", async (e) => {
   const buttons = [...form.querySelectorAll("button")];
   buttons.forEach((b) => { b.disabled = true; });
   try {
-    const answer = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" }, redirect: "error" });
+    // form.action is the button of that name
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body: data, headers: { Accept: "application/json" }, redirect: "error" });
     const result = await answer.json();
     say(result.text, !result.ok);
     if (result.ok) {
