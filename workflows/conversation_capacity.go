@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/tracing"
 )
 
@@ -174,7 +175,7 @@ func (r *run) startCapacity(ctx workflow.Context) {
 		WorkflowID:            CapacityID(r.in.Ref.Platform),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		ParentClosePolicy:     enums.PARENT_CLOSE_POLICY_ABANDON,
-		StaticSummary:         "capacity of " + r.in.Ref.Platform,
+		StaticSummary:         printable.MarkdownClip("capacity of "+r.in.Ref.Platform, maxSummary),
 	})
 	child := workflow.ExecuteChildWorkflow(ctx, CapacityName, CapacityInput{Platform: r.in.Ref.Platform})
 	err := child.GetChildWorkflowExecution().Get(ctx, nil)

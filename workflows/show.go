@@ -145,16 +145,7 @@ func capital(s string) string {
 }
 
 // plain cuts a text of others to at most limit runes and makes Markdown of it that
-// shows it as it is: on one line, with nothing that formats, folds or leaves its place.
+// shows it as it is.
 func plain(text string, limit int) string {
-	return markdown.Replace(printable.ClipLetters(strings.Join(strings.Fields(text), " "), limit))
+	return printable.Markdown(printable.ClipLetters(printable.Line(text), limit))
 }
-
-// markdown escapes what Markdown and the HTML in it give a meaning.
-var markdown = func() *strings.Replacer {
-	pairs := []string{"<", "&lt;", ">", "&gt;", "&", "&amp;"}
-	for _, c := range "\\`*_[]#|~" {
-		pairs = append(pairs, string(c), `\`+string(c))
-	}
-	return strings.NewReplacer(pairs...)
-}()

@@ -16,12 +16,12 @@ func TestPlain(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"good day":               "good day",
-		"a `b` c":                "a \\`b\\` c",
-		"**bold** and _slanted_": `\*\*bold\*\* and \_slanted\_`,
-		"[here](http://x.test)":  `\[here\](http://x.test)`,
-		"# big\n\n> quoted":      `\# big &gt; quoted`,
-		"<img src=x> & <b>":      "&lt;img src=x&gt; &amp; &lt;b&gt;",
-		`a \ b | c ~~d~~`:        `a \\ b \| c \~\~d\~\~`,
+		"a `b` c":                "a &#96;b&#96; c",
+		"**bold** and _slanted_": "&#42;&#42;bold&#42;&#42; and &#95;slanted&#95;",
+		"[here](http://x.test)":  "&#91;here&#93;&#40;http&#58;&#47;&#47;x&#46;test)",
+		"# big\n\n> quoted":      "&#35; big &#62; quoted",
+		"<img src=x> & <b>":      "&#60;img src&#61;x&#62; &#38; &#60;b&#62;",
+		`a \ b | c ~~d~~`:        "a &#92; b &#124; c &#126;&#126;d&#126;&#126;",
 	} {
 		require.Equal(t, want, plain(text, 100))
 	}
@@ -36,7 +36,7 @@ func TestDetailsOfAttention(t *testing.T) {
 		Since: since, Step: "turn 2 · reply", Kind: conversation.Unauthorized, Reason: "the key `k` is wrong", Remedy: "set another",
 	}}
 	details := r.details()
-	require.Contains(t, details, "**needs attention** since 2026-03-01 12:00:00 UTC at turn 2 · reply: the key \\`k\\` is wrong\n\n> set another\n\nResume, take over or end the conversation\n\n")
+	require.Contains(t, details, "**needs attention** since 2026-03-01 12:00:00 UTC at turn 2 · reply: the key &#96;k&#96; is wrong\n\n> set another\n\nResume, take over or end the conversation\n\n")
 	require.Equal(t, 1, strings.Count(details, "set another"))
 
 	r.attention.Remedy, r.attention.Kind, r.attention.NextCheck = "", conversation.Ambiguous, since.Add(time.Minute)

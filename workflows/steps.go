@@ -9,7 +9,12 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 )
+
+// maxSummary bounds summaries, in bytes: Temporal refuses activities and timers with one of
+// more than 400.
+const maxSummary = 200
 
 // Names of steps, for operators.
 const (
@@ -93,7 +98,7 @@ func (s *steps) schedule(ctx workflow.Context, name string, failed int, opts wor
 	s.open = s.underWay()
 	s.scheduled++
 	o := &openStep{id: fmt.Sprintf("%s-%d", shortName(activity), s.scheduled), name: name, before: failed}
-	opts.ActivityID, opts.Summary = o.id, name
+	opts.ActivityID, opts.Summary = o.id, printable.Name(name, maxSummary)
 	opts.HeartbeatTimeout = activities.HeartbeatTimeout(opts.HeartbeatTimeout, s.lag)
 	if policy := opts.RetryPolicy; policy != nil && policy.MaximumAttempts > 0 {
 		o.of = int(policy.MaximumAttempts)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/tracing"
 )
 
@@ -203,7 +204,7 @@ func (t *pendingCall) askOperator(ctx workflow.Context, lost string) (conversati
 		tracing.KeyTurn.Int(t.in.Turn), tracing.KeyToolName.String(tracing.Name(call.Tool)), tracing.KeyToolCallID.String(tracing.ID(call.CallID)))
 	_, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
 		Timeout:      t.policy.ApprovalTimeout,
-		TimerOptions: workflow.TimerOptions{Summary: fmt.Sprintf("turn %d · approval of %s", t.transcript.nextTurn(), call.Tool)},
+		TimerOptions: workflow.TimerOptions{Summary: printable.Name(fmt.Sprintf("turn %d · approval of %s", t.transcript.nextTurn(), call.Tool), maxSummary)},
 	}, func() bool { return a.decision != nil })
 	if a.decision == nil {
 		a.decision = &conversation.Decision{Choice: conversation.ChoiceTimedOut, At: workflow.Now(ctx).UTC(), Digest: a.Digest}

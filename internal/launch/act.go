@@ -20,7 +20,7 @@ func (l Launcher) Act(ctx context.Context, record workflows.ActRecord, ref conve
 		ID:                       id,
 		TaskQueue:                l.taskQueue(),
 		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-		StaticSummary:            printable.Clip(fmt.Sprintf("%s %s", record.Action, record.Subject()), 200),
+		StaticSummary:            printable.MarkdownClip(fmt.Sprintf("%s %s", record.Action, record.Subject()), maxSummary),
 		TypedSearchAttributes:    attributes(ref, workflows.StateClosed, ""),
 	}, workflows.ActName, record)
 	if err != nil {

@@ -30,7 +30,7 @@ func (r Runs) Reserve(ctx context.Context, platform string, req activities.Reser
 			TaskQueue:                r.taskQueue(),
 			WorkflowIDReusePolicy:    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 			WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
-			StaticSummary:            printable.Clip("capacity of "+platform, 200),
+			StaticSummary:            printable.MarkdownClip("capacity of "+platform, maxSummary),
 		}, workflows.CapacityName, workflows.CapacityInput{Platform: platform}),
 		UpdateOptions: client.UpdateWorkflowOptions{
 			WorkflowID: workflows.CapacityID(platform), UpdateName: workflows.UpdateReserve, Args: []any{req},

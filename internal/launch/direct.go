@@ -234,7 +234,7 @@ func (l Launcher) directOptions(d Direct) client.StartWorkflowOptions {
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowIDConflictPolicy:                 conflictPolicy(d),
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            printable.Clip(title, 200),
+		StaticSummary:                            printable.MarkdownClip(title, maxSummary),
 		StaticDetails:                            details(ref, Conversation{Input: d.Input}),
 		TypedSearchAttributes:                    attributes(ref, d.Input.FirstState(), persona),
 	}

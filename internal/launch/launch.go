@@ -88,7 +88,7 @@ func (l Launcher) Conversation(ctx context.Context, c Conversation) (started boo
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
 		// No retry policy and no execution timeout: a second run would pay for the
 		// same replies again, and waiting for an operator is not a failure.
-		StaticSummary:         printable.Clip(summary(ref, c.Persona), 200),
+		StaticSummary:         printable.MarkdownClip(summary(ref, c.Persona), maxSummary),
 		StaticDetails:         details(ref, c),
 		TypedSearchAttributes: attributes(ref, c.Input.FirstState(), l.shown(c.Persona)),
 	}, workflows.ConversationName, c.Input)
@@ -124,7 +124,7 @@ func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
 		ID:                    id,
 		TaskQueue:             l.taskQueue(),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         printable.Clip(fmt.Sprintf("inbox of %s on %s", name, in.Platform), 200),
+		StaticSummary:         printable.MarkdownClip(fmt.Sprintf("inbox of %s on %s", name, in.Platform), maxSummary),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			workflows.KeyPlatform.ValueSet(in.Platform),
 			workflows.KeyProject.ValueSet(in.Project),
@@ -137,6 +137,12 @@ func (l Launcher) Inbox(ctx context.Context, in workflows.InboxInput) error {
 	}
 	return nil
 }
+
+// Temporal refuses summaries of more than 400 bytes and details of more than 20,000.
+const (
+	maxSummary = 200
+	maxDetail  = 2000
+)
 
 // shown is the persona as far as lists may show it.
 func (l Launcher) shown(persona string) string {
@@ -164,7 +170,7 @@ func details(ref conversation.Ref, c Conversation) string {
 	var b strings.Builder
 	row := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "- %s: `%s`\n", name, value)
+			fmt.Fprintf(&b, "- %s: %s\n", name, printable.MarkdownClip(value, maxDetail))
 		}
 	}
 	row("platform", ref.Platform)

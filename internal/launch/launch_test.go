@@ -190,7 +190,7 @@ func TestConversationStartsOnce(t *testing.T) {
 			require.Equal(t, id, o.ID)
 			require.Equal(t, workflows.DefaultTaskQueue, o.TaskQueue)
 			require.Equal(t, "Ann", o.StaticSummary)
-			require.Contains(t, o.StaticDetails, "- executor: `model`")
+			require.Contains(t, o.StaticDetails, "- executor: model")
 			require.Nil(t, o.RetryPolicy, "a second run would pay for the same replies again")
 			require.Zero(t, o.WorkflowExecutionTimeout, "waiting for an operator is not a failure")
 			platform, _ := o.TypedSearchAttributes.GetKeyword(workflows.KeyPlatform)

@@ -90,7 +90,7 @@ func (l *Ledger) write(ctx context.Context, account budget.Account, b *batch) {
 	_, err := l.launcher.Client.SignalWithStartWorkflow(ctx, id, workflows.SignalEntries, entries, client.StartWorkflowOptions{
 		ID: id, TaskQueue: l.launcher.taskQueue(),
 		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         printable.Clip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), 200),
+		StaticSummary:         printable.MarkdownClip(fmt.Sprintf("budget %s on %s", account.Name, account.Day), maxSummary),
 	}, workflows.LedgerName, workflows.LedgerInput{Account: account})
 	if err != nil {
 		b.err = fmt.Errorf("launch: record usage in %q: %w", id, err)

@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/uilink"
 	"github.com/parley-run/parley/workflows"
 )
@@ -210,5 +211,5 @@ func (r *Reader) summary(id string, payload *common.Payload) string {
 	if payload != nil {
 		_ = r.ConverterOf(id).FromPayload(payload, &text)
 	}
-	return text
+	return printable.OfMarkdown(text)
 }

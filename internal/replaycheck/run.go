@@ -33,7 +33,7 @@ func Run(ctx context.Context, t Target, req Request) (Report, error) {
 		ID:                       "replaycheck/" + uuid.NewString(),
 		TaskQueue:                t.TaskQueue,
 		WorkflowExecutionTimeout: 2 * maxDuration,
-		StaticSummary:            printable.Clip("replay check on "+versions.Name(t.Version), 200),
+		StaticSummary:            printable.MarkdownClip("replay check on "+versions.Name(t.Version), 200),
 	}
 	if t.Version.DeploymentName != "" {
 		options.VersioningOverride = &client.PinnedVersioningOverride{Version: t.Version}

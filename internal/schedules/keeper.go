@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
@@ -101,8 +102,9 @@ func (k *Keeper) action(p Plan, task conversation.Task) *client.ScheduleWorkflow
 		Args:      []any{in},
 		TaskQueue: queue,
 		// As in launch: no retry policy and no execution timeout.
-		StaticSummary:         fmt.Sprintf("schedule %s of %s", p.Name, p.Agent),
-		StaticDetails:         fmt.Sprintf("- platform: `%s`\n- schedule: `%s`\n- agent: `%s`\n- executor: `%s`\n", Platform, p.Name, p.Agent, in.Policy.Executor),
+		StaticSummary: printable.MarkdownClip(fmt.Sprintf("schedule %s of %s", p.Name, p.Agent), 200),
+		StaticDetails: fmt.Sprintf("- platform: %s\n- schedule: %s\n- agent: %s\n- executor: %s\n", Platform,
+			printable.MarkdownClip(p.Name, 2000), printable.MarkdownClip(p.Agent, 2000), printable.MarkdownClip(in.Policy.Executor, 2000)),
 		TypedSearchAttributes: attributes(p.Agent, p.Name),
 	}
 }
