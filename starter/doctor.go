@@ -213,7 +213,7 @@ func (s *starter) examineTemporal(ctx context.Context, inboxes []workflows.Inbox
 		return skip(found, 3, "no search attributes")
 	}
 	found = append(found, s.examineInboxes(ctx, o, inboxes)...)
-	return append(found, examineConversations(ctx, o)...)
+	return append(append(found, examineConversations(ctx, o)...), examineUI(o))
 }
 
 // examineAttributes decides as a starting worker does, which adds missing attributes if it may.

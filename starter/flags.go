@@ -14,6 +14,7 @@ type globalFlags struct {
 	taskQueue string
 	address   string
 	namespace string
+	uiAddress string
 	output    string
 	timeout   time.Duration
 	as        string // the operator
@@ -30,6 +31,7 @@ func (f *globalFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.config, "config", "", "configuration `file` (default: parley.yaml, if there is one)")
 	flags.StringVar(&f.address, "temporal-address", "", "`host:port` of Temporal (default: TEMPORAL_ADDRESS, else localhost:7233)")
 	flags.StringVar(&f.namespace, "namespace", "", "Temporal `namespace` (default: TEMPORAL_NAMESPACE, else default)")
+	flags.StringVar(&f.uiAddress, "ui-address", "", "`address` of Temporal's web interface, for links (default: TEMPORAL_UI_ADDRESS, else the one found on this machine)")
 	flags.StringVar(&f.taskQueue, "task-queue", "", "task `queue` of the workers (default: the configuration's, else parley)")
 	flags.StringVarP(&f.output, "output", "o", outputText, "output `format`: text or json")
 	flags.Var(duration.NewFlag(&f.timeout, 15*time.Second), "timeout", "how long to wait for Temporal and for workers; 0 waits for ever")

@@ -112,6 +112,7 @@ func header(r records.Record, now time.Time) string {
 		{"tokens", tokens(r.Usage)},
 		{"started", started},
 		{"outcome", clip(outcome, 500)},
+		{"Temporal UI", r.UI},
 	}
 	if w := r.WaitsFor; w != nil {
 		rows = append(rows, [2]string{"waiting", "since " + clock(w.Since, now) + ", " + clip(w.Reason, 500)},

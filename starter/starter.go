@@ -163,6 +163,10 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	if err != nil {
 		return nil, err
 	}
+	ui, err := s.givenUI()
+	if err != nil {
+		return nil, err
+	}
 	options := connect.Options{
 		Environ: s.environ, Address: s.flags.address, Namespace: s.flags.namespace,
 		Warn: func(text string) { s.say("starter: warning: %s", text) },
@@ -183,6 +187,7 @@ func (s *starter) operator(ctx context.Context) (*operate.Operator, error) {
 	s.client = c
 	return &operate.Operator{Reader: &records.Reader{
 		Client: c, Address: c.Address, Namespace: c.Namespace, TaskQueue: queue, Converter: c.Converter,
+		UI: uiOf(ctx, ui, c.Address),
 	}}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/uilink"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -78,6 +79,9 @@ func (s *starter) follow(ctx context.Context, o *operate.Operator, name string) 
 	stop()
 	if err != nil {
 		return err
+	}
+	if page := uilink.Conversation(o.UI, o.Namespace, id, ""); page != "" && !s.inJSON() {
+		s.say("In the Temporal UI: %s", page)
 	}
 	record, err := o.Follow(ctx, id, followEvery, s.tell(o))
 	if err != nil {

@@ -172,6 +172,11 @@ func TestTemporalUI(t *testing.T) {
 		require.Zero(t, browsertest.Eval[int](t, p, `document.querySelectorAll("a[href*='evil.example'], img[src*='evil.example']").length`))
 		p.RequireNoFaults(t)
 	})
+	t.Run("Newest run", func(t *testing.T) {
+		p := ui.Open(t, strings.TrimSuffix(ui.finished, ui.finished[strings.LastIndex(strings.TrimSuffix(ui.finished, "/history"), "/"):]))
+		p.WaitText(t, "body", "Event History")
+		p.RequireNoFaults(t)
+	})
 	t.Run("List", func(t *testing.T) {
 		p := ui.Open(t, uilink.List(ui.url, "default", "WorkflowType = 'Conversation' AND ParleyStatus = 'needs_attention'"))
 		p.WaitText(t, "table", "Conversation")

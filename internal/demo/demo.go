@@ -15,6 +15,7 @@ import (
 	"github.com/parley-run/parley/internal/localstack/build"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/uilink"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -270,8 +271,5 @@ func (d *demo) stop() error {
 }
 
 func (d *demo) uiPage() string {
-	if d.stack.UIURL == "" {
-		return ""
-	}
-	return d.stack.UIURL + "/namespaces/" + d.stack.Namespace + "/workflows"
+	return uilink.List(d.stack.UIURL, d.stack.Namespace, "WorkflowType = '"+workflows.ConversationName+"'")
 }

@@ -125,6 +125,9 @@ func (d *demo) writeNext(w io.Writer, r Result) {
 	if d.opts.Exit {
 		return
 	}
+	if c, ok := finest(r.Conversations); ok && c.UI != "" {
+		fmt.Fprintf(w, "  One of them   %s\n", c.UI)
+	}
 	if c, ok := finest(r.Conversations); ok {
 		at := ""
 		if r.TemporalAddress != "127.0.0.1:7233" {

@@ -25,6 +25,8 @@ type Conversation struct {
 	ID         string `json:"id"`
 	WorkflowID string `json:"workflow_id"`
 	Persona    string `json:"persona"`
+	// UI is its address in the Temporal UI. Empty: there is no UI.
+	UI string `json:"ui,omitempty"`
 	// Outcome is "ended" if all went well. Otherwise it is another kind of outcome, or a
 	// state in which the conversation waits for an operator.
 	Outcome string               `json:"outcome"`
@@ -46,7 +48,7 @@ func (c Conversation) ended() bool { return c.Outcome == string(conversation.Out
 // fromRecord converts Temporal's record of a conversation.
 func fromRecord(id string, r records.Record) Conversation {
 	c := Conversation{
-		ID: id, WorkflowID: r.ID, Persona: r.Persona, Outcome: string(r.Outcome), EndedBy: r.EndedBy,
+		ID: id, WorkflowID: r.ID, Persona: r.Persona, UI: r.UI, Outcome: string(r.Outcome), EndedBy: r.EndedBy,
 		Turns: r.Turns, DurationMS: r.Duration().Milliseconds(),
 		executor: r.Executor, model: r.Model,
 	}
