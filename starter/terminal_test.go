@@ -2,18 +2,16 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/hostile"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/schedules"
@@ -21,53 +19,26 @@ import (
 	"github.com/parley-run/parley/workflows"
 )
 
-// hostile is what other parties may send in any of their texts.
-const hostile = "name\x1b[2J\x1b]0;owned\x07\u009b31m\x9b1m\x7f\b\r\u202egnp\u2066x\x00"
-
-// fill puts the hostile text into every text of a value, however deep.
-func fill(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(hostile)
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem())
-	case reflect.Slice:
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			if v.Type() == reflect.TypeFor[json.RawMessage]() {
-				raw, _ := json.Marshal(map[string]string{hostile: hostile})
-				// What JSON need not escape comes as it is.
-				v.SetBytes(bytes.ReplaceAll(raw, []byte(`\u202e`), []byte("\u202e")))
-			}
-			return
-		}
-		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		fill(v.Index(0))
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Field(i).CanSet() {
-				fill(v.Field(i))
-			}
-		}
-	}
-}
+// name is what other parties may send in any of their texts.
+var name = hostile.Text("name")
 
 func filled[T any]() T {
 	var out T
-	fill(reflect.ValueOf(&out).Elem())
+	hostile.Fill(&out)
 	return out
 }
 
 // No text of another party controls the terminal or deceives its reader, whatever field
-// it came in and wherever it is printed.
+// it came in and wherever it is printed. A new output of the starter gets a row: text for
+// terminals here, other formats in TestNothingIsLive.
 func TestNothingCommandsTheTerminal(t *testing.T) {
 	t.Parallel()
 	record, status, approval := filled[records.Record](), filled[workflows.Status](), filled[workflows.Approval]()
 	said, schedule, inbox := filled[records.Message](), filled[schedules.Schedule](), filled[operate.Inbox]()
 	reply := filled[workflows.SendReply]()
-	failure := &conversation.Error{Kind: conversation.Invalid, Op: hostile, Remedy: hostile, Err: errors.New(hostile)}
+	failure := &conversation.Error{Kind: conversation.Invalid, Op: name, Remedy: name, Err: errors.New(name)}
 	coloured := styles{colour: true}
-	for name, write := range map[string]func(s *starter) error{
+	for output, write := range map[string]func(s *starter) error{
 		"show": func(s *starter) error { s.print("%s", recordText(record, noon)); return s.document(record) },
 		"list": func(s *starter) error {
 			s.print("%s", listing(records.Page{Conversations: []records.Conversation{record.Conversation}}, noon))
@@ -80,9 +51,9 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		},
 		"approve": func(s *starter) error {
 			s.say("%s", callText(approval, noon))
-			return s.decided("approving", operate.Result{ID: hostile}, approval, hostile)
+			return s.decided("approving", operate.Result{ID: name}, approval, name)
 		},
-		"message": func(s *starter) error { s.print("%s", messageText(said, hostile, noon)); return s.line(said) },
+		"message": func(s *starter) error { s.print("%s", messageText(said, name, noon)); return s.line(said) },
 		"inbox": func(s *starter) error {
 			s.print("%s", inboxTable([]operate.Inbox{inbox}, noon))
 			return s.document(inbox)
@@ -95,39 +66,49 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 			s.print("%s", toolsTable([]tools.Listing{filled[tools.Listing]()}))
 			return nil
 		},
-		"doctor":    func(s *starter) error { s.print("%s", findingText(wrong(hostile, failure))); return nil },
+		"audit": func(s *starter) error {
+			s.print("%s", auditTable(filled[operate.Audit]()))
+			return s.document(filled[operate.Audit]())
+		},
+		"begun": func(s *starter) error {
+			all := []begun{filled[begun]()}
+			s.sayBegun(all)
+			return s.document(all)
+		},
+		"conversation's page": func(s *starter) error {
+			s.print("%s", findingText(examineUI(&operate.Operator{Reader: &records.Reader{UI: "http://127.0.0.1:8233", Namespace: name}})))
+			s.say("zq7hostile")
+			return nil
+		},
+		"doctor":    func(s *starter) error { s.print("%s", findingText(wrong(name, failure))); return nil },
 		"schedule":  func(s *starter) error { s.print("%s", scheduleText(schedule, true)); return s.document(schedule) },
 		"schedules": func(s *starter) error { s.print("%s", scheduleTable([]schedules.Schedule{schedule})); return nil },
-		"reply":     func(s *starter) error { return s.replied(hostile, reply) },
+		"reply":     func(s *starter) error { return s.replied(name, reply) },
 		"error": func(s *starter) error {
 			for _, line := range message(failure) {
 				s.say("starter: %s", line)
 			}
 			return nil
 		},
-		"question": func(s *starter) error { _ = s.confirm(hostile); return nil },
+		"question": func(s *starter) error { _ = s.confirm(name); return nil },
 		"plain chat": func(s *starter) error {
-			s.print("%s", styles{}.said(said, hostile, 80)+styles{}.question(hostile, approval, noon, 80)+styles{}.attention(status, hostile, noon))
+			s.print("%s", styles{}.said(said, name, 80)+styles{}.question(name, approval, noon, 80)+styles{}.attention(status, name, noon))
 			return nil
 		},
-		"speech": func(s *starter) error { s.print("%s", speech(hostile, hostile, hostile, 80)); return nil },
+		"speech": func(s *starter) error { s.print("%s", speech(name, name, name, 80)); return nil },
 		"in colour": func(s *starter) error {
-			s.print("%s", strings.NewReplacer("\x1b[1;36m", "", "\x1b[0m", "").Replace(coloured.agent(hostile)))
+			s.print("%s", strings.NewReplacer("\x1b[1;36m", "", "\x1b[0m", "").Replace(coloured.agent(name)))
 			return nil
 		},
 	} {
-		for _, output := range []string{outputText, outputJSON} {
-			t.Run(name+" "+output, func(t *testing.T) {
+		for _, format := range []string{outputText, outputJSON} {
+			t.Run(output+" "+format, func(t *testing.T) {
 				t.Parallel()
 				var out, remarks bytes.Buffer
 				s := &starter{stdin: strings.NewReader("n\n"), stdout: &out, stderr: &remarks}
-				s.flags.output = output
+				s.flags.output = format
 				require.NoError(t, write(s))
-				written := out.String() + remarks.String()
-				require.NotEmpty(t, written)
-				for _, r := range written {
-					require.True(t, r == '\n' || r == '\t' || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r), "%q in %q", r, written)
-				}
+				hostile.Terminal(t, out.String()+remarks.String())
 			})
 		}
 	}
@@ -147,5 +128,31 @@ func TestNamesStayOnTheirLine(t *testing.T) {
 		for line := range strings.SplitSeq(text, "\n") {
 			require.False(t, strings.HasPrefix(line, "✓"), "%s", text)
 		}
+	}
+}
+
+// Documents stay valid whatever their fields say, and show nothing live to their readers.
+func TestNothingIsLive(t *testing.T) {
+	t.Parallel()
+	document := func(v any) string {
+		var out bytes.Buffer
+		require.NoError(t, (&starter{stdout: &out}).document(v))
+		return out.String()
+	}
+	for name, row := range map[string]struct {
+		check func(testing.TB, string)
+		write func() string
+	}{
+		"show JSON":   {hostile.JSON, func() string { return document(filled[records.Record]()) }},
+		"list JSON":   {hostile.JSON, func() string { return document(filled[records.Page]()) }},
+		"watch JSON":  {hostile.JSON, func() string { return document(filled[watchLine]()) }},
+		"audit JSON":  {hostile.JSON, func() string { return document(filled[operate.Audit]()) }},
+		"inbox JSON":  {hostile.JSON, func() string { return document(filled[operate.Inbox]()) }},
+		"doctor JSON": {hostile.JSON, func() string { return document([]finding{filled[finding]()}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			row.check(t, row.write())
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/hostile"
 )
 
 // What others say cannot format the page: no code span, link, heading, block or HTML
@@ -48,4 +49,31 @@ func TestDetailsOfAttention(t *testing.T) {
 	details = r.details()
 	require.NotContains(t, details, "transcript")
 	require.Contains(t, details, "It continues by itself at 2026-03-01 20:00:00 UTC")
+}
+
+// Nothing that a persona, a model, a tool or a platform says is live in the details.
+func TestDetailsOfHostileTexts(t *testing.T) {
+	t.Parallel()
+	var (
+		about     conversation.Context
+		attention Attention
+		outcome   conversation.Outcome
+		approval  Approval
+		message   conversation.Message
+	)
+	for _, v := range []any{&about, &attention, &outcome, &approval, &message} {
+		hostile.Fill(v)
+	}
+	message.Role = conversation.RoleUser
+	name := hostile.Text("name")
+	r := &run{about: about, state: StateTalking, agent: agent{executor: name, model: name}, steps: steps{now: name}}
+	r.transcript.replace(conversation.Record{Messages: []conversation.Message{message}})
+	hostile.Markdown(t, r.details())
+	r.attention = &attention
+	hostile.Markdown(t, r.details())
+	r.attention, r.outcome = nil, &conversation.Outcome{Kind: conversation.OutcomeFailed, Detail: outcome.Detail}
+	hostile.Markdown(t, r.details())
+	var b strings.Builder
+	writeApproval(&b, approval)
+	hostile.Markdown(t, b.String())
 }
