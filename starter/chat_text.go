@@ -50,6 +50,7 @@ func (l styles) said(m records.Message, agent string, width int) string {
 	if len(m.Parts) > 0 {
 		text = partsText(m.Parts)
 	}
+	agent = clip(agent, 200)
 	switch m.Role {
 	case conversation.RoleUser:
 		return speech(youLabel, l.you(youLabel), text, width)
@@ -70,6 +71,7 @@ func replyText(r workflows.SendReply) string {
 // question shows what the decision on a tool call needs.
 func (l styles) question(agent string, a workflows.Approval, now time.Time, width int) string {
 	var b strings.Builder
+	agent = clip(agent, 200)
 	what := fmt.Sprintf("%s asks to call the tool %s", agent, clip(a.Tool, 200))
 	if a.Lost != "" {
 		what = fmt.Sprintf("%s has called the tool %s, and the outcome is unknown: %s", agent, clip(a.Tool, 200), clip(a.Lost, 500))

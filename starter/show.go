@@ -236,7 +236,7 @@ func messageText(m records.Message, other string, now time.Time) string {
 	if len(m.Parts) > 0 {
 		body = clean(partsText(m.Parts))
 	}
-	return head + "\n" + indent(strings.TrimRight(body, "\n"), "   ") + "\n"
+	return printable.Line(head) + "\n" + indent(strings.TrimRight(body, "\n"), "   ") + "\n"
 }
 
 func partsText(parts []conversation.Part) string {
@@ -248,7 +248,7 @@ func partsText(parts []conversation.Part) string {
 		case p.Type == conversation.PartData:
 			lines = append(lines, compact(p.Data))
 		case p.ToolCall != nil:
-			lines = append(lines, fmt.Sprintf("→ %s(%s)", p.ToolCall.Name, compact(p.ToolCall.Arguments)))
+			lines = append(lines, fmt.Sprintf("→ %s(%s)", clip(p.ToolCall.Name, 200), compact(p.ToolCall.Arguments)))
 		case p.ToolResult != nil:
 			lines = append(lines, resultLines(*p.ToolResult)...)
 		}

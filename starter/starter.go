@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/payloads"
 	"github.com/parley-run/parley/workflows"
@@ -198,7 +199,7 @@ func (s *starter) say(format string, args ...any) {
 
 // confirm asks before an action on many conversations.
 func (s *starter) confirm(question string) error {
-	_, _ = io.WriteString(s.stderr, clean(question)+" [y/N] ")
+	_, _ = io.WriteString(s.stderr, printable.Line(question)+" [y/N] ")
 	answer, err := bufio.NewReader(s.stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

@@ -125,6 +125,13 @@ func Terminal(t testing.TB, out string) {
 	}
 }
 
+// Verbatim checks an output for a terminal that is one text of another party, all of it.
+func Verbatim(t testing.TB, out string) {
+	t.Helper()
+	said(t, out)
+	printable(t, out)
+}
+
 // JSON checks documents: they decode, and a terminal shows them without harm.
 func JSON(t testing.TB, out string) {
 	t.Helper()
