@@ -144,7 +144,7 @@ func (s *starter) decided(doing string, result operate.Result, call workflows.Ap
 	if s.inJSON() {
 		return s.document(map[string]any{"action": doing, "results": []operate.Result{result}, "call": call, "by": by})
 	}
-	s.print("%s %s, as %s\n%s", doing, result.ID, by, indent(strings.TrimRight(callText(call, time.Now()), "\n"), "  ")+"\n")
+	s.print("%s %s, as %s\n%s", printable.Line(doing), printable.ID(result.ID), printable.Line(by), indent(strings.TrimRight(callText(call, time.Now()), "\n"), "  ")+"\n")
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
@@ -156,7 +157,7 @@ func (s *starter) await(ctx context.Context, o *operate.Operator, all []begun) e
 	s.say("Waiting for %s.", count(len(ids), "conversation"))
 	results, err := o.Await(ctx, ids, func(c records.Conversation) {
 		if !s.inJSON() {
-			s.print("%s  %s\n", c.ID, ending(c))
+			s.print("%s  %s\n", printable.ID(c.ID), printable.Line(ending(c)))
 		}
 	})
 	for _, c := range results {
@@ -183,7 +184,7 @@ func (s *starter) sayBegun(all []begun) {
 		case b.Started:
 			started++
 		default:
-			s.say("%s runs already, or has run (--again runs it once more)", b.ID)
+			s.say("%s runs already, or has run (--again runs it once more)", printable.ID(b.ID))
 		}
 	}
 	if len(all) == 0 {
@@ -203,7 +204,7 @@ func (s *starter) reportBegun(all []begun) error {
 		case b.Started:
 			started++
 			if b.Result == nil && !s.inJSON() {
-				s.print("started %s\n", b.ID)
+				s.print("started %s\n", printable.ID(b.ID))
 			}
 		}
 		if b.Result != nil && b.Result.NeedsOperator() {

@@ -83,6 +83,7 @@ func inboxTable(inboxes []operate.Inbox, now time.Time) string {
 		if name == "" {
 			name = in.Agent
 		}
+		name = clip(name, 200)
 		polled := age(in.LastPoll, now)
 		rows[i] = []string{
 			name, in.Platform, words(in.State), openOf(in), fmt.Sprint(in.Parked), fmt.Sprint(in.Waiting), fmt.Sprint(in.Started), polled, in.Executor,

@@ -159,4 +159,4 @@ func count(n int, noun string) string {
 }
 
 // words makes a recorded name readable: "needs attention".
-func words(name string) string { return strings.ReplaceAll(name, "_", " ") }
+func words(name string) string { return printable.Line(strings.ReplaceAll(name, "_", " ")) }

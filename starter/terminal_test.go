@@ -77,7 +77,6 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		},
 		"conversation's page": func(s *starter) error {
 			s.print("%s", findingText(examineUI(&operate.Operator{Reader: &records.Reader{UI: "http://127.0.0.1:8233", Namespace: name}})))
-			s.say("zq7hostile")
 			return nil
 		},
 		"doctor":    func(s *starter) error { s.print("%s", findingText(wrong(name, failure))); return nil },
@@ -97,7 +96,7 @@ func TestNothingCommandsTheTerminal(t *testing.T) {
 		},
 		"speech": func(s *starter) error { s.print("%s", speech(clip(name, 20), clip(name, 20), name, 80)); return nil },
 		"in colour": func(s *starter) error {
-			s.print("%s", strings.NewReplacer("\x1b[1;36m", "", "\x1b[0m", "").Replace(coloured.agent(name)))
+			s.print("%s", strings.NewReplacer("\x1b[1;36m", "", "\x1b[0m", "").Replace(coloured.agent(clip(name, 100))))
 			return nil
 		},
 	} {

@@ -235,7 +235,7 @@ func (s *starter) boardLine(c records.Conversation) error {
 	if !c.Open {
 		text = ending(c)
 	}
-	text += failures(c)
+	text = printable.Line(text + failures(c))
 	s.print("%s  %s  %s\n", time.Now().Format(time.TimeOnly), printable.ID(c.ID), text)
 	return nil
 }
