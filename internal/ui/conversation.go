@@ -99,6 +99,9 @@ func (s *site) recordView(r *records.Record, before string) (*view, error) {
 		v.add("state", "state", "state", s.card(&r.Conversation, r, nil)),
 		v.add("facts", "facts", "facts", s.facts(r)),
 	}
+	for i, text := range nonEmpty(r.Unreadable, r.Incomplete) {
+		errs = append(errs, v.add("state", fmt.Sprint("missing", i), "searched", searched{Text: "Not all is shown: " + line(text, 400)}))
+	}
 	other := otherSide(r)
 	next := -1
 	if len(messages) > 0 {

@@ -21,7 +21,7 @@ const hostile = "</title></script><script>alert(1)</script><img src=x onerror=al
 func hostileRecord(r records.Record) records.Record {
 	r.ID = "main/p/" + hostile
 	r.Persona, r.Agent, r.Simulation, r.Scenario, r.Executor, r.Model, r.Currency, r.Detail, r.Step = hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile, hostile
-	r.Executors, r.Models, r.UI, r.Incomplete = []string{hostile}, []string{hostile}, "javascript:alert(1)", hostile
+	r.Executors, r.Models, r.UI, r.Incomplete, r.Unreadable = []string{hostile}, []string{hostile}, "javascript:alert(1)", hostile, hostile
 	if r.Open {
 		r.Status = "needs_attention"
 	}
