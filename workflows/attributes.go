@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -103,6 +104,17 @@ func (r *run) upsertState(ctx workflow.Context) {
 	logUpsert(ctx, r.upsertAll(ctx, r.state, r.transcript.turn(), nil))
 }
 
+// progressEvery is how seldom turns, tokens and cost are made visible while the state of the
+// conversation stays the same: an event each time.
+const progressEvery = 30 * time.Second
+
+// upsertProgress makes a delivered turn visible in lists, not before edition 2.
+func (r *run) upsertProgress(ctx workflow.Context) {
+	if r.in.Edition >= 2 && workflow.Now(ctx).Sub(r.upserted) >= progressEvery {
+		r.upsertState(ctx)
+	}
+}
+
 // upsert records attributes apart from the state.
 func (r *run) upsert(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) {
 	logUpsert(ctx, workflow.UpsertTypedSearchAttributes(ctx, updates...))
@@ -135,6 +147,7 @@ func (r *run) upsertAll(ctx workflow.Context, s State, turns int, more func(*att
 		r.addSpeakers(&a)
 		r.addWait(&a, s)
 	}
+	r.upserted = workflow.Now(ctx)
 	if len(a.updates) == 0 {
 		return nil
 	}

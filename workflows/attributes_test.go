@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/mock"
@@ -19,6 +20,13 @@ import (
 // upserts has a conversation of two turns: the first reply is one's, the second another's.
 func upserts(t *testing.T, change func(*workflows.ConversationInput)) (all []map[string]any) {
 	t.Helper()
+	return upsertsOf(t, 0, change)
+}
+
+// upsertsOf is upserts with so long a wait before each reply.
+func upsertsOf(t *testing.T, pause time.Duration, change func(*workflows.ConversationInput)) (all []map[string]any) {
+	t.Helper()
+	waited := false
 	s := newStage(t)
 	s.env.OnUpsertTypedSearchAttributes(mock.Anything).Run(func(args mock.Arguments) {
 		named := map[string]any{}
@@ -32,6 +40,12 @@ func upserts(t *testing.T, change func(*workflows.ConversationInput)) (all []map
 		return activities.ContextResult{State: platforms.StateOpen, RunID: runID, Context: about}, nil
 	}
 	s.reply = func(_ context.Context, n int, _ activities.ReplyInput) (activities.ReplyResult, error) {
+		if waited = !waited && pause > 0; waited {
+			return activities.ReplyResult{HandedOver: true, Wait: pause}, nil // its turn under a rate limit is to come
+		}
+		if pause > 0 {
+			n /= 2
+		}
 		out := says("answer")
 		out.Executor, out.Model = []string{"first", "second"}[n-1], "model\x1b[2J\u202e"
 		out.Usage = conversation.Usage{InputTokens: 10, OutputTokens: 5, Cost: 1500, EstimatedTokens: 99}
@@ -58,6 +72,19 @@ func TestAttributes(t *testing.T) {
 			"ParleyTokens": int64(30), "ParleyCost": 0.003,
 		},
 	}, all)
+}
+
+// A conversation that takes its time is seen to proceed, at most twice a minute.
+func TestAttributesOfASlowConversation(t *testing.T) {
+	t.Parallel()
+	all := upsertsOf(t, 40*time.Second, func(*workflows.ConversationInput) {})
+	require.Len(t, all, 3)
+	require.Equal(t, map[string]any{
+		"ParleyTurns": int64(1), "ParleyExecutor": []string{"first"}, "ParleyModel": []string{"model\uFFFD[2J\uFFFD"},
+		"ParleyTokens": int64(15), "ParleyCost": 0.0015,
+	}, all[1])
+	require.Len(t, upsertsOf(t, 10*time.Second, func(*workflows.ConversationInput) {}), 2)
+	require.Len(t, upsertsOf(t, 40*time.Second, func(in *workflows.ConversationInput) { in.Edition = 1 }), 2)
 }
 
 // Where payloads are encrypted no text of a person is among the attributes.

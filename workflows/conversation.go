@@ -96,8 +96,12 @@ func (r *run) deliver(ctx workflow.Context, reply *reply) (*ending, error) {
 		r.resets.delivered()
 		r.notify(ctx, conversation.EventReplied, "")
 	}
-	if e != nil || err != nil || !r.lastTurn() {
+	if e != nil || err != nil {
 		return e, err
+	}
+	if !r.lastTurn() {
+		r.upsertProgress(ctx)
+		return nil, nil
 	}
 	return &ending{
 		kind: conversation.OutcomeBudgetSpent, open: true,

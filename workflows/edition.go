@@ -9,5 +9,5 @@ package workflows
 // over at a size of its own besides Temporal's suggestion (see sizes.go).
 //
 // Edition 2: the search attributes say who speaks and what it has cost, and only those that
-// have changed are upserted (see attributes.go).
+// have changed are upserted, also during a long state (see attributes.go).
 const Edition = 2

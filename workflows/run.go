@@ -25,7 +25,9 @@ type run struct {
 	about   conversation.Context
 	started time.Time
 	state   State
-	outcome *conversation.Outcome
+	// upserted is when the search attributes were last brought up to date.
+	upserted time.Time
+	outcome  *conversation.Outcome
 
 	transcript transcript
 	agent      agent
@@ -79,7 +81,7 @@ func newRun(ctx workflow.Context, in ConversationInput) *run {
 	id := firstRunID(ctx)
 	r := &run{
 		in: in, policy: in.Policy, agent: agent{executor: in.Policy.Executor},
-		started: workflow.Now(ctx).UTC(), state: StateClaiming,
+		started: workflow.Now(ctx).UTC(), upserted: workflow.Now(ctx), state: StateClaiming,
 		resets: resets{run: id}, claim: claim{run: id},
 	}
 	if in.Carried != nil {
