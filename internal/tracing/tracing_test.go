@@ -135,7 +135,7 @@ func TestTexts(t *testing.T) {
 			return nil
 		})
 		for _, a := range byName(spans)["chat gpt"].Attributes {
-			out[string(a.Key)] = a.Value.Emit()
+			out[string(a.Key)] = a.Value.String()
 		}
 		return out
 	}
