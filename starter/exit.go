@@ -18,6 +18,7 @@ const (
 	codeUsage         = 2 // a fault in the command line or the configuration
 	codeNeedsOperator = 3 // a conversation failed, was cut off, or needs an operator
 	codeNotFound      = 4 // no such conversation or schedule
+	codeCondition     = 5 // a condition of report --fail-on holds
 )
 
 // An exitError ends the command with a code. Without an error it writes nothing more:

@@ -33,6 +33,8 @@ Conversations:
   approve    list the tool calls that wait for approval, and decide on them
   erase      delete all that Temporal has of conversations
   audit      list what operators have done, who and when
+  report     sum up many: figures, comparison with an earlier report, CI results
+  export     write conversations for evaluation and training, redacted or not
 
 Agents:
   inbox      status, start, stop, pause, resume: what starts an agent's conversations
@@ -58,7 +60,8 @@ follows conversations, one document a line. Remarks and errors go to standard er
 Exit codes: 0 done, 1 failed, 2 the command line or the configuration is at
 fault, 3 a conversation failed, was cut off or needs an operator, or a build cannot
 continue one, 4 there is no such
-conversation or schedule, 130 interrupted (143 by SIGTERM).
+conversation or schedule, 5 a condition of report --fail-on holds, 130 interrupted
+(143 by SIGTERM).
 
 Try it:
   starter doctor

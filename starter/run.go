@@ -61,6 +61,7 @@ func (s *starter) command() *cobra.Command {
 	root.AddCommand(
 		s.runCommand(), s.listCommand(), s.showCommand(), s.watchCommand(), s.uiCommand(),
 		s.endCommand(), s.pauseCommand(), s.resumeCommand(), s.takeoverCommand(), s.approveCommand(), s.auditCommand(), s.eraseCommand(),
+		s.reportCommand(), s.exportCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),
 		s.inboxCommand(), s.deployCommand(), s.moveCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),

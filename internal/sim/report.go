@@ -250,8 +250,6 @@ func (s *Simulator) Events(conversationID string) []Event {
 	return nil
 }
 
-func (s *Simulator) getReport(*http.Request) (any, error) { return s.Report(), nil }
-
 func (s *Simulator) getEvents(r *http.Request) (any, error) {
 	events := s.Events(r.PathValue("cid"))
 	if events == nil {

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	htmlpage "github.com/parley-run/parley/internal/page"
 )
 
 // A handler returns the JSON body of a 200, or an error.
@@ -131,6 +133,7 @@ func (s *Simulator) dispatch(w http.ResponseWriter, r *http.Request, byMethod ma
 	}
 	if r.URL.Path != "/health" {
 		if err := s.authorize(r); err != nil {
+			askBrowser(w, r)
 			s.answer(w, nil, err)
 			return
 		}
@@ -157,7 +160,9 @@ func (s *Simulator) authorize(r *http.Request) error {
 		return nil
 	}
 	given, detail := r.Header.Get("X-Api-Key"), "Invalid API key"
-	if auth := r.Header.Get("Authorization"); auth != "" {
+	if _, password, ok := r.BasicAuth(); ok && isReport(r) {
+		given = password
+	} else if auth := r.Header.Get("Authorization"); auth != "" {
 		given, detail = strings.TrimPrefix(auth, "Bearer "), "Invalid token"
 	} else if given == "" {
 		detail = "Not authenticated"
@@ -209,6 +214,10 @@ func (s *Simulator) answer(w http.ResponseWriter, body any, err error) {
 		return
 	}
 	s.count(status)
+	if p, ok := body.(htmlpage.Page); ok {
+		s.answerPage(w, p)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(encode(body))
