@@ -73,6 +73,7 @@ answers 500 for missing simulations (missing), gives transcripts by POST only
 closes idle connections after 5 s, has a late Date, and cuts off what is under way
 when it stops (connections).
 
-What your worker did: GET /simulator/report (with the key).
+What your worker did: GET /simulator/report, with the key. A browser gets a page; it asks
+for a name (any) and a password (the key).
 Exit codes: 0 stopped or done, 1 something failed, 2 bad flags, scenario or state file.
 `

@@ -34,7 +34,8 @@ func greet(w io.Writer, url string, f flags, s *sim.Simulator, seeded sim.Seeded
 	fmt.Fprintf(w, "  waiting   %s in %s%s\n", count(waiting, "conversation"), count(len(seeded.SimulationIDs), "simulation"), again)
 	fmt.Fprintf(w, "  personas  played %s, scenario %q, seed %d\n", players, report.Scenario, report.Seed)
 	fmt.Fprintf(w, "  state     %s\n", cmp.Or(f.state, "in memory"))
-	fmt.Fprintf(w, "  report    curl -H \"X-Api-Key: $ONERUN_API_KEY\" %s/simulator/report\n\n", url)
+	fmt.Fprintf(w, "  report    curl -H \"X-Api-Key: $ONERUN_API_KEY\" %s/simulator/report\n", url)
+	fmt.Fprintf(w, "            or in a browser: any name, the key as password\n\n")
 	if f.envFile != "" {
 		fmt.Fprintf(w, "A worker's environment is in %s: . %s\n", f.envFile, f.envFile)
 	} else {

@@ -140,7 +140,7 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	d.finished = true
 	result.PageURL = d.page.URL
-	result.UIURL, result.SimulatorURL, result.TemporalAddress = d.uiPage(), d.practice.URL, d.stack.Address
+	result.UIURL, result.SimulatorURL, result.SimulatorKey, result.TemporalAddress = d.uiPage(), d.practice.URL, d.practice.key, d.stack.Address
 	if err := d.present(ctx, result); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ const (
 // practice is the simulator with its server.
 type practice struct {
 	URL    string
-	key    string // made for this run; only the worker receives it
+	key    string // made for this run; the worker receives it, and the operator for the page of the report
 	seeded sim.Seeded
 	sim    *sim.Simulator
 	server *http.Server

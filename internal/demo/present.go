@@ -121,7 +121,11 @@ func (d *demo) writeNext(w io.Writer, r Result) {
 	if r.UIURL != "" {
 		fmt.Fprintf(w, "  Temporal UI   %s\n", r.UIURL)
 	}
-	fmt.Fprintf(w, "  Simulator     %s/simulator/report\n", r.SimulatorURL)
+	fmt.Fprintf(w, "  Simulator     %s/simulator/report", r.SimulatorURL)
+	if r.SimulatorKey != "" {
+		fmt.Fprintf(w, "   (any name, password %s)", r.SimulatorKey)
+	}
+	fmt.Fprintln(w)
 	if d.opts.Exit {
 		return
 	}

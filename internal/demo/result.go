@@ -12,9 +12,12 @@ import (
 // A Result is the demo's result.
 type Result struct {
 	// PageURL is the address of the page of all conversations, with its token.
-	PageURL         string         `json:"page_url"`
-	UIURL           string         `json:"ui_url"`
-	SimulatorURL    string         `json:"simulator_url"`
+	PageURL      string `json:"page_url"`
+	UIURL        string `json:"ui_url"`
+	SimulatorURL string `json:"simulator_url"`
+	// SimulatorKey is the key of the simulator's pages. It was made for this run, and is worth
+	// nothing after it.
+	SimulatorKey    string         `json:"-"`
 	TemporalAddress string         `json:"temporal_address"`
 	Conversations   []Conversation `json:"conversations"`
 }
