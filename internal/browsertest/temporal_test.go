@@ -97,7 +97,8 @@ func startTemporalUI(t *testing.T) temporalUI {
 	rig.Eventually(t, func() bool { return r.Status(t, id).State == workflows.StateNeedsApproval })
 
 	id, ui.parked = link(asks[1])
-	asks[1].Fail(t, &conversation.Error{Kind: conversation.Unauthorized, Op: "agent", Err: errors.New(hostile(2)), Remedy: hostile(1)})
+	// One that does not heal while the others succeed.
+	asks[1].Fail(t, &conversation.Error{Kind: conversation.Invalid, Op: "agent", Err: errors.New(hostile(2)), Remedy: hostile(1)})
 	rig.Eventually(t, func() bool { return r.Status(t, id).State == workflows.StateNeedsAttention })
 
 	rig.Eventually(t, func() bool { // the list shows it once it is visible, and does not reload by itself
