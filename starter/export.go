@@ -31,7 +31,7 @@ func (s *starter) exportCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	f.rangeFlags.register(flags)
-	flags.StringVar(&f.format, "format", string(export.OpenAI), "`form`: openai or sharegpt")
+	flags.StringVar(&f.format, "format", string(export.OpenAI), "the `form` of a line: "+exportForms())
 	flags.StringVarP(&f.output, "output", "o", "-", "write to this `file`; - is standard output")
 	flags.StringVar(&f.system, "system", "", "begin each conversation with the system prompt in this `file`")
 	flags.BoolVar(&f.noMetadata, "no-metadata", false, "leave out the object metadata")
@@ -41,9 +41,18 @@ func (s *starter) exportCommand() *cobra.Command {
 	return cmd
 }
 
+// exportForms lists the forms.
+func exportForms() string {
+	var forms []string
+	for _, f := range export.Formats() {
+		forms = append(forms, string(f))
+	}
+	return strings.Join(forms, " or ")
+}
+
 func (s *starter) export(ctx context.Context, f exportFlags) error {
 	if !slices.Contains(export.Formats(), export.Format(f.format)) {
-		return usagef("unknown form %q: use openai or sharegpt", f.format)
+		return usagef("unknown form %q: use %s", f.format, exportForms())
 	}
 	if f.output == outputJSON || f.output == outputText {
 		return usagef("--output names a file: export always writes JSON lines")

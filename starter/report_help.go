@@ -20,9 +20,10 @@ const reportExample = `  starter report --simulation sim_12 --output report.html
   starter report --agent support --since 24h --format junit --output junit.xml
   starter report --since 7d --fail-on "failed_rate>2%" --fail-on "reply_p95>5s"`
 
-const exportHelp = `export writes conversations for evaluation and training: one JSON document a line, as
-OpenAI's chat messages with tool calls (openai) or as ShareGPT's. What a form cannot
-express is left out and counted on standard error. A file is whole or not there.
+const exportHelp = `export writes conversations for evaluation and training, one JSON document a line: as
+chat messages with tool calls, which services for both accept, or in ShareGPT's form
+(--format). What a form cannot express is left out and counted on standard error. A file
+is whole or not there.
 
 Usage: starter export [flags]
 

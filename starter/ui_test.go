@@ -68,6 +68,6 @@ func TestUI(t *testing.T) {
 	require.Contains(t, []int{codeOK, 130}, <-ended)
 
 	dir := filepath.Join(t.TempDir(), "pages")
-	require.Contains(t, h.starter(codeOK, "ui", "--bundle", dir), "index.html: 1 conversation\n")
+	require.Contains(t, h.starter(codeOK, "ui", "--bundle", dir, "--agent", "support"), "index.html: 1 conversation\n")
 	require.FileExists(t, filepath.Join(dir, "index.html"))
 }

@@ -85,7 +85,7 @@ func (c Chart) svg() (template.HTML, error) {
 	if err != nil {
 		return "", fmt.Errorf("chart %q: %w", c.Title, err)
 	}
-	tag := `<svg role="img" aria-label="` + html.EscapeString(printable.Line(c.describe(format))) + `" `
+	tag := `<svg role="img" aria-label="` + html.EscapeString(printable.VisibleLine(c.describe(format))) + `" `
 	return template.HTML(strings.Replace(withoutStyles(string(drawn)), "<svg ", tag, 1)), nil // nolint:gosec // the library escapes texts
 }
 
@@ -106,7 +106,7 @@ func (c Chart) labels() []string {
 }
 
 func label(text string) string {
-	return printable.ClipLetters(printable.Line(text), labelLetters)
+	return printable.ClipLetters(printable.VisibleLine(text), labelLetters)
 }
 
 // describe is the chart in words.

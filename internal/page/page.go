@@ -136,8 +136,8 @@ var layout = template.Must(template.New("page").Funcs(template.FuncMap{
 	}, // nolint:gosec // made above
 	"kind": kind,
 	"id":   ID,
-	"text": printable.Text,
-	"line": printable.Line,
+	"text": printable.Visible,
+	"line": printable.VisibleLine,
 	"svg":  func(c Chart) (template.HTML, error) { return c.svg() },
 }).Parse(source))
 

@@ -146,7 +146,8 @@ func (l *Live) update(found []Conversation, err error, all bool, at time.Time) {
 
 // same reports that a reader of the list sees no difference.
 func same(a, b Conversation) bool {
-	return a.RunID == b.RunID && a.Status == b.Status && a.Turns == b.Turns && a.Outcome == b.Outcome && a.Tokens == b.Tokens &&
+	return a.RunID == b.RunID && a.Status == b.Status && a.Turns == b.Turns && a.Outcome == b.Outcome && a.Tokens == b.Tokens && a.Cost == b.Cost &&
+		slices.Equal(a.Executors, b.Executors) && slices.Equal(a.Models, b.Models) &&
 		a.Persona == b.Persona && len(a.Retrying) == len(b.Retrying) && (a.Stranded == nil) == (b.Stranded == nil) && (a.WaitsFor == nil) == (b.WaitsFor == nil)
 }
 
