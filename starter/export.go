@@ -31,7 +31,7 @@ func (s *starter) exportCommand() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	f.rangeFlags.register(flags)
-	flags.StringVar(&f.format, "format", string(export.OpenAI), "the `form` of a line: "+exportForms())
+	flags.StringVar(&f.format, "format", string(export.DefaultFormat), "the `form` of a line: "+exportForms())
 	flags.StringVarP(&f.output, "output", "o", "-", "write to this `file`; - is standard output")
 	flags.StringVar(&f.system, "system", "", "begin each conversation with the system prompt in this `file`")
 	flags.BoolVar(&f.noMetadata, "no-metadata", false, "leave out the object metadata")

@@ -28,6 +28,9 @@ const (
 	ShareGPT Format = "sharegpt"
 )
 
+// DefaultFormat is the form that most services take.
+const DefaultFormat = OpenAI
+
 // Formats are all forms.
 func Formats() []Format { return []Format{OpenAI, ShareGPT} }
 
