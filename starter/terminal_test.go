@@ -2,7 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,10 +17,14 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/export"
 	"github.com/parley-run/parley/internal/hostile"
 	"github.com/parley-run/parley/internal/operate"
 	"github.com/parley-run/parley/internal/records"
+	"github.com/parley-run/parley/internal/report"
 	"github.com/parley-run/parley/internal/schedules"
+	figures "github.com/parley-run/parley/internal/summary"
+	"github.com/parley-run/parley/internal/ui"
 	"github.com/parley-run/parley/tools"
 	"github.com/parley-run/parley/workflows"
 )
@@ -142,20 +152,80 @@ func TestNothingIsLive(t *testing.T) {
 		require.NoError(t, (&starter{stdout: &out}).document(v))
 		return out.String()
 	}
+	reported := func(write func(*report.Report, io.Writer) error) func() string {
+		return func() string {
+			r := report.New(hostile.Text("title"), []string{hostile.Text("scope")}, figures.DefaultRules(), noon)
+			r.Add(filled[records.Record](), true)
+			r.Evaluate(func(figures.Case) []conversation.Evaluation {
+				return []conversation.Evaluation{filled[conversation.Evaluation]()}
+			})
+			r.EvaluationNote = hostile.Text("note")
+			r.Finish(figures.Coverage{})
+			r.Compare(r, figures.DefaultTolerance)
+			var out bytes.Buffer
+			require.NoError(t, write(r, &out))
+			return out.String()
+		}
+	}
+	exported := func(f export.Format) func() string {
+		return func() string {
+			record := filled[records.Record]()
+			record.Unreadable = ""
+			record.Messages = []records.Message{
+				{Role: conversation.RoleUser, Text: hostile.Text("user")},
+				{Role: conversation.RoleAssistant, Text: hostile.Text("agent"), Index: 1},
+			}
+			var out bytes.Buffer
+			w := export.NewWriter(&out, f)
+			require.NoError(t, w.Write(record))
+			require.Equal(t, 1, w.Written(), "%v", w.LeftOut())
+			return out.String()
+		}
+	}
 	for name, row := range map[string]struct {
 		check func(testing.TB, string)
 		write func() string
 	}{
-		"show JSON":   {hostile.JSON, func() string { return document(filled[records.Record]()) }},
-		"list JSON":   {hostile.JSON, func() string { return document(filled[records.Page]()) }},
-		"watch JSON":  {hostile.JSON, func() string { return document(filled[watchLine]()) }},
-		"audit JSON":  {hostile.JSON, func() string { return document(filled[operate.Audit]()) }},
-		"inbox JSON":  {hostile.JSON, func() string { return document(filled[operate.Inbox]()) }},
-		"doctor JSON": {hostile.JSON, func() string { return document([]finding{filled[finding]()}) }},
+		"report HTML":     {hostile.HTML, reported((*report.Report).HTML)},
+		"report Markdown": {hostile.Markdown, reported((*report.Report).Markdown)},
+		"report JUnit":    {hostile.XML, reported((*report.Report).JUnit)},
+		"report JSON":     {hostile.JSON, reported((*report.Report).JSON)},
+		"export":          {hostile.JSON, exported(export.DefaultFormat)},
+		"export ShareGPT": {hostile.JSON, exported(export.ShareGPT)},
+		"show JSON":       {hostile.JSON, func() string { return document(filled[records.Record]()) }},
+		"list JSON":       {hostile.JSON, func() string { return document(filled[records.Page]()) }},
+		"watch JSON":      {hostile.JSON, func() string { return document(filled[watchLine]()) }},
+		"audit JSON":      {hostile.JSON, func() string { return document(filled[operate.Audit]()) }},
+		"inbox JSON":      {hostile.JSON, func() string { return document(filled[operate.Inbox]()) }},
+		"doctor JSON":     {hostile.JSON, func() string { return document([]finding{filled[finding]()}) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			row.check(t, row.write())
 		})
 	}
+}
+
+// No page of a bundle does what a text in it says.
+func TestNothingIsLiveInABundle(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "pages")
+	record := filled[records.Record]()
+	record.Unreadable = ""
+	_, _, err := ui.Bundle{Dir: dir, Where: hostile.Text("where"), Read: func(_ context.Context, use func(records.Record) error) error { return use(record) }}.Write(t.Context())
+	require.NoError(t, err)
+	pages := 0
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".html" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		// Values of fields and data of the script are what they are. Nothing shows them.
+		shown := regexp.MustCompile(` (value|data-[a-z-]+)="[^"]*"`).ReplaceAllString(string(text), "")
+		t.Run(filepath.Base(path), func(t *testing.T) { hostile.HTML(t, shown) })
+		pages++
+		return nil
+	}))
+	require.GreaterOrEqual(t, pages, 3)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/redact"
 )
@@ -53,7 +54,7 @@ type Writer struct {
 
 // NewWriter makes a writer to w.
 func NewWriter(w io.Writer, format Format) *Writer {
-	return &Writer{Format: format, out: w, left: map[string]int{}}
+	return &Writer{Format: format, out: printable.JSON(w), left: map[string]int{}}
 }
 
 // Written is how many conversations were written.
