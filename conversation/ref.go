@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // DirectPlatform is what the refs of direct conversations say for their platform: they
@@ -32,8 +33,13 @@ func (r Ref) String() string {
 	return strings.Join([]string{r.Platform, r.Project, r.ID}, "/")
 }
 
-// Validate reports every missing field, and each field of the workflow id with a
-// separator or a character that Temporal's client cannot send in a header.
+// MaxKeyword is how many characters a search attribute of type Keyword may have in a
+// Temporal server with a SQL database: with a longer one it would never list the conversation.
+const MaxKeyword = 255
+
+// Validate reports every missing field, each that is too long for a search attribute, and
+// each field of the workflow id with a separator or a character that Temporal's client
+// cannot send in a header.
 func (r Ref) Validate() error {
 	var errs []error
 	if r.Platform == "" {
@@ -47,6 +53,13 @@ func (r Ref) Validate() error {
 	}
 	if strings.Contains(r.Project, "/") {
 		errs = append(errs, errors.New("conversation ref: project must not contain \"/\""))
+	}
+	for _, field := range []struct{ name, value string }{
+		{"platform", r.Platform}, {"project", r.Project}, {"simulation", r.Simulation}, {"agent", r.Agent},
+	} {
+		if utf8.RuneCountInString(field.value) > MaxKeyword {
+			errs = append(errs, fmt.Errorf("conversation ref: %s has more than the %d characters that Temporal's search attributes can have", field.name, MaxKeyword))
+		}
 	}
 	if id := r.String(); !ValidInWorkflowID(id) {
 		errs = append(errs, fmt.Errorf("conversation ref: %q has characters that are not printable ASCII, which Temporal's client cannot send", id))
