@@ -1,6 +1,7 @@
 package server
 
 import (
+	databasesql "database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -60,6 +61,26 @@ func sqlConfig(file string) (*config.SQL, error) {
 			"busy_timeout": "500",
 		},
 	}, nil
+}
+
+// keepOpen holds a connection to a database in memory until it is closed. SQLite deletes
+// such a database with its last connection. Temporal has one, and Go's database/sql closes
+// it when a statement is cancelled while another is under way. Nil: the database is a file.
+func keepOpen(cfg *config.SQL) (*databasesql.DB, error) {
+	if cfg.ConnectAttributes["mode"] != "memory" {
+		return nil, nil
+	}
+	db, err := databasesql.Open("sqlite", "file:"+cfg.DatabaseName+"?mode=memory&cache=shared")
+	if err != nil {
+		return nil, databaseError(cfg, err)
+	}
+	// One connection that is never given up for being idle or old.
+	db.SetMaxOpenConns(1)
+	db.SetMaxIdleConns(1)
+	if err := db.Ping(); err != nil {
+		return nil, databaseError(cfg, errors.Join(err, db.Close()))
+	}
+	return db, nil
 }
 
 // prepareDatabase creates the schema and the namespaces.

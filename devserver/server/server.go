@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type Server struct {
 	temporal temporal.Server
 	ui       *uiserver.Server
 	db       *config.SQL
+	kept     *sql.DB // see keepOpen
 	claims   []reservation
 	stop     sync.Once
 }
@@ -60,6 +62,9 @@ func (s *Server) start(ctx context.Context, cfg Config) error {
 		}
 	}
 	if s.db, err = sqlConfig(cfg.DBFile); err != nil {
+		return err
+	}
+	if s.kept, err = keepOpen(s.db); err != nil {
 		return err
 	}
 	if err := prepareDatabase(s.db, clusterName, cfg.Namespaces, cfg.SearchAttributes); err != nil {
@@ -108,6 +113,9 @@ func (s *Server) claim(address string, next bool) (reservation, error) {
 func (s *Server) release() {
 	for _, r := range s.claims {
 		_ = r.claim.Close()
+	}
+	if s.kept != nil {
+		_ = s.kept.Close()
 	}
 }
 
