@@ -39,6 +39,7 @@ func newTemporal(frontend reservation, db *config.SQL, dynamic DynamicConfig, lo
 	hosts[primitives.FrontendService] = static.SingleLocalHost(frontend.dialable())
 
 	return temporal.NewServer(
+		temporal.WithChainedFrontendGrpcInterceptors(finishReads),
 		temporal.WithConfig(&config.Config{
 			Global: config.Global{
 				Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback},

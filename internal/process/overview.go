@@ -26,7 +26,9 @@ import (
 const (
 	// lookEvery is how often Temporal's visibility is asked, by each worker: one query for
 	// each platform and two more, three more in a large outage.
-	lookEvery   = time.Minute
+	lookEvery = time.Minute
+	// firstLook is when a worker reads them first.
+	firstLook   = 10 * time.Second
 	lookAnswers = 15 * time.Second
 	// lookKept is how long what was read is exported if it cannot be read again.
 	lookKept = 3 * time.Minute
@@ -65,15 +67,16 @@ type seen struct {
 
 type inboxNamed struct{ platform, agent string }
 
-// run reads until ctx is done.
+// run reads until ctx is done, first when the worker has found its place: one that ends at
+// once, or starts again and again, costs Temporal nothing.
 func (v *Overview) run(ctx context.Context) {
-	for {
-		v.Read(ctx)
+	for pause := firstLook; ; pause = lookEvery {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(lookEvery + rand.N(lookEvery/10)):
+		case <-time.After(pause + rand.N(pause/10)):
 		}
+		v.Read(ctx)
 	}
 }
 
