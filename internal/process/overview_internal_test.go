@@ -93,11 +93,14 @@ func TestOverview(t *testing.T) {
 		stop, err := v.watch(t.Context(), provider.Meter("test"))
 		require.NoError(t, err)
 		synctest.Wait()
+		require.Empty(t, temporal.queries, "a worker that ends at once asks nothing")
+		time.Sleep(2 * firstLook)
+		synctest.Wait()
 		for name, want := range map[string]map[string]float64{
 			"parley.conversations.open":   {"platform=one": 12, "platform=direct": 3},
 			"parley.conversations.parked": {"kind=Unavailable,platform=one": 2, "kind=Unauthorized,platform=two": 1},
 			"parley.approvals.waiting":    {"platform=one": 2, "platform=two": 1},
-			"parley.approvals.age":        {"platform=one": 3600},
+			"parley.approvals.age":        {"platform=one": 3600 + 2*firstLook.Seconds()},
 			"parley.inbox.state":          {"agent=ag_1,platform=one,state=paused": 1},
 		} {
 			require.Equal(t, want, metricstest.Values(t, reader, name), name)
