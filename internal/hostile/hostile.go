@@ -168,7 +168,7 @@ func HTML(t testing.TB, out string) {
 	} {
 		require.NotContains(t, out, live)
 	}
-	require.NotContains(t, out, "&lt;b&gt; ", "an entity that somebody typed is shown as what it stands for")
+	require.NotContains(t, out, "&lt;b&gt; ", "a typed entity is shown as the character it stands for")
 }
 
 // XML checks an XML document, such as JUnit's: it can be read, and no element comes of a field.
