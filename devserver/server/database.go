@@ -64,8 +64,8 @@ func sqlConfig(file string) (*config.SQL, error) {
 }
 
 // keepOpen holds a connection to a database in memory until it is closed. SQLite deletes
-// such a database with its last connection. Temporal has one, and Go's database/sql closes
-// it when a statement is cancelled while another is under way. Nil: the database is a file.
+// such a database with its last connection, and Temporal has one, which database/sql may
+// close. Nil: the database is a file.
 func keepOpen(cfg *config.SQL) (*databasesql.DB, error) {
 	if cfg.ConnectAttributes["mode"] != "memory" {
 		return nil, nil

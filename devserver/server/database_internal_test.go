@@ -7,8 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A database in memory survives the loss of Temporal's only connection, which a cancelled
-// statement can cost.
+// A database in memory survives the loss of Temporal's only connection.
 func TestMemoryOutlivesTemporalsConnection(t *testing.T) {
 	t.Parallel()
 	cfg, err := sqlConfig("")

@@ -39,7 +39,6 @@ func newTemporal(frontend reservation, db *config.SQL, dynamic DynamicConfig, lo
 	hosts[primitives.FrontendService] = static.SingleLocalHost(frontend.dialable())
 
 	return temporal.NewServer(
-		temporal.WithChainedFrontendGrpcInterceptors(finishReads),
 		temporal.WithConfig(&config.Config{
 			Global: config.Global{
 				Membership: config.Membership{MaxJoinDuration: 30 * time.Second, BroadcastAddress: loopback},

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +23,7 @@ import (
 
 // shownWorkflows is a Temporal visibility with fixed contents.
 type shownWorkflows struct {
+	mu      sync.Mutex
 	counts  map[string]int64 // by the end of the query
 	waiting []*workflow.WorkflowExecutionInfo
 	inboxes []*workflow.WorkflowExecutionInfo
@@ -30,6 +33,8 @@ type shownWorkflows struct {
 }
 
 func (s *shownWorkflows) CountWorkflow(_ context.Context, r *workflowservice.CountWorkflowExecutionsRequest) (*workflowservice.CountWorkflowExecutionsResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.queries = append(s.queries, r.GetQuery())
 	if s.gone {
 		return nil, errors.New("down")
@@ -43,6 +48,8 @@ func (s *shownWorkflows) CountWorkflow(_ context.Context, r *workflowservice.Cou
 }
 
 func (s *shownWorkflows) ListWorkflow(_ context.Context, r *workflowservice.ListWorkflowExecutionsRequest) (*workflowservice.ListWorkflowExecutionsResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.queries = append(s.queries, r.GetQuery())
 	if s.gone {
 		return nil, errors.New("down")
@@ -55,6 +62,20 @@ func (s *shownWorkflows) ListWorkflow(_ context.Context, r *workflowservice.List
 		out.NextPageToken = []byte("more")
 	}
 	return out, nil
+}
+
+// set changes what is read from now on.
+func (s *shownWorkflows) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// asked has the queries up to now.
+func (s *shownWorkflows) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.queries)
 }
 
 // shown is a workflow with search attributes: pairs of names and values.
@@ -93,7 +114,7 @@ func TestOverview(t *testing.T) {
 		stop, err := v.watch(t.Context(), provider.Meter("test"))
 		require.NoError(t, err)
 		synctest.Wait()
-		require.Empty(t, temporal.queries, "a worker that ends at once asks nothing")
+		require.Empty(t, temporal.asked(), "a worker that ends at once asks nothing")
 		time.Sleep(2 * firstLook)
 		synctest.Wait()
 		for name, want := range map[string]map[string]float64{
@@ -105,15 +126,17 @@ func TestOverview(t *testing.T) {
 		} {
 			require.Equal(t, want, metricstest.Values(t, reader, name), name)
 		}
-		require.Len(t, temporal.queries, 4, "one for each platform and two more")
-		for _, query := range temporal.queries {
+		require.Len(t, temporal.asked(), 4, "one for each platform and two more")
+		for _, query := range temporal.asked() {
 			require.Contains(t, query, `TaskQueue = 'q\'s'`)
 			require.Contains(t, query, "ExecutionStatus = 'Running'")
 		}
 
 		// What is beyond a page counts, without its kind.
-		temporal.more = true
-		temporal.counts["ParleyStatus = 'needs_attention'"], temporal.counts["ParleyStatus = 'needs_approval'"] = 1003, 3
+		temporal.set(func() {
+			temporal.more = true
+			temporal.counts["ParleyStatus = 'needs_attention'"], temporal.counts["ParleyStatus = 'needs_approval'"] = 1003, 3
+		})
 		time.Sleep(2 * lookEvery)
 		synctest.Wait()
 		require.Equal(t, map[string]float64{"kind=Unavailable,platform=one": 2, "kind=Unauthorized,platform=two": 1, "kind=other,platform=other": 1000},
@@ -121,12 +144,14 @@ func TestOverview(t *testing.T) {
 		require.Equal(t, map[string]float64{"platform=one": 2, "platform=two": 1}, metricstest.Values(t, reader, "parley.approvals.waiting"))
 
 		// What cannot be read any more is not exported for ever.
-		temporal.gone = true
+		temporal.set(func() { temporal.gone = true })
 		time.Sleep(lookEvery)
+		synctest.Wait()
 		require.NotEmpty(t, metricstest.Values(t, reader, "parley.conversations.open"), "one failure changes nothing")
 		time.Sleep(lookKept)
+		synctest.Wait()
 		require.Empty(t, metricstest.Values(t, reader, "parley.conversations.open"))
-		temporal.gone = false
+		temporal.set(func() { temporal.gone = false })
 		time.Sleep(2 * lookEvery)
 		synctest.Wait()
 		require.NotEmpty(t, metricstest.Values(t, reader, "parley.conversations.open"))

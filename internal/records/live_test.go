@@ -83,10 +83,11 @@ func TestLive(t *testing.T) {
 		<-changed
 		synctest.Wait()
 		require.Len(t, live.Snapshot().Conversations, 3)
-		require.NotContains(t, s.Queries[0], "CloseTime")
+		require.NotContains(t, s.LastQuery(), "CloseTime")
 
 		changed = live.Changed()
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		select {
 		case <-changed:
 			require.Fail(t, "nothing has changed")

@@ -205,7 +205,7 @@ func TestVersionReplays(t *testing.T) {
 			report, err = replaycheck.Run(t.Context(), replaycheck.Target{Client: c, TaskQueue: queue, Version: version(build)}, req)
 			require.NoError(t, err)
 			return report.Open == 2
-		}, 20*time.Second, 100*time.Millisecond)
+		}, time.Minute, 100*time.Millisecond)
 		return report
 	}
 	require.Equal(t, replaycheck.Report{Open: 2, Replayed: 2}, ask("a", replaycheck.Request{}))

@@ -39,8 +39,8 @@ type Server struct {
 	// Starting is how many calls are answered with Unavailable, as by a server that
 	// has just begun to listen.
 	Starting atomic.Int64
-	// Losing is how many calls are answered as if there were no such namespace, as by a
-	// server that has just restarted.
+	// Losing is how many calls, polls not counted, are answered as if there were no such
+	// namespace, as by a server that has just restarted.
 	Losing atomic.Int64
 	// Address is where to listen. Empty: any port of 127.0.0.1.
 	Address string
