@@ -74,6 +74,14 @@ func (s *Stack) Close() {
 	}
 }
 
+// PID is the server's process id. Zero: it was not started here.
+func (s *Stack) PID() int {
+	if s.server == nil {
+		return 0
+	}
+	return s.server.proc.PID()
+}
+
 // Done is closed when the server has exited for any reason. For a server that was not
 // started here it is never closed.
 func (s *Stack) Done() <-chan struct{} {

@@ -61,6 +61,9 @@ func StartWith(cmd *exec.Cmd, prepare func(*exec.Cmd), begun func(pid int) error
 	return p, nil
 }
 
+// PID is the program's process id, also when it has exited.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Done is closed when the program has exited and its output has been read.
 func (p *Process) Done() <-chan struct{} { return p.done }
 

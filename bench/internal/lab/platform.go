@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/sim"
+	"github.com/parley-run/parley/platforms/onerun"
+)
+
+// key is the platforms'.
+const key = "bench-key"
+
+// A Platform is a simulator of OneRun behind HTTP, with one agent.
+type Platform struct {
+	Name     string
+	URL      string
+	Personas *Personas
+	Project  string
+	Agent    string
+
+	sim      *sim.Simulator
+	server   *httptest.Server
+	requests atomic.Int64
+	polls    atomic.Int64
+}
+
+// PlatformOptions describe a platform.
+type PlatformOptions struct {
+	Personas *Personas
+	// Simulations and Conversations in each are made at once. Zero simulations: none.
+	Simulations   int
+	Conversations int
+}
+
+// NewPlatform starts a platform. Only its capacity is better than OneRun's: stock OneRun
+// answers 15 messages at once.
+func (l *Lab) NewPlatform(ctx context.Context, opts PlatformOptions) (*Platform, error) {
+	p := &Platform{Name: l.Name("platform"), Personas: opts.Personas}
+	var err error
+	p.sim, err = sim.New(sim.Config{APIKey: key, Player: opts.Personas, Lenient: sim.Lenient{Capacity: true}})
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	p.server = httptest.NewUnstartedServer(nil)
+	p.server.Config = p.sim.Server()
+	serve := p.server.Config.Handler
+	p.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.requests.Add(1)
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/simulations") {
+			p.polls.Add(1)
+		}
+		serve.ServeHTTP(w, r)
+	})
+	p.server.Start()
+	p.URL = p.server.URL
+	seeded, err := p.sim.Seed(ctx, p.setup(opts.Simulations, opts.Conversations))
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	p.Project, p.Agent = seeded.ProjectID, seeded.AgentID
+	return p, nil
+}
+
+// Add makes more simulations for the same agent and returns when.
+func (p *Platform) Add(ctx context.Context, simulations, conversations int) (time.Time, error) {
+	setup := p.setup(simulations, conversations)
+	setup.Reuse = true
+	at := time.Now()
+	if _, err := p.sim.Seed(ctx, setup); err != nil {
+		return at, fmt.Errorf("lab: %w", err)
+	}
+	return at, nil
+}
+
+func (p *Platform) setup(simulations, conversations int) sim.Setup {
+	return sim.Setup{
+		Simulations: simulations, Conversations: conversations, NoSimulations: simulations == 0,
+		MaxTurns: 2*p.Personas.Turns + 4,
+	}
+}
+
+// Queued are the conversations that nobody has claimed yet.
+func (p *Platform) Queued(ctx context.Context) ([]conversation.Ref, error) {
+	client, err := onerun.New(onerun.Config{Name: p.Name, BaseURL: p.URL, APIKey: key})
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	assigned, err := client.Assigned(ctx, p.Project, p.Agent)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	var refs []conversation.Ref
+	for _, one := range assigned {
+		refs = append(refs, one.Ref)
+	}
+	return refs, nil
+}
+
+// Polled waits until the agent's conversations have been asked for n times more.
+func (p *Platform) Polled(ctx context.Context, n int64, alive func() error) error {
+	until := p.polls.Load() + n
+	return await(ctx, alive, func() bool { return p.polls.Load() >= until })
+}
+
+// Asked waits until n answers of personas have been asked for.
+func (p *Platform) Asked(ctx context.Context, n int, alive func() error) error {
+	return await(ctx, alive, func() bool { return p.Personas.Asked() >= n })
+}
+
+func await(ctx context.Context, alive func() error, done func() bool) error {
+	for !done() {
+		if err := alive(); err != nil {
+			return err
+		}
+		if err := Pause(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+	}
+	return nil
+}
+
+// Requests is how many there have been.
+func (p *Platform) Requests() int64 { return p.requests.Load() }
+
+// Made is how many conversations there are and have been. Unfinished are those that were
+// begun and have not ended, Waiting those and the ones that nobody has begun.
+func (p *Platform) Made() int       { return p.count("queued", "in_progress", "ended", "failed") }
+func (p *Platform) Unfinished() int { return p.count("in_progress") }
+func (p *Platform) Waiting() int    { return p.count("queued", "in_progress") }
+
+func (p *Platform) count(statuses ...string) int {
+	n := 0
+	for _, one := range p.sim.Report().Simulations {
+		for _, status := range statuses {
+			n += one.Conversations[status]
+		}
+	}
+	return n
+}
+
+// Close stops the platform.
+func (p *Platform) Close() {
+	p.server.CloseClientConnections()
+	_ = p.sim.Close() // before the server, which waits for the calls under way
+	p.server.Close()
+}

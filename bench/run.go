@@ -1,0 +1,105 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/parley-run/parley/bench/internal/figure"
+	"github.com/parley-run/parley/bench/internal/lab"
+)
+
+type options struct {
+	quick  bool
+	only   []string
+	rounds int
+	load   time.Duration
+	output string
+	dir    string
+}
+
+func (o options) withDefaults() options {
+	o.rounds = cmp.Or(o.rounds, pick(o.quick, 2, 5))
+	o.load = cmp.Or(o.load, pick(o.quick, 20*time.Second, time.Hour))
+	return o
+}
+
+// pick is the short or the full form of a setting.
+func pick[T any](quick bool, short, full T) T {
+	if quick {
+		return short
+	}
+	return full
+}
+
+// A section measures one thing.
+type section struct {
+	name  string
+	title string
+	run   func(context.Context, *lab.Lab, options) ([]figure.Row, error)
+	// slow sections are left out by --quick, unless --only names them.
+	slow bool
+}
+
+func sections() []section {
+	return []section{
+		{name: "counts", title: "What a conversation costs a Temporal server", run: counts},
+		{name: "throughput", title: "Conversations without a pause, 50 at once", run: throughput},
+		{name: "overhead", title: "Time of a turn that is neither the model's nor the persona's", run: overhead},
+		{name: "pickup", title: "From a new conversation to its first message", run: pickup},
+		{name: "requests", title: "Requests to a platform where nothing happens", run: requests},
+		{name: "python", title: "Beside the worker of OneRun's Python SDK", run: python, slow: true},
+		{name: "idle", title: "Open direct conversations that wait", run: idle, slow: true},
+		{name: "load", title: "A worker under load", run: load},
+	}
+}
+
+func names() []string {
+	var out []string
+	for _, s := range sections() {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// measure runs the sections. After an error it returns what it has.
+func measure(ctx context.Context, o options, progress io.Writer) (report, error) {
+	out := report{Machine: machine(), Quick: o.quick, Rounds: o.rounds}
+	dir := o.dir
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp("", "parley-bench-"); err != nil {
+			return out, err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+	} else if err := os.MkdirAll(dir, 0o750); err != nil {
+		return out, err
+	}
+	l, err := lab.New(ctx, dir, progress)
+	if err != nil {
+		return out, err
+	}
+	defer l.Close()
+	out.Server = l.Stack.Server
+	for _, s := range sections() {
+		if len(o.only) > 0 && !slices.Contains(o.only, s.name) || len(o.only) == 0 && o.quick && s.slow {
+			continue
+		}
+		began := time.Now()
+		_, _ = fmt.Fprintf(progress, "%s: %s\n", s.name, s.title)
+		rows, err := s.run(ctx, l, o)
+		for i := range rows {
+			rows[i].Section = s.title
+		}
+		out.Rows = append(out.Rows, rows...)
+		if err != nil {
+			return out, fmt.Errorf("%s: %w", s.name, err)
+		}
+		_, _ = fmt.Fprintf(progress, "%s: %s\n", s.name, time.Since(began).Round(time.Second))
+	}
+	return out, nil
+}
