@@ -51,7 +51,9 @@ type command struct {
 	Stdout, Stderr io.Writer
 
 	flags, devFlags *pflag.FlagSet
-	hook            func(effect string) // of tests; nil: none
+	// deploymentFrom and buildFrom are the flags or variables that Deployment is from.
+	deploymentFrom, buildFrom string
+	hook                      func(effect string) // of tests; nil: none
 }
 
 // parse reads the command line, reporting every fault it can at once.
@@ -89,7 +91,29 @@ func (c *command) parse(args []string) error {
 	if c.Help || c.Version {
 		return nil
 	}
+	c.deploymentFrom, c.buildFrom = "--deployment-name", "--build-id"
+	if !c.Dev {
+		c.versionFromEnvironment()
+	}
 	return c.validate()
+}
+
+// The variables by which Temporal's Worker Controller tells a worker its version.
+const (
+	deploymentVariable = "TEMPORAL_DEPLOYMENT_NAME"
+	buildVariable      = "TEMPORAL_WORKER_BUILD_ID"
+)
+
+// versionFromEnvironment takes the worker's version from the environment, unless one of
+// the two flags is given: name and build are never mixed of both. Empty flags switch
+// versioning off.
+func (c *command) versionFromEnvironment() {
+	if c.Lookup == nil || c.flags.Changed("deployment-name") || c.flags.Changed("build-id") {
+		return
+	}
+	c.Deployment.DeploymentName, _ = c.Lookup(deploymentVariable)
+	c.Deployment.BuildID, _ = c.Lookup(buildVariable)
+	c.deploymentFrom, c.buildFrom = deploymentVariable, buildVariable
 }
 
 func (c *command) validate() error {
@@ -124,10 +148,10 @@ func (c *command) validate() error {
 		fault("--health-addr is %q: use host:port such as %s, or \"\" for none", c.HealthAddr, health.DefaultAddress)
 	}
 	if d := c.Deployment; (d.DeploymentName == "") != (d.BuildID == "") {
-		fault("--deployment-name and --build-id go together: give both, or neither")
+		fault("%s and %s go together: give both, or neither", c.deploymentFrom, c.buildFrom)
 	}
 	if strings.ContainsAny(c.Deployment.DeploymentName, ". ") {
-		fault("--deployment-name is %q: Temporal allows no dot and no space in it", c.Deployment.DeploymentName)
+		fault("%s is %q: Temporal allows no dot and no space in it", c.deploymentFrom, c.Deployment.DeploymentName)
 	}
 	if c.Lookup != nil {
 		value, _ := c.Lookup(testhook.Variable)

@@ -153,7 +153,8 @@ Temporal (otherwise from TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_PROFILE 
   --temporal-address addr   host:port of the server (127.0.0.1:7233)
   --namespace name          namespace (default)
   --deployment-name name    worker versioning: name of the deployment; with --build-id
-  --build-id id             worker versioning: this build
+                            ($TEMPORAL_DEPLOYMENT_NAME)
+  --build-id id             worker versioning: this build ($TEMPORAL_WORKER_BUILD_ID)
   --replay-check            a version that has no open workflows yet replays those of the
                             others before it starts, and exits with 3 if it cannot
                             continue one (true; false: it starts all the same)

@@ -3,6 +3,8 @@
 //	/healthz  the process is alive
 //	/readyz   Temporal answers, the last poll of every inbox succeeded, iii engines are
 //	          connected, and some version of the worker gets new work
+//	/readyz?scope=worker
+//	          the same without what depends on other workers: inboxes and versions
 //	/metrics  for Prometheus
 //
 // It listens on loopback by default: there is no key, and metrics name agents. There, web
@@ -38,6 +40,8 @@ const (
 	heldFor = time.Second
 	// answerWithin is how long Temporal may take to answer.
 	answerWithin = 3 * time.Second
+	// scopeWorker asks /readyz for [Checker.CheckWorker].
+	scopeWorker = "worker"
 )
 
 // Temporal is the part of a client.Client that a [Checker] needs.
@@ -88,9 +92,12 @@ type Checker struct {
 	works    atomic.Pointer[func() (detail string, ok bool)]
 
 	mu   sync.Mutex
-	last Report
+	last reports
 	seen map[string]Inbox // each inbox with its last known poll
 }
+
+// reports are made together, and each serves the probes that ask for it.
+type reports struct{ all, worker Report }
 
 // NewChecker returns a checker.
 func NewChecker(cfg Config) *Checker {
@@ -106,7 +113,7 @@ func (c *Checker) Connected(temporal Temporal, namespace string, payloads conver
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cfg.Temporal, c.cfg.Namespace, c.cfg.Converter = temporal, namespace, payloads
-	c.cfg.Inboxes, c.last = inboxes, Report{}
+	c.cfg.Inboxes, c.last = inboxes, reports{}
 }
 
 // Drain makes the worker not ready until its end.
@@ -117,52 +124,69 @@ func (c *Checker) Drain() { c.draining.Store(true) }
 func (c *Checker) Follow(works func() (detail string, ok bool)) { c.works.Store(&works) }
 
 // Check returns a report that is at most about a second old.
-func (c *Checker) Check(ctx context.Context) Report {
+func (c *Checker) Check(ctx context.Context) Report { return c.check(ctx).all }
+
+// CheckWorker reports on this worker alone: whether it could take work, if there were any
+// for its version. It is not ready before it begins to work.
+//
+// A new version's workers must become ready before the version is made current, and until
+// then no inbox may poll. What makes it current waits for this report.
+func (c *Checker) CheckWorker(ctx context.Context) Report { return c.check(ctx).worker }
+
+func (c *Checker) check(ctx context.Context) reports {
 	if c.draining.Load() {
-		return Report{Reasons: []string{"the worker is draining"}, Checked: c.cfg.Now().UTC()}
+		r := Report{Reasons: []string{"the worker is draining"}, Checked: c.cfg.Now().UTC()}
+		return reports{r, r}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.cfg.Now(); c.last.Checked.IsZero() || now.Sub(c.last.Checked) >= heldFor {
+	if now := c.cfg.Now(); c.last.all.Checked.IsZero() || now.Sub(c.last.all.Checked) >= heldFor {
 		c.last = c.report(ctx)
 	}
 	return c.last
 }
 
-func (c *Checker) report(ctx context.Context) Report {
+func (c *Checker) report(ctx context.Context) reports {
 	if c.cfg.Temporal == nil {
-		return Report{Reasons: []string{"the worker has no connection to Temporal yet"}, Checked: c.cfg.Now().UTC()}
+		r := Report{Reasons: []string{"the worker has no connection to Temporal yet"}, Checked: c.cfg.Now().UTC()}
+		return reports{r, r}
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	report := Report{Ready: true}
-	if _, err := c.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-		report.Ready = false
-		report.Reasons = append(report.Reasons, fmt.Sprintf("Temporal does not answer: %v", err))
-	} else {
-		report.Inboxes = c.inboxes(ctx)
+	all, own := Report{Ready: true}, Report{Ready: true}
+	fault := func(text string) {
+		all.Ready, own.Ready = false, false
+		all.Reasons, own.Reasons = append(all.Reasons, text), append(own.Reasons, text)
 	}
-	for _, inbox := range report.Inboxes {
-		report.Ready = report.Ready && inbox.OK
+	if _, err := c.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		fault(fmt.Sprintf("Temporal does not answer: %v", err))
+	} else {
+		all.Inboxes = c.inboxes(ctx)
+	}
+	for _, inbox := range all.Inboxes {
+		all.Ready = all.Ready && inbox.OK
 		if inbox.Detail != "" {
-			report.Reasons = append(report.Reasons, inbox.Name+": "+inbox.Detail)
+			all.Reasons = append(all.Reasons, inbox.Name+": "+inbox.Detail)
 		}
 	}
 	for _, connection := range c.cfg.Connections {
 		if err := connection.Err(); err != nil {
-			report.Ready = false
-			report.Reasons = append(report.Reasons, fmt.Sprintf("%s: %v", connection.Name, err))
+			fault(fmt.Sprintf("%s: %v", connection.Name, err))
 		}
 	}
 	if works := c.works.Load(); works != nil {
 		detail, ok := (*works)()
-		report.Ready = report.Ready && ok
+		all.Ready = all.Ready && ok
 		if detail != "" {
-			report.Reasons = append(report.Reasons, detail)
+			all.Reasons = append(all.Reasons, detail)
 		}
+	} else {
+		own.Ready = false
+		own.Reasons = append(own.Reasons, "the worker has not begun to work yet")
 	}
-	report.Checked = c.cfg.Now().UTC()
-	return report
+	all.Checked = c.cfg.Now().UTC()
+	own.Checked = all.Checked
+	return reports{all, own}
 }
 
 // Handler serves the three pages. Without metrics there are two.
@@ -174,7 +198,16 @@ func (c *Checker) Handler(metrics http.Handler) http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		// The report serves other probes too: the first one may disconnect.
-		report := c.Check(context.WithoutCancel(r.Context()))
+		both := c.check(context.WithoutCancel(r.Context()))
+		report := both.all
+		switch scope := r.URL.Query().Get("scope"); scope {
+		case "":
+		case scopeWorker:
+			report = both.worker
+		default:
+			http.Error(w, fmt.Sprintf("scope=%q: use scope=%s, or none", scope, scopeWorker), http.StatusBadRequest)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		if !report.Ready {

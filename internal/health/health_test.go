@@ -235,3 +235,48 @@ func TestWorkOfTheVersion(t *testing.T) {
 		require.Equal(t, health.Report{Ready: tt.works, Reasons: []string{tt.detail}, Checked: now, Inboxes: []health.Inbox{}}, c.Check(t.Context()))
 	}
 }
+
+// A new version's workers are ready before anything makes the version current: until then
+// no inbox of the agent polls, and no version gets the work.
+func TestReadyOfTheWorkerAlone(t *testing.T) {
+	t.Parallel()
+	unreachable := errors.New("no connection")
+	f := &fake{} // an inbox that has not polled
+	c := health.NewChecker(health.Config{
+		Temporal: f, Inboxes: inboxes, Now: func() time.Time { return now },
+		Connections: []health.Connection{{Name: "engine", Err: func() error { return unreachable }}},
+	})
+	ask := func(query string) (int, health.Report) {
+		t.Helper()
+		c.Connected(f, "", nil, inboxes) // forgets the last report
+		rec := httptest.NewRecorder()
+		c.Handler(nil).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/readyz"+query, http.NoBody))
+		var report health.Report
+		if rec.Code != http.StatusBadRequest {
+			require.NoError(t, json.Unmarshal(rec.Body.Bytes(), &report))
+		}
+		return rec.Code, report
+	}
+	code, report := ask("?scope=worker")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, []string{"engine: no connection", "the worker has not begun to work yet"}, report.Reasons)
+
+	c.Follow(func() (string, bool) { return "no version is current", false })
+	unreachable = nil
+	code, report = ask("?scope=worker")
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, health.Report{Ready: true, Checked: now}, report)
+	code, report = ask("")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Equal(t, []string{"support: no poll has succeeded yet", "no version is current"}, report.Reasons)
+
+	f.down = errors.New("connection refused")
+	code, _ = ask("?scope=worker")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	f.down = nil
+	code, _ = ask("?scope=galaxy")
+	require.Equal(t, http.StatusBadRequest, code)
+	c.Drain()
+	code, _ = ask("?scope=worker")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+}

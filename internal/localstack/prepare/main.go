@@ -2,9 +2,10 @@
 // compiled silently or in the middle of a test:
 //
 //	go run ./internal/localstack/prepare                       the devserver, into the user's cache
+//	go run ./internal/localstack/prepare devserver             the same, and prints its file
 //	go run ./internal/localstack/prepare ./worker bin/worker   a program of this module
 //
-// The devserver is left alone if the Temporal CLI is on PATH.
+// Without arguments the devserver is left alone if the Temporal CLI is on PATH.
 package main
 
 import (
@@ -39,6 +40,16 @@ func run(ctx context.Context, args []string) error {
 		}
 		_, _, err := build.Cache{OnProgress: tell}.Devserver(ctx)
 		return err
+	case 1:
+		if args[0] != "devserver" {
+			return errUsage
+		}
+		binary, _, err := build.Cache{OnProgress: tell}.Devserver(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Println(binary)
+		return err
 	case 2:
 		out, err := filepath.Abs(args[1])
 		if err != nil {
@@ -49,9 +60,11 @@ func run(ctx context.Context, args []string) error {
 		}
 		return build.Program(ctx, filepath.Base(out), ".", args[0], out, tell)
 	default:
-		return errors.New("usage: prepare [PACKAGE FILE]")
+		return errUsage
 	}
 }
+
+var errUsage = errors.New("usage: prepare [devserver | PACKAGE FILE]")
 
 // worthTelling drops the progress of steps that take no time.
 func worthTelling(tell func(build.Progress)) func(build.Progress) {
