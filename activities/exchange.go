@@ -126,9 +126,10 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 		e.unsent(before)
 		return ExchangeResult{}, err
 	}
-	// From now on heartbeats record that the request is still running.
+	// From now on heartbeats record that the request is still running. The first need not go
+	// out at once: the mark says as much.
 	underway := mark
-	e.live.note(ctx, func() any {
+	e.live.set(func() any {
 		now := underway
 		now.Running = e.clock.now()
 		return now
@@ -167,7 +168,7 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 			Count:    e.in.Before + len(e.in.Messages) + len(reply.Messages),
 			Taken:    len(e.in.Messages),
 		}
-		e.live.note(ctx, mark)
+		e.live.set(mark)
 		out.Park = e.verify(ctx, messages, reply, &out)
 		return out, nil
 	}

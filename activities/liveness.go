@@ -27,6 +27,14 @@ type HeartbeatClient interface {
 	CompleteActivityWithOptions(ctx context.Context, options client.CompleteActivityOptions) error
 }
 
+// A requester knows when the request began that brought an attempt's task. Temporal has
+// started the attempt after that, so the request proves as much as a heartbeat that began
+// at the same time. A task that came with the completion of a workflow task was requested a
+// moment ago; one that a poll has waited for, perhaps a minute ago, which proves nothing.
+type requester interface {
+	TaskRequested(token []byte) time.Time
+}
+
 // heartbeat is a heartbeat of an activity. Everything in it but the token and the details
 // is for a data converter that reads the converter.ActivitySerializationContext, and must
 // say the same as the SDK does when it decodes them.
@@ -71,7 +79,8 @@ type liveness struct {
 	mu      sync.Mutex
 	detail  any // nil: none
 	version int // of detail
-	// proven is when the newest request that was acknowledged began.
+	// proven is when the newest request began that shows the attempt to be the current
+	// one: it brought the task, or was an acknowledged heartbeat.
 	proven   time.Time
 	lost     error // not nil: the attempt is not the current one
 	notified bool  // the SDK knows of the cancellation
@@ -103,6 +112,9 @@ func hold(ctx context.Context, client HeartbeatClient, lag *lagMeter, detail any
 }
 
 func (l *liveness) start(ctx context.Context) (context.Context, *liveness) {
+	if c, ok := l.client.(requester); ok {
+		l.proven = c.TaskRequested(l.info.TaskToken)
+	}
 	l.flight, l.quit = make(map[*beat]struct{}), make(chan struct{})
 	every := l.timeout / 3
 	if l.timeout <= 0 {
@@ -302,10 +314,10 @@ func (l *liveness) leave(detail any) {
 	_ = l.record(ctx, detail)
 }
 
-// Hold returns nil if the attempt is provably the current one: a heartbeat whose
-// request began less than the heartbeat timeout ago, less a margin, was acknowledged.
-// Otherwise it asks. When an attempt begins nothing is proven: its task may have lain
-// in a frozen process. Without a client, as in tests, every attempt is current.
+// Hold returns nil if the attempt is provably the current one: the request that brought
+// its task, or an acknowledged heartbeat, began less than the heartbeat timeout ago, less a
+// margin. Otherwise it asks: a task may have lain in a frozen process, or been
+// waited for. Without a client, as in tests, every attempt is current.
 func (l *liveness) Hold(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -90,6 +90,60 @@ func TestHoldAsksWhereNothingIsProven(t *testing.T) {
 }
 
 // What a process that was frozen knows is old.
+// requested is a server whose client knows how long ago the attempt's task was requested.
+type requested struct {
+	*server
+	ago time.Duration // negative: it does not
+}
+
+func (r requested) TaskRequested([]byte) time.Time {
+	if r.ago < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(-r.ago)
+}
+
+// A task that was requested a moment ago cannot have timed out yet.
+func TestHoldTrustsTheRequestOfTheTask(t *testing.T) {
+	t.Parallel()
+	fresh := testTimeout - testTimeout/5
+	for name, tt := range map[string]struct {
+		ago   time.Duration
+		beats int
+	}{
+		"just now":               {0, 0},
+		"within the timeout":     {fresh - time.Millisecond, 0},
+		"a poll that has waited": {fresh, 1},
+		"before a freeze":        {time.Hour, 1},
+		"nobody knows":           {-1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := &server{}
+				l := &liveness{client: requested{s, tt.ago}, timeout: testTimeout, sdk: t.Context(), sdkRecord: func(...any) {}, lag: &lagMeter{}}
+				ctx, l := l.start(t.Context())
+				defer l.stop()
+				require.NoError(t, lease.Check(ctx))
+				require.Equal(t, tt.beats, s.count())
+			})
+		})
+	}
+}
+
+// An attempt that is frozen between its start and its effect asks, however it began.
+func TestHoldAsksAfterAFreezeAtTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{answer: func(context.Context, int) error { return serviceerror.NewNotFound("activity not found") }}
+		l := &liveness{client: requested{s, 0}, sdk: t.Context(), sdkRecord: func(...any) {}, lag: &lagMeter{}}
+		ctx, l := l.start(t.Context()) // without a heartbeat timeout there is no heartbeat but those that are asked for
+		defer l.stop()
+		time.Sleep(time.Minute)
+		require.ErrorIs(t, lease.Check(ctx), lease.ErrNotCurrent)
+	})
+}
+
 func TestHoldAfterAFreeze(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

@@ -188,6 +188,8 @@ type ReplyProgress struct {
 	Asked bool `json:"asked,omitempty"`
 	// Once means that what was asked must not happen twice.
 	Once bool `json:"once,omitempty"`
+	// Ended means that the attempt has ended in order: nothing else of it is unknown.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // ReplyResult is the agent's next message.

@@ -22,6 +22,8 @@ func (c *Conversation) Reply(ctx context.Context, in ReplyInput) (ReplyResult, e
 	if p := earlier(ctx, in.Resume); p != nil {
 		r.progress = *p
 	}
+	r.lost = activity.GetInfo(ctx).Attempt > 1 && !r.progress.Ended
+	r.progress.Ended = false
 	r.attempt = c.begin(ctx, "reply", in.Ref, r.progress)
 	r.span.Set(tracing.KeyOperation.String(tracing.SpanReply), tracing.KeyTurn.Int(in.Turn), tracing.KeyRound.Int(in.Round))
 	r.before, r.limit = r.progress.Failed, in.Attempts
@@ -47,6 +49,8 @@ type replying struct {
 	mu       sync.Mutex
 	progress ReplyProgress
 	over     bool // the call is over: progress is the attempt's alone
+	// lost: the attempt before this one did not end in order, and may have asked.
+	lost bool
 
 	// sent is what the executor is given.
 	sent SentMessages
@@ -71,6 +75,7 @@ func (r *replying) failed(err error) (ReplyResult, error) {
 		out.Wait = e.RetryAfter
 		return out, nil
 	}
+	progress.Ended = true
 	r.live.leave(*progress)
 	details := ErrorDetails{Spent: progress.Spent}
 	if conversation.IsKind(err, conversation.ContextTooLong) {
@@ -211,15 +216,21 @@ func (r *replying) ask(
 	return got.(answer), nil
 }
 
-// announce records at Temporal that the executor is about to be asked. That also proves
-// that the attempt is the current one.
+// announce makes sure that the attempt is the current one before the executor is asked.
+// What must not be asked twice is recorded at Temporal first. Otherwise heartbeats say so,
+// and an attempt without any may have asked.
 func (r *replying) announce(ctx context.Context, name string, once bool) error {
 	before := r.progress
 	repeats, err := r.progress.ask(name, once)
 	if err != nil {
 		return err
 	}
-	err = r.record(ctx, r.progress, "reply")
+	if once || r.progress.Attach != nil {
+		err = r.record(ctx, r.progress, "reply")
+	} else {
+		r.live.set(r.progress)
+		repeats = repeats || r.lost
+	}
 	if err == nil {
 		err = r.act(ctx, "reply")
 	}

@@ -66,6 +66,8 @@ type Client struct {
 	Converter converter.DataConverter
 	// Replayer is what a replayer needs to run workflows as the workers of this client do.
 	Replayer worker.WorkflowReplayerOptions
+
+	requests *requests
 }
 
 // The reasons why there is no connection.
@@ -114,6 +116,8 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	timeout := cmp.Or(o.Timeout, DefaultTimeout)
 	options.ConnectionOptions.GetSystemInfoTimeout = timeout
+	tasks := &requests{}
+	tasks.option(&options)
 	// Plugins change the options once more, when the client is made.
 	options.Plugins = append(slices.Clip(options.Plugins), &witness{options: &options})
 	c, err := dial(ctx, &options, timeout)
@@ -126,7 +130,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	o.warnOf(options)
 	return &Client{
 		Client: c, Address: options.HostPort, Namespace: options.Namespace, Identity: options.Identity, Converter: options.DataConverter,
-		Replayer: replayer(options),
+		Replayer: replayer(options), requests: tasks,
 	}, nil
 }
 

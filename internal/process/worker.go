@@ -125,6 +125,7 @@ type Service interface {
 // A Worker serves conversations and inboxes on one task queue.
 type Worker struct {
 	opts     Options
+	dialled  client.Client // the caller's own, where opts has the SDK's
 	sdk      worker.Worker
 	renew    func() error // makes sdk anew
 	launcher launch.Launcher
@@ -154,7 +155,8 @@ func New(opts Options) (*Worker, error) {
 		return nil, errors.New("process: no Temporal client")
 	}
 	checker := &replaycheck.Checker{TaskQueue: opts.TaskQueue, Register: workflows.Register}
-	showPersona := false // the converter of a client that is not ours is not known
+	dialled := opts.Client // with what this program knows of its connection
+	showPersona := false   // the converter of a client that is not ours is not known
 	if c, ok := opts.Client.(*connect.Client); ok {
 		showPersona = launch.Plain(c.Converter)
 		checker.Namespace, checker.Options = c.Namespace, c.Replayer
@@ -163,7 +165,7 @@ func New(opts Options) (*Worker, error) {
 	checker.Client = opts.Client
 	opts.Namespace = cmp.Or(opts.Namespace, client.DefaultNamespace)
 	w := &Worker{
-		opts: opts, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue, ShowPersona: showPersona}, checker: checker, fatal: make(chan error, 1),
+		opts: opts, dialled: dialled, launcher: launch.Launcher{Client: opts.Client, TaskQueue: opts.TaskQueue, ShowPersona: showPersona}, checker: checker, fatal: make(chan error, 1),
 	}
 	options := w.options()
 	w.replayAs(options)
@@ -217,7 +219,7 @@ func (w *Worker) activities() (*activities.Conversation, *activities.Inbox, erro
 	count := activities.NewPressure(activities.PressureConfig{Runs: runs, Metrics: metrics})
 	conversations, err := activities.NewConversation(activities.Config{
 		Platforms: w.opts.Platforms, Pressure: count, Executors: w.opts.Executors, Tools: w.opts.Tools, Callbacks: w.opts.Callbacks,
-		Transcripts: runs, Heartbeats: w.opts.Client, Drain: w.opts.Drain, CacheBytes: w.opts.TranscriptBytes, Metrics: metrics,
+		Transcripts: runs, Heartbeats: w.dialled, Drain: w.opts.Drain, CacheBytes: w.opts.TranscriptBytes, Metrics: metrics,
 		Reports: runs, BeforeEffect: w.opts.BeforeEffect,
 	})
 	if err != nil {
