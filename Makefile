@@ -145,6 +145,12 @@ chaos-mutants: devserver ## Run workers with each deliberate fault: the checker 
 soak: devserver ## Measure what lasts long: 10,000 turns, 10,000 idle conversations, replays (ARGS="-turns 1000 -idle 2000")
 	go test -tags soak -v -count=1 -timeout 3h ./internal/soak -args $(ARGS)
 
+.PHONY: bench
+bench: devserver ## Measure conversations beside a bare workflow and OneRun's Python worker (ARGS="--quick"; ARGS="--help" lists all)
+	@mkdir -p bin
+	@go build -o bin/bench ./bench
+	@exec bin/bench $(ARGS)
+
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo
 	@.ci/run

@@ -18,8 +18,8 @@ import (
 // messages of 300 bytes, may cost. They are what it costs, rounded up a little: bytes vary
 // with the lengths of names, and workflow tasks of activities that end together merge.
 var bounds = map[int]struct{ transitions, events, kibibytes, actions float64 }{
-	5:   {transitions: 62, events: 96, kibibytes: 26, actions: 22},
-	100: {transitions: 860, events: 1240, kibibytes: 360, actions: 215},
+	5:   {transitions: 52, events: 90, kibibytes: 28, actions: 25},
+	100: {transitions: 730, events: 1240, kibibytes: 395, actions: 312},
 }
 
 // counts counts conversations, one at a time. The bare workflow has the same activities.

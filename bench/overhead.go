@@ -19,7 +19,7 @@ func overhead(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) 
 	var rows []figure.Row
 	for _, open := range pick(o.quick, []int{1, 10}, []int{1, 10, 100, 1000}) {
 		pace := time.Duration(open) * time.Second / offered
-		p := plan{conversations: open, atOnce: open, turns: max(2, pick(o.quick, 20, 60)/open), model: pace / 2, persona: pace / 2, spread: pace}
+		p := plan{conversations: open, atOnce: open, turns: turnsOf(open, o), model: pace / 2, persona: pace / 2, spread: pace}
 		found := map[string]map[float64][]float64{"ours": {}, "bare": {}}
 		rounds := o.rounds
 		if open >= 1000 { // each takes minutes
@@ -47,6 +47,14 @@ func overhead(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) 
 		}
 	}
 	return rows, nil
+}
+
+// turnsOf is enough turns for the percentiles, and few enough to end in minutes.
+func turnsOf(open int, o options) int {
+	if open >= 1000 {
+		return 3
+	}
+	return max(6, pick(o.quick, 24, 120)/open)
 }
 
 var percentiles = []float64{0.5, 0.95, 0.99}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-run/parley/bench/internal/figure"
 	"github.com/parley-run/parley/bench/internal/lab"
+	"github.com/parley-run/parley/internal/config"
 )
 
 // pickup makes conversations while a worker has nothing to do.
@@ -14,8 +15,10 @@ func pickup(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 	var rows []figure.Row
 	for _, simulations := range []int{1, 40} {
 		var waits []float64
-		for range o.rounds {
-			more, err := pickups(ctx, l, simulations)
+		for round := range o.rounds {
+			// Polls are at fixed times: conversations come at all times between two of them.
+			after := (2*time.Duration(round) + 1) * config.DefaultPollInterval / time.Duration(2*o.rounds)
+			more, err := pickups(ctx, l, simulations, after)
 			if err != nil {
 				return rows, err
 			}
@@ -30,7 +33,7 @@ func pickup(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 	return rows, nil
 }
 
-func pickups(ctx context.Context, l *lab.Lab, simulations int) ([]float64, error) {
+func pickups(ctx context.Context, l *lab.Lab, simulations int, after time.Duration) ([]float64, error) {
 	platform, err := l.NewPlatform(ctx, lab.PlatformOptions{Personas: plan{turns: 1}.personas()})
 	if err != nil {
 		return nil, err
@@ -42,6 +45,9 @@ func pickups(ctx context.Context, l *lab.Lab, simulations int) ([]float64, error
 	}
 	defer worker.Stop()
 	if err := platform.Polled(ctx, 2, worker.Ended); err != nil {
+		return nil, err
+	}
+	if err := lab.Pause(ctx, after); err != nil {
 		return nil, err
 	}
 	at, err := platform.Add(ctx, simulations, 1)

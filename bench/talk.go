@@ -73,7 +73,8 @@ func barely(ctx context.Context, l *lab.Lab, p plan) ([]lab.Talk, error) {
 	for _, ref := range refs {
 		group.Go(func() error { return bareConversation(ctx, l, queue, ref) })
 	}
-	return platform.Personas.Talks(), errors.Join(group.Wait(), worker.Ended())
+	err = errors.Join(group.Wait(), worker.Ended())
+	return platform.Personas.Talks(), err
 }
 
 func bareConversation(ctx context.Context, l *lab.Lab, queue string, ref conversation.Ref) error {
