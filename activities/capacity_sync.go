@@ -19,6 +19,8 @@ const (
 	// describedAtOnce is how many conversations a comparison describes, those first that
 	// were described longest ago.
 	describedAtOnce = 50
+	// endedAtOnce is how many more it describes that are not listed as running.
+	endedAtOnce = 500
 	// describeAfter is how old a reservation must be before its conversation is
 	// described: it may not have been started before.
 	describeAfter = 5 * time.Second
@@ -85,21 +87,49 @@ func (v *capacityView) list(ctx context.Context) error {
 			return fmt.Errorf("inbox: remove the limit of %q: %w", v.platform, err)
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.schedule.synced = true
 	listed := make(map[string]bool, len(running))
 	for _, r := range running {
 		listed[r.WorkflowID] = true
 	}
-	maps.DeleteFunc(v.open, func(id string, _ Reservation) bool { return !listed[id] && !v.watched[id] })
+	ended, err := v.unlisted(ctx, listed)
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.schedule.synced = true
+	for _, id := range ended {
+		delete(v.open, id)
+	}
 	for _, r := range running {
 		if _, ok := v.open[r.WorkflowID]; !ok {
 			v.open[r.WorkflowID] = Reservation{ID: r.WorkflowID, Simulation: r.Simulation}
 		}
-		v.watch(r.WorkflowID)
 	}
 	return nil
+}
+
+// unlisted are the open conversations that have ended: visibility does not list them, and,
+// since it may lag, each is described.
+func (v *capacityView) unlisted(ctx context.Context, listed map[string]bool) (ended []string, err error) {
+	v.mu.Lock()
+	var missing []string
+	for id := range v.open {
+		if !listed[id] {
+			missing = append(missing, id)
+		}
+	}
+	v.mu.Unlock()
+	for _, id := range missing {
+		info, err := v.runs.Describe(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("inbox: describe open conversations: %w", err)
+		}
+		if !info.Running {
+			ended = append(ended, id)
+		}
+	}
+	return ended, nil
 }
 
 // refresh copies the state of Capacity.
@@ -127,10 +157,11 @@ func (v *capacityView) reconcile(ctx context.Context) error {
 		return err
 	}
 	var req ReserveRequest
-	if req.Found, err = v.unreserved(ctx, status); err != nil {
+	var running map[string]bool
+	if req.Found, running, err = v.unreserved(ctx, status); err != nil {
 		return err
 	}
-	if err := v.compare(ctx, status, &req); err != nil {
+	if err := v.compare(ctx, status, running, &req); err != nil {
 		return fmt.Errorf("inbox: describe open conversations: %w", err)
 	}
 	v.update(status)
@@ -146,29 +177,31 @@ func (r ReserveRequest) empty() bool {
 }
 
 // unreserved finds the conversations that run without a reservation. Visibility may
-// lag, so each is described.
-func (v *capacityView) unreserved(ctx context.Context, status CapacityStatus) (found []Reservation, err error) {
+// lag, so each is described. listed are the ids of all that run.
+func (v *capacityView) unreserved(ctx context.Context, status CapacityStatus) (found []Reservation, listed map[string]bool, err error) {
 	running, err := v.runs.ListOpen(ctx, v.platform)
 	if err != nil {
-		return nil, fmt.Errorf("inbox: list open conversations: %w", err)
+		return nil, nil, fmt.Errorf("inbox: list open conversations: %w", err)
 	}
 	known := make(map[string]bool)
 	for _, r := range status.all() {
 		known[r.ID] = true
 	}
+	listed = make(map[string]bool, len(running))
 	for _, run := range running {
+		listed[run.WorkflowID] = true
 		if known[run.WorkflowID] {
 			continue
 		}
 		info, err := v.runs.Describe(ctx, run.WorkflowID)
 		if err != nil {
-			return nil, fmt.Errorf("inbox: describe open conversations: %w", err)
+			return nil, nil, fmt.Errorf("inbox: describe open conversations: %w", err)
 		}
 		if info.Running && !info.Parked {
 			found = append(found, Reservation{ID: run.WorkflowID, Simulation: run.Simulation})
 		}
 	}
-	return found, nil
+	return found, listed, nil
 }
 
 // all are the conversations that Capacity knows.
@@ -178,9 +211,9 @@ func (s CapacityStatus) all() []Reservation {
 
 // compare describes the conversations that are due, and adds to req what Capacity
 // should know of them.
-func (v *capacityView) compare(ctx context.Context, status CapacityStatus, req *ReserveRequest) error {
+func (v *capacityView) compare(ctx context.Context, status CapacityStatus, running map[string]bool, req *ReserveRequest) error {
 	v.mu.Lock()
-	due := v.suspects.due(status.all())
+	due := v.suspects.due(status.all(), running)
 	v.mu.Unlock()
 	for _, r := range due {
 		info, err := v.runs.Describe(ctx, r.ID)
@@ -250,8 +283,9 @@ type suspicion struct {
 	since  time.Time
 }
 
-// due chooses the conversations to describe now, and forgets those not among all.
-func (s *suspects) due(all []Reservation) []Reservation {
+// due chooses the conversations to describe now, and forgets those not among all. Those that
+// are not listed as running have probably ended, and come first.
+func (s *suspects) due(all []Reservation, running map[string]bool) []Reservation {
 	now := time.Now()
 	ids := make(map[string]bool, len(all))
 	var due []Reservation
@@ -266,8 +300,20 @@ func (s *suspects) due(all []Reservation) []Reservation {
 	}
 	maps.DeleteFunc(s.described, func(id string, _ time.Time) bool { return !ids[id] })
 	maps.DeleteFunc(s.seen, func(id string, _ suspicion) bool { return !ids[id] })
-	slices.SortStableFunc(due, func(a, b Reservation) int { return s.described[a.ID].Compare(s.described[b.ID]) })
-	due = due[:min(len(due), describedAtOnce)]
+	slices.SortStableFunc(due, func(a, b Reservation) int {
+		if running[a.ID] != running[b.ID] {
+			if running[b.ID] {
+				return -1
+			}
+			return 1
+		}
+		return s.described[a.ID].Compare(s.described[b.ID])
+	})
+	ended := 0
+	for ended < min(len(due), endedAtOnce) && !running[due[ended].ID] {
+		ended++
+	}
+	due = due[:min(len(due), ended+describedAtOnce)]
 	for _, r := range due {
 		s.described[r.ID] = now
 	}

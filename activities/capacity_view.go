@@ -208,12 +208,14 @@ func (v *capacityView) started(r Reservation) {
 }
 
 // maxWatched is how many conversations of an instance are watched, each by a request that
-// waits at Temporal. The end of others is noticed by the next comparison.
-const maxWatched = 1000
+// waits at Temporal: a frontend lets 1,200 requests of a namespace wait. The end of others is
+// noticed by the next comparison.
+const maxWatched = 200
 
-// watch notices the end of a conversation. The caller holds the mutex.
+// watch notices the end of a conversation at once, where it makes room for another. The
+// caller holds the mutex.
 func (v *capacityView) watch(id string) {
-	if v.watched[id] || len(v.watched) >= maxWatched || v.ctx.Err() != nil {
+	if v.limit == 0 || v.watched[id] || len(v.watched) >= maxWatched || v.ctx.Err() != nil {
 		return
 	}
 	v.watched[id] = true
