@@ -133,6 +133,13 @@ type Options struct {
 	// Drain is how long running steps may continue after a stop. What is left then is
 	// handed over to another worker. Zero: 30 seconds.
 	Drain time.Duration
+	// UntilIdle ends the worker by itself once nothing has been to do for so long:
+	// docs/worker.md says what that means. Zero: it works until its context is done.
+	UntilIdle time.Duration
+	// MaxRuntime ends the worker by itself: so long after the start it begins to drain,
+	// which takes up to Drain. If it has not begun to work by then, Run fails. Zero: it works
+	// until its context is done.
+	MaxRuntime time.Duration
 	// HealthAddress is where /healthz, /readyz and /metrics are. Empty:
 	// 127.0.0.1:8089. "off": nowhere.
 	HealthAddress string
@@ -167,13 +174,39 @@ type Tools struct {
 // follow from the conversation. All other ids are random.
 func SpanIDs() sdktrace.IDGenerator { return tracing.IDs{} }
 
-// Run runs a worker until ctx is done and what was under way has ended or has been
-// handed over; that is no error.
+// Run runs a worker until ctx is done, or Options.UntilIdle or MaxRuntime ends it, and what
+// was under way has ended or has been handed over; that is no error.
 func Run(ctx context.Context, opts Options) error {
+	_, err := RunSlice(ctx, opts)
+	return err
+}
+
+// A Slice is what a worker has done from its start to its end.
+type Slice struct {
+	// Reason is why it has ended: "stopped" by its context, "idle" or "max_runtime". Empty
+	// with an error: it has failed.
+	Reason  string
+	Runtime time.Duration
+	// Steps are the steps that the worker has begun, and Conversations how many
+	// conversations they belong to. Both are counted with UntilIdle or MaxRuntime only.
+	Steps         int
+	Conversations int
+	// Open are the conversations of the task queue that are left, and Waiting those of them
+	// that wait for an operator. Below zero: not known.
+	Open    int
+	Waiting int
+}
+
+// RunSlice is Run, and says what the worker has done. It is for functions and jobs that
+// serve conversations in slices: the next slice continues where this one has stopped.
+func RunSlice(ctx context.Context, opts Options) (Slice, error) {
 	if faults := opts.validate(); faults != nil {
-		return faults
+		return Slice{Open: -1, Waiting: -1}, faults
 	}
-	return process.Serve(ctx, opts.settings(os.Stderr))
+	s, err := process.ServeSlice(ctx, opts.settings(os.Stderr))
+	return Slice{
+		Reason: string(s.Reason), Runtime: s.Runtime, Steps: s.Steps, Conversations: s.Conversations, Open: s.Open, Waiting: s.Waiting,
+	}, err
 }
 
 // Main runs a worker as a whole program, as the worker command does. The first SIGINT
@@ -221,6 +254,12 @@ func (o Options) validate() (faults config.Faults) {
 	if o.Drain < 0 {
 		fault("Drain", "is negative: use 0 for the default")
 	}
+	if o.UntilIdle < 0 {
+		fault("UntilIdle", "is negative: use 0 for a worker that does not end by itself")
+	}
+	if o.MaxRuntime < 0 {
+		fault("MaxRuntime", "is negative: use 0 for a worker that does not end by itself")
+	}
 	if d := o.Deployment; (d.DeploymentName == "") != (d.BuildID == "") {
 		fault("Deployment", "needs both DeploymentName and BuildID, or neither")
 	}
@@ -264,7 +303,7 @@ func (o Options) settings(log io.Writer) process.Settings {
 		Temporal: connect.Options{Environ: o.Environ, Lookup: lookup, Change: o.Client},
 		Worker:   o.Worker, Deployment: o.Deployment, NoReplayCheck: o.NoReplayCheck, TemporalWait: o.TemporalWait,
 		NoInbox: o.NoInbox, MaxActivities: o.MaxActivities, MaxPollers: o.MaxPollers, StickyCache: o.StickyCache, TranscriptBytes: o.TranscriptBytes,
-		Drain: o.Drain, HealthAddress: o.HealthAddress,
+		Drain: o.Drain, UntilIdle: o.UntilIdle, MaxRuntime: o.MaxRuntime, HealthAddress: o.HealthAddress,
 		Logger: o.Logger, Meters: o.MeterProvider, Tracers: o.TracerProvider, TracedText: o.TracedText,
 	}
 }

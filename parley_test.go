@@ -329,11 +329,13 @@ func TestFaultsOfOptions(t *testing.T) {
 	t.Parallel()
 	opts := parley.Options{
 		Environ:       []string{"ONERUN_API_BASE_URL=http://localhost:3001", "ONERUN_API_KEY=key", "ONERUN_PROJECT_ID=pr_1"},
-		MaxActivities: -1, MaxPollers: 1, Drain: -time.Second, Deployment: worker.WorkerDeploymentVersion{BuildID: "7"},
+		MaxActivities: -1, MaxPollers: 1, Drain: -time.Second, UntilIdle: -1, MaxRuntime: -1, Deployment: worker.WorkerDeploymentVersion{BuildID: "7"},
 	}
 	const own = `Options.MaxActivities is negative: use 0 for the default
 Options.MaxPollers is 1: use 2 or more, or 0 for the default
 Options.Drain is negative: use 0 for the default
+Options.UntilIdle is negative: use 0 for a worker that does not end by itself
+Options.MaxRuntime is negative: use 0 for a worker that does not end by itself
 Options.Deployment needs both DeploymentName and BuildID, or neither`
 	require.EqualError(t, parley.Check(opts),
 		own+"\nONERUN_AGENT_ID is not set: the id of the agent in OneRun that this worker speaks for")

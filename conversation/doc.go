@@ -36,6 +36,7 @@
 //   - schedule: a rule that starts a task at certain times.
 //   - side: what a conversation exchanges messages with: a platform, a client (direct) or a task.
 //   - simulation: the platform's set of conversations for one test of an agent.
+//   - slice: one run of a worker that ends by itself, when it is idle or after a time.
 //   - step: one activity of a conversation, such as claim, reply or send.
 //   - task: a conversation of one turn, due at a certain time, whose reply is its result ([Task]).
 //   - tool, tool set: a function the agent may call, and a named group of them ([Tool]).

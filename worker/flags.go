@@ -37,6 +37,8 @@ type command struct {
 	Sticky     int
 	Transcript int // MiB
 	Wait       time.Duration
+	UntilIdle  time.Duration // zero: off
+	MaxRuntime time.Duration // zero: off
 	Deployment worker.WorkerDeploymentVersion
 	Replay     bool // open workflows before the start
 	NoInbox    bool
@@ -69,6 +71,8 @@ func (c *command) parse(args []string) error {
 	f.StringVar(&c.LogLevel, "log-level", "info", "")
 	f.StringVar(&c.LogFormat, "log-format", "text", "")
 	f.Var(duration.NewFlag(&c.Drain, process.DefaultDrain), "drain-timeout", "")
+	f.Var(duration.NewFlag(&c.UntilIdle, 0), "until-idle", "")
+	f.Var(duration.NewFlag(&c.MaxRuntime, 0), "max-runtime", "")
 	f.IntVar(&c.Activities, "max-activities", process.DefaultMaxActivities, "")
 	f.IntVar(&c.Pollers, "max-pollers", process.DefaultMaxPollers, "")
 	f.IntVar(&c.Sticky, "sticky-cache", 0, "")
@@ -134,6 +138,12 @@ func (c *command) validate() error {
 	if c.Wait < 0 {
 		fault("--temporal-wait is %v: use a duration such as 5m, or 0 to give up at once", c.Wait)
 	}
+	if c.UntilIdle < 0 || c.UntilIdle > 0 && c.UntilIdle < time.Second {
+		fault("--until-idle is %v: use 1s or more, or 0 to work until a signal", c.UntilIdle)
+	}
+	if c.MaxRuntime < 0 {
+		fault("--max-runtime is %v: use a positive duration such as 10m, or 0 to work until a signal", c.MaxRuntime)
+	}
 	for _, n := range []struct {
 		name         string
 		value, least int
@@ -169,7 +179,7 @@ func (c *command) validate() error {
 		})
 		return errors.Join(errs...)
 	}
-	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "max-activities", "max-pollers", "sticky-cache",
+	for _, name := range []string{"config", "task-queue", "no-inbox", "health-addr", "drain-timeout", "until-idle", "max-runtime", "max-activities", "max-pollers", "sticky-cache",
 		"transcript-cache", "temporal-wait", "deployment-name", "build-id", "replay-check"} {
 		if c.flags.Changed(name) {
 			fault("--%s does not go with --dev, which sees to that itself", name)
@@ -210,6 +220,8 @@ func (c *command) settings(log io.Writer) process.Settings {
 		HealthAddress: c.HealthAddr,
 		NoInbox:       c.NoInbox,
 		Drain:         c.Drain,
+		UntilIdle:     c.UntilIdle,
+		MaxRuntime:    c.MaxRuntime,
 		TemporalWait:  temporalWait(c.Wait),
 		MaxActivities: c.Activities, MaxPollers: c.Pollers, StickyCache: c.Sticky, TranscriptBytes: c.Transcript << 20,
 		Deployment: c.Deployment, NoReplayCheck: !c.Replay,

@@ -163,6 +163,10 @@ How it runs
   --drain-timeout duration  on SIGTERM, how long running steps may take to end; the rest
                             is handed over to other workers (30s). A second signal stops
                             at once
+  --until-idle duration     end by itself, with exit code 0, once nothing has been to do for
+                            so long; 20s or more is advised (0: work until a signal)
+  --max-runtime duration    end by itself, with exit code 0, so long after the start: drain
+                            and hand over (0: work until a signal)
   --temporal-wait duration  at the start, how long to wait for a Temporal that does not
                             answer; /readyz says not ready meanwhile (5m; 0: not at all)
   --max-activities n        activities at once (400; with many more, heartbeats come too
@@ -193,6 +197,7 @@ Demonstration
   --version                 print the version and exit
   -h, --help                print this and exit
 
-Exit codes: 0 stopped by a signal or --exit, 1 failed while running, 2 the command line
-or the configuration is at fault, 3 this build cannot continue open workflows.
+Exit codes: 0 stopped by a signal, --exit, --until-idle or --max-runtime, 1 failed while
+running, 2 the command line or the configuration is at fault, 3 this build cannot
+continue open workflows.
 `

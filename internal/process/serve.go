@@ -22,6 +22,7 @@ import (
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
 	"github.com/parley-run/parley/internal/health"
+	"github.com/parley-run/parley/internal/idle"
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/telemetry"
@@ -74,27 +75,26 @@ type Settings struct {
 	// memory; others are replayed from their histories when something happens to
 	// them. Zero: as many as [StickyCacheFor] says.
 	StickyCache int
+	// UntilIdle ends the worker once it has been idle for so long: see package idle.
+	// Zero: it does not end by itself.
+	UntilIdle time.Duration
+	// MaxRuntime ends the worker so long after its start, which counts: it begins to drain
+	// then. Zero: it does not end by itself.
+	MaxRuntime time.Duration
 	// Logger receives the log. Nil: none.
 	Logger *slog.Logger
 	// BeforeEffect is as in [Options].
 	BeforeEffect func(effect string)
 }
 
-// Serve runs a worker process until ctx is done and everything has drained. A stop is
-// no error, not even during the start.
+// Serve runs a worker process until ctx is done, or its slice is over, and everything has
+// drained. A stop is no error, not even during the start.
 func Serve(ctx context.Context, s Settings) error {
-	s = s.withDefaults()
-	err := s.serve(ctx)
-	if ctx.Err() == nil {
-		return err
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		s.Logger.Info("stopped while starting", "reason", err)
-	}
-	return nil
+	_, err := ServeSlice(ctx, s)
+	return err
 }
 
-func (s Settings) serve(ctx context.Context) error {
+func (s Settings) serve(ctx context.Context, slice *slice) error {
 	metrics, err := s.metrics(ctx)
 	if err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	temporal, err := s.connect(ctx)
+	temporal, err := s.connect(ctx, slice)
 	if err != nil {
 		return err
 	}
@@ -161,6 +161,7 @@ func (s Settings) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopKeys()
+	slice.add(&options)
 	options.OnDrain = checker.Drain
 	worker.SetStickyWorkflowCacheSize(s.StickyCache)
 	w, err := New(options)
@@ -187,14 +188,27 @@ func (s Settings) serve(ctx context.Context) error {
 	}
 	defer stopLooking()
 	checker.Follow(standing.Ready)
+	stopSlice := slice.follow(ctx, &idle.Watch{
+		Temporal: temporal, Namespace: temporal.Namespace, TaskQueue: a.Config.TaskQueue, Own: w.version, Standing: standing.Standing,
+		Inboxes: len(options.Inboxes), Report: checker.Check, Logger: s.Logger,
+	})
+	defer stopSlice()
 	s.Logger.Info("starting to work", "version", version.String(), "identity", temporal.Identity, "task_queue", a.Config.TaskQueue)
-	return w.Run(ctx)
+	err = w.Run(ctx)
+	slice.leave(ctx, look)
+	return err
 }
 
 // connect connects to Temporal and prepares the namespace. It waits for a server that
 // does not answer.
-func (s Settings) connect(ctx context.Context) (temporal *connect.Client, err error) {
+func (s Settings) connect(ctx context.Context, slice *slice) (temporal *connect.Client, err error) {
+	defer func() {
+		if err == nil {
+			slice.awaited = nil
+		}
+	}()
 	waiting := func(err error) {
+		slice.awaited = err
 		s.Logger.Warn("waiting for Temporal", "reason", err, "at_most", s.TemporalWait.String())
 	}
 	err = connect.Await(ctx, s.TemporalWait, waiting, func(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -106,8 +108,12 @@ type Options struct {
 	Logger *slog.Logger
 	// BeforeEffect is as in activities.Config.
 	BeforeEffect func(effect string)
+	// OnWork, if not nil, is called when the worker has started and all inboxes are open.
+	OnWork func()
 	// OnDrain, if not nil, is called when the worker begins to drain.
 	OnDrain func()
+	// Interceptors are added to those that Change sets.
+	Interceptors []interceptor.WorkerInterceptor
 	// Change, if not nil, changes the SDK's options. The worker then sets those again that
 	// it depends on: see protect.
 	Change func(*worker.Options)
@@ -246,6 +252,7 @@ func (w *Worker) options() worker.Options {
 	if w.opts.Change != nil {
 		w.opts.Change(&o)
 	}
+	o.Interceptors = slices.Concat(o.Interceptors, w.opts.Interceptors)
 	w.protect(&o)
 	return o
 }
@@ -327,6 +334,9 @@ func (w *Worker) work(ctx context.Context) error {
 		if err := s.Start(); err != nil {
 			return fmt.Errorf("process: %w", err)
 		}
+	}
+	if w.opts.OnWork != nil {
+		w.opts.OnWork()
 	}
 	select {
 	case <-ctx.Done():
