@@ -1,0 +1,3 @@
+// Package systemd holds the units of the worker for machines with systemd. Its tests check
+// them with systemd's own tools.
+package systemd
