@@ -30,6 +30,7 @@ Flags:
   --quick            short forms of the sections that need few minutes; counts only are judged
   --only NAMES       some of: %s
   --rounds N         how often to measure what is compared, in alternating order (5; quick: 2)
+  --open NUMBERS     how many conversations are open in the section "overhead" (1,10,100,1000; quick: 1,10)
   --output FORMAT    text or json (text)
   --load DURATION    how long the section "load" lasts (1h; quick: 20s)
   --dir DIR          keep configurations and logs there (a temporary directory, removed)
@@ -89,6 +90,7 @@ func parse(args []string) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "")
 	f.StringSliceVar(&o.only, "only", nil, "")
 	f.IntVar(&o.rounds, "rounds", 0, "")
+	f.IntSliceVar(&o.open, "open", nil, "")
 	f.StringVar(&o.output, "output", "text", "")
 	f.DurationVar(&o.load, "load", 0, "")
 	f.StringVar(&o.dir, "dir", "", "")
@@ -101,8 +103,8 @@ func parse(args []string) (options, error) {
 	if o.output != "text" && o.output != "json" {
 		return o, fmt.Errorf("--output is %q: text or json", o.output)
 	}
-	if o.rounds < 0 || o.load < 0 {
-		return o, errors.New("--rounds and --load must not be negative")
+	if o.rounds < 0 || o.load < 0 || slices.ContainsFunc(o.open, func(n int) bool { return n < 1 }) {
+		return o, errors.New("--rounds and --load must not be negative, and --open not below 1")
 	}
 	for _, name := range o.only {
 		if !slices.Contains(names(), name) {

@@ -17,11 +17,11 @@ func TestFlags(t *testing.T) {
 	t.Parallel()
 	o, err := parse(nil)
 	require.NoError(t, err)
-	require.Equal(t, options{rounds: 5, load: time.Hour, output: "text"}, o)
+	require.Equal(t, options{rounds: 5, load: time.Hour, output: "text", open: []int{1, 10, 100, 1000}}, o)
 	o, err = parse([]string{"--quick", "--only", "counts,load", "--rounds", "3", "--load", "1m", "--output", "json"})
 	require.NoError(t, err)
-	require.Equal(t, options{quick: true, only: []string{"counts", "load"}, rounds: 3, load: time.Minute, output: "json"}, o)
-	for _, wrong := range [][]string{{"--only", "counts,memory"}, {"--output", "xml"}, {"--rounds", "-1"}, {"counts"}, {"--fast"}} {
+	require.Equal(t, options{quick: true, only: []string{"counts", "load"}, rounds: 3, load: time.Minute, output: "json", open: []int{1, 10}}, o)
+	for _, wrong := range [][]string{{"--only", "counts,memory"}, {"--output", "xml"}, {"--rounds", "-1"}, {"counts"}, {"--fast"}, {"--open", "0"}} {
 		var out, errs bytes.Buffer
 		require.Equal(t, 2, run(t.Context(), wrong, &out, &errs), wrong)
 		require.Empty(t, out.String())

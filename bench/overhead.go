@@ -11,13 +11,13 @@ import (
 
 // offered is how many turns a second begin, whatever number of conversations is open: far
 // less than a local server can do, so that turns do not wait for each other.
-const offered = 6
+const offered = 8
 
 // overhead measures, where the personas are, the time from a persona's answer to the
 // agent's next message, less the model's time.
 func overhead(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 	var rows []figure.Row
-	for _, open := range pick(o.quick, []int{1, 10}, []int{1, 10, 100, 1000}) {
+	for _, open := range o.open {
 		pace := time.Duration(open) * time.Second / offered
 		p := plan{conversations: open, atOnce: open, turns: turnsOf(open, o), model: pace / 2, persona: pace / 2, spread: pace}
 		found := map[string]map[float64][]float64{"ours": {}, "bare": {}}

@@ -17,6 +17,7 @@ type options struct {
 	quick  bool
 	only   []string
 	rounds int
+	open   []int
 	load   time.Duration
 	output string
 	dir    string
@@ -25,6 +26,9 @@ type options struct {
 func (o options) withDefaults() options {
 	o.rounds = cmp.Or(o.rounds, pick(o.quick, 2, 5))
 	o.load = cmp.Or(o.load, pick(o.quick, 20*time.Second, time.Hour))
+	if len(o.open) == 0 {
+		o.open = pick(o.quick, []int{1, 10}, []int{1, 10, 100, 1000})
+	}
 	return o
 }
 
