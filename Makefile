@@ -61,7 +61,7 @@ test: need-cgo devserver ## Every test, with the race detector and a real Tempor
 	@status=0; run() { echo "$$*"; "$$@" || status=1; }; \
 	run go test -race -vet=off -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') $(ARGS) $(if $(filter ./...,$(PKG)),$(SLOW_PACKAGES)) $(PKG); \
 	if [ '$(PKG)' = ./... ]; then \
-		for m in $(OTHER_MODULES); do run go test -C $$m -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') ./...; done; \
+		for m in $(OTHER_MODULES); do run go test -C $$m -timeout $(TEST_TIMEOUT) $(if $(RUN),-run '$(value RUN)') $(ARGS) ./...; done; \
 	fi; \
 	exit $$status
 
