@@ -92,6 +92,7 @@ var options = map[string]string{
 	"KEDA":            "keda: {enabled: true}",
 	"KEDAWithKey":     "{keda: {enabled: true}, temporal: {apiKey: {secret: cloud}}}",
 	"KEDAWithOwn":     "{keda: {enabled: true, authentication: mine}, temporal: {apiKey: {secret: cloud}}}",
+	"KEDAWithTLS":     "{keda: {enabled: true, authentication: mine}, temporal: {tls: {enabled: true}}}",
 	"Controller":      `{temporal: {address: ""}, workerController: {enabled: true, connection: c}}`,
 	"OlderController": `{temporal: {address: ""}, workerController: {enabled: true, connection: c, kind: TemporalWorkerDeployment}}`,
 }

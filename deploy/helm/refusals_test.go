@@ -48,6 +48,9 @@ func TestRefusals(t *testing.T) {
 		"MaxBelowMin":    {"keda: {enabled: true, minReplicas: 5, maxReplicas: 4}", "keda.maxReplicas is 4, below keda.minReplicas 5"},
 		"QueueUnknown":   {`{keda: {enabled: true}, config: {parley: "task_queue: ${QUEUE}"}}`, "set keda.taskQueue to the queue's name"},
 
+		"KEDAWithoutCertificate": {"{keda: {enabled: true}, temporal: {tls: {enabled: true}}}", "KEDA uses TLS only with an API key or a client certificate"},
+		"KEDAWithAuthorityOnly":  {`{keda: {enabled: true}, temporal: {tls: {secret: ca, certKey: "", keyKey: "", caKey: ca.crt}}}`, "KEDA uses TLS only with an API key or a client certificate"},
+
 		// The grace is above the drain timeout.
 		"Grace":     {"worker: {terminationGracePeriodSeconds: 30}", "with worker.drainTimeout 30s a worker needs up to 40 seconds to stop, and Kubernetes would kill it before: set 45 or more, or 0 to have it computed"},
 		"GraceMost": {"worker: {drainTimeout: 10m, terminationGracePeriodSeconds: 804}", "set 805 or more"},

@@ -128,6 +128,10 @@ drains; what it closes afterwards takes a moment.
 {{- if ne (empty .Values.versioning.deploymentName) (empty .Values.versioning.buildId) -}}
 {{- fail "versioning.deploymentName and versioning.buildId go together: give both, or neither" -}}
 {{- end -}}
+{{- $certificate := and $t.tls.secret $t.tls.certKey -}}
+{{- if and .Values.keda.enabled (or $t.tls.enabled $t.tls.secret) (not (or $certificate $t.apiKey.secret .Values.keda.authentication)) -}}
+{{- fail "keda.enabled: KEDA uses TLS only with an API key or a client certificate, and temporal has neither: give temporal.apiKey.secret or temporal.tls.secret with certKey, or name a TriggerAuthentication in keda.authentication" -}}
+{{- end -}}
 {{- if and .Values.keda.enabled (lt (int .Values.keda.maxReplicas) (int .Values.keda.minReplicas)) -}}
 {{- fail (printf "keda.maxReplicas is %d, below keda.minReplicas %d" (int .Values.keda.maxReplicas) (int .Values.keda.minReplicas)) -}}
 {{- end -}}
