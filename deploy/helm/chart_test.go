@@ -427,3 +427,19 @@ func TestNotes(t *testing.T) {
 	require.Contains(t, render(t, file(t, "controller.yaml")).notes, "get workerdeployment shop-parley")
 	require.Contains(t, render(t, with(t, options["Versioning"])).notes, "starter deploy --deployment-name parley --build-id v7")
 }
+
+// Decoding is strict for every kind: a field that its type lacks is an error.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	for kind := range kinds {
+		version, name, _ := strings.Cut(kind, " ")
+		good := fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: a, namespace: %s}\n", version, name, namespace)
+		require.NoError(t, (&rendered{raw: map[string]any{}}).add(good), kind)
+		for _, wrong := range []string{"spek: {}", "metadata: {}", "labels: {a: b}"} {
+			require.Error(t, (&rendered{raw: map[string]any{}}).add(good+wrong), "%s with %s", kind, wrong)
+		}
+		if name != "ConfigMap" && name != "ServiceAccount" {
+			require.ErrorContains(t, (&rendered{raw: map[string]any{}}).add(good+"spec: {surely: not}"), "surely", kind)
+		}
+	}
+}
