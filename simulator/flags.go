@@ -29,8 +29,8 @@ type flags struct {
 	faults                                           sim.Faults
 }
 
-func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error) {
-	var f flags
+// register makes the flags.
+func (f *flags) register() *pflag.FlagSet {
 	set := pflag.NewFlagSet("simulator", pflag.ContinueOnError)
 	set.Usage = func() {} // help is printed by run
 	set.SortFlags = false
@@ -66,6 +66,12 @@ func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error
 	set.StringVar(&f.logLevel, "log-level", "info", "")
 	set.BoolVar(&f.version, "version", false, "")
 	set.BoolVarP(&f.help, "help", "h", false, "")
+	return set
+}
+
+func parseFlags(args []string, lookup func(string) (string, bool)) (flags, error) {
+	var f flags
+	set := f.register()
 	if err := set.Parse(args); err != nil {
 		return f, fmt.Errorf("%w; simulator --help lists the flags", err)
 	}

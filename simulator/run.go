@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/parley-run/parley/internal/manual"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/internal/version"
@@ -29,15 +30,21 @@ const grace = 5 * time.Second
 // run is the whole command. It returns the exit code.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
 	stderr = printable.Writer(stderr)
+	if handled, err := writeManual(args, stdout, stderr); handled {
+		if err != nil {
+			return fail(stderr, codeUsage, err)
+		}
+		return codeOK
+	}
 	f, err := parseFlags(args, lookup)
 	switch {
 	case err != nil:
 		return fail(stderr, codeUsage, err)
 	case f.help:
-		fmt.Fprint(stdout, help)
+		fmt.Fprint(stdout, manual.Renamed(help, "simulator", manual.Called("simulator")))
 		return codeOK
 	case f.version:
-		fmt.Fprintln(stdout, version.Line("simulator"))
+		fmt.Fprintln(stdout, version.Line(manual.Called("simulator")))
 		return codeOK
 	}
 	cfg, err := f.config()
@@ -71,6 +78,15 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		return fail(stderr, codeFailed, err)
 	}
 	return codeOK
+}
+
+// writeManual writes man pages and completion, if args ask for them.
+func writeManual(args []string, stdout, stderr io.Writer) (handled bool, err error) {
+	const name = manual.Prefix + "simulator"
+	var f flags
+	return manual.Program{
+		Name: name, Title: "a practice partner for AI agents", Help: manual.Renamed(help, "simulator", name), Flags: f.register(),
+	}.Run(args, stdout, stderr)
 }
 
 func fail(stderr io.Writer, code int, err error) int {

@@ -58,8 +58,8 @@ type command struct {
 	hook                      func(effect string) // of tests; nil: none
 }
 
-// parse reads the command line, reporting every fault it can at once.
-func (c *command) parse(args []string) error {
+// register makes the flags.
+func (c *command) register() *pflag.FlagSet {
 	f := pflag.NewFlagSet("worker", pflag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.StringVar(&c.Config, "config", "", "")
@@ -89,7 +89,12 @@ func (c *command) parse(args []string) error {
 	f.BoolVarP(&c.Help, "help", "h", false, "")
 	f.BoolVar(&c.Version, "version", false, "")
 	c.flags = f
-	if err := f.Parse(args); err != nil {
+	return f
+}
+
+// parse reads the command line, reporting every fault it can at once.
+func (c *command) parse(args []string) error {
+	if err := c.register().Parse(args); err != nil {
 		return err
 	}
 	if c.Help || c.Version {
