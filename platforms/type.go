@@ -20,6 +20,11 @@ type Type struct {
 	// Environment are the variables that describe an instance, and an agent of it, where
 	// there is no file. None: it needs a file.
 	Environment []Variable
+	// Sample is the commented entry of parley.yaml that `starter init` writes: YAML without
+	// indentation, as a text/template. {{.URL}} is the address that was asked for, or empty,
+	// and {{yaml .URL}} writes it as a scalar. A line "# key: value" is a setting that is
+	// left out. Empty: the type alone is written.
+	Sample string
 	// Executors are the types of the executors that its tasks name. By default, an agent
 	// may use every executor of these types; without configured ones, the default
 	// executors of these types are made.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/executors"
+	"github.com/parley-run/parley/internal/assemble"
 	"github.com/parley-run/parley/internal/chat"
 	"github.com/parley-run/parley/internal/config"
 	"github.com/parley-run/parley/internal/connect"
@@ -195,9 +196,13 @@ func (s *starter) unconfigured() bool {
 	if path, _ := lookup("PARLEY_CONFIG"); path != "" || s.flags.config != "" {
 		return false
 	}
-	for _, variable := range s.environ {
-		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "ONERUN_") && value != "" {
-			return false
+	for _, t := range assemble.Builtin().Types().Platforms {
+		for _, v := range t.Environment {
+			value, _ := lookup(v.Name)
+			file, _ := lookup(v.Name + "_FILE")
+			if value != "" || file != "" {
+				return false
+			}
 		}
 	}
 	_, err := os.Stat(config.DefaultFile)

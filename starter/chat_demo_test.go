@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,6 +102,13 @@ func TestChatOnTheDemo(t *testing.T) {
 		require.FailNow(t, "the demo has no result")
 	}
 	environ := []string{"TEMPORAL_ADDRESS=" + result.TemporalAddress, "XDG_STATE_HOME=" + t.TempDir()}
+
+	// Without a configuration, doctor is content with the demo.
+	var said, remarks bytes.Buffer
+	require.Equal(t, codeOK, run(t.Context(), []string{"doctor"}, environ, strings.NewReader(""), &said, &remarks), "%s%s", &said, &remarks)
+	require.Contains(t, said.String(), "– configuration: there is none here")
+	require.Contains(t, said.String(), "✓ workers: ")
+	require.NotContains(t, said.String(), "✗")
 
 	c := openTerminal(t, environ, "chat", "--id", "try")
 	c.expect("conversation direct/agent/try")

@@ -50,6 +50,38 @@ type finding struct {
 type check func(ctx context.Context) []finding
 
 func (s *starter) doctor(ctx context.Context) error {
+	findings, err := s.examine(ctx)
+	if err != nil {
+		return err
+	}
+	if s.inJSON() {
+		if err := s.document(map[string]any{"checks": findings, "wrong": countWrong(findings)}); err != nil {
+			return err
+		}
+	}
+	return verdict(findings)
+}
+
+// verdict is the end of a command that has shown the findings.
+func verdict(findings []finding) error {
+	if countWrong(findings) > 0 {
+		return exit(codeFailed)
+	}
+	return nil
+}
+
+func countWrong(findings []finding) int {
+	wrong := 0
+	for _, f := range findings {
+		if f.State == checkWrong {
+			wrong++
+		}
+	}
+	return wrong
+}
+
+// examine runs all checks, and shows what they find unless the output is JSON.
+func (s *starter) examine(ctx context.Context) ([]finding, error) {
 	s.examining = true
 	assembly, configuration := s.examineConfiguration()
 	configuration = append(configuration, s.examineEncryption(ctx)...)
@@ -96,24 +128,7 @@ func (s *starter) doctor(ctx context.Context) error {
 		findings = append(findings, found...)
 		s.showFindings(found)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	wrong := 0
-	for _, f := range findings {
-		if f.State == checkWrong {
-			wrong++
-		}
-	}
-	if s.inJSON() {
-		if err := s.document(map[string]any{"checks": findings, "wrong": wrong}); err != nil {
-			return err
-		}
-	}
-	if wrong > 0 {
-		return exit(codeFailed)
-	}
-	return nil
+	return findings, ctx.Err()
 }
 
 func (s *starter) showFindings(findings []finding) {
@@ -160,6 +175,11 @@ func (s *starter) examineConfiguration() (*assemble.Assembly, []finding) {
 			found = append(found, finding{Check: "configuration", State: checkSkipped, Detail: "warning: " + exposed.Error()})
 		}
 		return assembly, found
+	}
+	if s.unconfigured() { // as beside the demo: whether workers run is checked all the same
+		return nil, []finding{{Check: "configuration", State: checkSkipped,
+			Detail: fmt.Sprintf("there is none here: no --config, no PARLEY_CONFIG, no %s, and no variables of a platform", config.DefaultFile),
+			Remedy: "not needed for a worker that runs already, such as the demo's; for one of your own, starter init writes it"}}
 	}
 	var faults config.Faults
 	if !errors.As(err, &faults) {

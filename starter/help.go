@@ -8,7 +8,7 @@ Flags:
 Examples:
 {{.Example}}
 {{end}}{{if .HasParent}}
-Flags of every command: starter --help
+Flags of every command: {{.Root.Name}} --help
 {{else}}
 Flags of every command:
 {{.PersistentFlags.FlagUsages | trimTrailingWhitespaces}}
@@ -46,6 +46,7 @@ Versions of the worker:
   move       let pinned conversations continue on the current version
 
 Installation:
+  init       write a commented parley.yaml, and run doctor
   doctor     find out what is wrong, and how to repair it
   setup      register the search attributes on the namespace
   codec-server
@@ -64,6 +65,7 @@ conversation or schedule, 5 a condition of report --fail-on holds, 130 interrupt
 (143 by SIGTERM).
 
 Try it:
+  starter init
   starter doctor
   starter run --simulation sim_12 --wait
   starter list --status needs_attention
@@ -253,6 +255,21 @@ Usage: starter executors [flags]`
 
 const executorsExample = `  starter executors
   starter executors --output json | jq '.executors[] | select(.available)'`
+
+const initHelp = `init writes a commented parley.yaml for one platform, one executor and one agent, and
+runs doctor on it. On a terminal it asks for what the flags do not say.
+
+Keys are not asked for and not written: the file names the variable of the environment
+that has each, and init lists those that are not set.
+
+Usage: starter init [FILE] [flags]
+
+FILE is what --config or PARLEY_CONFIG names, else parley.yaml. A file that exists is left alone, unless
+--force is given. init exits as doctor does, with 1 if anything is wrong; the file stays.`
+
+const initExample = `  starter init
+  starter init --platform direct --executor scripted
+  starter init --platform direct --executor anthropic --model claude-haiku-4-5 support.yaml`
 
 const doctorHelp = `doctor finds out what keeps Parley from working, and how to repair it: configuration,
 Temporal, namespace, search attributes, workers, platforms and their keys,

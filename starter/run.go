@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/parley-run/parley/internal/connect"
+	"github.com/parley-run/parley/internal/manual"
 	"github.com/parley-run/parley/internal/version"
 )
 
@@ -42,7 +43,7 @@ func (s *starter) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "starter",
 		Long:          rootHelp,
-		Version:       version.Line("starter"),
+		Version:       version.Line(manual.Called("starter")),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -64,9 +65,24 @@ func (s *starter) command() *cobra.Command {
 		s.reportCommand(), s.exportCommand(),
 		s.chatCommand(), s.sendCommand(),
 		s.scheduleCommand(),
-		s.inboxCommand(), s.deployCommand(), s.moveCommand(), s.executorsCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),
+		s.inboxCommand(), s.deployCommand(), s.moveCommand(), s.executorsCommand(), s.initCommand(), s.doctorCommand(), s.setupCommand(), s.codecServerCommand(),
 	)
+	manual.Rename(root, manual.Called("starter"))
+	root.AddCommand(s.manualCommand())
 	return root
+}
+
+// manualCommand writes what packages bring along. It is hidden: releases call it.
+func (s *starter) manualCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "manual DIR", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: s.does(func(_ context.Context, args []string) error {
+			root := (&starter{}).command()
+			manual.Rename(root, manual.Prefix+"starter")
+			root.InitDefaultCompletionCmd()
+			return manual.Tree(root, "starts, watches and controls Parley's conversations", args[0])
+		}),
+	}
 }
 
 // does marks the point after which errors are not about usage.

@@ -8,8 +8,10 @@ import (
 	"github.com/parley-run/parley/executors"
 	"github.com/parley-run/parley/executors/a2a"
 	"github.com/parley-run/parley/executors/anthropic"
+	"github.com/parley-run/parley/executors/command"
 	"github.com/parley-run/parley/executors/gemini"
 	"github.com/parley-run/parley/executors/http"
+	"github.com/parley-run/parley/executors/iiifunction"
 	"github.com/parley-run/parley/executors/openai"
 	"github.com/parley-run/parley/executors/runagent"
 	"github.com/parley-run/parley/executors/scripted"
@@ -32,15 +34,15 @@ func Builtin() Backends {
 			{Type: pulse.Type()},
 		},
 		Executors: []ExecutorType{
-			{Name: "openai", New: newExecutor("openai", openai.New, func(c openai.Config) string { return c.Model }, openai.Config.Quota), Defaults: openai.Defaults()},
-			{Name: "a2a", New: newExecutor("a2a", a2a.New, func(c a2a.Config) string { return c.Model }, a2aQuota)},
-			{Name: "anthropic", New: newExecutor("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }, anthropic.Config.Quota)},
-			{Name: "command", New: newCommand},
-			{Name: "gemini", New: newExecutor("gemini", gemini.New, func(c gemini.Config) string { return c.Model }, gemini.Config.Quota)},
-			{Name: "http", New: newExecutor("http", http.New, func(c http.Config) string { return c.Model }, agentQuota)},
-			{Name: "iii", New: newFunction},
-			{Name: "runagent", New: newRunAgent, Defaults: runagent.Defaults()},
-			{Name: "scripted", New: newScripted, Defaults: scripted.Defaults()},
+			{Name: "openai", Title: "a model of OpenAI, or of a compatible server", Sample: openai.Sample, New: newExecutor("openai", openai.New, func(c openai.Config) string { return c.Model }, openai.Config.Quota), Defaults: openai.Defaults()},
+			{Name: "a2a", Title: "an agent that speaks Agent2Agent", Sample: a2a.Sample, New: newExecutor("a2a", a2a.New, func(c a2a.Config) string { return c.Model }, a2aQuota)},
+			{Name: "anthropic", Title: "a Claude model", Sample: anthropic.Sample, New: newExecutor("anthropic", anthropic.New, func(c anthropic.Config) string { return c.Model }, anthropic.Config.Quota)},
+			{Name: "command", Title: "your program, by lines of JSON", Sample: command.Sample, New: newCommand},
+			{Name: "gemini", Title: "a Gemini model", Sample: gemini.Sample, New: newExecutor("gemini", gemini.New, func(c gemini.Config) string { return c.Model }, gemini.Config.Quota)},
+			{Name: "http", Title: "your agent, behind HTTP", Sample: http.Sample, New: newExecutor("http", http.New, func(c http.Config) string { return c.Model }, agentQuota)},
+			{Name: "iii", Title: "a function of an iii engine", Sample: iiifunction.Sample, New: newFunction},
+			{Name: "runagent", Title: "an agent that is deployed on RunAgent", Sample: runagent.Sample, New: newRunAgent, Defaults: runagent.Defaults()},
+			{Name: "scripted", Title: "a script; needs nothing", Sample: scripted.Sample, New: newScripted, Defaults: scripted.Defaults()},
 		},
 		Tools: []ToolsType{
 			{Name: "mcp", New: newMCP},
@@ -89,6 +91,11 @@ type introduced interface {
 type ExecutorType struct {
 	Name string
 	New  newExecutorFunc
+	// Title says in lists what replies. Empty: nothing is known.
+	Title string
+	// Sample is as in platforms.Type. Besides {{.URL}}, {{.Model}} is the model that was
+	// asked for, and {{.Tasks}} whether the platform gives tasks, which may name the agent.
+	Sample string
 	// Defaults are those that there are where none are configured.
 	Defaults []executors.Default
 }

@@ -105,8 +105,13 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns reason and cause.
-func (e *Error) Unwrap() []error { return []error{e.Reason, e.Err} }
+// Unwrap returns the reason, and the cause if there is one.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Reason}
+	}
+	return []error{e.Reason, e.Err}
+}
 
 // Dial connects and checks that the namespace exists.
 func Dial(ctx context.Context, o Options) (*Client, error) {

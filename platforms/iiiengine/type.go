@@ -8,7 +8,7 @@ import (
 
 // Type describes the platform to a registry.
 func Type() platforms.Type {
-	return platforms.Type{Name: "iii", Title: "the iii engine", New: fromSettings}
+	return platforms.Type{Name: "iii", Title: "the iii engine", New: fromSettings, Sample: sample}
 }
 
 func fromSettings(s platforms.Settings) (platforms.Instance, error) {

@@ -10,7 +10,7 @@ import (
 // Type describes the platform to a registry.
 func Type() platforms.Type {
 	return platforms.Type{
-		Name: "onerun", Title: "OneRun", New: fromSettings, NeedsProject: true, NeedsAgent: true,
+		Name: "onerun", Title: "OneRun", New: fromSettings, Sample: sample, NeedsProject: true, NeedsAgent: true,
 		Environment: []platforms.Variable{
 			{Name: "ONERUN_API_BASE_URL", Setting: "base_url", Required: true, Example: "http://localhost:3001",
 				Text: "the address of OneRun's API, such as http://localhost:3001"},

@@ -9,7 +9,7 @@ import (
 // Type describes the platform to a registry. Its tasks name RunAgent's agents.
 func Type() platforms.Type {
 	return platforms.Type{
-		Name: "pulse", Title: "RunAgent Pulse", New: fromSettings, Executors: []string{"runagent"},
+		Name: "pulse", Title: "RunAgent Pulse", New: fromSettings, Sample: sample, Executors: []string{"runagent"},
 		Environment: []platforms.Variable{
 			{Name: "PULSE_SERVER_URL", Setting: "url", Required: true, Example: "http://localhost:8000",
 				Text: "the address of RunAgent Pulse, such as http://localhost:8000"},
