@@ -25,13 +25,15 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # Every Go module of this repository, the product's own ("." here) first.
 MODULES := $(patsubst ./%,%,$(patsubst %/go.mod,%,$(shell find . \( -name '.?*' -o -name testdata -o -name node_modules -o -path ./bin \) -prune -o -name go.mod -print | sort)))
 # Those with tests of their own, beside the product's.
-OTHER_MODULES := $(filter-out . linters,$(MODULES))
+OTHER_MODULES := $(filter-out . linters deploy/release,$(MODULES))
 
 TOOLS         := $(CURDIR)/bin/tools
 ANALYZE       := $(TOOLS)/analyze
 VULNCHECK     := $(TOOLS)/vulncheck
 WORKFLOWCHECK := $(TOOLS)/workflowcheck
 LINTERS_BUILT := $(TOOLS)/.built
+RELEASE_BUILT := $(TOOLS)/.release
+GORELEASER    := PATH="$(TOOLS):$$PATH" GOFLAGS= $(TOOLS)/goreleaser
 
 ##@ Use
 
@@ -157,6 +159,26 @@ ci: ## What CI runs: all of the above and the demo
 
 ##@ Other
 
+.PHONY: manual
+manual: ## Man pages and shell completion into bin/manual
+	@rm -rf bin/manual
+	@mkdir -p bin
+	@go build -o bin/ ./worker ./starter ./simulator
+	@for p in worker starter simulator; do bin/$$p manual bin/manual; done
+	@gzip -9nk bin/manual/man/*.1
+
+.PHONY: release-check
+release-check: $(RELEASE_BUILT) ## Check the release's settings, and make one for this machine into bin/dist
+	@$(GORELEASER) check
+	@sed 's/goos: \[.*\]/goos: [$(shell go env GOOS)]/; s/goarch: \[.*\]/goarch: [$(shell go env GOARCH)]/' .goreleaser.yaml >bin/goreleaser.yaml
+	@$(GORELEASER) release --snapshot --clean --config bin/goreleaser.yaml
+	@deploy/release/check
+
+.PHONY: release-snapshot
+release-snapshot: $(RELEASE_BUILT) ## Make a release for every platform into bin/dist, without publishing it
+	@$(GORELEASER) release --snapshot --clean
+	@deploy/release/check
+
 .PHONY: image
 image: ## Build the container image parley:dev
 	docker build --build-arg VERSION=$(VERSION) -t parley:dev .
@@ -171,6 +193,11 @@ need-cgo:
 	if [ "$$(go env CGO_ENABLED)" != 1 ] || ! command -v "$${cc%% *}" >/dev/null; then \
 		echo "the race detector needs a C compiler and CGO_ENABLED=1; on Debian: apt-get install gcc libc6-dev" >&2; exit 1; \
 	fi
+
+$(RELEASE_BUILT): deploy/release/go.mod deploy/release/go.sum $(shell command -v go)
+	@echo "building what makes releases (deploy/release/go.mod)"
+	@cd deploy/release && GOBIN=$(TOOLS) go install -trimpath -buildvcs=false tool
+	@touch $@
 
 # Built anew when their versions or settings change, and whenever Go does.
 $(LINTERS_BUILT): linters/go.mod linters/go.sum $(wildcard linters/*/*) $(shell command -v go)
