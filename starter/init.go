@@ -45,7 +45,7 @@ func (s *starter) initCommand() *cobra.Command {
 	flags.StringVar(&f.choice.Project, "project", "", "the project's `id` on the platform (default: a variable of the environment)")
 	flags.StringVar(&f.choice.Agent, "agent-id", "", "the agent's `id` on the platform (default: a variable of the environment)")
 	flags.StringVar(&f.choice.Executor, "executor", "", "what replies, by its `type`: "+strings.Join(draft.ExecutorNames(types, ""), ", "))
-	flags.StringVar(&f.choice.Model, "model", "", "the `model` to ask (default: a small one of the vendor)")
+	flags.StringVar(&f.choice.Model, "model", "", "the `model` to ask (default: a small one of the vendor, which the file names)")
 	flags.StringVar(&f.choice.ExecutorURL, "url", "", "the `address` of your agent, or of a compatible server")
 	flags.StringVar(&f.choice.Name, "name", draft.DefaultName, "the agent's `name` in the file")
 	flags.BoolVar(&f.force, "force", false, "overwrite the file if there is one")
@@ -172,8 +172,15 @@ func (s *starter) askChoice(ctx context.Context, types assemble.Backends, c *dra
 		c.Executor = q.choose(ctx, "What replies?", "executor", options)
 	}
 	for _, t := range types.Executors {
-		if t.Name == c.Executor && c.Model == "" && draft.TakesModel(t) {
-			c.Model = q.line(ctx, "model", "the sample's")
+		if t.Name != c.Executor {
+			continue
+		}
+		model, url := draft.Defaults(t)
+		if c.Model == "" && model != "" {
+			c.Model = q.line(ctx, "model", model)
+		}
+		if c.ExecutorURL == "" && url != "" {
+			c.ExecutorURL = q.line(ctx, "address", url)
 		}
 	}
 	for _, t := range types.Platforms {

@@ -118,7 +118,7 @@ func TestInitAsks(t *testing.T) {
 	c.expect("What replies?")
 	c.expect("executor [openai]: ")
 	c.enter("\n")
-	c.expect("model [")
+	c.expect("model [gpt-4.1-mini]: ")
 	c.enter("gpt-test\n")
 	c.expect("wrote " + path[:20])
 	c.expect("OPENAI_API_KEY")

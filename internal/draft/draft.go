@@ -89,7 +89,7 @@ func (c Choice) check(types assemble.Backends, platform assemble.PlatformType, e
 		what, value, of string
 		takes           bool
 	}{
-		{"model", c.Model, executor.Name, TakesModel(executor)},
+		{"model", c.Model, executor.Name, takesModel(executor.Sample)},
 		{"address", c.ExecutorURL, executor.Name, takesURL(executor.Sample)},
 		{"address", c.PlatformURL, platform.Name, takesURL(platform.Sample)},
 		{"project", c.Project, platform.Name, platform.NeedsProject},
@@ -111,8 +111,7 @@ func PlatformNames(types assemble.Backends) []string {
 	return names
 }
 
-// ExecutorNames are the types of executors that suit a platform, those that need nothing
-// last.
+// ExecutorNames are the types of executors that suit a platform, in the registry's order.
 func ExecutorNames(types assemble.Backends, platform string) []string {
 	p, _ := find(types.Platforms, platform, func(t assemble.PlatformType) string { return t.Name })
 	var names []string
@@ -124,8 +123,27 @@ func ExecutorNames(types assemble.Backends, platform string) []string {
 	return names
 }
 
-// TakesModel reports whether an executor of the type asks a model that can be chosen.
-func TakesModel(t assemble.ExecutorType) bool { return strings.Contains(t.Sample, ".Model") }
+func takesModel(sample string) bool { return strings.Contains(sample, ".Model") }
+
+// Defaults are the model to ask and the address to call in the sample of an executor that
+// lets them be chosen. Empty: there is none, or it may be left out.
+func Defaults(t assemble.ExecutorType) (model, url string) {
+	text, err := fill(t.Sample, t.Name, map[string]any{"URL": "", "Model": "", "Tasks": false})
+	if err != nil {
+		return "", ""
+	}
+	var entry struct{ Model, URL string }
+	if yaml.Unmarshal([]byte(text), &entry) != nil {
+		return "", ""
+	}
+	if takesModel(t.Sample) {
+		model = entry.Model
+	}
+	if takesURL(t.Sample) {
+		url = entry.URL
+	}
+	return model, url
+}
 
 func takesURL(sample string) bool { return strings.Contains(sample, ".URL") }
 

@@ -138,6 +138,20 @@ func TestChoicesThatCannotBe(t *testing.T) {
 	}
 }
 
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	got := make(map[string][2]string)
+	for _, e := range assemble.Builtin().Executors {
+		model, url := draft.Defaults(e)
+		got[e.Name] = [2]string{model, url}
+	}
+	require.Equal(t, map[string][2]string{
+		"openai": {"gpt-4.1-mini", ""}, "anthropic": {"claude-haiku-4-5", ""}, "gemini": {"gemini-2.5-flash", ""},
+		"http": {"", "http://localhost:8000/reply"}, "a2a": {"", "http://localhost:9999"}, "iii": {"", "ws://127.0.0.1:49134"},
+		"command": {}, "runagent": {}, "scripted": {},
+	}, got)
+}
+
 func TestVariables(t *testing.T) {
 	t.Parallel()
 	d, err := draft.New(assemble.Builtin(), draft.Choice{Platform: "onerun", Executor: "anthropic"})
