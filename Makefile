@@ -33,7 +33,7 @@ VULNCHECK     := $(TOOLS)/vulncheck
 WORKFLOWCHECK := $(TOOLS)/workflowcheck
 LINTERS_BUILT := $(TOOLS)/.built
 RELEASE_BUILT := $(TOOLS)/.release
-GORELEASER    := PATH="$(TOOLS):$$PATH" GOFLAGS= $(TOOLS)/goreleaser
+GORELEASER    := PATH="$(TOOLS):$$PATH" $(TOOLS)/goreleaser
 
 ##@ Use
 
@@ -163,7 +163,8 @@ ci: ## What CI runs: all of the above and the demo
 manual: ## Man pages and shell completion into bin/manual
 	@rm -rf bin/manual
 	@mkdir -p bin
-	@go build -o bin/ ./worker ./starter ./simulator
+	@# As releases are built, which shares what is compiled.
+	@CGO_ENABLED=0 go build -trimpath -tags timetzdata -o bin/ ./worker ./starter ./simulator
 	@for p in worker starter simulator; do bin/$$p manual bin/manual; done
 	@gzip -9nk bin/manual/man/*.1
 
