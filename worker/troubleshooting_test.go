@@ -21,6 +21,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 
 	"github.com/parley-run/parley/internal/connect/connecttest"
+	"github.com/parley-run/parley/internal/sim"
 )
 
 // The page, and the code whose errors end a start. A call is looked for by the name of its
@@ -271,6 +272,7 @@ type start struct {
 }
 
 const (
+	testKey = "k-0123456789abcdef"
 	good    = "platforms: {main: {type: onerun, base_url: \"http://127.0.0.1:1\", api_key: \"${KEY}\"}}\n"
 	served  = "agents: {support: {platform: main, project: p, agent: a}}\n"
 	goodAll = good + served
@@ -346,8 +348,8 @@ func starts(t *testing.T) []start {
 		file("has ${…}, which names no variable: write ${NAME}, ${NAME:-default} or ${file:path}", agent("executor: \"${A B}\"")),
 		file("takes its value from …, which is not set: set it, or write ${…:-default}", agent("executor: \"${NONE}\"")),
 		file("takes its value from …, which is not set: set it, or write ${file:/path/to/it}", "platforms: {main: {type: onerun, base_url: \"http://127.0.0.1:1\", api_key: \"${NONE}\"}}\n"+served),
-		{code: 2, environ: []string{"OTHER_KEY_FILE=/nowhere"}, want: "takes its value from the file that … names, which cannot be read: …",
-			file: "platforms: {main: {type: onerun, base_url: \"http://127.0.0.1:1\", api_key: \"${OTHER_KEY}\"}}\n" + served},
+		{code: 2, environ: []string{"OTHER_API_KEY_FILE=/nowhere"}, want: "takes its value from the file that … names, which cannot be read: …",
+			file: "platforms: {main: {type: onerun, base_url: \"http://127.0.0.1:1\", api_key: \"${OTHER_API_KEY}\"}}\n" + served},
 		file("is no usable name: use letters, digits, and . _ - between them", "agents: {a/b: {executor: auto}}\n"),
 		file("has no settings: write them below it, or take the name out", "agents:\n  support:\n"),
 		file("is taken: choose another name", "platforms: {inbox: {type: onerun, base_url: \"http://127.0.0.1:1\", api_key: \"${KEY}\"}}\n"+served),
@@ -417,9 +419,14 @@ func platformStarts(t *testing.T) []start {
 		t.Cleanup(server.Close)
 		return "platforms: {main: {type: onerun, base_url: \"" + server.URL + "\", api_key: \"${KEY}\"}}\n" + served
 	}
+	partner, err := sim.New(sim.Config{APIKey: testKey})
+	require.NoError(t, err)
+	practice := httptest.NewServer(partner.Handler())
+	t.Cleanup(func() { practice.Close(); _ = partner.Close() })
 	return []start{
-		{code: 2, file: answering(http.StatusUnauthorized), want: "platforms.…: onerun: … HTTP 401…"},
-		{code: 2, file: answering(http.StatusNotFound), want: "agents.…: onerun: … HTTP 404…"},
+		{code: 2, file: answering(http.StatusUnauthorized), want: "platforms.…: …: 401 Unauthorized: …"},
+		{code: 2, file: answering(http.StatusNotFound), want: "platforms.…: …: 404 Not Found: …"},
+		{code: 2, file: strings.Replace(good, "http://127.0.0.1:1", practice.URL, 1) + served, want: "agents.…: …: get …: …"},
 	}
 }
 
@@ -461,7 +468,7 @@ func TestStartErrors(t *testing.T) {
 		require.Contains(t, all, s.want, "no row of the page")
 		t.Run(s.want, func(t *testing.T) {
 			t.Parallel()
-			environ := append([]string{"KEY=k-0123456789abcdef", "HOME=" + t.TempDir()}, s.environ...)
+			environ := append([]string{"KEY=" + testKey, "HOME=" + t.TempDir()}, s.environ...)
 			args := s.args
 			if s.file != "" {
 				path := filepath.Join(t.TempDir(), "parley.yaml")
