@@ -33,7 +33,9 @@ VULNCHECK     := $(TOOLS)/vulncheck
 WORKFLOWCHECK := $(TOOLS)/workflowcheck
 LINTERS_BUILT := $(TOOLS)/.built
 RELEASE_BUILT := $(TOOLS)/.release
-GORELEASER    := PATH="$(TOOLS):$$PATH" $(TOOLS)/goreleaser
+# goreleaser reads commit and tag only if there is a remote.
+A_REMOTE      := $(if $(shell git remote 2>/dev/null),,GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/parley-run/parley)
+GORELEASER    := PATH="$(TOOLS):$$PATH" $(A_REMOTE) $(TOOLS)/goreleaser
 
 ##@ Use
 
