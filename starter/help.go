@@ -268,8 +268,8 @@ FILE is what --config or PARLEY_CONFIG names, else parley.yaml. A file that exis
 --force is given. init exits as doctor does, with 1 if anything is wrong; the file stays.`
 
 const initExample = `  starter init
-  starter init --platform direct --executor scripted
-  starter init --platform direct --executor anthropic --model claude-haiku-4-5 support.yaml`
+  starter init --platform direct --executor TYPE --model MODEL support.yaml
+  starter init --force && starter executors`
 
 const doctorHelp = `doctor finds out what keeps Parley from working, and how to repair it: configuration,
 Temporal, namespace, search attributes, workers, platforms and their keys,
