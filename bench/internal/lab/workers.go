@@ -12,7 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/parley-run/parley/internal/httpclient"
 )
+
+// pages reads the workers' own.
+var pages = httpclient.New(httpclient.Config{Timeout: 10 * time.Second})
 
 // WorkerOptions describe a worker of ours.
 type WorkerOptions struct {
@@ -134,7 +139,7 @@ func (p *Process) Heartbeats(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("lab: %w", err)
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := pages.Do(req)
 	if err != nil {
 		return 0, fmt.Errorf("lab: metrics of %s: %w", p.Name, err)
 	}
@@ -168,7 +173,7 @@ func (p *Process) ready(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}
-		if res, err := http.DefaultClient.Do(req); err == nil {
+		if res, err := pages.Do(req); err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {
 				return nil
