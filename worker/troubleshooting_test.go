@@ -441,6 +441,8 @@ func temporalStarts(t *testing.T) []start {
 	}
 	return []start{
 		{code: 1, file: alone, environ: []string{"TEMPORAL_ADDRESS=127.0.0.1:1"}, want: "temporal: no Temporal server at …: …"},
+		{code: 1, file: alone, args: []string{"--temporal-wait", "1m", "--max-runtime", "200ms"}, environ: []string{"TEMPORAL_ADDRESS=127.0.0.1:1"},
+			want: "process: the maximum runtime has passed before the worker began to work (…): waiting for Temporal: …"},
 		{code: 2, file: alone, environ: []string{"TEMPORAL_ADDRESS=nowhere"}, want: "temporal: the address … is no host:port"},
 		{code: 1, file: alone, environ: at(&connecttest.Server{Namespaces: []string{"other"}}), want: "temporal: the server at … has no namespace …"},
 		{code: 1, file: alone, environ: at(&connecttest.Server{Key: "right"}), want: "temporal: the server at … refuses the credentials: …"},
