@@ -164,10 +164,10 @@ ci: ## What CI runs: all of the above and the demo
 .PHONY: manual
 manual: ## Man pages and shell completion into bin/manual
 	@rm -rf bin/manual
-	@mkdir -p bin
+	@mkdir -p bin/manual/programs
 	@# As releases are built, which shares what is compiled.
-	@CGO_ENABLED=0 go build -trimpath -tags timetzdata -o bin/ ./worker ./starter ./simulator
-	@for p in worker starter simulator; do bin/$$p manual bin/manual; done
+	@CGO_ENABLED=0 go build -trimpath -tags timetzdata -o bin/manual/programs ./worker ./starter ./simulator
+	@for p in worker starter simulator; do bin/manual/programs/$$p manual bin/manual; done
 	@gzip -9nk bin/manual/man/*.1
 
 .PHONY: release-check
