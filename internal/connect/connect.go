@@ -24,6 +24,7 @@ import (
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/worker"
+	"google.golang.org/grpc"
 
 	"github.com/parley-run/parley/internal/httpclient"
 )
@@ -123,6 +124,10 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	options.ConnectionOptions.GetSystemInfoTimeout = timeout
 	tasks := &requests{}
 	tasks.option(&options)
+	// gRPC would ask DNS for settings of the service (TXT of _grpc_config.HOST), which Temporal
+	// has none of, and wait for the answer: without a name server that answers, as in containers
+	// on a machine that is offline, there would be no connection to an address that is known.
+	options.ConnectionOptions.DialOptions = append(slices.Clip(options.ConnectionOptions.DialOptions), grpc.WithDisableServiceConfig())
 	// Plugins change the options once more, when the client is made.
 	options.Plugins = append(slices.Clip(options.Plugins), &witness{options: &options})
 	c, err := dial(ctx, &options, timeout)
