@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
 
 	"github.com/parley-run/parley/activities"
@@ -158,9 +159,18 @@ func (o *Operator) addPending(in *Inbox, pending *workflow.PendingActivityInfo) 
 			in.Adopted += beat.Adopted
 		}
 	}
-	if in.LastError == "" {
+	if in.LastError == "" && !replaced(pending) {
 		in.LastError = activities.FailureText(o.ConverterOf(in.ID), pending.GetLastFailure())
 	}
+}
+
+// replaced reports that the running attempt has sent a heartbeat of its own: how the one
+// before ended, such as that of a worker that was killed, says nothing about it.
+func replaced(pending *workflow.PendingActivityInfo) bool {
+	if pending.GetState() != enums.PENDING_ACTIVITY_STATE_STARTED || pending.GetLastHeartbeatTime() == nil {
+		return false
+	}
+	return pending.GetLastHeartbeatTime().AsTime().After(pending.GetLastStartedTime().AsTime())
 }
 
 // StopInbox ends an inbox. Its open conversations continue.
