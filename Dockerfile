@@ -9,8 +9,11 @@
 
 # The version of Go is that of go.mod; any later patch release will do.
 ARG GO_VERSION=1.26
+# By its tag, which moves with patch releases: --build-arg GO_IMAGE=golang@sha256:… for one
+# that does not. Nothing of this image but certificates is in the result.
+ARG GO_IMAGE=golang:${GO_VERSION}-bookworm
 
-FROM --platform=$BUILDPLATFORM golang:${GO_VERSION}-bookworm AS build
+FROM --platform=$BUILDPLATFORM ${GO_IMAGE} AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download

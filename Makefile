@@ -107,6 +107,7 @@ vet: ## go vet
 	@set -e; for m in $(filter-out linters,$(MODULES)); do echo "go vet ($$m)"; (cd $$m && go vet ./...); done
 	@echo "go vet (conformance)"; go vet -tags conformance ./conformance/... ./examples ./internal/endtoend
 	@echo "go vet (soak)"; go vet -tags soak ./internal/soak
+	@echo "go vet (containers)"; go vet -C deploy/composetest -tags containers ./containers
 
 .PHONY: analyze
 analyze: $(LINTERS_BUILT) ## staticcheck, errcheck, depguard (the layers) and nilness (linters/analyze)
@@ -154,6 +155,9 @@ bench: devserver ## Measure conversations beside a bare workflow and OneRun's Py
 	@mkdir -p bin
 	@go build -o bin/bench ./bench
 	@exec bin/bench $(ARGS)
+.PHONY: compose-test
+compose-test: ## Run docker-compose.yml: kill the worker while conversations run, see all end; without a container engine it starts Debian's (docker.io, debootstrap; root)
+	go test -C deploy/composetest -tags containers -count=1 -v -timeout 60m ./containers $(ARGS)
 
 .PHONY: ci
 ci: ## What CI runs: all of the above and the demo

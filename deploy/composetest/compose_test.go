@@ -1,10 +1,12 @@
-// Package composetest checks docker-compose.yml without a container engine.
+// Package composetest checks docker-compose.yml without a container engine; package
+// containers below it runs the file.
 package composetest
 
 import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +142,63 @@ func TestImagesArePinned(t *testing.T) {
 		require.NotEmpty(t, tag, "%s: %s has no tag", name, service.Image)
 		require.NotEqual(t, "latest", tag, name)
 	}
+}
+
+// What a container may do is as little as it needs.
+func TestContainersAreConfined(t *testing.T) {
+	t.Parallel()
+	for name, service := range load(t, nil, "practice", "onerun", "observability").Services {
+		require.Equal(t, []string{"ALL"}, service.CapDrop, name)
+		require.Equal(t, []string{"no-new-privileges:true"}, service.SecurityOpt, name)
+		require.Positive(t, service.MemLimit, "%s: mem_limit", name)
+		if slices.Contains(observe, name) {
+			continue // images that no test of ours has run: where they write is theirs to say
+		}
+		require.True(t, service.ReadOnly, name)
+		require.NotEmpty(t, service.Tmpfs, name)
+	}
+}
+
+// make compose-test has an image in the place of each that it would pull, of that name, with
+// programs of that version.
+func TestStandIns(t *testing.T) {
+	t.Parallel()
+	want := map[string]bool{}
+	for _, service := range load(t, nil, "practice").Services {
+		if service.Build == nil {
+			want[service.Image] = true
+		}
+	}
+	version := regexp.MustCompile(`(?m)^ARG GO_VERSION=(\S+)$`).FindStringSubmatch(read(t, "Dockerfile"))
+	require.NotEmpty(t, version)
+	base := regexp.MustCompile(`(?m)^ARG GO_IMAGE=(golang:\S+)$`).FindStringSubmatch(read(t, "Dockerfile"))
+	require.NotEmpty(t, base)
+	want[strings.ReplaceAll(base[1], "${GO_VERSION}", version[1])] = true
+
+	var standIns struct {
+		Services map[string]struct{ Image string }
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "deploy/composetest/standin/compose.yaml")), &standIns))
+	built := map[string]bool{}
+	for _, service := range standIns.Services {
+		built[service.Image] = true
+	}
+	require.Equal(t, want, built)
+
+	programs := read(t, "deploy/composetest/standin/programs/go.mod")
+	require.Contains(t, want, "temporalio/server:"+required(t, programs, "go.temporal.io/server"))
+	require.Contains(t, want, "temporalio/admin-tools:"+required(t, programs, "go.temporal.io/server"))
+	require.Contains(t, want, "temporalio/ui:"+required(t, programs, "github.com/temporalio/ui-server/v2"))
+	// Compiled once for both.
+	require.Equal(t, required(t, read(t, "devserver/go.mod"), "go.temporal.io/server"), required(t, programs, "go.temporal.io/server"))
+}
+
+// required returns the version of a module in a go.mod, without the v.
+func required(t *testing.T, mod, module string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^\s(` + regexp.QuoteMeta(module) + `) v(\S+)`).FindStringSubmatch(mod)
+	require.NotEmpty(t, found, module)
+	return found[2]
 }
 
 func TestPortsAreLoopbackOnly(t *testing.T) {

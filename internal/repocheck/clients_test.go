@@ -38,7 +38,7 @@ func TestOneHTTPClient(t *testing.T) {
 		name := filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
 		if entry.IsDir() {
 			// Modules of their own cannot import what is internal here.
-			if slices.Contains([]string{".git", "devserver", "conformance", "linters", "examples", "testdata", "node_modules"}, entry.Name()) {
+			if slices.Contains([]string{".git", "devserver", "composetest", "conformance", "linters", "examples", "testdata", "node_modules"}, entry.Name()) {
 				return filepath.SkipDir
 			}
 			return nil
