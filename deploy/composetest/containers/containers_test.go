@@ -204,9 +204,8 @@ func checkConfinement(t *testing.T, s *stack) {
 	}
 }
 
-// killWorker kills the worker's process, as the kernel would for memory, while some
-// conversations have messages and none of the others has ended, and waits until the engine
-// has started it anew.
+// killWorker kills the worker's process, as the kernel would for memory, once there have been
+// turns and while conversations are open, and waits until the engine has started it anew.
 func killWorker(t *testing.T, s *stack) {
 	t.Helper()
 	ctx := t.Context()
@@ -215,14 +214,15 @@ func killWorker(t *testing.T, s *stack) {
 		if err != nil {
 			return err
 		}
-		open := 0
+		open, begun := 0, false
 		for _, c := range list {
-			if c.Open && c.Turns > 0 {
+			if c.Open {
 				open++
 			}
+			begun = begun || c.Turns > 0 // those that are open may show none until they end
 		}
-		if open == 0 {
-			return fmt.Errorf("of %d conversations none is in the middle", len(list))
+		if open == 0 || !begun {
+			return fmt.Errorf("%d of %d conversations are open, has one had a turn: %t", open, len(list), begun)
 		}
 		return nil
 	}))

@@ -43,7 +43,7 @@ func newStack(e *engine, root string, conversations int, files ...string) (*stac
 	}
 	// Nothing of the shell's reaches the agent: the script answers.
 	s.env = append(s.env, "COMPOSE_PROFILES=practice", "OPENAI_API_KEY=", "OPENAI_BASE_URL=",
-		"PRACTICE_CONVERSATIONS="+strconv.Itoa(conversations), "PRACTICE_LATENCY=2s..4s")
+		"PRACTICE_CONVERSATIONS="+strconv.Itoa(conversations), "PRACTICE_LATENCY=3s..5s")
 	return s, nil
 }
 
