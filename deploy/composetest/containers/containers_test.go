@@ -149,6 +149,9 @@ func start(t *testing.T) *stack {
 			}
 		}
 		require.NoError(t, s.down(ctx))
+		if err := e.forget(ctx); err != nil {
+			t.Logf("what builds have left stays: %v", err)
+		}
 	})
 	step(t, "images", func() {
 		if e.private {

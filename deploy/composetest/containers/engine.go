@@ -57,6 +57,17 @@ func (e *engine) run(ctx context.Context, args ...string) (string, error) {
 	return command{env: e.env, args: append([]string{e.docker}, args...)}.run(ctx)
 }
 
+// forget bounds what builds leave in an engine of our own: images without a name, and all but
+// the last few gigabytes of what saves the next build its work.
+func (e *engine) forget(ctx context.Context) error {
+	if !e.private {
+		return nil
+	}
+	_, images := e.run(ctx, "image", "prune", "--force")
+	_, builds := e.run(ctx, "builder", "prune", "--force", "--keep-storage", "6gb")
+	return errors.Join(images, builds)
+}
+
 // start runs dockerd.
 func (e *engine) start(ctx context.Context) error {
 	daemon, err := exec.LookPath("dockerd")
