@@ -155,6 +155,7 @@ bench: devserver ## Measure conversations beside a bare workflow and OneRun's Py
 	@mkdir -p bin
 	@go build -o bin/bench ./bench
 	@exec bin/bench $(ARGS)
+
 .PHONY: compose-test
 compose-test: ## Run docker-compose.yml: kill the worker while conversations run, see all end; without a container engine it starts Debian's (docker.io, debootstrap; root)
 	go test -C deploy/composetest -tags containers -count=1 -v -timeout 60m ./containers $(ARGS)
