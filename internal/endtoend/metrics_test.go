@@ -78,6 +78,8 @@ func TestMetricsOfConversations(t *testing.T) {
 		overview.Read(t.Context())
 		return len(values("parley.conversations.parked"))+len(values("parley.approvals.waiting")) == 0 && values("parley.conversations.open")[on] == 0
 	}, "nothing waits any more")
+	_, err = c.DescribeWorkflowExecution(t.Context(), "no such workflow", "")
+	require.Error(t, err)
 	// The dashboard's metrics of the SDK, as the page lists them.
 	recorded := metricstest.Recorded(t, reader)
 	for _, name := range []string{
