@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"github.com/parley-run/parley/conversation"
@@ -78,7 +79,10 @@ func TestMetricsOfConversations(t *testing.T) {
 		overview.Read(t.Context())
 		return len(values("parley.conversations.parked"))+len(values("parley.approvals.waiting")) == 0 && values("parley.conversations.open")[on] == 0
 	}, "nothing waits any more")
-	_, err = c.DescribeWorkflowExecution(t.Context(), "no such workflow", "")
+	_, err = c.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+		ID: undisturbed, TaskQueue: r.TaskQueue, WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+	}, workflows.ConversationName)
 	require.Error(t, err)
 	// The dashboard's metrics of the SDK, as the page lists them.
 	recorded := metricstest.Recorded(t, reader)
