@@ -45,10 +45,11 @@ type inboxKey struct{ platform, project, agent string }
 func (in PollInput) key() inboxKey { return inboxKey{in.Platform, in.Project, in.Agent} }
 
 // NewInbox returns the activities of inboxes. All polls of one Inbox share the
-// view of each platform instance.
+// view of each platform instance. There may be no platform: a worker may serve direct
+// conversations only.
 func NewInbox(cfg InboxConfig) (*Inbox, error) {
-	if len(cfg.Platforms) == 0 || cfg.Runs == nil {
-		return nil, errors.New("activities: an inbox needs platforms and runs")
+	if cfg.Runs == nil {
+		return nil, errors.New("activities: an inbox needs runs")
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = noMetrics()

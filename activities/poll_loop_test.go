@@ -647,7 +647,7 @@ func TestPollProbes(t *testing.T) {
 func TestPollNeedsASource(t *testing.T) {
 	t.Parallel()
 	_, err := activities.NewInbox(activities.InboxConfig{})
-	require.ErrorContains(t, err, "needs platforms and runs")
+	require.ErrorContains(t, err, "needs runs")
 	b := newBench(t, 0)
 	b.in.Platform = "other"
 	_, err = b.execute()

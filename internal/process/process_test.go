@@ -197,6 +197,16 @@ func TestWorkerOfParts(t *testing.T) {
 	require.True(t, drained)
 }
 
+// A worker may serve direct conversations only: it has no platform then.
+func TestNewWithoutPlatforms(t *testing.T) {
+	t.Parallel()
+	temporal, err := connect.Dial(t.Context(), setup(t, &connecttest.Server{}).Temporal)
+	require.NoError(t, err)
+	defer temporal.Close()
+	_, err = process.New(process.Options{Client: temporal, Executors: executors.NewRegistry()})
+	require.NoError(t, err)
+}
+
 func TestNewNeedsItsParts(t *testing.T) {
 	t.Parallel()
 	_, err := process.New(process.Options{})

@@ -67,7 +67,8 @@ type Options struct {
 	Client client.Client
 	// TaskQueue defaults to workflows.DefaultTaskQueue.
 	TaskQueue string
-	// Platforms and Executors are those of the configuration. Required.
+	// Platforms and Executors are those of the configuration. Executors are required; without
+	// platforms the worker serves direct conversations only.
 	Platforms map[string]platforms.Instance
 	Executors activities.Executors
 	// Tools are those of the configuration. Nil: none.

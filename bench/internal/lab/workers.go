@@ -74,7 +74,7 @@ func (l *Lab) StartWorker(ctx context.Context, opts WorkerOptions) (*Process, er
 func configuration(opts WorkerOptions, script string) string {
 	out := fmt.Sprintf("task_queue: %s\nexecutors:\n  %s:\n    type: scripted\n    script: %s\n    latency: %s\n", opts.TaskQueue, Executor, script, opts.Model)
 	if opts.Platform == nil {
-		return out
+		return out + fmt.Sprintf("agents:\n  desk:\n    executor: %s\n", Executor)
 	}
 	return out + fmt.Sprintf(`platforms:
   %[1]s:
