@@ -68,7 +68,7 @@ func TestWatchesAreBounded(t *testing.T) {
 	require.EqualValues(t, maxWatched, runs.waiting.Load())
 }
 
-// The ends that nobody watches are found by the next comparison: what is not listed as
+// The ends that are not watched are found by the next comparison: what is not listed as
 // running is described first.
 func TestComparisonBeginsWithWhatIsNotListed(t *testing.T) {
 	t.Parallel()

@@ -115,7 +115,7 @@ func TestHoldTrustsTheRequestOfTheTask(t *testing.T) {
 		"within the timeout":     {fresh - time.Millisecond, 0},
 		"a poll that has waited": {fresh, 1},
 		"before a freeze":        {time.Hour, 1},
-		"nobody knows":           {-1, 1},
+		"the time is not known":  {-1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -49,7 +49,7 @@ func TestRequestsOfTasks(t *testing.T) {
 		}
 		require.Len(t, r.began, 1, "eager too")
 		call(0, task("new"), nil)
-		require.Len(t, r.began, 1, "what nobody has asked for is forgotten")
+		require.Len(t, r.began, 1, "a task whose activity has not asked is forgotten")
 	})
 	require.Zero(t, (&Client{}).TaskRequested([]byte("any")), "a client that was not dialled here")
 }

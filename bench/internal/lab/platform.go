@@ -87,7 +87,7 @@ func (p *Platform) setup(simulations, conversations int) sim.Setup {
 	}
 }
 
-// Queued are the conversations that nobody has claimed yet.
+// Queued are the conversations that no worker has claimed yet.
 func (p *Platform) Queued(ctx context.Context) ([]conversation.Ref, error) {
 	client, err := onerun.New(onerun.Config{Name: p.Name, BaseURL: p.URL, APIKey: key})
 	if err != nil {
@@ -131,7 +131,7 @@ func await(ctx context.Context, alive func() error, done func() bool) error {
 func (p *Platform) Requests() int64 { return p.requests.Load() }
 
 // Made is how many conversations there are and have been. Unfinished are those that were
-// begun and have not ended, Waiting those and the ones that nobody has begun.
+// begun and have not ended, Waiting those and the queued ones.
 func (p *Platform) Made() int       { return p.count("queued", "in_progress", "ended", "failed") }
 func (p *Platform) Unfinished() int { return p.count("in_progress") }
 func (p *Platform) Waiting() int    { return p.count("queued", "in_progress") }
