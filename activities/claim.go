@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/lease"
@@ -29,7 +30,26 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	case err != nil:
 		return ClaimResult{}, k.fail(stillAmbiguous(err, tried), ErrorDetails{Mark: k.mark})
 	}
+	if out.Claimed && in.Context != nil {
+		out.Context = k.readContext(*in.Context)
+	}
 	return out, nil
+}
+
+// contextTimeout is how long a claim may be held up by the context that goes along with it:
+// a claim whose worker is lost before its result is recorded has to be found out about.
+const contextTimeout = 5 * time.Second
+
+// readContext is what the platform knows of what has been claimed. Nil: it cannot be read at
+// once, and is left to an activity of its own, with retries.
+func (k *claiming) readContext(in ContextInput) *ContextResult {
+	ctx, cancel := context.WithTimeout(k.work, min(contextTimeout, max(timeLeft(k.info), 0)))
+	defer cancel()
+	out, err := k.knows(ctx, in)
+	if err != nil {
+		return nil
+	}
+	return &out
 }
 
 // outlast has the attempt go on when the workflow cancels it.

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,3 +140,77 @@ func TestClaimMarks(t *testing.T) {
 type kindless struct{}
 
 func (kindless) Error() string { return "odd" }
+
+// A claim brings the context along, if it can be read at once.
+func TestClaimWithContext(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		setup func(*fakePlatform)
+		in    *activities.ContextInput
+		want  *activities.ContextResult
+		claim bool
+		reads int
+	}{
+		"read": {
+			in: &activities.ContextInput{Ref: ref, CarryBytes: 1 << 10}, claim: true, reads: 1,
+			want: &activities.ContextResult{
+				Context: conversation.Context{Scenario: "test"}, Messages: []conversation.Message{persona("hello")}, Count: 1,
+				State: platforms.StateOpen, Settle: time.Minute,
+			},
+		},
+		"not asked for": {claim: true},
+		"not to be read": {
+			in: &activities.ContextInput{Ref: ref}, claim: true, reads: 1,
+			setup: func(p *fakePlatform) { p.readErrs = []error{errLost} },
+		},
+		"claimed by another": {
+			in: &activities.ContextInput{Ref: ref}, reads: 1, // for the reason
+			setup: func(p *fakePlatform) { p.claim = &conversation.Error{Kind: conversation.Claimed} },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := &fakePlatform{}
+			p.transcript.State = platforms.StateOpen
+			p.take(persona("hello"))
+			if tc.setup != nil {
+				tc.setup(p)
+			}
+			e := newEnv(t, p, nil, time.Minute)
+			out, err := run[activities.ClaimResult](t, e, e.activities.Claim, activities.ClaimInput{Ref: ref, Context: tc.in})
+			require.NoError(t, err)
+			require.Equal(t, tc.claim, out.Claimed)
+			require.Equal(t, tc.reads, p.readings)
+			if out.Context != nil {
+				require.NotEmpty(t, out.Context.RunID)
+				out.Context.RunID = ""
+			}
+			require.Equal(t, tc.want, out.Context)
+		})
+	}
+}
+
+// A context that takes long does not hold the claim up: while it is not recorded, a lost
+// worker makes it ambiguous.
+func TestSlowContextIsLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		p := &slowContext{fakePlatform: &fakePlatform{}}
+		e := newEnv(t, p, nil, time.Minute)
+		e.SetTestTimeout(time.Hour)
+		out, err := run[activities.ClaimResult](t, e, e.activities.Claim, activities.ClaimInput{Ref: ref, Context: &activities.ContextInput{Ref: ref}})
+		require.NoError(t, err)
+		require.True(t, out.Claimed)
+		require.Nil(t, out.Context)
+		require.Equal(t, 5*time.Second, time.Since(begin))
+	})
+}
+
+// slowContext has a context that does not come.
+type slowContext struct{ *fakePlatform }
+
+func (p *slowContext) Context(ctx context.Context, _ conversation.Ref) (conversation.Context, error) {
+	<-ctx.Done()
+	return conversation.Context{}, ctx.Err()
+}

@@ -141,12 +141,21 @@ func (c *Conversation) Register(r worker.ActivityRegistry) {
 func (c *Conversation) Context(ctx context.Context, in ContextInput) (ContextResult, error) {
 	a := c.begin(ctx, "context", in.Ref, nil)
 	defer a.end()
-	out, err := c.context(a.work, in)
+	out, err := c.knows(a.work, in)
 	switch {
 	case err != nil && a.handsOver():
 		return ContextResult{HandedOver: true, Failed: failedAttempts(ctx)}, nil
 	case err != nil:
 		return ContextResult{}, a.fail(err, ErrorDetails{})
+	}
+	return out, nil
+}
+
+// knows is what the platform knows, fit to be recorded.
+func (c *Conversation) knows(ctx context.Context, in ContextInput) (ContextResult, error) {
+	out, err := c.context(ctx, in)
+	if err != nil {
+		return ContextResult{}, err
 	}
 	if out.Context.Task == nil { // a task has a bound of its own
 		in.bound(&out)

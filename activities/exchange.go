@@ -169,7 +169,10 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 			Taken:    len(e.in.Messages),
 		}
 		e.live.set(mark)
-		out.Park = e.verify(ctx, messages, reply, &out)
+		diff := e.echoed(messages, reply)
+		if out.Unverified = diff == "" && e.in.VerifyLater; !out.Unverified {
+			out.Park = e.verify(ctx, diff, &out)
+		}
 		return out, nil
 	}
 	// Why it ended is only to be had by reading again. Should that fail, the next

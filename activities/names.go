@@ -34,11 +34,17 @@ type ClaimInput struct {
 	Adopt bool `json:"adopt,omitempty"`
 	// Tried is what a handed-over attempt had done.
 	Tried *Mark `json:"tried,omitempty"`
+	// Context asks for what the platform knows as well, once it is claimed. Nil: it is read
+	// by an activity of its own.
+	Context *ContextInput `json:"context,omitempty"`
 }
 
 // ClaimResult says whether we have it.
 type ClaimResult struct {
 	Claimed bool `json:"claimed"`
+	// Context is what the platform knows. Nil: that was not asked for, or could not be read
+	// at once.
+	Context *ContextResult `json:"context,omitempty"`
 	// Detail says why not, for operators.
 	Detail string `json:"detail,omitempty"`
 	// Receipt is what the claim of a task gave.
@@ -166,6 +172,9 @@ type ReplyInput struct {
 	Task *conversation.Task `json:"task,omitempty"`
 	// Resume is what a handed-over attempt had done.
 	Resume *ReplyProgress `json:"resume,omitempty"`
+	// Unverified is how many of the platform's newest messages are to be compared with its
+	// transcript while the executor replies: see ExchangeInput.VerifyLater. Zero: none.
+	Unverified int `json:"unverified,omitempty"`
 	// Reconciled counts how often the conversation was reconciled with its other side in
 	// Run. It is a part of the key.
 	Reconciled int `json:"reconciled,omitempty"`
@@ -217,6 +226,9 @@ type ReplyResult struct {
 	// Wait, with HandedOver, is how long its turn under a rate limit is away.
 	Wait   time.Duration  `json:"wait,omitempty"`
 	Resume *ReplyProgress `json:"resume,omitempty"`
+	// Park is why the conversation has to park: the platform's transcript differs. What the
+	// executor has replied is about another conversation and left out. Nil: nothing is wrong.
+	Park *Finding `json:"park,omitempty"`
 }
 
 // A PlannedCall is a tool call, looked up.
@@ -320,6 +332,9 @@ type ExchangeInput struct {
 	// [conversation.Policy].
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
 	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
+	// VerifyLater leaves it to the next reply to compare what a success brought with the
+	// platform's transcript: nobody has to wait for that then.
+	VerifyLater bool `json:"verify_later,omitempty"`
 	// Reconciled counts how often the conversation was reconciled with its other side in
 	// Run. It is a part of the key.
 	Reconciled int `json:"reconciled,omitempty"`
@@ -346,6 +361,9 @@ type ExchangeResult struct {
 	// Park is why the conversation has to park although the result counts: it is to be
 	// taken in first. Nil: nothing is wrong.
 	Park *Finding `json:"park,omitempty"`
+	// Unverified means that the messages taken and received have not been compared with the
+	// transcript, for VerifyLater.
+	Unverified bool `json:"unverified,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	// TookMS is the time of the request alone, in milliseconds, at least 1. Zero: it is not known,

@@ -252,16 +252,22 @@ const (
 	verifyTimeout    = 10 * time.Second
 )
 
+// echoed is where what the platform says that it took is not what was sent.
+func (e *exchanging) echoed(sent []conversation.Message, reply platforms.Reply) string {
+	if reply.Echo == nil {
+		return ""
+	}
+	diff := differs(e.in.Before, sent, reply.Echo)
+	if diff == "" && len(reply.Echo) > len(sent) {
+		diff = fmt.Sprintf("it took %d messages of the agent, expected %d", len(reply.Echo), len(sent))
+	}
+	return diff
+}
+
 // verify compares what a success brought with the platform's transcript: something
 // between may have delivered the request twice. It returns nil if nothing is wrong, or
 // cannot be found out. The result counts in any case; its Count becomes the platform's.
-func (e *exchanging) verify(ctx context.Context, sent []conversation.Message, reply platforms.Reply, out *ExchangeResult) *Finding {
-	diff := ""
-	if reply.Echo != nil {
-		if diff = differs(e.in.Before, sent, reply.Echo); diff == "" && len(reply.Echo) > len(sent) {
-			diff = fmt.Sprintf("it took %d messages of the agent, expected %d", len(reply.Echo), len(sent))
-		}
-	}
+func (e *exchanging) verify(ctx context.Context, diff string, out *ExchangeResult) *Finding {
 	var transcript platforms.Transcript
 	if out.Count <= verifiedMessages {
 		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
@@ -283,10 +289,10 @@ func (e *exchanging) verify(ctx context.Context, sent []conversation.Message, re
 }
 
 // differs is a difference as a finding. Empty: there is none.
-func (e *exchanging) differs(diff string) *Finding {
+func (a *attempt) differs(diff string) *Finding {
 	if diff == "" {
 		return nil
 	}
-	activity.GetLogger(e.sdk).Warn("The platform's transcript differs", "conversation_id", e.info.WorkflowExecution.ID)
+	activity.GetLogger(a.sdk).Warn("The platform's transcript differs", "conversation_id", a.info.WorkflowExecution.ID)
 	return &Finding{Kind: conversation.Diverged, Reason: clip("the platform's transcript differs: " + diff), Remedy: divergedRemedy}
 }

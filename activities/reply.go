@@ -105,11 +105,21 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	if err != nil {
 		return ReplyResult{}, err
 	}
+	verified := r.verify(ctx, in, messages)
+	defer verified.stop()
+	if executors.AtMostOnce(executor) { // what it does is not to be done about another conversation
+		if park := verified.wait(); park != nil {
+			return ReplyResult{Park: park, Executor: name}, nil
+		}
+	}
 	got, err := r.ask(ctx, name, executor, in, messages, offered)
 	if err != nil {
 		return ReplyResult{}, err
 	}
 	result := got.result
+	if park := verified.wait(); park != nil {
+		return ReplyResult{Park: park, Usage: result.Usage, Executor: got.name, Provider: result.Provider, Model: result.Model}, nil
+	}
 	if n := result.Message.Cleaned; n > 0 && !(in.Partial != nil && n == in.Partial.Cleaned) {
 		activity.GetLogger(r.sdk).Warn("The reply had characters that platforms cannot store: they were taken out",
 			"conversation_id", r.info.WorkflowExecution.ID, "executor", got.name, "characters", n)

@@ -48,6 +48,9 @@ type Carried struct {
 	Run string `json:"run,omitempty"`
 	// Events is how many events there have been.
 	Events int `json:"events,omitempty"`
+	// Unverified is how many of the platform's newest messages have not been compared with
+	// its transcript.
+	Unverified int `json:"unverified,omitempty"`
 	// Slowest is the longest that an answer of the other side has taken, Lag how slowly
 	// Temporal acknowledges heartbeats.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
@@ -86,7 +89,7 @@ func (r *run) carried() *Carried {
 	c := &Carried{
 		Context: r.about, Started: r.started,
 		Turn: r.transcript.Turns, Count: r.transcript.Count(), Internal: r.transcript.Internal,
-		Digest: r.transcript.digest, New: r.transcript.unseen,
+		Digest: r.transcript.digest, New: r.transcript.unseen, Unverified: r.transcript.unverified,
 		State: r.agent.state, Executor: r.agent.executor, Model: r.agent.model, LimitBytes: r.agent.limit,
 		Executors: r.replied.executors, Models: r.replied.models,
 		Usage: r.usage.total, Allowed: r.usage.allowed,
@@ -102,7 +105,7 @@ func (r *run) carried() *Carried {
 func (r *run) restore(ctx workflow.Context, c Carried) {
 	r.claim.held, r.state = true, StateTalking
 	r.about, r.started = c.Context, c.Started
-	r.transcript = transcript{Transcript: r.in.Transcript(), unseen: c.New, digest: c.Digest}
+	r.transcript = transcript{Transcript: r.in.Transcript(), unseen: c.New, digest: c.Digest, unverified: c.Unverified}
 	r.agent = agent{executor: c.Executor, model: c.Model, state: c.State, limit: c.LimitBytes}
 	r.replied = replied{executors: c.Executors, models: c.Models}
 	r.usage = usage{total: c.Usage, allowed: c.Allowed}

@@ -18,6 +18,15 @@ type claim struct {
 	run string
 	// receipt is what the claim of a task gave.
 	receipt *activities.Receipt
+	// context came with the claim, and has not been taken in yet.
+	context *activities.ContextResult
+}
+
+// takeContext is what came with the claim, once.
+func (c *claim) takeContext() *activities.ContextResult {
+	out := c.context
+	c.context = nil
+	return out
 }
 
 // gotReceipt records that a task is ours, to be reported whatever is wanted by now.
@@ -37,7 +46,8 @@ func (r *run) enter(ctx workflow.Context) (*ending, error) {
 
 // requestClaim has the conversation claimed. done is false if it is not ours, or not yet.
 func (r *run) requestClaim(ctx workflow.Context) (done bool, e *ending, err error) {
-	in := activities.ClaimInput{Ref: r.in.Ref, Adopt: r.in.Adopt, Run: r.resets.run}
+	about := r.contextInput()
+	in := activities.ClaimInput{Ref: r.in.Ref, Adopt: r.in.Adopt, Run: r.resets.run, Context: &about}
 	var out activities.ClaimResult
 	done, e, err = r.runStep(ctx, step{
 		name: stepClaim, options: activities.ClaimOptions(r.policy), activity: activities.ClaimName,
@@ -62,7 +72,7 @@ func (r *run) requestClaim(ctx workflow.Context) (done bool, e *ending, err erro
 		return false, &ending{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
 	}
 	if done {
-		r.claim.held = true
+		r.claim.held, r.claim.context = true, out.Context
 	}
 	return done, e, err
 }

@@ -7,8 +7,12 @@ import (
 )
 
 // readContext reads what the platform knows of the conversation or task, and replaces the
-// transcript by it.
+// transcript by it. What came with the claim need not be read.
 func (r *run) readContext(ctx workflow.Context) (out activities.ContextResult, done bool, e *ending, err error) {
+	if given := r.claim.takeContext(); given != nil {
+		r.transcript.replace(given.Record())
+		return *given, true, nil, nil
+	}
 	done, e, err = r.runStep(ctx, step{
 		name: stepContext, options: activities.ContextOptions(r.policy), activity: activities.ContextName,
 		input:       func() any { return r.contextInput() },

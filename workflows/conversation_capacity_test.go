@@ -3,6 +3,8 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,12 +26,30 @@ type outgoing struct {
 	troubles []workflows.OutageReport
 	answers  []workflows.Recovered
 	on       func(signal string, arg any)
+	// mu guards all but on. The environment sends signals on goroutines of their own, and a
+	// workflow may be over before them.
+	mu sync.Mutex
+}
+
+// awaitAnswers waits for n signals to the inbox that say how a retry went.
+func (o *outgoing) awaitAnswers(t *testing.T, n int) []workflows.Recovered {
+	t.Helper()
+	var out []workflows.Recovered
+	require.Eventually(t, func() bool {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		out = slices.Clone(o.answers)
+		return len(out) >= n
+	}, 10*time.Second, time.Millisecond)
+	require.Len(t, out, n)
+	return out
 }
 
 func listenTo(env *testsuite.TestWorkflowEnvironment) *outgoing {
 	o := &outgoing{}
 	env.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(
 		func(_, id, _, signal string, arg any) error {
+			o.mu.Lock()
 			o.calls = append(o.calls, signal+" "+id)
 			switch arg := arg.(type) {
 			case workflows.CapacityCall:
@@ -39,6 +59,7 @@ func listenTo(env *testsuite.TestWorkflowEnvironment) *outgoing {
 			case workflows.Recovered:
 				o.answers = append(o.answers, arg)
 			}
+			o.mu.Unlock()
 			if o.on != nil {
 				o.on(signal, arg)
 			}
@@ -136,7 +157,7 @@ func TestParkedConversationHeals(t *testing.T) {
 	require.Len(t, out.troubles, 1)
 	require.Equal(t, source, out.troubles[0].Source)
 	require.True(t, out.troubles[0].Parked)
-	require.Len(t, out.answers, 3)
-	require.False(t, out.answers[2].Gone)
-	require.Equal(t, source, out.answers[2].Source)
+	answers := out.awaitAnswers(t, 3)
+	require.False(t, answers[2].Gone)
+	require.Equal(t, source, answers[2].Source)
 }

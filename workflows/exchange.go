@@ -38,6 +38,7 @@ func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error)
 		Run: s.resets.run, Reconciled: s.resets.reconciled, Spoken: s.hasSpoken(), Slowest: s.slowest,
 		Timeout: s.policy.ExchangeTimeout, Attempts: s.policy.PlatformAttempts, OnAmbiguous: s.policy.OnAmbiguous,
 		MaxMessageBytes: s.policy.MaxMessageBytes, OnOversize: s.policy.OnOversize,
+		VerifyLater: r == nil || !r.end, // no reply follows the last message
 	}
 	s.sending, s.outgoing = true, x
 	done, e, err := s.runStep(ctx, x.step(ctx))
@@ -95,6 +96,11 @@ func (x *exchange) take(ctx workflow.Context) (*ending, error) {
 		taken = nil
 	}
 	x.transcript.exchanged(out.Record(x.in), taken, len(out.Messages))
+	if out.Unverified {
+		x.transcript.unverified += out.Taken + len(out.Messages)
+	} else {
+		x.transcript.unverified = 0
+	}
 	if out.Park != nil && out.Ended {
 		out.EndDetail, out.Park = join(out.EndDetail, out.Park.Reason), nil
 	}

@@ -84,11 +84,19 @@ type script struct {
 	// loses means that the answer to the approved call is lost, and an operator has it made
 	// again.
 	loses bool
+	// together means that the claim brings the context.
+	together bool
 }
 
 var scripts = []script{
 	{name: "platform", side: workflows.SidePlatform, flow: []moment{
 		atClaim, atContext, atMessage, atReply, atTool, atReply, atApproval, atTool, atReply, atExchange, atReply, atExchange, atEnd,
+	}},
+	{name: "platform, context with the claim", side: workflows.SidePlatform, together: true, flow: []moment{
+		atClaim, atMessage, atReply, atTool, atReply, atApproval, atTool, atReply, atExchange, atReply, atExchange, atEnd,
+	}},
+	{name: "task, context with the claim", side: workflows.SideTask, together: true, flow: []moment{
+		atClaim, atReply, atTool, atReply, atApproval, atTool, atReply, atCallback, atReport,
 	}},
 	{name: "platform, adopted", side: workflows.SidePlatform, adopt: true, flow: []moment{
 		atContext, atMessage, atReply, atTool, atReply, atApproval, atTool, atReply, atExchange, atReply, atExchange, atEnd,
@@ -337,9 +345,14 @@ func (s *scene) enact() {
 	s.signals.on = s.capacity
 	s.env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&handlersFinished{scene: s}}})
 	s.stage.before = s.pass
-	s.stage.claim = func(int, activities.ClaimInput) (activities.ClaimResult, error) {
+	s.stage.claim = func(_ int, in activities.ClaimInput) (activities.ClaimResult, error) {
 		s.claimed = true
-		return activities.ClaimResult{Claimed: true, Receipt: s.receipt()}, nil
+		out := activities.ClaimResult{Claimed: true, Receipt: s.receipt()}
+		if s.script.together && in.Context != nil {
+			about := s.read()
+			out.Context = &about
+		}
+		return out, nil
 	}
 	s.stage.held = func(int, activities.FindClaimInput) (activities.FindClaimResult, error) {
 		return activities.FindClaimResult{Ours: s.claimed, Receipt: s.receipt()}, nil
@@ -441,8 +454,20 @@ func (s *scene) read() activities.ContextResult {
 	return out
 }
 
-// agent is the executor.
+// agent is the executor. What is to be verified is what the other side has.
 func (s *scene) agent(_ context.Context, _ int, in activities.ReplyInput) (activities.ReplyResult, error) {
+	if in.Unverified > 0 {
+		s.mu.Lock()
+		has, holds := in.Before-in.Internal, len(s.messages)
+		s.mu.Unlock()
+		for _, m := range in.New {
+			if !m.Internal() {
+				has++
+			}
+		}
+		require.Equal(s.t, holds, has, "messages of the other side")
+		require.LessOrEqual(s.t, in.Unverified, has)
+	}
 	call := func(id string, ask bool) activities.ReplyResult {
 		out := callsTool()
 		out.Message.Parts[0].ToolCall.ID = id
@@ -500,7 +525,9 @@ func (s *scene) persona(_ context.Context, _ int, in activities.ExchangeInput) (
 	}
 	answer := conversation.Text(conversation.RoleUser, "go on")
 	s.messages = append(append(s.messages, in.Messages...), answer)
-	return activities.ExchangeResult{Messages: []conversation.Message{answer}, Count: len(s.messages), Taken: len(in.Messages)}, nil
+	return activities.ExchangeResult{
+		Messages: []conversation.Message{answer}, Count: len(s.messages), Taken: len(in.Messages), Unverified: in.VerifyLater,
+	}, nil
 }
 
 // capacity answers what the conversation asks of the platform's capacity.

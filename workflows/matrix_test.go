@@ -62,6 +62,8 @@ func (s script) gated(m moment) bool {
 // untilGate is the flow from the beginning to the first gate after a moment.
 func (s script) untilGate(m moment) []moment {
 	switch {
+	case m == atClaim && s.together:
+		return s.upTo(atClaim)
 	case m == atClaim || m == atContext:
 		return s.upTo(atContext)
 	case m == atMessage && s.exchanges():

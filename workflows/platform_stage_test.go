@@ -247,6 +247,88 @@ func TestExchangeEndsAndDiffers(t *testing.T) {
 	require.Equal(t, "content; it holds another message", out.Detail)
 }
 
+// What the exchange left to the reply to compare, and the reply found to differ: the
+// conversation parks before anything else is sent, and goes on from what the platform holds.
+func TestReplyFindsADifference(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.exchange = func(_ context.Context, n int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+		out := answered(in)
+		require.True(t, in.VerifyLater)
+		out.Unverified = true
+		if n == 3 { // after the difference
+			require.Equal(t, 5, in.Before)
+			out.Ended, out.EndedBy = true, conversation.EndedByPersona
+		}
+		return out, nil
+	}
+	s.reply = func(_ context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		switch n {
+		case 1:
+			require.Equal(t, 1, in.Unverified, "the persona's opening")
+		case 2:
+			require.Equal(t, 2, in.Unverified)
+			return activities.ReplyResult{
+				Executor: "agent", Usage: conversation.Usage{OutputTokens: 7, Calls: 1},
+				Park: &activities.Finding{Kind: conversation.Diverged, Reason: "it has 5 messages, expected 3", Remedy: "find the gateway"},
+			}, nil
+		case 3:
+			require.Zero(t, in.Unverified, "all of it was read anew")
+			require.Equal(t, 5, in.Before+len(in.New))
+		}
+		return says("answer"), nil
+	}
+	s.context = func(n int, _ activities.ContextInput) (activities.ContextResult, error) {
+		if n == 1 {
+			return activities.ContextResult{State: platforms.StateOpen, RunID: runID}, nil
+		}
+		out := holds(2, 1)
+		require.Equal(t, 5, out.Count)
+		return out, nil
+	}
+	var parked workflows.Status
+	s.after(time.Hour, func() {
+		parked = s.status()
+		s.update(workflows.UpdateResume, workflows.ResumeRequest{})
+	})
+	s.run(input("mem"))
+	require.Equal(t, workflows.StateNeedsAttention, parked.State)
+	require.Equal(t, "it has 5 messages, expected 3", parked.Attention.Reason)
+	require.Equal(t, 1, parked.Turn)
+	require.EqualValues(t, 7, parked.Usage.OutputTokens, "what was bought meanwhile is counted")
+	out := s.outcome()
+	require.Equal(t, conversation.EndedByPersona, out.EndedBy)
+	require.Equal(t, 3, out.Turns)
+	require.Equal(t, 3, s.called(activities.ReplyName))
+}
+
+// One that ends before its last exchange is compared says what the platform has too many of.
+func TestEndFindsADifference(t *testing.T) {
+	t.Parallel()
+	for name, unverified := range map[string]bool{"compared": false, "not compared": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+				out := answered(in)
+				out.Unverified = unverified
+				return out, nil
+			}
+			s.end = func(int, activities.EndInput) (activities.EndResult, error) {
+				return activities.EndResult{EndedBy: conversation.EndedByAgent, Count: 5, Turns: 2}, nil
+			}
+			in := input("mem")
+			in.Policy.MaxTurns = 1
+			s.run(in)
+			want := "it has had the 1 turns that max_turns allows"
+			if unverified {
+				want += "; the platform has 2 messages of the agent, expected 1"
+			}
+			require.Equal(t, want, s.outcome().Detail)
+		})
+	}
+}
+
 // A message that the platform did not take is no turn.
 func TestMessageIsNotTaken(t *testing.T) {
 	t.Parallel()

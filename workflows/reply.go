@@ -126,7 +126,12 @@ func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out acti
 	if !done || r.replyInterrupted() {
 		return q.out, e, err
 	}
+	if q.out.Park != nil {
+		e, err = r.parkForFinding(ctx, name, q.out.Park)
+		return q.out, e, err
+	}
 	r.transcript.seen()
+	r.transcript.unverified = 0
 	if q.refused {
 		return activities.ReplyResult{Message: r.ownText(ctx, r.policy.RefusalText)}, nil, nil
 	}
@@ -149,7 +154,7 @@ func (q *replyRequest) ask(ctx workflow.Context, name string) (done bool, e *end
 		q.out.Usage = q.out.Usage.Add(q.out.Resume.Spent) // no activity follows that would report it
 	}
 	q.usage.add(q.out.Usage)
-	if done && !q.refused && !q.replyInterrupted() {
+	if done && !q.refused && q.out.Park == nil && !q.replyInterrupted() {
 		q.replied.add(q.out.Executor, q.out.Model)
 		q.run.agent = agent{executor: q.out.Executor, model: q.out.Model, state: q.out.State, limit: q.fitted()}
 	}
@@ -181,6 +186,7 @@ func (r *run) replyInput(round int) activities.ReplyInput {
 		Anew:       anew,
 		OnlyCopy:   r.onlyCopy,
 		Exchanged:  r.exchanges,
+		Unverified: t.unverified,
 		Task:       r.about.Task,
 
 		OmittedText: r.policy.OmittedText,

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -160,6 +161,9 @@ func (s *platformSide) endThere(ctx workflow.Context, e *ending) {
 	if err != nil {
 		e.detail = join(e.detail, "it could not be ended on the platform: "+failureOf(err).String())
 		return
+	}
+	if s.transcript.unverified > 0 && out.Turns > s.transcript.Turns { // the last of ours may have been delivered twice
+		e.detail = join(e.detail, fmt.Sprintf("the platform has %d messages of the agent, expected %d", out.Turns, s.transcript.Turns))
 	}
 	s.transcript.AtLeast(out.Count, out.Turns)
 	// It may have ended there before we wanted it to.

@@ -190,6 +190,10 @@ func handOver(out any) {
 // place does what activities do to every result.
 func (s *stage) place(in, out any) {
 	switch out := out.(type) {
+	case *activities.ClaimResult:
+		if out.Context != nil {
+			out.Context.Place()
+		}
 	case *activities.ContextResult:
 		out.Place()
 	case *activities.ReplyResult:
@@ -206,6 +210,10 @@ func (s *stage) record(in, out any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch out := out.(type) {
+	case activities.ClaimResult:
+		if !out.HandedOver && out.Context != nil {
+			s.recorded.Apply(out.Context.Record())
+		}
 	case activities.ContextResult:
 		if !out.HandedOver {
 			s.recorded.Apply(out.Record())

@@ -21,13 +21,16 @@ type transcript struct {
 	// digest the activities.Digest of all before them.
 	unseen int
 	digest string
+	// unverified is how many of the platform's newest messages have not been compared with
+	// its transcript yet.
+	unverified int
 }
 
 // replace records a conversation as the other side holds it. The executor has seen none
 // of it.
 func (t *transcript) replace(r conversation.Record) {
 	t.Apply(r)
-	t.unseen, t.digest, t.outgoing = len(r.Messages), "", false
+	t.unseen, t.digest, t.outgoing, t.unverified = len(r.Messages), "", false, 0
 }
 
 // turn is the number of the agent's newest message, also while that is on its way.
@@ -84,8 +87,9 @@ func (t *transcript) received(m conversation.Message) {
 // sending records that a message of the agent is on its way.
 func (t *transcript) sending() { t.outgoing = true }
 
-// lost records that it is not known to have arrived: it is no turn.
-func (t *transcript) lost() { t.outgoing = false }
+// lost records that it is not known to have arrived: it is no turn, and the platform may
+// have a message more.
+func (t *transcript) lost() { t.outgoing, t.unverified = false, 0 }
 
 // sent records that the reply has arrived.
 func (t *transcript) sent(r *reply) {

@@ -108,6 +108,14 @@ func (r *historyReader) activityCompleted(event int64, result *common.Payloads) 
 		return errors.Join(r.convert.FromPayloads(scheduled.GetInput(), in), r.convert.FromPayloads(result, out))
 	}
 	switch scheduled.GetActivityType().GetName() {
+	case activities.ClaimName:
+		var in activities.ClaimInput
+		var out activities.ClaimResult
+		if err := decode(&in, &out); err != nil || out.HandedOver || out.Context == nil {
+			return err
+		}
+		r.run.persona, r.run.scenario = out.Context.Context.Persona, out.Context.Context.Scenario
+		took(out.Context.Record(), nothing)
 	case activities.ContextName:
 		var in activities.ContextInput
 		var out activities.ContextResult
