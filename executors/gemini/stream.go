@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/parley-run/parley/executors/internal/apierror"
@@ -34,17 +33,10 @@ func (e *Executor) receive(ctx context.Context, w *modelcall.Watch, res *http.Re
 			err = e.read(w, events, event, a)
 		}
 	}
+	if over, err := modelcall.StreamOver(ctx, err, a.Finish != ""); over {
+		return err
+	}
 	switch {
-	case errors.Is(err, modelcall.ErrTooLarge):
-		return err
-	case modelcall.Cancelled(ctx):
-		return ctx.Err()
-	case a.Finish != "":
-		return nil // a later failure does not matter, nor does a connection that stays open
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil && !errors.Is(err, io.EOF):
-		return err
 	case events.Stray() != "":
 		return reported([]byte(events.Stray()))
 	case (done || events.Framed()) && a.usable():

@@ -3,8 +3,6 @@ package openai
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"github.com/parley-run/parley/executors/internal/lenient"
 	"github.com/parley-run/parley/executors/internal/modelcall"
@@ -28,18 +26,10 @@ func (e *Executor) stream(ctx context.Context, w *modelcall.Watch, events *model
 			}
 		}
 	}
-	clean := done || errors.Is(err, io.EOF)
+	if over, err := modelcall.StreamOver(ctx, err, a.Finish != ""); over {
+		return err
+	}
 	switch {
-	case errors.Is(err, modelcall.ErrTooLarge):
-		return err
-	case modelcall.Cancelled(ctx):
-		return ctx.Err()
-	case a.Finish != "":
-		return nil // a later failure, or a connection that stays open, loses at most the usage
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !clean:
-		return err
 	case !done && a.empty() && events.Stray() != "":
 		return errorInside([]byte(events.Stray()))
 	case a.empty() || !done && !a.ended(events.Framed()):

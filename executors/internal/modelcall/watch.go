@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -141,4 +142,24 @@ func (w *Watch) Stop() {
 func Cancelled(ctx context.Context) bool {
 	var timeout *TimeoutError
 	return ctx.Err() != nil && !errors.As(context.Cause(ctx), &timeout)
+}
+
+// StreamOver reports whether a stream of which no more is read needs no further look, and how
+// it ended: it was too large, the caller or a timer ended the call, or it broke off with err,
+// unless the answer was finished before. Nothing of that: it ended in order, by its marker
+// (a nil err) or by its last byte, and the adapter knows whether the answer is complete.
+func StreamOver(ctx context.Context, err error, finished bool) (over bool, _ error) {
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		return true, err
+	case Cancelled(ctx):
+		return true, ctx.Err()
+	case finished:
+		return true, nil // a later failure does not matter, nor does a connection that stays open
+	case ctx.Err() != nil:
+		return true, ctx.Err()
+	case err != nil && !errors.Is(err, io.EOF):
+		return true, err
+	}
+	return false, nil
 }

@@ -2,6 +2,8 @@ package modelcall_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,6 +43,47 @@ func TestWatch(t *testing.T) {
 				require.Equal(t, c.key, timeout.Key)
 				require.Equal(t, c.after, time.Since(begun))
 			})
+		})
+	}
+}
+
+func TestStreamOver(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	live := func() context.Context { return context.Background() }
+	cancelled := func() context.Context {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return ctx
+	}
+	late := func() context.Context {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(&modelcall.TimeoutError{})
+		return ctx
+	}
+	for name, tc := range map[string]struct {
+		ctx      func() context.Context
+		err      error
+		finished bool
+		over     bool
+		want     error
+	}{
+		"by its marker":                 {ctx: live},
+		"by its last byte":              {ctx: live, err: io.EOF},
+		"broken":                        {ctx: live, err: broken, over: true, want: broken},
+		"broken once it is finished":    {ctx: live, err: broken, finished: true, over: true},
+		"too large":                     {ctx: live, err: modelcall.ErrTooLarge, finished: true, over: true, want: modelcall.ErrTooLarge},
+		"the caller ended the call":     {ctx: cancelled, err: broken, finished: true, over: true, want: context.Canceled},
+		"a timer ended the call":        {ctx: late, err: broken, over: true, want: context.Canceled},
+		"a timer, once it is finished":  {ctx: late, err: broken, finished: true, over: true},
+		"a timer as it ended in order":  {ctx: late, err: io.EOF, over: true, want: context.Canceled},
+		"the caller as it ended at all": {ctx: cancelled, over: true, want: context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			over, err := modelcall.StreamOver(tc.ctx(), tc.err, tc.finished)
+			require.Equal(t, tc.over, over)
+			require.ErrorIs(t, err, tc.want)
 		})
 	}
 }
