@@ -13,7 +13,7 @@ ARGS ?=
 PKG ?= ./...
 RUN ?=
 # Those that take longest, first, so that the others are tested beside them.
-SLOW_PACKAGES := ./internal/endtoend ./starter
+SLOW_PACKAGES := ./internal/endtoend ./starter/command
 # How long the tests of one package may take.
 TEST_TIMEOUT ?= 45m
 # How long "make fuzz" runs each target, and which share of the targets: 0/8 is the first

@@ -1,16 +1,8 @@
 // Command simulator is a practice partner for agents: a OneRun-compatible platform in
 // one process, with personas of its own. `simulator --help` lists its flags; package sim
-// is the same for programs and tests.
+// is the same for programs and tests. The code is in package simulator/command.
 package main
 
-import (
-	"context"
-	"os"
+import "github.com/parley-run/parley/simulator/command"
 
-	"github.com/parley-run/parley/internal/interrupt"
-)
-
-func main() {
-	ctx, _ := interrupt.Context(context.Background())
-	os.Exit(run(ctx, os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
-}
+func main() { command.Main() }

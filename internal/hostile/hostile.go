@@ -1,6 +1,6 @@
 // Package hostile fills records with texts as a persona, a model, a tool, a platform or a
 // configuration could say them, and checks that an output is safe from them. It is for tests:
-// the table in starter/terminal_test.go has a row for each output.
+// the table in starter/command/terminal_test.go has a row for each output.
 //
 //	var record records.Record
 //	hostile.Fill(&record)

@@ -17,7 +17,7 @@ import (
 
 // nameless are the folders that name no platform and no backend: what they need to know
 // of one it says itself, in platforms.Type and the registry of package assemble.
-var nameless = []string{"internal/config", "internal/process", "worker", "starter", "workflows"}
+var nameless = []string{"internal/config", "internal/process", "worker/command", "starter/command", "workflows"}
 
 // ambiguous are names of types that are also words: they are looked for as quoted
 // literals alone. All others are looked for as words, in comments too.

@@ -24,7 +24,7 @@ import (
 
 // placed are packages that a fixed layout keeps importable, though they are not for
 // other programs.
-var placed = []string{"activities", "workflows"}
+var placed = []string{"activities", "workflows", "worker/command", "starter/command", "simulator/command"}
 
 // listed finds the packages in the table of docs/embedding.md.
 var listed = regexp.MustCompile("(?m)^\\| `(parley|[a-z0-9/]+)` \\|")

@@ -1,0 +1,18 @@
+package command
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/parley-run/parley/internal/version"
+)
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	require.Zero(t, run(t.Context(), []string{"--version"}, nil, nil, &stdout, &stderr))
+	require.Equal(t, version.Line("starter")+"\n", stdout.String())
+	require.Empty(t, stderr.String())
+}
