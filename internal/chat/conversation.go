@@ -11,6 +11,7 @@ import (
 
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
@@ -92,7 +93,7 @@ func (c *Conversation) Send(req workflows.SendRequest) *Pending {
 }
 
 func (c *Conversation) send(req workflows.SendRequest) (workflows.SendReply, error) {
-	for pause := 200 * time.Millisecond; ; pause = min(2*pause, 3*time.Second) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 3*time.Second) {
 		reply, err := c.launcher.Send(c.ctx, c.direct, req)
 		switch {
 		case err == nil:
@@ -102,7 +103,7 @@ func (c *Conversation) send(req workflows.SendRequest) (workflows.SendReply, err
 		case !passing(err):
 			return reply, err
 		}
-		if err := rest(c.ctx, pause); err != nil {
+		if err := pause.For(c.ctx, wait); err != nil {
 			return reply, err
 		}
 	}
@@ -157,7 +158,7 @@ func (c *Conversation) Watch(ctx context.Context) <-chan Condition {
 			case <-ctx.Done():
 				return
 			}
-			if rest(ctx, statusEvery) != nil {
+			if pause.For(ctx, statusEvery) != nil {
 				return
 			}
 		}
@@ -202,15 +203,4 @@ func (c *Conversation) silent(ctx context.Context, err error) error {
 		text += fmt.Sprintf(": the conversation is stranded: %s; %s", s.Reason, s.Remedy)
 	}
 	return &records.Fault{Kind: records.NoWorker, Err: err, Text: text}
-}
-
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

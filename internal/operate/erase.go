@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/workflows"
 )
@@ -130,7 +131,7 @@ func (o *Operator) Old(ctx context.Context, f records.Filter, before time.Time) 
 // an erasure that was cut off can be repeated.
 func (o *Operator) Erase(ctx context.Context, e Erasable) (runs int, err error) {
 	deleted := make(map[string]bool)
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		left, err := o.leftOf(ctx, e)
 		switch {
 		case err != nil:
@@ -147,7 +148,7 @@ func (o *Operator) Erase(ctx context.Context, e Erasable) (runs int, err error) 
 			}
 			deleted[run] = true
 		}
-		if err := records.Wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return len(deleted), records.Faultf(records.Failed, err, "erase %q: Temporal has not deleted all of its runs yet (%s): repeat the command", e.ID, strings.Join(left, ", "))
 		}
 	}
@@ -226,7 +227,7 @@ func (o *Operator) deleteRun(ctx context.Context, id, run string) error {
 
 // Closed waits until the conversation's workflow has closed.
 func (o *Operator) Closed(ctx context.Context, id string) error {
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		d, err := o.DescribeRun(ctx, id)
 		if err != nil {
 			return err
@@ -234,7 +235,7 @@ func (o *Operator) Closed(ctx context.Context, id string) error {
 		if d.GetWorkflowExecutionInfo().GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 			return nil
 		}
-		if err := records.Wait(ctx, pause); err != nil {
+		if err := pause.For(ctx, wait); err != nil {
 			return records.Faultf(records.Failed, err, "wait for the end of %q: it is still open: check that a worker runs on task queue %q", id, o.TaskQueue)
 		}
 	}

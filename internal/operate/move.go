@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/workflow"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/replaycheck"
 	"github.com/parley-run/parley/internal/versions"
@@ -63,7 +64,7 @@ func (o *Operator) current(ctx context.Context) (versions.State, error) {
 	if err != nil || state.Live(state.Current) || state.Doubt() == 0 {
 		return state, err
 	}
-	if err := records.Wait(ctx, state.Doubt()); err != nil {
+	if err := pause.For(ctx, state.Doubt()); err != nil {
 		return state, records.Interrupted("move", err)
 	}
 	return o.Versions(ctx)

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -52,7 +53,7 @@ func (r *Reader) Await(ctx context.Context, ids []string, report func(Conversati
 			return result, nil
 		}
 		// A hundred conversations must not cost the server a hundred requests a second.
-		if err := Wait(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
+		if err := pause.For(ctx, max(500*time.Millisecond, time.Duration(len(pending))*20*time.Millisecond)); err != nil {
 			return nil, Interrupted("wait", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -41,7 +42,7 @@ func (r *Reader) Follow(ctx context.Context, id string, interval time.Duration, 
 				}
 			}
 			lost = true
-			if err := Wait(ctx, interval); err != nil {
+			if err := pause.For(ctx, interval); err != nil {
 				return Record{}, Interrupted("watch", err)
 			}
 			continue
@@ -95,7 +96,7 @@ func (r *Reader) Follow(ctx context.Context, id string, interval time.Duration, 
 				return Record{}, err
 			}
 		}
-		if err := Wait(ctx, interval); err != nil {
+		if err := pause.For(ctx, interval); err != nil {
 			return Record{}, Interrupted("watch", err)
 		}
 	}
@@ -128,15 +129,4 @@ func Interrupted(op string, err error) error {
 		return Faultf(Failed, err, "%s: not finished in the time given", op)
 	}
 	return Faultf(Failed, err, "%s: interrupted", op)
-}
-
-func Wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/parley-run/parley/internal/pause"
 )
 
 const (
@@ -71,7 +73,7 @@ func (l *Live) Run(ctx context.Context) {
 			}
 		}
 		l.update(found, err, all, began)
-		if Wait(ctx, every) != nil {
+		if pause.For(ctx, every) != nil {
 			return
 		}
 	}

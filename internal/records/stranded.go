@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/workflow/v1"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/workflows"
 )
@@ -91,7 +92,7 @@ func (r *Reader) RefuseStranded(ctx context.Context, id, op string) error {
 		return nil
 	}
 	if state, _ := r.VersionsOf(ctx, info.GetTaskQueue()); state.Doubt() > 0 {
-		if err := Wait(ctx, state.Doubt()); err != nil {
+		if err := pause.For(ctx, state.Doubt()); err != nil {
 			return Interrupted(op, err)
 		}
 		if s = r.StrandedOf(ctx, info); s == nil {

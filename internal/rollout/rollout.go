@@ -13,6 +13,7 @@ import (
 
 	"go.temporal.io/sdk/client"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/replaycheck"
 	"github.com/parley-run/parley/internal/versions"
 )
@@ -166,7 +167,7 @@ func (r Rollout) makeCurrent(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := pause(ctx, often); err != nil {
+		if err := pause.For(ctx, often); err != nil {
 			return err
 		}
 	}
@@ -203,7 +204,7 @@ func (r Rollout) hold(ctx context.Context) error {
 		if left <= 0 {
 			return nil
 		}
-		if err := pause(ctx, min(left, 5*time.Second)); err != nil {
+		if err := pause.For(ctx, min(left, 5*time.Second)); err != nil {
 			return err
 		}
 		state, err := r.read(ctx)
@@ -218,16 +219,5 @@ func (r Rollout) hold(ctx context.Context) error {
 		if missing >= 3 {
 			return fmt.Errorf("rollout: %s while it ramps: %w", versions.Name(r.Target), ErrNoWorkers)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/replaycheck"
 	"github.com/parley-run/parley/internal/versions"
 )
@@ -34,7 +35,7 @@ func (r Rollout) awaitWorkers(ctx context.Context) (versions.State, error) {
 			r.Tell("waiting for workers of %s on %s", versions.Name(r.Target), missing)
 			told = missing
 		}
-		if err := pause(ctx, often); err != nil {
+		if err := pause.For(ctx, often); err != nil {
 			return state, err
 		}
 	}
@@ -125,7 +126,7 @@ func (r Rollout) drain(ctx context.Context, result *Result) error {
 				r.Tell("waiting: open workflows that are pinned to %s: %d", p.Version, p.Open)
 			}
 		}
-		if err := pause(ctx, 4*often); err != nil {
+		if err := pause.For(ctx, 4*often); err != nil {
 			return err
 		}
 	}

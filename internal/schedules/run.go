@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/records"
 )
 
@@ -24,7 +25,7 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 	op := fmt.Sprintf("run schedule %q", name)
 	if n := len(before.Info.RecentActions); n > 0 && k.now().Sub(before.Info.RecentActions[n-1].ScheduleTime).Abs() < time.Second {
 		// Temporal distinguishes runs by the second.
-		if err := pause(ctx, time.Second); err != nil {
+		if err := pause.For(ctx, time.Second); err != nil {
 			return "", k.explain(op, err)
 		}
 	}
@@ -54,7 +55,7 @@ func (k *Keeper) Run(ctx context.Context, name string) (string, error) {
 				return a.StartWorkflowResult.WorkflowID, nil
 			}
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
 			return "", &records.Fault{Kind: records.Unreachable, Err: err, Text: op + ": Temporal has not begun the run in time: `starter schedule show " + name + "` shows whether it did later"}
 		}
 	}
@@ -65,17 +66,6 @@ func runOf(a client.ScheduleActionResult) string {
 		return ""
 	}
 	return a.StartWorkflowResult.FirstExecutionRunID
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // maxBackfill is the number of runs that Temporal buffers for one schedule.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/operate"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/printable"
 	"github.com/parley-run/parley/internal/records"
 	"github.com/parley-run/parley/internal/uilink"
@@ -174,12 +175,8 @@ func (s *starter) board(ctx context.Context, o *operate.Operator, f filterFlags)
 			}
 		}
 		seen = seen || err == nil
-		timer := time.NewTimer(boardEvery)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
+		if err := pause.For(ctx, boardEvery); err != nil {
+			return err
 		}
 	}
 }

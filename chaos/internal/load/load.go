@@ -71,17 +71,6 @@ func last(text string) string {
 	return text[max(0, len(text)-most):]
 }
 
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // A Conversation is what the starter lists.
 type Conversation struct {
 	ID     string `json:"id"`

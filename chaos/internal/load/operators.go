@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // kinds are what operators do, as often as they are here.
@@ -16,7 +18,7 @@ var kinds = []string{
 
 // operate interferes with conversations at random.
 func (l *Load) operate(ctx context.Context, random *rand.Rand) {
-	for number := 0; pause(ctx, time.Duration(2500+random.IntN(4000))*time.Millisecond); number++ {
+	for number := 0; pause.For(ctx, time.Duration(2500+random.IntN(4000))*time.Millisecond) == nil; number++ {
 		kind := kinds[random.IntN(len(kinds))]
 		which := random.IntN(1 << 20)
 		statuses := "talking,listening"
@@ -69,7 +71,7 @@ func (l *Load) direct(ctx context.Context, kind, id string, random *rand.Rand) {
 // approve decides on tool calls. A call in doubt is never made again: the account of the
 // tools could not tell it from one that was doubled.
 func (l *Load) approve(ctx context.Context, random *rand.Rand) {
-	for pause(ctx, 4*time.Second) {
+	for pause.For(ctx, 4*time.Second) == nil {
 		out, code, _ := l.run(ctx, "approve")
 		if code != 0 {
 			continue
@@ -127,7 +129,7 @@ func (l *Load) adopts() bool {
 // to rest. A slow machine thus has the time that it needs.
 func (l *Load) Settle(ctx context.Context, limit time.Duration, unclaimed func(context.Context) (int, error)) bool {
 	calm, least, progress := 0, math.MaxInt, time.Now()
-	for pause(ctx, 3*time.Second) && time.Since(progress) < limit {
+	for pause.For(ctx, 3*time.Second) == nil && time.Since(progress) < limit {
 		left, err := l.remaining(ctx, unclaimed)
 		if err != nil {
 			continue

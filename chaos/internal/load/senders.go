@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // A delivery is a line of the senders' account: one attempt at one message.
@@ -31,7 +33,7 @@ func (l *Load) send(ctx, open context.Context, random *rand.Rand) {
 			if !l.deliver(ctx, random, id, n+1) {
 				break
 			}
-			if !pause(ctx, time.Duration(random.IntN(6000))*time.Millisecond) {
+			if pause.For(ctx, time.Duration(random.IntN(6000))*time.Millisecond) != nil {
 				return
 			}
 		}
@@ -72,7 +74,7 @@ func (l *Load) deliver(ctx context.Context, random *rand.Rand, id string, n int)
 				return false
 			}
 		}
-		pause(ctx, 3*time.Second)
+		_ = pause.For(ctx, 3*time.Second)
 	}
 	return false
 }

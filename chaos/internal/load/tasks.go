@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // Pulse is where tasks are scheduled.
@@ -75,17 +76,17 @@ func (l *Load) assignTasks(ctx, open context.Context, random *rand.Rand) {
 	if deadline, ok := open.Deadline(); ok {
 		times := max(2, int(time.Until(deadline)/recurringEvery)-1)
 		for n := range 2 {
-			for l.Pulse.schedule(ctx, fmt.Sprintf("again-%d", n), 5*time.Second, recurringEvery, times) != nil && pause(ctx, time.Second) {
+			for l.Pulse.schedule(ctx, fmt.Sprintf("again-%d", n), 5*time.Second, recurringEvery, times) != nil && pause.For(ctx, time.Second) == nil {
 			}
 		}
 	}
 	until, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(open, func() {
-		pause(ctx, tasksAfter)
+		_ = pause.For(ctx, tasksAfter)
 		cancel()
 	})()
-	for n := 0; pause(until, time.Duration(1500+random.IntN(4000))*time.Millisecond); n++ {
+	for n := 0; pause.For(until, time.Duration(1500+random.IntN(4000))*time.Millisecond) == nil; n++ {
 		_ = l.Pulse.schedule(ctx, fmt.Sprintf("once-%d", n), time.Duration(2+random.IntN(10))*time.Second, 0, 0)
 	}
 }

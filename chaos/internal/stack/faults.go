@@ -9,6 +9,7 @@ import (
 
 	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/chaos/internal/proxy"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // A done is a line of the harness's own account: a fault that happened.
@@ -54,7 +55,7 @@ func (s *Stack) Run(ctx context.Context, p plan.Plan) {
 	}
 	begin := time.Now()
 	for _, f := range p.Faults {
-		if pause(ctx, time.Until(begin.Add(f.At))) != nil {
+		if pause.For(ctx, time.Until(begin.Add(f.At))) != nil {
 			break
 		}
 		wg.Go(func() { c.inflict(ctx, f) })
@@ -89,7 +90,7 @@ var calm = plan.New(0, time.Minute, 9, plan.Rates{})
 // Tend starts again what has ended and thaws what an aim has frozen, until ctx is done:
 // after the plan, processes may still carry a hook.
 func (s *Stack) Tend(ctx context.Context) {
-	for pause(ctx, 500*time.Millisecond) == nil {
+	for pause.For(ctx, 500*time.Millisecond) == nil {
 		for i, w := range s.Workers {
 			if w.PID() == 0 {
 				s.note(done{Kind: plan.Kill, Target: w.Name, Effect: "late"})
@@ -133,7 +134,7 @@ func (c *carrying) aim(i int) (plan.Aim, bool) {
 // watch waits for the aims to strike: the worker kills or stops itself.
 func (c *carrying) watch(ctx context.Context, i int) {
 	w := c.Workers[i]
-	for pause(ctx, 50*time.Millisecond) == nil {
+	for pause.For(ctx, 50*time.Millisecond) == nil {
 		if !c.busy[i].TryLock() {
 			continue // a fault of the plan is under way
 		}
@@ -162,7 +163,7 @@ func (c *carrying) struck(ctx context.Context, i int, a plan.Aim) {
 		defer link.Set(proxy.Clear)
 		w.Signal(syscall.SIGCONT)
 	}
-	_ = pause(ctx, a.For)
+	_ = pause.For(ctx, a.For)
 	w.Signal(syscall.SIGCONT)
 }
 
@@ -188,7 +189,7 @@ func (c *carrying) inflict(ctx context.Context, f plan.Fault) {
 		c.note(done{Kind: f.Kind, Target: f.Target, Link: f.Link, Seconds: f.For.Seconds()})
 		link := c.Links[i][f.Link]
 		link.Set(modes[f.Kind])
-		_ = pause(ctx, f.For)
+		_ = pause.For(ctx, f.For)
 		link.Set(proxy.Clear)
 	}
 }
@@ -202,9 +203,9 @@ func (c *carrying) fillDisk(ctx context.Context, f plan.Fault) {
 		return
 	}
 	c.note(done{Kind: f.Kind, Target: f.Target, Seconds: f.For.Seconds()})
-	_ = pause(ctx, f.For)
+	_ = pause.For(ctx, f.For)
 	c.disk.clear()
-	_ = pause(ctx, afterFull)
+	_ = pause.For(ctx, afterFull)
 	c.restart(ctx, "temporal", 0)
 }
 
@@ -213,7 +214,7 @@ func (c *carrying) restart(ctx context.Context, name string, away time.Duration)
 	if p.Kill() {
 		c.note(done{Kind: plan.Restart, Target: name, Seconds: away.Seconds()})
 	}
-	_ = pause(ctx, away)
+	_ = pause.For(ctx, away)
 	_ = p.Start()
 }
 
@@ -231,11 +232,11 @@ func (c *carrying) strike(ctx context.Context, i int, f plan.Fault) {
 	switch f.Kind {
 	case plan.Kill:
 		w.Kill()
-		_ = pause(ctx, f.For)
+		_ = pause.For(ctx, f.For)
 		c.next(i)
 	case plan.Freeze:
 		w.Signal(syscall.SIGSTOP)
-		_ = pause(ctx, f.For)
+		_ = pause.For(ctx, f.For)
 		w.Signal(syscall.SIGCONT)
 	case plan.Term:
 		w.Signal(syscall.SIGTERM)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/chaos/internal/account"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // A sample is a line of processes.jsonl: what a worker's process uses.
@@ -31,7 +32,7 @@ func (s *Stack) Sample(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = to.Close() }()
-	for pause(ctx, 3*time.Second) == nil {
+	for pause.For(ctx, 3*time.Second) == nil {
 		for i, w := range s.Workers {
 			pid := w.PID()
 			if pid == 0 || w.Frozen() {

@@ -17,6 +17,7 @@ import (
 	"github.com/parley-run/parley/chaos/internal/plan"
 	"github.com/parley-run/parley/chaos/internal/proxy"
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/testhook"
 	"github.com/parley-run/parley/workflows"
 )
@@ -171,7 +172,7 @@ func (s *Stack) awaitReady(w *Process, addr string) {
 				return
 			}
 		}
-		_ = pause(context.Background(), 200*time.Millisecond)
+		_ = pause.For(context.Background(), 200*time.Millisecond)
 	}
 }
 
@@ -244,7 +245,7 @@ func (s *Stack) readEnv(ctx context.Context) error {
 		if s.Project != "" && s.Agent != "" {
 			return nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return fmt.Errorf("stack: the simulator has written no environment: %w", err)
 		}
 	}
@@ -283,21 +284,9 @@ func answering(ctx context.Context, addr string) error {
 		if err == nil {
 			return c.Close()
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
 			return fmt.Errorf("it does not answer at %s: %w", addr, err)
 		}
-	}
-}
-
-// pause waits, or returns why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
 	}
 }
 
