@@ -11,6 +11,7 @@ import (
 	"github.com/parley-run/parley/bench/internal/lab"
 	"github.com/parley-run/parley/conversation"
 	"github.com/parley-run/parley/internal/launch"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/workflows"
 )
 
@@ -104,7 +105,7 @@ func settled(ctx context.Context, pid int) (lab.Usage, error) {
 		if err != nil {
 			return least, err
 		}
-		if err := lab.Pause(ctx, 500*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 500*time.Millisecond); err != nil {
 			return least, err
 		}
 		var now lab.Usage
@@ -139,7 +140,7 @@ func busy(ctx context.Context, l *lab.Lab, worker *lab.Process, during time.Dura
 	if err := work(); err != nil {
 		return s, err
 	}
-	if err := lab.Pause(ctx, during-time.Since(began)); err != nil {
+	if err := pause.For(ctx, during-time.Since(began)); err != nil {
 		return s, err
 	}
 	w1, err := lab.UsageOf(worker.PID)

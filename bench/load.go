@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-run/parley/bench/internal/figure"
 	"github.com/parley-run/parley/bench/internal/lab"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // load has a worker hold conversations all the time, and compares its memory and open
@@ -36,7 +37,7 @@ func load(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 			return nil, err
 		}
 		memory, files = append(memory, float64(used.RSS)/(1<<20)), append(files, float64(used.Files))
-		if err := lab.Pause(ctx, o.load/200); err != nil {
+		if err := pause.For(ctx, o.load/200); err != nil {
 			return nil, err
 		}
 		if err := worker.Ended(); err != nil {

@@ -33,7 +33,7 @@ Flags:
   --open NUMBERS     how many conversations are open in the section "overhead" (1,10,100,1000; quick: 1,10)
   --output FORMAT    text or json (text)
   --load DURATION    how long the section "load" lasts (1h; quick: 20s)
-  --dir DIR          keep configurations and logs there (a temporary directory, removed)
+  --dir DIR          keep configurations and logs there (a temporary directory, removed unless the run fails)
 
 Exit codes: 0, also where a goal for times is missed; 1 it failed, or a count is above
 its bound; 2 the command line is wrong.

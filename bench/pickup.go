@@ -8,6 +8,7 @@ import (
 	"github.com/parley-run/parley/bench/internal/figure"
 	"github.com/parley-run/parley/bench/internal/lab"
 	"github.com/parley-run/parley/internal/config"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // pickup makes conversations while a worker has nothing to do.
@@ -47,7 +48,7 @@ func pickups(ctx context.Context, l *lab.Lab, simulations int, after time.Durati
 	if err := platform.Polled(ctx, 2, worker.Ended); err != nil {
 		return nil, err
 	}
-	if err := lab.Pause(ctx, after); err != nil {
+	if err := pause.For(ctx, after); err != nil {
 		return nil, err
 	}
 	at, err := platform.Add(ctx, simulations, 1)
@@ -105,7 +106,7 @@ func requestsPerMinute(ctx context.Context, l *lab.Lab, open int, during time.Du
 	if err := platform.Polled(ctx, 1, worker.Ended); err != nil {
 		return 0, err
 	}
-	if err := lab.Pause(ctx, during); err != nil {
+	if err := pause.For(ctx, during); err != nil {
 		return 0, err
 	}
 	return float64(platform.Requests()-before) / during.Minutes(), nil

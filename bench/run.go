@@ -71,15 +71,20 @@ func names() []string {
 }
 
 // measure runs the sections. After an error it returns what it has.
-func measure(ctx context.Context, o options, progress io.Writer) (report, error) {
-	out := report{Machine: machine(), Quick: o.quick, Rounds: o.rounds}
+func measure(ctx context.Context, o options, progress io.Writer) (out report, err error) {
+	out = report{Machine: machine(), Quick: o.quick, Rounds: o.rounds}
 	dir := o.dir
 	if dir == "" {
-		var err error
 		if dir, err = os.MkdirTemp("", "parley-bench-"); err != nil {
 			return out, err
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
+		defer func() {
+			if err != nil && ctx.Err() == nil {
+				_, _ = fmt.Fprintf(progress, "configurations and logs are in %s\n", dir)
+				return
+			}
+			_ = os.RemoveAll(dir)
+		}()
 	} else if err := os.MkdirAll(dir, 0o750); err != nil {
 		return out, err
 	}

@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/process"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/platforms/onerun"
@@ -97,17 +98,7 @@ func (a *activities) Exchange(ctx context.Context, ref conversation.Ref, text st
 
 // Reply is the model.
 func (a *activities) Reply(ctx context.Context, _ conversation.Ref, _ string) (string, error) {
-	if a.model <= 0 {
-		return a.reply, nil
-	}
-	timer := time.NewTimer(a.model)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return a.reply, nil
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+	return a.reply, pause.For(ctx, a.model)
 }
 
 // Main is the worker's process: it works until it gets a signal.

@@ -37,6 +37,7 @@ type Goal struct {
 	AtMost  float64 `json:"at_most,omitempty"`
 	AtLeast float64 `json:"at_least,omitempty"`
 	// Exact goals are counts, which are the same in every run: a run that misses one fails.
+	// Their AtMost may be zero; of other goals, zero bounds nothing.
 	Exact bool `json:"exact,omitempty"`
 }
 
@@ -54,7 +55,7 @@ func (r Row) Met() bool {
 	if r.Ratio != 0 {
 		value = r.Ratio
 	}
-	return (r.Goal.AtMost == 0 || value <= r.Goal.AtMost) && (r.Goal.AtLeast == 0 || value >= r.Goal.AtLeast)
+	return (r.Goal.AtMost == 0 && !r.Goal.Exact || value <= r.Goal.AtMost) && (r.Goal.AtLeast == 0 || value >= r.Goal.AtLeast)
 }
 
 // Against makes a row of the rounds' values of ours and of another.

@@ -65,3 +65,17 @@ Counts    Parley  other  ratio  spread  goal
 events    65                            at most 60, missed
 `, out.String())
 }
+
+// A count may be bounded by nothing at all; a goal for times without a bound is none.
+func TestNothingAllowed(t *testing.T) {
+	t.Parallel()
+	none := figure.Row{Section: "Kills", Case: "lost", Goal: figure.Count(0)}
+	require.True(t, none.Met())
+	some := none
+	some.Value = 1
+	require.Len(t, figure.Missed([]figure.Row{none, some}), 1)
+	require.True(t, figure.Row{Value: 3, Goal: figure.AtLeast(2)}.Met())
+	var out strings.Builder
+	require.NoError(t, figure.Print(&out, []figure.Row{some}))
+	require.Contains(t, out.String(), "at most 0, missed")
+}

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -18,13 +19,16 @@ import (
 	"github.com/parley-run/parley/internal/localstack"
 	"github.com/parley-run/parley/internal/localstack/build"
 	"github.com/parley-run/parley/internal/localstack/child"
+	"github.com/parley-run/parley/internal/program/group"
 	"github.com/parley-run/parley/workflows"
 )
 
 // A Lab is a Temporal server and the programs that are measured on it.
 type Lab struct {
 	// Dir holds configurations, logs and programs.
-	Dir    string
+	Dir string
+	// Out receives the progress.
+	Out    io.Writer
 	Stack  *localstack.Stack
 	Client client.Client
 
@@ -39,7 +43,7 @@ func New(ctx context.Context, dir string, out io.Writer) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	l := &Lab{Dir: dir, worker: filepath.Join(dir, "worker"), self: self}
+	l := &Lab{Dir: dir, Out: out, worker: filepath.Join(dir, "worker"), self: self}
 	text, err := exec.CommandContext(ctx, "go", "build", "-o", l.worker, "github.com/parley-run/parley/worker").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("lab: go build worker: %w\n%s", err, text)
@@ -76,13 +80,14 @@ type Process struct {
 	// Log is the file with the process's output.
 	Log string
 
+	cmd     *exec.Cmd
 	running *child.Process
 	health  string
 }
 
 // run starts a program whose output goes to a file.
 func (l *Lab) run(name string, cmd *exec.Cmd) (*Process, error) {
-	p := &Process{Name: name, Log: filepath.Join(l.Dir, name+".log")}
+	p := &Process{Name: name, Log: filepath.Join(l.Dir, name+".log"), cmd: cmd}
 	log, err := os.Create(p.Log)
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -99,15 +104,30 @@ func (l *Lab) run(name string, cmd *exec.Cmd) (*Process, error) {
 // Stop ends the process in order, and kills it after a minute.
 func (p *Process) Stop() { p.running.Stop(time.Minute) }
 
-// Kill ends the process at once.
-func (p *Process) Kill() { p.running.Stop(0) }
+// Kill ends the process at once, without a signal that it could handle.
+func (p *Process) Kill() {
+	if !p.running.Ended() {
+		group.Kill(p.cmd)
+	}
+	<-p.running.Done()
+}
 
-// Ended is an error that says where the log is, if the process has ended by itself.
+// Ended is an error with the end of the log, if the process has ended by itself.
 func (p *Process) Ended() error {
 	if p == nil || !p.running.Ended() {
 		return nil
 	}
-	return fmt.Errorf("%s has ended (%v): see %s", p.Name, p.running.Err(), p.Log)
+	return fmt.Errorf("%s has ended (%v); %s", p.Name, p.running.Err(), p.logged())
+}
+
+// logged is the end of the log, and where the rest is.
+func (p *Process) logged() string {
+	const most = 2000
+	log, err := os.ReadFile(p.Log)
+	if err != nil {
+		return "its log: " + err.Error()
+	}
+	return fmt.Sprintf("%s ends with:\n%s", p.Log, bytes.TrimSpace(log[max(0, len(log)-most):]))
 }
 
 type quiet struct{}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/sim"
 )
 
@@ -57,7 +58,7 @@ func (p *Personas) Reply(ctx context.Context, turn sim.PersonaTurn) (string, boo
 	if len(turn.Messages) == 0 && p.Spread > 0 {
 		think = time.Duration(turn.Seed % uint64(p.Spread))
 	}
-	if err := Pause(ctx, think); err != nil {
+	if err := pause.For(ctx, think); err != nil {
 		return "", false, err
 	}
 	ended := turns >= p.Turns
@@ -80,7 +81,11 @@ func (p *Personas) note(ref conversation.Ref, turns int, came time.Time, ended b
 	if turns > 0 && turns <= len(talk.Turns) {
 		talk.Turns[turns-1].Came = came
 	}
-	if !ended {
+	switch {
+	case ended:
+	case turns < len(talk.Turns): // a message that came again is answered again
+		talk.Turns[turns].Said = time.Now()
+	default:
 		talk.Turns = append(talk.Turns, Turn{Said: time.Now()})
 	}
 	talk.Ended = ended
@@ -157,19 +162,4 @@ func Opened(n int) func([]Talk) bool { return func(talks []Talk) bool { return l
 func text(size int, who string, n int) string {
 	head := fmt.Sprintf("%s message %04d ", who, n)
 	return head + strings.Repeat("abcdefghijklmno ", max(0, size-len(head))/16)
-}
-
-// Pause waits.
-func Pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -1,8 +1,11 @@
 package lab
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/pause"
 	"github.com/parley-run/parley/internal/sim"
 	"github.com/parley-run/parley/platforms/onerun"
 )
@@ -69,23 +73,53 @@ func (l *Lab) NewPlatform(ctx context.Context, opts PlatformOptions) (*Platform,
 	return p, nil
 }
 
-// Add makes more simulations for the same agent and returns when.
+// Add makes more simulations for the same agent, also while others have not ended, and
+// returns when.
 func (p *Platform) Add(ctx context.Context, simulations, conversations int) (time.Time, error) {
-	setup := p.setup(simulations, conversations)
-	setup.Reuse = true
+	body, err := json.Marshal(map[string]any{
+		"agent_id": p.Agent, "name": "more", "scenario": "more", "auto_approve": true, "objective_ids": []string{},
+		"target_conversations": conversations, "target_personas": 1, "max_turns": p.maxTurns(),
+	})
 	at := time.Now()
-	if _, err := p.sim.Seed(ctx, setup); err != nil {
+	if err != nil {
 		return at, fmt.Errorf("lab: %w", err)
 	}
+	for range simulations {
+		if err := p.create(ctx, body); err != nil {
+			return at, err
+		}
+	}
 	return at, nil
+}
+
+func (p *Platform) create(ctx context.Context, simulation []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+"/v1/simulations?project_id="+p.Project, bytes.NewReader(simulation))
+	if err != nil {
+		return fmt.Errorf("lab: %w", err)
+	}
+	req.Header.Set("X-Api-Key", key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := pages.Do(req)
+	if err != nil {
+		return fmt.Errorf("lab: create simulation: %w", err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode >= 300 {
+		said, _ := io.ReadAll(io.LimitReader(res.Body, 1000))
+		return fmt.Errorf("lab: create simulation: %s: %s", res.Status, said)
+	}
+	return nil
 }
 
 func (p *Platform) setup(simulations, conversations int) sim.Setup {
 	return sim.Setup{
 		Simulations: simulations, Conversations: conversations, NoSimulations: simulations == 0,
-		MaxTurns: 2*p.Personas.Turns + 4,
+		MaxTurns: p.maxTurns(),
 	}
 }
+
+// maxTurns is above what the personas need to say goodbye.
+func (p *Platform) maxTurns() int { return 2*p.Personas.Turns + 4 }
 
 // Queued are the conversations that no worker has claimed yet.
 func (p *Platform) Queued(ctx context.Context) ([]conversation.Ref, error) {
@@ -120,7 +154,7 @@ func await(ctx context.Context, alive func() error, done func() bool) error {
 		if err := alive(); err != nil {
 			return err
 		}
-		if err := Pause(ctx, 20*time.Millisecond); err != nil {
+		if err := pause.For(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}
 	}
@@ -130,20 +164,27 @@ func await(ctx context.Context, alive func() error, done func() bool) error {
 // Requests is how many there have been.
 func (p *Platform) Requests() int64 { return p.requests.Load() }
 
-// Made is how many conversations there are and have been. Unfinished are those that were
-// begun and have not ended, Waiting those and the queued ones.
-func (p *Platform) Made() int       { return p.count("queued", "in_progress", "ended", "failed") }
-func (p *Platform) Unfinished() int { return p.count("in_progress") }
-func (p *Platform) Waiting() int    { return p.count("queued", "in_progress") }
-
-func (p *Platform) count(statuses ...string) int {
+// Made is how many conversations there are and have been.
+func (p *Platform) Made() int {
 	n := 0
 	for _, one := range p.sim.Report().Simulations {
-		for _, status := range statuses {
-			n += one.Conversations[status]
+		for _, conversations := range one.Conversations {
+			n += conversations
 		}
 	}
 	return n
+}
+
+// Open are the conversations that have not ended, whether a worker has claimed them or
+// not.
+func (p *Platform) Open() []conversation.Ref {
+	var out []conversation.Ref
+	for _, one := range p.sim.Report().Conversations {
+		if one.Status == "queued" || one.Status == "in_progress" {
+			out = append(out, conversation.Ref{Platform: p.Name, Project: p.Project, Simulation: one.SimulationID, Agent: p.Agent, ID: one.ID})
+		}
+	}
+	return out
 }
 
 // Close stops the platform.

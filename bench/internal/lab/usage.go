@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strconv"
@@ -20,32 +21,34 @@ type Usage struct {
 const clockTick = 10 * time.Millisecond
 
 // UsageOf reads what Linux knows of a process.
-func UsageOf(pid int) (Usage, error) {
+func UsageOf(pid int) (Usage, error) { return usageIn("/proc/" + strconv.Itoa(pid)) }
+
+func usageIn(at string) (Usage, error) {
 	var u Usage
-	at := "/proc/" + strconv.Itoa(pid)
 	files, err := os.ReadDir(at + "/fd")
 	if err != nil {
-		return u, fmt.Errorf("lab: memory and processor times need Linux's /proc: %w", err)
+		return u, fmt.Errorf("lab: the process has ended, or this is not Linux, whose /proc tells memory and processor times: %w", err)
 	}
 	u.Files = len(files)
 	statm, err := os.ReadFile(at + "/statm")
 	if err != nil {
 		return u, fmt.Errorf("lab: %w", err)
 	}
-	if fields := strings.Fields(string(statm)); len(fields) > 1 {
-		pages, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
-			return u, fmt.Errorf("lab: %s/statm: %w", at, err)
-		}
-		u.RSS = pages * int64(os.Getpagesize())
+	memory := strings.Fields(string(statm))
+	if len(memory) < 2 {
+		return u, fmt.Errorf("lab: %s/statm has %d fields", at, len(memory))
 	}
+	pages, err := strconv.ParseInt(memory[1], 10, 64)
+	if err != nil {
+		return u, fmt.Errorf("lab: %s/statm: %w", at, err)
+	}
+	u.RSS = pages * int64(os.Getpagesize())
 	stat, err := os.ReadFile(at + "/stat")
 	if err != nil {
 		return u, fmt.Errorf("lab: %w", err)
 	}
-	// The name, in parentheses, may have spaces.
-	_, after, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(after)
+	// The name, in parentheses, may have spaces and parentheses of its own.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	const user, system = 11, 12
 	if len(fields) <= system {
 		return u, fmt.Errorf("lab: %s/stat has %d fields", at, len(fields))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/parley-run/parley/internal/httpclient"
+	"github.com/parley-run/parley/internal/pause"
 )
 
 // pages reads the workers' own.
@@ -182,8 +183,8 @@ func (p *Process) ready(ctx context.Context) error {
 		if err := p.Ended(); err != nil {
 			return err
 		}
-		if err := Pause(ctx, 50*time.Millisecond); err != nil {
-			return fmt.Errorf("lab: %s is not ready: %w; see %s", p.Name, err, p.Log)
+		if err := pause.For(ctx, 50*time.Millisecond); err != nil {
+			return fmt.Errorf("lab: %s is not ready: %w; %s", p.Name, err, p.logged())
 		}
 	}
 }
