@@ -56,3 +56,37 @@ func TestOverheads(t *testing.T) {
 	first, second := order(0), order(1)
 	require.Equal(t, []string{"ours", "bare", "bare", "ours"}, []string{first[0].name, first[1].name, second[0].name, second[1].name})
 }
+
+// Only --quick, which judges no times, runs sections at the same time, and only such as
+// wait. What counts transitions runs alone.
+func TestSections(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		o    options
+		want [][]string
+	}{
+		"all":   {options{}, [][]string{{"counts"}, {"throughput"}, {"overhead"}, {"pickup"}, {"requests"}, {"python"}, {"idle"}, {"load"}}},
+		"quick": {options{quick: true}, [][]string{{"counts"}, {"throughput"}, {"overhead"}, {"pickup", "requests", "load"}}},
+		"only":  {options{quick: true, only: []string{"load", "idle", "requests"}}, [][]string{{"requests"}, {"idle"}, {"load"}}},
+	} {
+		var got [][]string
+		for chosen := tt.o.sections(); len(chosen) > 0; {
+			var now []string
+			for _, s := range chosen[:tt.o.together(chosen)] {
+				now = append(now, s.name)
+			}
+			got, chosen = append(got, now), chosen[len(now):]
+		}
+		require.Equal(t, tt.want, got, name)
+	}
+}
+
+func TestRowsOfAKill(t *testing.T) {
+	t.Parallel()
+	rows := leftRows(kill{when: "in the middle"}, left{waiting: 2}, left{lost: 31})
+	require.Equal(t, []string{"lost after a kill in the middle, of 40", "wait for an operator after a kill in the middle, of 40"}, []string{rows[0].Case, rows[1].Case})
+	require.Equal(t, []float64{0, 31, 2, 0}, []float64{rows[0].Value, rows[0].Other, rows[1].Value, rows[1].Other})
+	require.Empty(t, figure.Missed(rows), "what waits is not lost")
+	require.Len(t, figure.Missed(leftRows(kill{}, left{lost: 1}, left{})), 1)
+	require.Equal(t, []kill{{"as they open", 20}, {"in the middle", 120}}, kills(5))
+}

@@ -54,7 +54,7 @@ func turnsOf(open int, o options) int {
 	if open >= 1000 {
 		return 3
 	}
-	return max(6, pick(o.quick, 24, 120)/open)
+	return max(pick(o.quick, 3, 6), pick(o.quick, 12, 120)/open)
 }
 
 var percentiles = []float64{0.5, 0.95, 0.99}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/parley-run/parley/bench/internal/figure"
 	"github.com/parley-run/parley/bench/internal/lab"
 	"github.com/parley-run/parley/internal/config"
@@ -13,28 +15,32 @@ import (
 
 // pickup makes conversations while a worker has nothing to do.
 func pickup(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
+	cases := []int{1, 40}
+	waits := make([][]float64, len(cases))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(pick(o.quick, len(cases), 1))
+	for i, simulations := range cases {
+		group.Go(func() (err error) {
+			waits[i], err = pickups(ctx, l, simulations, o.rounds)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	var rows []figure.Row
-	for _, simulations := range []int{1, 40} {
-		var waits []float64
-		for round := range o.rounds {
-			// Polls are at fixed times: conversations come at all times between two of them.
-			after := (2*time.Duration(round) + 1) * config.DefaultPollInterval / time.Duration(2*o.rounds)
-			more, err := pickups(ctx, l, simulations, after)
-			if err != nil {
-				return rows, err
-			}
-			waits = append(waits, more...)
-		}
+	for i, simulations := range cases {
 		for _, percent := range []float64{0.5, 0.95} {
 			rows = append(rows, figure.Row{
-				Case: fmt.Sprintf("p%.0f, %d at once", 100*percent, simulations), Unit: "s", Value: figure.Percentile(waits, percent),
+				Case: fmt.Sprintf("p%.0f, %d at once", 100*percent, simulations), Unit: "s", Value: figure.Percentile(waits[i], percent),
 			})
 		}
 	}
 	return rows, nil
 }
 
-func pickups(ctx context.Context, l *lab.Lab, simulations int, after time.Duration) ([]float64, error) {
+// pickups are the seconds that the conversations of all rounds have waited.
+func pickups(ctx context.Context, l *lab.Lab, simulations, rounds int) ([]float64, error) {
 	platform, err := l.NewPlatform(ctx, lab.PlatformOptions{Personas: plan{turns: 1}.personas()})
 	if err != nil {
 		return nil, err
@@ -45,35 +51,50 @@ func pickups(ctx context.Context, l *lab.Lab, simulations int, after time.Durati
 		return nil, err
 	}
 	defer worker.Stop()
-	if err := platform.Polled(ctx, 2, worker.Ended); err != nil {
-		return nil, err
-	}
-	if err := pause.For(ctx, after); err != nil {
-		return nil, err
-	}
-	at, err := platform.Add(ctx, simulations, 1)
-	if err != nil {
-		return nil, err
-	}
-	if err := platform.Personas.Await(ctx, lab.Ended(simulations), worker.Ended); err != nil {
+	if err := platform.Polled(ctx, 1, worker.Ended); err != nil { // it has begun
 		return nil, err
 	}
 	var waits []float64
-	for _, talk := range platform.Personas.Talks() {
-		waits = append(waits, talk.Opened.Sub(at).Seconds())
+	for round := range rounds {
+		if err := platform.Polled(ctx, 1, worker.Ended); err != nil {
+			return nil, err
+		}
+		// Polls are at fixed times: conversations come at all times between two of them.
+		after := (2*time.Duration(round) + 1) * config.DefaultPollInterval / time.Duration(2*rounds)
+		if err := pause.For(ctx, after); err != nil {
+			return nil, err
+		}
+		at, err := platform.Add(ctx, simulations, 1)
+		if err != nil {
+			return nil, err
+		}
+		if err := platform.Personas.Await(ctx, lab.Ended((round+1)*simulations), worker.Ended); err != nil {
+			return nil, err
+		}
+		for _, talk := range platform.Personas.Talks() {
+			if talk.Opened.After(at) {
+				waits = append(waits, talk.Opened.Sub(at).Seconds())
+			}
+		}
 	}
 	return waits, nil
 }
 
-// requests counts what a worker asks a platform where nothing happens.
+// requests counts what workers ask platforms where nothing happens. Each has a platform of
+// its own, so they are counted at the same time.
 func requests(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
-	var rows []figure.Row
-	for _, open := range pick(o.quick, []int{0, 50}, []int{0, 500}) {
-		n, err := requestsPerMinute(ctx, l, open, pick(o.quick, 10*time.Second, time.Minute))
-		if err != nil {
-			return rows, err
-		}
-		rows = append(rows, figure.Row{Case: fmt.Sprintf("%d conversations open", open), Unit: "1/min", Value: n, Goal: figure.Count(pollsPerMinute)})
+	numbers := pick(o.quick, []int{0, 50}, []int{0, 500})
+	rows := make([]figure.Row, len(numbers))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, open := range numbers {
+		group.Go(func() error {
+			n, err := requestsPerMinute(ctx, l, open, pick(o.quick, 10*time.Second, time.Minute))
+			rows[i] = figure.Row{Case: fmt.Sprintf("%d conversations open", open), Unit: "1/min", Value: n, Goal: figure.Count(pollsPerMinute)}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return rows, nil
 }

@@ -188,7 +188,7 @@ func sorted(ctx context.Context, l *lab.Lab, of side, open []conversation.Ref, f
 		reason := ""
 		if of.parked != nil {
 			var err error
-			if reason, err = of.parked(ctx, ref); err != nil {
+			if reason, err = of.parked(ctx, ref); err != nil && final { // before, it is asked again
 				return out, err
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/parley-run/parley/bench/internal/figure"
 	"github.com/parley-run/parley/bench/internal/lab"
 )
@@ -47,6 +49,9 @@ type section struct {
 	run   func(context.Context, *lab.Lab, options) ([]figure.Row, error)
 	// slow sections are left out by --quick, unless --only names them.
 	slow bool
+	// waits: it waits most of the time, and counts or samples what belongs to it alone.
+	// --quick, where times are not judged, runs neighbours of this kind at the same time.
+	waits bool
 }
 
 func sections() []section {
@@ -54,11 +59,11 @@ func sections() []section {
 		{name: "counts", title: "What a conversation costs a Temporal server", run: counts},
 		{name: "throughput", title: "Conversations without a pause, 50 at once", run: throughput},
 		{name: "overhead", title: "Time of a turn that is neither the model's nor the persona's", run: overhead},
-		{name: "pickup", title: "From a new conversation to its first message", run: pickup},
-		{name: "requests", title: "Requests to a platform where nothing happens", run: requests},
+		{name: "pickup", title: "From a new conversation to its first message", run: pickup, waits: true},
+		{name: "requests", title: "Requests to a platform where nothing happens", run: requests, waits: true},
 		{name: "python", title: "Beside the worker of OneRun's Python SDK", run: python, slow: true},
 		{name: "idle", title: "Open direct conversations that wait", run: idle, slow: true},
-		{name: "load", title: "A worker under load", run: load},
+		{name: "load", title: "A worker under load", run: load, waits: true},
 	}
 }
 
@@ -94,21 +99,60 @@ func measure(ctx context.Context, o options, progress io.Writer) (out report, er
 	}
 	defer l.Close()
 	out.Server = l.Stack.Server
-	for _, s := range sections() {
-		if len(o.only) > 0 && !slices.Contains(o.only, s.name) || len(o.only) == 0 && o.quick && s.slow {
-			continue
-		}
-		began := time.Now()
-		_, _ = fmt.Fprintf(progress, "%s: %s\n", s.name, s.title)
-		rows, err := s.run(ctx, l, o)
-		for i := range rows {
-			rows[i].Section = s.title
-		}
+	for chosen := o.sections(); len(chosen) > 0; {
+		n := o.together(chosen)
+		rows, err := runAtOnce(ctx, l, o, chosen[:n])
 		out.Rows = append(out.Rows, rows...)
 		if err != nil {
-			return out, fmt.Errorf("%s: %w", s.name, err)
+			return out, err
 		}
-		_, _ = fmt.Fprintf(progress, "%s: %s\n", s.name, time.Since(began).Round(time.Second))
+		chosen = chosen[n:]
 	}
 	return out, nil
+}
+
+// sections are those that are to run.
+func (o options) sections() []section {
+	return slices.DeleteFunc(sections(), func(s section) bool {
+		if len(o.only) > 0 {
+			return !slices.Contains(o.only, s.name)
+		}
+		return o.quick && s.slow
+	})
+}
+
+// together is how many of the first sections run at the same time.
+func (o options) together(chosen []section) int {
+	if !o.quick {
+		return 1
+	}
+	n := slices.IndexFunc(chosen, func(s section) bool { return !s.waits })
+	if n < 0 {
+		n = len(chosen)
+	}
+	return max(1, n)
+}
+
+// runAtOnce runs sections at the same time and returns their rows in order.
+func runAtOnce(ctx context.Context, l *lab.Lab, o options, at []section) ([]figure.Row, error) {
+	found := make([][]figure.Row, len(at))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, s := range at {
+		group.Go(func() error {
+			began := time.Now()
+			_, _ = fmt.Fprintf(l.Out, "%s: %s\n", s.name, s.title)
+			rows, err := s.run(ctx, l, o)
+			for i := range rows {
+				rows[i].Section = s.title
+			}
+			found[i] = rows
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			_, _ = fmt.Fprintf(l.Out, "%s: %s\n", s.name, time.Since(began).Round(time.Second))
+			return nil
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(found...), err
 }

@@ -12,13 +12,14 @@ import (
 func throughput(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 	p := plan{conversations: pick(o.quick, 40, 200), atOnce: 50, turns: 5}
 	rates := map[string][]float64{}
-	for round := range o.rounds + 1 {
+	warm := pick(o.quick, 0, 1) // rounds that do not count
+	for round := range warm + o.rounds {
 		for _, one := range order(round) {
 			talks, err := one.hold(ctx, l, p)
 			if err != nil {
 				return nil, err
 			}
-			if round > 0 { // the first warms up
+			if round >= warm {
 				rates[one.name] = append(rates[one.name], float64(len(talks))/span(talks).Seconds())
 			}
 		}

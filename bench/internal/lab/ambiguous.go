@@ -15,7 +15,7 @@ import (
 // Ambiguous is why a conversation of ours waits for an operator: it is not known whether
 // its last message was delivered. Empty: it does not wait, or for something else.
 func (l *Lab) Ambiguous(ctx context.Context, ref conversation.Ref) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	value, err := l.Client.QueryWorkflow(ctx, workflows.ConversationID(ref), "", workflows.QueryStatus)
 	var none *serviceerror.NotFound

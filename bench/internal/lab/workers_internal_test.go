@@ -107,13 +107,13 @@ func TestConfiguration(t *testing.T) {
 	} {
 		file := filepath.Join(dir, name+".yaml")
 		require.NoError(t, os.WriteFile(file, []byte(configuration(opts, script)), 0o600))
-		cfg, err := config.Load(config.Source{
-			Path: file, Types: assemble.Builtin().Types(),
+		made, err := assemble.Load(config.Source{
+			Path:   file,
 			Lookup: func(name string) (string, bool) { return key, name == "ONERUN_API_KEY" },
 		})
 		require.NoError(t, err, name)
-		require.Equal(t, "queue-1", cfg.TaskQueue, name)
-		require.Len(t, cfg.Agents, 1, name)
+		require.Equal(t, "queue-1", made.Config.TaskQueue, name)
+		require.Len(t, made.Config.Agents, 1, name)
 	}
 }
 
