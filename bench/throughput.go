@@ -10,7 +10,7 @@ import (
 
 // throughput holds as many conversations as the server can.
 func throughput(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
-	p := plan{conversations: pick(o.quick, 40, 200), atOnce: 50, turns: 5}
+	p := plan{conversations: pick(o.quick, 20, 200), atOnce: 50, turns: 5}
 	rates := map[string][]float64{}
 	warm := pick(o.quick, 0, 1) // rounds that do not count
 	for round := range warm + o.rounds {
