@@ -26,8 +26,11 @@ func load(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 	defer worker.Stop()
 	began := time.Now()
 	var memory, files []float64
-	for time.Since(began) < o.load {
-		if asked := len(platform.Personas.Talks()); platform.Made()-asked < atOnce {
+	for time.Since(began) < o.load || ended(platform) == 0 {
+		if time.Since(began) > o.load+5*time.Minute {
+			return nil, fmt.Errorf("no conversation has ended within %s: see %s", time.Since(began).Round(time.Second), worker.Log)
+		}
+		if begun := len(platform.Personas.Talks()); platform.Made()-begun < atOnce {
 			if _, err := platform.Add(ctx, 1, atOnce); err != nil {
 				return nil, err
 			}
@@ -44,12 +47,6 @@ func load(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 			return nil, err
 		}
 	}
-	ended := 0
-	for _, talk := range platform.Personas.Talks() {
-		if talk.Ended {
-			ended++
-		}
-	}
 	row := func(what, unit string, samples []float64) figure.Row {
 		n := len(samples)
 		r := figure.Against("before", []float64{figure.Median(samples[3*n/4:])}, []float64{figure.Median(samples[n/4 : n/2])})
@@ -57,8 +54,18 @@ func load(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) {
 		return r
 	}
 	return []figure.Row{
-		{Case: fmt.Sprintf("conversations ended in %s", o.load), Value: float64(ended)},
+		{Case: fmt.Sprintf("conversations ended in %s", o.load), Value: float64(ended(platform))},
 		row("memory, last quarter", "MiB", memory),
 		row("open files, last quarter", "", files),
 	}, nil
+}
+
+func ended(platform *lab.Platform) int {
+	n := 0
+	for _, talk := range platform.Personas.Talks() {
+		if talk.Ended {
+			n++
+		}
+	}
+	return n
 }
