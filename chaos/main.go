@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command chaos runs Parley's real programs under a seeded plan of faults, and has an
 // independent checker say what went wrong. See docs/reliability.md.
 package main

@@ -1,3 +1,5 @@
+//go:build linux
+
 package endtoend_test
 
 import (

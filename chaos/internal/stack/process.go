@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package stack runs the programs of a chaos run, and does to them what the plan says.
 package stack
 
