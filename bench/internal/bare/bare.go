@@ -34,11 +34,8 @@ var options = workflow.ActivityOptions{StartToCloseTimeout: 5 * time.Minute, Hea
 // Converse is the workflow.
 func Converse(ctx workflow.Context, ref conversation.Ref) error {
 	ctx = workflow.WithActivityOptions(ctx, options)
-	if err := workflow.ExecuteActivity(ctx, "Claim", ref).Get(ctx, nil); err != nil {
-		return err
-	}
-	var context string
-	if err := workflow.ExecuteActivity(ctx, "Context", ref).Get(ctx, &context); err != nil {
+	var about string
+	if err := workflow.ExecuteActivity(ctx, "Claim", ref).Get(ctx, &about); err != nil {
 		return err
 	}
 	var said answer
@@ -68,15 +65,13 @@ type activities struct {
 	reply    string
 }
 
-// Claim claims the conversation.
-func (a *activities) Claim(ctx context.Context, ref conversation.Ref) error {
-	return a.platform.Claim(ctx, ref)
-}
-
-// Context reads what the platform says about the conversation.
-func (a *activities) Context(ctx context.Context, ref conversation.Ref) (string, error) {
-	context, err := a.platform.Context(ctx, ref)
-	return context.Scenario, err
+// Claim claims the conversation and reads what the platform says about it.
+func (a *activities) Claim(ctx context.Context, ref conversation.Ref) (string, error) {
+	if err := a.platform.Claim(ctx, ref); err != nil {
+		return "", err
+	}
+	about, err := a.platform.Context(ctx, ref)
+	return about.Scenario, err
 }
 
 // Exchange sends a message, or none, and returns the persona's.
