@@ -42,6 +42,9 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 		}
 	}
 	e.bound(&out)
+	if out.Ended {
+		c.cache.forget(e.info.WorkflowExecution.ID)
+	}
 	out.Place(in)
 	out.Slowest, out.Lag = max(in.Slowest, e.slowest), c.lag.worst()
 	out.TookMS = e.undisturbed(e.took)

@@ -105,7 +105,9 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 	if err != nil {
 		return ReplyResult{}, err
 	}
-	verified := r.verify(ctx, in, messages)
+	ctx, call := context.WithCancelCause(ctx)
+	defer call(nil)
+	verified := r.verify(ctx, in, messages, func() { call(errDiffers) })
 	defer verified.stop()
 	if executors.AtMostOnce(executor) { // what it does is not to be done about another conversation
 		if park := verified.wait(); park != nil {
@@ -113,6 +115,13 @@ func (r *replying) reply(ctx context.Context) (ReplyResult, error) {
 		}
 	}
 	got, err := r.ask(ctx, name, executor, in, messages, offered)
+	if err != nil && errors.Is(context.Cause(ctx), errDiffers) {
+		out := ReplyResult{Park: verified.wait(), Executor: name}
+		if e := asError(err); e != nil {
+			out.Usage = e.Usage.Plausible() // of the call that was cancelled
+		}
+		return out, nil
+	}
 	if err != nil {
 		return ReplyResult{}, err
 	}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/parley-run/parley/conversation"
@@ -22,10 +23,13 @@ func (v *verification) wait() *Finding {
 	return v.park
 }
 
+// errDiffers is why a call was cancelled whose reply would be about another conversation.
+var errDiffers = errors.New("the platform's transcript differs: the reply is not needed")
+
 // verify begins to compare the newest messages of the conversation with the platform's
 // transcript, if that was left to the reply: something between may have delivered the
-// exchange before it twice. Call stop in the end.
-func (r *replying) verify(ctx context.Context, in ReplyInput, messages []conversation.Message) *verification {
+// exchange before it twice. It calls differs when it has a finding. Call stop in the end.
+func (r *replying) verify(ctx context.Context, in ReplyInput, messages []conversation.Message, differs func()) *verification {
 	done := make(chan struct{})
 	v := &verification{done: done, stop: func() {}}
 	ours := external(messages)
@@ -47,6 +51,7 @@ func (r *replying) verify(ctx context.Context, in ReplyInput, messages []convers
 		}
 		if diff := unlike(ours, transcript.Messages, len(ours)-in.Unverified); diff != "" {
 			v.park = r.differs(diff)
+			differs()
 		}
 	}()
 	return v

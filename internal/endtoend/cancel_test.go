@@ -1,6 +1,7 @@
 package endtoend_test
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -25,9 +26,10 @@ func TestCancelAtEveryStep(t *testing.T) {
 			return len(activities) == 1 && activities[0].GetLastStartedTime() != nil
 		})
 	}
-	slowly := func(op string) sim.Faults {
-		return sim.Faults{SlowRate: 1, SlowBy: 3 * time.Second, Only: []string{op}}
+	slower := func(op string, by time.Duration) sim.Faults {
+		return sim.Faults{SlowRate: 1, SlowBy: by, Only: []string{op}}
 	}
+	slowly := func(op string) sim.Faults { return slower(op, 3*time.Second) }
 	step := func(t *testing.T, r *rig.Rig, id, want string) {
 		rig.Eventually(t, func() bool { return r.Status(t, id).Step == want })
 	}
@@ -35,14 +37,22 @@ func TestCancelAtEveryStep(t *testing.T) {
 		step(t, r, id, "context")
 		pending(t, r, gate, id)
 	}
+	claimed := func(t *testing.T, r *rig.Rig, gate *rig.Gate, id string) {
+		step(t, r, id, "claim")
+		pending(t, r, gate, id)
+		rig.Eventually(t, func() bool { return len(r.Waiting(t)) == 0 })
+	}
 	for name, tc := range map[string]struct {
 		slow    string
+		by      time.Duration // zero: three seconds
 		policy  conversation.Policy
 		until   func(*testing.T, *rig.Rig, *rig.Gate, string)
 		claimed bool
 	}{
-		"claim":   {slow: sim.OpStart, until: pending},
-		"context": {slow: sim.OpItems, until: inContext, claimed: true},
+		"claim":                  {slow: sim.OpStart, until: pending},
+		"context with the claim": {slow: sim.OpItems, until: claimed, claimed: true},
+		// The claim does not wait for it.
+		"context": {slow: sim.OpItems, by: 8 * time.Second, until: inContext, claimed: true},
 		"reply":   {until: func(t *testing.T, _ *rig.Rig, gate *rig.Gate, _ string) { gate.Asked(t) }, claimed: true},
 		"exchange": {until: func(t *testing.T, r *rig.Rig, gate *rig.Gate, id string) {
 			req := gate.Asked(t)
@@ -70,7 +80,7 @@ func TestCancelAtEveryStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, gate, ref := gated(t, 20)
 			if tc.slow != "" {
-				require.NoError(t, r.Sim.SetFaults(slowly(tc.slow)))
+				require.NoError(t, r.Sim.SetFaults(slower(tc.slow, cmp.Or(tc.by, 3*time.Second))))
 			}
 			tc.policy.Executor = rig.ExecutorName
 			id := r.StartWith(t, workflows.ConversationInput{Ref: ref, Policy: tc.policy})

@@ -233,7 +233,7 @@ func (d deploys) interruptRamp(t *testing.T, build string) {
 	rig.Eventually(t, func() bool {
 		described, err := d.deployment().Describe(t.Context(), client.WorkerDeploymentDescribeOptions{})
 		return err == nil && described.Info.RoutingConfig.RampingVersionPercentage == 10
-	}, "the build ramps")
+	}, "the build ramps\n%s", &out)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	_ = cmd.Wait()
 	require.Equal(t, 130, cmd.ProcessState.ExitCode(), "%s", &out)

@@ -258,7 +258,7 @@ func goldenDiverged(t *testing.T) (*rig.Rig, string) {
 	status := requireState(t, r, id, workflows.StateNeedsAttention)
 	require.Equal(t, conversation.Diverged, status.Attention.Kind)
 	require.NoError(t, r.Update(t, id, workflows.UpdateResume, workflows.ResumeRequest{}))
-	gate.Asked(t).Reply(t)
+	gate.Waiting(t).Reply(t) // the reply before was not needed any more
 	requireOutcome(t, r, id, "ended by turn limit")
 	return r, id
 }

@@ -46,7 +46,6 @@ func TestTraceOfAConversation(t *testing.T) {
 	t.Parallel()
 	const turns = `conversation
   claim
-  context
   exchange
   invoke_agent Fernhill support
     chat standin-1

@@ -22,6 +22,8 @@ type Gate struct {
 type Ask struct {
 	executors.Request
 	reply chan answer
+	// gone is closed once nobody waits for the answer any more.
+	gone <-chan struct{}
 }
 
 type answer struct {
@@ -36,7 +38,7 @@ func NewGate() *Gate {
 
 // Execute waits for Reply or Fail.
 func (g *Gate) Execute(ctx context.Context, req executors.Request) (executors.Result, error) {
-	ask := Ask{Request: req, reply: make(chan answer)}
+	ask := Ask{Request: req, reply: make(chan answer), gone: ctx.Done()}
 	g.asked <- ask
 	select {
 	case a := <-ask.reply:
@@ -50,6 +52,19 @@ func (g *Gate) Execute(ctx context.Context, req executors.Request) (executors.Re
 func (g *Gate) Asked(t testing.TB) Ask {
 	t.Helper()
 	return g.AskedWithin(t, Patience)
+}
+
+// Waiting waits for the next request whose answer is still waited for.
+func (g *Gate) Waiting(t testing.TB) Ask {
+	t.Helper()
+	for {
+		ask := g.Asked(t)
+		select {
+		case <-ask.gone:
+		default:
+			return ask
+		}
+	}
 }
 
 // AskedWithin waits for the next request, but no longer than limit.
