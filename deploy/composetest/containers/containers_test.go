@@ -6,6 +6,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -29,10 +30,12 @@ const image = "parley:dev"
 // conversations is how many the simulator offers.
 const conversations = 8
 
-// services are those of the profile "practice". True: it ends when it has done its work.
+// services are those of the profile "practice", and those of "observability" that are the same
+// with every engine. True: it ends when it has done its work.
 var services = map[string]bool{
 	"postgresql": false, "temporal": false, "temporal-ui": false, "simulator": false, "worker": false,
 	"temporal-schema": true, "temporal-namespace": true, "setup": true, "practice-ids": true,
+	"otel-collector": false, "prometheus": false,
 }
 
 // From nothing to conversations that have ended, through the death of the worker, to nothing.
@@ -67,9 +70,10 @@ func TestDockerCompose(t *testing.T) {
 		require.Equal(t, "65532:65532", strings.TrimSpace(user))
 	})
 	step(t, "up", func() {
-		up := s.command("up", "--detach", "--no-build")
-		if s.engine.private {
-			up.args = append(up.args, "--pull", "never")
+		up := s.command(append([]string{"up", "--detach", "--no-build"}, slices.Sorted(maps.Keys(services))...)...)
+		up.args = append(up.args, "tempo")
+		if !s.engine.private {
+			up.args = append(up.args, "grafana") // no image of it can be built without a registry
 		}
 		up.shown = true
 		_, err := up.run(ctx)
@@ -89,6 +93,7 @@ func TestDockerCompose(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, connection.Close())
 	})
+	step(t, "metrics, alerts and traces arrive", func() { observe(t, s) })
 	step(t, "containers may do nothing that they need not", func() { checkConfinement(t, s) })
 	step(t, "a worker with a wrong command is noticed", func() {
 		broken := filepath.Join(t.TempDir(), "broken.yaml")
@@ -121,7 +126,13 @@ func start(t *testing.T) *stack {
 		require.NoError(t, err)
 	})
 	t.Cleanup(func() { require.NoError(t, e.stop()) })
-	var files []string
+	// Sooner than for people: pushes of metrics, and the first look at the collector's health.
+	soon := filepath.Join(t.TempDir(), "soon.yaml")
+	require.NoError(t, os.WriteFile(soon, []byte(`services:
+  worker: {environment: {OTEL_METRIC_EXPORT_INTERVAL: "5000"}}
+  otel-collector: {healthcheck: {interval: 10s}}
+`), 0o600))
+	files := []string{soon}
 	if *override != "" {
 		file := *override
 		if !filepath.IsAbs(file) {
@@ -133,7 +144,7 @@ func start(t *testing.T) *stack {
 		// No network for builds but this machine's.
 		host := filepath.Join(t.TempDir(), "private.yaml")
 		require.NoError(t, os.WriteFile(host, []byte("services: {worker: {build: {network: host}}}\n"), 0o600))
-		files = append(files, host)
+		files = append(files, host, filepath.Join(root, "deploy", "composetest", "standin", "tempo.yaml"))
 	}
 	s, err := newStack(e, root, conversations, files...)
 	require.NoError(t, err)
@@ -262,7 +273,10 @@ func killWorker(t *testing.T, s *stack) {
 func serveOneRun(t *testing.T, s *stack) {
 	t.Helper()
 	ctx := t.Context()
-	settings := []string{"COMPOSE_PROFILES=practice,onerun", "ONERUN_API_BASE_URL=http://simulator:3001"}
+	settings := []string{
+		"COMPOSE_PROFILES=practice,onerun", "OTEL_METRICS_EXPORTER=", "OTEL_TRACES_EXPORTER=", "OTEL_EXPORTER_OTLP_ENDPOINT=", // as without the collector
+		"ONERUN_API_BASE_URL=http://simulator:3001",
+	}
 	for name, file := range map[string]string{"ONERUN_API_KEY": "key", "ONERUN_PROJECT_ID": "project", "ONERUN_AGENT_ID": "agent"} {
 		value, err := s.engine.run(ctx, "run", "--rm", "--network", "none", "--volume", projectName+"_practice:/data:ro", "--entrypoint", "cat", "postgres:16-alpine", "/data/"+file)
 		require.NoError(t, err)

@@ -1,6 +1,6 @@
 // Package containers runs docker-compose.yml: it builds the image, brings everything up,
-// lets practice conversations end while it kills the worker, looks at what the containers
-// may do, and takes everything down.
+// lets practice conversations end while it kills the worker, looks at the metrics and traces
+// that arrive and at what the containers may do, and takes everything down.
 //
 //	make compose-test
 //	make compose-test ARGS="-keep"                  leaves the containers running if it fails
@@ -10,7 +10,8 @@
 // and as root, the test starts Debian's dockerd for itself: its data is in the user's cache,
 // it changes nothing in this machine's firewall, and it ends with the test. That engine pulls
 // nothing. The images of others are built for it from Debian's packages and the Go module
-// proxy, under their names: see ../standin.
+// proxy, under their names: see ../standin. Tempo and Grafana cannot be built so; a collector
+// that prints spans is in Tempo's place.
 //
 // The plugin "docker compose" is used if it is installed, otherwise it is built from the Go
 // module proxy, once.

@@ -33,7 +33,10 @@ type stack struct {
 // newStack chooses free ports and slow personas, so that there is a middle to break.
 func newStack(e *engine, root string, conversations int, files ...string) (*stack, error) {
 	s := &stack{engine: e, root: root, files: files, ports: map[string]int{}}
-	for _, name := range []string{"TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT", "WORKER_PORT"} {
+	for _, name := range []string{
+		"TEMPORAL_PORT", "TEMPORAL_UI_PORT", "SIMULATOR_PORT", "WORKER_PORT",
+		"OTLP_GRPC_PORT", "OTLP_HTTP_PORT", "PROMETHEUS_PORT", "TEMPO_PORT", "GRAFANA_PORT",
+	} {
 		port, err := freePort()
 		if err != nil {
 			return nil, err
@@ -42,8 +45,9 @@ func newStack(e *engine, root string, conversations int, files ...string) (*stac
 		s.env = append(s.env, name+"="+strconv.Itoa(port))
 	}
 	// Nothing of the shell's reaches the agent: the script answers.
-	s.env = append(s.env, "COMPOSE_PROFILES=practice", "OPENAI_API_KEY=", "OPENAI_BASE_URL=",
-		"PRACTICE_CONVERSATIONS="+strconv.Itoa(conversations), "PRACTICE_LATENCY=3s..5s")
+	s.env = append(s.env, "COMPOSE_PROFILES=practice,observability", "OPENAI_API_KEY=", "OPENAI_BASE_URL=",
+		"PRACTICE_CONVERSATIONS="+strconv.Itoa(conversations), "PRACTICE_LATENCY=3s..5s",
+		"OTEL_METRICS_EXPORTER=prometheus,otlp") // both ways that metrics take
 	return s, nil
 }
 
@@ -69,7 +73,7 @@ func (s *stack) compose(ctx context.Context, args ...string) (string, error) {
 func (s *stack) command(args ...string) command {
 	c := command{dir: s.root, env: append(slices.Clone(s.env), s.engine.builder()...)}
 	c.args = append(c.args, s.engine.compose...)
-	c.args = append(c.args, "--project-name", projectName, "--file", "docker-compose.yml")
+	c.args = append(c.args, "--project-name", projectName, "--env-file", "deploy/observability/compose.env", "--file", "docker-compose.yml")
 	for _, file := range s.files {
 		c.args = append(c.args, "--file", file)
 	}

@@ -124,6 +124,13 @@ func fillStandIns(ctx context.Context, recipes, folder string) error {
 	if err := buildModule(ctx, "github.com/temporalio/cli", commandLineVersion, "./cmd/temporal", "", filepath.Join(folder, "bin", "temporal")); err != nil {
 		return err
 	}
+	collector := command{
+		dir: filepath.Join(recipes, "collector"), shown: true,
+		args: []string{"go", "build", "-ldflags", "-s -w", "-o", filepath.Join(folder, "bin", "otelcol-contrib"), "."},
+	}
+	if _, err := collector.run(ctx); err != nil {
+		return err
+	}
 	sources := map[string]string{
 		"postgres/docker-entrypoint.sh": filepath.Join(recipes, "postgres", "docker-entrypoint.sh"),
 	}
