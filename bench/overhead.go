@@ -45,6 +45,9 @@ func overhead(ctx context.Context, l *lab.Lab, o options) ([]figure.Row, error) 
 			}
 			rows = append(rows, row)
 		}
+		if !o.quick {
+			_ = figure.Print(l.Out, rows[len(rows)-len(percentiles):])
+		}
 	}
 	return rows, nil
 }

@@ -150,6 +150,9 @@ func runAtOnce(ctx context.Context, l *lab.Lab, o options, at []section) ([]figu
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			_, _ = fmt.Fprintf(l.Out, "%s: %s\n", s.name, time.Since(began).Round(time.Second))
+			if !o.quick { // a full run takes hours: it shows what it has
+				_ = figure.Print(l.Out, rows)
+			}
 			return nil
 		})
 	}
