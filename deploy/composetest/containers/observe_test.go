@@ -31,7 +31,8 @@ func observe(t *testing.T, s *stack) {
 }
 
 // measured checks that Prometheus has the worker's metrics in both ways that they take, from
-// its page and through the collector, under the same names.
+// its page and through the collector, under the same names. The collector still has those of
+// the worker that was killed, which may have done what the present one has not yet.
 func (s *stack) measured(ctx context.Context) error {
 	var found struct {
 		Result []struct {
@@ -47,10 +48,9 @@ func (s *stack) measured(ctx context.Context) error {
 		names[one.Metric["job"]] = append(names[one.Metric["job"]], one.Metric["__name__"])
 	}
 	scraped, pushed := names["parley"], names["parley-worker"]
-	slices.Sort(scraped)
-	slices.Sort(pushed)
-	if !slices.Contains(scraped, "parley_conversations_closed_total") || !slices.Equal(scraped, pushed) {
-		return fmt.Errorf("metrics of the worker by job: %v; scraped %v, pushed %v", slices.Sorted(maps.Keys(names)), scraped, pushed)
+	missing := slices.DeleteFunc(slices.Clone(scraped), func(name string) bool { return slices.Contains(pushed, name) })
+	if !slices.Contains(scraped, "parley_conversations_closed_total") || len(missing) > 0 {
+		return fmt.Errorf("metrics of the worker by job: %v; scraped %v, of these not pushed %v", slices.Sorted(maps.Keys(names)), scraped, missing)
 	}
 	return nil
 }
