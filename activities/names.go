@@ -333,7 +333,7 @@ type ExchangeInput struct {
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
 	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
 	// VerifyLater leaves it to the next reply to compare what a success brought with the
-	// platform's transcript: nobody has to wait for that then.
+	// platform's transcript: no turn waits for that.
 	VerifyLater bool `json:"verify_later,omitempty"`
 	// Reconciled counts how often the conversation was reconciled with its other side in
 	// Run. It is a part of the key.

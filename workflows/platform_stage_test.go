@@ -302,6 +302,29 @@ func TestReplyFindsADifference(t *testing.T) {
 	require.Equal(t, 3, s.called(activities.ReplyName))
 }
 
+// An attempt that fails with a refusal may not have compared anything: the next reply does.
+func TestRefusalComparesLater(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.exchange = func(_ context.Context, _ int, in activities.ExchangeInput) (activities.ExchangeResult, error) {
+		out := answered(in)
+		out.Unverified = !out.Ended
+		return out, nil
+	}
+	var unverified []int
+	s.reply = func(_ context.Context, n int, in activities.ReplyInput) (activities.ReplyResult, error) {
+		unverified = append(unverified, in.Unverified)
+		if n == 1 {
+			return activities.ReplyResult{}, fails(conversation.Refused, "no", activities.ErrorDetails{})
+		}
+		return says("answer"), nil
+	}
+	in := input("mem")
+	in.Policy.RefusalText = "I cannot say."
+	s.run(in)
+	require.Equal(t, []int{1, 3}, unverified)
+}
+
 // One that ends before its last exchange is compared says what the platform has too many of.
 func TestEndFindsADifference(t *testing.T) {
 	t.Parallel()

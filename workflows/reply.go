@@ -131,10 +131,10 @@ func (r *run) requestReply(ctx workflow.Context, round int, last bool) (out acti
 		return q.out, e, err
 	}
 	r.transcript.seen()
-	r.transcript.unverified = 0
-	if q.refused {
+	if q.refused { // the attempt failed, and may not have compared anything
 		return activities.ReplyResult{Message: r.ownText(ctx, r.policy.RefusalText)}, nil, nil
 	}
+	r.transcript.unverified = 0
 	return q.out, nil, nil
 }
 

@@ -131,7 +131,9 @@ func (r *historyReader) activityCompleted(event int64, result *common.Payloads) 
 			return err
 		}
 		r.run.usage = r.run.usage.Add(out.Usage)
-		r.run.executor, r.run.model = out.Executor, out.Model
+		if out.Park == nil { // else it was dropped, or not asked for
+			r.run.executor, r.run.model = out.Executor, out.Model
+		}
 		took(out.Record(in), func(s *Step) {
 			s.Reply = &StepReplyInfo{
 				Executor: out.Executor, Provider: out.Provider, Model: out.Model, FinishReason: string(out.FinishReason), Usage: out.Usage,

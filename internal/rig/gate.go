@@ -22,7 +22,7 @@ type Gate struct {
 type Ask struct {
 	executors.Request
 	reply chan answer
-	// gone is closed once nobody waits for the answer any more.
+	// gone is closed once the answer is no longer waited for.
 	gone <-chan struct{}
 }
 

@@ -21,7 +21,7 @@ func (l *Lab) Ambiguous(ctx context.Context, ref conversation.Ref) (string, erro
 	var none *serviceerror.NotFound
 	switch {
 	case errors.As(err, &none):
-		return "", nil // nobody has begun it
+		return "", nil // it has not begun
 	case err != nil:
 		return "", fmt.Errorf("lab: status of %s: %w", ref, err)
 	}

@@ -1,4 +1,4 @@
-// A collector with the components that deploy/observability/collector uses, as the program of
+// Command collector is a collector with the components that deploy/observability/collector uses, as the program of
 // the image docker-compose.yml names has them among many others, and one that prints.
 package main
 
