@@ -31,12 +31,10 @@ type Listing struct {
 }
 
 // List reports the availability of every set, in the order they were added. It asks
-// all at once, without cached lists, and takes no longer than one listing may.
+// all at once, without cached lists, and takes at most 40 seconds.
 func (r *Registry) List(ctx context.Context) []Listing {
 	entries := r.snapshot()
 	out := make([]Listing, len(entries))
-	ctx, cancel := context.WithTimeoutCause(ctx, listTimeout, errSlowList)
-	defer cancel()
 	var group sync.WaitGroup
 	for i, e := range entries {
 		group.Go(func() { out[i] = r.look(ctx, e) })
@@ -47,7 +45,7 @@ func (r *Registry) List(ctx context.Context) []Listing {
 
 func (r *Registry) look(ctx context.Context, e *entry) Listing {
 	l := Listing{Name: e.name}
-	listed, err := r.list(ctx, e, true)
+	listed, err := r.list(ctx, e, true, lookTimeout)
 	if err != nil {
 		l.Reason, l.Err = err.Error(), err
 		return l

@@ -15,6 +15,10 @@ const (
 	// listTimeout bounds one listing. A turn waits for it, so it is well below the
 	// timeouts of a turn and of an activity's heartbeat.
 	listTimeout = 10 * time.Second
+	// lookTimeout bounds a listing that an operator waits for, not a turn. It is above the
+	// usual connect_timeout: a program that starts slowly, as npx does the first time, is
+	// listed, and one that does not start says so itself.
+	lookTimeout = 40 * time.Second
 	// listedFor is how long a listing is used without asking again.
 	listedFor = time.Minute
 	// staleFor is how long an old listing replaces one that fails. Tools change
@@ -50,11 +54,14 @@ type listing struct {
 	err   error
 }
 
-var errSlowList = fmt.Errorf("the tools were not listed within %v", listTimeout)
+// within bounds the time of a listing, or of a wait for one.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("the tools were not listed within %v", limit))
+}
 
 // list returns the set's tools: cached ones if fresh is false and they are new
-// enough. The caller must not change them.
-func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversation.Tool, error) {
+// enough. It waits no longer than limit. The caller must not change the tools.
+func (r *Registry) list(ctx context.Context, e *entry, fresh bool, limit time.Duration) ([]conversation.Tool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -75,7 +82,7 @@ func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversati
 			return nil, errClosed
 		}
 		// The context is not the first caller's: others may wait for the listing.
-		lctx, cancel := context.WithTimeout(r.ctx, listTimeout)
+		lctx, cancel := within(r.ctx, limit)
 		l = &listing{ctx: lctx, done: make(chan struct{})}
 		c.running = l
 		go func() {
@@ -87,7 +94,9 @@ func (r *Registry) list(ctx context.Context, e *entry, fresh bool) ([]conversati
 	old := c.tools
 	c.mu.Unlock()
 
-	err := l.wait(ctx)
+	waiting, cancel := within(ctx, limit) // the running listing's limit may be longer
+	defer cancel()
+	err := l.wait(waiting)
 	switch {
 	case err == nil:
 		return l.tools, nil
@@ -123,7 +132,7 @@ func (l *listing) stopped() error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return errSlowList
+		return context.Cause(l.ctx)
 	default:
 		return errClosed
 	}

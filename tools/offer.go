@@ -99,7 +99,7 @@ func (r *Registry) lists(ctx context.Context, entries []*entry, fresh bool) ([][
 		group sync.WaitGroup
 	)
 	for i, e := range entries {
-		group.Go(func() { lists[i], errs[i] = r.list(ctx, e, fresh) })
+		group.Go(func() { lists[i], errs[i] = r.list(ctx, e, fresh, listTimeout) })
 	}
 	group.Wait()
 	return lists, errs

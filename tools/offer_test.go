@@ -256,6 +256,18 @@ func TestOfferWhenAServerHangs(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		_, err = took()
 		require.ErrorContains(t, err, "not listed within 10s", "that was long ago")
+
+		looking := make(chan []tools.Listing, 1)
+		begun := time.Now()
+		go func() { looking <- r.List(t.Context()) }()
+		synctest.Wait()
+		d, err = took()
+		require.ErrorContains(t, err, "not listed within 10s", "a turn does not wait as long as an operator")
+		require.Equal(t, 10*time.Second, d)
+		looked := <-looking
+		require.Equal(t, "the tools were not listed within 40s", looked[0].Reason)
+		require.True(t, looked[1].Available)
+		require.Equal(t, 40*time.Second, time.Since(begun))
 	})
 }
 
