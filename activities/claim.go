@@ -30,6 +30,7 @@ func (c *Conversation) Claim(ctx context.Context, in ClaimInput) (ClaimResult, e
 	case err != nil:
 		return ClaimResult{}, k.fail(stillAmbiguous(err, tried), ErrorDetails{Mark: k.mark})
 	}
+	out.Eager = k.live.eager
 	if out.Claimed && in.Context != nil {
 		out.Context = k.readContext(*in.Context)
 	}

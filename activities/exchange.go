@@ -9,18 +9,20 @@ import (
 	"go.temporal.io/sdk/activity"
 
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/ticket"
 	"github.com/parley-run/parley/internal/tracing"
 	"github.com/parley-run/parley/platforms"
 )
 
 // Exchange sends the agent's messages to the platform, once, and returns what
-// came back. Before anything is sent, Temporal has a mark that records it. An attempt
+// came back. Before anything is sent, Temporal has a mark that records it, or has recorded that
+// an attempt has started which needs none: see [exchanging.unmarked]. An attempt
 // that finds a mark reads the platform's transcript first: if it grew by
 // our messages and an answer, the answer is taken from there. If it has not grown,
 // the messages are sent again only if the earlier request is over; while it may still
 // be running, or may have taken effect without a trace so far, nothing is sent.
 func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (ExchangeResult, error) {
-	e := &exchanging{in: in, mark: sent(earlier(ctx, in.Tried))}
+	e := &exchanging{in: in, mark: sent(earlier(ctx, in.Tried)), ticket: ticket.Of(ctx)}
 	e.attempt = c.begin(ctx, "exchange", in.Ref, markOrNil(e.mark))
 	e.span.Set(tracing.KeyTurn.Int(in.Turn))
 	defer e.end()
@@ -30,10 +32,13 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 		err = tooMany(out.Messages)
 	}
 	switch {
-	case err != nil && e.handsOver(), errors.Is(err, errNeedsTime):
+	case err != nil && e.handsOver(), errors.Is(err, errNeedsTime), errors.Is(err, errAskIssuer):
 		e.traceEnd(tracing.ResultHandedOver)
 		return ExchangeResult{HandedOver: true, Tried: e.mark, Failed: failedAttempts(ctx), Lag: c.lag.worst()}, nil
 	case err != nil:
+		if e.mark == nil && in.Unmarked && !e.left {
+			e.unsent(nil) // else the next attempt could not tell
+		}
 		return ExchangeResult{}, e.fail(err, ErrorDetails{Mark: e.mark})
 	}
 	for i := range out.Messages {
@@ -46,7 +51,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 		c.cache.forget(e.info.WorkflowExecution.ID)
 	}
 	out.Place(in)
-	out.Slowest, out.Lag = max(in.Slowest, e.slowest), c.lag.worst()
+	out.Slowest, out.Lag, out.Eager = max(in.Slowest, e.slowest), c.lag.worst(), e.live.eager
 	out.TookMS = e.undisturbed(e.took)
 	return out, nil
 }
@@ -61,6 +66,8 @@ type exchanging struct {
 	slowest time.Duration
 	took    time.Duration // the request that was answered; zero: none was
 	waited  bool          // this attempt has waited for an earlier request
+	left    bool          // Temporal was told what is known of the requests, as far as it answers
+	ticket  string        // of the activity; empty: it has none
 }
 
 // errNeedsTime: what is left of the attempt's time is not enough for what comes next.
@@ -88,6 +95,11 @@ func (e *exchanging) exchange(ctx context.Context) (ExchangeResult, error) {
 func (s conversationShape) exchange(ctx context.Context, e *exchanging) (ExchangeResult, error) {
 	e.on = s
 	in := e.in
+	if !in.ReadOnly {
+		if err := e.presume(e.sdk); err != nil {
+			return ExchangeResult{}, err
+		}
+	}
 	if e.mark != nil {
 		e.slowest = e.mark.Slowest
 	}
@@ -119,9 +131,14 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	if before != nil {
 		mark.Sends += before.Sends
 	}
-	e.mark = &mark
 	op := fmt.Sprintf("exchange with %s", e.in.Ref)
-	err := e.record(ctx, mark, op)
+	var err error
+	if e.unmarked() {
+		e.live.set(mark) // goes along with any heartbeat
+	} else {
+		err = e.record(ctx, mark, op)
+	}
+	e.mark = &mark
 	if err == nil {
 		err = e.act(ctx, "exchange")
 	}
@@ -205,7 +222,7 @@ func outgoing(messages []conversation.Message) []conversation.Message {
 
 // unsent is for a request that was not made: the mark before it counts.
 func (e *exchanging) unsent(before *Mark) {
-	e.mark = before
+	e.mark, e.left = before, true
 	if before == nil {
 		e.live.leave(Mark{})
 		return

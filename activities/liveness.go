@@ -32,7 +32,11 @@ type HeartbeatClient interface {
 // at the same time. A task that came with the completion of a workflow task was requested a
 // moment ago; one that a poll has waited for, perhaps a minute ago, which proves nothing.
 type requester interface {
-	TaskRequested(token []byte) time.Time
+	// TaskRequested is when the request began that brought a task, and whether that was the
+	// completion of the workflow task that has scheduled the activity.
+	TaskRequested(token []byte) (began time.Time, eager bool)
+	// TaskLost reports that the eager task with this ticket has never reached a worker.
+	TaskLost(ticket string) bool
 }
 
 // heartbeat is a heartbeat of an activity. Everything in it but the token and the details
@@ -68,6 +72,9 @@ type liveness struct {
 	lag     *lagMeter
 	info    activity.Info
 	timeout time.Duration // the heartbeat timeout
+	// eager: this is the activity's first attempt, and its task came with the completion of
+	// the workflow task before it.
+	eager bool
 
 	sdk       context.Context // the activity's own
 	sdkRecord func(details ...any)
@@ -113,7 +120,7 @@ func hold(ctx context.Context, client HeartbeatClient, lag *lagMeter, detail any
 
 func (l *liveness) start(ctx context.Context) (context.Context, *liveness) {
 	if c, ok := l.client.(requester); ok {
-		l.proven = c.TaskRequested(l.info.TaskToken)
+		l.proven, l.eager = c.TaskRequested(l.info.TaskToken)
 	}
 	l.flight, l.quit = make(map[*beat]struct{}), make(chan struct{})
 	every := l.timeout / 3
@@ -346,6 +353,13 @@ func (l *liveness) Hold(ctx context.Context) error {
 		Err:    fmt.Errorf("nothing was sent, because Temporal did not confirm that this attempt is still the current one: %w", err),
 		Remedy: "check the connection to Temporal and the server's load",
 	}
+}
+
+// neverBegun reports that the eager task with this ticket has never reached a worker, as far as
+// this process knows.
+func (l *liveness) neverBegun(ticket string) bool {
+	c, ok := l.client.(requester)
+	return ok && ticket != "" && c.TaskLost(ticket)
 }
 
 func (l *liveness) fresh() bool {

@@ -96,12 +96,14 @@ type requested struct {
 	ago time.Duration // negative: it does not
 }
 
-func (r requested) TaskRequested([]byte) time.Time {
+func (r requested) TaskRequested([]byte) (time.Time, bool) {
 	if r.ago < 0 {
-		return time.Time{}
+		return time.Time{}, false
 	}
-	return time.Now().Add(-r.ago)
+	return time.Now().Add(-r.ago), false
 }
+
+func (r requested) TaskLost(string) bool { return false }
 
 // A task that was requested a moment ago cannot have timed out yet.
 func TestHoldTrustsTheRequestOfTheTask(t *testing.T) {

@@ -42,6 +42,8 @@ type ClaimInput struct {
 // ClaimResult says whether we have it.
 type ClaimResult struct {
 	Claimed bool `json:"claimed"`
+	// Eager is as in [ExchangeResult].
+	Eager bool `json:"eager,omitempty"`
 	// Context is what the platform knows. Nil: that was not asked for, or could not be read
 	// at once.
 	Context *ContextResult `json:"context,omitempty"`
@@ -74,6 +76,10 @@ type Mark struct {
 	// Running is when the request was last known to be running, if that is later than
 	// Time: by a heartbeat of the worker that made it.
 	Running time.Time `json:"running,omitzero"`
+	// Ticket is that of an attempt that may have made the request without a mark: see
+	// [ExchangeInput]. Time is then when the activity was scheduled. Empty: the mark was recorded before
+	// the request.
+	Ticket string `json:"ticket,omitempty"`
 }
 
 // ContextInput asks what the platform knows about the conversation.
@@ -332,6 +338,10 @@ type ExchangeInput struct {
 	// [conversation.Policy].
 	MaxMessageBytes int                     `json:"max_message_bytes,omitempty"`
 	OnOversize      conversation.OnOversize `json:"on_oversize,omitempty"`
+	// Unmarked allows a first attempt to send without a mark, so an attempt that finds nothing
+	// recorded does not know that nothing was sent. The workflow allows it once Temporal has
+	// given the conversation an eager task: where it does not, a mark is needed in any case.
+	Unmarked bool `json:"unmarked,omitempty"`
 	// VerifyLater leaves it to the next reply to compare what a success brought with the
 	// platform's transcript: no turn waits for that.
 	VerifyLater bool `json:"verify_later,omitempty"`
@@ -364,6 +374,8 @@ type ExchangeResult struct {
 	// Unverified means that the messages taken and received have not been compared with the
 	// transcript, for VerifyLater.
 	Unverified bool `json:"unverified,omitempty"`
+	// Eager means that the task came with the completion of a workflow task.
+	Eager bool `json:"eager,omitempty"`
 	// Slowest is the longest that an answer has taken in this conversation.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	// TookMS is the time of the request alone, in milliseconds, at least 1. Zero: it is not known,

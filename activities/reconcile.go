@@ -112,7 +112,11 @@ func (e *exchanging) ambiguous() error {
 	}
 	reason := fmt.Sprintf("%s was sent, and the transcript has not shown it so far", what)
 	if m != nil && !m.Time.IsZero() {
-		reason = fmt.Sprintf("%s was sent at %s", what, m.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
+		was := "was sent"
+		if m.Ticket != "" {
+			was = "was about to be sent"
+		}
+		reason = fmt.Sprintf("%s %s at %s", what, was, m.Time.UTC().Format("2006-01-02 15:04:05 UTC"))
 		if m.Sends > 1 {
 			reason += fmt.Sprintf(", for the %s time", ordinal(m.Sends))
 		}

@@ -55,6 +55,8 @@ type Carried struct {
 	// Temporal acknowledges heartbeats.
 	Slowest time.Duration `json:"slowest_ns,omitempty"`
 	Lag     time.Duration `json:"lag_ns,omitempty"`
+	// Eager means that Temporal gave the newest exchange to the worker that scheduled it.
+	Eager bool `json:"eager,omitempty"`
 }
 
 // nextInput is the input of the next run: what this one knows is in Carried, and need not

@@ -72,7 +72,7 @@ func (r *run) requestClaim(ctx workflow.Context) (done bool, e *ending, err erro
 		return false, &ending{kind: conversation.OutcomeClaimLost, detail: out.Detail}, nil
 	}
 	if done {
-		r.claim.held, r.claim.context = true, out.Context
+		r.claim.held, r.claim.context, r.eager = true, out.Context, out.Eager
 	}
 	return done, e, err
 }

@@ -1,8 +1,10 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
@@ -39,6 +41,7 @@ func (s *platformSide) exchange(ctx workflow.Context, r *reply) (*ending, error)
 		Timeout: s.policy.ExchangeTimeout, Attempts: s.policy.PlatformAttempts, OnAmbiguous: s.policy.OnAmbiguous,
 		MaxMessageBytes: s.policy.MaxMessageBytes, OnOversize: s.policy.OnOversize,
 		VerifyLater: r == nil || !r.end, // no reply follows the last message
+		Unmarked:    s.eager,
 	}
 	s.sending, s.outgoing = true, x
 	done, e, err := s.runStep(ctx, x.step(ctx))
@@ -77,7 +80,7 @@ func (x *exchange) get(ctx workflow.Context, f workflow.Future) (*handover, erro
 	x.in.Tried = x.out.Tried
 	x.turnTime.call(x.out.TookMS)
 	if err != nil {
-		x.in.Tried = triedBefore(ctx, err, tried)
+		x.in.Tried = x.triedBefore(ctx, err, tried)
 	}
 	x.slowest = max(x.slowest, x.out.Slowest)
 	x.in.Slowest = x.slowest
@@ -87,10 +90,20 @@ func (x *exchange) get(ctx workflow.Context, f workflow.Future) (*handover, erro
 	return handedOver(x.out.HandedOver, 0, x.out.Failed), err
 }
 
+// triedBefore is what the next activity knows of the requests before it. One that was allowed to
+// send without a mark, and was lost without a word, may have sent.
+func (x *exchange) triedBefore(ctx workflow.Context, err error, before *activities.Mark) *activities.Mark {
+	var timeout *temporal.TimeoutError
+	if x.in.Unmarked && before == nil && errors.As(err, &timeout) && !timeout.HasLastHeartbeatDetails() {
+		return unknownMark(ctx)
+	}
+	return triedBefore(ctx, err, before)
+}
+
 // take adds what the exchange brought to the transcript.
 func (x *exchange) take(ctx workflow.Context) (*ending, error) {
 	out := x.out
-	x.slowest, x.steps.lag = max(x.slowest, out.Slowest), out.Lag
+	x.slowest, x.steps.lag, x.eager = max(x.slowest, out.Slowest), out.Lag, out.Eager
 	taken := x.reply
 	if out.Taken == 0 {
 		taken = nil

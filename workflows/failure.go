@@ -93,7 +93,8 @@ func missingKey(f failure) failure {
 
 // triedBefore is what the next activity knows of the requests before it, after one that
 // knew of before and has failed. A request goes out only once its mark is
-// recorded: an activity that has left none has sent nothing.
+// recorded: an activity that has left none has sent nothing. For an exchange see
+// [exchange.triedBefore].
 func triedBefore(ctx workflow.Context, err error, before *activities.Mark) *activities.Mark {
 	var app *temporal.ApplicationError
 	var timeout *temporal.TimeoutError
@@ -106,7 +107,12 @@ func triedBefore(ctx workflow.Context, err error, before *activities.Mark) *acti
 	case errors.As(err, &timeout):
 		return before
 	}
-	// It is not known what the last attempt did: the next must read the transcript first.
+	return unknownMark(ctx)
+}
+
+// unknownMark is for an attempt of which it is not known what it did: the next must read the
+// transcript first.
+func unknownMark(ctx workflow.Context) *activities.Mark {
 	return &activities.Mark{Time: workflow.Now(ctx).UTC()}
 }
 

@@ -49,6 +49,8 @@ type run struct {
 	// sending: an exchange may have reached the platform. outgoing is that exchange.
 	sending  bool
 	outgoing *exchange
+	// eager: Temporal gives activities of this conversation to the worker that schedules them.
+	eager bool
 
 	events events
 }

@@ -20,7 +20,7 @@ type platformSide struct {
 func newPlatformSide(r *run) platformSide {
 	s := platformSide{run: r}
 	if r.in.Carried != nil {
-		s.slowest = r.in.Carried.Slowest
+		s.slowest, s.eager = r.in.Carried.Slowest, r.in.Carried.Eager
 	}
 	return s
 }
@@ -189,4 +189,4 @@ func (s *platformSide) drained() bool { return true }
 
 func (s *platformSide) describe(*Status) {}
 
-func (s *platformSide) carry(c *Carried) { c.Slowest = s.slowest }
+func (s *platformSide) carry(c *Carried) { c.Slowest, c.Eager = s.slowest, s.eager }

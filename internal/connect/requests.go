@@ -9,6 +9,8 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"google.golang.org/grpc"
+
+	"github.com/parley-run/parley/internal/ticket"
 )
 
 // requests remembers when the request was made that brought a task of an activity. The
@@ -16,8 +18,16 @@ import (
 // by this machine's clock alone.
 type requests struct {
 	mu     sync.Mutex
-	began  map[string]time.Time // by task token
+	began  map[string]origin // by task token
 	pruned time.Time
+	lost   ticket.Lost
+}
+
+// origin is the request that has brought a task.
+type origin struct {
+	began time.Time
+	// eager: it was the completion of the workflow task that has scheduled the activity.
+	eager bool
 }
 
 // kept is how long a request is remembered. Older ones prove nothing of use.
@@ -29,52 +39,56 @@ func (r *requests) intercept(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
 	began := time.Now()
-	if err := invoke(ctx, method, req, reply, cc, opts...); err != nil {
+	err := invoke(ctx, method, req, reply, cc, opts...)
+	if completion, ok := req.(*workflowservice.RespondWorkflowTaskCompletedRequest); ok {
+		r.lost.Answered(completion, err)
+	}
+	if err != nil {
 		return err
 	}
 	switch answer := reply.(type) {
 	case *workflowservice.PollActivityTaskQueueResponse:
-		r.add(began, answer)
+		r.add(origin{began: began}, answer)
 	case *workflowservice.RespondWorkflowTaskCompletedResponse:
-		r.add(began, answer.GetActivityTasks()...)
+		r.add(origin{began: began, eager: true}, answer.GetActivityTasks()...)
 	}
 	return nil
 }
 
-func (r *requests) add(began time.Time, tasks ...*workflowservice.PollActivityTaskQueueResponse) {
-	if time.Since(began) > kept {
+func (r *requests) add(from origin, tasks ...*workflowservice.PollActivityTaskQueueResponse) {
+	if time.Since(from.began) > kept {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.began == nil {
-		r.began = make(map[string]time.Time)
+		r.began = make(map[string]origin)
 	}
 	for _, task := range tasks {
 		if token := task.GetTaskToken(); len(token) > 0 {
-			r.began[string(token)] = began
+			r.began[string(token)] = from
 		}
 	}
 	if time.Since(r.pruned) > kept { // those of activities that do not ask
 		r.pruned = time.Now()
-		for token, began := range r.began {
-			if time.Since(began) > kept {
+		for token, from := range r.began {
+			if time.Since(from.began) > kept {
 				delete(r.began, token)
 			}
 		}
 	}
 }
 
-// taken is when the request for a task began, once. Zero: it is not known.
-func (r *requests) taken(token []byte) time.Time {
+// taken is what is known of the request for a task, once. Zero: nothing.
+func (r *requests) taken(token []byte) origin {
 	if r == nil {
-		return time.Time{}
+		return origin{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	began := r.began[string(token)]
+	from := r.began[string(token)]
 	delete(r.began, string(token))
-	return began
+	return from
 }
 
 // option has the connection tell r of its requests.
@@ -84,6 +98,16 @@ func (r *requests) option(options *client.Options) {
 }
 
 // TaskRequested is when the request began with which this process got the task of an
-// activity attempt: Temporal has started the attempt after that. It answers once for each
-// task. Zero: it is not known.
-func (c *Client) TaskRequested(token []byte) time.Time { return c.requests.taken(token) }
+// activity attempt: Temporal has started the attempt after that. Eager: the task came with the
+// answer to the workflow task that has scheduled the activity, so it is the first attempt. It
+// answers once for each task. Zero: it is not known.
+func (c *Client) TaskRequested(token []byte) (began time.Time, eager bool) {
+	from := c.requests.taken(token)
+	return from.began, from.eager
+}
+
+// TaskLost reports that the eager task with this ticket was on its way to this process and has
+// not arrived: nobody has begun that attempt. See [ticket.Lost].
+func (c *Client) TaskLost(ticket string) bool {
+	return c.requests != nil && c.requests.lost.Has(ticket)
+}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	commandpb "go.temporal.io/api/command/v1"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"google.golang.org/grpc"
 )
@@ -42,14 +44,52 @@ func TestRequestsOfTasks(t *testing.T) {
 		call(time.Second, task("failed"), errors.New("cut off"))
 		call(2*time.Minute, task("late"), nil)
 
-		require.Equal(t, eager, c.TaskRequested([]byte("eager")))
-		require.Equal(t, polled, c.TaskRequested([]byte("polled")))
+		came := func(token string) origin {
+			began, eager := c.TaskRequested([]byte(token))
+			return origin{began, eager}
+		}
+		require.Equal(t, origin{eager, true}, came("eager"))
+		require.Equal(t, origin{polled, false}, came("polled"))
 		for _, token := range []string{"eager", "polled", "", "failed", "late", "no such task"} {
-			require.Zero(t, c.TaskRequested([]byte(token)), token)
+			require.Zero(t, came(token), token)
 		}
 		require.Len(t, r.began, 1, "eager too")
 		call(0, task("new"), nil)
 		require.Len(t, r.began, 1, "a task whose activity has not asked is forgotten")
 	})
-	require.Zero(t, (&Client{}).TaskRequested([]byte("any")), "a client that was not dialled here")
+	other := &Client{} // not dialled here
+	began, eager := other.TaskRequested([]byte("any"))
+	require.Zero(t, origin{began, eager})
+	require.False(t, other.TaskLost("any"))
+}
+
+// The ticket of a completion without an answer is that of a task that nobody has got.
+func TestLostTasks(t *testing.T) {
+	t.Parallel()
+	completion := func(ticket string, eager bool) *workflowservice.RespondWorkflowTaskCompletedRequest {
+		schedule := &commandpb.ScheduleActivityTaskCommandAttributes{RequestEagerExecution: eager}
+		if ticket != "" {
+			schedule.Header = &commonpb.Header{Fields: map[string]*commonpb.Payload{"parley-ticket": {Data: []byte(ticket)}}}
+		}
+		return &workflowservice.RespondWorkflowTaskCompletedRequest{Commands: []*commandpb.Command{
+			{Attributes: &commandpb.Command_StartTimerCommandAttributes{}},
+			{Attributes: &commandpb.Command_ScheduleActivityTaskCommandAttributes{ScheduleActivityTaskCommandAttributes: schedule}},
+		}}
+	}
+	c := &Client{requests: &requests{}}
+	call := func(req any, err error) {
+		require.ErrorIs(t, c.requests.intercept(t.Context(), "", req, &workflowservice.RespondWorkflowTaskCompletedResponse{}, nil, answers(0, err)), err)
+	}
+	cut := errors.New("cut off")
+	call(completion("answered", true), nil)
+	call(completion("cut", true), cut)
+	call(completion("polled", false), cut)
+	call(completion("", true), cut)
+	call(completion("cut and repeated", true), cut)
+	call(completion("cut and repeated", true), nil)
+	call(&workflowservice.PollActivityTaskQueueRequest{}, cut)
+	require.True(t, c.TaskLost("cut"))
+	for _, other := range []string{"answered", "polled", "", "cut and repeated", "never issued"} {
+		require.False(t, c.TaskLost(other), other)
+	}
 }

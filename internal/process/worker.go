@@ -29,6 +29,7 @@ import (
 	"github.com/parley-run/parley/internal/launch"
 	"github.com/parley-run/parley/internal/logging"
 	"github.com/parley-run/parley/internal/replaycheck"
+	"github.com/parley-run/parley/internal/ticket"
 	"github.com/parley-run/parley/internal/versions"
 	"github.com/parley-run/parley/platforms"
 	"github.com/parley-run/parley/workflows"
@@ -253,7 +254,7 @@ func (w *Worker) options() worker.Options {
 	if w.opts.Change != nil {
 		w.opts.Change(&o)
 	}
-	o.Interceptors = slices.Concat(o.Interceptors, w.opts.Interceptors)
+	o.Interceptors = slices.Concat(o.Interceptors, w.opts.Interceptors, []interceptor.WorkerInterceptor{ticket.Issuer(activities.ExchangeName)})
 	w.protect(&o)
 	return o
 }
