@@ -91,10 +91,11 @@ func (r *requests) taken(token []byte) origin {
 	return from
 }
 
-// option has the connection tell r of its requests.
+// option has the connection tell r of its requests, and of the answers as the SDK gets them:
+// after all interceptors of the caller.
 func (r *requests) option(options *client.Options) {
 	dial := &options.ConnectionOptions.DialOptions
-	*dial = append(slices.Clip(*dial), grpc.WithChainUnaryInterceptor(r.intercept))
+	*dial = slices.Concat([]grpc.DialOption{grpc.WithChainUnaryInterceptor(r.intercept)}, *dial)
 }
 
 // TaskRequested is when the request began with which this process got the task of an
