@@ -3,11 +3,15 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/parley-run/parley/activities"
 	"github.com/parley-run/parley/conversation"
@@ -109,6 +113,22 @@ func TestTriedBefore(t *testing.T) {
 	require.Equal(t, before, triedBefore(nil, timedOut(), before), "it left no mark: only what was before is known")
 	left := activities.Mark{Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Sends: 5}
 	require.Equal(t, 5, triedBefore(nil, timedOut(left), before).Sends)
+
+	// An exchange that may send without a mark, and was lost without a word, may have sent.
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	e := suite.NewTestWorkflowEnvironment()
+	e.ExecuteWorkflow(func(ctx workflow.Context) error {
+		free := exchange{in: activities.ExchangeInput{Unmarked: true}}
+		require.Equal(t, &activities.Mark{Time: workflow.Now(ctx).UTC()}, free.triedBefore(ctx, timedOut(), nil))
+		require.Nil(t, free.triedBefore(ctx, timedOut(activities.Mark{}), nil), "it says that nothing was sent")
+		require.Equal(t, before, free.triedBefore(ctx, timedOut(), before), "after a request there is a mark")
+		require.Nil(t, free.triedBefore(ctx, failed("a", conversation.Unavailable, activities.ErrorDetails{}), nil))
+		bound := exchange{}
+		require.Nil(t, bound.triedBefore(ctx, timedOut(), nil))
+		return nil
+	})
+	require.NoError(t, e.GetWorkflowError())
 }
 
 // How a step's failure ends a conversation that no operator can help.
