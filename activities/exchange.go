@@ -197,12 +197,14 @@ func (e *exchanging) send(ctx context.Context, messages []conversation.Message) 
 	}
 	// Why it ended is only to be had by reading again. Should that fail, the next
 	// attempt finds everything in the transcript.
-	e.live.leave(mark)
+	e.live.set(mark)
 	found, err := e.read(ctx)
 	if err != nil {
+		e.live.leave(mark)
 		return ExchangeResult{}, err
 	}
 	if !found.done {
+		e.live.leave(mark)
 		return ExchangeResult{}, &conversation.Error{
 			Kind: conversation.Invalid, Op: op,
 			Err: errors.New("the platform answered without a message and without an end"),
