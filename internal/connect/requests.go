@@ -95,7 +95,7 @@ func (r *requests) taken(token []byte) origin {
 // after all interceptors of the caller.
 func (r *requests) option(options *client.Options) {
 	dial := &options.ConnectionOptions.DialOptions
-	*dial = slices.Concat([]grpc.DialOption{grpc.WithChainUnaryInterceptor(r.intercept)}, *dial)
+	*dial = slices.Concat([]grpc.DialOption{grpc.WithChainUnaryInterceptor(r.intercept, sendAgain)}, *dial)
 }
 
 // TaskRequested is when the request began with which this process got the task of an
