@@ -152,6 +152,6 @@ func startDialled(t *testing.T, r *rig.Rig, between ...grpc.UnaryClientIntercept
 	go func() { done <- w.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		<-done
+		require.NoError(t, <-done)
 	})
 }
