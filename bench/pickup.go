@@ -105,15 +105,15 @@ const pollsPerMinute = 66
 
 func requestsPerMinute(ctx context.Context, l *lab.Lab, open int, during time.Duration) (float64, error) {
 	// The personas think for longer than is measured, so nothing happens in between.
-	p := plan{turns: 1, conversations: open}
+	p := plan{turns: 1, conversations: open, atOnce: open}
 	personas := p.personas()
-	personas.Think = during + time.Minute
+	personas.Think = during + 3*time.Minute
 	platform, err := l.NewPlatform(ctx, lab.PlatformOptions{Personas: personas, Simulations: min(open, 1), Conversations: open})
 	if err != nil {
 		return 0, err
 	}
 	defer platform.Close()
-	worker, err := l.StartWorker(ctx, lab.WorkerOptions{Platform: platform, Size: messageSize, MaxOpen: max(open, 1)})
+	worker, err := l.StartWorker(ctx, lab.WorkerOptions{Platform: platform, Size: messageSize, MaxOpen: max(open, 1), MaxActivities: p.activities()})
 	if err != nil {
 		return 0, err
 	}

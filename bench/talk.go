@@ -12,6 +12,7 @@ import (
 	"github.com/parley-run/parley/bench/internal/bare"
 	"github.com/parley-run/parley/bench/internal/lab"
 	"github.com/parley-run/parley/conversation"
+	"github.com/parley-run/parley/internal/process"
 )
 
 // messageSize is the length of every message in bytes.
@@ -35,6 +36,9 @@ func (p plan) personas() *lab.Personas {
 	return &lab.Personas{Turns: p.turns, Think: p.persona, Spread: p.spread, Size: messageSize}
 }
 
+// activities is how many run at once: one in each conversation that is open, and a few more.
+func (p plan) activities() int { return max(process.DefaultMaxActivities, p.atOnce+100) }
+
 // ours holds them as a worker of ours does.
 func ours(ctx context.Context, l *lab.Lab, p plan) ([]lab.Talk, error) {
 	platform, err := l.NewPlatform(ctx, lab.PlatformOptions{Personas: p.personas(), Simulations: 1, Conversations: p.conversations})
@@ -42,7 +46,7 @@ func ours(ctx context.Context, l *lab.Lab, p plan) ([]lab.Talk, error) {
 		return nil, err
 	}
 	defer platform.Close()
-	worker, err := l.StartWorker(ctx, lab.WorkerOptions{Platform: platform, Model: p.model, Size: messageSize, MaxOpen: p.atOnce})
+	worker, err := l.StartWorker(ctx, lab.WorkerOptions{Platform: platform, Model: p.model, Size: messageSize, MaxOpen: p.atOnce, MaxActivities: p.activities()})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func barely(ctx context.Context, l *lab.Lab, p plan) ([]lab.Talk, error) {
 	}
 	defer platform.Close()
 	queue := l.Name("bare-queue")
-	worker, err := l.StartBareWorker(lab.BareOptions{TaskQueue: queue, Platform: platform, Model: p.model, Size: messageSize})
+	worker, err := l.StartBareWorker(lab.BareOptions{TaskQueue: queue, Platform: platform, Model: p.model, Size: messageSize, MaxActivities: p.activities()})
 	if err != nil {
 		return nil, err
 	}

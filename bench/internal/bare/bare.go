@@ -5,6 +5,7 @@
 package bare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,7 @@ func Main(args []string) error {
 	url := f.String("platform", "", "")
 	model := f.Duration("model", 0, "")
 	reply := f.String("reply", "", "")
+	most := f.Int("max-activities", 0, "")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -121,7 +123,7 @@ func Main(args []string) error {
 		InitialNumberOfPollers: 5, MaximumNumberOfPollers: process.DefaultMaxPollers,
 	})
 	w := worker.New(c, *queue, worker.Options{
-		MaxConcurrentActivityExecutionSize: process.DefaultMaxActivities,
+		MaxConcurrentActivityExecutionSize: cmp.Or(*most, process.DefaultMaxActivities),
 		WorkflowTaskPollerBehavior:         pollers,
 		ActivityTaskPollerBehavior:         pollers,
 	})

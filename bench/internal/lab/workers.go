@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/parley-run/parley/internal/httpclient"
 	"github.com/parley-run/parley/internal/pause"
+	"github.com/parley-run/parley/internal/process"
 )
 
 // pages reads the workers' own.
@@ -31,6 +33,8 @@ type WorkerOptions struct {
 	Size  int
 	// MaxOpen is how many conversations may be open.
 	MaxOpen int
+	// MaxActivities is how many activities run at once. Zero: the default.
+	MaxActivities int
 	// NoInbox leaves it to the caller to start conversations.
 	NoInbox bool
 	// StickyCache is how many conversations stay in the worker's memory. Zero: the default.
@@ -58,7 +62,8 @@ func (l *Lab) StartWorker(ctx context.Context, opts WorkerOptions) (*Process, er
 		return nil, err
 	}
 	cmd := exec.Command(l.worker, "--config", config, "--temporal-address", l.Stack.Address, "--health-addr", health,
-		"--sticky-cache", strconv.Itoa(opts.StickyCache), "--log-level", "warn", "--no-inbox="+strconv.FormatBool(opts.NoInbox))
+		"--sticky-cache", strconv.Itoa(opts.StickyCache),
+		"--max-activities", strconv.Itoa(cmp.Or(opts.MaxActivities, process.DefaultMaxActivities)), "--log-level", "warn", "--no-inbox="+strconv.FormatBool(opts.NoInbox))
 	cmd.Env = append(environment(), "ONERUN_API_KEY="+key)
 	p, err := l.run(name, cmd)
 	if err != nil {
@@ -98,6 +103,8 @@ type BareOptions struct {
 	Platform  *Platform
 	Model     time.Duration
 	Size      int
+	// MaxActivities is how many activities run at once. Zero: as many as in a worker of ours.
+	MaxActivities int
 }
 
 // BareCommand is the first argument with which this program is a bare worker.
@@ -107,7 +114,7 @@ const BareCommand = "bare-worker"
 // its own.
 func (l *Lab) StartBareWorker(opts BareOptions) (*Process, error) {
 	cmd := exec.Command(l.self, BareCommand, "--temporal-address", l.Stack.Address, "--task-queue", opts.TaskQueue,
-		"--platform", opts.Platform.URL, "--model", opts.Model.String(), "--reply", text(opts.Size, "agent", 0))
+		"--max-activities", strconv.Itoa(opts.MaxActivities), "--platform", opts.Platform.URL, "--model", opts.Model.String(), "--reply", text(opts.Size, "agent", 0))
 	cmd.Env = append(environment(), "ONERUN_API_KEY="+key)
 	return l.run(l.Name("bare"), cmd)
 }
