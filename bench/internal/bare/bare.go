@@ -29,8 +29,8 @@ import (
 // Name is the workflow's.
 const Name = "Bare"
 
-// Options are the activities'. The timeouts are ours.
-var options = workflow.ActivityOptions{StartToCloseTimeout: 5 * time.Minute, HeartbeatTimeout: 15 * time.Second}
+// Options are the activities'. They send no heartbeats, so there is no timeout for these.
+var options = workflow.ActivityOptions{StartToCloseTimeout: 5 * time.Minute}
 
 // Converse is the workflow.
 func Converse(ctx workflow.Context, ref conversation.Ref) error {
