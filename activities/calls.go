@@ -56,7 +56,6 @@ func newCalls(wanted func(context.Context, activity.Info) bool) *calls {
 type call struct {
 	key    string
 	holder lease.Shared
-	cancel context.CancelCauseFunc
 	done   chan struct{}
 
 	// Set before done is closed.
@@ -66,7 +65,8 @@ type call struct {
 	at     time.Time
 
 	mu      sync.Mutex
-	owner   *attempt // the newest attempt that waits for it; nil: none
+	cancel  context.CancelCauseFunc // nil: it has ended
+	owner   *attempt                // the newest attempt that waits for it; nil: none
 	token   *json.RawMessage
 	onToken func(token json.RawMessage)
 }
@@ -85,13 +85,34 @@ func (k *call) attached(token json.RawMessage) {
 // join makes a the attempt that the call is for.
 func (k *call) join(a *attempt, onToken func(json.RawMessage)) {
 	k.mu.Lock()
-	k.holder.Pass(a.live)
+	if k.cancel != nil {
+		k.holder.Pass(a.live)
+	}
 	k.owner, k.onToken = a, onToken
 	token := k.token
 	k.mu.Unlock()
 	if token != nil && onToken != nil {
 		onToken(*token)
 	}
+}
+
+// stop cancels the call if it has not ended.
+func (k *call) stop(cause error) {
+	k.mu.Lock()
+	cancel := k.cancel
+	k.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+}
+
+// release lets go of the attempts of a call that has ended: a result that is kept needs none
+// of their contexts, which are larger than it.
+func (k *call) release() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cancel = nil
+	k.holder.Drop()
 }
 
 func (k *call) ownedBy(a *attempt) bool {
@@ -128,8 +149,7 @@ func (c *calls) do(
 		// Another attempt on this worker may have begun the call meanwhile.
 		mine := &call{key: key, done: make(chan struct{})}
 		k = c.find(key, func() *call {
-			mine.join(a, onToken)
-			c.start(ctx, mine, fn)
+			c.start(ctx, mine, fn, func() { mine.join(a, onToken) })
 			return mine
 		})
 		joined = k != mine
@@ -152,7 +172,7 @@ func (c *calls) do(
 		c.wait.Go(func() { c.orphan(k, a) })
 		return nil, joined, cause
 	}
-	k.cancel(plainCause(cause))
+	k.stop(plainCause(cause))
 	<-k.done
 	return k.result, joined, k.err
 }
@@ -168,9 +188,10 @@ func (c *calls) find(key string, begin func() *call) *call {
 	return c.by[key]
 }
 
-// start makes the call in a context that outlives the attempt, but not its deadline.
+// start makes the call in a context that outlives the attempt, but not its deadline. It calls
+// join before the call begins.
 func (c *calls) start(
-	ctx context.Context, k *call, fn func(context.Context, func(json.RawMessage)) (any, int, error),
+	ctx context.Context, k *call, fn func(context.Context, func(json.RawMessage)) (any, int, error), join func(),
 ) {
 	own, cancel := context.WithCancelCause(lease.With(context.WithoutCancel(ctx), &k.holder))
 	k.cancel = cancel
@@ -178,6 +199,7 @@ func (c *calls) start(
 	if deadline, ok := ctx.Deadline(); ok {
 		own, free = context.WithDeadline(own, deadline)
 	}
+	join()
 	c.wait.Go(func() {
 		defer cancel(nil)
 		defer free()
@@ -203,6 +225,7 @@ func (c *calls) finish(k *call, result any, size int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k.result, k.size, k.err, k.at = result, size, err, time.Now()
+	k.release()
 	close(k.done)
 	if err != nil || size > c.limit {
 		delete(c.by, k.key)
@@ -240,14 +263,14 @@ func (c *calls) orphan(k *call, last *attempt) {
 		wanted := c.wanted(ctx, last.info)
 		cancel()
 		if !wanted && k.ownedBy(nil) {
-			k.cancel(context.Canceled)
+			k.stop(context.Canceled)
 		}
 		select {
 		case <-k.done:
 			return
 		case <-stopping:
 			if k.ownedBy(nil) {
-				k.cancel(errHandOver)
+				k.stop(errHandOver)
 			}
 			return
 		case <-tick.C:

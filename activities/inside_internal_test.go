@@ -232,6 +232,8 @@ func TestCallsKeepResults(t *testing.T) {
 			require.NoError(t, err)
 			require.False(t, c.has("large"), "larger than all of it")
 			require.True(t, c.has("kept"))
+			require.Nil(t, c.by["kept"].cancel, "a result that is kept holds no attempt")
+			require.ErrorIs(t, c.by["kept"].holder.Hold(ctx), lease.ErrNotCurrent)
 			for n := range 9 {
 				_, _, err = do(fmt.Sprint("more ", n), callOverhead/8, nil)
 				require.NoError(t, err)

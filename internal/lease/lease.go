@@ -49,6 +49,9 @@ type Shared struct{ current atomic.Pointer[Holder] }
 // Pass makes h the holder.
 func (s *Shared) Pass(h Holder) { s.current.Store(&h) }
 
+// Drop leaves it without a holder.
+func (s *Shared) Drop() { s.current.Store(nil) }
+
 // Hold asks the current holder.
 func (s *Shared) Hold(ctx context.Context) error {
 	h := s.current.Load()
