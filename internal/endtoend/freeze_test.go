@@ -138,7 +138,13 @@ agents:
 			require.Equal(t, 1, front.of("end"), "ends")
 			require.Equal(t, []int{1, 1, 1}, byKey(model.Asked()), "the model was asked")
 			for call, attempts := range tools.attempts(t) {
-				require.Len(t, attempts, 1, "%s was called", call)
+				// The process freezes at one call of the round, while the other may be on its way:
+				// look may be called again if its answer is lost, book may not.
+				most := 1
+				if effect == "tool" && strings.HasPrefix(call, "look") {
+					most = 2
+				}
+				require.LessOrEqual(t, len(attempts), most, "%s was called: %v", call, attempts)
 			}
 			require.Equal(t, []string{"assistant: reply after 6", "assistant: reply after 8"}, spoken(texts(t, r, ref)))
 		})
