@@ -26,6 +26,7 @@ func (c *Conversation) Exchange(ctx context.Context, in ExchangeInput) (Exchange
 	e.attempt = c.begin(ctx, "exchange", in.Ref, markOrNil(e.mark))
 	e.span.Set(tracing.KeyTurn.Int(in.Turn))
 	defer e.end()
+	e.presume(ctx) // first: whatever fails after it must not say that nothing was sent
 
 	out, err := e.exchange(e.work)
 	if err == nil {
@@ -68,6 +69,7 @@ type exchanging struct {
 	waited  bool          // this attempt has waited for an earlier request
 	left    bool          // Temporal was told what is known of the requests, as far as it answers
 	ticket  string        // of the activity; empty: it has none
+	asks    bool          // the worker that has scheduled the activity is asked first
 }
 
 // errNeedsTime: what is left of the attempt's time is not enough for what comes next.
@@ -95,10 +97,8 @@ func (e *exchanging) exchange(ctx context.Context) (ExchangeResult, error) {
 func (s conversationShape) exchange(ctx context.Context, e *exchanging) (ExchangeResult, error) {
 	e.on = s
 	in := e.in
-	if !in.ReadOnly {
-		if err := e.presume(e.sdk); err != nil {
-			return ExchangeResult{}, err
-		}
+	if e.asks {
+		return ExchangeResult{}, errAskIssuer
 	}
 	if e.mark != nil {
 		e.slowest = e.mark.Slowest

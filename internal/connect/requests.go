@@ -108,7 +108,7 @@ func (c *Client) TaskRequested(token []byte) (began time.Time, eager bool) {
 }
 
 // TaskLost reports that the eager task with this ticket was on its way to this process and has
-// not arrived: nobody has begun that attempt. See [ticket.Lost].
+// not arrived: no worker has begun that attempt. See [ticket.Lost].
 func (c *Client) TaskLost(ticket string) bool {
 	return c.requests != nil && c.requests.lost.Has(ticket)
 }

@@ -63,7 +63,7 @@ func TestRequestsOfTasks(t *testing.T) {
 	require.False(t, other.TaskLost("any"))
 }
 
-// The ticket of a completion without an answer is that of a task that nobody has got.
+// The ticket of a completion without an answer belongs to a task that no worker has received.
 func TestLostTasks(t *testing.T) {
 	t.Parallel()
 	completion := func(ticket string, eager bool) *workflowservice.RespondWorkflowTaskCompletedRequest {
